@@ -1,0 +1,43 @@
+"""Where everything lies, and the stores that read and write it: every path, manifest and version. See README.md here.
+
+Imports the standard library and `mr_ml.errors` only.
+"""
+
+from hdfs_layout.document import decode_document, encode_document
+from hdfs_layout.local import LocalStore
+from hdfs_layout.paths import Layout, Reference, check_name, parse_reference, split_path, staged_path
+from hdfs_layout.run_log import append_event, read_events
+from hdfs_layout.store import AlreadyExistsError, NotFoundError, Store, check_store, open_store
+from hdfs_layout.versions import (
+    Version,
+    latest_version,
+    list_versions,
+    publish_version,
+    publish_version_once,
+    read_version,
+)
+
+__all__ = [
+    "AlreadyExistsError",
+    "Layout",
+    "LocalStore",
+    "NotFoundError",
+    "Reference",
+    "Store",
+    "Version",
+    "append_event",
+    "check_name",
+    "check_store",
+    "decode_document",
+    "encode_document",
+    "latest_version",
+    "list_versions",
+    "open_store",
+    "parse_reference",
+    "publish_version",
+    "publish_version_once",
+    "read_events",
+    "read_version",
+    "split_path",
+    "staged_path",
+]

@@ -1,0 +1,283 @@
+"""The store of a local folder, or of a shared file system that is mounted as one.
+
+Whole or not at all: a file is written under a temporary name in its own folder, brought to the disk (fsync), and
+renamed. Publish: ``link(staged, target)`` fails in the kernel if the target exists, over NFS too, and is
+therefore the commit. ``rename`` would overwrite; a lock file beside it would outlive a killed holder. File systems
+without hard links (FAT, exFAT, some network mounts) are refused with a message instead of published to unsafely.
+
+Symbolic links. The root may be one, and folders and files below it may be: they are followed when reading and writing
+*through* them, so that an operator can move a big dataset to another disk. A link itself is never written to, published
+or descended into by a removal: `write` replaces the link, `remove` and `remove_tree` remove the link. Whoever can place
+links below the root can already change everything below it; what data can do (paths in manifests) is checked by
+`paths.split_path`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from hdfs_layout.paths import HIDDEN, join, split_path, writing_path
+from hdfs_layout.store import AlreadyExistsError, NotFoundError
+from mr_ml.errors import BadDataError, StorageError
+
+_WRITE_BUFFER_BYTES = 1 << 20
+
+_INTACT = "Nothing half-written is visible; published versions are intact."
+# What was found, and what to do about it.
+_SENTENCES: dict[int, tuple[str, str]] = {
+    errno.ENOENT: ("no such file or folder", "Check the name and --root, or whether somebody removed it."),
+    errno.ENOTDIR: ("a file where a folder is needed", "Rename or remove that file, or choose another name."),
+    errno.EISDIR: ("a folder where a file is needed", "Rename or remove that folder, or choose another name."),
+    errno.EACCES: ("permission denied", "Ask its owner for access, or choose another --root."),
+    errno.EPERM: ("operation not permitted", "Ask its owner for access, or choose another --root."),
+    errno.EROFS: ("a read-only file system", "Choose a --root on one that can be written, or have it remounted."),
+    errno.ENOSPC: (
+        "no space left on the device",
+        f"Free some space or choose another --root, then run again. {_INTACT}",
+    ),
+    errno.EDQUOT: ("disk quota exceeded", f"Free some space or have the quota raised, then run again. {_INTACT}"),
+    errno.EFBIG: ("a file larger than allowed", f"Raise the limit (ulimit -f), then run again. {_INTACT}"),
+    errno.ENAMETOOLONG: ("a name that is too long", "Choose a shorter name or a --root with a shorter path."),
+    errno.ELOOP: ("symbolic links that lead round in a circle", "Mend or remove those links."),
+    errno.EMFILE: ("too many open files", "Raise the limit (ulimit -n), then run again."),
+    errno.EIO: ("an input/output error", "The disk or mount is failing: see the system's log."),
+    errno.ESTALE: ("a stale network mount", "Have it mounted again, then run again."),
+}
+_NO_HARD_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+# Some network mounts cannot sync a folder: there, nothing stronger can be had.
+_NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF})
+
+
+@dataclass(frozen=True)
+class LocalStore:
+    """Files below a local folder; see `hdfs_layout.store.Store` for what each method promises.
+
+    Attributes
+    ----------
+    root : str
+        Absolute path of the folder, so that a later change of the working directory changes nothing. Need not exist:
+        the first write makes it.
+    """
+
+    root: str
+
+    def read(self, path: str) -> bytes:
+        """See `Store.read`."""
+        with _os_errors("read", self._place(path)), self._open(path) as file:
+            return file.read()
+
+    def read_range(self, path: str, *, offset: int, length: int) -> bytes:
+        """See `Store.read_range`."""
+        if offset < 0 or length < 0:
+            raise BadDataError(f"expected an offset and a length >= 0 in {path!r}; found {offset} and {length}.")
+        with _os_errors("read", self._place(path)), self._open(path) as file:
+            # Not more than there is: read() allocates what it is asked for, and the numbers may come from a manifest.
+            available = os.fstat(file.fileno()).st_size - offset
+            if available <= 0:
+                return b""
+            file.seek(offset)
+            return file.read(min(length, available))
+
+    def open_read(self, path: str) -> BinaryIO:
+        """See `Store.open_read`."""
+        with _os_errors("read", self._place(path)):
+            return self._open(path)
+
+    def write(self, path: str, data: bytes | Iterable[bytes]) -> None:
+        """See `Store.write`."""
+        place, temporary = self._file_place(path), self._place(writing_path(path))
+        folder = os.path.dirname(place)
+        chunks = (data,) if isinstance(data, (bytes, bytearray, memoryview)) else data
+        with _os_errors("write", place):
+            _make_folders(folder)
+            file = open(temporary, "xb", buffering=_WRITE_BUFFER_BYTES)  # noqa: SIM115  closed below, error by error
+        try:
+            for chunk in chunks:  # outside the error context: an error of the chunks' source is not ours
+                with _os_errors("write", place):
+                    file.write(chunk)
+            with _os_errors("write", place):
+                file.flush()
+                os.fsync(file.fileno())
+                file.close()
+                os.replace(temporary, place)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                file.close()  # tries once more to write out its buffer, and fails again
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+        with _os_errors("write", place):
+            _sync_folder(folder)
+
+    def exists(self, path: str) -> bool:
+        """See `Store.exists`."""
+        place = self._place(path)
+        with _os_errors("look for", place):
+            try:
+                os.stat(place)
+            except (FileNotFoundError, NotADirectoryError):
+                return False
+        return True
+
+    def size(self, path: str) -> int:
+        """See `Store.size`."""
+        place = self._place(path)
+        with _os_errors("read", place):
+            status = os.stat(place)
+            if stat.S_ISDIR(status.st_mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), place)
+            return status.st_size
+
+    def list(self, path: str) -> tuple[str, ...]:
+        """See `Store.list`."""
+        with _os_errors("list", self._place(path)):
+            return tuple(sorted(name for name in os.listdir(self._place(path)) if not name.startswith(HIDDEN)))
+
+    def walk(self, path: str) -> tuple[str, ...]:
+        """See `Store.walk`."""
+        with _os_errors("list", self._place(path)):
+            return tuple(sorted(self._files_below(path, above=frozenset())))
+
+    def make_folder(self, path: str) -> None:
+        """See `Store.make_folder`."""
+        with _os_errors("make the folder", self._place(path)):
+            _make_folders(self._place(path))
+
+    def publish(self, staged: str, target: str) -> None:
+        """See `Store.publish`. One ``link``, then the staged name is removed."""
+        source, place = self._file_place(staged), self._file_place(target)
+        with _os_errors("publish", source):
+            if not stat.S_ISREG(os.lstat(source).st_mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), source)
+        with _os_errors("publish", place):
+            try:
+                os.link(source, place)
+            except FileExistsError as error:
+                if not _is_linked_as(source, place):
+                    raise AlreadyExistsError(
+                        f"could not publish {place!r}: expected that nobody has published it yet; found it there. "
+                        f"It was not changed: take the next version."
+                    ) from error
+            except OSError as error:
+                if error.errno not in _NO_HARD_LINKS:
+                    raise
+                raise StorageError(
+                    f"could not publish {place!r}: expected a file system with hard links, without which publishing is "
+                    f"not atomic; found that it refuses one ({error.strerror}). Choose a --root on a local disk (ext4, "
+                    f"xfs, APFS, NTFS...), on NFS, or on HDFS."
+                ) from error
+            with contextlib.suppress(OSError):  # the target is published: a staged name left behind does no harm
+                os.unlink(source)
+            _sync_folder(os.path.dirname(place))
+
+    def remove(self, path: str) -> None:
+        """See `Store.remove`."""
+        place = self._file_place(path)
+        with _os_errors("remove", place):
+            try:
+                # Told apart first, because unlink of a folder answers EISDIR on one system and EPERM on another.
+                if stat.S_ISDIR(os.lstat(place).st_mode):
+                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), place)
+                os.unlink(place)
+            except (FileNotFoundError, NotADirectoryError):
+                return
+
+    def remove_tree(self, path: str) -> None:
+        """See `Store.remove_tree`."""
+        place = self._file_place(path)
+        with _os_errors("remove", place):
+            # Several at once may remove the same tree: a name that another removed first only means to go on.
+            while os.path.isdir(place) and not os.path.islink(place):
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.rmtree(place)
+        self.remove(path)
+
+    def local_path(self, path: str) -> str | None:
+        """See `Store.local_path`."""
+        return self._place(path)
+
+    def uri(self, path: str) -> str:
+        """See `Store.uri`. An absolute path, which every tool opens; mrjob takes it as a local file on every runner."""
+        return self._place(path)
+
+    def _place(self, path: str) -> str:
+        return os.path.join(self.root, *split_path(path))
+
+    def _file_place(self, path: str) -> str:
+        if not path:
+            raise BadDataError("expected a path below the root; found the root itself, which is no file.")
+        return self._place(path)
+
+    def _open(self, path: str) -> BinaryIO:
+        return open(self._place(path), "rb")
+
+    def _files_below(self, path: str, *, above: frozenset[tuple[int, int]]) -> Iterator[str]:
+        status = os.stat(self._place(path))
+        identity = (status.st_dev, status.st_ino)
+        if identity in above:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), self._place(path))
+        with os.scandir(self._place(path)) as entries:
+            for entry in entries:
+                if entry.name.startswith(HIDDEN):
+                    continue
+                if entry.is_dir():
+                    yield from self._files_below(join(path, entry.name), above=above | {identity})
+                else:
+                    yield join(path, entry.name)
+
+
+@contextlib.contextmanager
+def _os_errors(doing: str, place: str) -> Iterator[None]:
+    """Turn an `OSError` into a `StorageError` that says what could not be done, where, why, and what to do."""
+    try:
+        yield
+    except OSError as error:
+        number = error.errno or 0
+        found, remedy = _SENTENCES.get(number, (error.strerror or str(error), "See the system's log."))
+        code = errno.errorcode.get(number, "no code")
+        kind = NotFoundError if number in (errno.ENOENT, errno.ENOTDIR) else StorageError
+        raise kind(f"could not {doing} {place!r}: found {found} ({code}). {remedy}") from error
+
+
+def _make_folders(folder: str) -> None:
+    """Make a folder and those above it, each brought to the disk before anything is put into it."""
+    missing = []
+    while not os.path.isdir(folder):
+        missing.append(folder)
+        folder = os.path.dirname(folder)
+    for path in reversed(missing):
+        try:
+            os.mkdir(path)
+        except FileExistsError:
+            if not os.path.isdir(path):  # a file is in the way; else another process was quicker
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
+        _sync_folder(os.path.dirname(path))
+
+
+def _sync_folder(folder: str) -> None:
+    """Bring a folder's names to the disk: a rename or link is only durable after that."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _is_linked_as(source: str, place: str) -> bool:
+    """Whether `place` is a second name of the file `source`.
+
+    Over NFS the answer to a link that was made can be lost; the repeated request is then told that the name is taken.
+    """
+    status = os.lstat(source)
+    # One name reached by two paths has no second link: taking away `source` would take away the file.
+    return source != place and status.st_nlink > 1 and os.path.samestat(status, os.lstat(place))

@@ -1,0 +1,261 @@
+"""Every path below a root, spelled in this one place.
+
+A *root* is a folder, an ``hdfs://`` or an ``s3://`` URI. A *path* is what a `Store` takes: names joined by ``/``,
+relative to the root, such as ``datasets/iris/v000003.json``. Manifests record paths, never absolute places, so a root
+can be copied or moved as a whole.
+
+Names of datasets, models and runs come from users and from files: they are checked here, before they become part of a
+path. What the names mean on disk is drawn in README.md of this folder.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from dataclasses import dataclass
+
+from mr_ml.errors import BadDataError, UsageError
+
+MAX_NAME_LENGTH = 100
+MAX_VERSION = 999_999
+MAX_PASS = 999_999
+MAX_PARTITION = 99_999
+
+# Stores do not list names that begin with a dot (Hadoop's input formats skip them too), so what is still being written
+# is never taken for data.
+HIDDEN = "."
+STAGED_PREFIX = ".staged-"
+WRITING_PREFIX = ".writing-"
+
+# The first character excludes what shells take for an option (-), what stores hide (.) and what Hadoop's jobs skip (_).
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+# Control characters, and halves of surrogate pairs other than those by which Python writes undecodable bytes of a name.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]")
+_VERSION_FILE = re.compile(r"v([0-9]{6})\.json", re.ASCII)
+_VERSION_NUMBER = re.compile(r"[1-9][0-9]{0,5}", re.ASCII)
+
+
+def check_name(name: str, *, kind: str = "name") -> str:
+    """Return `name` if it can be a path component on every store.
+
+    Parameters
+    ----------
+    name : str
+        1 to 100 ASCII letters, digits, ``.``, ``_`` and ``-``; begins with a letter or a digit.
+    kind : str
+        What the name is of (dataset, model, run...), for the message.
+
+    Raises
+    ------
+    UsageError
+        If it is anything else.
+    """
+    if len(name) > MAX_NAME_LENGTH:
+        found = f"{len(name)} characters"
+    elif not _NAME.fullmatch(name):
+        found = ascii(name)
+    else:
+        return name
+    raise UsageError(
+        f"expected as the name of a {kind} 1 to {MAX_NAME_LENGTH} letters, digits, '.', '_' or '-', beginning with a "
+        f"letter or a digit; found {found}. Choose another name."
+    )
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A dataset or model as a user names it: ``iris`` (its latest version) or ``iris@3``.
+
+    Attributes
+    ----------
+    name : str
+        A checked name.
+    version : int or None
+        1 to 999,999; None asks for the latest.
+    """
+
+    name: str
+    version: int | None = None
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        if self.version is not None:
+            _check_number(self.version, kind="version", lowest=1, highest=MAX_VERSION)
+
+    def __str__(self) -> str:
+        return self.name if self.version is None else f"{self.name}@{self.version}"
+
+
+def parse_reference(text: str, *, kind: str = "dataset or model") -> Reference:
+    """Read ``name`` or ``name@3``.
+
+    Raises
+    ------
+    UsageError
+        If the name or the version cannot be one.
+    """
+    name, at, version = text.partition("@")
+    check_name(name, kind=kind)
+    if not at:
+        return Reference(name)
+    if not _VERSION_NUMBER.fullmatch(version):
+        raise UsageError(
+            f"expected a version number after '@', such as {name}@3; found {text[:200]!a}. "
+            f"Leave '@...' out for the latest version."
+        )
+    return Reference(name, int(version))
+
+
+def version_file(version: int) -> str:
+    """File name of a version: 3 -> ``v000003.json``."""
+    return f"v{_check_number(version, kind='version', lowest=1, highest=MAX_VERSION):06d}.json"
+
+
+def version_of(file_name: str) -> int | None:
+    """Version number of a file name, or None if it is not the manifest of a version."""
+    match = _VERSION_FILE.fullmatch(file_name)
+    number = int(match[1]) if match else 0
+    return number or None
+
+
+def join(folder: str, name: str) -> str:
+    """Path of `name` in `folder`; the root is the empty path."""
+    return f"{folder}/{name}" if folder else name
+
+
+def staged_path(folder: str) -> str:
+    """Return a path in `folder` that nobody else uses, for a file that waits to be published."""
+    return join(folder, STAGED_PREFIX + uuid.uuid4().hex)
+
+
+def writing_path(path: str) -> str:
+    """Return the temporary path beside `path` under which it is written until it is whole."""
+    return join(path.rpartition("/")[0], WRITING_PREFIX + uuid.uuid4().hex)
+
+
+def split_path(path: str) -> tuple[str, ...]:
+    """Components of a store's path; the empty path is the root. Every store calls this before it touches anything.
+
+    Paths may come from a manifest, so they are as hostile as any data: whatever could leave the root is refused.
+
+    Raises
+    ------
+    BadDataError
+        If the path is absolute, or has an empty, ``.`` or ``..`` component or a control character.
+    """
+    if not path:
+        return ()
+    components = tuple(path.split("/"))
+    if any(part in ("", ".", "..") for part in components) or _UNPRINTABLE.search(path):
+        raise BadDataError(
+            f"expected a path below the root, such as datasets/iris/v000001.json, without '.', '..', empty parts or "
+            f"control characters; found {path[:200]!a}. If it stands in a manifest, that manifest was changed by "
+            f"hand: restore it."
+        )
+    return components
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where everything lies below one root.
+
+    Methods return paths for a `Store` of the same root; they check names and numbers and touch no files.
+
+    Attributes
+    ----------
+    root : str
+        The root as the user gave it: a folder, ``hdfs://...`` or ``s3://...``. Only `uri` uses it.
+    """
+
+    root: str
+
+    def uri(self, path: str) -> str:
+        """Address of `path` for a tool that knows no store: the root and the path joined."""
+        split_path(path)
+        return f"{self.root.rstrip('/')}/{path}" if path else self.root
+
+    @property
+    def datasets(self) -> str:
+        """Folder of all datasets."""
+        return "datasets"
+
+    def dataset(self, name: str) -> str:
+        """Folder of a dataset: its versions' manifests and ``data/``."""
+        return f"{self.datasets}/{check_name(name, kind='dataset')}"
+
+    def dataset_version(self, name: str, version: int) -> str:
+        """Manifest of one version of a dataset."""
+        return f"{self.dataset(name)}/{version_file(version)}"
+
+    def dataset_data(self, name: str, data_id: str) -> str:
+        """Folder of the partitions that one pack wrote; `data_id` is unique to that pack."""
+        return f"{self.dataset(name)}/data/{check_name(data_id, kind='dataset data id')}"
+
+    def partition(self, name: str, data_id: str, index: int) -> str:
+        """Partition file number `index`, 0 to 99,999."""
+        number = _check_number(index, kind="partition", lowest=0, highest=MAX_PARTITION)
+        return f"{self.dataset_data(name, data_id)}/part-{number:05d}"
+
+    @property
+    def models(self) -> str:
+        """Folder of all models."""
+        return "models"
+
+    def model(self, name: str) -> str:
+        """Folder of a model: its versions' manifests and ``data/``."""
+        return f"{self.models}/{check_name(name, kind='model')}"
+
+    def model_version(self, name: str, version: int) -> str:
+        """Manifest of one version of a model."""
+        return f"{self.model(name)}/{version_file(version)}"
+
+    def model_data(self, name: str, run: str) -> str:
+        """Folder of the files that one run made for a model."""
+        return f"{self.model(name)}/data/{check_name(run, kind='run')}"
+
+    def coef(self, name: str, run: str) -> str:
+        """Coefficients that one run made, an ``.npz``."""
+        return f"{self.model_data(name, run)}/coef.npz"
+
+    @property
+    def runs(self) -> str:
+        """Folder of all runs."""
+        return "runs"
+
+    def run(self, run: str) -> str:
+        """Folder of a run."""
+        return f"{self.runs}/{check_name(run, kind='run')}"
+
+    def run_spec(self, run: str) -> str:
+        """What the run was asked to do."""
+        return f"{self.run(run)}/spec.json"
+
+    def run_log(self, run: str) -> str:
+        """Events of the run, a JSON object a line."""
+        return f"{self.run(run)}/log.jsonl"
+
+    def run_report(self, run: str) -> str:
+        """Report of the run for a person."""
+        return f"{self.run(run)}/report.html"
+
+    def passes(self, run: str) -> str:
+        """Folder of the run's passes."""
+        return f"{self.run(run)}/passes"
+
+    def run_pass(self, run: str, number: int) -> str:
+        """Folder of pass `number`, 0 to 999,999."""
+        return f"{self.passes(run)}/{_check_number(number, kind='pass', lowest=0, highest=MAX_PASS):06d}"
+
+    def pass_query(self, run: str, number: int) -> str:
+        """What pass `number` was asked."""
+        return f"{self.run_pass(run, number)}/query"
+
+    def pass_state(self, run: str, number: int) -> str:
+        """Optimizer's state after pass `number`: the checkpoint."""
+        return f"{self.run_pass(run, number)}/state"
+
+
+def _check_number(number: int, *, kind: str, lowest: int, highest: int) -> int:
+    if not lowest <= number <= highest:
+        raise UsageError(f"expected a {kind} number from {lowest} to {highest}; found {number}.")
+    return number

@@ -1,0 +1,229 @@
+"""What every store of files does, and `open_store` which picks one by the root.
+
+A store reads and writes whole files below one root. Paths are relative to the root, joined by ``/`` (see `paths`); the
+empty path is the root itself. Files are never changed in place: a file is written whole or not at all, and a
+*published* file is never overwritten. One contract suite, tests/contract/test_store.py, runs on every implementation.
+
+What no store does: locks, appends, permissions, symbolic links, renames of folders, and a promise that an empty folder
+exists (object stores have no folders).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import urllib.parse
+from collections.abc import Callable, Iterable
+from typing import BinaryIO, Protocol
+
+from hdfs_layout.paths import staged_path
+from mr_ml.errors import StorageError, UsageError
+
+
+class NotFoundError(StorageError):
+    """There is no such file or folder."""
+
+
+class AlreadyExistsError(StorageError):
+    """The target of a publish exists already; it was not changed."""
+
+
+class Store(Protocol):
+    """Files below one root.
+
+    Every method raises `StorageError` when the store fails it, of which `NotFoundError` and `AlreadyExistsError` are
+    the two that a caller may want to tell apart, and `BadDataError` for a path that would leave the root.
+    Implementations hold no state between calls: they can be shared by threads and sent to other processes.
+    """
+
+    @property
+    def root(self) -> str:
+        """The root, absolute, such that ``open_store(store.root)`` in any other process opens the same store."""
+
+    def read(self, path: str) -> bytes:
+        """Whole content of a file, like ``hadoop fs -cat``.
+
+        Does not check what the content should be: manifests and partitions carry checksums of their own.
+
+        Raises
+        ------
+        NotFoundError
+            If nothing is there.
+        StorageError
+            If it is a folder or cannot be read.
+        """
+
+    def read_range(self, path: str, *, offset: int, length: int) -> bytes:
+        """At most `length` bytes from byte `offset` on; fewer, or none, at the end of the file.
+
+        ``hadoop fs`` has no equal (``-head`` and ``-tail`` are of fixed size). Raises as `read`.
+        """
+
+    def open_read(self, path: str) -> BinaryIO:
+        """Open a file for reading, like ``hadoop fs -cat`` into a pipe. The caller closes it.
+
+        Raises as `read` when it opens. What goes wrong later, while reading, is an `OSError`. A file that is replaced
+        meanwhile goes on to be read as it was, or fails; never half of each.
+        """
+
+    def write(self, path: str, data: bytes | Iterable[bytes]) -> None:
+        """Make `path` a file with this content, whole or not at all, like ``hadoop fs -put -f``.
+
+        The bytes go to a temporary name, reach the disk, and only then take the name; readers see the old file or the
+        new one. Missing folders are made. If `data` raises, nothing has happened. Of two writers at once the last wins,
+        whole: whoever must not overwrite uses `publish`. A killed writer leaves a hidden ``.writing-*`` file behind.
+
+        Raises
+        ------
+        StorageError
+            If it cannot be written (no space, no permission, a folder has that name...).
+        """
+
+    def exists(self, path: str) -> bool:
+        """Whether a file or a folder has this name, like ``hadoop fs -test -e``.
+
+        An empty folder may count as missing. Not being allowed to look is an error, not an absence.
+        """
+
+    def size(self, path: str) -> int:
+        """Bytes of a file, like ``hadoop fs -stat %b``. Not of a folder. Raises as `read`."""
+
+    def list(self, path: str) -> tuple[str, ...]:
+        """Names of the direct children of a folder, sorted, like ``hadoop fs -ls -C`` without the folder's path.
+
+        Leaves out names that begin with a dot: files that are still being written or staged. Does not say which names
+        are folders.
+
+        Raises
+        ------
+        NotFoundError
+            If the folder is missing (where there are no folders: if nothing has a path below it).
+        StorageError
+            If it is a file or cannot be listed.
+        """
+
+    def walk(self, path: str) -> tuple[str, ...]:
+        """Paths, from the root, of all files below a folder, sorted, like ``hadoop fs -ls -R -C`` without the folders.
+
+        Leaves out names that begin with a dot, and what is below them. Not a snapshot. Raises as `list`.
+        """
+
+    def make_folder(self, path: str) -> None:
+        """Make a folder and those above it, like ``hadoop fs -mkdir -p``; nothing if it is there.
+
+        Never needed before `write`. Does nothing where there are no folders.
+        """
+
+    def publish(self, staged: str, target: str) -> None:
+        """Give the staged file its final name, atomically, unless that name is taken: the commit of a version.
+
+        ``hadoop fs -mv`` is NOT its equal: that moves *into* an existing folder (HADOOP-11452). Of any number of
+        publishers at once exactly one succeeds. The target never was half there and, once this returns, survives a
+        crash of the machine. When it raises `AlreadyExistsError` the staged file is still there. Both lie in the
+        same folder; a staged file has one owner.
+
+        Raises
+        ------
+        AlreadyExistsError
+            If anything has the target's name; it was not changed.
+        NotFoundError
+            If there is no staged file.
+        StorageError
+            If the store cannot publish (for instance a file system without hard links).
+        """
+
+    def remove(self, path: str) -> None:
+        """Remove a file, like ``hadoop fs -rm -f -skipTrash``; nothing if it is missing. Never what is in a folder."""
+
+    def remove_tree(self, path: str) -> None:
+        """Remove a folder or file and all below, hidden files too, like ``hadoop fs -rm -r -f -skipTrash``.
+
+        Nothing if it is missing. Not atomic: readers may see a part gone, so remove the manifests first. Not the root.
+        """
+
+    def local_path(self, path: str) -> str | None:
+        """Path under which any process on this machine can open the file, or None on a remote store.
+
+        ``hadoop fs`` has no equal. Does not fetch anything, and does not look whether the file exists. To read only.
+        """
+
+    def uri(self, path: str) -> str:
+        """Address of the file for users and for jobs: an absolute path, ``hdfs://...`` or ``s3://...``."""
+
+
+def check_store(store: Store) -> None:
+    """Prove that this store can be written to and published to, before anything long starts.
+
+    Writes two small hidden files into the root, publishes one, sees that the other is refused, and removes both.
+
+    Raises
+    ------
+    StorageError
+        If it cannot, or if a publish overwrites.
+    """
+    first, second, target = staged_path(""), staged_path(""), staged_path("")
+    try:
+        store.write(first, b"first")
+        store.write(second, b"second")
+        store.publish(first, target)
+        try:
+            store.publish(second, target)
+        except AlreadyExistsError:
+            return
+        raise StorageError(
+            f"expected that a second publish to the same name is refused; found that {store.root} accepts it, so two "
+            f"runs at once could lose a version. Choose a root on another file system."
+        )
+    finally:
+        for path in (first, second, target):
+            with contextlib.suppress(StorageError):
+                store.remove(path)
+
+
+def open_store(root: str) -> Store:
+    """Open the store of a root: a folder's path or ``file:///...`` for now. Touches nothing yet.
+
+    Raises
+    ------
+    UsageError
+        If the root is empty, of a kind that there is no store for, or a file.
+    """
+    scheme, found, _ = root.partition("://")
+    if found and _SCHEME.fullmatch(scheme):
+        opener = _OPENERS.get(scheme.lower())
+        if opener is None:
+            raise UsageError(
+                f"expected as root a folder or one of {', '.join(f'{name}://' for name in _OPENERS)}; found "
+                f"{root[:200]!a}, for which there is no store in this release. Choose a folder."
+            )
+        return opener(root)
+    if not root:
+        raise UsageError("expected as root a folder; found nothing. Give --root or set MR_ML_ROOT.")
+    if _SINGLE_SLASH.match(root):
+        raise UsageError(f"expected as root a folder or scheme://...; found {root[:200]!a}. Write two slashes.")
+    return _open_folder(os.path.expanduser(root))
+
+
+def _open_folder(folder: str) -> Store:
+    # Imported where it is needed: a store's own dependencies must not be needed to open another one.
+    from hdfs_layout.local import LocalStore
+
+    if "\0" in folder or os.path.isfile(folder):
+        raise UsageError(f"expected as root a folder; found {folder[:200]!a}, which is not one. Choose another --root.")
+    return LocalStore(os.path.abspath(folder))
+
+
+def _open_file_uri(root: str) -> Store:
+    host, slash, path = root[len("file://") :].partition("/")
+    if host not in ("", "localhost") or not slash:
+        raise UsageError(f"expected file:/// and an absolute path; found {root[:200]!a}. Write file:///that/path.")
+    return _open_folder(os.fsdecode(b"/" + urllib.parse.unquote_to_bytes(path)))
+
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+# hdfs:/x is a slip for hdfs://x; taken as a folder it would silently store on the local disk.
+_SINGLE_SLASH = re.compile(r"(file|hdfs|webhdfs|s3|s3a|s3n):/", re.IGNORECASE)
+_OPENERS: dict[str, Callable[[str], Store]] = {
+    "file": _open_file_uri,
+}

@@ -1,0 +1,178 @@
+"""Numbered, immutable versions: manifests ``v000001.json``, ``v000002.json``... in one folder.
+
+The log of versions is its own lock. A publisher stages the manifest under a name of its own, and the store's `publish`
+gives it the next number unless somebody else took that; then it takes the one after. There is no pointer to the latest
+version that could disagree with what is there: the latest is the highest number.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hdfs_layout.document import decode_document, encode_document
+from hdfs_layout.paths import MAX_VERSION, join, staged_path, version_file, version_of
+from hdfs_layout.store import AlreadyExistsError, NotFoundError, Store
+from mr_ml.errors import StorageError
+
+
+@dataclass(frozen=True)
+class Version:
+    """One published version.
+
+    Attributes
+    ----------
+    number : int
+        1, 2, ...
+    path : str
+        Of its manifest, in its store.
+    document : dict
+        What was published.
+    """
+
+    number: int
+    path: str
+    document: dict[str, Any]
+
+
+def list_versions(store: Store, folder: str) -> tuple[int, ...]:
+    """Numbers of the published versions, ascending; none if the folder is missing. Other files are no versions.
+
+    Raises
+    ------
+    StorageError
+        If the folder cannot be listed.
+    """
+    try:
+        names = store.list(folder)
+    except NotFoundError:
+        return ()
+    return tuple(sorted(number for name in names if (number := version_of(name)) is not None))
+
+
+def latest_version(store: Store, folder: str) -> int | None:
+    """Highest published number, or None. Raises as `list_versions`."""
+    return max(list_versions(store, folder), default=None)
+
+
+def read_version(store: Store, folder: str, version: int | None = None) -> Version:
+    """Read one version, by default the latest.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such version.
+    BadDataError
+        If its manifest is damaged or of a newer format.
+    """
+    number = latest_version(store, folder) if version is None else version
+    if number is not None:
+        path = join(folder, version_file(number))
+        with contextlib.suppress(NotFoundError):
+            return Version(number, path, decode_document(store.read(path), where=store.uri(path)))
+    there = list_versions(store, folder)
+    wanted = "a published version" if number is None else f"version {number}"
+    found = f"versions {_ranges(there)}" if there else "none"
+    raise NotFoundError(
+        f"expected {wanted} in {store.uri(folder)}; found {found}. Check the name, the version and --root."
+    )
+
+
+def publish_version(store: Store, folder: str, document: Mapping[str, Any]) -> int:
+    """Publish a manifest as the next version and return its number.
+
+    All that it refers to must be written before. Publishers at once each get a number of their own. If this raises or
+    is killed, the version was published whole or not at all; to publish again without making a second one use
+    `publish_version_once`.
+
+    Raises
+    ------
+    StorageError
+        If the manifest cannot be written.
+    BadDataError
+        If it holds NaN or infinity.
+    """
+    with _staged(store, folder, document) as staged:
+        number = latest_version(store, folder) or 0
+        while True:
+            number += 1
+            with contextlib.suppress(AlreadyExistsError):
+                return _publish_as(store, folder, staged, number)
+
+
+def publish_version_once(store: Store, folder: str, document: Mapping[str, Any], *, key: str = "run") -> int:
+    """Publish a manifest unless a version with the same ``document[key]`` is there, and return that version's number.
+
+    So a driver that was killed at any instant may simply publish again, also while another one does the same.
+
+    Parameters
+    ----------
+    document : mapping
+        ``document[key]`` is a non-empty string that no other publication shares, for instance the run's name. If a
+        version has it, that version stays as it is even if the rest differs.
+
+    Raises
+    ------
+    StorageError
+        If the manifest cannot be written, or another one cannot be read.
+    BadDataError
+        If it holds NaN or infinity, or another version's manifest is damaged: it may be the one.
+    ValueError
+        If ``document[key]`` is not a non-empty string: a defect of the caller.
+
+    Notes
+    -----
+    Exactly once: number n + 1 is tried only after versions 1..n were all read, so a version with the same key can only
+    appear by taking n + 1 first, and then this one loses and looks again. Reads each version's manifest once.
+    """
+    value = document.get(key)
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"expected in document[{key!r}] a non-empty string; found {value!r}")
+    seen: set[int] = set()
+    with contextlib.ExitStack() as stack:
+        staged: str | None = None
+        while True:
+            there = list_versions(store, folder)
+            for number in sorted(set(there) - seen, reverse=True):
+                if read_version(store, folder, number).document.get(key) == value:
+                    return number
+                seen.add(number)
+            if staged is None:
+                staged = stack.enter_context(_staged(store, folder, document))
+            with contextlib.suppress(AlreadyExistsError):
+                return _publish_as(store, folder, staged, max(there, default=0) + 1)
+
+
+@contextlib.contextmanager
+def _staged(store: Store, folder: str, document: Mapping[str, Any]) -> Iterator[str]:
+    """Write the manifest under a name of its own; whatever happens, that name does not stay."""
+    staged = staged_path(folder)
+    store.write(staged, encode_document(document))
+    try:
+        yield staged
+    finally:
+        with contextlib.suppress(StorageError):
+            store.remove(staged)
+
+
+def _publish_as(store: Store, folder: str, staged: str, number: int) -> int:
+    if number > MAX_VERSION:
+        raise StorageError(
+            f"expected at most {MAX_VERSION} versions in {store.uri(folder)}; found that all numbers up to it are "
+            f"taken. Publish under another name."
+        )
+    store.publish(staged, join(folder, version_file(number)))
+    return number
+
+
+def _ranges(numbers: tuple[int, ...]) -> str:
+    """Write 1, 2, 3, 7 as ``1-3, 7``."""
+    ranges: list[list[int]] = []
+    for number in numbers:
+        if ranges and ranges[-1][1] == number - 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)

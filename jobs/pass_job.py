@@ -1,0 +1,38 @@
+"""One pass over the data: map blocks to statistics, add them along the fixed tree."""
+
+from mrjob.job import MRJob
+from mrjob.protocol import BytesProtocol, BytesValueProtocol
+
+from mr_ml.engine.local_runner import WarmLocalMixin
+from mr_ml.engine.pass_tasks import MapTask, reduce_sums
+from mr_ml.engine.request import PassRequest
+
+
+class MRPass(WarmLocalMixin, MRJob):
+    INPUT_PROTOCOL = BytesValueProtocol
+    INTERNAL_PROTOCOL = BytesProtocol
+    OUTPUT_PROTOCOL = BytesProtocol
+
+    def configure_args(self):
+        super().configure_args()
+        self.add_file_arg("--request", help="the pass request: query and plan")
+
+    def _request(self):
+        with open(self.options.request, "rb") as source:
+            return PassRequest.decode(source.read(), where="the pass request")
+
+    def mapper_init(self):
+        self.task = MapTask(self._request())
+
+    def mapper(self, _, line):
+        self.task.add(line)
+
+    def mapper_final(self):
+        yield from self.task.results()
+
+    def reducer(self, _, values):
+        yield from reduce_sums(self._request(), values)
+
+
+if __name__ == "__main__":
+    MRPass.run()

@@ -1,0 +1,27 @@
+"""Look at all of the text once: rows, features, labels, columns, bad rows."""
+
+from mrjob.job import MRJob
+from mrjob.protocol import BytesProtocol, BytesValueProtocol
+
+from mr_ml.engine.local_runner import WarmLocalMixin
+from mr_ml.pack.tasks import ScanRequest, scan, summary_line
+from mr_ml.readers.source import TextRange
+
+
+class MRScan(WarmLocalMixin, MRJob):
+    INPUT_PROTOCOL = BytesValueProtocol
+    OUTPUT_PROTOCOL = BytesProtocol
+
+    def configure_args(self):
+        super().configure_args()
+        self.add_file_arg("--request", help="the scan request")
+
+    def mapper(self, _, line):
+        with open(self.options.request, "rb") as source:
+            request = ScanRequest.decode(source.read())
+        for text in TextRange.listed(line):
+            yield text.key(), summary_line(scan(request, text))
+
+
+if __name__ == "__main__":
+    MRScan.run()

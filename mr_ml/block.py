@@ -1,0 +1,165 @@
+"""Block: rows held as arrays, and its text line in a partition file.
+
+    partition TAB index TAB base64(frame) NEWLINE
+
+The frame keeps each array in the narrowest type that is lossless; decoding widens to float64 and int32, so what is
+computed never depends on how it was stored. A block is dense when at least a third of its entries are stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mr_ml import frame
+from mr_ml.errors import BadDataError
+from mr_ml.features import DenseFeatures, Features, SparseFeatures
+
+KIND = "block"
+DENSE_FROM = 1 / 3
+_NARROW = ("|i1", "<i2", "<f4")
+
+Floats = NDArray[np.float64]
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Rows of one dataset.
+
+    Attributes
+    ----------
+    features
+        X, (n_rows, n_features).
+    labels
+        y, float64 (n_rows,).
+    weights, offsets
+        float64 (n_rows,), or None for all one and all zero.
+    """
+
+    features: Features
+    labels: Floats
+    weights: Floats | None = None
+    offsets: Floats | None = None
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.labels)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the decoded arrays occupy."""
+        extra = (self.labels, self.weights, self.offsets)
+        return self.features.nbytes + sum(a.nbytes for a in extra if a is not None)
+
+
+@dataclass(frozen=True)
+class BlockAddress:
+    partition: int
+    index: int
+
+    def __str__(self) -> str:
+        return f"partition {self.partition}, block {self.index}"
+
+
+@dataclass(frozen=True, eq=False)
+class StoredBlock:
+    """A decoded line: the block, its address, and the checksum that its frame carries."""
+
+    address: BlockAddress
+    block: Block
+    crc: int
+
+
+def encode_line(block: Block, address: BlockAddress) -> bytes:
+    """Return the block's line, newline included."""
+    text = frame.to_text(encode_block(block, address))
+    return b"%d\t%d\t%s\n" % (address.partition, address.index, text)
+
+
+def encode_block(block: Block, address: BlockAddress) -> bytes:
+    features = block.features
+    meta: dict[str, Any] = {"partition": address.partition, "index": address.index, "rows": block.n_rows}
+    arrays: dict[str, Array] = {"labels": _narrow(block.labels)}
+    if block.weights is not None:
+        arrays["weights"] = _narrow(block.weights)
+    if block.offsets is not None:
+        arrays["offsets"] = _narrow(block.offsets)
+    if isinstance(features, SparseFeatures) and features.nnz < DENSE_FROM * features.n_rows * features.width:
+        arrays["counts"] = _narrow_counts(np.diff(features.indptr))
+        arrays["indices"] = features.indices.astype("<u2" if features.width <= 1 << 16 else "<i4")
+        if not (features.values == 1).all():
+            arrays["values"] = _narrow(features.values)
+    else:
+        dense = features.toarray(n_features=features.width)
+        arrays["dense"] = _narrow(dense)
+    return frame.encode(KIND, meta, arrays)
+
+
+def decode_line(line: bytes, *, where: str) -> StoredBlock:
+    """Undo `encode_line` (with or without the newline).
+
+    Raises
+    ------
+    BadDataError
+        If the line is not exactly one undamaged block whose address is the one written before it.
+    """
+    try:
+        partition, index, text = line.rstrip(b"\n").split(b"\t")
+        address = BlockAddress(int(partition), int(index))
+    except ValueError:
+        found = line[:40]
+        raise BadDataError(f"{where}: expected a block line 'partition TAB index TAB base64', found {found!r}") from None
+    spot = f"{where}: {address}"
+    opened = frame.decode(frame.from_text(text, where=spot), kind=KIND, where=spot)
+    meta, arrays = opened.meta, opened.arrays
+    inside = BlockAddress(meta.get("partition", -1), meta.get("index", -1))
+    if inside != address or partition != b"%d" % address.partition or index != b"%d" % address.index:
+        raise BadDataError(f"{spot}: the block inside says {inside}")
+    try:
+        block = Block(_features(arrays), _floats(arrays["labels"]), _optional(arrays, "weights"), _optional(arrays, "offsets"))
+        columns = (block.weights, block.offsets, *(() if "dense" in arrays else (arrays["counts"],)))
+        sizes = {block.n_rows, block.features.n_rows, meta["rows"], *(len(a) for a in columns if a is not None)}
+        if len(sizes) != 1:
+            raise ValueError(f"row counts disagree: {sorted(sizes)}")
+    except (KeyError, ValueError, IndexError) as error:
+        raise BadDataError(f"{spot}: malformed block: {error!r}") from error
+    return StoredBlock(address, block, opened.crc)
+
+
+def _features(arrays: Any) -> Features:
+    if "dense" in arrays:
+        return DenseFeatures(_floats(arrays["dense"]))
+    indptr = np.concatenate([[0], np.cumsum(arrays["counts"], dtype=np.int64)])
+    indices = arrays["indices"].astype(np.int32)
+    values = _floats(arrays["values"]) if "values" in arrays else np.ones(len(indices))
+    if indptr[-1] != len(indices) or len(values) != len(indices):
+        raise ValueError(f"{indptr[-1]} entries by row counts, {len(indices)} column ids, {len(values)} values")
+    # scipy's kernels take one index type for both arrays
+    return SparseFeatures(indptr.astype(np.int32) if indptr[-1] < 2**31 else indptr, indices, values)
+
+
+def _floats(array: Array) -> Floats:
+    return np.ascontiguousarray(array, dtype=np.float64)
+
+
+def _optional(arrays: Any, name: str) -> Floats | None:
+    return _floats(arrays[name]) if name in arrays else None
+
+
+def _narrow(values: Array) -> Array:
+    """The same numbers in the narrowest type that holds them all exactly."""
+    for dtype in _NARROW:
+        with np.errstate(all="ignore"):
+            small = values.astype(dtype)
+        if (small == values).all():
+            return small
+    return values.astype("<f8")
+
+
+def _narrow_counts(counts: Array) -> Array:
+    most = int(counts.max(initial=0))
+    return counts.astype("|u1" if most < 1 << 8 else "<u2" if most < 1 << 16 else "<u4")

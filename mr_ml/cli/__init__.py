@@ -1,0 +1,36 @@
+"""The command line, `mr-ml`.
+
+Every command prints its result on stdout (with --json: one JSON object as the last line) and everything else on
+stderr. Exit codes are those of `mr_ml.errors`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from mr_ml.errors import MrMlError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    # before numpy is loaded: more threads would only make results depend on the machine
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    from mr_ml.cli.parser import make_parser
+
+    options = make_parser().parse_args(argv)
+    try:
+        # imported only when chosen: help should be instant
+        return int(options.command_module()(options) or 0)
+    except MrMlError as error:
+        print(f"mr-ml: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("mr-ml: interrupted; nothing half-written is visible", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # whoever read our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 74

@@ -1,0 +1,36 @@
+"""mr-ml evaluate."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from mr_ml.cli.common import cache_bytes, job_runner, open_root, print_result, table
+from mr_ml.dataset import load_dataset
+from mr_ml.engine.mapreduce import MapReduceEngine
+from mr_ml.evaluate import evaluate
+from mr_ml.model import load_model
+
+
+def run(options: argparse.Namespace) -> None:
+    store, layout = open_root(options)
+    runner = job_runner(options)
+    model = load_model(store, layout, options.model)
+    dataset = load_dataset(store, layout, options.dataset)
+    engine = MapReduceEngine(dataset, options.split, store, runner, cache_bytes(options, runner))
+    found = evaluate(model, dataset, engine=engine, row_weights=options.weights == "rows")
+    found["split"] = options.split
+    print_result(options, found, _text(found))
+
+
+def _text(found: dict[str, Any]) -> str:
+    lines = [f"{found['model']} on {found['dataset']} {found['split']}: {found['n_rows']} rows"]
+    for name in ("accuracy", "log_loss", "auc", "root_mean_squared_error", "mean_absolute_error", "r2"):
+        if found.get(name) is not None:
+            within = f" (within {found['auc_error']:.1e})" if name == "auc" and found["auc_error"] else ""
+            lines.append(f"  {name:<24}{found[name]:.6f}{within}")
+    if "confusion" in found:
+        labels = found["labels"]
+        rows = [[label, *(f"{n:g}" for n in row)] for label, row in zip(labels, found["confusion"], strict=True)]
+        lines.append(table(["truth \\ predicted", *labels], rows))
+    return "\n".join(lines)

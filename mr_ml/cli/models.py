@@ -1,0 +1,73 @@
+"""mr-ml models."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import numpy as np
+
+from hdfs_layout import NotFoundError, list_versions, read_version
+from mr_ml.cli.common import open_root, print_result, table
+from mr_ml.model import Model, load_model
+
+
+def list_all(options: argparse.Namespace) -> None:
+    store, layout = open_root(options)
+    try:
+        names = store.list(layout.models)
+    except NotFoundError:
+        names = ()
+    found = []
+    for name in names:
+        for number in list_versions(store, layout.model(name)):
+            document = read_version(store, layout.model(name), number).document
+            training = document["training"]
+            found.append({"model": name, "version": number, "dataset": document["dataset"], "run": document["run"], **training})
+    rows = [
+        [f"{m['model']}@{m['version']}", m["dataset"], f"{m['objective']:.8g}", str(m["passes"]), m["run"]] for m in found
+    ]
+    print_result(options, {"models": found}, table(["model", "dataset", "objective", "passes", "run"], rows))
+
+
+def show(options: argparse.Namespace) -> None:
+    store, layout = open_root(options)
+    model = load_model(store, layout, options.model)
+    manifest = model.manifest
+    names = model.schema.feature_names
+    data: dict[str, Any] = {
+        "model": model.name,
+        "version": model.version,
+        "run": manifest["run"],
+        "dataset": manifest["dataset"],
+        "spec": manifest["spec"],
+        "training": manifest["training"],
+        "n_rows": manifest["n_rows"],
+        "n_features": model.n_features,
+        "labels": model.label_texts,
+        "feature_names": None if names is None else list(names),
+        "coef_uri": store.uri(manifest["coef"]["uri"]),
+        "coef_sha256": manifest["coef"]["sha256"],
+    }
+    print_result(options, data, _text(model, data, options.features))
+
+
+def _text(model: Model, data: dict[str, Any], most: int) -> str:
+    training, spec = data["training"], data["spec"]
+    lines = [
+        f"{model.reference}: {spec['loss']}, l2 {spec['l2']:g}, {model.n_features} features, "
+        f"trained on {data['n_rows']} rows of {data['dataset']} {spec['split']} (run {data['run']})",
+        f"objective {training['objective']:.10g} after {training['passes']} passes; {training['stop']}",
+        f"coefficients: {data['coef_uri']}",
+    ]
+    coef, names = model.coef, model.schema.feature_names
+    first = model.schema.index_base
+    largest = np.argsort(-np.abs(coef[:, :-1]).max(axis=0), kind="stable")[:most]
+    outputs = model.label_texts if len(coef) > 1 else ["coef"]
+    rows = [["(intercept)", *(f"{b:.6g}" for b in coef[:, -1])]]
+    for j in largest.tolist():
+        rows.append([str(j + first) if names is None else names[j], *(f"{w:.6g}" for w in coef[:, j])])
+    lines.append(table(["feature", *outputs], rows))
+    if model.n_features > most:
+        lines.append(f"... and {model.n_features - most} smaller ones (--features N)")
+    return "\n".join(lines)

@@ -1,0 +1,74 @@
+"""mr-ml pack."""
+
+from __future__ import annotations
+
+import argparse
+
+from mr_ml.cli.common import job_runner, narrator, open_root, print_result
+from mr_ml.cli.describe import summary, summary_text
+from mr_ml.dataset import load_dataset
+from mr_ml.errors import UsageError
+from mr_ml.pack.driver import PackSpec, pack
+from mr_ml.pack.plan import parse_shares
+from mr_ml.readers.schema import Column, TextOptions
+
+
+def run(options: argparse.Namespace) -> None:
+    store, layout = open_root(options)
+    for name, least in (("folds", 1), ("partitions", 1), ("max_bad_rows", 0)):
+        value = getattr(options, name)
+        if value is not None and value < least:
+            raise UsageError(f"--{name.replace('_', '-')}: expected at least {least}, found {value}")
+    like = None if options.like is None else load_dataset(store, layout, options.like).schema
+    text = like.options if like is not None else text_options(options)
+    spec = PackSpec(
+        inputs=tuple(options.inputs),
+        name=options.to,
+        options=text,
+        shares=parse_shares(options.split),
+        folds=options.folds,
+        seed=options.seed,
+        by_group=options.split_by is not None,
+        partitions=options.partitions,
+        max_bad_rows=options.max_bad_rows,
+        like=like,
+    )
+    dataset = pack(spec, store=store, layout=layout, runner=job_runner(options), say=narrator(options))
+    print_result(options, summary(dataset), summary_text(dataset))
+
+
+def text_options(options: argparse.Namespace) -> TextOptions:
+    """How the user says the text is to be read."""
+    form = options.format or _format_of(options.inputs)
+    if form == "libsvm" and options.split_by not in (None, "qid"):
+        raise UsageError(f"--split-by: libsvm rows have no column {options.split_by!r}, only qid")
+    base = None if options.index_base == "auto" else int(options.index_base)
+    return TextOptions(
+        format=form,
+        index_base=base,  # type: ignore[arg-type]
+        delimiter="\t" if options.delimiter in ("tab", "\\t") else options.delimiter,
+        header=not options.no_header,
+        label_column=_column(options.label_column),
+        weight_column=_column(options.weight_column),
+        offset_column=_column(options.offset_column),
+        group_column=_column(options.split_by) if form == "csv" else None,
+        drop_columns=_columns(options.drop),
+        categorical_columns=_columns(options.categorical),
+        missing=options.missing,
+        unseen=options.unseen,
+    )
+
+
+def _format_of(inputs: list[str]) -> str:
+    stems = [name.removesuffix(".gz").removesuffix(".bz2").removesuffix(".zst").lower() for name in inputs]
+    return "csv" if all(stem.endswith(".csv") for stem in stems) else "libsvm"
+
+
+def _column(text: str | None) -> Column | None:
+    """A column by name, or by number if the text is one."""
+    return int(text) if text is not None and text.isascii() and text.isdigit() else text
+
+
+def _columns(text: str) -> tuple[Column, ...]:
+    found = (_column(item.strip()) for item in text.split(",") if item.strip())
+    return tuple(column for column in found if column is not None)

@@ -1,0 +1,194 @@
+"""All commands and options."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+from collections.abc import Callable
+from typing import Any
+
+from mr_ml import __version__
+
+DEFAULT_ROOT = "./mr_ml_data"
+
+_EXIT_CODES = """\
+exit codes: 0 done, 2 usage, 3 gate refused, 65 bad data, 69 cluster unavailable, 70 internal, 74 input/output,
+75 locked (try later)"""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mr-ml",
+        description="Train linear models on data that lives on Hadoop: pack rows once, then iterate MapReduce passes.",
+        epilog=_EXIT_CODES,
+    )
+    parser.add_argument("--version", action="version", version=f"mr-ml {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _pack(commands)
+    _describe(commands)
+    _train(commands)
+    _evaluate(commands)
+    _predict(commands)
+    _models(commands)
+    _runs(commands)
+    return parser
+
+
+def _command(commands: Any, name: str, module: str, function: str, summary: str, example: str = "") -> Any:
+    epilog = f"example: {example}\n\n{_EXIT_CODES}" if example else _EXIT_CODES
+    parser = commands.add_parser(
+        name, help=summary, description=summary, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.set_defaults(command_module=_lazy(module, function))
+    group = parser.add_argument_group("everywhere")
+    group.add_argument(
+        "--root",
+        default=os.environ.get("MR_ML_ROOT") or DEFAULT_ROOT,
+        help="folder of datasets, models and runs (default: MR_ML_ROOT, else ./mr_ml_data)",
+    )
+    group.add_argument("--json", action="store_true", help="the result as one JSON object, the last line on stdout")
+    group.add_argument("--quiet", action="store_true", help="say nothing but the result and errors")
+    return parser
+
+
+def _lazy(module: str, function: str) -> Callable[[], Callable[[argparse.Namespace], int | None]]:
+    return lambda: getattr(importlib.import_module(f"mr_ml.cli.{module}"), function)  # type: ignore[no-any-return]
+
+
+def _runner(parser: Any) -> None:
+    group = parser.add_argument_group("where it runs")
+    group.add_argument(
+        "-r", "--runner", choices=("inline", "local"), default="local",
+        help="inline: in this process; local: in warm worker processes (default)",
+    )  # fmt: skip
+    group.add_argument("--workers", type=int, metavar="N", help="worker processes of -r local (default: the processors)")
+
+
+def _text(parser: Any) -> None:
+    parser.add_argument("--max-bad-rows", type=int, default=0, metavar="N", help="go on with up to N bad rows (default 0)")
+
+
+def _pack(commands: Any) -> None:
+    parser = _command(
+        commands, "pack", "pack", "run", "text rows to a new version of a dataset: parsed, shuffled, split, in blocks",
+        "mr-ml pack iris.libsvm --to iris --split train=0.8,test=0.2 --seed 7",
+    )  # fmt: skip
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="files, folders or globs; .gz, .bz2 and .zst are read too")
+    parser.add_argument("--to", required=True, metavar="NAME", help="name of the dataset")
+    parser.add_argument("--split", default="train=1.0", metavar="NAME=SHARE,...", help="(default: every row is train)")
+    parser.add_argument("--folds", type=int, default=1, metavar="K", help="cut each split into K folds of whole partitions")
+    parser.add_argument(
+        "--split-by", metavar="COLUMN", help="rows of one group (a CSV column, or qid) stay in one split and fold"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of split, folds and shuffle (default 0)")
+    parser.add_argument("--partitions", type=int, metavar="N", help="number of partition files (default: by size)")
+    parser.add_argument("--like", metavar="DATASET", help="use the schema (columns, vocabularies, labels) of that dataset")
+    _text(parser)
+    group = parser.add_argument_group("what the text is")
+    group.add_argument("--format", choices=("libsvm", "csv"), help="(default: csv if the name says so, else libsvm)")
+    group.add_argument(
+        "--index-base", choices=("auto", "0", "1"), default="auto", help="libsvm: first feature id (default: detected)"
+    )
+    group.add_argument("--delimiter", default=",", help="CSV: one character, or 'tab' (default ,)")
+    group.add_argument("--no-header", action="store_true", help="CSV: the first line is a row; columns are c0, c1, ...")
+    group.add_argument("--label-column", metavar="COLUMN", help="CSV (default: one called label, target or y)")
+    group.add_argument("--weight-column", metavar="COLUMN", help="CSV: row weights, >= 0")
+    group.add_argument("--offset-column", metavar="COLUMN", help="CSV: a known part of the margin")
+    group.add_argument("--drop", metavar="COLUMN,...", default="", help="CSV: columns to leave out")
+    group.add_argument(
+        "--categorical", metavar="COLUMN,...", default="", help="CSV: columns to encode one-hot although they are numbers"
+    )
+    group.add_argument(
+        "--missing", default="error", metavar="POLICY", help="CSV: error (default), drop, zero or value:X for empty numbers"
+    )
+    group.add_argument("--unseen", choices=("error", "ignore"), default="error", help="CSV: categories not in the vocabulary")
+    _runner(parser)
+
+
+def _describe(commands: Any) -> None:
+    parser = _command(commands, "describe", "describe", "run", "what is in a dataset", "mr-ml describe iris")
+    parser.add_argument("dataset", help="name, or name@version")
+    parser.add_argument("--features", type=int, default=20, metavar="N", help="show the moments of N features (default 20)")
+
+
+def _train(commands: Any) -> None:
+    parser = _command(
+        commands, "train", "train", "run", "fit a model to a dataset's split and publish it",
+        "mr-ml train iris --model iris-softmax --loss softmax --l2 1e-4 -r local",
+    )  # fmt: skip
+    parser.add_argument("dataset", nargs="?", help="name, or name@version")
+    parser.add_argument("--model", metavar="NAME", help="name to publish under")
+    parser.add_argument("--split", default="train", help="(default train)")
+    parser.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted; takes no other choices")
+    group = parser.add_argument_group("what is fitted")
+    group.add_argument("--loss", choices=("logistic", "softmax", "squared"), default="logistic")
+    group.add_argument("--l2", type=float, default=0.0, metavar="X", help="L2 penalty relative to the mean loss (default 0)")
+    group.add_argument(
+        "--penalty-space", choices=("raw", "scaled"), default="raw",
+        help="whether the penalty acts on coefficients of raw (default) or of standardised features",
+    )  # fmt: skip
+    group.add_argument("--no-intercept", action="store_true")
+    group.add_argument(
+        "--weights", choices=("rows", "none"), default="rows", help="use the dataset's row weights, if any (default), or none"
+    )
+    group.add_argument("--class-weights", metavar="SPEC", help="'balanced', or LABEL=FACTOR,...")
+    group = parser.add_argument_group("when to stop")
+    group.add_argument(
+        "--tolerance", type=float, default=1e-7, metavar="X",
+        help="largest gradient component per standard deviation of its feature (default 1e-7)",
+    )  # fmt: skip
+    group.add_argument("--max-passes", type=int, default=500, metavar="N", help="(default 500)")
+    _runner(parser)
+    _memory(parser)
+
+
+def _memory(parser: Any) -> None:
+    parser.add_argument(
+        "--memory", metavar="SIZE", help="of all processes together, such as 2G (default: half of what is free)"
+    )
+
+
+def _evaluate(commands: Any) -> None:
+    parser = _command(
+        commands, "evaluate", "evaluate", "run", "metrics of a model on a dataset's split, in one pass",
+        "mr-ml evaluate iris-softmax iris --split test",
+    )  # fmt: skip
+    parser.add_argument("model", help="name, or name@version")
+    parser.add_argument("dataset", help="name, or name@version")
+    parser.add_argument("--split", default="test", help="(default test)")
+    parser.add_argument("--weights", choices=("rows", "none"), default="rows", help="use row weights, if any (default)")
+    _runner(parser)
+    _memory(parser)
+
+
+def _predict(commands: Any) -> None:
+    parser = _command(
+        commands, "predict", "predict", "run", "labels and probabilities of raw rows: one output line per input line",
+        "mr-ml predict iris-softmax new_rows.libsvm --to predictions",
+    )  # fmt: skip
+    parser.add_argument("model", help="name, or name@version")
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="files, folders or globs, of the model's format")
+    parser.add_argument("--to", required=True, metavar="PATH", help="output file; with several inputs, a folder")
+    parser.add_argument(
+        "--unseen-features", choices=("error", "ignore"), default="error", help="feature ids that the model does not know"
+    )
+    _text(parser)
+    _runner(parser)
+
+
+def _models(commands: Any) -> None:
+    group = commands.add_parser("models", help="published models", description="published models")
+    actions = group.add_subparsers(metavar="ACTION", required=True)
+    _command(actions, "list", "models", "list_all", "names, versions and how they were made")
+    show = _command(actions, "show", "models", "show", "one version of a model", "mr-ml models show iris-softmax")
+    show.add_argument("model", help="name, or name@version")
+    show.add_argument("--features", type=int, default=20, metavar="N", help="show N coefficients of largest size (default 20)")
+
+
+def _runs(commands: Any) -> None:
+    group = commands.add_parser("runs", help="training runs", description="training runs")
+    actions = group.add_subparsers(metavar="ACTION", required=True)
+    _command(actions, "list", "runs", "list_all", "runs and how far they came")
+    show = _command(actions, "show", "runs", "show", "one run, pass by pass")
+    show.add_argument("run")

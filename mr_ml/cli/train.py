@@ -1,0 +1,79 @@
+"""mr-ml train."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from hdfs_layout import check_name
+from mr_ml.cli.common import cache_bytes, job_runner, narrator, open_root, print_result, shows_progress
+from mr_ml.dataset import load_dataset
+from mr_ml.engine.mapreduce import MapReduceEngine
+from mr_ml.errors import UsageError
+from mr_ml.names import unique_id
+from mr_ml.train import Progress, TrainSpec, run_spec, start_run, train
+
+
+def run(options: argparse.Namespace) -> None:
+    store, layout = open_root(options)
+    runner = job_runner(options)
+    cache = cache_bytes(options, runner)
+    say = narrator(options)
+    if options.resume is not None:
+        run_id, spec = options.resume, run_spec(store, layout, options.resume)
+        if options.dataset is not None or options.model is not None:
+            raise UsageError("--resume goes on with what the run was asked to do; give no dataset or model beside it")
+        dataset = load_dataset(store, layout, spec.dataset)
+    else:
+        if options.dataset is None or options.model is None:
+            raise UsageError("expected a dataset and --model NAME (or --resume RUN)")
+        check_name(options.model, kind="model")
+        dataset = load_dataset(store, layout, options.dataset)
+        spec = _spec(options, dataset.reference)
+        dataset.of_split(spec.split)
+        run_id = unique_id()
+        start_run(store, layout, run_id, spec)
+    say(f"run {run_id}: {spec.loss} on {dataset.reference} {spec.split}, {dataset.n_rows(spec.split)} rows")
+    engine = MapReduceEngine(dataset, spec.split, store, runner, cache)
+    watch = _show if shows_progress(options) else _ignore
+    result = train(spec, run=run_id, dataset=dataset, engine=engine, store=store, layout=layout, watch=watch)
+    if not result.converged:
+        say(f"warning: {result.stop}")
+    text = (
+        f"{result.model}@{result.version}: objective {result.objective:.10g}, |gradient| {result.gradient_norm:.2e} "
+        f"after {result.passes} passes in {result.seconds:.2f} s (run {result.run})\n{result.stop}"
+    )
+    print_result(options, vars(result), text)
+
+
+def _spec(options: argparse.Namespace, dataset: str) -> TrainSpec:
+    if options.max_passes < 1 or not options.tolerance >= 0:
+        raise UsageError("expected --max-passes of at least 1 and --tolerance of at least 0")
+    return TrainSpec(
+        dataset=dataset,
+        model=options.model,
+        split=options.split,
+        loss=options.loss,
+        l2=options.l2,
+        penalty_space=options.penalty_space,
+        intercept=not options.no_intercept,
+        row_weights=options.weights == "rows",
+        class_weights=options.class_weights,
+        tolerance=options.tolerance,
+        max_passes=options.max_passes,
+    )
+
+
+def _show(progress: Progress) -> None:
+    print(
+        f"pass {progress.number:3d}  objective {progress.objective:.10g}  |gradient| {progress.gradient_norm:.2e}  "
+        f"step {progress.step:<9.4g} {progress.rows_per_second:.3g} rows/s",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _ignore(progress: Progress) -> None:
+    """Nobody watches."""
+
+

@@ -1,0 +1,162 @@
+"""A packed dataset: its manifest, and what a pass needs to know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hdfs_layout import Layout, Store, parse_reference, read_version
+from mr_ml.errors import BadDataError, UsageError
+from mr_ml.npz import from_npz, to_npz
+from mr_ml.partition_file import PartitionFacts
+from mr_ml.readers.schema import Schema
+from mr_ml.tree import PartitionPlan, SumTree
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A partition with its place: `path` in the store, the split that it belongs to, and the fold if there are folds."""
+
+    path: str
+    split: str
+    fold: int | None
+    facts: PartitionFacts
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One version of a dataset.
+
+    Attributes
+    ----------
+    data_id
+        Unique to the pack that wrote the partitions.
+    moments
+        By split: path of an .npz with count (), mean, variance, minimum, maximum (n_features,) and nonzero.
+    packing
+        How it was packed, for people: seed, shares, folds, rows per block, inputs.
+    """
+
+    name: str
+    version: int
+    data_id: str
+    schema: Schema
+    partitions: tuple[Partition, ...]
+    moments: Mapping[str, str]
+    label_counts: Mapping[str, Mapping[str, int]]
+    nnz: int
+    packing: Mapping[str, Any]
+
+    @property
+    def reference(self) -> str:
+        return f"{self.name}@{self.version}"
+
+    @property
+    def splits(self) -> list[str]:
+        return list(dict.fromkeys(p.split for p in self.partitions))
+
+    def of_split(self, split: str) -> tuple[Partition, ...]:
+        """The split's partitions.
+
+        Raises
+        ------
+        UsageError
+            If there is no such split.
+        BadDataError
+            If it has no rows.
+        """
+        chosen = tuple(p for p in self.partitions if p.split == split)
+        if not chosen:
+            raise UsageError(f"{self.reference} has no split {split!r}; it has {', '.join(self.splits)}")
+        if not sum(p.facts.rows for p in chosen):
+            raise BadDataError(f"split {split!r} of {self.reference} has no rows; pack with other shares or more data")
+        return chosen
+
+    def n_rows(self, split: str | None = None) -> int:
+        return sum(p.facts.rows for p in self.partitions if split in (None, p.split))
+
+    def tree(self, split: str) -> SumTree:
+        """The fixed tree of a split's sums."""
+        return SumTree(tuple(PartitionPlan(p.facts.partition, p.facts.blocks) for p in self.of_split(split)))
+
+    def expected(self, split: str) -> dict[int, tuple[int, int]]:
+        """Rows and digest by partition number."""
+        return {p.facts.partition: (p.facts.rows, p.facts.digest) for p in self.of_split(split)}
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "kind": "dataset",
+            "name": self.name,
+            "data_id": self.data_id,
+            "schema": self.schema.to_json(),
+            "splits": {split: {"rows": self.n_rows(split)} for split in self.splits},
+            "partitions": [
+                {"uri": p.path, "split": p.split, "fold": p.fold, **p.facts.to_json()} for p in self.partitions
+            ],
+            "moments": dict(self.moments),
+            "label_counts": {split: dict(counts) for split, counts in self.label_counts.items()},
+            "nnz": self.nnz,
+            "packing": dict(self.packing),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], *, version: int) -> Dataset:
+        partitions = tuple(
+            Partition(p["uri"], p["split"], p["fold"], PartitionFacts.from_json(p)) for p in data["partitions"]
+        )
+        return cls(
+            name=data["name"],
+            version=version,
+            data_id=data["data_id"],
+            schema=Schema.from_json(data["schema"]),
+            partitions=partitions,
+            moments=data["moments"],
+            label_counts=data["label_counts"],
+            nnz=data["nnz"],
+            packing=data["packing"],
+        )
+
+
+def load_dataset(store: Store, layout: Layout, reference: str) -> Dataset:
+    """Open ``name`` (latest version) or ``name@3``.
+
+    Raises
+    ------
+    UsageError
+        If there is no such dataset.
+    BadDataError
+        If its manifest is damaged.
+    """
+    asked = parse_reference(reference, kind="dataset")
+    found = read_version(store, layout.dataset(asked.name), asked.version)
+    try:
+        return Dataset.from_json(found.document, version=found.number)
+    except (KeyError, TypeError) as error:
+        raise BadDataError(f"{store.uri(found.path)}: not a dataset's manifest: {error!r}") from error
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureMoments:
+    """Of the rows of one split, unweighted: count (), the others (n_features,)."""
+
+    count: int
+    mean: Array
+    variance: Array
+    minimum: Array
+    maximum: Array
+    nonzero: Array
+
+    def save(self, store: Store, path: str) -> None:
+        store.write(path, to_npz({**vars(self), "count": np.array(self.count)}))
+
+    @classmethod
+    def load(cls, store: Store, path: str) -> FeatureMoments:
+        arrays = from_npz(store.read(path), where=store.uri(path))
+        return cls(count=int(arrays.pop("count")), **arrays)
+

@@ -1,0 +1,52 @@
+"""Decoded blocks kept in memory between the passes that one process serves.
+
+Passes read the same blocks in the same order every time, so the first blocks that fit are kept and the rest is
+decoded again each pass; dropping the least recently used would drop exactly what comes next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mr_ml.block import StoredBlock
+from mr_ml.partition_file import BlockRange
+
+
+class BlockCache:
+    """At most `budget` bytes of decoded blocks of one dataset."""
+
+    def __init__(self) -> None:
+        self._dataset = ""
+        self._kept: dict[tuple[str, int], tuple[tuple[int, int, int], StoredBlock]] = {}
+        self._used = 0
+
+    def blocks(self, asked: BlockRange, *, dataset: str, budget: int) -> Iterator[StoredBlock]:
+        """The blocks of a range, decoded now or before.
+
+        Raises
+        ------
+        BadDataError
+            If the file changed since the dataset was packed.
+        """
+        if dataset != self._dataset:
+            self._dataset, self._kept, self._used = dataset, {}, 0
+        signature = asked.signature()
+        skip = 0
+        for skip, index in enumerate(range(asked.first, asked.first + len(asked.line_bytes))):
+            known = self._kept.get((asked.path, index))
+            if known is None or known[0] != signature:
+                break
+            yield known[1]
+        else:
+            return
+        for stored in asked.read(skip=skip):
+            size = stored.block.nbytes
+            key = (asked.path, stored.address.index)
+            if key not in self._kept and self._used + size <= budget:
+                self._kept[key] = signature, stored
+                self._used += size
+            yield stored
+
+
+CACHE = BlockCache()
+"""The process's own."""

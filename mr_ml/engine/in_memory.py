@@ -1,0 +1,39 @@
+"""The in-memory engine: blocks in a list, summed in the tree's order. The oracle of the other engines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mr_ml.engine.blas import one_thread
+from mr_ml.engine.base import check_receipts
+from mr_ml.block import StoredBlock
+from mr_ml.query import Query
+from mr_ml.statistic import Receipts, Statistic
+from mr_ml.tree import PartialSums, SumTree
+
+
+def add_block(sums: PartialSums[Statistic], tree: SumTree, query: Query, stored: StoredBlock) -> None:
+    """Map one block and put its statistic, with the receipt, into its place in the tree."""
+    address, block = stored.address, stored.block
+    receipt = Receipts.of_block(partition=address.partition, index=address.index, rows=block.n_rows, crc=stored.crc)
+    sums.add(tree.leaf(address.partition, address.index), Statistic(query.map(block).parts, receipt))
+
+
+@dataclass(frozen=True)
+class InMemoryEngine:
+    tree: SumTree
+    blocks: tuple[StoredBlock, ...]
+    expected: dict[int, tuple[int, int]]
+    dataset: str = "the dataset"
+
+    def run(self, query: Query) -> Statistic:
+        sums: PartialSums[Statistic] = PartialSums(self.tree, Statistic.__add__)
+        with one_thread():
+            for stored in self.blocks:
+                add_block(sums, self.tree, query, stored)
+        total = sums.total()
+        check_receipts(total, tree=self.tree, expected=self.expected, dataset=self.dataset)
+        return total
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,320 @@
+"""Run mrjob jobs on this machine: `-r inline` in the driver's process, `-r local` in warm worker processes.
+
+Both differ from mrjob's own runners of these names in what a training pass needs:
+
+- one map task per input file, whatever its size, in the order of their names; the file is linked, never copied;
+- one reduce task, or as many as the job's `mapreduce.job.reduces` says; each key goes whole to one of them;
+- no process is started for a job: `-r local` workers stay, and keep their module-level caches, from job to job;
+- what a task raises reaches the driver: a `MrMlError` as it is, anything else as an `InternalError` with the traceback;
+- temporary files lie in memory where there is room, and go away after a failure too.
+
+Not simulated: steps that are shell commands, `--setup`, `--py-files`, partitioners, Hadoop formats, retries.
+Compressed input is refused, since mrjob reads a truncated file as if it were whole: hand over a file that names it.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import logging
+import os
+import secrets
+import tempfile
+import threading
+import warnings
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mr_ml.engine import local_tasks, task_errors
+from mr_ml.engine.scratch import scratch_folder
+from mr_ml.errors import StorageError, UsageError
+
+with warnings.catch_warnings():
+    # mrjob imports modules that Python has deprecated, or dropped, since mrjob's last release.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from mrjob.cat import is_compressed
+    from mrjob.fs.composite import CompositeFilesystem
+    from mrjob.fs.local import _from_file_uri
+    from mrjob.inline import InlineMRJobRunner
+    from mrjob.job import MRJob
+    from mrjob.util import to_lines, unarchive
+
+REDUCE_TASKS = ("mapreduce.job.reduces", "mapred.reduce.tasks")
+
+
+class InlineRunner(InlineMRJobRunner):  # type: ignore[misc]
+    """Run the tasks one after the other in the driver's process: what to use with a debugger.
+
+    Takes the arguments of `mrjob.inline.InlineMRJobRunner`.
+    """
+
+    _local_tmp_dir: str | None
+    _fs: Any
+
+    def __init__(self, **kwargs: Any) -> None:
+        # mrjob warns when there is no mrjob.conf, which is how these runners are meant to be used.
+        with _only(logging.ERROR if kwargs.get("conf_paths") == [] else logging.NOTSET, "mrjob.conf"):
+            super().__init__(**kwargs)
+        self._task_names: list[str] = []
+
+    @classmethod
+    def _default_opts(cls) -> dict[str, Any]:
+        return {**super()._default_opts(), "cleanup_on_failure": ["ALL"]}
+
+    def _make_unique_job_key(self, label: str | None = None, owner: str | None = None) -> str:
+        return f"{label or self._label()}.{secrets.token_hex(8)}"
+
+    def _get_local_tmp_dir(self) -> str:
+        if not self._local_tmp_dir:
+            parent = Path(self._opts["local_tmp_dir"] or tempfile.gettempdir()).absolute()
+            if set("*?[") & set(str(parent)):
+                raise UsageError(
+                    f"the folder for temporary files is {str(parent)!r}: mrjob would read '*', '?' and '[' as "
+                    "wildcards; set TMPDIR to a path without them"
+                )
+            parent.mkdir(parents=True, exist_ok=True)
+            self._local_tmp_dir = tempfile.mkdtemp(prefix="job-", dir=parent)
+        return self._local_tmp_dir
+
+    @property
+    def fs(self) -> Any:
+        if self._fs is None:
+            self._fs = CompositeFilesystem()
+            self._fs.add_fs("local", local_tasks.Files())
+        return self._fs
+
+    def _run(self) -> None:
+        if self._output_dir and os.path.isdir(self._output_dir) and os.listdir(self._output_dir):
+            raise UsageError(f"output folder {self._output_dir} is not empty; empty it or name another one")
+        super()._run()
+
+    def _create_dist_cache_dir(self, step_num: int) -> None:
+        self.fs.mkdir(self._dist_cache_dir(step_num))
+        for name, path in self._working_dir_mgr.name_to_path("file").items():
+            original = Path(_from_file_uri(path)).absolute()
+            if not original.exists():
+                raise StorageError(f"{original}, a file that the job needs, does not exist")
+            os.symlink(original, self._path_in_dist_cache_dir(name, step_num))
+        for name, path in self._working_dir_mgr.name_to_path("archive").items():
+            unarchive(_from_file_uri(path), self._path_in_dist_cache_dir(name, step_num))
+
+    def _split_mapper_input(self, input_paths: Iterable[str], step_num: int) -> list[dict[str, Any]]:
+        if step_num == 0 and self._uses_input_manifest():
+            # The manifest is mrjob's own list of the input files, already a line and a task for each.
+            splits: list[dict[str, Any]] = super()._split_mapper_input(input_paths, step_num)
+            return splits
+        splits = []
+        for task_num, path in enumerate(input_paths):
+            if is_compressed(path):
+                raise UsageError(f"input {path} is compressed; expected plain files, which may name compressed ones")
+            link = self._task_input_path("mapper", step_num, task_num)
+            self.fs.mkdir(os.path.dirname(link))
+            os.symlink(os.path.abspath(path), link)
+            splits.append({"file": path, "start": 0, "length": os.path.getsize(path)})
+        return splits
+
+    def _sort_input_func(self) -> Callable[[Sequence[str], str], None]:
+        return functools.partial(
+            local_tasks.sort_lines, sort_values=bool(self._sort_values), tmp_dir=self._get_local_tmp_dir()
+        )
+
+    def _split_reducer_input(self, step_num: int) -> int:
+        jobconf = self._jobconf_for_step(step_num)
+        asked = next((jobconf[name] for name in REDUCE_TASKS if jobconf.get(name) is not None), 1)
+        if not str(asked).isdecimal() or int(asked) < 1:
+            raise UsageError(f"{REDUCE_TASKS[0]} is {asked!r}; expected a number of reduce tasks from 1 on")
+        paths = [self._task_input_path("reducer", step_num, task_num) for task_num in range(int(asked))]
+        for path in paths:
+            self.fs.mkdir(os.path.dirname(path))
+        local_tasks.cut_between_keys(self._sorted_reducer_input_path(step_num), paths)
+        return len(paths)
+
+    def _run_mappers_and_combiners(self, step_num: int, map_splits: Sequence[Mapping[str, Any]]) -> None:
+        self._task_names = [
+            f"map task {task_num} of step {step_num} (input {split['file']})"
+            for task_num, split in enumerate(map_splits)
+        ]
+        super()._run_mappers_and_combiners(step_num, map_splits)
+
+    def _run_reducers(self, step_num: int, num_reducer_tasks: int) -> None:
+        self._task_names = [f"reduce task {task_num} of step {step_num}" for task_num in range(num_reducer_tasks)]
+        super()._run_reducers(step_num, num_reducer_tasks)
+
+    def _invoke_task_func(self, task_type: str, step_num: int, task_num: int) -> Callable[..., None]:
+        reads = "manifest" if step_num == 0 and task_type == "mapper" and self._uses_input_manifest() else "lines"
+        arguments = self._args_for_task(step_num, task_type)
+        return functools.partial(local_tasks.run_task, self._class_loader(), arguments, reads)
+
+    def _class_loader(self) -> Callable[[], Any]:
+        return lambda: self._mrjob_cls
+
+    def _run_multiple(self, funcs: Iterable[Callable[[], None]], num_processes: int | None = None) -> None:
+        for name, task in zip(self._task_names, funcs, strict=True):
+            try:
+                task()
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                known = task_errors.as_mr_ml_error(error, where=name)
+                if known is error:
+                    raise
+                raise known from error
+
+    def _log_cause_of_error(self, ex: Exception) -> None:
+        """Say nothing: the error itself names the task and the input."""
+
+
+class WarmLocalRunner(InlineRunner):
+    """Run the tasks in the driver's pool of warm worker processes, task i of a kind always in the same one.
+
+    mrjob's option `num_cores` is the number of workers; by default, as many as the processors this process may use.
+    """
+
+    alias = "local"
+
+    _STEP_TYPES = frozenset({"streaming"})
+
+    def _class_loader(self) -> Callable[[], Any]:
+        return functools.partial(local_tasks.import_class, *local_tasks.class_reference(self._mrjob_cls))
+
+    def _num_cores(self) -> int:
+        return int(self._opts["num_cores"] or len(os.sched_getaffinity(0)))
+
+    def _run_multiple(self, funcs: Iterable[Callable[[], None]], num_processes: int | None = None) -> None:
+        # Tasks on other runners import this module with their job class, and never need worker processes.
+        from mr_ml.engine import workers
+
+        workers.shared_pool(self._num_cores()).run(list(funcs), names=self._task_names)
+
+
+_Parser = tuple[ArgumentParser, frozenset[str], frozenset[str]]
+_parsers: dict[tuple[type, bool], _Parser] = {}
+_parsing = threading.RLock()
+
+
+class WarmLocalMixin(MRJob):  # type: ignore[misc]
+    """Make a job class use these runners for `-r inline` and `-r local`; other runners stay mrjob's own.
+
+    ::
+
+        class MyJob(WarmLocalMixin, MRJob): ...
+
+    `mrjob.conf` is read only if `--conf-path` names one. Job objects of a class share one option parser, which takes
+    mrjob several milliseconds to build: `configure_args` must depend on the class alone, and options should not have
+    defaults that the job changes in place.
+
+    Attributes
+    ----------
+    SCRATCH_BYTES : int or None
+        The most that a run of this job writes to temporary files, in bytes; they go to memory if there is ample room.
+        None if that grows with the data: then they go to a disk.
+    """
+
+    SCRATCH_BYTES: int | None = 64 << 20
+
+    def __init__(self, args: Sequence[str] | None = None) -> None:
+        # Parsers made for explicit arguments raise where those of a command line exit.
+        key = type(self), args is None
+        with _parsing:
+            known = _parsers.get(key)
+            if known is not None:
+                self.__dict__["configure_args"] = functools.partial(self._adopt, known)
+            super().__init__(None if args is None else list(args))
+            self.__dict__.pop("configure_args", None)
+            if known is None:
+                options = frozenset(self._passthru_arg_dests), frozenset(self._file_arg_dests)
+                _parsers[key] = self.arg_parser, *options
+
+    def _adopt(self, known: _Parser) -> None:
+        self.arg_parser = known[0]
+        self._passthru_arg_dests, self._file_arg_dests = set(known[1]), set(known[2])
+
+    def _runner_class(self) -> Any:
+        if self.options.runner in (None, InlineRunner.alias):
+            return InlineRunner
+        if self.options.runner == WarmLocalRunner.alias:
+            return WarmLocalRunner
+        return super()._runner_class()
+
+    def _runner_kwargs(self) -> dict[str, Any]:
+        kwargs: dict[str, Any] = super()._runner_kwargs()
+        if issubclass(self._runner_class(), InlineRunner):
+            kwargs["mrjob_cls"] = type(self)
+            # A driver without standard input gives its jobs an empty one.
+            kwargs["stdin"] = kwargs["stdin"] or io.BytesIO()
+            if not kwargs["conf_paths"]:
+                kwargs["conf_paths"] = []
+                kwargs["local_tmp_dir"] = kwargs["local_tmp_dir"] or str(scratch_folder(needs_bytes=self.SCRATCH_BYTES))
+        return kwargs
+
+    def make_runner(self) -> Any:
+        # mrjob works out the arguments twice, once to log them.
+        kwargs = self._runner_kwargs()
+        self.__dict__["_runner_kwargs"] = lambda: kwargs
+        try:
+            return super().make_runner()
+        finally:
+            del self.__dict__["_runner_kwargs"]
+
+
+@dataclass(frozen=True)
+class JobOutput:
+    """What a job left: iterate over it for the lines.
+
+    Attributes
+    ----------
+    lines : list of bytes
+        The output, without line ends; none if the job writes to an output folder that the user named.
+    counters : list of dict
+        For every step, {group: {counter: count}}.
+    """
+
+    lines: list[bytes]
+    counters: list[dict[str, dict[str, int]]]
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.lines)
+
+
+def run_job(job: Any) -> JobOutput:
+    """Run a job on the runner that its options name and return its output; temporary files are gone afterwards.
+
+    Parameters
+    ----------
+    job : mrjob.job.MRJob
+        With its options; mrjob's progress messages are silenced unless they say `--verbose`.
+
+    Raises
+    ------
+    MrMlError
+        What a task raised, unchanged.
+    InternalError
+        If a task raised anything else, exited, or its process died.
+    StorageError
+        If an input, or a file that the job needs, cannot be read, or a temporary file cannot be written.
+    """
+    with _only(logging.NOTSET if job.options.verbose else logging.WARNING, "mrjob"):
+        try:
+            with job.make_runner() as runner:
+                runner.run()
+                chunks = [] if job.options.output_dir else runner.cat_output()
+                return JobOutput([line.removesuffix(b"\n") for line in to_lines(chunks)], runner.counters())
+        except OSError as error:
+            raise StorageError(f"{type(job).__name__} could not run: {error}") from error
+
+
+@contextmanager
+def _only(level: int, logger_name: str) -> Iterator[None]:
+    """Silence a logger below a level, for a while."""
+    logger = logging.getLogger(logger_name)
+    before = logger.level
+    if level > logger.getEffectiveLevel():
+        logger.setLevel(level)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

@@ -1,0 +1,178 @@
+"""What happens in and between the tasks of a local job: running one, sorting and cutting what the next ones read."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import IO, Any
+
+from mr_ml.errors import UsageError
+
+with warnings.catch_warnings():
+    # mrjob imports modules that Python has deprecated, or dropped, since mrjob's last release.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from mrjob.fs.local import LocalFilesystem, _from_file_uri
+    from mrjob.sim import _sort_lines_in_memory
+    from mrjob.util import save_current_environment, save_cwd, save_sys_path
+
+# With more lines to sort than this, the sort program needs less memory than sorting in memory does.
+SORT_IN_MEMORY_BYTES = 256 << 20
+_CHUNK_BYTES = 1 << 20
+
+
+def class_reference(job_class: type) -> tuple[str, str]:
+    """The module and the qualified name by which another process can import a job class.
+
+    Raises
+    ------
+    UsageError
+        If it cannot: the class is defined in the running script, or within a function.
+    """
+    module, name = job_class.__module__, job_class.__qualname__
+    if module == "__main__":
+        spec = getattr(sys.modules["__main__"], "__spec__", None)
+        module = "" if spec is None else spec.name
+    if not module or "<locals>" in name:
+        raise UsageError(
+            f"job class {name} cannot be imported by worker processes; expected a class at the top level of a module, "
+            "found one in the running script or in a function: move it to a module of its own, or use -r inline"
+        )
+    return module, name
+
+
+def import_class(module: str, name: str) -> Any:
+    """Undo `class_reference`."""
+    found: Any = importlib.import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def run_task(
+    load_class: Callable[[], Any],
+    arguments: Sequence[str],
+    reads: str,
+    stdin: IO[bytes],
+    stdout: IO[bytes],
+    stderr: IO[bytes],
+    folder: str,
+    environment: dict[str, str],
+) -> None:
+    """Run one task of a job in this process, as if it were a process of its own, and put everything back.
+
+    Parameters
+    ----------
+    load_class : callable
+        Returns the job class.
+    arguments : sequence of str
+        The task's command line.
+    reads : str
+        "lines", or "manifest" if stdin names the input file.
+    stdin, stdout, stderr : binary files
+        What `sys.stdin`, `sys.stdout` and `sys.stderr` become.
+    folder : str
+        The working folder; modules are looked for here first.
+    environment : dict
+        Added to the environment.
+    """
+    with save_current_environment(), save_cwd(), save_sys_path(), _standard_streams(stdin, stdout, stderr):
+        os.environ.update(environment)
+        os.chdir(folder)
+        sys.path = [folder, *sys.path]
+        try:
+            inputs = [stdin.readline().decode().rpartition("\t")[2].rstrip("\n")] * 2 if reads == "manifest" else []
+            load_class()([*arguments, *inputs]).execute()
+        finally:
+            # Long-lived workers would collect an entry for every folder in which a task imported something.
+            sys.path_importer_cache.pop(folder, None)
+
+
+@contextmanager
+def _standard_streams(*streams: IO[bytes]) -> Iterator[None]:
+    saved = sys.stdin, sys.stdout, sys.stderr
+    # Text layers, so that print() and warnings work in a task as they do in a process; mrjob itself uses `.buffer`.
+    texts = [io.TextIOWrapper(stream, encoding="utf-8", write_through=True) for stream in streams]
+    sys.stdin, sys.stdout, sys.stderr = texts
+    try:
+        yield
+    finally:
+        sys.stdin, sys.stdout, sys.stderr = saved
+        for text in texts:
+            # Detaching flushes; if that fails, closing the file underneath fails too and says so.
+            with suppress(OSError, ValueError):
+                text.detach()
+
+
+def sort_lines(input_paths: Sequence[str], output_path: str, *, sort_values: bool, tmp_dir: str) -> None:
+    """Sort the lines of many files into one by key (what stands before the first tab), as bytes, stably.
+
+    Parameters
+    ----------
+    input_paths : sequence of str
+        In the order that lines of equal key keep.
+    output_path : str
+        Where they go.
+    sort_values : bool
+        Sort by whole lines.
+    tmp_dir : str
+        Where the sort program may write if there is too much for memory.
+    """
+    if sum(map(os.path.getsize, input_paths)) <= SORT_IN_MEMORY_BYTES:
+        _sort_lines_in_memory(input_paths, output_path, sort_values=sort_values)
+        return
+    from mrjob.local import _sort_lines_with_sort_bin  # seldom needed, and slow to import
+
+    program = ["sort"] if sort_values else ["sort", "-t", "\t", "-k", "1,1", "-s"]
+    _sort_lines_with_sort_bin(list(input_paths), output_path, program, sort_values=sort_values, tmp_dir=tmp_dir)
+
+
+def cut_between_keys(sorted_path: str, paths: Sequence[str]) -> None:
+    """Turn a sorted file into files of about equal size, cut where the key changes; with few keys some are empty."""
+    if len(paths) == 1:
+        os.rename(sorted_path, paths[0])
+        return
+    total, done, part, last_key = os.path.getsize(sorted_path), 0, 0, b""
+    with open(sorted_path, "rb") as source:
+        target = open(paths[0], "wb")  # noqa: SIM115
+        try:
+            for line in source:
+                key = line.partition(b"\t")[0]
+                if done * len(paths) >= total * (part + 1) and key != last_key:
+                    target.close()
+                    part += 1
+                    target = open(paths[part], "wb")  # noqa: SIM115
+                target.write(line)
+                done += len(line)
+                last_key = key
+        finally:
+            target.close()
+    for path in paths[part + 1 :]:
+        open(path, "wb").close()
+
+
+class Files(LocalFilesystem):  # type: ignore[misc]
+    """mrjob's local files, listed in order; a path that exists means itself even if it looks like a wildcard."""
+
+    def ls(self, path_glob: str) -> Iterator[str]:
+        path = _from_file_uri(path_glob)
+        if os.path.isfile(path):
+            yield path
+        elif os.path.isdir(path):
+            for folder, folders, names in os.walk(path, followlinks=True):
+                folders.sort()
+                yield from (os.path.join(folder, name) for name in sorted(names))
+        else:
+            yield from sorted(super().ls(path_glob))
+
+    def exists(self, path_glob: str) -> bool:
+        return os.path.exists(_from_file_uri(path_glob)) or bool(super().exists(path_glob))
+
+    def _cat_file(self, path: str) -> Iterator[bytes]:
+        with open(_from_file_uri(path), "rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                yield chunk

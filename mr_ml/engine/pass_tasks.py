@@ -1,0 +1,61 @@
+"""What the map and reduce tasks of a pass do; the job hands over lines and yields what comes back.
+
+A map task's input is either block lines themselves (streamed from a partition file) or a line that lists ranges of
+blocks to read, which lets a warm process keep them decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from mr_ml import frame
+from mr_ml.block import StoredBlock, decode_line
+from mr_ml.engine.blas import one_thread
+from mr_ml.engine.cache import CACHE
+from mr_ml.engine.in_memory import add_block
+from mr_ml.engine.request import PassRequest, ranges_of
+from mr_ml.statistic import Statistic
+from mr_ml.tree import Node, PartialSums
+
+KEY = b"sum"
+
+
+class MapTask:
+    """Adds up the tree nodes that its blocks fill."""
+
+    def __init__(self, request: PassRequest) -> None:
+        self._request = request
+        self._sums: PartialSums[Statistic] = PartialSums(request.tree, Statistic.__add__)
+
+    def add(self, line: bytes) -> None:
+        with one_thread():
+            for stored in self._blocks(line):
+                add_block(self._sums, self._request.tree, self._request.query, stored)
+
+    def _blocks(self, line: bytes) -> Iterator[StoredBlock]:
+        if not line.startswith(b"["):
+            yield decode_line(line, where="a map task's input")
+            return
+        for asked in ranges_of(line):
+            yield from CACHE.blocks(asked, dataset=self._request.dataset, budget=self._request.cache_bytes)
+
+    def results(self) -> Iterator[tuple[bytes, bytes]]:
+        yield from _pairs(self._sums)
+
+
+def reduce_sums(request: PassRequest, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Join the nodes of many map tasks."""
+    sums: PartialSums[Statistic] = PartialSums(request.tree, Statistic.__add__)
+    for value in values:
+        sums.add(*decode_value(value))
+    yield from _pairs(sums)
+
+
+def decode_value(value: bytes) -> tuple[Node, Statistic]:
+    where = "a partial sum"
+    return Statistic.decode(frame.from_text(value, where=where), where=where)
+
+
+def _pairs(sums: PartialSums[Statistic]) -> Iterator[tuple[bytes, bytes]]:
+    for node, value in sums.items():
+        yield KEY, frame.to_text(value.encode(node))

@@ -1,0 +1,77 @@
+"""What a pass sends to its tasks: the query with the plan of partitions, and to each task its ranges of blocks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mr_ml import frame
+from mr_ml.partition_file import BlockRange, PartitionFacts
+from mr_ml.queries import query_from, query_parts
+from mr_ml.query import Query
+from mr_ml.tree import PartitionPlan, SumTree
+
+KIND = "pass"
+
+
+@dataclass(frozen=True, eq=False)
+class PassRequest:
+    """Attributes
+    ----------
+    dataset
+        Identity of the packed data, so that a warm process knows whose blocks it holds.
+    cache_bytes
+        Budget of decoded blocks for each task process.
+    """
+
+    query: Query
+    tree: SumTree
+    dataset: str
+    cache_bytes: int
+
+    def encode(self) -> bytes:
+        meta, arrays = query_parts(self.query)
+        plan = [list(p) for p in self.tree.plan]
+        outer = {"query": meta, "plan": plan, "dataset": self.dataset, "cache_bytes": self.cache_bytes}
+        return frame.encode(KIND, outer, arrays)
+
+    @classmethod
+    def decode(cls, data: bytes, *, where: str) -> PassRequest:
+        opened = frame.decode(data, kind=KIND, where=where)
+        meta = opened.meta
+        tree = SumTree(tuple(PartitionPlan(*p) for p in meta["plan"]))
+        query = query_from(meta["query"], opened.arrays, where=where)
+        return cls(query, tree, meta["dataset"], meta["cache_bytes"])
+
+
+def assign(partitions: Sequence[tuple[str, PartitionFacts]], *, n_tasks: int) -> list[list[BlockRange]]:
+    """Cut (path, facts) of all partitions into at most `n_tasks` runs of neighbouring blocks of about equal bytes."""
+    total = sum(facts.n_bytes for _, facts in partitions)
+    tasks: list[list[BlockRange]] = [[] for _ in range(n_tasks)]
+    before = 0
+    for path, facts in partitions:
+        offset, first = 0, 0
+        while first < facts.blocks:
+            task = min((before + offset) * n_tasks // max(total, 1), n_tasks - 1)
+            last, end = first, offset
+            while last < facts.blocks and min((before + end) * n_tasks // max(total, 1), n_tasks - 1) == task:
+                end += facts.line_bytes[last]
+                last += 1
+            lines = facts.line_bytes[first:last]
+            tasks[task].append(BlockRange(path, facts.partition, first, offset, lines, facts.n_bytes))
+            first, offset = last, end
+        before += facts.n_bytes
+    return [ranges for ranges in tasks if ranges]
+
+
+def task_line(ranges: Sequence[BlockRange]) -> bytes:
+    """The one line of a task's input file."""
+    return json.dumps([r.to_json() for r in ranges], separators=(",", ":")).encode() + b"\n"
+
+
+def ranges_of(line: bytes) -> list[BlockRange]:
+    """Undo `task_line`."""
+    data: list[dict[str, Any]] = json.loads(line)
+    return [BlockRange.from_json(item) for item in data]

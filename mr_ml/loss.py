@@ -1,0 +1,123 @@
+"""Pointwise losses: what one row costs at its margins.
+
+    margin  z_ik = x_i . w_k + b_k + offset_i        k = 1..n_outputs
+    squared   l = 1/2 (z - y)^2                      l' = z - y            l'' = 1
+    logistic  l = log(1 + e^z) - y z,  y in {0, 1}   l' = p - y            l'' = p (1 - p),  p = 1 / (1 + e^-z)
+    softmax   l = log sum_k e^{z_k} - z_y            l'_k = p_k - [k = y]  l''_kk = p_k (1 - p_k)
+
+A loss knows margins and labels, nothing of features, weights, means or penalties. Margins are (n_rows, n_outputs),
+labels (n_rows,); softmax and logistic labels are class numbers. `curvature` is the diagonal of the Hessian in z.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logsumexp
+from scipy.special import softmax as softmax_of
+
+from mr_ml.errors import UsageError
+
+Floats = NDArray[np.float64]
+
+
+class Loss(Protocol):
+    name: str
+    classifies: bool
+
+    def n_outputs(self, n_classes: int) -> int:
+        """Coefficient vectors that a model of this loss has."""
+
+    def value(self, margins: Floats, labels: Floats) -> Floats:
+        """l, (n_rows,)."""
+
+    def derivatives(self, margins: Floats, labels: Floats) -> tuple[Floats, Floats]:
+        """l' and the diagonal of l'', both (n_rows, n_outputs)."""
+
+    def predict(self, margins: Floats) -> Floats:
+        """Class probabilities (n_rows, n_classes), or the predicted value (n_rows, 1)."""
+
+
+class SquaredLoss:
+    name = "squared"
+    classifies = False
+
+    def n_outputs(self, n_classes: int) -> int:
+        return 1
+
+    def value(self, margins: Floats, labels: Floats) -> Floats:
+        residual = margins[:, 0] - labels
+        return np.asarray(0.5 * residual * residual)
+
+    def derivatives(self, margins: Floats, labels: Floats) -> tuple[Floats, Floats]:
+        return margins - labels[:, None], np.ones_like(margins)
+
+    def predict(self, margins: Floats) -> Floats:
+        return margins
+
+
+class LogisticLoss:
+    name = "logistic"
+    classifies = True
+
+    def n_outputs(self, n_classes: int) -> int:
+        if n_classes != 2:
+            raise UsageError(
+                f"the logistic loss needs exactly 2 label values, the dataset has {n_classes}; use --loss softmax"
+            )
+        return 1
+
+    def value(self, margins: Floats, labels: Floats) -> Floats:
+        # log(1 + e^z) - y z = log(1 + e^{sz}) with s = 1 - 2y, which does not cancel in the tails; likewise below
+        z = (1 - 2 * labels) * margins[:, 0]
+        return np.asarray(np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z))))
+
+    def derivatives(self, margins: Floats, labels: Floats) -> tuple[Floats, Floats]:
+        sign = (1 - 2 * labels)[:, None]
+        wrong = expit(sign * margins)
+        return sign * wrong, wrong * expit(-sign * margins)
+
+    def predict(self, margins: Floats) -> Floats:
+        return np.concatenate([expit(-margins), expit(margins)], axis=1)
+
+
+class SoftmaxLoss:
+    name = "softmax"
+    classifies = True
+
+    def n_outputs(self, n_classes: int) -> int:
+        if n_classes < 2:
+            raise UsageError(f"the softmax loss needs at least 2 label values, the dataset has {n_classes}")
+        return n_classes
+
+    def value(self, margins: Floats, labels: Floats) -> Floats:
+        own = np.take_along_axis(margins, labels.astype(np.int64)[:, None], axis=1)
+        return np.asarray(logsumexp(margins - own, axis=1))
+
+    def derivatives(self, margins: Floats, labels: Floats) -> tuple[Floats, Floats]:
+        p = softmax_of(margins, axis=1)
+        slope = p.copy()
+        slope[np.arange(len(labels)), labels.astype(np.int64)] -= 1
+        return slope, p * (1 - p)
+
+    def predict(self, margins: Floats) -> Floats:
+        return np.asarray(softmax_of(margins, axis=1))
+
+
+LOSSES: dict[str, Loss] = {loss.name: loss for loss in (SquaredLoss(), LogisticLoss(), SoftmaxLoss())}
+
+
+def loss_named(name: str) -> Loss:
+    """Look a loss up.
+
+    Raises
+    ------
+    UsageError
+        If there is none of that name.
+    """
+    try:
+        return LOSSES[name]
+    except KeyError:
+        raise UsageError(f"loss {name!r} is not known; choose one of {', '.join(sorted(LOSSES))}") from None

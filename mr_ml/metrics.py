@@ -1,0 +1,131 @@
+"""Metrics as sums over rows: what one pass brings home, and what the driver makes of it.
+
+    accuracy   sum_i u_i [argmax p_i = y_i] / sum_i u_i
+    log loss   sum_i -u_i log p_i[y_i] / sum_i u_i
+    AUC        P(score of a positive > score of a negative), ties counted half; one against the rest for each class
+
+The AUC comes from tables score -> (weight of negatives, weight of positives), exact with up to `TABLE_KEYS` distinct
+scores; with more, neighbouring scores share a key, and the AUC is known up to half the share of pairs within a key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mr_ml.block import Block
+from mr_ml.rowspec import RowSpec
+from mr_ml.statistic import Keyed, Part, Statistic, Sum
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+
+TABLE_KEYS = 1 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class MetricsQuery:
+    """Sums from which all metrics of a model follow; coef as in `LineQuery`."""
+
+    kind: ClassVar[str] = "metrics"
+
+    rows: RowSpec
+    coef: Floats
+
+    def map(self, block: Block) -> Statistic:
+        spec, loss = self.rows, self.rows.pointwise
+        y = spec.targets(block)
+        u = spec.weights(block, y)
+        z = spec.margins(block, self.coef)
+        parts: dict[str, Part] = {"weight_sum": Sum(u.sum()), "loss_sum": Sum((u * loss.value(z, y)).sum())}
+        if not loss.classifies:
+            error = z[:, 0] - y
+            sums = np.array([u * error * error, u * np.abs(error), u * y, u * y * y]).sum(axis=1)
+            return Statistic({**parts, "errors": Sum(sums)})
+        p = loss.predict(z)
+        n_classes = p.shape[1]
+        truth, guess = y.astype(np.int64), p.argmax(axis=1)
+        confusion = np.bincount(truth * n_classes + guess, u, n_classes * n_classes)
+        parts["confusion"] = Sum(confusion.reshape(n_classes, n_classes))
+        # margins order rows where probabilities have run into 1.0; between softmax outputs only probabilities compare
+        scores = z if z.shape[1] == 1 else p
+        for k in range(scores.shape[1]):
+            positive = truth == (k if scores.shape[1] > 1 else 1)
+            sides = np.stack([u * ~positive, u * positive], axis=1)
+            limit = max(TABLE_KEYS // scores.shape[1], 2)
+            parts[f"scores_{k}"] = Keyed.of(order_keys(scores[:, k]), sides, limit=limit)
+        return Statistic(parts)
+
+    def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        return {"rows": self.rows.to_json()}, {"coef": self.coef}
+
+    @classmethod
+    def from_parts(cls, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> MetricsQuery:
+        return cls(rows=RowSpec.from_json(meta["rows"]), coef=arrays["coef"])
+
+
+def order_keys(scores: Floats) -> NDArray[np.int64]:
+    """int64 keys in the order of the float64 scores, equal where those are equal."""
+    bits = (scores + 0.0).view(np.int64)
+    return np.where(bits < 0, bits ^ np.int64(2**63 - 1), bits)
+
+
+@dataclass(frozen=True)
+class Auc:
+    """The value, and how far the true one can be from it; None if a side has no weight."""
+
+    value: float | None
+    error: float
+
+
+def auc(table: Keyed) -> Auc:
+    """Area under the ROC curve by the trapezoidal rule over the table's keys."""
+    negative, positive = table.values[:, 0], table.values[:, 1]
+    pairs = negative.sum() * positive.sum()
+    if not pairs > 0:
+        return Auc(None, 0.0)
+    below = np.cumsum(negative) - negative
+    value = float((positive * (below + negative / 2)).sum() / pairs)
+    return Auc(value, float((positive * negative).sum() / 2 / pairs) if table.shift else 0.0)
+
+
+def finish_metrics(total: Statistic, rows: RowSpec) -> dict[str, Any]:
+    """Metrics from the sums of all rows.
+
+    Returns
+    -------
+    dict
+        For classifiers n_rows, accuracy, log_loss, auc (mean over classes where there are more than two), auc_error,
+        auc_by_class, confusion (rows: truth; columns: prediction). For regression n_rows, mean_squared_error,
+        root_mean_squared_error, mean_absolute_error, r2.
+    """
+    weight = float(total.sum("weight_sum"))
+    result: dict[str, Any] = {"n_rows": total.n_rows, "weight_sum": weight}
+    if not rows.pointwise.classifies:
+        squares, absolute, y, y_squares = (float(v) for v in total.sum("errors"))
+        spread = y_squares - y * y / weight
+        mean_square = squares / weight
+        return {
+            **result,
+            "mean_squared_error": mean_square,
+            "root_mean_squared_error": mean_square**0.5,
+            "mean_absolute_error": absolute / weight,
+            "r2": 1 - squares / spread if spread > 0 else None,
+        }
+    confusion = total.sum("confusion")
+    tables = [part for name, part in total.parts.items() if name.startswith("scores_") and isinstance(part, Keyed)]
+    areas = [auc(table) for table in tables]
+    known = [area.value for area in areas if area.value is not None]
+    return {
+        **result,
+        "accuracy": float(np.trace(confusion) / weight),
+        "log_loss": float(total.sum("loss_sum")) / weight,
+        "auc": float(np.mean(known)) if known else None,
+        "auc_error": max(area.error for area in areas),
+        "auc_by_class": [area.value for area in areas] if len(areas) > 1 else None,
+        "confusion": confusion.tolist(),
+    }

@@ -1,0 +1,110 @@
+"""A model: coefficients in raw feature space with everything needed to use them, published as a version."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hdfs_layout import Layout, Store, parse_reference, publish_version_once, read_version
+from mr_ml.errors import BadDataError
+from mr_ml.loss import loss_named
+from mr_ml.npz import from_npz, to_npz
+from mr_ml.readers.schema import Schema
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """One version of a model.
+
+    Attributes
+    ----------
+    coef
+        (n_outputs, n_features + 1), raw feature space, intercept last.
+    classes
+        Label values of the outputs as the schema codes them; empty for regression.
+    manifest
+        The published document: spec, dataset version, run, training result, uri and checksum of the coefficients.
+    """
+
+    name: str
+    version: int
+    loss: str
+    schema: Schema
+    classes: tuple[float, ...]
+    coef: Floats
+    manifest: Mapping[str, Any]
+
+    @property
+    def reference(self) -> str:
+        return f"{self.name}@{self.version}"
+
+    @property
+    def n_features(self) -> int:
+        return self.coef.shape[1] - 1
+
+    @property
+    def label_texts(self) -> list[str]:
+        """The classes as users write them."""
+        return label_texts(self.schema, self.classes)
+
+    def predict(self, margins: Floats) -> Floats:
+        """Probabilities (n_rows, n_classes), or predicted values (n_rows, 1)."""
+        return loss_named(self.loss).predict(margins)
+
+
+def label_texts(schema: Schema, classes: tuple[float, ...]) -> list[str]:
+    if schema.label_kind == "text":
+        return [str(schema.labels[int(c)]) for c in classes]
+    return [f"{c:g}" if float(f"{c:g}") == c else repr(c) for c in classes]
+
+
+def publish_model(
+    store: Store, layout: Layout, *, name: str, run: str, coef: Floats, document: Mapping[str, Any]
+) -> int:
+    """Write the coefficients, then publish the manifest; the same run publishes once however often this is called."""
+    path = layout.coef(name, run)
+    data = to_npz({"coef": coef[:, :-1], "intercept": coef[:, -1]})
+    store.write(path, data)
+    sha256 = hashlib.sha256(data).hexdigest()
+    manifest = {**document, "kind": "model", "run": run, "coef": {"uri": path, "sha256": sha256}}
+    return publish_version_once(store, layout.model(name), manifest, key="run")
+
+
+def load_model(store: Store, layout: Layout, reference: str) -> Model:
+    """Open ``name`` (latest version) or ``name@3``.
+
+    Raises
+    ------
+    UsageError, StorageError
+        If there is no such model.
+    BadDataError
+        If its manifest or coefficients are damaged.
+    """
+    asked = parse_reference(reference, kind="model")
+    found = read_version(store, layout.model(asked.name), asked.version)
+    document = found.document
+    try:
+        path, sha256 = document["coef"]["uri"], document["coef"]["sha256"]
+        data = store.read(path)
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise BadDataError(f"{store.uri(path)}: expected sha256 {sha256}, the file has another; restore it or retrain")
+        arrays = from_npz(data, where=store.uri(path))
+        coef = np.concatenate([arrays["coef"], arrays["intercept"][:, None]], axis=1)
+        return Model(
+            name=asked.name,
+            version=found.number,
+            loss=document["spec"]["loss"],
+            schema=Schema.from_json(document["schema"]),
+            classes=tuple(document["classes"]),
+            coef=coef,
+            manifest=document,
+        )
+    except (KeyError, TypeError) as error:
+        raise BadDataError(f"{store.uri(found.path)}: not a model's manifest: {error!r}") from error

@@ -1,0 +1,35 @@
+"""Arrays as an .npz file, read without pickle."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mr_ml.errors import BadDataError
+
+
+def to_npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """The file's bytes; the same arrays give the same bytes."""
+    out = io.BytesIO()
+    np.savez(out, allow_pickle=False, **arrays)
+    return out.getvalue()
+
+
+def from_npz(data: bytes, *, where: str) -> dict[str, NDArray[Any]]:
+    """Undo `to_npz`.
+
+    Raises
+    ------
+    BadDataError
+        If the file is damaged or holds Python objects.
+    """
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise BadDataError(f"{where}: not an undamaged .npz file: {error}; restore it") from error

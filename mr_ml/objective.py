@@ -1,0 +1,91 @@
+"""The objective on the driver: mean loss plus penalty, in the optimizer's coordinates.
+
+    f(theta) = loss_sum / weight_sum + 1/2 sum_j q_j theta_j^2
+
+Division and penalty happen here, once. q_j is l2 / s_j^2 when the penalty refers to coefficients in raw feature
+space (1/2 l2 |w|^2), l2 when it refers to scaled features, and 0 for the intercept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mr_ml.errors import BadDataError
+from mr_ml.optimize.base import Ask, Evaluation
+from mr_ml.query import LineQuery
+from mr_ml.rowspec import RowSpec
+from mr_ml.scaling import Scaling
+from mr_ml.statistic import Statistic
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """Turns asks into queries and totals into evaluations.
+
+    Attributes
+    ----------
+    rows
+        How rows are read.
+    scaling
+        Between raw coefficients and theta.
+    l2
+        Relative to the mean loss.
+    penalty_space
+        "raw" or "scaled".
+    """
+
+    rows: RowSpec
+    scaling: Scaling
+    l2: float = 0.0
+    penalty_space: str = "raw"
+
+    @cached_property
+    def _penalty(self) -> Floats:
+        scale = self.scaling.scale
+        q = self.l2 / scale**2 if self.penalty_space == "raw" else np.full(len(scale), self.l2)
+        return np.tile(np.append(q, 0.0) if self.scaling.intercept else q, self.rows.n_outputs)
+
+    @property
+    def size(self) -> int:
+        """Length of theta."""
+        return self.rows.n_outputs * (self.rows.n_features + self.scaling.intercept)
+
+    def coef(self, theta: Floats) -> Floats:
+        """(n_outputs, n_features + 1) in raw feature space, intercept last."""
+        return self.scaling.to_raw(theta, self.rows.n_outputs)
+
+    def query(self, ask: Ask) -> LineQuery:
+        direction = None if ask.direction is None else self.coef(ask.direction)
+        return LineQuery(
+            rows=self.rows,
+            coef=self.coef(ask.point),
+            direction=direction,
+            steps=ask.steps,
+            chosen=ask.chosen,
+            cross=self.scaling.centred,
+        )
+
+    def finish(self, ask: Ask, total: Statistic) -> Evaluation:
+        """Divide by the weight sum and add the penalty.
+
+        Raises
+        ------
+        BadDataError
+            If the weights of all rows sum to zero: there is nothing to learn from.
+        """
+        weight_sum = float(total.sum("weight_sum"))
+        if not weight_sum > 0:
+            raise BadDataError(f"the weights of the {total.n_rows} rows sum to {weight_sum}; expected a positive sum")
+        cross = total.sum("cross_sum") / weight_sum if self.scaling.centred else None
+        points = [ask.point if ask.direction is None else ask.point + t * ask.direction for t in ask.steps]
+        q = self._penalty
+        values = total.sum("loss_sums") / weight_sum + np.array([0.5 * (q * p) @ p for p in points])
+        gradient = self.scaling.gradient(total.sum("gradient_sum") / weight_sum) + q * points[ask.chosen]
+        curvature = self.scaling.curvature(total.sum("curvature_sum") / weight_sum, cross) + q
+        return Evaluation(values, gradient, curvature)

@@ -1,0 +1,1 @@
+"""Packing: text rows to a dataset version of shuffled, balanced partitions of blocks."""

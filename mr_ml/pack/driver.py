@@ -1,0 +1,250 @@
+"""mr-ml pack: text files to a new version of a dataset.
+
+    scan job -> schema and plan -> pack job -> partition files -> manifest -> publish
+
+Nothing is visible before the manifest is published; what a failed pack wrote is removed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from hdfs_layout import Layout, Store, check_name, publish_version
+from hdfs_layout.paths import join
+from mr_ml.dataset import Dataset, FeatureMoments, Partition
+from mr_ml.engine.jobs import JobRunner
+from mr_ml.errors import BadDataError, UsageError
+from mr_ml.names import unique_id
+from mr_ml.pack.plan import PackPlan, make_plan
+from mr_ml.pack.tasks import PackRequest, ScanRequest, facts_of, shifted
+from mr_ml.partition_file import PartitionFacts
+from mr_ml.readers import formats
+from mr_ml.readers.rows import BAD_KINDS
+from mr_ml.readers.schema import Schema, Summary, TextOptions
+from mr_ml.readers.source import TextFile, TextRange, expand, first_line, ranges
+from mr_ml.statistic import Keyed, Minimum, Moments, Statistic
+from mr_ml.tree import Node, PartitionPlan, SumTree, sum_over
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class PackSpec:
+    """What the user asked for.
+
+    Attributes
+    ----------
+    shares
+        Split name -> share.
+    like
+        Schema of an existing dataset to use instead of what this text suggests.
+    """
+
+    inputs: tuple[str, ...]
+    name: str
+    options: TextOptions
+    shares: Mapping[str, float]
+    folds: int = 1
+    seed: int = 0
+    by_group: bool = False
+    partitions: int | None = None
+    max_bad_rows: int = 0
+    like: Schema | None = None
+
+
+def pack(spec: PackSpec, *, store: Store, layout: Layout, runner: JobRunner, say: Say) -> Dataset:
+    """Pack and publish.
+
+    Raises
+    ------
+    BadDataError
+        If there are more bad rows than allowed, no rows, or rows that contradict each other.
+    """
+    check_name(spec.name, kind="dataset")
+    files = [_with_header(file, spec.options) for file in expand(spec.inputs)]
+    options = replace(spec.options, **_columns(files, spec.options)) if spec.options.format == "csv" else spec.options
+    tasks = ranges(files, n_tasks=runner.n_tasks)
+    summary = _scan(spec, options, tasks, runner, say)
+    schema = formats.resolve(options, summary) if spec.like is None else spec.like
+    plan = make_plan(
+        n_rows=summary.n_rows, nnz=summary.nnz, n_features=schema.n_features, shares=spec.shares, folds=spec.folds,
+        seed=spec.seed, by_group=spec.by_group, partitions=spec.partitions,
+    )  # fmt: skip
+    data_id = unique_id()
+    folder = layout.dataset_data(spec.name, data_id)
+    spill = join(folder, ".spill")
+    try:
+        store.make_folder(spill)
+        request = PackRequest(schema, plan, _local(store, folder), _local(store, spill))
+        partitions, totals = _shuffle(request, folder, tasks, runner)
+        _check_rows(partitions, summary)
+        dataset = _manifest(spec, data_id, schema, plan, partitions, totals, summary, folder)
+        for split, total in totals.items():
+            _moments(total).save(store, dataset.moments[split])
+        store.remove_tree(spill)
+        version = publish_version(store, layout.dataset(spec.name), dataset.to_json())
+    except BaseException:
+        store.remove_tree(folder)
+        raise
+    return replace(dataset, version=version)
+
+
+def _with_header(file: TextFile, options: TextOptions) -> TextFile:
+    has_header = options.format == "csv" and options.header
+    return replace(file, header_bytes=len(first_line(file))) if has_header else file
+
+
+def _columns(files: Sequence[TextFile], options: TextOptions) -> dict[str, Any]:
+    """Column names of the files, which must agree."""
+    first = files[0]
+    header = first_line(first)
+    columns = formats.split_header(header, options)
+    for file in files[1:] if options.header else ():
+        found = formats.split_header(first_line(file), options)
+        if found != columns:
+            raise BadDataError(f"{file.path}: expected the columns of {first.path}, {list(columns)}, found {list(found)}")
+    return {"columns": columns}
+
+
+def _scan(
+    spec: PackSpec, options: TextOptions, tasks: Sequence[Sequence[TextRange]], runner: JobRunner, say: Say
+) -> Summary:
+    from mr_ml_jobs.scan_job import MRScan
+
+    found: dict[tuple[str, int], Summary] = {}
+    request = ScanRequest(options).encode()
+    for key, value in runner.run(MRScan, request=request, tasks=[TextRange.listing(task) for task in tasks]):
+        file, start = json.loads(key)
+        found[file, start] = Summary.from_json(json.loads(value))
+    wanted = {(text.file, text.start) for task in tasks for text in task}
+    if set(found) != wanted:
+        lost = sorted(wanted - set(found))
+        raise BadDataError(f"the scan of {lost[0][0]} from byte {lost[0][1]} brought no answer; run it again")
+    total, lines = Summary(), dict.fromkeys((file for file, _ in found), 1 if _has_header(options) else 0)
+    for (file, _), summary in sorted(found.items()):
+        total = total + shifted(summary, by=lines[file])
+        lines[file] += summary.n_lines
+    if total.n_bad:
+        report = _bad_rows(total)
+        if total.n_bad > spec.max_bad_rows:
+            raise BadDataError(f"{report}\nNothing was packed. Mend the rows, or allow them with --max-bad-rows {total.n_bad}")
+        say(report)
+    if not total.n_rows:
+        raise BadDataError(f"expected rows, found none in {len(lines) or 'the'} file(s): {', '.join(sorted(lines))[:500]}")
+    return total
+
+
+def _has_header(options: TextOptions) -> bool:
+    return options.format == "csv" and options.header
+
+
+def _bad_rows(summary: Summary) -> str:
+    lines = [f"{summary.n_bad} bad rows beside {summary.n_rows} good ones:"]
+    for kind, count in sorted(summary.bad_counts.items()):
+        lines.append(f"  {kind} ({count}): {BAD_KINDS[kind]}")
+        examples = [(file, row) for file, row in summary.examples if row.kind == kind][:3]
+        lines += [f"    {file}:{row.line + 1}: {row.excerpt}" for file, row in examples]
+    return "\n".join(lines)
+
+
+def _local(store: Store, path: str) -> str:
+    found = store.local_path(path)
+    if found is None:
+        raise UsageError(f"{store.uri(path)} cannot be written by tasks on this machine; use a folder as --root")
+    return found
+
+
+def _shuffle(
+    request: PackRequest, folder: str, tasks: Sequence[Sequence[TextRange]], runner: JobRunner
+) -> tuple[list[Partition], dict[str, Statistic]]:
+    from mr_ml_jobs.pack_job import MRPack
+
+    answers: dict[int, tuple[PartitionFacts, Statistic]] = {}
+    lines = [TextRange.listing(task) for task in tasks]
+    for key, value in runner.run(MRPack, request=request.encode(), tasks=lines, n_reducers=runner.n_tasks):
+        answers[int(key)] = facts_of(value)
+    partitions, moments = [], {}
+    for segment in request.plan.segments:
+        for number in range(segment.first_partition, segment.first_partition + segment.n_partitions):
+            if number in answers:
+                facts, moments[number] = answers[number]
+            else:
+                facts = _empty_partition(request, number)
+            path = join(folder, f"part-{number:05d}")
+            partitions.append(Partition(path, segment.split, segment.fold, facts))
+    totals = {}
+    for split, _ in request.plan.shares:
+        mine = [p.facts.partition for p in partitions if p.split == split and p.facts.partition in moments]
+        if mine:
+            # partitions as the leaves of a tree of their own: the upper part of the tree over blocks
+            tree = SumTree(tuple(PartitionPlan(number, 1) for number in mine))
+            parts = [(Node(0, k), moments[number]) for k, number in enumerate(mine)]
+            totals[split] = sum_over(tree, parts, Statistic.__add__)
+    return partitions, totals
+
+
+def _empty_partition(request: PackRequest, number: int) -> PartitionFacts:
+    path = os.path.join(request.folder, f"part-{number:05d}")
+    with open(path, "wb"):
+        pass
+    return PartitionFacts.of_nothing(number)
+
+
+def _check_rows(partitions: Sequence[Partition], summary: Summary) -> None:
+    """What went into the shuffle must have come out of it."""
+    rows, nnz = sum(p.facts.rows for p in partitions), sum(p.facts.nnz for p in partitions)
+    if (rows, nnz) != (summary.n_rows, summary.nnz):
+        raise BadDataError(
+            f"the input changed while it was packed: the scan found {summary.n_rows} rows with {summary.nnz} values, "
+            f"{rows} rows with {nnz} values were packed; pack again when the files are at rest"
+        )
+
+
+def _manifest(
+    spec: PackSpec, data_id: str, schema: Schema, plan: PackPlan, partitions: Sequence[Partition],
+    totals: Mapping[str, Statistic], summary: Summary, folder: str,
+) -> Dataset:  # fmt: skip
+    packing = {
+        **{key: value for key, value in plan.to_json().items() if key != "segments"},
+        "inputs": list(spec.inputs),
+        "bad_rows": summary.bad_counts,
+    }
+    moments = {split: join(folder, f"moments-{split}.npz") for split in totals}
+    counts = {split: _label_counts(total, schema) for split, total in totals.items()}
+    return Dataset(spec.name, 0, data_id, schema, tuple(partitions), moments, counts, summary.nnz, packing)
+
+
+def _label_counts(total: Statistic, schema: Schema) -> dict[str, int]:
+    labels = total.parts["labels"]
+    assert isinstance(labels, Keyed)
+    if schema.label_kind == "continuous":
+        return {}
+    counts = dict(zip(labels.keys.view(np.float64).tolist(), labels.values[:, 0].astype(int).tolist(), strict=True))
+    if schema.label_kind == "text":
+        return {str(label): counts.get(float(k), 0) for k, label in enumerate(schema.labels)}
+    return {f"{label:g}": counts.get(float(label), 0) for label in schema.labels}
+
+
+def _moments(total: Statistic) -> FeatureMoments:
+    moments, lows, highs = total.parts["moments"], total.parts["lows"], total.parts["highs"]
+    assert isinstance(moments, Moments)
+    assert isinstance(lows, Minimum)
+    assert isinstance(highs, Minimum)
+    count, stored = int(moments.count), total.sum("stored")
+    # rows that store nothing in a column hold a zero there
+    low, high = lows.value, -highs.value
+    full = stored == count
+    return FeatureMoments(
+        count=count,
+        mean=moments.mean,
+        variance=moments.m2 / max(count, 1),
+        minimum=np.where(full, low, np.minimum(low, 0)),
+        maximum=np.where(full, high, np.maximum(high, 0)),
+        nonzero=stored,
+    )

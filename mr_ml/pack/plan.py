@@ -1,0 +1,177 @@
+"""What packing decides once the scan has counted everything: splits, folds, partitions and rows per block.
+
+All of it follows from the rows and the user's options alone, never from files, machine or runner.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mr_ml.errors import UsageError
+from mr_ml.pack.rowhash import Hashes, Purpose, derive, scale_to
+
+PARTITION_BYTES = 16 << 20
+LARGE_PARTITION_BYTES = 128 << 20
+LARGE_FROM_PARTITIONS = 256
+BLOCK_BYTES = 1 << 20
+MAX_BLOCK_ROWS = 1 << 16
+ENTRY_BYTES = 6
+ROW_BYTES = 8
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A split, or one fold of it; consists of whole partitions."""
+
+    split: str
+    fold: int | None
+    first_partition: int
+    n_partitions: int
+
+
+@dataclass(frozen=True)
+class PackPlan:
+    """How rows find their partition and blocks are cut.
+
+    Attributes
+    ----------
+    seed
+        Of split, folds and order.
+    shares
+        Split name -> upper end of its range of the split hash, ascending to 1.0.
+    folds
+        Folds of each split, or 1.
+    segments
+        In partition order.
+    block_rows
+        Rows of a block, a power of two; the last block of a partition may have fewer.
+    by_group
+        Whether split and fold go by the group hash instead of the row's.
+    """
+
+    seed: int
+    shares: tuple[tuple[str, float], ...]
+    folds: int
+    segments: tuple[Segment, ...]
+    block_rows: int
+    by_group: bool
+
+    @property
+    def n_partitions(self) -> int:
+        return sum(s.n_partitions for s in self.segments)
+
+    def assign(self, hashes: Hashes, groups: Hashes | None) -> tuple[NDArray[np.int64], Hashes]:
+        """Partition number and order hash of each row."""
+        chosen = hashes if groups is None else groups
+        split_hash = derive(chosen, seed=self.seed, purpose=Purpose.SPLIT)
+        ends = np.array([_threshold(end) for _, end in self.shares[:-1]], np.uint64)
+        segment = np.searchsorted(ends, split_hash, side="right")
+        if self.folds > 1:
+            fold = scale_to(derive(chosen, seed=self.seed, purpose=Purpose.FOLD), self.folds)
+            segment = segment * self.folds + fold
+        order = derive(hashes, seed=self.seed, purpose=Purpose.ORDER)
+        first = np.array([s.first_partition for s in self.segments])
+        size = np.array([s.n_partitions for s in self.segments], np.uint64)
+        within = (order >> np.uint64(32)) * size[segment] >> np.uint64(32)
+        return first[segment] + within.astype(np.int64), order
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "seed": self.seed,
+            "shares": [list(s) for s in self.shares],
+            "folds": self.folds,
+            "segments": [[s.split, s.fold, s.first_partition, s.n_partitions] for s in self.segments],
+            "block_rows": self.block_rows,
+            "by_group": self.by_group,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> PackPlan:
+        return cls(
+            seed=data["seed"],
+            shares=tuple((name, end) for name, end in data["shares"]),
+            folds=data["folds"],
+            segments=tuple(Segment(*s) for s in data["segments"]),
+            block_rows=data["block_rows"],
+            by_group=data["by_group"],
+        )
+
+
+def make_plan(
+    *,
+    n_rows: int,
+    nnz: int,
+    n_features: int,
+    shares: Mapping[str, float],
+    folds: int = 1,
+    seed: int = 0,
+    by_group: bool = False,
+    partitions: int | None = None,
+) -> PackPlan:
+    """Choose partitions and block size.
+
+    Parameters
+    ----------
+    shares
+        Split name -> share of the rows; must sum to 1.
+    partitions
+        Asked for by the user (over all splits, at least one each); otherwise it follows from the size.
+    """
+    entries = min(nnz, n_rows * n_features)
+    stored = entries * ENTRY_BYTES + n_rows * ROW_BYTES
+    block_rows = _power_of_two(BLOCK_BYTES * max(n_rows, 1) / max(stored, 1))
+    ends, end, segments, at = [], 0.0, [], 0
+    for name, share in shares.items():
+        end += share
+        ends.append((name, end))
+        count = _count(stored * share / folds, stored, partitions and partitions * share / folds)
+        for fold in range(folds):
+            segments.append(Segment(name, fold if folds > 1 else None, at, count))
+            at += count
+    ends[-1] = (ends[-1][0], 1.0)
+    return PackPlan(seed, tuple(ends), folds, tuple(segments), block_rows, by_group)
+
+
+def parse_shares(text: str) -> dict[str, float]:
+    """Read ``train=0.8,test=0.2``.
+
+    Raises
+    ------
+    UsageError
+        If a name or share is unusable or the shares do not sum to 1.
+    """
+    shares: dict[str, float] = {}
+    for item in text.split(","):
+        name, _, share = (part.strip() for part in item.partition("="))
+        try:
+            value = float(share)
+        except ValueError:
+            value = math.nan
+        if not (name.isascii() and name.replace("-", "_").isidentifier()) or name in shares or not 0 < value <= 1:
+            raise UsageError(f"--split: expected NAME=SHARE with 0 < SHARE <= 1 and each name once, found {item!r}")
+        shares[name] = value
+    if abs(sum(shares.values()) - 1) > 1e-9:
+        raise UsageError(f"--split: the shares must sum to 1, found {sum(shares.values()):g} in {text!r}")
+    return shares
+
+
+def _count(stored: float, whole: float, asked: float | None) -> int:
+    if asked is not None:
+        return max(round(asked), 1)
+    # partitions grow to the size of an HDFS block before they become many
+    target = min(max(PARTITION_BYTES, whole / LARGE_FROM_PARTITIONS), LARGE_PARTITION_BYTES)
+    return max(math.ceil(stored / target), 1)
+
+
+def _power_of_two(rows: float) -> int:
+    return min(max(1 << round(math.log2(max(rows, 1))), 1), MAX_BLOCK_ROWS)
+
+
+def _threshold(share: float) -> int:
+    return min(int(share * 2**64), 2**64 - 1)

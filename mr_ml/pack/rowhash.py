@@ -1,0 +1,63 @@
+"""Hashes of rows, whole arrays at a time.
+
+    h_i = mix(label, weight, offset, sum over entries of mix(column, value))       mod 2^64, mix = SplitMix64's finaliser
+
+The sum makes h_i independent of how the text was cut; equal rows have equal hashes. Everything that must look random
+but be reproducible (split, fold, order) is a further mix of h_i with a seed and a purpose, so the purposes are
+independent of each other. Steele, Lea & Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mr_ml.readers.rows import Rows
+
+Hashes = NDArray[np.uint64]
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_COLUMN = np.uint64(0xD1B54A32D192ED03)
+_MASK = (1 << 64) - 1
+
+
+class Purpose(IntEnum):
+    ORDER = 1
+    SPLIT = 2
+    FOLD = 3
+    TIE = 4
+
+
+def mix(x: Hashes) -> Hashes:
+    """SplitMix64's finaliser: a bijection of 64-bit words that spreads every bit over all bits."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def row_hashes(rows: Rows, *, salt: int = 0) -> Hashes:
+    """64-bit hash of each row's content, (n_rows,); another `salt` gives an independent hash."""
+    start = np.uint64(int(mix(np.array([salt], np.uint64))[0]))
+    entries = rows.values.view(np.uint64) + start
+    entries = mix(entries + (rows.indices.astype(np.uint64) + np.uint64(1)) * _COLUMN)
+    running = np.concatenate([np.zeros(1, np.uint64), np.cumsum(entries)])
+    h = running[rows.indptr[1:]] - running[rows.indptr[:-1]]
+    for column in (rows.labels, rows.weights, rows.offsets):
+        h = h * _GOLDEN
+        if column is not None:
+            h = h + mix(column.view(np.uint64) + _GOLDEN)
+        h = mix(h + start)
+    return h
+
+
+def derive(hashes: Hashes, *, seed: int, purpose: Purpose) -> Hashes:
+    """The hash used for one purpose under one seed."""
+    key = mix(np.array([(seed * 64 + purpose) & _MASK], np.uint64))[0]
+    return mix(hashes ^ key)
+
+
+def scale_to(hashes: Hashes, n: int) -> NDArray[np.int64]:
+    """Map hashes to 0 .. n-1, order preserving and even (to 2^-32)."""
+    return ((hashes >> np.uint64(32)) * np.uint64(n) >> np.uint64(32)).astype(np.int64)

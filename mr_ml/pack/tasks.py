@@ -1,0 +1,147 @@
+"""What the map and reduce tasks of packing do. Pure of mrjob: the jobs hand over lines and yield what comes back.
+
+    scan   text -> Summary                                (counts, labels, columns, bad rows)
+    map    text -> rows -> mini-blocks by partition, spilled to a file; pointers go through the shuffle
+    reduce mini-blocks of a partition -> partition file, its facts and feature moments
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mr_ml import frame
+from mr_ml.engine.blas import one_thread
+from mr_ml.pack.miniblock import cut, split_rows
+from mr_ml.pack.plan import PackPlan
+from mr_ml.partition_file import PartitionFacts, write_whole
+from mr_ml.query import MomentsQuery
+from mr_ml.readers import formats
+from mr_ml.readers.schema import Schema, Summary, TextOptions
+from mr_ml.readers.source import TextRange
+from mr_ml.statistic import Statistic
+from mr_ml.tree import Node, PartialSums, PartitionPlan, SumTree
+
+
+@dataclass(frozen=True)
+class ScanRequest:
+    options: TextOptions
+
+    def encode(self) -> bytes:
+        return json.dumps(self.options.to_json()).encode()
+
+    @classmethod
+    def decode(cls, data: bytes) -> ScanRequest:
+        return cls(TextOptions.from_json(json.loads(data)))
+
+
+@dataclass(frozen=True)
+class PackRequest:
+    """Attributes
+    ----------
+    folder
+        Where partition files go, a path that every task can write.
+    spill
+        Where map tasks leave mini-blocks for the reduce tasks.
+    """
+
+    schema: Schema
+    plan: PackPlan
+    folder: str
+    spill: str
+
+    def encode(self) -> bytes:
+        return json.dumps(
+            {"schema": self.schema.to_json(), "plan": self.plan.to_json(), "folder": self.folder, "spill": self.spill}
+        ).encode()
+
+    @classmethod
+    def decode(cls, data: bytes) -> PackRequest:
+        found: dict[str, Any] = json.loads(data)
+        schema, plan = Schema.from_json(found["schema"]), PackPlan.from_json(found["plan"])
+        return cls(schema, plan, found["folder"], found["spill"])
+
+
+def scan(request: ScanRequest, text: TextRange) -> Summary:
+    """Summarise one range of text; line numbers of bad rows count from the start of the range."""
+    total = Summary()
+    for chunk in text.chunks():
+        found = formats.scan(chunk, request.options, file=text.file)
+        total = total + shifted(found, by=total.n_lines)
+    return total
+
+
+def summary_line(summary: Summary) -> bytes:
+    return json.dumps(summary.to_json(), separators=(",", ":")).encode()
+
+
+def shifted(summary: Summary, *, by: int) -> Summary:
+    """The same summary, its line numbers counted from `by` lines earlier."""
+    examples = tuple((file, replace(row, line=row.line + by)) for file, row in summary.examples)
+    return replace(summary, examples=examples)
+
+
+class SpillFile:
+    """The mini-blocks of one map task, in a file of their own that the reduce tasks read."""
+
+    def __init__(self, request: PackRequest) -> None:
+        self._request = request
+        self._path = str(Path(request.spill) / f"spill-{uuid.uuid4().hex}")
+
+    def __enter__(self) -> SpillFile:
+        self._out = open(self._path, "wb")
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._out.close()
+
+    def append(self, text: TextRange) -> Iterator[tuple[int, bytes]]:
+        """Parse one range of text; yield partition and pointer of each mini-block that it makes."""
+        for chunk in text.chunks():
+            rows = formats.parse(chunk, self._request.schema, labels="required").rows
+            for partition, data in split_rows(rows, self._request.plan):
+                offset = self._out.tell()
+                self._out.write(data)
+                yield partition, json.dumps([self._path, offset, len(data)]).encode()
+
+
+def reduce_partition(
+    request: PackRequest, partition: int, pointers: Iterable[bytes]
+) -> tuple[PartitionFacts, Statistic]:
+    """Write one partition file; returns its facts and its `MomentsQuery` statistic."""
+    miniblocks = []
+    for pointer in pointers:
+        path, offset, length = json.loads(pointer)
+        with open(path, "rb") as source:
+            source.seek(offset)
+            miniblocks.append(source.read(length))
+    where = f"the shuffle of partition {partition}"
+    blocks = list(cut(miniblocks, block_rows=request.plan.block_rows, where=where))
+    tree = SumTree((PartitionPlan(partition, len(blocks)),))
+    query = MomentsQuery(request.schema.n_features)
+    sums: PartialSums[Statistic] = PartialSums(tree, Statistic.__add__)
+    path = str(Path(request.folder) / f"part-{partition:05d}")
+    facts = PartitionFacts.of_nothing(partition)
+    with one_thread():
+        for stored, writer in write_whole(path, blocks, partition=partition):
+            sums.add(tree.leaf(partition, stored.address.index), query.map(stored.block))
+            facts = writer.facts()
+    return facts, sums.total()
+
+
+def facts_line(facts: PartitionFacts, moments: Statistic) -> bytes:
+    """One reducer's answer as text without tabs: facts, a blank, the statistic."""
+    statistic = frame.to_text(moments.encode(Node(0, facts.partition)))
+    return json.dumps(facts.to_json(), separators=(",", ":")).encode() + b" " + statistic
+
+
+def facts_of(line: bytes) -> tuple[PartitionFacts, Statistic]:
+    """Undo `facts_line`."""
+    facts, statistic = line.split(b" ")
+    where = "a reducer's answer"
+    _, moments = Statistic.decode(frame.from_text(statistic, where=where), where=where)
+    return PartitionFacts.from_json(json.loads(facts)), moments

@@ -1,0 +1,184 @@
+"""Partition files: written once by pack, read by every pass."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from mr_ml.block import Block, BlockAddress, StoredBlock, decode_line, encode_line
+from mr_ml.errors import BadDataError, StorageError
+
+
+@dataclass(frozen=True)
+class PartitionFacts:
+    """What the manifest says of a partition.
+
+    Attributes
+    ----------
+    line_bytes
+        Length of each block's line; their sum is the file's size.
+    digest
+        sum_i (2 i + 1) crc32_i mod 2^64, as in `mr_ml.statistic.Receipts`.
+    """
+
+    partition: int
+    rows: int
+    nnz: int
+    sha256: str
+    digest: int
+    line_bytes: tuple[int, ...]
+
+    @classmethod
+    def of_nothing(cls, partition: int) -> PartitionFacts:
+        """Of an empty file."""
+        return cls(partition, 0, 0, hashlib.sha256().hexdigest(), 0, ())
+
+    @property
+    def blocks(self) -> int:
+        return len(self.line_bytes)
+
+    @property
+    def n_bytes(self) -> int:
+        return sum(self.line_bytes)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "partition": self.partition,
+            "blocks": self.blocks,
+            "rows": self.rows,
+            "nnz": self.nnz,
+            "bytes": self.n_bytes,
+            "sha256": self.sha256,
+            "digest": f"{self.digest:016x}",
+            "line_bytes": list(self.line_bytes),
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> PartitionFacts:
+        return cls(
+            partition=data["partition"],
+            rows=data["rows"],
+            nnz=data["nnz"],
+            sha256=data["sha256"],
+            digest=int(data["digest"], 16),
+            line_bytes=tuple(data["line_bytes"]),
+        )
+
+
+@dataclass
+class PartitionWriter:
+    """Writes blocks to a file and keeps its books; `facts` afterwards."""
+
+    partition: int
+    out: BinaryIO
+    _sha256: Any = field(default_factory=hashlib.sha256)
+    _line_bytes: list[int] = field(default_factory=list)
+    _rows: int = 0
+    _nnz: int = 0
+    _digest: int = 0
+
+    def write(self, block: Block) -> StoredBlock:
+        """Append a block; returns it as a reader will see it, which also proves that it can be read back."""
+        address = BlockAddress(self.partition, len(self._line_bytes))
+        line = encode_line(block, address)
+        self.out.write(line)
+        self._sha256.update(line)
+        stored = decode_line(line, where="the block just written")
+        self._line_bytes.append(len(line))
+        self._rows += block.n_rows
+        self._nnz += block.features.nnz
+        self._digest = (self._digest + (2 * address.index + 1) * stored.crc) % 2**64
+        return stored
+
+    def facts(self) -> PartitionFacts:
+        sha256 = self._sha256.hexdigest()
+        return PartitionFacts(self.partition, self._rows, self._nnz, sha256, self._digest, tuple(self._line_bytes))
+
+
+def write_whole(path: str, blocks: Iterable[Block], *, partition: int) -> Iterator[tuple[StoredBlock, PartitionWriter]]:
+    """Write a partition file so that it appears only when whole; yields each block as stored, and the writer.
+
+    Another attempt at the same partition writes the same bytes, so whoever renames last changes nothing.
+    """
+    target = Path(path)
+    temporary = target.with_name(f".writing-{target.name}-{os.getpid()}")
+    try:
+        with temporary.open("wb") as out:
+            writer = PartitionWriter(partition, out)
+            for block in blocks:
+                yield writer.write(block), writer
+            out.flush()
+            os.fsync(out.fileno())
+        temporary.replace(target)
+    except OSError as error:
+        raise StorageError(f"cannot write partition {partition} to {path}: {error.strerror}; free space or choose another --root") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class BlockRange:
+    """Neighbouring blocks of one partition file: what a map task is given to read.
+
+    Attributes
+    ----------
+    first
+        Index of the first block.
+    offset
+        Byte at which its line starts.
+    line_bytes
+        Lengths of the lines to read.
+    file_bytes
+        Size that the whole file must have.
+    """
+
+    path: str
+    partition: int
+    first: int
+    offset: int
+    line_bytes: tuple[int, ...]
+    file_bytes: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {**vars(self), "line_bytes": list(self.line_bytes)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> BlockRange:
+        return cls(**{**data, "line_bytes": tuple(data["line_bytes"])})
+
+    def signature(self) -> tuple[int, int, int]:
+        """(inode, size, mtime in ns) of the file now.
+
+        Raises
+        ------
+        BadDataError
+            If it is missing or has another size than when it was packed.
+        """
+        try:
+            found = os.stat(self.path)
+        except FileNotFoundError:
+            raise BadDataError(
+                f"partition {self.partition} is missing: expected {self.path}; restore it or pack the dataset again"
+            ) from None
+        if found.st_size != self.file_bytes:
+            raise BadDataError(
+                f"partition {self.partition} changed since it was packed: expected {self.file_bytes} bytes, found "
+                f"{found.st_size} in {self.path}; restore it or pack the dataset again"
+            )
+        return found.st_ino, found.st_size, found.st_mtime_ns
+
+    def read(self, *, skip: int = 0) -> Iterator[StoredBlock]:
+        """Decode the blocks, leaving out the first `skip`."""
+        with open(self.path, "rb") as source:
+            source.seek(self.offset + sum(self.line_bytes[:skip]))
+            for index, size in enumerate(self.line_bytes[skip:], self.first + skip):
+                line = source.read(size)
+                stored = decode_line(line, where=self.path)
+                expected = BlockAddress(self.partition, index)
+                if stored.address != expected or len(line) != size:
+                    raise BadDataError(f"{self.path}: expected {expected} in {size} bytes, found {stored.address}")
+                yield stored

@@ -1,0 +1,168 @@
+"""Queries: what one pass over the data is asked, and how a block answers.
+
+A query travels to the map tasks as JSON and arrays; `map` turns a block into a `Statistic`. Sums, not means, and no penalty,
+so that statistics of disjoint blocks add (Chu et al. 2006, sec. 2). A new kind of pass is a new class, listed in
+`mr_ml.queries`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mr_ml.block import Block
+from mr_ml.features import SparseFeatures
+from mr_ml.rowspec import RowSpec
+from mr_ml.statistic import Keyed, Minimum, Moments, Statistic, Sum
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+
+
+class Query(Protocol):
+    kind: ClassVar[str]
+
+    def map(self, block: Block) -> Statistic:
+        """The block's statistic, without receipts."""
+
+    def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """JSON and arrays from which `from_parts` makes the same query."""
+
+    @classmethod
+    def from_parts(cls, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> Query:
+        """Undo `to_parts`."""
+
+
+@dataclass(frozen=True, eq=False)
+class LineQuery:
+    """Losses along a line, and gradient and curvature at one point of it.
+
+    With W(t) = coef + t direction and z_i(t) = X_i W(t)' + b(t) + offset_i:
+
+        loss_sums[j]  = sum_i u_i l(z_i(steps[j]), y_i)
+        gradient_sum  = sum_i u_i l'(z_i(t), y_i) (x_i, 1)       at t = steps[chosen]; (n_outputs, n_features + 1)
+        curvature_sum = sum_i u_i l''(z_i(t), y_i) (x_i^2, 1)    same shape
+        cross_sum     = sum_i u_i l''(z_i(t), y_i) x_i           (n_outputs, n_features), if `cross`
+        weight_sum    = sum_i u_i
+
+    Losses at further steps cost no product with X.
+    """
+
+    kind: ClassVar[str] = "line"
+
+    rows: RowSpec
+    coef: Floats
+    direction: Floats | None = None
+    steps: tuple[float, ...] = (0.0,)
+    chosen: int = 0
+    cross: bool = False
+
+    def map(self, block: Block) -> Statistic:
+        spec, features, loss = self.rows, block.features, self.rows.pointwise
+        targets = spec.targets(block)
+        u = spec.weights(block, targets)
+        z = spec.margins(block, self.coef)
+        along = None if self.direction is None else spec.products(block, self.direction)
+
+        def at(step: float) -> Floats:
+            return z if along is None or step == 0 else z + step * along
+
+        loss_sums = np.array([(u * loss.value(at(step), targets)).sum() for step in self.steps])
+        slope, bend = loss.derivatives(at(self.steps[self.chosen]), targets)
+        slope, bend = slope * u[:, None], bend * u[:, None]
+        d = spec.n_features
+        parts = {
+            "weight_sum": Sum(u.sum()),
+            "loss_sums": Sum(loss_sums),
+            "gradient_sum": Sum(_with_intercept(features.transpose_dot(slope, n_features=d), slope)),
+            "curvature_sum": Sum(_with_intercept(features.squares_dot(bend, n_features=d), bend)),
+        }
+        if self.cross:
+            parts["cross_sum"] = Sum(features.transpose_dot(bend, n_features=d).T)
+        return Statistic(parts)
+
+    def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        meta = {"rows": self.rows.to_json(), "steps": list(self.steps), "chosen": self.chosen, "cross": self.cross}
+        arrays = {"coef": self.coef}
+        if self.direction is not None:
+            arrays["direction"] = self.direction
+        return meta, arrays
+
+    @classmethod
+    def from_parts(cls, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> LineQuery:
+        return cls(
+            rows=RowSpec.from_json(meta["rows"]),
+            coef=arrays["coef"],
+            direction=arrays.get("direction"),
+            steps=tuple(meta["steps"]),
+            chosen=meta["chosen"],
+            cross=meta["cross"],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class MomentsQuery:
+    """Count, mean, squared deviations, extremes and non-zero count of each feature, and rows of each label (if few).
+
+    `lows` holds the minimum of each column's non-zero values and `highs` the minimum of their negatives
+    (infinity where a column has none); labels are counted as the keys of their float64 bits.
+    """
+
+    kind: ClassVar[str] = "moments"
+
+    n_features: int
+
+    def map(self, block: Block) -> Statistic:
+        low, high, stored = block.features.extremes(n_features=self.n_features)
+        values, counts = np.unique(block.labels, return_counts=True)
+        return Statistic(
+            {
+                "moments": _moments(block, self.n_features),
+                "lows": Minimum(low),
+                "highs": Minimum(-high),
+                "stored": Sum(stored),
+                "labels": Keyed.of(values.view(np.int64), counts[:, None].astype(np.float64), limit=MAX_LABEL_VALUES),
+                "label_moments": _column_moments(block.labels[:, None]),
+            }
+        )
+
+    def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        return {"n_features": self.n_features}, {}
+
+    @classmethod
+    def from_parts(cls, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> MomentsQuery:
+        return cls(n_features=meta["n_features"])
+
+
+MAX_LABEL_VALUES = 1024
+
+
+def _moments(block: Block, n_features: int) -> Moments:
+    features = block.features
+    if not isinstance(features, SparseFeatures):
+        return _column_moments(features.toarray(n_features=n_features))
+    n = block.n_rows
+    columns, values = features.indices, features.values
+    mean = np.bincount(columns, values, n_features) / max(n, 1)
+    deviation = values - mean[columns]
+    stored = np.bincount(columns, minlength=n_features)
+    m2 = np.bincount(columns, deviation * deviation, n_features) + (n - stored) * mean * mean
+    return Moments(np.float64(n), mean, m2)  # type: ignore[arg-type]
+
+
+def _column_moments(array: Floats) -> Moments:
+    n = len(array)
+    mean = array.sum(axis=0) / max(n, 1)
+    deviation = array - mean
+    # the second term takes back the rounding of the mean (Chan, Golub & LeVeque 1983, eq. 1.7)
+    m2 = (deviation * deviation).sum(axis=0) - deviation.sum(axis=0) ** 2 / max(n, 1)
+    return Moments(np.float64(n), mean, np.maximum(m2, 0))  # type: ignore[arg-type]
+
+
+def _with_intercept(columns: Floats, rows: Floats) -> Floats:
+    """(n_features, K) and (n_rows, K) -> (K, n_features + 1), the rows' sum in the intercept's place."""
+    return np.concatenate([columns, rows.sum(axis=0, keepdims=True)]).T

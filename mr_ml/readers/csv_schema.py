@@ -1,0 +1,376 @@
+"""What each column of a CSV text is: from options alone (roles), and from what a scan saw (schema).
+
+Facts about a column are sets that grow by union up to a fixed size and are None beyond, so that they add up to the
+same whatever the order and however the text was cut.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal, TypedDict
+
+from mr_ml.errors import BadDataError, UsageError
+from mr_ml.readers.csv_fields import KINDS, NO_DEFECT, split_fields
+from mr_ml.readers.rows import BAD_KINDS, excerpt
+from mr_ml.readers.schema import MAX_LABELS, Column, LabelKind, Schema, Summary, TextOptions
+
+Role = Literal["label", "weight", "offset", "group", "dropped", "numeric", "categorical", "either"]
+
+#: A column with texts and more distinct numbers than this is a damaged column of numbers rather than a category. Less
+#: where there are many columns, for a scan remembers the numbers of all of them.
+MAX_NUMBERS = 1000
+MAX_NUMBERS_OF_ALL_COLUMNS = 200_000
+MIN_NUMBERS = 10
+#: Characters of all distinct texts of a column together; more is free text.
+MAX_CHARACTERS = 1 << 24
+MISSING_CATEGORY = "<missing>"
+LABEL_NAMES = ("label", "target", "y")
+
+_DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+class Facts(TypedDict):
+    """What a scan saw in a column, of rows that are neither bad nor left out. Plain JSON types.
+
+    ``missing``: number of missing fields; ``numbers``, ``texts``: the distinct fields that Python's `float` reads, and
+    those that it does not, sorted, or None if there are more than ``max_numbers`` or ``max_texts``; a column that is
+    declared categorical has texts only.
+    """
+
+    missing: int
+    numbers: list[str] | None
+    texts: list[str] | None
+    max_numbers: int
+    max_texts: int
+
+
+def split_header(first_line: bytes, options: TextOptions) -> tuple[str, ...]:
+    """Name the columns from the first line of a file.
+
+    Parameters
+    ----------
+    first_line : bytes
+        With or without its line end.
+    options : TextOptions
+        Without a header the columns are called c0, c1, ..., and the line is a row still to be read.
+
+    Raises
+    ------
+    BadDataError
+        The line is no usable header: empty, byte order mark, not UTF-8, unpaired quotes, empty or equal names, control
+        characters in a name, or nothing but numbers with a fraction, which is a row.
+    UsageError
+        The delimiter is not usable.
+    """
+    fields = split_fields(first_line, delimiter=delimiter_of(options), n_columns=None)
+    shown = excerpt(first_line)
+    if len(fields.defects) and fields.defects[0] != NO_DEFECT:
+        kind = KINDS[fields.defects[0]]
+        raise BadDataError(f"expected a first line that tells the columns, found {kind} in '{shown}': {BAD_KINDS[kind]}")
+    if len(fields.lines) != 1:
+        raise BadDataError(f"expected one line that tells the columns, found '{shown}'; check the file")
+    if not options.header:
+        return tuple(f"c{i}" for i in range(fields.starts.shape[1]))
+    spans = zip(fields.starts[0].tolist(), fields.ends[0].tolist(), strict=True)
+    names = tuple(fields.buffer[start:end].tobytes().decode() for start, end in spans)
+    if all(_DECIMAL.fullmatch(name) for name in names) and not all(name.isdecimal() for name in names):
+        raise BadDataError(
+            f"expected a header with the names of the columns, found numbers only: '{shown}'; "
+            "if the file has no header, say --no-header"
+        )
+    for position, name in enumerate(names):
+        if not name:
+            problem = f"no name for column {position}"
+        elif names.index(name) != position:
+            problem = f"the name {excerpt(name.encode())!r} twice"
+        elif any(unicodedata.category(character) == "Cc" for character in name):
+            problem = f"a control character in the name of column {position}"
+        else:
+            continue
+        raise BadDataError(
+            f"expected a header with a name of its own for each column, found {problem} in '{shown}'; mend the first "
+            "line, or say --no-header if it is a row"
+        )
+    return names
+
+
+def delimiter_of(options: TextOptions) -> int:
+    """The delimiter as a byte.
+
+    Raises
+    ------
+    UsageError
+        It is not one ASCII character, or one that is part of numbers, quotes or line ends.
+    """
+    delimiter = options.delimiter
+    if len(delimiter) != 1 or not delimiter.isascii() or delimiter.isalnum() or delimiter in '"\r\n\0.+-':
+        raise UsageError(
+            f"expected a delimiter of one ASCII character that is no letter, digit, quote, dot, sign or line end, "
+            f"found {delimiter!r}; use --delimiter"
+        )
+    return ord(delimiter)
+
+
+def missing_value_of(options: TextOptions) -> float | None:
+    """The number that stands for a missing one; None where rows with missing values are refused or left out.
+
+    Raises
+    ------
+    UsageError
+        The policy is unknown or its number is not finite.
+    """
+    policy, _, number = options.missing.partition(":")
+    if options.missing in ("error", "drop"):
+        return None
+    if options.missing == "zero":
+        return 0.0
+    if policy == "value" and _DECIMAL.fullmatch(number) and math.isfinite(float(number)):
+        return float(number)
+    raise UsageError(f"expected --missing error, drop, zero or value:<finite number>, found {options.missing!r}")
+
+
+def roles_of(options: TextOptions) -> dict[str, Role]:
+    """Decide what each column is for, in the order of the columns; 'either' are those that the data will decide.
+
+    Raises
+    ------
+    UsageError
+        A column is not there or has two roles; there is no label column, or more than one that could be it.
+    """
+    if options.columns is None:
+        raise UsageError("expected options with the names of the columns; take them from split_header")
+    columns = options.columns
+    roles: dict[str, Role] = {}
+    wanted: list[tuple[Role, Iterable[Column]]] = [
+        ("label", [label_column_of(options)]),
+        ("weight", _given(options.weight_column)),
+        ("offset", _given(options.offset_column)),
+        ("group", _given(options.group_column)),
+        ("dropped", options.drop_columns),
+        ("categorical", options.categorical_columns),
+        ("numeric", options.numeric_columns),
+    ]
+    for role, chosen in wanted:
+        for column in chosen:
+            name = _find(column, columns)
+            if roles.setdefault(name, role) != role:
+                raise UsageError(f"expected one use of column {name!r}, found two: as {roles[name]} and as {role}")
+    rest: Role = "either" if options.detect_categorical else "numeric"
+    return {name: roles.get(name, rest) for name in columns}
+
+
+def label_column_of(options: TextOptions) -> str:
+    """The name of the label column, as asked for or by its usual names."""
+    columns = options.columns or ()
+    if options.label_column is not None:
+        return _find(options.label_column, columns)
+    usual = [name for name in columns if name in LABEL_NAMES]
+    if len(usual) != 1:
+        found = f"{len(usual)} of them" if usual else "none"
+        raise UsageError(
+            f"expected one column called 'label', 'target' or 'y', found {found} in {_listed(columns)}; "
+            "say which column is the label by --label-column NAME or its number from 0 (-1: the last)"
+        )
+    return usual[0]
+
+
+def merge_columns(a: Mapping[str, Facts], b: Mapping[str, Facts]) -> dict[str, Facts]:
+    """Add up the facts of two texts; associative and commutative."""
+    merged: dict[str, Facts] = {}
+    for name in [*a, *(name for name in b if name not in a)]:
+        if name not in a or name not in b:
+            merged[name] = a[name] if name in a else b[name]
+            continue
+        one, two = a[name], b[name]
+        max_numbers = min(one["max_numbers"], two["max_numbers"])
+        max_texts = min(one["max_texts"], two["max_texts"])
+        merged[name] = Facts(
+            missing=one["missing"] + two["missing"],
+            numbers=_union(one["numbers"], two["numbers"], limit=max_numbers),
+            texts=_union(one["texts"], two["texts"], limit=max_texts),
+            max_numbers=max_numbers,
+            max_texts=max_texts,
+        )
+    return merged
+
+
+def no_facts(options: TextOptions, role: Role) -> Facts:
+    """Return the facts about a column of which no row was seen."""
+    if role == "label":
+        return Facts(missing=0, numbers=[], texts=[], max_numbers=MAX_LABELS, max_texts=MAX_LABELS)
+    share = MAX_NUMBERS_OF_ALL_COLUMNS // max(len(options.columns or ()), 1)
+    max_numbers = max(MIN_NUMBERS, min(MAX_NUMBERS, share))
+    return Facts(missing=0, numbers=[], texts=[], max_numbers=max_numbers, max_texts=options.max_categories)
+
+
+def bounded(values: Iterable[str], *, limit: int) -> list[str] | None:
+    """Sorted values; None if they are more than `limit` or longer than `MAX_CHARACTERS` together."""
+    kept = sorted(values)
+    return None if len(kept) > limit or sum(map(len, kept)) > MAX_CHARACTERS else kept
+
+
+def resolve(options: TextOptions, summary: Summary) -> Schema:
+    """Decide what each column is and number the features, in the order of the columns; see `formats.resolve`.
+
+    Raises
+    ------
+    BadDataError
+        No row; too many categories or labels; numbers and texts mixed; two features of one name.
+    UsageError
+        The options do not fit the columns; no column is left for features.
+    """
+    roles = roles_of(options)
+    missing_value_of(options)
+    if not summary.n_rows:
+        raise BadDataError(
+            f"expected a CSV row at least, found none in {summary.n_lines} lines, {summary.n_bad} of them refused and "
+            f"{summary.n_dropped} left out for missing values; check the input, --delimiter, --no-header and --missing"
+        )
+    columns: dict[str, Any] = {}
+    vocabularies: dict[str, tuple[str, ...]] = {}
+    names: list[str] = []
+    labels: tuple[float, ...] | tuple[str, ...] = ()
+    label_kind: LabelKind = "numeric"
+    for name, role in roles.items():
+        facts: Facts = summary.columns.get(name, no_facts(options, role))
+        if role == "label":
+            label_kind, labels = _resolve_label(name, facts)
+        if role not in ("numeric", "categorical", "either"):
+            columns[name] = {"kind": role, "detected": False, "first": None}
+            continue
+        categorical = role == "categorical" or (role == "either" and facts["texts"] != [])
+        kind = "categorical" if categorical else "numeric"
+        columns[name] = {"kind": kind, "detected": role == "either", "first": len(names)}
+        if categorical:
+            vocabularies[name] = _vocabulary(name, facts, options.max_categories)
+            names.extend(f"{name}={value}" for value in vocabularies[name])
+        else:
+            names.append(name)
+    if not names:
+        raise UsageError(f"expected a column for features, found none in {_listed(tuple(roles))}; drop fewer columns")
+    if len(set(names)) < len(names):
+        twice = next(name for name in sorted(names) if names.count(name) > 1)
+        raise BadDataError(f"expected features of different names, found {twice!r} twice; rename a column")
+    return Schema(
+        format="csv",
+        options=options,
+        n_features=len(names),
+        feature_names=tuple(names),
+        vocabularies=vocabularies,
+        has_groups="group" in roles.values(),
+        labels=labels,
+        label_kind=label_kind,
+        columns=columns,
+    )
+
+
+def bind(schema: Schema, columns: Sequence[str]) -> Schema:
+    """Return the schema for a text with other columns: in another order, or without those that prediction can spare.
+
+    Parameters
+    ----------
+    schema : Schema
+    columns : sequence of str
+        From `split_header`. With a header they are known by name. Without one they are known by position, and one
+        column less than the schema has means that the label is left out.
+
+    Raises
+    ------
+    BadDataError
+        A column that is needed is not there, or one that the schema does not know is.
+    """
+    known = schema.options.columns or ()
+    label = next(name for name, column in schema.columns.items() if column["kind"] == "label")
+    if not schema.options.header:
+        unlabelled = tuple(name for name in known if name != label)
+        if len(columns) not in (len(known), len(unlabelled)):
+            raise BadDataError(
+                f"expected {len(known)} columns, or {len(unlabelled)} without the label, found {len(columns)}; "
+                "the text does not belong to this schema"
+            )
+        found = known if len(columns) == len(known) else unlabelled
+        return replace(schema, options=replace(schema.options, columns=found))
+    needed = {name for name, c in schema.columns.items() if c["kind"] in ("numeric", "categorical", "offset")}
+    lacking = [name for name in known if name in needed and name not in columns]
+    unknown = [name for name in columns if name not in schema.columns]
+    if lacking or unknown:
+        raise BadDataError(
+            f"expected the columns {_listed(known)}; of these lack {_listed(lacking)}; unknown are {_listed(unknown)}; "
+            "the text does not belong to this schema, or take the unknown columns out of it"
+        )
+    return replace(schema, options=replace(schema.options, columns=tuple(columns)))
+
+
+def is_decimal(text: str) -> bool:
+    """Whether a text is a decimal number as `numbers.parse_floats` takes it, finite or beyond the doubles."""
+    return _DECIMAL.fullmatch(text) is not None
+
+
+def _resolve_label(name: str, facts: Facts) -> tuple[LabelKind, tuple[float, ...] | tuple[str, ...]]:
+    numbers, texts = facts["numbers"], facts["texts"]
+    if texts == []:
+        if numbers is None:
+            return "continuous", ()
+        values = {float(text) + 0.0 for text in numbers if is_decimal(text)}
+        return "numeric", tuple(sorted(value for value in values if math.isfinite(value)))
+    if texts is None or numbers is None or len(texts) + len(numbers) > MAX_LABELS:
+        example = f", such as {_listed(texts[:3])}" if texts else ""
+        raise BadDataError(
+            f"expected numbers, or at most {MAX_LABELS} different texts, in the label column {name!r}, found texts"
+            f"{example} among more values; check --label-column, or mend the texts"
+        )
+    return "text", tuple(sorted({*texts, *numbers}))
+
+
+def _vocabulary(name: str, facts: Facts, limit: int) -> tuple[str, ...]:
+    numbers, texts = facts["numbers"], facts["texts"]
+    if texts is None or (numbers is not None and len(texts) + len(numbers) > limit):
+        raise BadDataError(
+            f"expected at most {limit} categories (and {MAX_CHARACTERS} characters in them together) in column "
+            f"{name!r}, found more; drop the column by --drop, or raise --max-categories"
+        )
+    if numbers is None:
+        raise BadDataError(
+            f"expected numbers or categories in column {name!r}, found more than {facts['max_numbers']} different "
+            f"numbers and texts such as {_listed(texts[:3])}; say --numeric to refuse rows with such texts, --missing-marker if "
+            "they mean a missing value, or --categorical"
+        )
+    values = {*texts, *numbers}
+    if facts["missing"]:
+        if MISSING_CATEGORY in values:
+            raise BadDataError(
+                f"expected another name than {MISSING_CATEGORY!r} for a category, found it in column {name!r}, which "
+                "has missing values too; say --missing-marker if it means a missing value"
+            )
+        values.add(MISSING_CATEGORY)
+    return tuple(sorted(values))
+
+
+def _union(a: list[str] | None, b: list[str] | None, *, limit: int) -> list[str] | None:
+    if a is None or b is None:
+        return None
+    # dict.fromkeys keeps the order; sorting two sorted lists is a merge.
+    return bounded(dict.fromkeys(sorted(a + b)), limit=limit)
+
+
+def _given(column: Column | None) -> list[Column]:
+    return [] if column is None else [column]
+
+
+def _find(column: Column, columns: Sequence[str]) -> str:
+    if isinstance(column, str) and column in columns:
+        return column
+    if isinstance(column, int) or re.fullmatch(r"-?[0-9]{1,9}", column):
+        position = int(column)
+        if -len(columns) <= position < len(columns):
+            return columns[position]
+    raise UsageError(f"expected the name of a column or its number from 0, found {column!r}; there are {_listed(columns)}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(excerpt(name.encode()) for name in names[:20])
+    return f"{shown}, ... ({len(names)} in all)" if len(names) > 20 else shown or "none"

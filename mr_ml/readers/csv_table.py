@@ -1,0 +1,213 @@
+"""The rows of one CSV text while they are read: fields, what is wrong with which row, and which rows are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mr_ml.readers.csv_fields import CODES, KINDS, NO_DEFECT, split_fields
+from mr_ml.readers.csv_schema import delimiter_of, is_decimal, missing_value_of
+from mr_ml.readers.csv_values import distinct, vocabulary
+from mr_ml.readers.fields import I64, U64, hash_fields
+from mr_ml.readers.numbers import F64, Mask, parse_floats, spells_non_finite
+from mr_ml.readers.rows import MAX_EXAMPLES, BadRow, excerpt
+from mr_ml.readers.schema import TextOptions
+
+_NUMERIC = np.isin(np.arange(256), np.frombuffer(b"0123456789_.+-eE", np.uint8))
+_BEGINS_NUMBER = np.isin(np.arange(256), np.frombuffer(b"0123456789.+-", np.uint8))
+_SHOWN = 100
+
+
+class Table:
+    """The n rows of a text that have the right number of fields, addressed by the names of their columns.
+
+    Parameters
+    ----------
+    text : bytes
+        Whole lines without a header.
+    options : TextOptions
+        With the names of the columns.
+
+    Attributes
+    ----------
+    n_rows, n_lines : int
+    lines : int64 (n_rows,)
+        0-based line of each row.
+    """
+
+    def __init__(self, text: bytes, options: TextOptions) -> None:
+        columns = options.columns or ()
+        self._text = text
+        self._options = options
+        self._columns = columns
+        self._position = {name: i for i, name in enumerate(columns)}
+        self._fields = split_fields(text, delimiter=delimiter_of(options), n_columns=len(columns))
+        self._markers = vocabulary(("", *options.missing_markers))
+        self._a_marker_is_a_number = any(map(is_decimal, options.missing_markers))
+        self.lines = self._fields.lines
+        self.n_rows = len(self.lines)
+        self.n_lines = len(self._fields.defects)
+        self._kinds = np.full(self.n_rows, NO_DEFECT)
+        self._culprits = np.zeros(self.n_rows, np.int64)
+
+    def numbers(self, names: Sequence[str]) -> tuple[F64, Mask, Mask]:
+        """Read columns as numbers.
+
+        Returns
+        -------
+        values : float64 (n_rows, k)
+            See `numbers.parse_floats` for fields that are not ok.
+        ok, missing : bool (n_rows, k)
+            The field is a finite decimal number; it is empty or a missing marker. Never both.
+        """
+        starts, ends = self._spans(names)
+        values, ok = self._parse(starts, ends)
+        missing = np.zeros(len(ok), np.bool_)
+        suspects = np.arange(len(ok)) if self._a_marker_is_a_number else np.flatnonzero(~ok)
+        if len(suspects):
+            missing[suspects] = self._markers.find(self._fields.buffer, starts[suspects], ends[suspects]) >= 0
+            ok &= ~missing
+        shape = self.n_rows, len(names)
+        return values.reshape(shape), ok.reshape(shape), missing.reshape(shape)
+
+    def codes(self, name: str, values: tuple[str, ...]) -> tuple[I64, Mask]:
+        """Look a column up among `values`: the position of each field or -1; and whether it is missing."""
+        starts, ends = self._spans([name])
+        codes = vocabulary(values).find(self._fields.buffer, starts, ends)
+        missing = np.zeros(self.n_rows, np.bool_)
+        # No value is a marker, for a scan never takes a missing field for a value; but a literal may spell one.
+        suspects = np.flatnonzero(codes < 0)
+        missing[suspects] = self._markers.find(self._fields.buffer, starts[suspects], ends[suspects]) >= 0
+        return codes, missing
+
+    def missing(self, names: Sequence[str]) -> Mask:
+        """Whether fields are empty or missing markers, (n_rows, k)."""
+        starts, ends = self._spans(names)
+        found: Mask = self._markers.find(self._fields.buffer, starts, ends) >= 0
+        return found.reshape(self.n_rows, len(names))
+
+    def hashes(self, name: str) -> U64:
+        """Hash the fields of a column."""
+        return hash_fields(self._fields.buffer, *self._spans([name]))
+
+    def distinct(self, names: Sequence[str], chosen: Mask) -> list[set[str]]:
+        """Return the distinct fields of each column among those that are `chosen`, (n_rows, k)."""
+        at = [self._position[name] for name in names]
+        found = distinct(self._fields.buffer, self._fields.starts[:, at], self._fields.ends[:, at], chosen)
+        return [{value.decode() for value in values} for values in found]
+
+    def refuse(self, kind: str, names: Sequence[str], cells: Mask) -> None:
+        """Make the rows of some cells bad. Of many reasons the first in `BAD_KINDS` counts, then the first of `names`.
+
+        Parameters
+        ----------
+        cells : bool (n_rows, k)
+        """
+        rows, columns = np.nonzero(cells)
+        self._refuse(kind, rows, self._at(names)[columns])
+
+    def refuse_numbers(self, kind: str, names: Sequence[str], values: F64, cells: Mask) -> None:
+        """Make the rows of cells bad that are no finite decimal number, for the reason found or else as `kind`."""
+        rows, columns = np.nonzero(cells)
+        if not len(rows):
+            return
+        at = self._at(names)[columns]
+        buffer = self._fields.buffer
+        starts, ends = self._fields.starts[rows, at], self._fields.ends[rows, at]
+        overflow = np.isinf(values[rows, columns])
+        spelled = spells_non_finite(buffer, starts, ends)
+        non_ascii = _count(buffer >= 0x80, starts, ends) > 0
+        underscore = _count(buffer == ord("_"), starts, ends) > 0
+        underscore &= _count(_NUMERIC[buffer], starts, ends) == ends - starts
+        for reason, found in (
+            ("overflow", overflow),
+            ("not_finite", spelled),
+            ("non_ascii", non_ascii),
+            ("underscore", underscore),
+            (kind, ~(overflow | spelled | non_ascii | underscore)),
+        ):
+            self._refuse(reason, rows[found], at[found])
+
+    def kept(self, names: Sequence[str], missing: Mask) -> tuple[Mask, int]:
+        """Apply the policy for missing features, and tell which rows are good and how many were left out.
+
+        Parameters
+        ----------
+        missing : bool (n_rows, k)
+            Missing fields of the features `names`.
+        """
+        if self._options.missing == "error":
+            self.refuse("missing_value", names, missing)
+        kept: Mask = self._kinds == NO_DEFECT
+        if self._options.missing != "drop":
+            return kept, 0
+        incomplete = kept & missing.any(axis=1)
+        return kept & ~incomplete, int(np.count_nonzero(incomplete))
+
+    def bad_rows(self) -> tuple[tuple[BadRow, ...], dict[str, int]]:
+        """Return the first refused rows of each kind by line, and the number of all of each kind."""
+        bad = np.flatnonzero(self._kinds != NO_DEFECT)
+        structural = np.flatnonzero(self._fields.defects != NO_DEFECT)
+        lines = np.concatenate([structural, self.lines[bad]])
+        kinds = np.concatenate([self._fields.defects[structural], self._kinds[bad]])
+        rows = np.concatenate([np.full(len(structural), -1), bad])
+        examples, counts = [], {}
+        for code in np.unique(kinds).tolist():
+            chosen = np.flatnonzero(kinds == code)
+            counts[KINDS[code]] = len(chosen)
+            for i in chosen[np.argsort(lines[chosen])[:MAX_EXAMPLES]].tolist():
+                line, row = int(lines[i]), int(rows[i])
+                shown = self._excerpt_of_line(line, code) if row < 0 else self._excerpt_of_field(row)
+                examples.append(BadRow(line, KINDS[code], shown))
+        return tuple(sorted(examples)), dict(sorted(counts.items()))
+
+    def _parse(self, starts: I64, ends: I64) -> tuple[F64, Mask]:
+        buffer = self._fields.buffer
+        if not len(starts):
+            return np.zeros(0), np.zeros(0, np.bool_)
+        # Most texts betray themselves by their first byte, and parse_floats takes its time over what is no number.
+        promising = np.flatnonzero(_BEGINS_NUMBER[buffer[starts]] & (starts < ends))
+        if len(promising) == len(starts):
+            return parse_floats(buffer, starts, ends)
+        values, ok = np.full(len(starts), np.nan), np.zeros(len(starts), np.bool_)
+        values[promising], ok[promising] = parse_floats(buffer, starts[promising], ends[promising])
+        return values, ok
+
+    def _spans(self, names: Sequence[str]) -> tuple[I64, I64]:
+        at = self._at(names)
+        whole = len(at) == len(self._columns) and bool((np.diff(at) == 1).all())
+        starts, ends = self._fields.starts, self._fields.ends
+        return (starts.ravel(), ends.ravel()) if whole else (starts[:, at].ravel(), ends[:, at].ravel())
+
+    def _at(self, names: Sequence[str]) -> NDArray[np.int64]:
+        return np.array([self._position[name] for name in names], np.int64)
+
+    def _refuse(self, kind: str, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> None:
+        code = CODES[kind]
+        better = np.flatnonzero(code < self._kinds[rows])[::-1]  # backwards: the last write is the first column
+        self._kinds[rows[better]] = code
+        self._culprits[rows[better]] = columns[better]
+
+    def _excerpt_of_line(self, line: int, code: int) -> str:
+        start, end = int(self._fields.line_starts[line]), int(self._fields.line_ends[line])
+        shown = self._text[start : min(end, start + _SHOWN)]
+        if KINDS[code] in ("too_few_fields", "too_many_fields"):
+            counts = f"expected {len(self._columns)} fields, found {int(self._fields.counts[line])}: "
+            shown = counts.encode() + shown
+        return excerpt(shown)
+
+    def _excerpt_of_field(self, row: int) -> str:
+        column = int(self._culprits[row])
+        start, end = int(self._fields.starts[row, column]), int(self._fields.ends[row, column])
+        shown = self._fields.buffer[start : min(end, start + _SHOWN)].tobytes()
+        return excerpt(self._columns[column].encode() + b"=" + shown)
+
+
+def _count(mask: Mask, starts: I64, ends: I64) -> I64:
+    """Count the true bytes of each field."""
+    before = np.zeros(len(mask) + 1, np.int64)
+    np.cumsum(mask, out=before[1:])
+    number: I64 = before[ends] - before[starts]
+    return number

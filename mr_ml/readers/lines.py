@@ -1,0 +1,75 @@
+"""Lines whose bytes are wrong whatever the format: found, named, and blanked out before anything reads them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mr_ml.readers.fields import I64, U8
+
+BOM = b"\xef\xbb\xbf"
+
+_LF, _CR, _SPACE = b"\n\r "
+
+
+def blank_out_bad_lines(text: bytes, *, comment: bytes | None = None) -> tuple[U8, list[tuple[str, I64, I64]]]:
+    """Overwrite by blanks: lines with bad bytes, the CR of CR LF, and comments.
+
+    Parameters
+    ----------
+    text : bytes
+        Whole lines; ends with a line feed, or is empty.
+    comment : bytes or None
+        The character from which on the rest of a line is a comment. A bad byte in a comment is a bad byte.
+
+    Returns
+    -------
+    buffer : uint8, shape (len(text),)
+        May share memory with `text`.
+    defects : list of (kind, lines, positions)
+        Kinds 'bom', 'nul', 'lone_cr' and 'not_utf8'; line numbers ascending, maybe repeated; positions in the text.
+    """
+    buffer = np.frombuffer(text, np.uint8)
+    if text.isascii() and not any(byte in text for byte in (b"\r", b"\0", *((comment,) if comment else ()))):
+        return buffer, []
+    ends = np.flatnonzero(buffer == _LF)
+    starts = np.zeros_like(ends)
+    np.add(ends[:-1], 1, out=starts[1:])
+    returns = np.flatnonzero(buffer == _CR)
+    closes_line = buffer[returns + 1] == _LF
+    positions = {"nul": np.flatnonzero(buffer == 0), "lone_cr": returns[~closes_line]}
+    if not text.isascii():
+        positions["bom"] = np.array([start for start in starts.tolist() if text.startswith(BOM, start)], np.int64)
+        positions["not_utf8"] = _not_utf8(text, buffer, starts, ends)
+    defects = [(kind, np.searchsorted(ends, at), at) for kind, at in positions.items() if len(at)]
+
+    buffer = buffer.copy()
+    buffer[returns] = _SPACE
+    bad = np.unique(np.concatenate([lines for _, lines, _ in defects])) if defects else np.zeros(0, np.int64)
+    edges = np.zeros(len(buffer) + 1, np.int8)
+    edges[starts[bad]] += 1
+    edges[ends[bad]] -= 1
+    if comment:
+        marks = np.flatnonzero(buffer == comment[0])
+        lines, first = np.unique(np.searchsorted(ends, marks), return_index=True)
+        edges[marks[first]] += 1
+        edges[ends[lines]] -= 1
+    buffer[np.cumsum(edges[:-1], dtype=np.int8) > 0] = _SPACE
+    return buffer, defects
+
+
+def _not_utf8(text: bytes, buffer: U8, starts: I64, ends: I64) -> I64:
+    """Return the position of the first invalid byte of each line that is not UTF-8."""
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        pass
+    else:
+        return np.zeros(0, np.int64)
+    positions = []
+    suspects = np.unique(np.searchsorted(ends, np.flatnonzero(buffer >= 0x80)))
+    for start, end in zip(starts[suspects].tolist(), ends[suspects].tolist(), strict=True):
+        try:
+            text[start:end].decode()
+        except UnicodeDecodeError as error:
+            positions.append(start + error.start)
+    return np.array(positions, np.int64)

@@ -1,0 +1,193 @@
+"""What a reader makes of text: rows as arrays, and the rows that it refused.
+
+There is no Python object per row. Everything that is said about a refused row (kind, line, excerpt) is safe to print
+on a terminal whatever bytes the row held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_EXAMPLES = 20
+EXCERPT_CHARACTERS = 80
+_LEAD_IN = 20
+
+BAD_KINDS: dict[str, str] = {
+    # What is wrong with the bytes of a line, whatever the format.
+    "bom": "The line begins with a UTF-8 byte order mark; save the file as UTF-8 without one.",
+    "nul": "The line holds a NUL byte; the file is binary, UTF-16 or damaged.",
+    "not_utf8": "The line is not valid UTF-8; convert the file to UTF-8.",
+    "lone_cr": "The line holds a carriage return that does not end it; end lines by LF or CR LF.",
+    # Tokens of libsvm text that do not stand where they belong.
+    "no_label": "The row begins with a feature where its label belongs.",
+    "ragged_token": "A token is not id:value, such as '3:', ':2', '3:1:2', or a blank beside the colon.",
+    "bad_qid": "The query id is not 'qid:' and decimal digits, or does not stand between label and features.",
+    # What is wrong with a number.
+    "non_ascii": "A character outside ASCII stands where a number belongs, such as a full-width digit.",
+    "not_finite": "A number is NaN or infinite; leave the feature out, or clean the row.",
+    "overflow": "A number is too large for a 64-bit float, such as 1e400.",
+    "underscore": "A number holds an underscore, such as 1_000; write plain digits.",
+    "bad_label": "The label is not a decimal number.",
+    "bad_value": "A value is not a decimal number.",
+    "bad_id": "A feature id is not plain decimal digits.",
+    "id_too_large": "A feature id is beyond 2147483647 (counted from 0).",
+    "id_zero": "A feature id is 0 although ids are declared to count from 1.",
+    "duplicate_id": "A feature id stands twice in the row.",
+    "descending_ids": "The feature ids of the row do not ascend.",
+    # CSV.
+    "open_quote": "A quote is not closed in its line; a line is a row, so take line breaks out of quoted fields.",
+    "stray_quote": "A quote stands in the middle of a field; quote the whole field and double the quotes in it.",
+    "too_few_fields": "The row has fewer fields than there are columns.",
+    "too_many_fields": "The row has more fields than there are columns; quote fields that hold the delimiter.",
+    "missing_label": "The label is missing.",
+    "unseen_label": "The label is none of those that the schema was made from.",
+    "missing_weight": "The weight is missing.",
+    "bad_weight": "The weight is not a finite decimal number of at least 0.",
+    "missing_offset": "The offset is missing.",
+    "bad_offset": "The offset is not a finite decimal number.",
+    "missing_group": "The group is missing.",
+    "missing_value": "A feature has no value; --missing drop, zero or value:<x> says what to do with such rows.",
+    "unseen_value": "A category is none of those that the schema was made from; --unseen ignore takes it as all zeros.",
+}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """n rows as arrays: features in CSR form and one number a row for everything else.
+
+    Attributes
+    ----------
+    labels : float64, shape (n,)
+        The numeric label, or the index into the schema's labels where labels are text. NaN where a row has no label
+        (only where labels are optional).
+    indptr, indices, values : int64 (n + 1,), int32 (nnz,), float64 (nnz,)
+        Row i holds features ``indices[indptr[i]:indptr[i+1]]``, counted from 0 and strictly ascending. Explicit zeros
+        are kept; -0.0 is stored as 0.0.
+    lines : int64, shape (n,)
+        0-based line of each row in the text that was parsed, ascending.
+    weights, offsets : float64, shape (n,), or None
+    groups : uint64, shape (n,), or None
+        64-bit hash of the text of the group column or query id: equal text, equal hash.
+    """
+
+    labels: NDArray[np.float64]
+    indptr: NDArray[np.int64]
+    indices: NDArray[np.int32]
+    values: NDArray[np.float64]
+    lines: NDArray[np.int64]
+    weights: NDArray[np.float64] | None = None
+    offsets: NDArray[np.float64] | None = None
+    groups: NDArray[np.uint64] | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return len(self.labels)
+
+
+@dataclass(frozen=True, order=True)
+class BadRow:
+    """One refused row: a kind of `BAD_KINDS`, its 0-based line in the text, and up to 80 printable characters of it."""
+
+    line: int
+    kind: str
+    excerpt: str
+
+    def to_json(self) -> list[Any]:
+        """``[line, kind, excerpt]``."""
+        return [self.line, self.kind, self.excerpt]
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """Everything that a text held: rows, refused rows and how many lines there were.
+
+    Attributes
+    ----------
+    rows : Rows
+    bad : tuple of BadRow
+        The first `MAX_EXAMPLES` refused rows of each kind, by line.
+    bad_counts : dict
+        Number of all refused rows of each kind. A row is counted once, under the first of its kinds in `BAD_KINDS`.
+    n_lines : int
+        Lines in the text, those without a row included.
+    n_dropped : int
+        Rows left out on request because a value is missing; they are not bad.
+    """
+
+    rows: Rows
+    bad: tuple[BadRow, ...]
+    bad_counts: dict[str, int]
+    n_lines: int
+    n_dropped: int = 0
+
+
+def concat_rows(parts: Sequence[Rows], *, line_starts: Sequence[int]) -> Rows:
+    """Put the rows of consecutive texts below each other.
+
+    Parameters
+    ----------
+    parts : sequence of Rows
+        Either all or none have weights, offsets and groups.
+    line_starts : sequence of int
+        Number of lines before each part.
+    """
+    if not parts:
+        return empty_rows()
+    if len(parts) == 1 and line_starts[0] == 0:
+        return parts[0]
+    nnz_before = np.cumsum([0] + [len(part.indices) for part in parts])
+    indptr = [np.zeros(1, np.int64)] + [part.indptr[1:] + nnz_before[i] for i, part in enumerate(parts)]
+    return Rows(
+        labels=np.concatenate([part.labels for part in parts]),
+        indptr=np.concatenate(indptr),
+        indices=np.concatenate([part.indices for part in parts]),
+        values=np.concatenate([part.values for part in parts]),
+        lines=np.concatenate([part.lines + start for part, start in zip(parts, line_starts, strict=True)]),
+        weights=_concat_optional([part.weights for part in parts]),
+        offsets=_concat_optional([part.offsets for part in parts]),
+        groups=_concat_optional([part.groups for part in parts]),
+    )
+
+
+def empty_rows() -> Rows:
+    """Return no rows, without weights, offsets or groups."""
+    return Rows(
+        labels=np.zeros(0),
+        indptr=np.zeros(1, np.int64),
+        indices=np.zeros(0, np.int32),
+        values=np.zeros(0),
+        lines=np.zeros(0, np.int64),
+    )
+
+
+def _concat_optional(arrays: Sequence[NDArray[Any] | None]) -> NDArray[Any] | None:
+    present = [array for array in arrays if array is not None]
+    if not present:
+        return None
+    if len(present) != len(arrays):
+        raise ValueError("either every part has this array or none has")
+    return np.concatenate(present)
+
+
+def excerpt(line: bytes, *, at: int = 0) -> str:
+    """Render a line, or the part of it around byte `at`, as at most 80 printable ASCII characters.
+
+    Control characters, non-ASCII bytes and backslashes are written as ``\\xNN``, so that no byte of a hostile file
+    reaches a terminal as it is; what was cut off is marked by ``...``.
+    """
+    start = 0 if at < EXCERPT_CHARACTERS - _LEAD_IN else at - _LEAD_IN
+    shown = line[start : start + EXCERPT_CHARACTERS].rstrip(b"\r\n")
+    cut = start + len(shown) < len(line.rstrip(b"\r\n"))
+    text = ("..." if start else "") + "".join(_PRINTABLE[byte] for byte in shown)
+    if len(text) <= EXCERPT_CHARACTERS and not cut:
+        return text
+    return text[: EXCERPT_CHARACTERS - 3] + "..."
+
+
+_PRINTABLE = [chr(b) if 0x20 <= b < 0x7F and b != 0x5C else f"\\x{b:02x}" for b in range(256)]

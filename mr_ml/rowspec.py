@@ -1,0 +1,112 @@
+"""How a query reads a block's rows: targets, weights and margins.
+
+    u_i = weight_i * class_weight(y_i)            z_i = X_i W' + b + offset_i
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mr_ml.block import Block
+from mr_ml.errors import BadDataError
+from mr_ml.loss import Loss, loss_named
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RowSpec:
+    """What does not change from pass to pass.
+
+    Attributes
+    ----------
+    loss
+        Name of the loss.
+    n_features
+        Columns of X.
+    classes
+        Label values of classes 0, 1, ... in the dataset's coding; empty for regression.
+    class_weights
+        One factor per class, or None.
+    row_weights
+        Whether the rows' own weights count.
+    """
+
+    loss: str
+    n_features: int
+    classes: tuple[float, ...] = ()
+    class_weights: tuple[float, ...] | None = None
+    row_weights: bool = True
+
+    @property
+    def pointwise(self) -> Loss:
+        return loss_named(self.loss)
+
+    @property
+    def n_outputs(self) -> int:
+        return self.pointwise.n_outputs(len(self.classes))
+
+    def targets(self, block: Block) -> Floats:
+        """Class numbers for a classifying loss, else the labels; (n_rows,).
+
+        Raises
+        ------
+        BadDataError
+            If a label is none of the classes.
+        """
+        if not self.pointwise.classifies:
+            return block.labels
+        classes = np.array(self.classes)
+        order = np.argsort(classes)
+        ranked = classes[order]
+        at = np.searchsorted(ranked, block.labels).clip(max=len(ranked) - 1)
+        unknown = ranked[at] != block.labels
+        if unknown.any():
+            found = np.unique(block.labels[unknown])[:5].tolist()
+            raise BadDataError(
+                f"{int(unknown.sum())} rows have labels that the model does not know: {found}; "
+                f"expected one of {sorted(self.classes)[:10]}"
+            )
+        return order[at].astype(np.float64)
+
+    def weights(self, block: Block, targets: Floats) -> Floats:
+        """u, (n_rows,)."""
+        given = block.weights if self.row_weights and block.weights is not None else np.ones(block.n_rows)
+        if self.class_weights is None:
+            return given
+        return given * np.array(self.class_weights)[targets.astype(np.int64)]
+
+    def margins(self, block: Block, coef: Floats) -> Floats:
+        """z, (n_rows, n_outputs), at coef (n_outputs, n_features + 1), intercept last."""
+        z = self.products(block, coef)
+        return z if block.offsets is None else z + block.offsets[:, None]
+
+    def products(self, block: Block, coef: Floats) -> Floats:
+        """X W' + b without the offsets: what a direction adds to the margins."""
+        if block.features.width > self.n_features:
+            raise BadDataError(f"a row has feature {block.features.width - 1}, expected ids below {self.n_features}")
+        return block.features.dot(np.ascontiguousarray(coef[:, :-1].T)) + coef[:, -1]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "loss": self.loss,
+            "n_features": self.n_features,
+            "classes": list(self.classes),
+            "class_weights": None if self.class_weights is None else list(self.class_weights),
+            "row_weights": self.row_weights,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> RowSpec:
+        factors = data["class_weights"]
+        return cls(
+            loss=data["loss"],
+            n_features=data["n_features"],
+            classes=tuple(data["classes"]),
+            class_weights=None if factors is None else tuple(factors),
+            row_weights=data["row_weights"],
+        )

@@ -1,0 +1,71 @@
+"""Standardisation folded into the coefficients; the data is never rewritten.
+
+Optimizers work on theta = (v, c), flat, for each output k:
+
+    v_j = w_j s_j          c = b + sum_j w_j m_j        so that  x . w + b = sum_j v_j (x_j - m_j) / s_j + c
+
+s_j is the standard deviation of feature j (1 where it is constant); m_j its mean for dense data with an intercept,
+else 0. With gradient (g, g_b) and Hessian diagonal (h, h_b), cross terms q_j = sum_i l''_i x_ij in raw space:
+
+    df/dv_j = (g_j - m_j g_b) / s_j        d2f/dv_j2 = (h_j - 2 m_j q_j + m_j^2 h_b) / s_j^2        c: g_b, h_b
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """mean m and scale s, both (n_features,)."""
+
+    mean: Floats
+    scale: Floats
+    intercept: bool
+
+    @classmethod
+    def of(cls, *, mean: Floats, variance: Floats, intercept: bool, centre: bool) -> Scaling:
+        deviation = np.sqrt(variance)
+        # a deviation at the level of the mean's rounding is a constant column
+        constant = deviation <= 1e-12 * np.abs(mean)
+        kept = mean if centre and intercept else np.zeros_like(mean)
+        return cls(kept, np.where(constant, 1.0, deviation), intercept)
+
+    @property
+    def centred(self) -> bool:
+        return bool(self.mean.any())
+
+    def to_raw(self, theta: Floats, n_outputs: int) -> Floats:
+        """Flat theta -> coef (n_outputs, n_features + 1), intercept last (0 without one)."""
+        by_output = theta.reshape(n_outputs, -1)
+        v = by_output[:, : len(self.scale)]
+        w = v / self.scale
+        b = by_output[:, -1] - w @ self.mean if self.intercept else np.zeros(n_outputs)
+        return np.concatenate([w, b[:, None]], axis=1)
+
+    def from_raw(self, coef: Floats) -> Floats:
+        """Undo `to_raw`, up to rounding."""
+        w, b = coef[:, :-1], coef[:, -1]
+        v = w * self.scale
+        return (np.concatenate([v, (b + w @ self.mean)[:, None]], axis=1) if self.intercept else v).ravel()
+
+    def gradient(self, raw: Floats) -> Floats:
+        """(n_outputs, n_features + 1) in raw space -> flat in theta."""
+        g, g_b = raw[:, :-1], raw[:, -1:]
+        inner = (g - self.mean * g_b) / self.scale
+        return (np.concatenate([inner, g_b], axis=1) if self.intercept else inner).ravel()
+
+    def curvature(self, raw: Floats, cross: Floats | None) -> Floats:
+        """Diagonal of the Hessian, raw -> theta; `cross` (n_outputs, n_features) is needed if centred."""
+        h, h_b = raw[:, :-1], raw[:, -1:]
+        if self.centred:
+            assert cross is not None
+            # the difference cannot be negative but for rounding; a floor keeps the diagonal usable
+            h = np.maximum(h - 2 * self.mean * cross + self.mean**2 * h_b, 1e-12 * h)
+        inner = h / self.scale**2
+        return (np.concatenate([inner, h_b], axis=1) if self.intercept else inner).ravel()

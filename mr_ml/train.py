@@ -1,0 +1,290 @@
+"""Training: the driver loop, its checkpoints, and the model that comes out.
+
+    while (ask := optimizer.ask(state)) is not None:
+        total = engine.run(objective.query(ask))
+        state = optimizer.tell(state, objective.finish(ask, total))
+        checkpoint(state)
+
+A run is described by its spec, written before the first pass; with the dataset version in it and a state, everything
+that follows is determined to the bit. So a run that was killed goes on from its last state, and publishing twice
+publishes once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hdfs_layout import Layout, NotFoundError, Store, append_event, decode_document, encode_document
+from mr_ml import frame
+from mr_ml.dataset import Dataset, FeatureMoments
+from mr_ml.engine.base import Engine
+from mr_ml.errors import BadDataError, UsageError
+from mr_ml.model import label_texts, publish_model
+from mr_ml.objective import Objective
+from mr_ml.optimize.base import Stop
+from mr_ml.optimize.lbfgs import Lbfgs, LbfgsState
+from mr_ml.rowspec import RowSpec
+from mr_ml.scaling import Scaling
+
+Floats = NDArray[np.float64]
+
+CENTRE_FROM_DENSITY = 1 / 3
+KEPT_STATES = 2
+
+
+@dataclass(frozen=True)
+class TrainSpec:
+    """What the user asked for; with the dataset's data it determines the model.
+
+    Attributes
+    ----------
+    dataset
+        With its version, ``name@3``.
+    l2
+        Relative to the mean loss; acts on coefficients in raw feature space or, with penalty_space "scaled", on those
+        of features divided by their standard deviation.
+    class_weights
+        "balanced", or label=factor pairs as text, or None.
+    """
+
+    dataset: str
+    model: str
+    split: str = "train"
+    loss: str = "logistic"
+    l2: float = 0.0
+    penalty_space: str = "raw"
+    intercept: bool = True
+    row_weights: bool = True
+    class_weights: str | None = None
+    tolerance: float = 1e-7
+    max_passes: int = 500
+
+    def to_json(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> TrainSpec:
+        return cls(**data)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One finished pass, for whoever watches."""
+
+    number: int
+    objective: float
+    gradient_norm: float
+    step: float
+    rows_per_second: float
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    model: str
+    version: int
+    run: str
+    solver: str
+    passes: int
+    objective: float
+    gradient_norm: float
+    converged: bool
+    stop: str
+    seconds: float
+
+
+def make_objective(spec: TrainSpec, dataset: Dataset, moments: FeatureMoments) -> Objective:
+    """The objective that a spec and a dataset determine.
+
+    Raises
+    ------
+    UsageError
+        If loss, labels and options do not fit together.
+    """
+    if not (spec.l2 >= 0 and np.isfinite(spec.l2)):
+        raise UsageError(f"--l2: expected a number >= 0, found {spec.l2}")
+    classes = _classes(spec, dataset)
+    rows = RowSpec(
+        loss=spec.loss,
+        n_features=dataset.schema.n_features,
+        classes=classes,
+        class_weights=_class_weights(spec, dataset, classes),
+        row_weights=spec.row_weights,
+    )
+    entries = dataset.n_rows() * dataset.schema.n_features
+    centre = dataset.nnz >= CENTRE_FROM_DENSITY * entries
+    scaling = Scaling.of(mean=moments.mean, variance=moments.variance, intercept=spec.intercept, centre=centre)
+    return Objective(rows, scaling, spec.l2, spec.penalty_space)
+
+
+def _classes(spec: TrainSpec, dataset: Dataset) -> tuple[float, ...]:
+    schema, loss = dataset.schema, RowSpec(spec.loss, 0).pointwise
+    if not loss.classifies:
+        if schema.label_kind == "text":
+            raise UsageError(f"the {spec.loss} loss needs numeric labels; {spec.dataset} has {list(schema.labels)[:5]}")
+        return ()
+    if schema.label_kind == "continuous":
+        raise UsageError(
+            f"the {spec.loss} loss needs label values that repeat; {spec.dataset} has too many distinct ones; "
+            "use --loss squared"
+        )
+    values = schema.labels if schema.label_kind == "numeric" else range(len(schema.labels))
+    classes = tuple(float(value) for value in values)
+    loss.n_outputs(len(classes))
+    if spec.loss == "softmax" and schema.options.offset_column is not None:
+        raise UsageError("the softmax loss has no use for offsets: they move all classes alike; use --loss logistic")
+    return classes
+
+
+def _class_weights(spec: TrainSpec, dataset: Dataset, classes: tuple[float, ...]) -> tuple[float, ...] | None:
+    if spec.class_weights is None:
+        return None
+    if not classes:
+        raise UsageError(f"--class-weights: the {spec.loss} loss has no classes")
+    names = label_texts(dataset.schema, classes)
+    if spec.class_weights == "balanced":
+        counts = np.array([dataset.label_counts[spec.split][name] for name in names], float)
+        if not counts.all():
+            missing = [name for name, count in zip(names, counts, strict=True) if not count]
+            raise UsageError(f"--class-weights balanced: split {spec.split!r} has no rows of {missing}")
+        return tuple((counts.sum() / (len(counts) * counts)).tolist())
+    given: dict[str, float] = {}
+    for item in spec.class_weights.split(","):
+        name, _, factor = item.rpartition("=")
+        try:
+            given[name.strip()] = float(factor)
+        except ValueError:
+            given[name.strip()] = np.nan
+    unknown = sorted(set(given) - set(names))
+    if unknown or not all(np.isfinite(f) and f >= 0 for f in given.values()):
+        raise UsageError(
+            f"--class-weights: expected 'balanced' or LABEL=FACTOR,... with labels of {names[:20]} and factors >= 0, "
+            f"found {spec.class_weights!r}"
+        )
+    return tuple(given.get(name, 1.0) for name in names)
+
+
+def start_run(store: Store, layout: Layout, run: str, spec: TrainSpec) -> None:
+    """Write down what the run is to do; everything after this can be resumed."""
+    store.write(layout.run_spec(run), encode_document({"kind": "train", "spec": spec.to_json()}))
+
+
+def run_spec(store: Store, layout: Layout, run: str) -> TrainSpec:
+    """What a run was asked to do.
+
+    Raises
+    ------
+    UsageError
+        If there is no such run.
+    """
+    path = layout.run_spec(run)
+    try:
+        data = store.read(path)
+    except NotFoundError:
+        raise UsageError(f"there is no run {run!r} in {store.root}; `mr-ml runs list` shows those that are") from None
+    return TrainSpec.from_json(decode_document(data, where=store.uri(path))["spec"])
+
+
+def train(
+    spec: TrainSpec,
+    *,
+    run: str,
+    dataset: Dataset,
+    engine: Engine,
+    store: Store,
+    layout: Layout,
+    watch: Callable[[Progress], None],
+) -> TrainResult:
+    """Run to the end, from the last checkpoint if there is one, and publish the model.
+
+    Raises
+    ------
+    BadDataError
+        If data is not what was packed, or the objective is not finite at the start.
+    InternalError
+        If a pass was not complete.
+    """
+    started = time.monotonic()
+    moments = FeatureMoments.load(store, dataset.moments[spec.split])
+    objective = make_objective(spec, dataset, moments)
+    optimizer = Lbfgs(tolerance=spec.tolerance, max_passes=spec.max_passes, memory=_memory(objective.size))
+    state = _load_state(store, layout, run, optimizer)
+    if state is None:
+        state = optimizer.init(np.zeros(objective.size))
+    n_rows = dataset.n_rows(spec.split)
+    while (ask := optimizer.ask(state)) is not None:
+        began = time.monotonic()
+        total = engine.run(objective.query(ask))
+        state = optimizer.tell(state, objective.finish(ask, total))
+        _save_state(store, layout, run, optimizer, state)
+        rate = n_rows / max(time.monotonic() - began, 1e-9)
+        progress = Progress(state.n_passes, state.value, state.gradient_norm, state.step, rate)
+        append_event(store, layout.run_log(run), {"event": "pass", **vars(progress)})
+        watch(progress)
+    assert state.stop is not None
+    if state.stop is Stop.DIVERGED:
+        raise BadDataError(state.stop.value)
+    coef = _centred(objective.coef(state.point), spec)
+    result = {
+        "solver": optimizer.name,
+        "passes": state.n_passes,
+        "objective": state.value,
+        "gradient_norm": state.gradient_norm,
+        "converged": state.stop.converged,
+        "stop": state.stop.value,
+    }
+    document = {
+        "spec": spec.to_json(),
+        "dataset": dataset.reference,
+        "schema": dataset.schema.to_json(),
+        "classes": list(objective.rows.classes),
+        "n_rows": n_rows,
+        "training": result,
+    }
+    version = publish_model(store, layout, name=spec.model, run=run, coef=coef, document=document)
+    seconds = time.monotonic() - started
+    append_event(store, layout.run_log(run), {"event": "published", "version": version, **result})
+    return TrainResult(model=spec.model, version=version, run=run, seconds=seconds, **result)  # type: ignore[arg-type]
+
+
+def _memory(size: int) -> int:
+    """Pairs that L-BFGS keeps: many where they are cheap."""
+    return 50 if size <= 200_000 else 20 if size <= 5_000_000 else 10
+
+
+def _centred(coef: Floats, spec: TrainSpec) -> Floats:
+    """Of the equivalent softmax solutions the one whose intercepts (and unpenalised coefficients) sum to zero."""
+    if spec.loss != "softmax":
+        return coef
+    free = coef.mean(axis=0)
+    if spec.l2 > 0:
+        free[:-1] = 0
+    return np.asarray(coef - free)
+
+
+def _save_state(store: Store, layout: Layout, run: str, optimizer: Lbfgs, state: LbfgsState) -> None:
+    meta, arrays = optimizer.encode(state)
+    data = frame.encode("state", {"optimizer": optimizer.name, "state": meta}, arrays)
+    store.write(layout.pass_state(run, state.n_passes), data)
+    if state.n_passes > KEPT_STATES:
+        store.remove_tree(layout.run_pass(run, state.n_passes - KEPT_STATES))
+
+
+def _load_state(store: Store, layout: Layout, run: str, optimizer: Lbfgs) -> LbfgsState | None:
+    try:
+        passes = store.list(layout.passes(run))
+    except NotFoundError:
+        return None
+    for number in sorted((int(name) for name in passes if name.isdigit()), reverse=True):
+        path = layout.pass_state(run, number)
+        if store.exists(path):
+            opened = frame.decode(store.read(path), kind="state", where=store.uri(path))
+            return optimizer.decode(opened.meta["state"], dict(opened.arrays))
+    return None
+
+
