@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from mr_ml.errors import BadDataError
 
@@ -69,13 +69,13 @@ def decode_document(data: bytes, *, where: str) -> dict[str, Any]:
         If it is damaged, or of a newer format.
     """
     try:
-        found = json.loads(data, parse_constant=_refuse_constant)
+        found = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise _damaged(where, f"{len(data)} bytes that are not JSON ({str(error)[:100]})") from error
     if not isinstance(found, dict):
         raise _damaged(where, f"JSON that is not an object but a {type(found).__name__}")
     number = found.get("format")
-    if type(number) is not int or number < 1:
+    if not isinstance(number, int) or number < 1:
         raise _damaged(where, f"the format number {ascii(number)[:50]}")
     if number > FORMAT:
         raise BadDataError(
@@ -106,10 +106,6 @@ def _canonical(document: Mapping[str, Any]) -> bytes:
 def _digest(data: bytes) -> str:
     lines = data.splitlines(keepends=True)
     return hashlib.sha256(b"".join(line for line in lines if not line.startswith(_DIGEST_LINE))).hexdigest()
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
 
 
 def _damaged(where: str, found: str) -> BadDataError:

@@ -4,7 +4,7 @@ from mrjob.job import MRJob
 from mrjob.protocol import BytesProtocol, BytesValueProtocol
 
 from mr_ml.engine.local_runner import WarmLocalMixin
-from mr_ml.pack.tasks import PackRequest, SpillFile, facts_line, reduce_partition
+from mr_ml.pack.tasks import PackRequest, SpillFile, reduce_key
 from mr_ml.readers.source import TextRange
 
 
@@ -24,11 +24,10 @@ class MRPack(WarmLocalMixin, MRJob):
     def mapper(self, _, line):
         with SpillFile(self._request()) as spill:
             for text in TextRange.listed(line):
-                for partition, pointer in spill.append(text):
-                    yield b"%08d" % partition, pointer
+                yield from spill.append(text)
 
     def reducer(self, key, pointers):
-        yield key, facts_line(*reduce_partition(self._request(), int(key), pointers))
+        yield from reduce_key(self._request(), key, pointers)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from mrjob.job import MRJob
 from mrjob.protocol import BytesProtocol, BytesValueProtocol
 
 from mr_ml.engine.local_runner import WarmLocalMixin
-from mr_ml.predict import PredictRequest, predict_range
+from mr_ml.predict_tasks import PredictRequest, predict_range
 from mr_ml.readers.source import TextRange
 
 

@@ -111,8 +111,7 @@ def decode_line(line: bytes, *, where: str) -> StoredBlock:
         partition, index, text = line.rstrip(b"\n").split(b"\t")
         address = BlockAddress(int(partition), int(index))
     except ValueError:
-        found = line[:40]
-        raise BadDataError(f"{where}: expected a block line 'partition TAB index TAB base64', found {found!r}") from None
+        raise BadDataError(f"{where}: expected 'partition TAB index TAB base64', found {line[:40]!r}") from None
     spot = f"{where}: {address}"
     opened = frame.decode(frame.from_text(text, where=spot), kind=KIND, where=spot)
     meta, arrays = opened.meta, opened.arrays
@@ -120,7 +119,9 @@ def decode_line(line: bytes, *, where: str) -> StoredBlock:
     if inside != address or partition != b"%d" % address.partition or index != b"%d" % address.index:
         raise BadDataError(f"{spot}: the block inside says {inside}")
     try:
-        block = Block(_features(arrays), _floats(arrays["labels"]), _optional(arrays, "weights"), _optional(arrays, "offsets"))
+        block = Block(
+            _features(arrays), _floats(arrays["labels"]), _optional(arrays, "weights"), _optional(arrays, "offsets")
+        )
         columns = (block.weights, block.offsets, *(() if "dense" in arrays else (arrays["counts"],)))
         sizes = {block.n_rows, block.features.n_rows, meta["rows"], *(len(a) for a in columns if a is not None)}
         if len(sizes) != 1:

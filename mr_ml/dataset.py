@@ -21,7 +21,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Partition:
-    """A partition with its place: `path` in the store, the split that it belongs to, and the fold if there are folds."""
+    """A partition with its place: `path` in the store, its split, and its fold if there are folds."""
 
     path: str
     split: str
@@ -159,4 +159,3 @@ class FeatureMoments:
     def load(cls, store: Store, path: str) -> FeatureMoments:
         arrays = from_npz(store.read(path), where=store.uri(path))
         return cls(count=int(arrays.pop("count")), **arrays)
-

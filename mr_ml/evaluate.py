@@ -44,8 +44,8 @@ def check_features(model: Model, dataset: Dataset) -> None:
         )
     if dataset.schema.n_features > model.n_features:
         raise BadDataError(
-            f"{dataset.reference} has {dataset.schema.n_features} features, {model.reference} knows {model.n_features}; "
-            "train on data that has them all"
+            f"{dataset.reference} has {dataset.schema.n_features} features, {model.reference} knows "
+            f"{model.n_features}; train on data that has them all"
         )
 
 
@@ -53,7 +53,8 @@ def _classes_in(model: Model, dataset: Dataset) -> tuple[float, ...]:
     """The model's classes as the dataset codes them; a class that the dataset lacks gets a code that no row has."""
     if model.schema.label_kind != dataset.schema.label_kind and model.classes:
         raise BadDataError(
-            f"{dataset.reference} has {dataset.schema.label_kind} labels, {model.reference} {model.schema.label_kind} ones"
+            f"{dataset.reference} has {dataset.schema.label_kind} labels, {model.reference} was trained on "
+            f"{model.schema.label_kind} ones"
         )
     if model.schema.label_kind != "text":
         return model.classes

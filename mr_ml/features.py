@@ -1,8 +1,9 @@
-"""Feature matrices of a block, and the four products that every statistic is made of.
+"""Feature matrices of a block, and the products that every statistic is made of.
 
     dot(W)            X W            (n_rows, K)
     transpose_dot(R)  X' R           (n_features, K)
     squares_dot(D)    (X o X)' D     (n_features, K)
+    gram(d)           X' diag(d) X   (n_features, n_features)
 
 X is (n_rows, n_features) but a block does not know n_features: the dataset does, so it is passed in.
 The order of additions is fixed by the block's content alone, so results are the same bits everywhere.
@@ -60,6 +61,10 @@ class SparseFeatures:
     def squares_dot(self, rows: Floats, *, n_features: int) -> Floats:
         return np.asarray(self._matrix(n_features, self.values * self.values).T @ rows)
 
+    def gram(self, rows: Floats, *, n_features: int) -> Floats:
+        weighted = self._matrix(n_features, self.values * np.repeat(rows, np.diff(self.indptr)))
+        return np.asarray((self._matrix(n_features).T @ weighted).toarray())
+
     def toarray(self, *, n_features: int) -> Floats:
         return np.asarray(self._matrix(n_features).toarray())
 
@@ -103,6 +108,12 @@ class DenseFeatures:
 
     def squares_dot(self, rows: Floats, *, n_features: int) -> Floats:
         return _pad((self.array * self.array).T @ rows, n_features)
+
+    def gram(self, rows: Floats, *, n_features: int) -> Floats:
+        inner = self.array.T @ (self.array * rows[:, None])
+        whole = np.zeros((n_features, n_features))
+        whole[: self.width, : self.width] = inner
+        return whole
 
     def toarray(self, *, n_features: int) -> Floats:
         return _pad(self.array.T, n_features).T

@@ -27,7 +27,7 @@ from mr_ml.errors import BadDataError
 try:  # several times the speed of the standard library where it is installed; the same text either way
     import pybase64
 except ImportError:  # bare nodes
-    pybase64 = None
+    pybase64 = None  # type: ignore[assignment]
 
 MAGIC = b"MRML"
 VERSION = 1
@@ -101,7 +101,7 @@ def decode(data: bytes, *, kind: str, where: str) -> Frame:
         If the bytes are not exactly one undamaged frame of this kind and a known version.
     """
     if len(data) < _WHOLE or data[:4] != MAGIC:
-        raise BadDataError(f"{where}: expected an mr_ml frame, found {len(data)} bytes that do not start with {MAGIC!r}")
+        raise BadDataError(f"{where}: expected a frame that starts with {MAGIC!r}, found {len(data)} other bytes")
     _, version, header_size = _PREFIX.unpack_from(data)
     if version != VERSION:
         raise BadDataError(
@@ -118,7 +118,7 @@ def decode(data: bytes, *, kind: str, where: str) -> Frame:
         for name, dtype, shape in listed:
             at += -at % _ALIGN
             count = math.prod(shape)
-            if dtype not in _DTYPES or any(n < 0 for n in shape):
+            if dtype not in _DTYPES or any(n < 0 for n in shape) or not isinstance(name, str) or name in arrays:
                 raise ValueError(f"array {name!r} has dtype {dtype!r} and shape {shape!r}")
             array = np.frombuffer(data, dtype, count, at).reshape(shape) if count else np.empty(shape, dtype)
             arrays[name] = array
@@ -127,7 +127,9 @@ def decode(data: bytes, *, kind: str, where: str) -> Frame:
         end += 4 + (-(end + 4) % _WHOLE)
         if end != len(data):
             raise ValueError(f"{len(data)} bytes instead of {end}")
-    except (ValueError, KeyError, TypeError) as error:
+        if not isinstance(meta, dict):
+            raise ValueError(f"meta is {type(meta).__name__}, not an object")
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise BadDataError(f"{where}: malformed frame: {error}") from error
     if found != kind:
         raise BadDataError(f"{where}: expected a frame of kind {kind!r}, found {found!r}")
@@ -152,6 +154,10 @@ def from_text(text: bytes, *, where: str) -> bytes:
     try:
         if pybase64 is not None:
             return bytes(pybase64.b64decode(text, validate=True))
-        return binascii.a2b_base64(text, strict_mode=True)
+        data = binascii.a2b_base64(text, strict_mode=True)
+        # even in its strict mode the standard library lets needless padding pass
+        if len(text) != -(-len(data) // 3) * 4:
+            raise ValueError(f"{len(text)} characters for {len(data)} bytes")
+        return data
     except (binascii.Error, ValueError) as error:
         raise BadDataError(f"{where}: not base64 text: {error}") from error

@@ -36,6 +36,9 @@ class Loss(Protocol):
     def derivatives(self, margins: Floats, labels: Floats) -> tuple[Floats, Floats]:
         """l' and the diagonal of l'', both (n_rows, n_outputs)."""
 
+    def bends(self, margins: Floats, weights: Floats) -> dict[tuple[int, int], Floats]:
+        """Weighted second derivatives in margins j <= k, (n_rows,) each, keyed (j, k)."""
+
     def predict(self, margins: Floats) -> Floats:
         """Class probabilities (n_rows, n_classes), or the predicted value (n_rows, 1)."""
 
@@ -53,6 +56,9 @@ class SquaredLoss:
 
     def derivatives(self, margins: Floats, labels: Floats) -> tuple[Floats, Floats]:
         return margins - labels[:, None], np.ones_like(margins)
+
+    def bends(self, margins: Floats, weights: Floats) -> dict[tuple[int, int], Floats]:
+        return {(0, 0): weights}
 
     def predict(self, margins: Floats) -> Floats:
         return margins
@@ -79,6 +85,10 @@ class LogisticLoss:
         wrong = expit(sign * margins)
         return sign * wrong, wrong * expit(-sign * margins)
 
+    def bends(self, margins: Floats, weights: Floats) -> dict[tuple[int, int], Floats]:
+        z = margins[:, 0]
+        return {(0, 0): weights * expit(z) * expit(-z)}
+
     def predict(self, margins: Floats) -> Floats:
         return np.concatenate([expit(-margins), expit(margins)], axis=1)
 
@@ -101,6 +111,11 @@ class SoftmaxLoss:
         slope = p.copy()
         slope[np.arange(len(labels)), labels.astype(np.int64)] -= 1
         return slope, p * (1 - p)
+
+    def bends(self, margins: Floats, weights: Floats) -> dict[tuple[int, int], Floats]:
+        p = softmax_of(margins, axis=1)
+        n = p.shape[1]
+        return {(j, k): weights * p[:, j] * ((j == k) - p[:, k]) for j in range(n) for k in range(j, n)}
 
     def predict(self, margins: Floats) -> Floats:
         return np.asarray(softmax_of(margins, axis=1))

@@ -47,7 +47,7 @@ class Model:
 
     @property
     def n_features(self) -> int:
-        return self.coef.shape[1] - 1
+        return int(self.coef.shape[1]) - 1
 
     @property
     def label_texts(self) -> list[str]:
@@ -94,7 +94,9 @@ def load_model(store: Store, layout: Layout, reference: str) -> Model:
         path, sha256 = document["coef"]["uri"], document["coef"]["sha256"]
         data = store.read(path)
         if hashlib.sha256(data).hexdigest() != sha256:
-            raise BadDataError(f"{store.uri(path)}: expected sha256 {sha256}, the file has another; restore it or retrain")
+            raise BadDataError(
+                f"{store.uri(path)}: expected sha256 {sha256}, the file has another; restore it or retrain"
+            )
         arrays = from_npz(data, where=store.uri(path))
         coef = np.concatenate([arrays["coef"], arrays["intercept"][:, None]], axis=1)
         return Model(

@@ -69,6 +69,7 @@ class Objective:
             steps=ask.steps,
             chosen=ask.chosen,
             cross=self.scaling.centred,
+            hessian=ask.hessian,
         )
 
     def finish(self, ask: Ask, total: Statistic) -> Evaluation:
@@ -88,4 +89,8 @@ class Objective:
         values = total.sum("loss_sums") / weight_sum + np.array([0.5 * (q * p) @ p for p in points])
         gradient = self.scaling.gradient(total.sum("gradient_sum") / weight_sum) + q * points[ask.chosen]
         curvature = self.scaling.curvature(total.sum("curvature_sum") / weight_sum, cross) + q
-        return Evaluation(values, gradient, curvature)
+        hessian = None
+        if ask.hessian:
+            hessian = self.scaling.hessian(total.sum("hessian_sum") / weight_sum, self.rows.n_outputs)
+            hessian[np.diag_indices_from(hessian)] += q
+        return Evaluation(values, gradient, curvature, hessian)

@@ -115,7 +115,9 @@ def write_whole(path: str, blocks: Iterable[Block], *, partition: int) -> Iterat
             os.fsync(out.fileno())
         temporary.replace(target)
     except OSError as error:
-        raise StorageError(f"cannot write partition {partition} to {path}: {error.strerror}; free space or choose another --root") from error
+        raise StorageError(
+            f"cannot write partition {partition} to {path}: {error.strerror}; free some space or choose another --root"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 

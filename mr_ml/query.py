@@ -1,8 +1,8 @@
 """Queries: what one pass over the data is asked, and how a block answers.
 
-A query travels to the map tasks as JSON and arrays; `map` turns a block into a `Statistic`. Sums, not means, and no penalty,
-so that statistics of disjoint blocks add (Chu et al. 2006, sec. 2). A new kind of pass is a new class, listed in
-`mr_ml.queries`.
+A query travels to the map tasks as JSON and arrays; `map` turns a block into a `Statistic`. Sums, not means, and no
+penalty, so that statistics of disjoint blocks add (Chu et al. 2006, sec. 2). A new kind of pass is a new class, listed
+in `mr_ml.queries`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.block import Block
-from mr_ml.features import SparseFeatures
+from mr_ml.features import Features, SparseFeatures
 from mr_ml.rowspec import RowSpec
 from mr_ml.statistic import Keyed, Minimum, Moments, Statistic, Sum
 
@@ -47,6 +47,8 @@ class LineQuery:
         gradient_sum  = sum_i u_i l'(z_i(t), y_i) (x_i, 1)       at t = steps[chosen]; (n_outputs, n_features + 1)
         curvature_sum = sum_i u_i l''(z_i(t), y_i) (x_i^2, 1)    same shape
         cross_sum     = sum_i u_i l''(z_i(t), y_i) x_i           (n_outputs, n_features), if `cross`
+        hessian_sum   = sum_i u_i L''(z_i(t), y_i) (x) (x_i, 1)(x_i, 1)'    (n, n), n = n_outputs (n_features + 1), if
+                        `hessian`; L'' is the (n_outputs, n_outputs) Hessian of the loss in its margins
         weight_sum    = sum_i u_i
 
     Losses at further steps cost no product with X.
@@ -60,6 +62,7 @@ class LineQuery:
     steps: tuple[float, ...] = (0.0,)
     chosen: int = 0
     cross: bool = False
+    hessian: bool = False
 
     def map(self, block: Block) -> Statistic:
         spec, features, loss = self.rows, block.features, self.rows.pointwise
@@ -83,10 +86,13 @@ class LineQuery:
         }
         if self.cross:
             parts["cross_sum"] = Sum(features.transpose_dot(bend, n_features=d).T)
+        if self.hessian:
+            parts["hessian_sum"] = Sum(_hessian(features, loss.bends(at(self.steps[self.chosen]), u), d))
         return Statistic(parts)
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
-        meta = {"rows": self.rows.to_json(), "steps": list(self.steps), "chosen": self.chosen, "cross": self.cross}
+        meta = {"rows": self.rows.to_json(), "steps": list(self.steps), "chosen": self.chosen}
+        meta.update(cross=self.cross, hessian=self.hessian)
         arrays = {"coef": self.coef}
         if self.direction is not None:
             arrays["direction"] = self.direction
@@ -101,6 +107,7 @@ class LineQuery:
             steps=tuple(meta["steps"]),
             chosen=meta["chosen"],
             cross=meta["cross"],
+            hessian=meta["hessian"],
         )
 
 
@@ -161,6 +168,20 @@ def _column_moments(array: Floats) -> Moments:
     # the second term takes back the rounding of the mean (Chan, Golub & LeVeque 1983, eq. 1.7)
     m2 = (deviation * deviation).sum(axis=0) - deviation.sum(axis=0) ** 2 / max(n, 1)
     return Moments(np.float64(n), mean, np.maximum(m2, 0))  # type: ignore[arg-type]
+
+
+def _hessian(features: Features, bends: Mapping[tuple[int, int], Floats], n_features: int) -> Floats:
+    """Blocks (j, k) of X1' diag(bend_jk) X1 with X1 = (X, 1), for j <= k, put together; symmetric."""
+    size = n_features + 1
+    n_outputs = max(k for _, k in bends) + 1
+    whole = np.empty((n_outputs, size, n_outputs, size))
+    for (j, k), bend in bends.items():
+        block = np.empty((size, size))
+        block[:-1, :-1] = features.gram(bend, n_features=n_features)
+        block[:-1, -1] = block[-1, :-1] = features.transpose_dot(bend[:, None], n_features=n_features)[:, 0]
+        block[-1, -1] = bend.sum()
+        whole[j, :, k, :] = whole[k, :, j, :] = block
+    return whole.reshape(n_outputs * size, n_outputs * size)
 
 
 def _with_intercept(columns: Floats, rows: Floats) -> Floats:

@@ -1,6 +1,6 @@
 """How a query reads a block's rows: targets, weights and margins.
 
-    u_i = weight_i * class_weight(y_i)            z_i = X_i W' + b + offset_i
+u_i = weight_i * class_weight(y_i)            z_i = X_i W' + b + offset_i
 """
 
 from __future__ import annotations
@@ -71,14 +71,14 @@ class RowSpec:
                 f"{int(unknown.sum())} rows have labels that the model does not know: {found}; "
                 f"expected one of {sorted(self.classes)[:10]}"
             )
-        return order[at].astype(np.float64)
+        return np.asarray(order[at], dtype=np.float64)
 
     def weights(self, block: Block, targets: Floats) -> Floats:
         """u, (n_rows,)."""
         given = block.weights if self.row_weights and block.weights is not None else np.ones(block.n_rows)
         if self.class_weights is None:
             return given
-        return given * np.array(self.class_weights)[targets.astype(np.int64)]
+        return np.asarray(given * np.array(self.class_weights)[targets.astype(np.int64)])
 
     def margins(self, block: Block, coef: Floats) -> Floats:
         """z, (n_rows, n_outputs), at coef (n_outputs, n_features + 1), intercept last."""

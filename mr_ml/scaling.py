@@ -69,3 +69,16 @@ class Scaling:
             h = np.maximum(h - 2 * self.mean * cross + self.mean**2 * h_b, 1e-12 * h)
         inner = h / self.scale**2
         return (np.concatenate([inner, h_b], axis=1) if self.intercept else inner).ravel()
+
+    def hessian(self, raw: Floats, n_outputs: int) -> Floats:
+        """(n, n) in raw space, n = n_outputs (n_features + 1), -> in theta: J' H J with coef = J theta."""
+        d = len(self.scale)
+        h = raw.reshape(n_outputs, d + 1, n_outputs, d + 1)
+        g = h[:, :d] - self.mean[:, None, None] * h[:, d:]
+        g = np.concatenate([g / self.scale[:, None, None], h[:, d:]], axis=1)
+        inner = (g[..., :d] - g[..., d:] * self.mean) / self.scale
+        whole = np.concatenate([inner, g[..., d:]], axis=3)
+        if not self.intercept:
+            whole = whole[:, :d, :, :d]
+        size = n_outputs * whole.shape[1]
+        return whole.reshape(size, size)

@@ -28,7 +28,8 @@ from mr_ml.errors import BadDataError, UsageError
 from mr_ml.model import label_texts, publish_model
 from mr_ml.objective import Objective
 from mr_ml.optimize.base import Stop
-from mr_ml.optimize.lbfgs import Lbfgs, LbfgsState
+from mr_ml.optimize.choose import choose
+from mr_ml.optimize.line import LineMethod, LineState
 from mr_ml.rowspec import RowSpec
 from mr_ml.scaling import Scaling
 
@@ -62,6 +63,7 @@ class TrainSpec:
     intercept: bool = True
     row_weights: bool = True
     class_weights: str | None = None
+    solver: str = "auto"
     tolerance: float = 1e-7
     max_passes: int = 500
 
@@ -212,7 +214,7 @@ def train(
     started = time.monotonic()
     moments = FeatureMoments.load(store, dataset.moments[spec.split])
     objective = make_objective(spec, dataset, moments)
-    optimizer = Lbfgs(tolerance=spec.tolerance, max_passes=spec.max_passes, memory=_memory(objective.size))
+    optimizer = choose(spec.solver, size=objective.size, tolerance=spec.tolerance, max_passes=spec.max_passes)
     state = _load_state(store, layout, run, optimizer)
     if state is None:
         state = optimizer.init(np.zeros(objective.size))
@@ -249,12 +251,7 @@ def train(
     version = publish_model(store, layout, name=spec.model, run=run, coef=coef, document=document)
     seconds = time.monotonic() - started
     append_event(store, layout.run_log(run), {"event": "published", "version": version, **result})
-    return TrainResult(model=spec.model, version=version, run=run, seconds=seconds, **result)  # type: ignore[arg-type]
-
-
-def _memory(size: int) -> int:
-    """Pairs that L-BFGS keeps: many where they are cheap."""
-    return 50 if size <= 200_000 else 20 if size <= 5_000_000 else 10
+    return TrainResult(model=spec.model, version=version, run=run, seconds=seconds, **result)
 
 
 def _centred(coef: Floats, spec: TrainSpec) -> Floats:
@@ -267,7 +264,7 @@ def _centred(coef: Floats, spec: TrainSpec) -> Floats:
     return np.asarray(coef - free)
 
 
-def _save_state(store: Store, layout: Layout, run: str, optimizer: Lbfgs, state: LbfgsState) -> None:
+def _save_state(store: Store, layout: Layout, run: str, optimizer: LineMethod, state: LineState) -> None:
     meta, arrays = optimizer.encode(state)
     data = frame.encode("state", {"optimizer": optimizer.name, "state": meta}, arrays)
     store.write(layout.pass_state(run, state.n_passes), data)
@@ -275,7 +272,7 @@ def _save_state(store: Store, layout: Layout, run: str, optimizer: Lbfgs, state:
         store.remove_tree(layout.run_pass(run, state.n_passes - KEPT_STATES))
 
 
-def _load_state(store: Store, layout: Layout, run: str, optimizer: Lbfgs) -> LbfgsState | None:
+def _load_state(store: Store, layout: Layout, run: str, optimizer: LineMethod) -> LineState | None:
     try:
         passes = store.list(layout.passes(run))
     except NotFoundError:
@@ -286,5 +283,3 @@ def _load_state(store: Store, layout: Layout, run: str, optimizer: Lbfgs) -> Lbf
             opened = frame.decode(store.read(path), kind="state", where=store.uri(path))
             return optimizer.decode(opened.meta["state"], dict(opened.arrays))
     return None
-
-

@@ -22,7 +22,7 @@ from mr_ml.errors import BadDataError, InternalError
 
 class Node(NamedTuple):
     level: int
-    index: int
+    number: int
 
 
 class PartitionPlan(NamedTuple):
@@ -69,7 +69,7 @@ class SumTree:
         """
         at = self._position.get(partition)
         if at is None:
-            raise BadDataError(f"partition {partition} is not part of this pass: another dataset's file, or another split's?")
+            raise BadDataError(f"partition {partition} is not part of this pass: a file of another dataset or split?")
         expected = self.plan[at].blocks
         if not 0 <= index < expected:
             raise BadDataError(f"partition {partition}: found block {index}, expected blocks 0 to {expected - 1}")
@@ -77,7 +77,7 @@ class SumTree:
 
     def blocks_of(self, node: Node) -> tuple[int, int]:
         """The half-open range of block ordinals (counted in tree order) that a node covers."""
-        return self._ordinal(node.index << node.level), self._ordinal((node.index + 1) << node.level)
+        return self._ordinal(node.number << node.level), self._ordinal((node.number + 1) << node.level)
 
     def _ordinal(self, leaf: int) -> int:
         at = leaf >> self.partition_level
@@ -123,20 +123,20 @@ class PartialSums(Generic[Sum]):
             If the same node comes twice.
         """
         while node not in self._nodes and node.level < self._tree.root.level:
-            sibling = Node(node.level, node.index ^ 1)
+            sibling = Node(node.level, node.number ^ 1)
             if sibling in self._nodes:
                 other = self._nodes.pop(sibling)
-                value = self._add(value, other) if node.index < sibling.index else self._add(other, value)
+                value = self._add(value, other) if node.number < sibling.number else self._add(other, value)
             elif not self._tree.is_empty(sibling):
                 break
-            node = Node(node.level + 1, node.index >> 1)
+            node = Node(node.level + 1, node.number >> 1)
         if node in self._nodes:
             raise InternalError(f"{self._name(node)} came twice in one pass; its sums were not used")
         self._nodes[node] = value
 
     def items(self) -> list[tuple[Node, Sum]]:
         """What there is so far, in tree order."""
-        return sorted(self._nodes.items(), key=lambda item: (item[0].index << item[0].level, item[0].level))
+        return sorted(self._nodes.items(), key=lambda item: (item[0].number << item[0].level, item[0].level))
 
     def total(self) -> Sum:
         """The sum of the root.

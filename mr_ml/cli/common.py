@@ -44,11 +44,11 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Columns aligned: the first to the left, the others to the right."""
     lines = [header, *rows]
     widths = [max(len(line[k]) for line in lines) for k in range(len(header))]
+    first, *others = widths
     return "\n".join(
-        "  ".join(cell.ljust(w) if k == 0 else cell.rjust(w) for k, (cell, w) in enumerate(zip(line, widths, strict=True)))
-        .rstrip()
+        "  ".join([line[0].ljust(first), *(cell.rjust(w) for cell, w in zip(line[1:], others, strict=True))]).rstrip()
         for line in lines
-    )  # fmt: skip
+    )
 
 
 def parse_size(text: str) -> int:

@@ -23,9 +23,12 @@ def list_all(options: argparse.Namespace) -> None:
         for number in list_versions(store, layout.model(name)):
             document = read_version(store, layout.model(name), number).document
             training = document["training"]
-            found.append({"model": name, "version": number, "dataset": document["dataset"], "run": document["run"], **training})
+            found.append(
+                {"model": name, "version": number, "dataset": document["dataset"], "run": document["run"], **training}
+            )
     rows = [
-        [f"{m['model']}@{m['version']}", m["dataset"], f"{m['objective']:.8g}", str(m["passes"]), m["run"]] for m in found
+        [f"{m['model']}@{m['version']}", m["dataset"], f"{m['objective']:.8g}", str(m["passes"]), m["run"]]
+        for m in found
     ]
     print_result(options, {"models": found}, table(["model", "dataset", "objective", "passes", "run"], rows))
 

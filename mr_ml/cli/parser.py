@@ -53,7 +53,7 @@ def _command(commands: Any, name: str, module: str, function: str, summary: str,
 
 
 def _lazy(module: str, function: str) -> Callable[[], Callable[[argparse.Namespace], int | None]]:
-    return lambda: getattr(importlib.import_module(f"mr_ml.cli.{module}"), function)  # type: ignore[no-any-return]
+    return lambda: getattr(importlib.import_module(f"mr_ml.cli.{module}"), function)
 
 
 def _runner(parser: Any) -> None:
@@ -62,11 +62,15 @@ def _runner(parser: Any) -> None:
         "-r", "--runner", choices=("inline", "local"), default="local",
         help="inline: in this process; local: in warm worker processes (default)",
     )  # fmt: skip
-    group.add_argument("--workers", type=int, metavar="N", help="worker processes of -r local (default: the processors)")
+    group.add_argument(
+        "--workers", type=int, metavar="N", help="worker processes of -r local (default: the processors)"
+    )
 
 
 def _text(parser: Any) -> None:
-    parser.add_argument("--max-bad-rows", type=int, default=0, metavar="N", help="go on with up to N bad rows (default 0)")
+    parser.add_argument(
+        "--max-bad-rows", type=int, default=0, metavar="N", help="go on with up to N bad rows (default 0)"
+    )
 
 
 def _pack(commands: Any) -> None:
@@ -74,16 +78,22 @@ def _pack(commands: Any) -> None:
         commands, "pack", "pack", "run", "text rows to a new version of a dataset: parsed, shuffled, split, in blocks",
         "mr-ml pack iris.libsvm --to iris --split train=0.8,test=0.2 --seed 7",
     )  # fmt: skip
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="files, folders or globs; .gz, .bz2 and .zst are read too")
+    parser.add_argument(
+        "inputs", nargs="+", metavar="INPUT", help="files, folders or globs; .gz, .bz2 and .zst are read too"
+    )
     parser.add_argument("--to", required=True, metavar="NAME", help="name of the dataset")
     parser.add_argument("--split", default="train=1.0", metavar="NAME=SHARE,...", help="(default: every row is train)")
-    parser.add_argument("--folds", type=int, default=1, metavar="K", help="cut each split into K folds of whole partitions")
+    parser.add_argument(
+        "--folds", type=int, default=1, metavar="K", help="cut each split into K folds of whole partitions"
+    )
     parser.add_argument(
         "--split-by", metavar="COLUMN", help="rows of one group (a CSV column, or qid) stay in one split and fold"
     )
     parser.add_argument("--seed", type=int, default=0, help="of split, folds and shuffle (default 0)")
     parser.add_argument("--partitions", type=int, metavar="N", help="number of partition files (default: by size)")
-    parser.add_argument("--like", metavar="DATASET", help="use the schema (columns, vocabularies, labels) of that dataset")
+    parser.add_argument(
+        "--like", metavar="DATASET", help="use the schema (columns, vocabularies, labels) of that dataset"
+    )
     _text(parser)
     group = parser.add_argument_group("what the text is")
     group.add_argument("--format", choices=("libsvm", "csv"), help="(default: csv if the name says so, else libsvm)")
@@ -97,19 +107,29 @@ def _pack(commands: Any) -> None:
     group.add_argument("--offset-column", metavar="COLUMN", help="CSV: a known part of the margin")
     group.add_argument("--drop", metavar="COLUMN,...", default="", help="CSV: columns to leave out")
     group.add_argument(
-        "--categorical", metavar="COLUMN,...", default="", help="CSV: columns to encode one-hot although they are numbers"
+        "--categorical",
+        metavar="COLUMN,...",
+        default="",
+        help="CSV: columns to encode one-hot although they are numbers",
     )
     group.add_argument(
-        "--missing", default="error", metavar="POLICY", help="CSV: error (default), drop, zero or value:X for empty numbers"
+        "--missing",
+        default="error",
+        metavar="POLICY",
+        help="CSV: error (default), drop, zero or value:X for empty numbers",
     )
-    group.add_argument("--unseen", choices=("error", "ignore"), default="error", help="CSV: categories not in the vocabulary")
+    group.add_argument(
+        "--unseen", choices=("error", "ignore"), default="error", help="CSV: categories not in the vocabulary"
+    )
     _runner(parser)
 
 
 def _describe(commands: Any) -> None:
     parser = _command(commands, "describe", "describe", "run", "what is in a dataset", "mr-ml describe iris")
     parser.add_argument("dataset", help="name, or name@version")
-    parser.add_argument("--features", type=int, default=20, metavar="N", help="show the moments of N features (default 20)")
+    parser.add_argument(
+        "--features", type=int, default=20, metavar="N", help="show the moments of N features (default 20)"
+    )
 
 
 def _train(commands: Any) -> None:
@@ -123,16 +143,25 @@ def _train(commands: Any) -> None:
     parser.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted; takes no other choices")
     group = parser.add_argument_group("what is fitted")
     group.add_argument("--loss", choices=("logistic", "softmax", "squared"), default="logistic")
-    group.add_argument("--l2", type=float, default=0.0, metavar="X", help="L2 penalty relative to the mean loss (default 0)")
+    group.add_argument(
+        "--l2", type=float, default=0.0, metavar="X", help="L2 penalty relative to the mean loss (default 0)"
+    )
     group.add_argument(
         "--penalty-space", choices=("raw", "scaled"), default="raw",
         help="whether the penalty acts on coefficients of raw (default) or of standardised features",
     )  # fmt: skip
     group.add_argument("--no-intercept", action="store_true")
     group.add_argument(
-        "--weights", choices=("rows", "none"), default="rows", help="use the dataset's row weights, if any (default), or none"
+        "--weights",
+        choices=("rows", "none"),
+        default="rows",
+        help="use the dataset's row weights, if any (default), or none",
     )
     group.add_argument("--class-weights", metavar="SPEC", help="'balanced', or LABEL=FACTOR,...")
+    group.add_argument(
+        "--solver", choices=("auto", "lbfgs", "newton"), default="auto",
+        help="auto: newton up to 700 coefficients, else lbfgs (default)",
+    )  # fmt: skip
     group = parser.add_argument_group("when to stop")
     group.add_argument(
         "--tolerance", type=float, default=1e-7, metavar="X",
@@ -171,7 +200,10 @@ def _predict(commands: Any) -> None:
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="files, folders or globs, of the model's format")
     parser.add_argument("--to", required=True, metavar="PATH", help="output file; with several inputs, a folder")
     parser.add_argument(
-        "--unseen-features", choices=("error", "ignore"), default="error", help="feature ids that the model does not know"
+        "--unseen-features",
+        choices=("error", "ignore"),
+        default="error",
+        help="feature ids that the model does not know",
     )
     _text(parser)
     _runner(parser)
@@ -183,7 +215,9 @@ def _models(commands: Any) -> None:
     _command(actions, "list", "models", "list_all", "names, versions and how they were made")
     show = _command(actions, "show", "models", "show", "one version of a model", "mr-ml models show iris-softmax")
     show.add_argument("model", help="name, or name@version")
-    show.add_argument("--features", type=int, default=20, metavar="N", help="show N coefficients of largest size (default 20)")
+    show.add_argument(
+        "--features", type=int, default=20, metavar="N", help="show N coefficients of largest size (default 20)"
+    )
 
 
 def _runs(commands: Any) -> None:

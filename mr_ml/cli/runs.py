@@ -28,7 +28,13 @@ def show(options: argparse.Namespace) -> None:
     passes = [event for event in events if event["event"] == "pass"]
     data = {**data, "spec": run_spec(store, layout, options.run).to_json(), "log": passes}
     rows = [
-        [str(p["number"]), f"{p['objective']:.10g}", f"{p['gradient_norm']:.2e}", f"{p['step']:.4g}", f"{p['rows_per_second']:.3g}"]
+        [
+            str(p["number"]),
+            f"{p['objective']:.10g}",
+            f"{p['gradient_norm']:.2e}",
+            f"{p['step']:.4g}",
+            f"{p['rows_per_second']:.3g}",
+        ]
         for p in passes
     ]
     text = f"run {data['run']}: {data['model']} on {data['dataset']}, {data['status']}\n"

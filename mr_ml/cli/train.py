@@ -59,6 +59,7 @@ def _spec(options: argparse.Namespace, dataset: str) -> TrainSpec:
         intercept=not options.no_intercept,
         row_weights=options.weights == "rows",
         class_weights=options.class_weights,
+        solver=options.solver,
         tolerance=options.tolerance,
         max_passes=options.max_passes,
     )
@@ -75,5 +76,3 @@ def _show(progress: Progress) -> None:
 
 def _ignore(progress: Progress) -> None:
     """Nobody watches."""
-
-

@@ -52,6 +52,6 @@ def check_receipts(total: Statistic, *, tree: SumTree, expected: dict[int, tuple
         p, (n, digest) = plan.partition, expected[plan.partition]
         if plan.blocks and (rows.get(p, 0), digests.get(p, 0)) != (n, digest):
             raise BadDataError(
-                f"{dataset}: partition {p} is not the one that was packed: expected {n} rows with digest {digest:016x}, "
-                f"found {rows.get(p, 0)} rows with digest {digests.get(p, 0):016x}; pack the dataset again"
+                f"{dataset}: partition {p} is not the one that was packed: expected {n} rows, digest {digest:016x}; "
+                f"found {rows.get(p, 0)} rows, digest {digests.get(p, 0):016x}; pack the dataset again"
             )

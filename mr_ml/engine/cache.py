@@ -31,15 +31,14 @@ class BlockCache:
         if dataset != self._dataset:
             self._dataset, self._kept, self._used = dataset, {}, 0
         signature = asked.signature()
-        skip = 0
-        for skip, index in enumerate(range(asked.first, asked.first + len(asked.line_bytes))):
+        n_known = 0
+        for index in range(asked.first, asked.first + len(asked.line_bytes)):
             known = self._kept.get((asked.path, index))
             if known is None or known[0] != signature:
                 break
+            n_known += 1
             yield known[1]
-        else:
-            return
-        for stored in asked.read(skip=skip):
+        for stored in asked.read(skip=n_known):
             size = stored.block.nbytes
             key = (asked.path, stored.address.index)
             if key not in self._kept and self._used + size <= budget:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mr_ml.engine.blas import one_thread
-from mr_ml.engine.base import check_receipts
 from mr_ml.block import StoredBlock
+from mr_ml.engine.base import check_receipts
+from mr_ml.engine.blas import one_thread
 from mr_ml.query import Query
 from mr_ml.statistic import Receipts, Statistic
 from mr_ml.tree import PartialSums, SumTree

@@ -17,15 +17,11 @@ Pair = tuple[bytes, bytes]
 
 
 class JobRunner(Protocol):
-    """Where jobs run.
+    """Where jobs run."""
 
-    Attributes
-    ----------
-    n_tasks
-        Map tasks that can run at once.
-    """
-
-    n_tasks: int
+    @property
+    def n_tasks(self) -> int:
+        """Map tasks that can run at once."""
 
     def run(self, job: Any, *, request: bytes, tasks: Sequence[bytes], n_reducers: int = 1) -> list[Pair]:
         """Run the job class with a map task for each line of `tasks`; the output in no particular order.

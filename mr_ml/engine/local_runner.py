@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from mr_ml.engine import local_tasks, task_errors
-from mr_ml.engine.scratch import scratch_folder
+from mr_ml.engine.scratch import refuse_what_mrjob_interprets, scratch_folder
 from mr_ml.errors import StorageError, UsageError
 
 with warnings.catch_warnings():
@@ -71,11 +71,7 @@ class InlineRunner(InlineMRJobRunner):  # type: ignore[misc]
     def _get_local_tmp_dir(self) -> str:
         if not self._local_tmp_dir:
             parent = Path(self._opts["local_tmp_dir"] or tempfile.gettempdir()).absolute()
-            if set("*?[") & set(str(parent)):
-                raise UsageError(
-                    f"the folder for temporary files is {str(parent)!r}: mrjob would read '*', '?' and '[' as "
-                    "wildcards; set TMPDIR to a path without them"
-                )
+            refuse_what_mrjob_interprets(parent)
             parent.mkdir(parents=True, exist_ok=True)
             self._local_tmp_dir = tempfile.mkdtemp(prefix="job-", dir=parent)
         return self._local_tmp_dir

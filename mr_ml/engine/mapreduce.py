@@ -56,7 +56,10 @@ class MapReduceEngine:
         pairs = self.runner.run(MRPass, request=request, tasks=self._tasks)
         total = sum_over(tree, (decode_value(value) for _, value in pairs), Statistic.__add__)
         check_receipts(
-            total, tree=tree, expected=self.dataset.expected(self.split), dataset=f"{self.dataset.reference} {self.split}"
+            total,
+            tree=tree,
+            expected=self.dataset.expected(self.split),
+            dataset=f"{self.dataset.reference} {self.split}",
         )
         return total
 

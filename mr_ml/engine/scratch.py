@@ -15,7 +15,7 @@ import time
 import weakref
 from pathlib import Path
 
-from mr_ml.errors import StorageError
+from mr_ml.errors import StorageError, UsageError
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the folders made in it are private and have unguessable names
 PREFIX = "mr_ml-scratch-"
@@ -78,13 +78,25 @@ def scratch_folder(*, needs_bytes: int | None) -> Path:
     ------
     StorageError
         If no folder can be made.
+    UsageError
+        If mrjob cannot handle its path.
     """
     parent = _parent(needs_bytes)
+    refuse_what_mrjob_interprets(parent)
     scratch = _current.get(parent)
     if scratch is None or scratch.owner != os.getpid() or not scratch.path.is_dir():
         _sweep(parent)
         scratch = _current[parent] = _Scratch(parent)
     return scratch.path
+
+
+def refuse_what_mrjob_interprets(folder: Path) -> None:
+    """Raise a `UsageError` if mrjob would take characters of the path of a temporary folder for something else."""
+    if found := sorted(set("*?[#") & set(str(folder))):
+        raise UsageError(
+            f"the folder for temporary files is {str(folder)!r}, and mrjob reads {' '.join(found)} as something else; "
+            "set TMPDIR to a path without such characters"
+        )
 
 
 def _parent(needs_bytes: int | None) -> Path:

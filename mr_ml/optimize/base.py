@@ -21,21 +21,23 @@ State = TypeVar("State")
 
 @dataclass(frozen=True, eq=False)
 class Ask:
-    """Values at point + steps[j] direction; gradient and curvature at j = chosen."""
+    """Values at point + steps[j] direction; gradient, curvature and, if wanted, the Hessian at j = chosen."""
 
     point: Floats
     direction: Floats | None = None
     steps: tuple[float, ...] = (0.0,)
     chosen: int = 0
+    hessian: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The objective's values (n_steps,), gradient (n,) and Hessian diagonal (n,)."""
+    """The objective's values (n_steps,), gradient (n,), Hessian diagonal (n,) and, if asked for, Hessian (n, n)."""
 
     values: Floats
     gradient: Floats
     curvature: Floats
+    hessian: Floats | None = None
 
 
 class Stop(Enum):

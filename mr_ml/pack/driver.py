@@ -19,10 +19,10 @@ from hdfs_layout import Layout, Store, check_name, publish_version
 from hdfs_layout.paths import join
 from mr_ml.dataset import Dataset, FeatureMoments, Partition
 from mr_ml.engine.jobs import JobRunner
-from mr_ml.errors import BadDataError, UsageError
+from mr_ml.errors import BadDataError, InternalError, UsageError
 from mr_ml.names import unique_id
 from mr_ml.pack.plan import PackPlan, make_plan
-from mr_ml.pack.tasks import PackRequest, ScanRequest, facts_of, shifted
+from mr_ml.pack.tasks import REFUSED, PackRequest, ScanRequest, facts_of, refused_of, shifted
 from mr_ml.partition_file import PartitionFacts
 from mr_ml.readers import formats
 from mr_ml.readers.rows import BAD_KINDS
@@ -70,8 +70,11 @@ def pack(spec: PackSpec, *, store: Store, layout: Layout, runner: JobRunner, say
     files = [_with_header(file, spec.options) for file in expand(spec.inputs)]
     options = replace(spec.options, **_columns(files, spec.options)) if spec.options.format == "csv" else spec.options
     tasks = ranges(files, n_tasks=runner.n_tasks)
-    summary = _scan(spec, options, tasks, runner, say)
-    schema = formats.resolve(options, summary) if spec.like is None else spec.like
+    scanned = _scan(options, tasks, runner)
+    summary = sum(scanned.values(), Summary())
+    if spec.like is None:
+        _judge(summary, spec, say)
+    schema = formats.resolve(options, summary) if spec.like is None else replace(spec.like, options=options)
     plan = make_plan(
         n_rows=summary.n_rows, nnz=summary.nnz, n_features=schema.n_features, shares=spec.shares, folds=spec.folds,
         seed=spec.seed, by_group=spec.by_group, partitions=spec.partitions,
@@ -82,7 +85,13 @@ def pack(spec: PackSpec, *, store: Store, layout: Layout, runner: JobRunner, say
     try:
         store.make_folder(spill)
         request = PackRequest(schema, plan, _local(store, folder), _local(store, spill))
-        partitions, totals = _shuffle(request, folder, tasks, runner)
+        partitions, totals, refused_by_range = _shuffle(request, folder, tasks, runner)
+        if spec.like is not None:
+            # the scan judged the rows by themselves; a borrowed schema also refuses what it does not know
+            refused = sum(_numbered(refused_by_range, scanned, options).values(), Summary())
+            summary = replace(summary, n_rows=sum(p.facts.rows for p in partitions))
+            summary = replace(summary, bad_counts=refused.bad_counts, examples=refused.examples)
+            _judge(summary, spec, say)
         _check_rows(partitions, summary)
         dataset = _manifest(spec, data_id, schema, plan, partitions, totals, summary, folder)
         for split, total in totals.items():
@@ -108,36 +117,52 @@ def _columns(files: Sequence[TextFile], options: TextOptions) -> dict[str, Any]:
     for file in files[1:] if options.header else ():
         found = formats.split_header(first_line(file), options)
         if found != columns:
-            raise BadDataError(f"{file.path}: expected the columns of {first.path}, {list(columns)}, found {list(found)}")
+            raise BadDataError(
+                f"{file.path}: expected the columns of {first.path}, {list(columns)}, found {list(found)}"
+            )
     return {"columns": columns}
 
 
-def _scan(
-    spec: PackSpec, options: TextOptions, tasks: Sequence[Sequence[TextRange]], runner: JobRunner, say: Say
-) -> Summary:
+Ranges = dict[tuple[str, int], Summary]
+
+
+def _scan(options: TextOptions, tasks: Sequence[Sequence[TextRange]], runner: JobRunner) -> Ranges:
+    """The summary of each range of text, by file and first byte; line numbers count from the start of the file."""
     from mr_ml_jobs.scan_job import MRScan
 
-    found: dict[tuple[str, int], Summary] = {}
+    found: Ranges = {}
     request = ScanRequest(options).encode()
     for key, value in runner.run(MRScan, request=request, tasks=[TextRange.listing(task) for task in tasks]):
         file, start = json.loads(key)
         found[file, start] = Summary.from_json(json.loads(value))
-    wanted = {(text.file, text.start) for task in tasks for text in task}
-    if set(found) != wanted:
-        lost = sorted(wanted - set(found))
-        raise BadDataError(f"the scan of {lost[0][0]} from byte {lost[0][1]} brought no answer; run it again")
-    total, lines = Summary(), dict.fromkeys((file for file, _ in found), 1 if _has_header(options) else 0)
-    for (file, _), summary in sorted(found.items()):
-        total = total + shifted(summary, by=lines[file])
+    lost = sorted({(text.file, text.start) for task in tasks for text in task} - set(found))
+    if lost:
+        raise InternalError(f"the scan of {lost[0][0]} from byte {lost[0][1]} brought no answer; run it again")
+    return _numbered(found, found, options)
+
+
+def _numbered(found: Ranges, scanned: Ranges, options: TextOptions) -> Ranges:
+    """Count the line numbers of each range from the start of its file."""
+    numbered: Ranges = {}
+    lines = dict.fromkeys((file for file, _ in scanned), int(_has_header(options)))
+    for (file, start), summary in sorted(scanned.items(), key=lambda item: item[0]):
+        if (file, start) in found:
+            numbered[file, start] = shifted(found[file, start], by=lines[file])
         lines[file] += summary.n_lines
+    return numbered
+
+
+def _judge(total: Summary, spec: PackSpec, say: Say) -> None:
+    """Report bad rows; too many, or no good ones, are the end."""
     if total.n_bad:
         report = _bad_rows(total)
         if total.n_bad > spec.max_bad_rows:
-            raise BadDataError(f"{report}\nNothing was packed. Mend the rows, or allow them with --max-bad-rows {total.n_bad}")
+            raise BadDataError(
+                f"{report}\nNothing was packed. Mend the rows, or allow them with --max-bad-rows {total.n_bad}"
+            )
         say(report)
     if not total.n_rows:
-        raise BadDataError(f"expected rows, found none in {len(lines) or 'the'} file(s): {', '.join(sorted(lines))[:500]}")
-    return total
+        raise BadDataError(f"expected rows, found none in {', '.join(spec.inputs)[:500]}")
 
 
 def _has_header(options: TextOptions) -> bool:
@@ -162,13 +187,19 @@ def _local(store: Store, path: str) -> str:
 
 def _shuffle(
     request: PackRequest, folder: str, tasks: Sequence[Sequence[TextRange]], runner: JobRunner
-) -> tuple[list[Partition], dict[str, Statistic]]:
+) -> tuple[list[Partition], dict[str, Statistic], Ranges]:
+    """Run the pack job: the partitions, the feature moments of each split, and what was refused in each range."""
     from mr_ml_jobs.pack_job import MRPack
 
     answers: dict[int, tuple[PartitionFacts, Statistic]] = {}
+    refused: Ranges = {}
     lines = [TextRange.listing(task) for task in tasks]
     for key, value in runner.run(MRPack, request=request.encode(), tasks=lines, n_reducers=runner.n_tasks):
-        answers[int(key)] = facts_of(value)
+        if key == REFUSED:
+            (file, start), summary = refused_of(value)
+            refused[file, start] = summary
+        else:
+            answers[int(key)] = facts_of(value)
     partitions, moments = [], {}
     for segment in request.plan.segments:
         for number in range(segment.first_partition, segment.first_partition + segment.n_partitions):
@@ -186,7 +217,7 @@ def _shuffle(
             tree = SumTree(tuple(PartitionPlan(number, 1) for number in mine))
             parts = [(Node(0, k), moments[number]) for k, number in enumerate(mine)]
             totals[split] = sum_over(tree, parts, Statistic.__add__)
-    return partitions, totals
+    return partitions, totals, refused
 
 
 def _empty_partition(request: PackRequest, number: int) -> PartitionFacts:
@@ -198,11 +229,11 @@ def _empty_partition(request: PackRequest, number: int) -> PartitionFacts:
 
 def _check_rows(partitions: Sequence[Partition], summary: Summary) -> None:
     """What went into the shuffle must have come out of it."""
-    rows, nnz = sum(p.facts.rows for p in partitions), sum(p.facts.nnz for p in partitions)
-    if (rows, nnz) != (summary.n_rows, summary.nnz):
+    rows = sum(p.facts.rows for p in partitions)
+    if rows != summary.n_rows:
         raise BadDataError(
-            f"the input changed while it was packed: the scan found {summary.n_rows} rows with {summary.nnz} values, "
-            f"{rows} rows with {nnz} values were packed; pack again when the files are at rest"
+            f"the input changed while it was packed: the scan found {summary.n_rows} rows, {rows} were packed; "
+            "pack again when the files are at rest"
         )
 
 
@@ -215,9 +246,10 @@ def _manifest(
         "inputs": list(spec.inputs),
         "bad_rows": summary.bad_counts,
     }
+    nnz = sum(p.facts.nnz for p in partitions)
     moments = {split: join(folder, f"moments-{split}.npz") for split in totals}
     counts = {split: _label_counts(total, schema) for split, total in totals.items()}
-    return Dataset(spec.name, 0, data_id, schema, tuple(partitions), moments, counts, summary.nnz, packing)
+    return Dataset(spec.name, 0, data_id, schema, tuple(partitions), moments, counts, nnz, packing)
 
 
 def _label_counts(total: Statistic, schema: Schema) -> dict[str, int]:

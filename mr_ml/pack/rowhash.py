@@ -1,6 +1,6 @@
 """Hashes of rows, whole arrays at a time.
 
-    h_i = mix(label, weight, offset, sum over entries of mix(column, value))       mod 2^64, mix = SplitMix64's finaliser
+    h_i = mix(label, weight, offset, sum over entries of mix(column, value))  mod 2^64,  mix = SplitMix64's finaliser
 
 The sum makes h_i independent of how the text was cut; equal rows have equal hashes. Everything that must look random
 but be reproducible (split, fold, order) is a further mix of h_i with a seed and a purpose, so the purposes are
@@ -34,7 +34,7 @@ def mix(x: Hashes) -> Hashes:
     """SplitMix64's finaliser: a bijection of 64-bit words that spreads every bit over all bits."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+    return np.asarray(x ^ (x >> np.uint64(31)))
 
 
 def row_hashes(rows: Rows, *, salt: int = 0) -> Hashes:

@@ -1,8 +1,8 @@
 """What the map and reduce tasks of packing do. Pure of mrjob: the jobs hand over lines and yield what comes back.
 
-    scan   text -> Summary                                (counts, labels, columns, bad rows)
-    map    text -> rows -> mini-blocks by partition, spilled to a file; pointers go through the shuffle
-    reduce mini-blocks of a partition -> partition file, its facts and feature moments
+scan   text -> Summary                                (counts, labels, columns, bad rows)
+map    text -> rows -> mini-blocks by partition, spilled to a file; pointers go through the shuffle
+reduce mini-blocks of a partition -> partition file, its facts and feature moments
 """
 
 from __future__ import annotations
@@ -16,15 +16,19 @@ from typing import Any
 
 from mr_ml import frame
 from mr_ml.engine.blas import one_thread
+from mr_ml.errors import BadDataError
 from mr_ml.pack.miniblock import cut, split_rows
 from mr_ml.pack.plan import PackPlan
 from mr_ml.partition_file import PartitionFacts, write_whole
 from mr_ml.query import MomentsQuery
 from mr_ml.readers import formats
+from mr_ml.readers.rows import Rows
 from mr_ml.readers.schema import Schema, Summary, TextOptions
 from mr_ml.readers.source import TextRange
 from mr_ml.statistic import Statistic
 from mr_ml.tree import Node, PartialSums, PartitionPlan, SumTree
+
+REFUSED = b"refused"
 
 
 @dataclass(frozen=True)
@@ -99,14 +103,40 @@ class SpillFile:
     def __exit__(self, *exception: object) -> None:
         self._out.close()
 
-    def append(self, text: TextRange) -> Iterator[tuple[int, bytes]]:
-        """Parse one range of text; yield partition and pointer of each mini-block that it makes."""
+    def append(self, text: TextRange) -> Iterator[tuple[bytes, bytes]]:
+        """Parse one range of text; yield partition and pointer of each mini-block that it makes.
+
+        Under the key `REFUSED` comes a summary of the rows that the schema refused, if any.
+        """
+        refused = Summary()
         for chunk in text.chunks():
-            rows = formats.parse(chunk, self._request.schema, labels="required").rows
-            for partition, data in split_rows(rows, self._request.plan):
+            parsed = formats.parse(chunk, self._request.schema, labels="required")
+            bad = tuple((text.file, row) for row in parsed.bad)
+            found = Summary(n_lines=parsed.n_lines, bad_counts=parsed.bad_counts, examples=bad)
+            refused = refused + shifted(found, by=refused.n_lines)
+            self._check_width(parsed.rows, text)
+            for partition, data in split_rows(parsed.rows, self._request.plan):
                 offset = self._out.tell()
                 self._out.write(data)
-                yield partition, json.dumps([self._path, offset, len(data)]).encode()
+                yield b"%08d" % partition, json.dumps([self._path, offset, len(data)]).encode()
+        if refused.n_bad:
+            yield REFUSED, json.dumps([[text.file, text.start], refused.to_json()]).encode()
+
+    def _check_width(self, rows: Rows, text: TextRange) -> None:
+        n_features = self._request.schema.n_features
+        if rows.indices.max(initial=-1) >= n_features:
+            raise BadDataError(
+                f"{text.file}: found feature id {int(rows.indices.max())} (counted from 0), expected ids below "
+                f"{n_features} as in the dataset given by --like; pack without --like"
+            )
+
+
+def reduce_key(request: PackRequest, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Partitions are written and answered for; summaries of refused rows pass through."""
+    if key == REFUSED:
+        yield from ((key, value) for value in values)
+    else:
+        yield key, facts_line(*reduce_partition(request, int(key), values))
 
 
 def reduce_partition(
@@ -131,6 +161,12 @@ def reduce_partition(
             sums.add(tree.leaf(partition, stored.address.index), query.map(stored.block))
             facts = writer.facts()
     return facts, sums.total()
+
+
+def refused_of(line: bytes) -> tuple[tuple[str, int], Summary]:
+    """File, first byte and summary of a range with refused rows."""
+    (file, start), summary = json.loads(line)
+    return (file, start), Summary.from_json(summary)
 
 
 def facts_line(facts: PartitionFacts, moments: Statistic) -> bytes:

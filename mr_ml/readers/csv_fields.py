@@ -13,7 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mr_ml.readers.fields import I64, U8
 from mr_ml.readers.lines import blank_out_bad_lines

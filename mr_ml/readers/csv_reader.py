@@ -10,74 +10,24 @@ The text never holds a header: `split_header` takes it. Quotes and line ends: se
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mr_ml.errors import BadDataError
-from mr_ml.readers.csv_schema import (
-    MISSING_CATEGORY,
-    Facts,
-    Role,
-    bind,
-    bounded,
-    merge_columns,
-    missing_value_of,
-    no_facts,
-    resolve,
-    roles_of,
-    split_header,
-)
-from mr_ml.readers.csv_table import Table
-from mr_ml.readers.fields import I64, U64
+from mr_ml.readers.csv_columns import Role, missing_value_of, split_header
+from mr_ml.readers.csv_scan import scan
+from mr_ml.readers.csv_schema import MISSING_CATEGORY, bind, merge_columns, resolve
+from mr_ml.readers.csv_table import Table, pieces, read_extras
+from mr_ml.readers.csv_values import Vocabulary, vocabulary
 from mr_ml.readers.numbers import F64, Mask
-from mr_ml.readers.rows import Parsed, Rows
-from mr_ml.readers.schema import Schema, Summary, TextOptions
+from mr_ml.readers.rows import BadRow, Parsed, Rows, concat_rows
+from mr_ml.readers.schema import Schema, first_examples
 
 __all__ = ["bind", "merge_columns", "parse", "resolve", "scan", "split_header"]
-
-
-def scan(text: bytes, options: TextOptions, *, file: str) -> Summary:
-    """Read a text once and say what is in it; see `formats.scan`. Rows must have labels.
-
-    Facts about columns are those of the rows that are neither bad nor left out. What only the whole data can tell, that
-    a column is numeric although it holds "inf" or "1e400" here, is for `parse` to find.
-
-    Raises
-    ------
-    UsageError
-        The options do not fit the columns.
-    """
-    roles = roles_of(options)
-    table = Table(text, options)
-    _read_extras(table, roles)
-    read = [name for name, role in roles.items() if role in ("label", "numeric", "either")]
-    values, ok, missing = table.numbers(read)
-    strange = ~ok & ~missing
-    is_label, is_numeric = (np.array([roles[name] == role for name in read]) for role in ("label", "numeric"))
-    table.refuse("missing_label", read, missing & is_label)
-    table.refuse_numbers("bad_value", read, values, strange & is_numeric)
-    declared = [name for name, role in roles.items() if role == "categorical"]
-    undeclared = table.missing(declared)
-    kept, n_dropped = table.kept([*read, *declared], np.hstack([missing & ~is_label, undeclared]))
-    bad, counts = table.bad_rows()
-    inhabited = (strange | (ok & (values != 0))) & ~is_label
-    facts = _facts_of_categories(table, declared, options, ~undeclared & kept[:, None])
-    facts |= _facts_of_numbers(table, read, roles, options, values, ok & kept[:, None], strange & kept[:, None])
-    for names, cells in ((read, missing), (declared, undeclared)):
-        for name, n_missing in zip(names, np.count_nonzero(cells & kept[:, None], axis=0).tolist(), strict=True):
-            if name in facts:
-                facts[name]["missing"] = n_missing
-    return Summary(
-        n_rows=int(np.count_nonzero(kept)),
-        nnz=int(np.count_nonzero(inhabited[kept]) + np.count_nonzero(~undeclared[kept])),
-        n_lines=table.n_lines,
-        n_dropped=n_dropped,
-        bad_counts=counts,
-        examples=tuple((file, row) for row in bad),
-        columns=facts,
-    )
 
 
 def parse(text: bytes, schema: Schema, *, labels: Literal["required", "optional"]) -> Parsed:
@@ -92,159 +42,140 @@ def parse(text: bytes, schema: Schema, *, labels: Literal["required", "optional"
 
     Notes
     -----
-    O(bytes) time; about 100 bytes of temporary memory a field.
+    O(bytes) time. Memory: the result twice, and a few MB.
     """
-    options = schema.options
-    roles: dict[str, Role] = {name: schema.columns[name]["kind"] for name in options.columns or ()}
-    table = Table(text, options)
-    weights, offsets, groups = _read_extras(table, roles)
-    label_values = _read_labels(table, schema, roles, optional=labels == "optional")
-    features = sorted(
-        (name for name, column in schema.columns.items() if column["kind"] in ("numeric", "categorical")),
-        key=lambda name: int(schema.columns[name]["first"]),
-    )
-    ids, values, missing = _read_features(table, schema, features)
-    kept, n_dropped = table.kept(features, missing)
-    bad, counts = table.bad_rows()
-    if not kept.all():
-        values, label_values = values[kept], label_values[kept]
-        ids = ids[kept] if len(ids) > 1 else ids
-        weights, offsets, groups = (None if a is None else a[kept] for a in (weights, offsets, groups))
-    stored = values != 0
-    indptr = np.zeros(len(values) + 1, np.int64)
-    np.cumsum(np.count_nonzero(stored, axis=1), out=indptr[1:])
+    plan = _plan_of(schema, labels_required=labels == "required")
+    parts: list[Rows] = []
+    line_starts = [0]
+    examples: list[tuple[str, BadRow]] = []
+    counts: Counter[str] = Counter()
+    n_dropped = 0
+    for piece in pieces(text) if text else [b""]:
+        table = Table(piece, schema.options)
+        rows, dropped = _parse_table(table, plan)
+        bad, found = table.bad_rows()
+        parts.append(rows)
+        examples += [("", replace(row, line=line_starts[-1] + row.line)) for row in bad]
+        counts.update(found)
+        n_dropped += dropped
+        line_starts.append(line_starts[-1] + table.n_lines)
     return Parsed(
-        rows=Rows(
-            labels=label_values + 0.0,  # -0.0 becomes 0.0
-            indptr=indptr,
-            indices=np.broadcast_to(ids, values.shape)[stored],
-            values=values[stored],
-            lines=table.lines[kept],
-            weights=weights,
-            offsets=offsets,
-            groups=groups,
-        ),
-        bad=bad,
-        bad_counts=counts,
-        n_lines=table.n_lines,
+        rows=concat_rows(parts, line_starts=line_starts[:-1]),
+        bad=tuple(row for _, row in first_examples(tuple(examples))),
+        bad_counts=dict(sorted(counts.items())),
+        n_lines=line_starts[-1],
         n_dropped=n_dropped,
     )
 
 
-def _read_extras(table: Table, roles: Mapping[str, Role]) -> tuple[F64 | None, F64 | None, U64 | None]:
-    """Weights, offsets and groups of all rows, None without such a column; refuse rows in which they are wrong."""
-    weights = offsets = groups = None
-    for name, role in roles.items():
-        if role == "weight":
-            weights = _read_extra(table, name, "weight", lowest=0.0)
-        elif role == "offset":
-            offsets = _read_extra(table, name, "offset", lowest=-np.inf)
-        elif role == "group":
-            table.refuse("missing_group", [name], table.missing([name]))
-            groups = table.hashes(name)
-    return weights, offsets, groups
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """What `parse` does with the columns: the same for every piece of a text."""
+
+    roles: dict[str, Role]
+    labels: Vocabulary | None
+    labels_required: bool
+    features: list[str]
+    numeric: list[str]
+    is_numeric: Mask
+    first: NDArray[np.int32]
+    fill: float | None
+    categories: dict[str, Vocabulary]
+    missing_codes: dict[str, int]
+    unseen_is_bad: bool
 
 
-def _read_extra(table: Table, name: str, role: str, *, lowest: float) -> F64:
-    values, ok, missing = table.numbers([name])
-    table.refuse(f"missing_{role}", [name], missing)
-    table.refuse(f"bad_{role}", [name], ~missing & ~(ok & (values >= lowest)))
-    return values[:, 0] + 0.0
+def _plan_of(schema: Schema, *, labels_required: bool) -> _Plan:
+    roles: dict[str, Role] = {name: schema.columns[name]["kind"] for name in schema.options.columns or ()}
+    if labels_required and "label" not in roles.values():
+        raise BadDataError("expected a text with labels, found no label column in it; add it")
+    features = [name for name, column in schema.columns.items() if column["first"] is not None]
+    features.sort(key=lambda name: int(schema.columns[name]["first"]))
+    fill = missing_value_of(schema.options)
+    return _Plan(
+        roles=roles,
+        labels=vocabulary(tuple(map(str, schema.labels))) if schema.label_kind == "text" else None,
+        labels_required=labels_required,
+        features=features,
+        numeric=[name for name in features if name not in schema.vocabularies],
+        is_numeric=np.array([name not in schema.vocabularies for name in features]),
+        first=np.array([schema.columns[name]["first"] for name in features], np.int32),
+        fill=fill,
+        categories={name: vocabulary(values) for name, values in schema.vocabularies.items()},
+        missing_codes={
+            name: values.index(MISSING_CATEGORY)
+            for name, values in schema.vocabularies.items()
+            if fill is not None and MISSING_CATEGORY in values
+        },
+        unseen_is_bad=schema.options.unseen == "error",
+    )
 
 
-def _read_labels(table: Table, schema: Schema, roles: Mapping[str, Role], *, optional: bool) -> F64:
-    names = [name for name, role in roles.items() if role == "label"]
+def _parse_table(table: Table, plan: _Plan) -> tuple[Rows, int]:
+    weights, offsets, groups = read_extras(table, plan.roles)
+    labels = _read_labels(table, plan)
+    ids, values, missing = _read_features(table, plan)
+    kept, n_dropped = table.kept(plan.features, missing)
+    if not kept.all():
+        values, labels = values[kept], labels[kept]
+        ids = ids[kept] if ids.shape == missing.shape else ids
+        weights = None if weights is None else weights[kept]
+        offsets = None if offsets is None else offsets[kept]
+        groups = None if groups is None else groups[kept]
+    stored = values != 0
+    indptr = np.zeros(len(values) + 1, np.int64)
+    np.cumsum(np.count_nonzero(stored, axis=1), out=indptr[1:])
+    rows = Rows(
+        labels=labels + 0.0,  # -0.0 becomes 0.0
+        indptr=indptr,
+        indices=np.broadcast_to(ids, values.shape)[stored],
+        values=values[stored],
+        lines=table.lines[kept],
+        weights=weights,
+        offsets=offsets,
+        groups=groups,
+    )
+    return rows, n_dropped
+
+
+def _read_labels(table: Table, plan: _Plan) -> F64:
+    names = [name for name, role in plan.roles.items() if role == "label"]
     if not names:
-        if optional:
-            return np.full(table.n_rows, np.nan)
-        raise BadDataError("expected a text with labels, found no label column; add it, or predict without labels")
-    if schema.label_kind == "text":
-        codes, is_missing = table.codes(names[0], tuple(map(str, schema.labels)))
+        return np.full(table.n_rows, np.nan)
+    if plan.labels is not None:
+        codes, is_missing = table.codes(names[0], plan.labels)
         values, missing = codes[:, None].astype(np.float64), is_missing[:, None]
         table.refuse("unseen_label", names, (values < 0) & ~missing)
     else:
         values, ok, missing = table.numbers(names)
         table.refuse_numbers("bad_label", names, values, ~ok & ~missing)
     values[missing] = np.nan
-    if not optional:
+    if plan.labels_required:
         table.refuse("missing_label", names, missing)
-    return values[:, 0]
+    column: F64 = values[:, 0]
+    return column
 
 
-def _read_features(table: Table, schema: Schema, features: list[str]) -> tuple[np.ndarray, F64, Mask]:
-    """Feature numbers, (n_rows or 1, k), values and missing, (n_rows, k), for k columns with a feature each at most."""
-    fill = missing_value_of(schema.options)
-    first = np.array([schema.columns[name]["first"] for name in features], np.int32)
-    is_numeric = np.array([schema.columns[name]["kind"] == "numeric" for name in features])
-    numeric = [name for name, chosen in zip(features, is_numeric, strict=True) if chosen]
-    numbers, ok, no_number = table.numbers(numeric)
-    table.refuse_numbers("bad_value", numeric, numbers, ~ok & ~no_number)
-    if fill is not None:
-        numbers[no_number] = fill
-    if is_numeric.all():
-        return first[None, :], numbers, no_number
-    shape = table.n_rows, len(features)
+def _read_features(table: Table, plan: _Plan) -> tuple[NDArray[np.int32], F64, Mask]:
+    """Feature numbers, (n_rows or 1, k), values and missing, (n_rows, k), for k columns with at most one feature each."""
+    numbers, ok, no_number = table.numbers(plan.numeric)
+    table.refuse_numbers("bad_value", plan.numeric, numbers, ~ok & ~no_number)
+    if plan.fill is not None:
+        numbers[no_number] = plan.fill
+    if not plan.categories:
+        return plan.first[None, :], numbers, no_number
+    shape = table.n_rows, len(plan.features)
     ids, values, missing = np.empty(shape, np.int32), np.empty(shape), np.empty(shape, np.bool_)
-    ids[:], values[:, is_numeric], missing[:, is_numeric] = first, numbers, no_number
-    for j in np.flatnonzero(~is_numeric).tolist():
-        codes, missing[:, j] = _read_categories(table, schema, features[j], missing_is_category=fill is not None)
+    ids[:] = plan.first
+    values[:, plan.is_numeric], missing[:, plan.is_numeric] = numbers, no_number
+    for j in np.flatnonzero(~plan.is_numeric).tolist():
+        name = plan.features[j]
+        codes, missing[:, j] = table.codes(name, plan.categories[name])
+        if name in plan.missing_codes:
+            codes[missing[:, j]] = plan.missing_codes[name]
+        unseen = (codes < 0) & ~missing[:, j] if plan.fill is None else codes < 0
+        if plan.unseen_is_bad:
+            table.refuse("unseen_value", [name], unseen[:, None])
         ids[:, j] += np.maximum(codes, 0).astype(np.int32)
         values[:, j] = codes >= 0
     return ids, values, missing
-
-
-def _read_categories(table: Table, schema: Schema, name: str, *, missing_is_category: bool) -> tuple[I64, Mask]:
-    vocabulary = schema.vocabularies[name]
-    codes, missing = table.codes(name, vocabulary)
-    unseen = codes < 0
-    if not missing_is_category:
-        unseen &= ~missing
-    elif MISSING_CATEGORY in vocabulary:
-        codes[missing] = vocabulary.index(MISSING_CATEGORY)
-        unseen = codes < 0
-    if schema.options.unseen == "error":
-        table.refuse("unseen_value", [name], unseen[:, None])
-    return codes, missing
-
-
-def _facts_of_categories(table: Table, names: list[str], options: TextOptions, chosen: Mask) -> dict[str, Facts]:
-    facts = {}
-    for name, values in zip(names, table.distinct(names, chosen), strict=True):
-        facts[name] = no_facts(options, "categorical")
-        facts[name]["texts"] = bounded(values, limit=options.max_categories)
-    return facts
-
-
-def _facts_of_numbers(
-    table: Table, read: list[str], roles: Mapping[str, Role], options: TextOptions, values: F64, ok: Mask, strange: Mask
-) -> dict[str, Facts]:
-    """Facts about the label and the columns that the data will decide; `ok` and `strange` are those of kept rows."""
-    facts = {name: no_facts(options, roles[name]) for name in read if roles[name] != "numeric"}
-    at = np.array([i for i, name in enumerate(read) if name in facts])
-    values, ok, strange = values[:, at], ok[:, at], strange[:, at]
-    # A look at the first rows proves of most columns of numbers that there are too many to remember.
-    limits = np.array([column["max_numbers"] for column in facts.values()])
-    sample = slice(0, 2 * int(limits.max(initial=0)))
-    ordered = np.sort(np.where(ok[sample], values[sample], 0.0), axis=0)
-    many = np.count_nonzero(ordered[1:] != ordered[:-1], axis=0) > limits
-    looked_at = many & strange.any(axis=0) | ~many
-    names = list(facts)
-    for name, too_many in zip(names, many.tolist(), strict=True):
-        facts[name]["numbers"] = None if too_many else []
-    chosen = np.flatnonzero(looked_at)
-    cells = np.where(many, strange, ok | strange)[:, chosen]
-    for i, found in zip(chosen.tolist(), table.distinct([names[i] for i in chosen.tolist()], cells), strict=True):
-        column = facts[names[i]]
-        numbers = {text for text in found if _reads_as_number(text)}
-        column["texts"] = bounded(found - numbers, limit=column["max_texts"])
-        if column["numbers"] is not None:
-            column["numbers"] = bounded(numbers, limit=column["max_numbers"])
-    return facts
-
-
-def _reads_as_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

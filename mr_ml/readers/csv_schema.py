@@ -1,4 +1,4 @@
-"""What each column of a CSV text is: from options alone (roles), and from what a scan saw (schema).
+"""What a scan saw in the columns of a CSV text, and the schema that follows.
 
 Facts about a column are sets that grow by union up to a fixed size and are None beyond, so that they add up to the
 same whatever the order and however the text was cut.
@@ -7,18 +7,13 @@ same whatever the order and however the text was cut.
 from __future__ import annotations
 
 import math
-import re
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, TypedDict
+from typing import Any, TypedDict
 
 from mr_ml.errors import BadDataError, UsageError
-from mr_ml.readers.csv_fields import KINDS, NO_DEFECT, split_fields
-from mr_ml.readers.rows import BAD_KINDS, excerpt
-from mr_ml.readers.schema import MAX_LABELS, Column, LabelKind, Schema, Summary, TextOptions
-
-Role = Literal["label", "weight", "offset", "group", "dropped", "numeric", "categorical", "either"]
+from mr_ml.readers.csv_columns import Role, is_decimal, listed, missing_value_of, roles_of
+from mr_ml.readers.schema import MAX_LABELS, LabelKind, Schema, Summary, TextOptions
 
 #: A column with texts and more distinct numbers than this is a damaged column of numbers rather than a category. Less
 #: where there are many columns, for a scan remembers the numbers of all of them.
@@ -28,9 +23,6 @@ MIN_NUMBERS = 10
 #: Characters of all distinct texts of a column together; more is free text.
 MAX_CHARACTERS = 1 << 24
 MISSING_CATEGORY = "<missing>"
-LABEL_NAMES = ("label", "target", "y")
-
-_DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 class Facts(TypedDict):
@@ -46,136 +38,6 @@ class Facts(TypedDict):
     texts: list[str] | None
     max_numbers: int
     max_texts: int
-
-
-def split_header(first_line: bytes, options: TextOptions) -> tuple[str, ...]:
-    """Name the columns from the first line of a file.
-
-    Parameters
-    ----------
-    first_line : bytes
-        With or without its line end.
-    options : TextOptions
-        Without a header the columns are called c0, c1, ..., and the line is a row still to be read.
-
-    Raises
-    ------
-    BadDataError
-        The line is no usable header: empty, byte order mark, not UTF-8, unpaired quotes, empty or equal names, control
-        characters in a name, or nothing but numbers with a fraction, which is a row.
-    UsageError
-        The delimiter is not usable.
-    """
-    fields = split_fields(first_line, delimiter=delimiter_of(options), n_columns=None)
-    shown = excerpt(first_line)
-    if len(fields.defects) and fields.defects[0] != NO_DEFECT:
-        kind = KINDS[fields.defects[0]]
-        raise BadDataError(f"expected a first line that tells the columns, found {kind} in '{shown}': {BAD_KINDS[kind]}")
-    if len(fields.lines) != 1:
-        raise BadDataError(f"expected one line that tells the columns, found '{shown}'; check the file")
-    if not options.header:
-        return tuple(f"c{i}" for i in range(fields.starts.shape[1]))
-    spans = zip(fields.starts[0].tolist(), fields.ends[0].tolist(), strict=True)
-    names = tuple(fields.buffer[start:end].tobytes().decode() for start, end in spans)
-    if all(_DECIMAL.fullmatch(name) for name in names) and not all(name.isdecimal() for name in names):
-        raise BadDataError(
-            f"expected a header with the names of the columns, found numbers only: '{shown}'; "
-            "if the file has no header, say --no-header"
-        )
-    for position, name in enumerate(names):
-        if not name:
-            problem = f"no name for column {position}"
-        elif names.index(name) != position:
-            problem = f"the name {excerpt(name.encode())!r} twice"
-        elif any(unicodedata.category(character) == "Cc" for character in name):
-            problem = f"a control character in the name of column {position}"
-        else:
-            continue
-        raise BadDataError(
-            f"expected a header with a name of its own for each column, found {problem} in '{shown}'; mend the first "
-            "line, or say --no-header if it is a row"
-        )
-    return names
-
-
-def delimiter_of(options: TextOptions) -> int:
-    """The delimiter as a byte.
-
-    Raises
-    ------
-    UsageError
-        It is not one ASCII character, or one that is part of numbers, quotes or line ends.
-    """
-    delimiter = options.delimiter
-    if len(delimiter) != 1 or not delimiter.isascii() or delimiter.isalnum() or delimiter in '"\r\n\0.+-':
-        raise UsageError(
-            f"expected a delimiter of one ASCII character that is no letter, digit, quote, dot, sign or line end, "
-            f"found {delimiter!r}; use --delimiter"
-        )
-    return ord(delimiter)
-
-
-def missing_value_of(options: TextOptions) -> float | None:
-    """The number that stands for a missing one; None where rows with missing values are refused or left out.
-
-    Raises
-    ------
-    UsageError
-        The policy is unknown or its number is not finite.
-    """
-    policy, _, number = options.missing.partition(":")
-    if options.missing in ("error", "drop"):
-        return None
-    if options.missing == "zero":
-        return 0.0
-    if policy == "value" and _DECIMAL.fullmatch(number) and math.isfinite(float(number)):
-        return float(number)
-    raise UsageError(f"expected --missing error, drop, zero or value:<finite number>, found {options.missing!r}")
-
-
-def roles_of(options: TextOptions) -> dict[str, Role]:
-    """Decide what each column is for, in the order of the columns; 'either' are those that the data will decide.
-
-    Raises
-    ------
-    UsageError
-        A column is not there or has two roles; there is no label column, or more than one that could be it.
-    """
-    if options.columns is None:
-        raise UsageError("expected options with the names of the columns; take them from split_header")
-    columns = options.columns
-    roles: dict[str, Role] = {}
-    wanted: list[tuple[Role, Iterable[Column]]] = [
-        ("label", [label_column_of(options)]),
-        ("weight", _given(options.weight_column)),
-        ("offset", _given(options.offset_column)),
-        ("group", _given(options.group_column)),
-        ("dropped", options.drop_columns),
-        ("categorical", options.categorical_columns),
-        ("numeric", options.numeric_columns),
-    ]
-    for role, chosen in wanted:
-        for column in chosen:
-            name = _find(column, columns)
-            if roles.setdefault(name, role) != role:
-                raise UsageError(f"expected one use of column {name!r}, found two: as {roles[name]} and as {role}")
-    rest: Role = "either" if options.detect_categorical else "numeric"
-    return {name: roles.get(name, rest) for name in columns}
-
-
-def label_column_of(options: TextOptions) -> str:
-    """The name of the label column, as asked for or by its usual names."""
-    columns = options.columns or ()
-    if options.label_column is not None:
-        return _find(options.label_column, columns)
-    usual = [name for name in columns if name in LABEL_NAMES]
-    if len(usual) != 1:
-        found = f"{len(usual)} of them" if usual else "none"
-        raise UsageError(
-            f"expected one column called 'label', 'target' or 'y', found {found} in {_listed(columns)}; "
-            "say which column is the label by --label-column NAME or its number from 0 (-1: the last)"
-        )
-    return usual[0]
 
 
 def merge_columns(a: Mapping[str, Facts], b: Mapping[str, Facts]) -> dict[str, Facts]:
@@ -251,7 +113,7 @@ def resolve(options: TextOptions, summary: Summary) -> Schema:
         else:
             names.append(name)
     if not names:
-        raise UsageError(f"expected a column for features, found none in {_listed(tuple(roles))}; drop fewer columns")
+        raise UsageError(f"expected a column for features, found none in {listed(tuple(roles))}; drop fewer columns")
     if len(set(names)) < len(names):
         twice = next(name for name in sorted(names) if names.count(name) > 1)
         raise BadDataError(f"expected features of different names, found {twice!r} twice; rename a column")
@@ -299,15 +161,10 @@ def bind(schema: Schema, columns: Sequence[str]) -> Schema:
     unknown = [name for name in columns if name not in schema.columns]
     if lacking or unknown:
         raise BadDataError(
-            f"expected the columns {_listed(known)}; of these lack {_listed(lacking)}; unknown are {_listed(unknown)}; "
+            f"expected the columns {listed(known)}; of these lack {listed(lacking)}; unknown are {listed(unknown)}; "
             "the text does not belong to this schema, or take the unknown columns out of it"
         )
     return replace(schema, options=replace(schema.options, columns=tuple(columns)))
-
-
-def is_decimal(text: str) -> bool:
-    """Whether a text is a decimal number as `numbers.parse_floats` takes it, finite or beyond the doubles."""
-    return _DECIMAL.fullmatch(text) is not None
 
 
 def _resolve_label(name: str, facts: Facts) -> tuple[LabelKind, tuple[float, ...] | tuple[str, ...]]:
@@ -318,7 +175,7 @@ def _resolve_label(name: str, facts: Facts) -> tuple[LabelKind, tuple[float, ...
         values = {float(text) + 0.0 for text in numbers if is_decimal(text)}
         return "numeric", tuple(sorted(value for value in values if math.isfinite(value)))
     if texts is None or numbers is None or len(texts) + len(numbers) > MAX_LABELS:
-        example = f", such as {_listed(texts[:3])}" if texts else ""
+        example = f", such as {listed(texts[:3])}" if texts else ""
         raise BadDataError(
             f"expected numbers, or at most {MAX_LABELS} different texts, in the label column {name!r}, found texts"
             f"{example} among more values; check --label-column, or mend the texts"
@@ -336,7 +193,7 @@ def _vocabulary(name: str, facts: Facts, limit: int) -> tuple[str, ...]:
     if numbers is None:
         raise BadDataError(
             f"expected numbers or categories in column {name!r}, found more than {facts['max_numbers']} different "
-            f"numbers and texts such as {_listed(texts[:3])}; say --numeric to refuse rows with such texts, --missing-marker if "
+            f"numbers and texts such as {listed(texts[:3])}; say --numeric to refuse rows with such texts, --missing-marker if "
             "they mean a missing value, or --categorical"
         )
     values = {*texts, *numbers}
@@ -355,22 +212,3 @@ def _union(a: list[str] | None, b: list[str] | None, *, limit: int) -> list[str]
         return None
     # dict.fromkeys keeps the order; sorting two sorted lists is a merge.
     return bounded(dict.fromkeys(sorted(a + b)), limit=limit)
-
-
-def _given(column: Column | None) -> list[Column]:
-    return [] if column is None else [column]
-
-
-def _find(column: Column, columns: Sequence[str]) -> str:
-    if isinstance(column, str) and column in columns:
-        return column
-    if isinstance(column, int) or re.fullmatch(r"-?[0-9]{1,9}", column):
-        position = int(column)
-        if -len(columns) <= position < len(columns):
-            return columns[position]
-    raise UsageError(f"expected the name of a column or its number from 0, found {column!r}; there are {_listed(columns)}")
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(excerpt(name.encode()) for name in names[:20])
-    return f"{shown}, ... ({len(names)} in all)" if len(names) > 20 else shown or "none"

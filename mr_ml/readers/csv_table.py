@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mr_ml.readers.csv_columns import Role, delimiter_of, is_decimal
 from mr_ml.readers.csv_fields import CODES, KINDS, NO_DEFECT, split_fields
-from mr_ml.readers.csv_schema import delimiter_of, is_decimal, missing_value_of
-from mr_ml.readers.csv_values import distinct, vocabulary
+from mr_ml.readers.csv_values import Vocabulary, distinct, vocabulary
 from mr_ml.readers.fields import I64, U64, hash_fields
 from mr_ml.readers.numbers import F64, Mask, parse_floats, spells_non_finite
 from mr_ml.readers.rows import MAX_EXAMPLES, BadRow, excerpt
@@ -18,6 +18,16 @@ from mr_ml.readers.schema import TextOptions
 _NUMERIC = np.isin(np.arange(256), np.frombuffer(b"0123456789_.+-eE", np.uint8))
 _BEGINS_NUMBER = np.isin(np.arange(256), np.frombuffer(b"0123456789.+-", np.uint8))
 _SHOWN = 100
+_PIECE_BYTES = 1 << 18
+
+
+def pieces(text: bytes) -> Iterator[bytes]:
+    """Cut a text behind line feeds into pieces so small that what is made of one stays in the processor's cache."""
+    start = 0
+    while start < len(text):
+        end = text.find(b"\n", start + _PIECE_BYTES - 1) + 1 or len(text)
+        yield text[start:end]
+        start = end
 
 
 class Table:
@@ -72,12 +82,12 @@ class Table:
         shape = self.n_rows, len(names)
         return values.reshape(shape), ok.reshape(shape), missing.reshape(shape)
 
-    def codes(self, name: str, values: tuple[str, ...]) -> tuple[I64, Mask]:
+    def codes(self, name: str, values: Vocabulary) -> tuple[I64, Mask]:
         """Look a column up among `values`: the position of each field or -1; and whether it is missing."""
         starts, ends = self._spans([name])
-        codes = vocabulary(values).find(self._fields.buffer, starts, ends)
+        codes = values.find(self._fields.buffer, starts, ends)
         missing = np.zeros(self.n_rows, np.bool_)
-        # No value is a marker, for a scan never takes a missing field for a value; but a literal may spell one.
+        # A scan never takes a missing field for a value, so no value of a vocabulary is a marker.
         suspects = np.flatnonzero(codes < 0)
         missing[suspects] = self._markers.find(self._fields.buffer, starts[suspects], ends[suspects]) >= 0
         return codes, missing
@@ -203,6 +213,28 @@ class Table:
         start, end = int(self._fields.starts[row, column]), int(self._fields.ends[row, column])
         shown = self._fields.buffer[start : min(end, start + _SHOWN)].tobytes()
         return excerpt(self._columns[column].encode() + b"=" + shown)
+
+
+def read_extras(table: Table, roles: Mapping[str, Role]) -> tuple[F64 | None, F64 | None, U64 | None]:
+    """Read weights, offsets and groups, None without such a column, and refuse the rows in which they are wrong."""
+    weights = offsets = groups = None
+    for name, role in roles.items():
+        if role == "weight":
+            weights = _read_extra(table, name, role, lowest=0.0)
+        elif role == "offset":
+            offsets = _read_extra(table, name, role, lowest=-np.inf)
+        elif role == "group":
+            table.refuse("missing_group", [name], table.missing([name]))
+            groups = table.hashes(name)
+    return weights, offsets, groups
+
+
+def _read_extra(table: Table, name: str, role: Role, *, lowest: float) -> F64:
+    values, ok, missing = table.numbers([name])
+    table.refuse(f"missing_{role}", [name], missing)
+    table.refuse(f"bad_{role}", [name], ~missing & ~(ok & (values >= lowest)))
+    column: F64 = values[:, 0] + 0.0
+    return column
 
 
 def _count(mask: Mask, starts: I64, ends: I64) -> I64:

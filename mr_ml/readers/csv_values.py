@@ -14,9 +14,13 @@ from numpy.typing import NDArray
 
 from mr_ml.readers.fields import I64, U8, hash_fields, words_ending_at, words_of
 
+Mask = NDArray[np.bool_]
+
+_WORD = 8
 _LONG = 256
 
-def distinct(buffer: U8, starts: I64, ends: I64, chosen: NDArray[np.bool_]) -> list[set[bytes]]:
+
+def distinct(buffer: U8, starts: I64, ends: I64, chosen: Mask) -> list[set[bytes]]:
     """Return the distinct fields of each column.
 
     Parameters
@@ -33,6 +37,34 @@ def distinct(buffer: U8, starts: I64, ends: I64, chosen: NDArray[np.bool_]) -> l
     """
     found: list[set[bytes]] = [set() for _ in range(chosen.shape[1])]
     starts, ends, chosen = (np.ascontiguousarray(array.T) for array in (starts, ends, chosen))
+    lengths = ends - starts
+    is_short = chosen & (lengths <= _WORD) & (lengths > 0)
+    is_long = chosen & (lengths > _WORD)
+    for column in np.flatnonzero((chosen & (lengths == 0)).any(axis=1)).tolist():
+        found[column].add(b"")
+    _add_short(found, buffer, ends, lengths, is_short)
+    columns = np.flatnonzero(is_long.any(axis=1))
+    if len(columns):
+        _add_long([found[i] for i in columns.tolist()], buffer, starts[columns], ends[columns], is_long[columns])
+    return found
+
+
+def _add_short(found: list[set[bytes]], buffer: U8, ends: I64, lengths: I64, chosen: Mask) -> None:
+    """Add the fields of 1 to 8 bytes: one word holds them whole."""
+    if not chosen.any():
+        return
+    junk = np.where(chosen, (_WORD - lengths) * 8, 0).astype(np.uint64)
+    keys = words_ending_at(words_of(buffer), ends.ravel()).reshape(ends.shape) >> junk
+    keys[~chosen] = 0  # a field of NUL bytes would be 0, but such lines are no rows
+    keys.sort(axis=1)
+    is_new = keys != 0
+    is_new[:, 1:] &= keys[:, 1:] != keys[:, :-1]
+    for column, key in zip(np.nonzero(is_new)[0].tolist(), keys[is_new].tolist(), strict=True):
+        found[column].add(key.to_bytes(_WORD, "little").rstrip(b"\0"))
+
+
+def _add_long(found: list[set[bytes]], buffer: U8, starts: I64, ends: I64, chosen: Mask) -> None:
+    """Add fields of any length: by their hashes, and by their bytes where hashes are equal."""
     keys = hash_fields(buffer, starts.ravel(), ends.ravel()).reshape(chosen.shape)
     keys[~chosen] = np.iinfo(np.uint64).max
     order = np.argsort(keys, axis=1)
@@ -42,9 +74,9 @@ def distinct(buffer: U8, starts: I64, ends: I64, chosen: NDArray[np.bool_]) -> l
     one, other = (starts[column, row], ends[column, row]), (starts[column, row + 1], ends[column, row + 1])
     same = _equal(buffer, *one, buffer, *other)
     is_new[column[same], row[same] + 1] = False
-    for column, start, end in zip(np.nonzero(is_new)[0].tolist(), starts[is_new].tolist(), ends[is_new].tolist(), strict=True):
+    spans = zip(starts[is_new].tolist(), ends[is_new].tolist(), strict=True)
+    for column, (start, end) in zip(np.nonzero(is_new)[0].tolist(), spans, strict=True):
         found[column].add(buffer[start:end].tobytes())
-    return found
 
 
 def field_bytes(buffer: U8, starts: I64, ends: I64, *, at: int) -> bytes:
@@ -104,11 +136,9 @@ def vocabulary(values: tuple[str, ...]) -> Vocabulary:
     return Vocabulary(values)
 
 
-def _equal(
-    buffer: U8, starts: I64, ends: I64, other: U8, other_starts: I64, other_ends: I64
-) -> NDArray[np.bool_]:
+def _equal(buffer: U8, starts: I64, ends: I64, other: U8, other_starts: I64, other_ends: I64) -> Mask:
     """Whether field i of one buffer equals field i of the other, eight bytes a step from the back."""
-    same: NDArray[np.bool_] = (ends - starts) == (other_ends - other_starts)
+    same: Mask = (ends - starts) == (other_ends - other_starts)
     words, other_words = words_of(buffer), words_of(other)
     for i in np.flatnonzero(same & (ends - starts > _LONG)).tolist():
         same[i] = np.array_equal(buffer[starts[i] : ends[i]], other[other_starts[i] : other_ends[i]])

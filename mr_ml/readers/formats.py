@@ -18,7 +18,7 @@ from mr_ml.readers import csv_reader, libsvm
 from mr_ml.readers.rows import Parsed
 from mr_ml.readers.schema import Schema, Summary, TextOptions
 
-__all__ = ["Schema", "Summary", "TextOptions", "parse", "resolve", "scan", "split_header"]
+__all__ = ["Schema", "Summary", "TextOptions", "bind", "parse", "resolve", "scan", "split_header"]
 
 _READERS = {"libsvm": libsvm, "csv": csv_reader}
 
@@ -87,6 +87,20 @@ def split_header(first_line: bytes, options: TextOptions) -> tuple[str, ...]:
     """
     names: tuple[str, ...] = csv_reader.split_header(first_line, options)
     return names
+
+
+def bind(schema: Schema, first_line: bytes) -> Schema:
+    """Return the schema for a text whose first line is this: its columns may stand in another order.
+
+    Raises
+    ------
+    BadDataError
+        The text does not have the columns that the schema needs.
+    """
+    if schema.format != "csv":
+        return schema
+    bound: Schema = csv_reader.bind(schema, csv_reader.split_header(first_line, schema.options))
+    return bound
 
 
 def _reader(name: str):  # type: ignore[no-untyped-def]  # a module has no type of its own

@@ -22,7 +22,7 @@ from mr_ml.readers.schema import MAX_LABELS, Schema, Summary, TextOptions, first
 
 MAX_ID = 2**31 - 1
 
-_PIECE_BYTES = 1 << 17
+_PIECE_BYTES = 1 << 19
 
 
 def scan(text: bytes, options: TextOptions, *, file: str) -> Summary:

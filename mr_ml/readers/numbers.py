@@ -26,7 +26,7 @@ Mask = NDArray[np.bool_]
 
 MAX_INT = 2**31 + 1
 
-_SLAB = 32768
+_SLAB = 1 << 14
 _LONGEST_FAST = 24
 _MOST_DIGITS = 19
 
@@ -53,6 +53,7 @@ _TEN_TO_8 = np.uint64(10**8)
 _TEN_TO: F64 = np.array([float(10**i) for i in range(23)])
 _SPLITTER = 134217729.0
 _DOUBT = 2.0**-98
+_NON_FINITE = np.array([sign + word for sign in (b"", b"+", b"-") for word in (b"nan", b"inf", b"infinity")])
 
 
 def parse_floats(buffer: U8, starts: I64, ends: I64) -> tuple[F64, Mask]:
@@ -148,17 +149,17 @@ def are_digits(buffer: U8, starts: I64, ends: I64) -> Mask:
 
 
 def spells_non_finite(buffer: U8, starts: I64, ends: I64) -> Mask:
-    """Tell which tokens are one of Python's and C's spellings of NaN and infinity, sign and case ignored."""
-    found = np.zeros(len(starts), np.bool_)
-    candidates = np.flatnonzero((ends - starts >= 3) & (ends - starts <= 9))
-    spellings = [sign + word for sign in (b"", b"+", b"-") for word in (b"nan", b"inf", b"infinity")]
+    """Tell which tokens are one of Python's and C's spellings of NaN and infinity, with any sign and case."""
+    answer = np.zeros(len(starts), np.bool_)
+    lengths = ends - starts
+    candidates = np.flatnonzero((lengths >= 3) & (lengths <= 9))
     for i in range(0, len(candidates), _SLAB):
         chosen = candidates[i : i + _SLAB]
-        letters = gather(buffer, starts[chosen], ends[chosen], width=9) | np.uint8(0x20)
-        # Setting bit 5 lowers letters and keeps signs; it also turns the padding into blanks.
-        token = np.ascontiguousarray(letters).view("S9")[:, 0]
-        found[chosen] = np.isin(token, np.array([s.ljust(9) for s in spellings]))
-    return found
+        token = gather(buffer, starts[chosen], ends[chosen], width=9).view("S9")[:, 0]
+        # numpy takes NUL at the end of a text for padding, so compare its length too.
+        whole = np.char.str_len(token) == lengths[chosen]
+        answer[chosen] = np.isin(np.char.lower(token), _NON_FINITE) & whole
+    return answer
 
 
 def _parse_slab(buffer: U8, words: U64, starts: I64, ends: I64) -> tuple[F64, Mask]:

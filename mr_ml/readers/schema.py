@@ -176,7 +176,9 @@ class Summary:
             values = _values_of(cls, document)
             labels = values["labels"]
             values["labels"] = None if labels is None else frozenset(float(label) for label in labels)
-            values["examples"] = tuple((file, BadRow(line, kind, text)) for file, line, kind, text in values["examples"])
+            values["examples"] = tuple(
+                (file, BadRow(line, kind, text)) for file, line, kind, text in values["examples"]
+            )
             return cls(**values)
 
 

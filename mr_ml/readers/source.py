@@ -7,6 +7,7 @@ splits), so every line is read once however the file is cut. A compressed file i
 from __future__ import annotations
 
 import glob
+import itertools
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -35,7 +36,7 @@ class TextFile:
     header_bytes: int = 0
 
     @property
-    def compression(self) -> str:
+    def compression(self) -> text.Compression:
         return text.compression_of(self.path)
 
 
@@ -46,7 +47,7 @@ class TextRange:
     file: str
     start: int
     stop: int
-    compression: str
+    compression: text.Compression
     header_bytes: int
 
     def chunks(self) -> Iterator[bytes]:
@@ -69,7 +70,9 @@ class TextRange:
                     yield chunk[header:]
                     header = 0
         except OSError as error:
-            raise StorageError(f"cannot read {self.file}: {error.strerror or error}; check that it exists and is readable") from error
+            raise StorageError(
+                f"cannot read {self.file}: {error.strerror or error}; check that it exists and is readable"
+            ) from error
 
     def key(self) -> bytes:
         """JSON of file and start, for putting ranges back in order."""
@@ -133,7 +136,7 @@ def ranges(files: Sequence[TextFile], *, n_tasks: int) -> list[list[TextRange]]:
             continue
         step = max(-(-file.size // max(-(-file.size // RANGE_BYTES), 1)), 1)
         cuts = [*range(file.header_bytes, file.size, step), max(file.size, file.header_bytes)]
-        for start, stop in zip(cuts, cuts[1:], strict=False):
+        for start, stop in itertools.pairwise(cuts):
             pieces.append(TextRange(file.path, start, stop, "none", 0))
     loads = [0] * max(n_tasks, 1)
     tasks: list[list[TextRange]] = [[] for _ in loads]
@@ -145,7 +148,7 @@ def ranges(files: Sequence[TextFile], *, n_tasks: int) -> list[list[TextRange]]:
 
 
 def _files_in(folder: str) -> list[str]:
-    found = []
+    found: list[str] = []
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith((".", "_")))
         found.extend(os.path.join(parent, name) for name in sorted(files) if not name.startswith((".", "_")))
