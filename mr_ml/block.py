@@ -21,6 +21,7 @@ from mr_ml.features import DenseFeatures, Features, SparseFeatures
 KIND = "block"
 DENSE_FROM = 1 / 3
 _NARROW = ("|i1", "<i2", "<f4")
+_ID_DTYPES = ("<u2", "<i4")
 
 Floats = NDArray[np.float64]
 Array = NDArray[Any]
@@ -108,7 +109,7 @@ def decode_line(line: bytes, *, where: str) -> StoredBlock:
         If the line is not exactly one undamaged block whose address is the one written before it.
     """
     try:
-        partition, index, text = line.rstrip(b"\n").split(b"\t")
+        partition, index, text = line.removesuffix(b"\n").split(b"\t")
         address = BlockAddress(int(partition), int(index))
     except ValueError:
         raise BadDataError(f"{where}: expected 'partition TAB index TAB base64', found {line[:40]!r}") from None
@@ -126,16 +127,22 @@ def decode_line(line: bytes, *, where: str) -> StoredBlock:
         sizes = {block.n_rows, block.features.n_rows, meta["rows"], *(len(a) for a in columns if a is not None)}
         if len(sizes) != 1:
             raise ValueError(f"row counts disagree: {sorted(sizes)}")
-    except (KeyError, ValueError, IndexError) as error:
+    except (KeyError, ValueError, TypeError) as error:
         raise BadDataError(f"{spot}: malformed block: {error!r}") from error
     return StoredBlock(address, block, opened.crc)
 
 
 def _features(arrays: Any) -> Features:
     if "dense" in arrays:
-        return DenseFeatures(_floats(arrays["dense"]))
-    indptr = np.concatenate([[0], np.cumsum(arrays["counts"], dtype=np.int64)])
-    indices = arrays["indices"].astype(np.int32)
+        return DenseFeatures(_floats(arrays["dense"], ndim=2))
+    counts, stored = arrays["counts"], arrays["indices"]
+    # scipy's kernels check no bounds
+    if counts.dtype.kind != "u" or stored.dtype.str not in _ID_DTYPES or stored.min(initial=0) < 0:
+        raise ValueError(f"row counts of type {counts.dtype}, column ids of type {stored.dtype} or negative")
+    if counts.ndim != 1 or stored.ndim != 1:
+        raise ValueError(f"row counts of shape {counts.shape}, column ids of shape {stored.shape}")
+    indptr = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+    indices = stored.astype(np.int32)
     values = _floats(arrays["values"]) if "values" in arrays else np.ones(len(indices))
     if indptr[-1] != len(indices) or len(values) != len(indices):
         raise ValueError(f"{indptr[-1]} entries by row counts, {len(indices)} column ids, {len(values)} values")
@@ -143,7 +150,9 @@ def _features(arrays: Any) -> Features:
     return SparseFeatures(indptr.astype(np.int32) if indptr[-1] < 2**31 else indptr, indices, values)
 
 
-def _floats(array: Array) -> Floats:
+def _floats(array: Array, *, ndim: int = 1) -> Floats:
+    if array.ndim != ndim:
+        raise ValueError(f"array of shape {array.shape}, expected {ndim} dimension(s)")
     return np.ascontiguousarray(array, dtype=np.float64)
 
 

@@ -146,7 +146,8 @@ class Receipts:
         at = len(self.runs)
         if 0 < at < len(runs) and runs[at, 0] == runs[at - 1, 0] and runs[at, 1] == runs[at - 1, 2]:
             runs[at - 1, 2:] = runs[at, 2], runs[at - 1, 3] + runs[at, 3]
-            digests[at - 1] += digests[at]
+            # slices wrap around silently, single numbers warn
+            digests[at - 1 : at] += digests[at : at + 1]
             runs, digests = np.delete(runs, at, axis=0), np.delete(digests, at)
         return Receipts(runs, digests)
 
@@ -175,7 +176,7 @@ class Statistic:
     def encode(self, node: Node) -> bytes:
         """The frame that carries this statistic as the sum of a tree node."""
         arrays: dict[str, Array] = {"receipts": self.receipts.runs, "digests": self.receipts.digests}
-        for name, part in self.parts.items():
+        for name, part in sorted(self.parts.items()):
             arrays.update({f"{name}/{key}": np.asarray(array) for key, array in part.arrays().items()})
         meta = {"node": list(node), "parts": {name: part.rule for name, part in self.parts.items()}}
         return frame.encode(KIND, meta, arrays)
@@ -198,5 +199,5 @@ class Statistic:
                 mine = {key.rpartition("/")[2]: a for key, a in arrays.items() if key.rpartition("/")[0] == name}
                 parts[name] = _PARTS[rule](**mine)
             return Node(*opened.meta["node"]), Statistic(parts, receipts)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BadDataError(f"{where}: malformed statistic: {error!r}") from error

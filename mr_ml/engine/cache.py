@@ -41,7 +41,9 @@ class BlockCache:
         for stored in asked.read(skip=n_known):
             size = stored.block.nbytes
             key = (asked.path, stored.address.index)
-            if key not in self._kept and self._used + size <= budget:
+            if key in self._kept:
+                self._used -= self._kept.pop(key)[1].block.nbytes
+            if self._used + size <= budget:
                 self._kept[key] = signature, stored
                 self._used += size
             yield stored

@@ -58,6 +58,9 @@ class LocalJobRunner:
     def run(self, job: Any, *, request: bytes, tasks: Sequence[bytes], n_reducers: int = 1) -> list[Pair]:
         from mr_ml.engine.local_runner import run_job
 
+        if not tasks:
+            # mrjob would read standard input instead
+            return []
         needs = len(request) + sum(map(len, tasks))
         with tempfile.TemporaryDirectory(dir=scratch_folder(needs_bytes=needs), prefix="job-") as name:
             folder = Path(name)

@@ -160,9 +160,6 @@ class InlineRunner(InlineMRJobRunner):  # type: ignore[misc]
                     raise
                 raise known from error
 
-    def _log_cause_of_error(self, ex: Exception) -> None:
-        """Say nothing: the error itself names the task and the input."""
-
 
 class WarmLocalRunner(InlineRunner):
     """Run the tasks in the driver's pool of warm worker processes, task i of a kind always in the same one.

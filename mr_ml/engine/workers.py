@@ -19,7 +19,6 @@ import signal
 import sys
 import threading
 import types
-import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -54,7 +53,6 @@ class WorkerPool:
         self.owner = os.getpid()
         self._workers: list[_Worker | None] = [None] * n_workers
         self._running = threading.Lock()
-        self._finalizer = weakref.finalize(self, _stop, self._workers, self.owner)
 
     def __enter__(self) -> WorkerPool:
         return self
@@ -107,7 +105,15 @@ class WorkerPool:
 
     def close(self) -> None:
         """Stop the workers. A later `run` starts new ones."""
-        _stop(self._workers, self.owner)
+        # A forked child inherits the pool: the workers stay its parent's.
+        if os.getpid() != self.owner:
+            return
+        stopping = [worker for worker in self._workers if worker is not None]
+        self._workers = [None] * self.n_workers
+        for worker in stopping:
+            worker.connection.close()
+        for worker in stopping:
+            worker.stop()
 
     def _run(self, calls: Sequence[Callable[[], None]], names: Sequence[str], busy: dict[int, int]) -> None:
         waiting = {slot: deque(range(slot, len(calls), self.n_workers)) for slot in range(self.n_workers)}
@@ -209,18 +215,6 @@ class _Worker:
         self.process.kill()
         self.process.join()
         self.process.close()
-
-
-def _stop(workers: list[_Worker | None], owner: int) -> None:
-    # A forked child inherits the pool: the workers stay its parent's.
-    if os.getpid() != owner:
-        return
-    stopping = [worker for worker in workers if worker is not None]
-    workers[:] = [None] * len(workers)
-    for worker in stopping:
-        worker.connection.close()
-    for worker in stopping:
-        worker.stop()
 
 
 def _cause_of_death(status: int | None) -> str:

@@ -69,12 +69,15 @@ def pack(spec: PackSpec, *, store: Store, layout: Layout, runner: JobRunner, say
     check_name(spec.name, kind="dataset")
     files = [_with_header(file, spec.options) for file in expand(spec.inputs)]
     options = replace(spec.options, **_columns(files, spec.options)) if spec.options.format == "csv" else spec.options
+    like = None if spec.like is None else _bound(spec.like, files[0])
     tasks = ranges(files, n_tasks=runner.n_tasks)
     scanned = _scan(options, tasks, runner)
     summary = sum(scanned.values(), Summary())
     if spec.like is None:
         _judge(summary, spec, say)
-    schema = formats.resolve(options, summary) if spec.like is None else replace(spec.like, options=options)
+    schema = formats.resolve(options, summary) if like is None else like
+    if spec.by_group and not schema.has_groups:
+        raise UsageError("--split-by: expected rows with groups, found none; libsvm rows need a qid:N, CSV rows a column")
     plan = make_plan(
         n_rows=summary.n_rows, nnz=summary.nnz, n_features=schema.n_features, shares=spec.shares, folds=spec.folds,
         seed=spec.seed, by_group=spec.by_group, partitions=spec.partitions,
@@ -121,6 +124,14 @@ def _columns(files: Sequence[TextFile], options: TextOptions) -> dict[str, Any]:
                 f"{file.path}: expected the columns of {first.path}, {list(columns)}, found {list(found)}"
             )
     return {"columns": columns}
+
+
+def _bound(like: Schema, file: TextFile) -> Schema:
+    """The borrowed schema for the columns of these files."""
+    try:
+        return formats.bind(like, first_line(file))
+    except BadDataError as error:
+        raise BadDataError(f"{file.path}: {error}") from error
 
 
 Ranges = dict[tuple[str, int], Summary]

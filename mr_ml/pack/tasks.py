@@ -123,11 +123,11 @@ class SpillFile:
             yield REFUSED, json.dumps([[text.file, text.start], refused.to_json()]).encode()
 
     def _check_width(self, rows: Rows, text: TextRange) -> None:
-        n_features = self._request.schema.n_features
-        if rows.indices.max(initial=-1) >= n_features:
+        schema = self._request.schema
+        if rows.indices.max(initial=-1) >= schema.n_features:
             raise BadDataError(
-                f"{text.file}: found feature id {int(rows.indices.max())} (counted from 0), expected ids below "
-                f"{n_features} as in the dataset given by --like; pack without --like"
+                f"{text.file}: found feature id {int(rows.indices.max()) + schema.index_base}, expected ids up to "
+                f"{schema.n_features - 1 + schema.index_base} as in the dataset given by --like; pack without --like"
             )
 
 

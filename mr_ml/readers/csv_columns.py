@@ -113,11 +113,17 @@ def roles_of(options: TextOptions) -> dict[str, Role]:
     Raises
     ------
     UsageError
-        A column is not there or has two roles; there is no label column, or more than one that could be it.
+        A column is not there or has two roles; there is no label column, or more than one that could be it. Or one of
+        the other CSV options is not usable.
     """
     if options.columns is None:
         raise UsageError("expected options with the names of the columns; take them from split_header")
     columns = options.columns
+    missing_value_of(options)
+    if options.unseen not in ("error", "ignore"):
+        raise UsageError(f"expected --unseen error or ignore, found {options.unseen!r}")
+    if not all(is_text(marker) for marker in options.missing_markers):
+        raise UsageError(f"expected missing markers of valid UTF-8, found {options.missing_markers!r}")
     roles: dict[str, Role] = {}
     wanted: list[tuple[Role, Iterable[Column]]] = [
         ("label", [label_column_of(options)]),
@@ -155,6 +161,11 @@ def label_column_of(options: TextOptions) -> str:
 def is_decimal(text: str) -> bool:
     """Whether a text is a decimal number as `numbers.parse_floats` takes it, finite or beyond the doubles."""
     return _DECIMAL.fullmatch(text) is not None
+
+
+def is_text(value: str) -> bool:
+    """Whether UTF-8 can write a string: not if an argument's bytes were no UTF-8, for these become surrogates."""
+    return not any(unicodedata.category(character) == "Cs" for character in value)
 
 
 def _given(column: Column | None) -> list[Column]:

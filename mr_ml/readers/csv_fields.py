@@ -81,14 +81,15 @@ def split_fields(text: bytes, *, delimiter: int, n_columns: int | None) -> Field
     # Of a file's last line "1,2\r" the line feed is missing, not a carriage return too many.
     contents_end = line_ends - (raw[line_ends - 1] == _CR) if b"\r" in text else line_ends
 
+    blanks = [byte for byte in (_SPACE, _TAB) if byte != delimiter and byte in text]
     removed = None
     if b'"' in text:
-        ends, counts, removed = _ends_among_quotes(raw, line_ends, contents_end, defects, delimiter)
+        ends, counts, removed = _ends_among_quotes(raw, line_ends, contents_end, defects, delimiter, blanks)
     else:
         ends = np.flatnonzero((raw == delimiter) | (raw == _LF))
         counts = np.diff(np.searchsorted(ends, line_ends), prepend=-1)
     last = np.cumsum(counts) - 1
-    starts, ends = _stripped(raw, *_bounds(ends, last, contents_end), delimiter)
+    starts, ends = _stripped(raw, *_bounds(ends, last, contents_end), blanks)
 
     if n_columns is None:
         n_columns = int(counts[0]) if len(counts) else 0
@@ -102,7 +103,7 @@ def split_fields(text: bytes, *, delimiter: int, n_columns: int | None) -> Field
         starts, ends = starts[kept], ends[kept]
     buffer = raw
     if removed is not None:
-        buffer, starts, ends = _unquoted(raw, starts, ends, removed, delimiter)
+        buffer, starts, ends = _unquoted(raw, starts, ends, removed, blanks)
     line_starts = np.zeros_like(line_ends)
     line_starts[1:] = line_ends[:-1] + 1
     shape = (int(np.count_nonzero(good)), n_columns)
@@ -132,7 +133,7 @@ def _bounds(ends: I64, last: I64, contents_end: I64) -> tuple[I64, I64]:
 
 
 def _ends_among_quotes(
-    raw: U8, line_ends: I64, contents_end: I64, defects: I64, delimiter: int
+    raw: U8, line_ends: I64, contents_end: I64, defects: I64, delimiter: int, blanks: list[int]
 ) -> tuple[I64, I64, I64]:
     """Positions at which fields end, their number in each line, and the quotes that are no content of their fields."""
     special = np.flatnonzero((raw == delimiter) | (raw == _LF) | (raw == _QUOTE))
@@ -149,7 +150,7 @@ def _ends_among_quotes(
     counts = np.bincount(line[is_end], minlength=len(line_ends))
 
     field = (np.cumsum(is_end) - is_end)[is_quote]
-    starts, stops = _stripped(raw, *_bounds(ends, np.cumsum(counts) - 1, contents_end), delimiter)
+    starts, stops = _stripped(raw, *_bounds(ends, np.cumsum(counts) - 1, contents_end), blanks)
     quotes, opens = special[is_quote], inside[is_quote]
     after_quote, before_quote = np.zeros((2, len(quotes)), np.bool_)
     after_quote[1:] = before_quote[:-1] = np.diff(quotes) == 1  # never true of quotes in two fields
@@ -158,23 +159,24 @@ def _ends_among_quotes(
     return ends, counts, quotes[~(opens & after_quote)]
 
 
-def _unquoted(raw: U8, starts: I64, ends: I64, removed: I64, delimiter: int) -> tuple[U8, I64, I64]:
+def _unquoted(raw: U8, starts: I64, ends: I64, removed: I64, blanks: list[int]) -> tuple[U8, I64, I64]:
     """The text without the `removed` bytes, and the same fields in it, stripped of the blanks inside the quotes."""
     kept = np.ones(len(raw), np.bool_)
     kept[removed] = False
     shorter = raw[kept]
     starts, ends = starts - np.searchsorted(removed, starts), ends - np.searchsorted(removed, ends)
-    return shorter, *_stripped(shorter, starts, ends, delimiter)
+    return shorter, *_stripped(shorter, starts, ends, blanks)
 
 
-def _stripped(buffer: U8, starts: I64, ends: I64, delimiter: int) -> tuple[I64, I64]:
+def _stripped(buffer: U8, starts: I64, ends: I64, blanks: list[int]) -> tuple[I64, I64]:
     """The same fields without blanks at their ends.
 
     A few rounds over the fields that have blanks, then one sweep over the buffer for long runs of blanks, so that no
     text costs more than O(its size). The byte behind the last field is a line feed: it can be read and is not blank.
     """
-    is_blank = np.zeros(256, np.bool_)
-    is_blank[[byte for byte in (_SPACE, _TAB) if byte != delimiter]] = True
+    if not blanks:
+        return starts, ends
+    is_blank = np.isin(np.arange(256), blanks)
     active = np.flatnonzero(is_blank[buffer[starts]] & (starts < ends))
     if len(active):
         starts = starts.copy()

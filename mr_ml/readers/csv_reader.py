@@ -50,7 +50,7 @@ def parse(text: bytes, schema: Schema, *, labels: Literal["required", "optional"
     examples: list[tuple[str, BadRow]] = []
     counts: Counter[str] = Counter()
     n_dropped = 0
-    for piece in pieces(text) if text else [b""]:
+    for piece in pieces(text, n_columns=len(plan.roles)) if text else [b""]:
         table = Table(piece, schema.options)
         rows, dropped = _parse_table(table, plan)
         bad, found = table.bad_rows()
@@ -157,7 +157,7 @@ def _read_labels(table: Table, plan: _Plan) -> F64:
 
 
 def _read_features(table: Table, plan: _Plan) -> tuple[NDArray[np.int32], F64, Mask]:
-    """Feature numbers, (n_rows or 1, k), values and missing, (n_rows, k), for k columns with at most one feature each."""
+    """Feature numbers, (n_rows or 1, k), values and missing, (n_rows, k): a row has one feature a column at most."""
     numbers, ok, no_number = table.numbers(plan.numeric)
     table.refuse_numbers("bad_value", plan.numeric, numbers, ~ok & ~no_number)
     if plan.fill is not None:

@@ -28,7 +28,7 @@ def scan(text: bytes, options: TextOptions, *, file: str) -> Summary:
     roles = roles_of(options)
     with_facts = ("label", "either", "categorical")
     summary = Summary(columns={name: no_facts(options, role) for name, role in roles.items() if role in with_facts})
-    for piece in pieces(text):
+    for piece in pieces(text, n_columns=len(roles)):
         found = _scan_piece(piece, options, roles, summary.columns)
         moved = tuple((file, replace(row, line=summary.n_lines + row.line)) for _, row in found.examples)
         summary += replace(found, examples=moved)
@@ -85,14 +85,15 @@ def _facts_of_categories(
 def _facts_of_numbers(
     table: Table, read: list[str], known: Mapping[str, Facts], values: F64, ok: Mask, strange: Mask
 ) -> dict[str, Facts]:
-    """Facts about the label and the columns that the data will decide, of numbers (`ok`) and other texts (`strange`)."""
+    """Facts about the label and the columns that the data will decide: their numbers (`ok`) and other texts."""
     at = np.array([i for i, name in enumerate(read) if name in known], np.int64)
     names = [read[i] for i in at.tolist()]
     facts = {name: _nothing_new(known[name]) for name in names}
     values, ok, strange = values[:, at], ok[:, at], strange[:, at]
     # More different values than a set may have are more different texts; this spares most columns of real numbers.
     limits = np.array([column["max_numbers"] for column in facts.values()])
-    ordered = np.sort(np.where(ok, values, 0.0), axis=0)
+    sample = slice(0, 2 * int(limits.max(initial=0)))
+    ordered = np.sort(np.where(ok[sample], values[sample], 0.0), axis=0)
     many = np.count_nonzero(ordered[1:] != ordered[:-1], axis=0) > limits
     for name, too_many in zip(names, many.tolist(), strict=True):
         if too_many:

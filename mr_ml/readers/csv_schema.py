@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, TypedDict
 
 from mr_ml.errors import BadDataError, UsageError
-from mr_ml.readers.csv_columns import Role, is_decimal, listed, missing_value_of, roles_of
+from mr_ml.readers.csv_columns import Role, is_decimal, listed, roles_of
 from mr_ml.readers.schema import MAX_LABELS, LabelKind, Schema, Summary, TextOptions
 
 #: A column with texts and more distinct numbers than this is a damaged column of numbers rather than a category. Less
@@ -86,7 +86,6 @@ def resolve(options: TextOptions, summary: Summary) -> Schema:
         The options do not fit the columns; no column is left for features.
     """
     roles = roles_of(options)
-    missing_value_of(options)
     if not summary.n_rows:
         raise BadDataError(
             f"expected a CSV row at least, found none in {summary.n_lines} lines, {summary.n_bad} of them refused and "
@@ -193,8 +192,8 @@ def _vocabulary(name: str, facts: Facts, limit: int) -> tuple[str, ...]:
     if numbers is None:
         raise BadDataError(
             f"expected numbers or categories in column {name!r}, found more than {facts['max_numbers']} different "
-            f"numbers and texts such as {listed(texts[:3])}; say --numeric to refuse rows with such texts, --missing-marker if "
-            "they mean a missing value, or --categorical"
+            f"numbers and texts such as {listed(texts[:3])}; say --numeric to refuse rows with such texts, "
+            "--missing-marker if they mean a missing value, or --categorical"
         )
     values = {*texts, *numbers}
     if facts["missing"]:

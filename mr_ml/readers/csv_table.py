@@ -18,14 +18,18 @@ from mr_ml.readers.schema import TextOptions
 _NUMERIC = np.isin(np.arange(256), np.frombuffer(b"0123456789_.+-eE", np.uint8))
 _BEGINS_NUMBER = np.isin(np.arange(256), np.frombuffer(b"0123456789.+-", np.uint8))
 _SHOWN = 100
-_PIECE_BYTES = 1 << 18
+_PIECE_BYTES = 1 << 20
+_PIECE_BYTES_PER_COLUMN = 256
 
 
-def pieces(text: bytes) -> Iterator[bytes]:
-    """Cut a text behind line feeds into pieces so small that what is made of one stays in the processor's cache."""
-    start = 0
+def pieces(text: bytes, *, n_columns: int) -> Iterator[bytes]:
+    """Cut a text behind line feeds into pieces so small that what is made of one stays near the processor.
+
+    Wide rows get larger pieces: there is some work per column and piece, whatever the number of rows.
+    """
+    start, size = 0, max(_PIECE_BYTES, _PIECE_BYTES_PER_COLUMN * n_columns)
     while start < len(text):
-        end = text.find(b"\n", start + _PIECE_BYTES - 1) + 1 or len(text)
+        end = text.find(b"\n", start + size - 1) + 1 or len(text)
         yield text[start:end]
         start = end
 
@@ -143,6 +147,9 @@ class Table:
     def kept(self, names: Sequence[str], missing: Mask) -> tuple[Mask, int]:
         """Apply the policy for missing features, and tell which rows are good and how many were left out.
 
+        A row that is left out is left out whatever else is wrong with it, so that `scan` and `parse` leave out the
+        same rows: the first does not know all that the second finds wrong.
+
         Parameters
         ----------
         missing : bool (n_rows, k)
@@ -150,11 +157,11 @@ class Table:
         """
         if self._options.missing == "error":
             self.refuse("missing_value", names, missing)
-        kept: Mask = self._kinds == NO_DEFECT
         if self._options.missing != "drop":
-            return kept, 0
-        incomplete = kept & missing.any(axis=1)
-        return kept & ~incomplete, int(np.count_nonzero(incomplete))
+            return self._kinds == NO_DEFECT, 0
+        incomplete = missing.any(axis=1)
+        self._kinds[incomplete] = NO_DEFECT
+        return (self._kinds == NO_DEFECT) & ~incomplete, int(np.count_nonzero(incomplete))
 
     def bad_rows(self) -> tuple[tuple[BadRow, ...], dict[str, int]]:
         """Return the first refused rows of each kind by line, and the number of all of each kind."""
@@ -187,9 +194,9 @@ class Table:
 
     def _spans(self, names: Sequence[str]) -> tuple[I64, I64]:
         at = self._at(names)
-        whole = len(at) == len(self._columns) and bool((np.diff(at) == 1).all())
-        starts, ends = self._fields.starts, self._fields.ends
-        return (starts.ravel(), ends.ravel()) if whole else (starts[:, at].ravel(), ends[:, at].ravel())
+        in_a_row = len(at) > 0 and bool((np.diff(at) == 1).all())
+        columns = slice(int(at[0]), int(at[-1]) + 1) if in_a_row else at  # a slice copies much faster
+        return self._fields.starts[:, columns].ravel(), self._fields.ends[:, columns].ravel()
 
     def _at(self, names: Sequence[str]) -> NDArray[np.int64]:
         return np.array([self._position[name] for name in names], np.int64)

@@ -36,7 +36,8 @@ def distinct(buffer: U8, starts: I64, ends: I64, chosen: Mask) -> list[set[bytes
     O(n k log n) time, and a Python object for each distinct field, not for each field.
     """
     found: list[set[bytes]] = [set() for _ in range(chosen.shape[1])]
-    starts, ends, chosen = (np.ascontiguousarray(array.T) for array in (starts, ends, chosen))
+    starts, ends = np.ascontiguousarray(starts.T), np.ascontiguousarray(ends.T)
+    chosen = np.ascontiguousarray(chosen.T)
     lengths = ends - starts
     is_short = chosen & (lengths <= _WORD) & (lengths > 0)
     is_long = chosen & (lengths > _WORD)
@@ -68,12 +69,13 @@ def _add_long(found: list[set[bytes]], buffer: U8, starts: I64, ends: I64, chose
     keys = hash_fields(buffer, starts.ravel(), ends.ravel()).reshape(chosen.shape)
     keys[~chosen] = np.iinfo(np.uint64).max
     order = np.argsort(keys, axis=1)
-    starts, ends, keys, chosen = (np.take_along_axis(array, order, axis=1) for array in (starts, ends, keys, chosen))
+    starts, ends = np.take_along_axis(starts, order, axis=1), np.take_along_axis(ends, order, axis=1)
+    keys, chosen = np.take_along_axis(keys, order, axis=1), np.take_along_axis(chosen, order, axis=1)
     is_new = chosen.copy()
-    column, row = np.nonzero(chosen[:, 1:] & chosen[:, :-1] & (keys[:, 1:] == keys[:, :-1]))
-    one, other = (starts[column, row], ends[column, row]), (starts[column, row + 1], ends[column, row + 1])
+    columns, row = np.nonzero(chosen[:, 1:] & chosen[:, :-1] & (keys[:, 1:] == keys[:, :-1]))
+    one, other = (starts[columns, row], ends[columns, row]), (starts[columns, row + 1], ends[columns, row + 1])
     same = _equal(buffer, *one, buffer, *other)
-    is_new[column[same], row[same] + 1] = False
+    is_new[columns[same], row[same] + 1] = False
     spans = zip(starts[is_new].tolist(), ends[is_new].tolist(), strict=True)
     for column, (start, end) in zip(np.nonzero(is_new)[0].tolist(), spans, strict=True):
         found[column].add(buffer[start:end].tobytes())

@@ -1,7 +1,7 @@
 """Text rows in any supported format -> arrays: the one door that pack and predict use.
 
 The text is whole lines, cut anywhere between lines; the last line may lack its line feed. It never holds the header of
-a CSV file: cut the first line off each file whose format has one (`has_header`) and give it to `split_header`.
+a CSV file: where the options say that there is one, cut it off each file and give it to `split_header`.
 
     summary = sum of scan(text, options, file=...) over all texts
     schema  = resolve(options, summary)

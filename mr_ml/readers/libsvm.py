@@ -66,7 +66,7 @@ def resolve(options: TextOptions, summary: Summary) -> Schema:
     """
     if not summary.n_rows:
         raise BadDataError(
-            f"expected a libsvm row at least, found none in {summary.n_lines} lines, {summary.n_bad} of them refused; "
+            f"expected at least one libsvm row, found none in {summary.n_lines} lines (refused: {summary.bad_counts}); "
             "check the input and --format"
         )
     if summary.n_groups not in (0, summary.n_rows):

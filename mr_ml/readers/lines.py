@@ -44,17 +44,24 @@ def blank_out_bad_lines(text: bytes, *, comment: bytes | None = None) -> tuple[U
 
     buffer = buffer.copy()
     buffer[returns] = _SPACE
-    bad = np.unique(np.concatenate([lines for _, lines, _ in defects])) if defects else np.zeros(0, np.int64)
-    edges = np.zeros(len(buffer) + 1, np.int8)
-    edges[starts[bad]] += 1
-    edges[ends[bad]] -= 1
-    if comment:
+    begin = [starts[np.unique(lines)] for _, lines, _ in defects]
+    end = [ends[np.unique(lines)] for _, lines, _ in defects]
+    if comment and comment in text:
         marks = np.flatnonzero(buffer == comment[0])
         lines, first = np.unique(np.searchsorted(ends, marks), return_index=True)
-        edges[marks[first]] += 1
-        edges[ends[lines]] -= 1
-    buffer[np.cumsum(edges[:-1], dtype=np.int8) > 0] = _SPACE
+        begin.append(marks[first])
+        end.append(ends[lines])
+    if begin:
+        _fill(buffer, np.concatenate(begin), np.concatenate(end))
     return buffer, defects
+
+
+def _fill(buffer: U8, begin: I64, end: I64) -> None:
+    """Overwrite the ranges [begin, end) by blanks; they may overlap."""
+    depth = np.zeros(len(buffer) + 1, np.int8)
+    np.add.at(depth, begin, 1)
+    np.add.at(depth, end, -1)
+    buffer[np.cumsum(depth[:-1], dtype=np.int8) > 0] = _SPACE
 
 
 def _not_utf8(text: bytes, buffer: U8, starts: I64, ends: I64) -> I64:

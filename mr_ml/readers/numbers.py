@@ -164,11 +164,16 @@ def spells_non_finite(buffer: U8, starts: I64, ends: I64) -> Mask:
 
 def _parse_slab(buffer: U8, words: U64, starts: I64, ends: I64) -> tuple[F64, Mask]:
     first = _first_bytes(buffer, starts)
+    if (ends - starts == 1).all() and ((first - np.uint8(ord("0"))) < 10).all():
+        return (first - np.uint8(ord("0"))).astype(np.float64), np.ones(len(first), np.bool_)
     negative, unsigned = None, starts
     if (first < ord(".")).any():
         negative = first == ord("-")
         unsigned = np.minimum(starts + (negative | (first == ord("+"))), ends)
-    mantissa, fraction, ok = _decimal(words, unsigned, ends)
+        first = _first_bytes(buffer, unsigned)
+    # Without its leading zero a token such as 0.1234567 fits a word; what remains is a number if and only if it was.
+    begin = unsigned + ((first == ord("0")) & (ends - unsigned > 8))
+    mantissa, fraction, ok = _decimal(words, begin, ends)
     power = np.negative(fraction)
     if not ok.all():
         left = np.flatnonzero(~ok)
@@ -214,9 +219,7 @@ def _decimal(words: U64, starts: I64, ends: I64) -> tuple[U64, I64, Mask]:
 def _decimal_of(n_words: int, words: U64, lengths: I64, ends: I64) -> tuple[U64, I64, Mask]:
     junk = (np.int64(8 * n_words) - lengths).view(np.uint64) << _3
     parts: list[U64] = []
-    n_dots: U64 | np.uint64 = _0
-    fraction: U64 | np.uint64 = _0
-    odd: U64 | np.uint64 = _0
+    n_dots, fraction, odd = (np.zeros(len(ends), np.uint64) for _ in range(3))
     for i in range(n_words):
         # Digits as 0 to 9, one a byte; bytes before the token are 0, as if it had leading zeros.
         digits = words_ending_at(words, ends - 8 * i if i else ends)
@@ -230,23 +233,24 @@ def _decimal_of(n_words: int, words: U64, lengths: I64, ends: I64) -> tuple[U64,
         other &= _HIGH_BITS
         dot = other >> _7
         # At most one byte that is no digit, and that one a dot.
-        odd = odd | (other & (other - _1)) | ((digits & (dot * _255)) ^ (dot * _DOT))
-        fraction = fraction + ((dot * _FRACTION[i]) >> _FRACTION_SHIFT[i])
+        odd |= other & (other - _1)
+        odd |= (digits & (dot * _255)) ^ (dot * _DOT)
+        fraction += (dot * _FRACTION[i]) >> _FRACTION_SHIFT[i]
         # Close the gap: the digits before the dot move one byte towards the end, across words.
         has_dot = np.minimum(dot, _1)
         closed = (digits & (dot - has_dot)) * _255 + digits - dot * _DOT
         if i:
             parts[-1] |= (digits >> _56) * n_dots
             closed <<= n_dots << _3
-        n_dots = n_dots + has_dot
+        n_dots += has_dot
         parts.append(closed)
     number = _eight_digits(parts[0])
     if n_words > 1:
-        odd = odd | (n_dots >> _1)
+        odd |= n_dots >> _1
         number += _eight_digits(parts[1]) * _TEN_TO_8
     if n_words > 2:
         top = _eight_digits(parts[2])
-        odd = odd | np.maximum(top, _999) - _999
+        odd |= np.maximum(top, _999) - _999
         number += top * (_TEN_TO_8 * _TEN_TO_8)
     ok = odd == 0
     ok &= lengths > n_dots.view(np.int64)

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-
 from mr_ml.errors import BadDataError
 from mr_ml.readers.compressed import READ_BYTES, Compression, compression_of, decompressed
 
@@ -114,27 +112,25 @@ def _whole_lines(
     blocks: Iterator[bytes], name: str, chunk_bytes: int, max_line_bytes: int, *, first_byte: int = 0
 ) -> Iterator[bytes]:
     pending: list[bytes] = []
-    n_pending, line_begin, position = 0, first_byte, first_byte
+    n_pending, position = 0, first_byte
+    line = 0  # where the open line begins, from the start of the block; negative if in an earlier one
     for block in blocks:
-        # Positions of line feeds that end too long a line; the line that is still open counts too.
-        feeds = position + np.append(np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n")), len(block))
-        lengths = np.diff(feeds, prepend=line_begin - 1) - 1
-        too_long = np.flatnonzero(lengths > max_line_bytes)
-        if len(too_long):
-            at = line_begin if too_long[0] == 0 else int(feeds[too_long[0] - 1]) + 1
-            raise BadDataError(
-                f"{name}: line_too_long: expected lines of {max_line_bytes} bytes at most, found a longer one that "
-                f"begins at byte {at} of the text; is it a text file with one row a line?"
-            )
+        while len(block) - line > max_line_bytes:
+            line_feed = block.rfind(b"\n", max(line, 0), line + max_line_bytes + 1)
+            if line_feed < 0:
+                raise BadDataError(
+                    f"{name}: line_too_long: expected lines of {max_line_bytes} bytes at most, found a longer one that "
+                    f"begins at byte {position + line} of the text; is it text with one row a line?"
+                )
+            line = line_feed + 1
         cut = block.rfind(b"\n") + 1
-        if cut:
-            line_begin = position + cut
+        line = (cut or line) - len(block)
+        position += len(block)
         if cut and n_pending + cut >= chunk_bytes:
             yield b"".join([*pending, block[:cut]])
-            pending, n_pending = [], 0
-            block, position = block[cut:], position + cut
+            pending, n_pending, block = [], 0, block[cut:]
         if block:
             pending.append(block)
-        n_pending, position = n_pending + len(block), position + len(block)
+            n_pending += len(block)
     if pending:
         yield b"".join(pending)

@@ -1,0 +1,31 @@
+"""What all tests share: single-threaded numerics, a hypothesis profile without deadlines, and the real data.
+
+Modules in this folder (`builders`) can be imported by every test by their plain name.
+"""
+
+from __future__ import annotations
+
+import os
+
+# before numpy is imported: its libraries read these once
+for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_name] = "1"
+
+from pathlib import Path  # noqa: E402
+
+import pytest  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
+
+# how long an example takes says nothing of right or wrong on a machine that others use too
+settings.register_profile("mr_ml", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("mr_ml")
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real data and expected results: MR_ML_TEST_DATA, or ../shared/data beside the repository."""
+    given = os.environ.get("MR_ML_TEST_DATA")
+    folder = Path(given) if given else Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no real data: expected a folder {folder}; set MR_ML_TEST_DATA to it")
+    return folder

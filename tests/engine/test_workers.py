@@ -1,0 +1,415 @@
+from __future__ import annotations
+
+import os
+import pickle
+import select
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import pytest
+import threadpoolctl
+import toy_calls
+
+from mr_ml.engine.workers import BLAS_VARIABLES, WorkerPool, prepare, shared_pool
+from mr_ml.errors import BadDataError, InternalError, StorageError
+
+PATIENCE_SECONDS = 60
+HERE = str(Path(__file__).parent)
+ROOT = str(Path(__file__).parents[2])
+
+
+def wait_for_end(pid: int) -> None:
+    """Wait until a process, of whomever, has ended."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        assert poll.poll(PATIENCE_SECONDS * 1000), f"process {pid} still runs"
+    finally:
+        os.close(handle)
+
+
+def notes(folder: Path) -> dict[str, tuple[int, int]]:
+    """By name of the call: (process id, how manyth call of that process)."""
+    found = {}
+    for path in folder.iterdir():
+        pid, count = path.read_text().split()
+        found[path.name] = int(pid), int(count)
+    return found
+
+
+@pytest.fixture
+def pool():
+    with WorkerPool(2) as pool:
+        yield pool
+
+
+@pytest.fixture
+def fifo(tmp_path):
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    return str(path)
+
+
+class TestAffinity:
+    @pytest.mark.parametrize(("n_workers", "n_calls"), [(1, 3), (2, 5), (3, 7), (3, 2)])
+    def test_call_i_goes_to_worker_i_modulo_n_in_every_run(self, tmp_path, n_workers, n_calls):
+        runs = []
+        with WorkerPool(n_workers) as pool:
+            for run in ("a", "b"):
+                folder = tmp_path / run
+                folder.mkdir()
+                pool.run([partial(toy_calls.note, str(folder), f"{i}") for i in range(n_calls)])
+                runs.append(notes(folder))
+        first, second = runs
+        assert len(first) == len(second) == n_calls
+        for i in range(n_calls):
+            assert first[str(i)][0] == second[str(i)][0] == first[str(i % n_workers)][0]
+        assert len({pid for pid, _ in first.values()}) == min(n_workers, n_calls)
+        # In order within a worker, and the second run finds the first one's module state.
+        for i in range(n_calls):
+            per_run = len(range(i % n_workers, n_calls, n_workers))
+            assert first[str(i)][1] == i // n_workers + 1
+            assert second[str(i)][1] == per_run + i // n_workers + 1
+
+    def test_starts_no_worker_before_it_is_needed(self, pool, tmp_path):
+        assert pool.pids() == ()
+        pool.run([])
+        assert pool.pids() == ()
+        pool.run([partial(toy_calls.note, str(tmp_path), "0")])
+        assert len(pool.pids()) == 1
+
+    def test_refuses_no_workers(self):
+        with pytest.raises(ValueError, match="at least 1"):
+            WorkerPool(0)
+
+    def test_shared_pool_is_kept_while_the_number_stays(self, tmp_path):
+        first = shared_pool(1)
+        first.run([partial(toy_calls.note, str(tmp_path), "0")])
+        (pid,) = first.pids()
+        assert shared_pool(1) is first
+        try:
+            assert shared_pool(2) is not first
+            wait_for_end(pid)
+        finally:
+            shared_pool(2).close()
+
+
+class TestWhatWorkersSee:
+    def saved(self, pool, tmp_path, what):
+        path = tmp_path / "saved"
+        pool.run([partial(toy_calls.save, str(path), what)])
+        return pickle.loads(path.read_bytes())
+
+    def test_environment_is_the_drivers_but_for_blas(self, pool, tmp_path, monkeypatch):
+        monkeypatch.setenv("TOY", "seen")
+        monkeypatch.setenv("OMP_NUM_THREADS", "7")
+        before = dict(os.environ)
+        seen = self.saved(pool, tmp_path, "environment")
+        assert dict(os.environ) == before
+        assert seen == {**before, **dict.fromkeys(BLAS_VARIABLES, "1")}
+
+    def test_heavy_modules_are_there_before_the_first_call(self, pool, tmp_path):
+        assert {"numpy", "scipy.sparse", "mrjob.job"} <= set(self.saved(pool, tmp_path, "modules"))
+
+    def test_never_the_drivers_main(self, pool, tmp_path):
+        assert getattr(sys.modules["__main__"], "__file__", None) is not None
+        assert self.saved(pool, tmp_path, "main") is None
+
+    def test_blas_has_one_thread(self, pool, tmp_path):
+        path = tmp_path / "threads"
+        here = threadpoolctl.threadpool_info()
+        pool.run([partial(toy_calls.blas_threads, str(path))])
+        assert threadpoolctl.threadpool_info() == here
+        threads = pickle.loads(path.read_bytes())
+        assert threads
+        assert set(threads) == {1}
+
+    def test_interrupts_are_left_to_the_driver(self, pool, tmp_path):
+        assert self.saved(pool, tmp_path, "sigint")
+        pool.run([toy_calls.interrupt_self])
+
+    def test_the_drivers_folder_may_vanish(self, pool, tmp_path, monkeypatch):
+        folder = tmp_path / "gone"
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        pool.run([partial(toy_calls.note, str(tmp_path), "0")])
+        folder.rmdir()
+        pool.run([partial(toy_calls.save, str(tmp_path / "saved"), "folder")])
+
+    def test_prepare_twice_changes_nothing_here(self):
+        before, main = dict(os.environ), sys.modules["__main__"]
+        prepare()
+        prepare()
+        assert dict(os.environ) == before
+        assert sys.modules["__main__"] is main
+
+
+class TestErrors:
+    def test_an_error_of_ours_keeps_class_and_message(self, pool):
+        with pytest.raises(BadDataError) as caught:
+            pool.run([toy_calls.bad_data])
+        assert type(caught.value) is BadDataError
+        assert str(caught.value) == "part-00003: expected 7 rows, found 6; pack again"
+        assert "in bad_data" in "".join(caught.value.__notes__)
+
+    def test_a_subclass_keeps_exit_code_and_attributes(self, pool):
+        with pytest.raises(toy_calls.RowError) as caught:
+            pool.run([toy_calls.row_error])
+        assert (str(caught.value), caught.value.exit_code, caught.value.row) == ("row 5 is bad", 42, 5)
+
+    @pytest.mark.parametrize(
+        ("call", "message"),
+        [("two_part_error", "a.csv:3 is bad"), ("prefixed_error", "bad: x"), ("local_error", "cannot be pickled")],
+    )
+    def test_one_that_does_not_pickle_becomes_its_relative(self, pool, call, message):
+        with pytest.raises(BadDataError) as caught:
+            pool.run([getattr(toy_calls, call)])
+        assert str(caught.value) == message
+        assert caught.value.exit_code == 65
+
+    def test_any_other_exception_is_internal_with_its_traceback(self, pool):
+        with pytest.raises(InternalError) as caught:
+            pool.run([toy_calls.divide_by_zero], names=["map task 3"])
+        first, _, rest = str(caught.value).partition("\n")
+        assert first.startswith("map task 3 in worker process ")
+        assert first.endswith("failed: ZeroDivisionError: division by zero")
+        assert "in divide_by_zero" in rest
+        assert "return number / 0" in rest
+        assert str(pool.pids()[0]) in first
+
+    def test_a_full_disk_is_a_storage_error(self, pool):
+        with pytest.raises(StorageError, match=r"No space left.*free some space"):
+            pool.run([toy_calls.disk_full])
+
+    @pytest.mark.parametrize("code", [0, 1])
+    def test_sys_exit(self, pool, code):
+        with pytest.raises(InternalError, match=rf"task 0 .*called sys.exit\({code}\)"):
+            pool.run([partial(toy_calls.sys_exit, code)])
+
+    @pytest.mark.parametrize("code", [0, 3])
+    def test_os_exit(self, pool, code):
+        with pytest.raises(InternalError, match=rf"task 0 failed: its worker .*exit status {code} in"):
+            pool.run([partial(toy_calls.os_exit, code)])
+
+    def test_sigkill_mentions_memory(self, pool):
+        with pytest.raises(InternalError, match=r"map task 0 failed: .* was killed by SIGKILL.*memory"):
+            pool.run([partial(toy_calls.kill_self, signal.SIGKILL)], names=["map task 0"])
+
+    def test_other_signals(self, pool):
+        with pytest.raises(InternalError, match=r"was killed by SIGSEGV$"):
+            pool.run([partial(toy_calls.kill_self, signal.SIGSEGV)])
+
+    def test_a_worker_that_loses_its_pipe(self, pool):
+        with pytest.raises(InternalError, match="task 0 failed: its worker process"):
+            pool.run([toy_calls.close_everything])
+
+    def test_what_cannot_be_sent(self, pool):
+        with pytest.raises(InternalError, match="task 1 cannot be sent"):
+            pool.run([toy_calls.interrupt_self, lambda: None])
+
+    def test_what_the_worker_cannot_import(self, pool, monkeypatch):
+        def function() -> None: ...
+
+        function.__module__, function.__qualname__ = "__main__", "only_in_the_driver"
+        monkeypatch.setattr(sys.modules["__main__"], "only_in_the_driver", function, raising=False)
+        with pytest.raises(InternalError, match="importable from a module, not defined in the running script"):
+            pool.run([function])
+
+    @pytest.mark.parametrize(
+        "failing",
+        [toy_calls.divide_by_zero, toy_calls.bad_data, partial(toy_calls.os_exit, 0), partial(toy_calls.kill_self, 9)],
+    )
+    def test_the_next_run_works(self, pool, tmp_path, failing):
+        calls = [partial(toy_calls.note, str(tmp_path), str(i)) for i in range(4)]
+        pool.run(calls)
+        with pytest.raises((InternalError, BadDataError)):
+            pool.run([failing, *calls])
+        pool.run(calls)
+        pids = {name: pid for name, (pid, _) in notes(tmp_path).items()}
+        assert pids["0"] == pids["2"] != pids["1"] == pids["3"]
+
+    @pytest.mark.parametrize("failing", [toy_calls.meet_then_fail, toy_calls.meet_then_die])
+    def test_a_failure_ends_the_other_calls_and_nothing_of_them_is_left(self, pool, fifo, tmp_path, failing):
+        folder = tmp_path / "notes"
+        folder.mkdir()
+        with pytest.raises((BadDataError, InternalError), match=r"first failure|SIGKILL"):
+            pool.run([partial(failing, fifo), partial(toy_calls.meet_then_hang, fifo, str(tmp_path))])
+        wait_for_end(int((tmp_path / "hung").read_text()))
+        calls = [partial(toy_calls.note, str(folder), str(i)) for i in range(6)]
+        pool.run(calls)
+        assert len(notes(folder)) == 6
+        with pytest.raises(BadDataError):
+            pool.run([*calls, toy_calls.bad_data])
+
+    def test_after_a_failure_no_further_call_starts(self, tmp_path):
+        calls = [partial(toy_calls.note, str(tmp_path), str(i)) for i in range(2)]
+        with WorkerPool(1) as pool, pytest.raises(BadDataError):
+            pool.run([calls[0], toy_calls.bad_data, calls[1]])
+        assert set(notes(tmp_path)) == {"0"}
+
+    def test_a_worker_that_died_idle_is_replaced(self, pool, tmp_path):
+        calls = [partial(toy_calls.note, str(tmp_path), str(i)) for i in range(2)]
+        pool.run(calls)
+        victim, survivor = pool.pids()
+        os.kill(victim, signal.SIGKILL)
+        wait_for_end(victim)
+        pool.run(calls)
+        assert notes(tmp_path)["1"] == (survivor, 2)
+        assert notes(tmp_path)["0"][1] == 1
+
+    def test_a_child_of_a_dead_worker_does_not_hide_its_death(self, pool, fifo):
+        with pytest.raises(InternalError, match="SIGKILL"):
+            pool.run([partial(toy_calls.leave_a_child_and_die, fifo)])
+        with open(fifo, "wb"):
+            pass
+
+
+class TestEnds:
+    def test_an_interrupt_stops_all_workers(self, pool, tmp_path):
+        calls = [partial(toy_calls.note, str(tmp_path), str(i)) for i in range(2)]
+        pool.run(calls)
+        pids = pool.pids()
+        with pytest.raises(KeyboardInterrupt):
+            pool.run([partial(toy_calls.interrupt_and_hang, os.getpid()), calls[1]])
+        assert pool.pids() == ()
+        for pid in pids:
+            wait_for_end(pid)
+        pool.run(calls)
+        assert set(notes(tmp_path).values()).isdisjoint({(pid, 2) for pid in pids})
+
+    def test_with_block_and_close(self, tmp_path):
+        with WorkerPool(2) as pool:
+            pool.run([partial(toy_calls.note, str(tmp_path), str(i)) for i in range(2)])
+            pids = pool.pids()
+        for pid in pids:
+            wait_for_end(pid)
+        assert pool.pids() == ()
+        pool.close()
+
+    def test_a_closed_pool_starts_again(self, pool, tmp_path):
+        call = partial(toy_calls.note, str(tmp_path), "0")
+        pool.run([call])
+        pool.close()
+        pool.run([call])
+        assert notes(tmp_path)["0"][1] == 1
+
+    def test_forgotten_pool(self, tmp_path):
+        pool = WorkerPool(1)
+        pool.run([partial(toy_calls.note, str(tmp_path), "0")])
+        (pid,) = pool.pids()
+        del pool
+        wait_for_end(pid)
+
+    def test_a_fork_of_the_driver_leaves_the_workers_alone(self, pool, tmp_path):
+        call = partial(toy_calls.note, str(tmp_path), "0")
+        pool.run([call])
+        pool.owner += 1  # as it looks from a forked child
+        pool.close()
+        with pytest.raises(InternalError, match="belong to process"):
+            pool.run([call])
+        pool.owner -= 1
+        pool.run([call])
+        assert notes(tmp_path)["0"][1] == 2
+
+
+DRIVER = """
+    import sys
+    from functools import partial
+    import toy_calls
+    from mr_ml.engine.workers import WorkerPool
+    toy_calls.append(sys.argv[1], "main ran")
+    pool = WorkerPool(2)
+    pool.run([partial(toy_calls.note, sys.argv[2], str(i)) for i in range(2)])
+"""
+BUSY_DRIVER = """
+    import sys
+    from functools import partial
+    import toy_calls
+    from mr_ml.engine.workers import WorkerPool
+    pool = WorkerPool(3)
+    pool.run([partial(toy_calls.note, sys.argv[2], str(i)) for i in range(3)])
+    pool.run([partial(toy_calls.announce_and_hang, sys.argv[1]) for _ in range(2)])
+"""
+
+
+def start_driver(*arguments: str, path: Sequence[str] = (), **options) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", *arguments],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([ROOT, HERE, *path])},
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **options,
+    )
+
+
+class TestDrivers:
+    """No kind of driver is imported by the workers, and all kinds take their workers along when they end."""
+
+    @pytest.mark.parametrize("kind", ["script", "module", "command", "stdin", "interactive"])
+    def test_main_runs_once_and_no_worker_is_left(self, tmp_path, kind):
+        ran, folder = tmp_path / "ran", tmp_path / "notes"
+        folder.mkdir()
+        code = textwrap.dedent(DRIVER)
+        (tmp_path / "unguarded.py").write_text(code)
+        arguments = {
+            "script": ["unguarded.py"],
+            "module": ["-m", "unguarded"],
+            "command": ["-c", code],
+            "stdin": ["-"],
+            "interactive": ["-i", "-"],
+        }
+        driver = start_driver(*arguments[kind], str(ran), str(folder), cwd=tmp_path)
+        _, errors = driver.communicate(code.encode(), timeout=PATIENCE_SECONDS)
+        assert driver.returncode == 0, errors.decode()
+        assert b"Traceback" not in errors, errors.decode()
+        assert ran.read_text() == "main ran\n"
+        pids = {pid for pid, _ in notes(folder).values()}
+        assert len(pids) == 2
+        for pid in pids:
+            wait_for_end(pid)
+
+    def test_modules_in_the_current_folder_shadow_nothing(self, tmp_path):
+        for name in ("scripts", "notes"):
+            (tmp_path / name).mkdir()
+        (tmp_path / "scripts" / "driver.py").write_text(textwrap.dedent(DRIVER))
+        for name in ("selectors", "numpy", "mr_ml"):
+            (tmp_path / f"{name}.py").write_text(f"raise RuntimeError('the wrong {name}')")
+        driver = start_driver("scripts/driver.py", str(tmp_path / "ran"), str(tmp_path / "notes"), cwd=tmp_path)
+        _, errors = driver.communicate(timeout=PATIENCE_SECONDS)
+        assert (driver.returncode, errors) == (0, b"")
+
+    @pytest.mark.parametrize(("number", "status"), [(signal.SIGKILL, -9), (signal.SIGTERM, -15), (signal.SIGINT, -2)])
+    @pytest.mark.parametrize("to", ["driver", "group"])
+    def test_workers_do_not_outlive_a_driver_that_is_stopped_while_they_work(self, tmp_path, fifo, number, status, to):
+        folder = tmp_path / "notes"
+        folder.mkdir()
+        # Open at both ends, so that neither side sees it end.
+        announcements = os.open(fifo, os.O_RDWR)
+        driver = start_driver("-c", textwrap.dedent(BUSY_DRIVER), fifo, str(folder), start_new_session=True)
+        try:
+            with open(announcements) as lines:
+                busy = {int(lines.readline()) for _ in range(2)}
+            everybody = {pid for pid, _ in notes(folder).values()}
+            assert len(everybody) == 3
+            assert busy < everybody
+            if to == "driver":
+                driver.send_signal(number)
+            else:
+                os.killpg(driver.pid, number)
+            _, errors = driver.communicate(timeout=PATIENCE_SECONDS)
+        finally:
+            driver.kill()
+            driver.wait()
+        assert driver.returncode == status, errors.decode()
+        assert errors.decode().count("Traceback") == (number == signal.SIGINT)
+        for pid in everybody:
+            wait_for_end(pid)

@@ -1,0 +1,328 @@
+"""CSV text of every kind, hostile kinds included: the reader agrees with a slow and obvious one."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+from functools import reduce
+
+import numpy as np
+import pytest
+import reference_csv as reference
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from mr_ml.errors import BadDataError
+from mr_ml.readers import csv_fields, csv_reader, csv_table, csv_values, formats
+from mr_ml.readers.fields import hash_fields
+from mr_ml.readers.rows import MAX_EXAMPLES, Parsed, Rows
+from mr_ml.readers.schema import Schema, Summary, TextOptions
+
+NOT_QUITE_NUMBERS = {"overflow", "not_finite", "non_ascii", "underscore", "bad_value", "bad_label"}
+COLUMNS = ("a", "b", "c", "label", "w", "o", "g")
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+decimals = st.one_of(
+    finite.map(repr),
+    finite.map(lambda x: f"{x:.17e}"),
+    st.decimals(-1000, 1000, places=4).map(str),
+    st.integers(-3, 3).map(str),
+    st.sampled_from(["0", "-0.0", "+1", "1.", ".5", "1e-400", "1E5", "007", "123456789012345678901"]),
+)
+categories = st.one_of(
+    st.sampled_from(
+        ["x", "y", "z", "Ñandú", "a,b", 'say "hi"', "1;2", "a|b", "p q", "<50K", "x" * 300, "12345678", "123456789"]
+    ),
+    st.text(st.sampled_from('xyz," ;|é\t'), min_size=1, max_size=10).filter(lambda s: s.strip(" \t") != ""),
+)
+markers = st.sampled_from(["", "NA", "?", "nan", "null"])
+strange_numbers = st.sampled_from(
+    [
+        "inf",
+        "-Infinity",
+        "NAN",
+        "1e400",
+        "-1e999",
+        "1_000",
+        "_",
+        "\uff11",
+        "٣",
+        "0x10",
+        "1 2",
+        "1e",
+        "\x0b1",
+        "1\u00a0",
+        "--1",
+    ]
+)
+policies = st.sampled_from(["error", "drop", "zero", "value:-1.5", "value:0"])
+delimiters = st.sampled_from([",", ",", ";", "\t", "|", " "])
+
+
+@st.composite
+def options_of(draw: st.DrawFn) -> TextOptions:
+    """Options for `COLUMNS`: some of them with a role, some declared, some dropped."""
+    declared = draw(st.permutations(["a", "b", "c"]))
+    n_categorical, n_numeric = draw(st.sampled_from([(0, 0), (0, 0), (1, 0), (1, 1), (0, 2)]))
+    used = {role: draw(st.booleans()) for role in ("w", "o", "g")}
+    return TextOptions(
+        format="csv",
+        columns=COLUMNS,
+        delimiter=draw(delimiters),
+        label_column="label",
+        weight_column="w" if used["w"] else None,
+        offset_column="o" if used["o"] else None,
+        group_column="g" if used["g"] else None,
+        drop_columns=tuple(name for name, is_used in used.items() if not is_used),
+        categorical_columns=tuple(declared[:n_categorical]),
+        numeric_columns=tuple(declared[n_categorical : n_categorical + n_numeric]),
+        detect_categorical=draw(st.sampled_from([True, True, True, False])),
+        missing=draw(policies),
+        missing_markers=draw(st.sampled_from([("NA", "?", "nan", "null"), ("-999", "0"), ()])),
+        unseen=draw(st.sampled_from(["error", "ignore"])),
+    )
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> tuple[bytes, TextOptions]:
+    """A table as a csv writer writes it: numbers, categories, few missing values, few strange cells."""
+    options = draw(options_of())
+    of_column = {name: draw(st.sampled_from([decimals, decimals, categories])) for name in ("a", "b", "c", "label")}
+    for name in options.categorical_columns:
+        of_column[str(name)] = categories
+    for name in options.numeric_columns:
+        of_column[str(name)] = decimals
+    of_column |= {"w": st.sampled_from(["0", "1", "2.5"]), "o": decimals, "g": categories}
+    missing = draw(st.sampled_from([0, 0, 1, 5]))
+    strange = draw(st.sampled_from([0, 0, 0, 1]))
+    out = io.StringIO()
+    writer = csv.writer(
+        out,
+        delimiter=options.delimiter,
+        lineterminator=draw(st.sampled_from(["\n", "\r\n"])),
+        quoting=draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])),
+    )
+    for _ in range(draw(st.integers(1, 12))):
+        row = []
+        for name in COLUMNS:
+            dice = draw(st.integers(0, 39))
+            cell = draw(markers if dice < missing else strange_numbers if dice >= 40 - strange else of_column[name])
+            blank = draw(st.sampled_from(["", "", "", " ", "\t"]))
+            row.append(blank + cell + blank if '"' not in cell and options.delimiter not in cell else cell)
+        writer.writerow(row)
+    text = out.getvalue()
+    return (text if draw(st.booleans()) else text.rstrip("\r\n")).encode(), options
+
+
+three_columns = TextOptions(format="csv", columns=("a", "label", "b"), label_column="label")
+good_or_strange = ["0", "1", "-1.5", "a", "b", "a,b", "NA", "?", "<missing>", "inf", "1e400", "1_0", "\uff11", "é"]
+quotes = ['"a"', '"a,b"', '"a""b"', '""', '"', '"a', 'a"', 'a"b', '"a"b', '""a', '""""']
+hostile_cells = st.one_of(
+    st.sampled_from(good_or_strange).map(str.encode),
+    st.sampled_from(quotes).map(str.encode),
+    st.sampled_from([b"", b" ", b"\t", b" 1 ", b' "a" ', b'"a" "b"', b'" a "']),
+    st.sampled_from([b"\0", b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"\r", b"a\rb"]),
+    st.binary(max_size=5),
+)
+hostile_lines = st.tuples(
+    st.sampled_from([0, 1, 2, 3, 3, 3, 3, 3, 4]).flatmap(lambda n: st.lists(hostile_cells, min_size=n, max_size=n)),
+    st.sampled_from([b"\n", b"\n", b"\n", b"\r\n", b"\r", b"\n\n", b""]),
+).map(lambda line: b",".join(line[0]) + line[1])
+hostile_texts = st.lists(st.one_of(hostile_lines, st.just(b"1,1,1\n"), st.just(b"a,1,1\n")), max_size=15).map(b"".join)
+hostile_options = st.builds(
+    lambda missing, declared, detect: replace(
+        three_columns,
+        missing=missing,
+        categorical_columns=("a",) if declared == "a" else (),
+        numeric_columns=("b",) if declared == "b" else (),
+        detect_categorical=detect,
+    ),
+    policies,
+    st.sampled_from(["a", "b", ""]),
+    st.booleans(),
+)
+
+
+def check_rows(rows: Rows, expected: reference.Reference) -> None:
+    assert rows.lines.tolist() == [row[0] for row in expected.rows]
+    labels = [np.nan if row[1] is None else row[1] for row in expected.rows]
+    np.testing.assert_array_equal(bits(rows.labels), bits(np.array(labels, np.float64)))
+    assert rows.indptr.dtype == np.int64
+    assert rows.indices.dtype == np.int32
+    assert rows.values.dtype == rows.labels.dtype == np.float64
+    assert rows.indptr.tolist() == np.cumsum([0] + [len(row[2]) for row in expected.rows]).tolist()
+    assert rows.indices.tolist() == [feature for row in expected.rows for feature in sorted(row[2])]
+    values = [row[2][feature] for row in expected.rows for feature in sorted(row[2])]
+    np.testing.assert_array_equal(bits(rows.values), bits(np.array(values, np.float64)))
+
+
+def check_extras(rows: Rows, expected: reference.Reference, options: TextOptions) -> None:
+    for at, column, found in ((3, options.weight_column, rows.weights), (4, options.offset_column, rows.offsets)):
+        assert (found is None) == (column is None)
+        if found is not None:
+            np.testing.assert_array_equal(bits(found), bits(np.array([row[at] for row in expected.rows], np.float64)))
+    assert (rows.groups is None) == (options.group_column is None)
+    if rows.groups is not None:
+        assert rows.groups.dtype == np.uint64
+        assert rows.groups.tolist() == [hash_of(str(row[5])) for row in expected.rows]
+
+
+def hash_of(value: str) -> int:
+    raw = np.frombuffer(value.encode(), np.uint8)
+    return int(hash_fields(raw, np.array([0]), np.array([len(raw)]))[0])
+
+
+def bits(values: np.ndarray) -> np.ndarray:
+    return np.where(np.isnan(values), np.nan, values).view(np.uint64)
+
+
+def check_bad(parsed: Parsed, expected: reference.Reference) -> None:
+    kinds = list(expected.bad.values())
+    assert parsed.bad_counts == {kind: kinds.count(kind) for kind in sorted(set(kinds))}
+    of_kind: dict[str, list[int]] = {}
+    for line, kind in sorted(expected.bad.items()):
+        of_kind.setdefault(kind, []).append(line)
+    shown = sorted((line, kind) for kind, lines in of_kind.items() for line in lines[:MAX_EXAMPLES])
+    assert [(row.line, row.kind) for row in parsed.bad] == shown
+    for row in parsed.bad:
+        assert len(row.excerpt) <= 80
+        assert row.excerpt.isascii()
+        assert row.excerpt.isprintable()
+
+
+def check(text: bytes, options: TextOptions) -> None:
+    """Scan, resolve and parse a text, with and without labels, and compare everything with the reference."""
+    summary = csv_reader.scan(text, options, file="f")
+    good, bad, n_dropped = reference.scan(text, options)
+    assert (summary.n_rows, summary.n_dropped) == (len(good), n_dropped)
+    assert summary.n_lines == len(reference.lines_of(text))
+    assert summary.bad_counts == {kind: list(bad.values()).count(kind) for kind in sorted(set(bad.values()))}
+    assert all(bad[row.line] == row.kind for _, row in summary.examples)
+    try:
+        expected = reference.resolve(text, options)
+    except reference.RefusedText:
+        with pytest.raises(BadDataError):
+            csv_reader.resolve(options, summary)
+        return
+    schema = csv_reader.resolve(options, summary)
+    assert list(schema.feature_names or ()) == expected.feature_names
+    assert schema.n_features == len(expected.feature_names)
+    assert {name: list(values) for name, values in schema.vocabularies.items()} == expected.vocabularies
+    assert list(schema.labels) == expected.labels
+    assert schema.label_kind == expected.label_kind
+    assert {name: column["kind"] for name, column in schema.columns.items()} == expected.kinds
+    assert schema == Schema.from_json(json.loads(json.dumps(schema.to_json(), sort_keys=True)))
+    for labels in ("required", "optional"):
+        parsed = csv_reader.parse(text, schema, labels=labels)
+        rows = reference.read(text, options, expected, labels=labels)
+        assert (parsed.n_lines, parsed.n_dropped) == (rows.n_lines, rows.n_dropped)
+        # What a scan takes for a row, its own schema takes too, but for what looked like a number and is none.
+        assert rows.n_dropped == summary.n_dropped
+        assert {rows.bad[line] for line in rows.bad.keys() - bad.keys()} <= NOT_QUITE_NUMBERS
+        check_bad(parsed, rows)
+        check_rows(parsed.rows, rows)
+        check_extras(parsed.rows, rows, options)
+
+
+@settings(max_examples=150)
+@given(tables())
+def test_tables_as_a_csv_writer_writes_them(table: tuple[bytes, TextOptions]) -> None:
+    check(*table)
+
+
+@settings(max_examples=200)
+@given(hostile_texts, hostile_options)
+@example(b"1,2,3\n\n\n1,2\n", three_columns)
+@example(b"\xef\xbb\xbf1,2,3\n1,2,3\r", three_columns)
+def test_hostile_bytes(text: bytes, options: TextOptions) -> None:
+    check(text, options)
+
+
+@settings(max_examples=200)
+@given(st.text(st.sampled_from('a, "\t\r\n'), max_size=40), st.integers(1, 3))
+def test_fields(text: str, n_columns: int) -> None:
+    options = TextOptions(format="csv", columns=("a", "b", "c")[:n_columns])
+    fields = csv_fields.split_fields(text.encode(), delimiter=ord(","), n_columns=n_columns)
+    rows, bad = reference.cells_of_lines(text.encode(), options)
+    spans = [list(zip(*span, strict=True)) for span in zip(fields.starts.tolist(), fields.ends.tolist(), strict=True)]
+    cells = [[fields.buffer[start:end].tobytes().decode() for start, end in row] for row in spans]
+    assert dict(zip(fields.lines.tolist(), cells, strict=True)) == {n: list(row.values()) for n, row in rows.items()}
+    found = {
+        n: csv_fields.KINDS[code] for n, code in enumerate(fields.defects.tolist()) if code != csv_fields.NO_DEFECT
+    }
+    assert found == bad
+
+
+@settings(max_examples=100)
+@given(st.one_of(tables(), st.tuples(hostile_texts, hostile_options)), st.data())
+def test_cutting_at_lines_and_order_change_nothing(table: tuple[bytes, TextOptions], data: st.DataObject) -> None:
+    text, options = table
+    lines = text.splitlines(keepends=True) if b"\r" not in text else [line + b"\n" for line in text.split(b"\n")]
+    text = b"".join(lines)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(lines)), max_size=4)))
+    bounds = list(zip([0, *cuts], [*cuts, len(lines)], strict=True))
+    whole = formats.scan(text, options, file="f")
+    parts = [formats.scan(b"".join(lines[a:b]), options, file="f", first_line=a) for a, b in bounds]
+    shuffled = data.draw(st.permutations(parts))
+    assert reduce(Summary.__add__, shuffled, Summary()) == whole
+    if len(parts) > 2:
+        assert parts[0] + (parts[1] + parts[2]) == (parts[0] + parts[1]) + parts[2]
+    assert Summary.from_json(json.loads(json.dumps(whole.to_json()))) == whole
+    try:
+        schema = formats.resolve(options, whole)
+    except BadDataError:
+        return
+    at_once = formats.parse(text, schema, labels="required")
+    in_parts = [formats.parse(b"".join(lines[a:b]), schema, labels="required") for a, b in bounds]
+    merged = csv_reader.concat_rows([part.rows for part in in_parts], line_starts=[a for a, _ in bounds])
+    for name in ("labels", "indptr", "indices", "values", "lines", "weights", "offsets", "groups"):
+        one, other = getattr(at_once.rows, name), getattr(merged, name)
+        assert (one is None) == (other is None)
+        if one is not None:
+            assert one.dtype == other.dtype
+            assert one.tobytes() == other.tobytes()
+    assert sum(part.n_lines for part in in_parts) == at_once.n_lines
+    assert sum(part.n_dropped for part in in_parts) == at_once.n_dropped
+
+
+@settings(max_examples=50)
+@given(tables(), st.integers(1, 200))
+def test_pieces_change_nothing(table: tuple[bytes, TextOptions], size: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_table, "_PIECE_BYTES", size)
+        patch.setattr(csv_table, "_PIECE_BYTES_PER_COLUMN", 0)
+        check(*table)
+
+
+@settings(max_examples=50)
+@given(tables(), st.integers(1, 3))
+def test_colliding_hashes_change_nothing(table: tuple[bytes, TextOptions], n_hashes: int) -> None:
+    def colliding(buffer: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        return hash_fields(buffer, starts, ends) % np.uint64(n_hashes)
+
+    csv_values.vocabulary.cache_clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_values, "hash_fields", colliding)
+        check(*table)
+    csv_values.vocabulary.cache_clear()
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.sampled_from(["", "a", "b", "ab", "12345678", "123456789", "x" * 300, "x" * 301]), min_size=2, max_size=2
+        )
+    )
+)
+def test_distinct_values_of_each_column(rows: list[list[str]]) -> None:
+    cells = [cell.encode() for row in rows for cell in row]
+    buffer = np.frombuffer(b"".join(cells), np.uint8)
+    ends = np.cumsum([len(cell) for cell in cells], dtype=np.int64).reshape(-1, 2)
+    starts = ends - np.array([len(cell) for cell in cells], np.int64).reshape(-1, 2)
+    chosen = np.arange(ends.size).reshape(-1, 2) % 5 != 0
+    found = csv_values.distinct(buffer, starts, ends, chosen)
+    for column in (0, 1):
+        expected = {row[column].encode() for row, is_chosen in zip(rows, chosen[:, column], strict=True) if is_chosen}
+        assert found[column] == expected
