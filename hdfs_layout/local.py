@@ -143,7 +143,7 @@ class LocalStore:
     def walk(self, path: str) -> tuple[str, ...]:
         """See `Store.walk`."""
         with _os_errors("list", self._place(path)):
-            return tuple(sorted(self._files_below(path, above=frozenset())))
+            return tuple(sorted(self._files_below(path)))
 
     def make_folder(self, path: str) -> None:
         """See `Store.make_folder`."""
@@ -218,17 +218,14 @@ class LocalStore:
     def _open(self, path: str) -> BinaryIO:
         return open(self._place(path), "rb")
 
-    def _files_below(self, path: str, *, above: frozenset[tuple[int, int]]) -> Iterator[str]:
-        status = os.stat(self._place(path))
-        identity = (status.st_dev, status.st_ino)
-        if identity in above:
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), self._place(path))
+    def _files_below(self, path: str) -> Iterator[str]:
+        # Links that lead back up end here: the system refuses a path with more than a few dozen links in it.
         with os.scandir(self._place(path)) as entries:
             for entry in entries:
                 if entry.name.startswith(HIDDEN):
                     continue
                 if entry.is_dir():
-                    yield from self._files_below(join(path, entry.name), above=above | {identity})
+                    yield from self._files_below(join(path, entry.name))
                 else:
                     yield join(path, entry.name)
 

@@ -196,6 +196,14 @@ class Layout:
         number = _check_number(index, kind="partition", lowest=0, highest=MAX_PARTITION)
         return f"{self.dataset_data(name, data_id)}/part-{number:05d}"
 
+    def moments(self, name: str, data_id: str, split: str) -> str:
+        """Feature moments of one split, an ``.npz``."""
+        return f"{self.dataset_data(name, data_id)}/moments-{check_name(split, kind='split')}.npz"
+
+    def spill(self, name: str, data_id: str) -> str:
+        """Folder of what a pack writes between its map and reduce tasks; gone when it is done."""
+        return f"{self.dataset_data(name, data_id)}/{HIDDEN}spill"
+
     @property
     def models(self) -> str:
         """Folder of all models."""

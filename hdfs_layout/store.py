@@ -145,7 +145,8 @@ class Store(Protocol):
     def local_path(self, path: str) -> str | None:
         """Path under which any process on this machine can open the file, or None on a remote store.
 
-        ``hadoop fs`` has no equal. Does not fetch anything, and does not look whether the file exists. To read only.
+        ``hadoop fs`` has no equal. Does not fetch anything, and does not look whether the file exists. Who writes there
+        directly has none of the promises of `write`: only new files, brought to the disk before a manifest names them.
         """
 
     def uri(self, path: str) -> str:

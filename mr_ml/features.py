@@ -52,6 +52,9 @@ class SparseFeatures:
             (self.values if values is None else values, self.indices, self.indptr), shape=(self.n_rows, n_features)
         )
 
+    def as_sparse(self) -> SparseFeatures:
+        return self
+
     def dot(self, coef: Floats) -> Floats:
         return np.asarray(self._matrix(len(coef)) @ coef)
 
@@ -99,6 +102,11 @@ class DenseFeatures:
     @property
     def width(self) -> int:
         return int(self.array.shape[1])
+
+    def as_sparse(self) -> SparseFeatures:
+        """The same rows in CSR form."""
+        csr = sparse.csr_array(self.array)
+        return SparseFeatures(csr.indptr, csr.indices, csr.data)
 
     def dot(self, coef: Floats) -> Floats:
         return np.asarray(self.array @ coef[: self.width])

@@ -107,18 +107,31 @@ class SoftmaxLoss:
         return np.asarray(logsumexp(margins - own, axis=1))
 
     def derivatives(self, margins: Floats, labels: Floats) -> tuple[Floats, Floats]:
-        p = softmax_of(margins, axis=1)
+        p, rest = _softmax_and_rest(margins)
+        own = np.arange(len(labels)), labels.astype(np.int64)
         slope = p.copy()
-        slope[np.arange(len(labels)), labels.astype(np.int64)] -= 1
-        return slope, p * (1 - p)
+        slope[own] = -rest[own]
+        return slope, p * rest
 
     def bends(self, margins: Floats, weights: Floats) -> dict[tuple[int, int], Floats]:
-        p = softmax_of(margins, axis=1)
+        p, rest = _softmax_and_rest(margins)
         n = p.shape[1]
-        return {(j, k): weights * p[:, j] * ((j == k) - p[:, k]) for j in range(n) for k in range(j, n)}
+        mixed = {(j, k): -weights * p[:, j] * p[:, k] for j in range(n) for k in range(j + 1, n)}
+        return {(k, k): weights * p[:, k] * rest[:, k] for k in range(n)} | mixed
 
     def predict(self, margins: Floats) -> Floats:
         return np.asarray(softmax_of(margins, axis=1))
+
+
+def _softmax_and_rest(margins: Floats) -> tuple[Floats, Floats]:
+    """p and 1 - p; for the likeliest class the latter is the sum of the other p, since 1 - p would cancel."""
+    p = np.asarray(softmax_of(margins, axis=1))
+    rest = 1 - p
+    likeliest = np.arange(len(p)), p.argmax(axis=1)
+    others = p.copy()
+    others[likeliest] = 0
+    rest[likeliest] = others.sum(axis=1)
+    return p, rest
 
 
 LOSSES: dict[str, Loss] = {loss.name: loss for loss in (SquaredLoss(), LogisticLoss(), SoftmaxLoss())}

@@ -11,15 +11,16 @@ scores; with more, neighbouring scores share a key, and the AUC is known up to h
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.block import Block
+from mr_ml.errors import BadDataError
 from mr_ml.rowspec import RowSpec
-from mr_ml.statistic import Keyed, Part, Statistic, Sum
+from mr_ml.statistic import Keyed, Moments, Part, Statistic, Sum
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -40,12 +41,13 @@ class MetricsQuery:
         spec, loss = self.rows, self.rows.pointwise
         y = spec.targets(block)
         u = spec.weights(block, y)
-        z = spec.margins(block, self.coef)
+        # BLAS may round equal rows differently by where they stand; CSR products give them equal bits, hence exact ties
+        z = spec.margins(replace(block, features=block.features.as_sparse()), self.coef)
         parts: dict[str, Part] = {"weight_sum": Sum(u.sum()), "loss_sum": Sum((u * loss.value(z, y)).sum())}
         if not loss.classifies:
             error = z[:, 0] - y
-            sums = np.array([u * error * error, u * np.abs(error), u * y, u * y * y]).sum(axis=1)
-            return Statistic({**parts, "errors": Sum(sums)})
+            sums = np.array([u * error * error, u * np.abs(error)]).sum(axis=1)
+            return Statistic({**parts, "errors": Sum(sums), "targets": _weighted_moments(y, u)})
         p = loss.predict(z)
         n_classes = p.shape[1]
         truth, guess = y.astype(np.int64), p.argmax(axis=1)
@@ -93,6 +95,12 @@ def auc(table: Keyed) -> Auc:
     return Auc(value, float((positive * negative).sum() / 2 / pairs) if table.shift else 0.0)
 
 
+def _weighted_moments(y: Floats, u: Floats) -> Moments:
+    weight = u.sum()
+    mean = (u * y).sum() / (weight or 1.0)
+    return Moments(weight, np.array([mean]), np.array([(u * (y - mean) ** 2).sum()]))
+
+
 def finish_metrics(total: Statistic, rows: RowSpec) -> dict[str, Any]:
     """Metrics from the sums of all rows.
 
@@ -101,24 +109,35 @@ def finish_metrics(total: Statistic, rows: RowSpec) -> dict[str, Any]:
     dict
         For classifiers n_rows, accuracy, log_loss, auc (mean over classes where there are more than two), auc_error,
         auc_by_class, confusion (rows: truth; columns: prediction). For regression n_rows, mean_squared_error,
-        root_mean_squared_error, mean_absolute_error, r2.
+        root_mean_squared_error, mean_absolute_error, r2 (None where all labels are the same).
+
+    Raises
+    ------
+    BadDataError
+        If the weights of all rows sum to zero: there is nothing to measure.
     """
     weight = float(total.sum("weight_sum"))
+    if not weight > 0:
+        raise BadDataError(f"the weights of the {total.n_rows} rows sum to {weight}; expected a positive sum")
     result: dict[str, Any] = {"n_rows": total.n_rows, "weight_sum": weight}
     if not rows.pointwise.classifies:
-        squares, absolute, y, y_squares = (float(v) for v in total.sum("errors"))
-        spread = y_squares - y * y / weight
+        squares, absolute = (float(v) for v in total.sum("errors"))
+        targets = total.parts["targets"]
+        assert isinstance(targets, Moments)
+        mean, spread = float(targets.mean[0]), float(targets.m2[0])
         mean_square = squares / weight
         return {
             **result,
             "mean_squared_error": mean_square,
             "root_mean_squared_error": mean_square**0.5,
             "mean_absolute_error": absolute / weight,
-            "r2": 1 - squares / spread if spread > 0 else None,
+            # a spread at the level of the mean's rounding is none
+            "r2": 1 - squares / spread if spread > 1e-24 * weight * mean * mean else None,
         }
     confusion = total.sum("confusion")
-    tables = [part for name, part in total.parts.items() if name.startswith("scores_") and isinstance(part, Keyed)]
-    areas = [auc(table) for table in tables]
+    # by number, whatever order the parts came in
+    tables = [total.parts[f"scores_{k}"] for k in range(sum(name.startswith("scores_") for name in total.parts))]
+    areas = [auc(table) for table in tables if isinstance(table, Keyed)]
     known = [area.value for area in areas if area.value is not None]
     return {
         **result,

@@ -157,17 +157,22 @@ def _moments(block: Block, n_features: int) -> Moments:
     mean = np.bincount(columns, values, n_features) / max(n, 1)
     deviation = values - mean[columns]
     stored = np.bincount(columns, minlength=n_features)
+    left = np.bincount(columns, deviation, n_features) - (n - stored) * mean
     m2 = np.bincount(columns, deviation * deviation, n_features) + (n - stored) * mean * mean
-    return Moments(np.float64(n), mean, m2)  # type: ignore[arg-type]
+    return _corrected(n, mean, m2, left)
 
 
 def _column_moments(array: Floats) -> Moments:
     n = len(array)
     mean = array.sum(axis=0) / max(n, 1)
     deviation = array - mean
-    # the second term takes back the rounding of the mean (Chan, Golub & LeVeque 1983, eq. 1.7)
-    m2 = (deviation * deviation).sum(axis=0) - deviation.sum(axis=0) ** 2 / max(n, 1)
-    return Moments(np.float64(n), mean, np.maximum(m2, 0))  # type: ignore[arg-type]
+    return _corrected(n, mean, (deviation * deviation).sum(axis=0), deviation.sum(axis=0))
+
+
+def _corrected(n: int, mean: Floats, m2: Floats, left: Floats) -> Moments:
+    """Take back the rounding of the mean: `left` is the sum of deviations (Chan, Golub & LeVeque 1983, eq. 1.7)."""
+    shift = left / max(n, 1)
+    return Moments(np.float64(n), mean + shift, np.maximum(m2 - left * shift, 0))  # type: ignore[arg-type]
 
 
 def _hessian(features: Features, bends: Mapping[tuple[int, int], Floats], n_features: int) -> Floats:

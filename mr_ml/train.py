@@ -192,6 +192,8 @@ def run_spec(store: Store, layout: Layout, run: str) -> TrainSpec:
     return TrainSpec.from_json(decode_document(data, where=store.uri(path))["spec"])
 
 
+# numbers that overflow end a run with a reason; a warning would only spoil the output
+@np.errstate(all="ignore")
 def train(
     spec: TrainSpec,
     *,

@@ -7,10 +7,12 @@ stderr. Exit codes are those of `mr_ml.errors`.
 from __future__ import annotations
 
 import os
+import re
 import sys
+import traceback
 from collections.abc import Sequence
 
-from mr_ml.errors import MrMlError
+from mr_ml.errors import InternalError, MrMlError, StorageError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # imported only when chosen: help should be instant
         return int(options.command_module()(options) or 0)
     except MrMlError as error:
-        print(f"mr-ml: {error}", file=sys.stderr)
+        print(printable(f"mr-ml: {error}"), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("mr-ml: interrupted; nothing half-written is visible", file=sys.stderr)
@@ -33,4 +35,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # whoever read our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 74
+        return StorageError.exit_code
+    except OSError as error:
+        print(printable(f"mr-ml: {error}"), file=sys.stderr)
+        return StorageError.exit_code
+    except Exception:
+        traceback.print_exc()
+        print("mr-ml: this is a defect of mr-ml; please report what stands above", file=sys.stderr)
+        return InternalError.exit_code
+
+
+def printable(text: str) -> str:
+    """Escape what a terminal would obey: names of files and labels come from others."""
+    return re.sub(r"[^\t\n\x20-\x7e\xa0-\U0010ffff]|[\ud800-\udfff]", lambda found: ascii(found[0])[1:-1], text)

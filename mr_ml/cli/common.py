@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import re
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from hdfs_layout import Layout, Store, open_store
+from mr_ml.cli import printable
 from mr_ml.engine.jobs import LocalJobRunner
 from mr_ml.errors import UsageError
 
@@ -27,7 +29,7 @@ def job_runner(options: argparse.Namespace) -> LocalJobRunner:
 
 def narrator(options: argparse.Namespace) -> Callable[[str], None]:
     """For what the user should know even in a log: stderr, unless --quiet."""
-    return (lambda text: None) if options.quiet else lambda text: print(text, file=sys.stderr, flush=True)
+    return (lambda text: None) if options.quiet else lambda text: print(printable(text), file=sys.stderr, flush=True)
 
 
 def shows_progress(options: argparse.Namespace) -> bool:
@@ -36,8 +38,18 @@ def shows_progress(options: argparse.Namespace) -> bool:
 
 
 def print_result(options: argparse.Namespace, data: Mapping[str, Any], text: str) -> None:
-    """The result: text for people, or one JSON line."""
-    print(json.dumps(data, allow_nan=False) if options.json else text, flush=True)
+    """The result: text for people, or one JSON line, in which numbers that are not finite are null."""
+    print(json.dumps(_finite(data), allow_nan=False) if options.json else printable(text), flush=True)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import fields
 
 from mr_ml.cli.common import job_runner, narrator, open_root, print_result
 from mr_ml.cli.describe import summary, summary_text
@@ -20,7 +21,7 @@ def run(options: argparse.Namespace) -> None:
         if value is not None and value < least:
             raise UsageError(f"--{name.replace('_', '-')}: expected at least {least}, found {value}")
     like = None if options.like is None else load_dataset(store, layout, options.like).schema
-    text = like.options if like is not None else text_options(options)
+    text = text_options(options) if like is None else _borrowed(options, like.options)
     spec = PackSpec(
         inputs=tuple(options.inputs),
         name=options.to,
@@ -57,6 +58,17 @@ def text_options(options: argparse.Namespace) -> TextOptions:
         missing=options.missing,
         unseen=options.unseen,
     )
+
+
+def _borrowed(options: argparse.Namespace, like: TextOptions) -> TextOptions:
+    """The options of the dataset given by --like, which nothing said beside it may contradict."""
+    options.format = options.format or like.format
+    asked, unasked = text_options(options), TextOptions(format=like.format)
+    for name in (field.name for field in fields(TextOptions)):
+        said, theirs = getattr(asked, name), getattr(like, name)
+        if said not in (getattr(unasked, name), theirs):
+            raise UsageError(f"--like {options.like} was packed with {name} {theirs!r}, found {said!r}; leave that out")
+    return like
 
 
 def _format_of(inputs: list[str]) -> str:

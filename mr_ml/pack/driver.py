@@ -8,7 +8,6 @@ Nothing is visible before the manifest is published; what a failed pack wrote is
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from hdfs_layout import Layout, Store, check_name, publish_version
-from hdfs_layout.paths import join
 from mr_ml.dataset import Dataset, FeatureMoments, Partition
 from mr_ml.engine.jobs import JobRunner
 from mr_ml.errors import BadDataError, InternalError, UsageError
@@ -26,7 +24,7 @@ from mr_ml.pack.tasks import REFUSED, PackRequest, ScanRequest, facts_of, refuse
 from mr_ml.partition_file import PartitionFacts
 from mr_ml.readers import formats
 from mr_ml.readers.rows import BAD_KINDS
-from mr_ml.readers.schema import Schema, Summary, TextOptions
+from mr_ml.readers.schema import Schema, Summary, TextOptions, merge_labels
 from mr_ml.readers.source import TextFile, TextRange, expand, first_line, ranges
 from mr_ml.statistic import Keyed, Minimum, Moments, Statistic
 from mr_ml.tree import Node, PartitionPlan, SumTree, sum_over
@@ -77,33 +75,42 @@ def pack(spec: PackSpec, *, store: Store, layout: Layout, runner: JobRunner, say
         _judge(summary, spec, say)
     schema = formats.resolve(options, summary) if like is None else like
     if spec.by_group and not schema.has_groups:
-        raise UsageError("--split-by: expected rows with groups, found none; libsvm rows need a qid:N, CSV rows a column")
+        raise UsageError(
+            "--split-by: expected rows with groups, found none; libsvm rows need a qid:N, CSV rows a column"
+        )
     plan = make_plan(
         n_rows=summary.n_rows, nnz=summary.nnz, n_features=schema.n_features, shares=spec.shares, folds=spec.folds,
         seed=spec.seed, by_group=spec.by_group, partitions=spec.partitions,
     )  # fmt: skip
     data_id = unique_id()
-    folder = layout.dataset_data(spec.name, data_id)
-    spill = join(folder, ".spill")
+    folder, spill = layout.dataset_data(spec.name, data_id), layout.spill(spec.name, data_id)
     try:
         store.make_folder(spill)
-        request = PackRequest(schema, plan, _local(store, folder), _local(store, spill))
-        partitions, totals, refused_by_range = _shuffle(request, folder, tasks, runner)
+        paths = [layout.partition(spec.name, data_id, number) for number in range(plan.n_partitions)]
+        request = PackRequest(schema, plan, tuple(_local(store, path) for path in paths), _local(store, spill))
+        answers, refused_by_range = _shuffle(request, tasks, runner)
+        for number in set(range(plan.n_partitions)) - set(answers):
+            store.write(paths[number], b"")
+        partitions = _partitions(plan, paths, {number: facts for number, (facts, _) in answers.items()})
+        totals = _totals(partitions, {number: moments for number, (_, moments) in answers.items()})
         if spec.like is not None:
             # the scan judged the rows by themselves; a borrowed schema also refuses what it does not know
             refused = sum(_numbered(refused_by_range, scanned, options).values(), Summary())
             summary = replace(summary, n_rows=sum(p.facts.rows for p in partitions))
             summary = replace(summary, bad_counts=refused.bad_counts, examples=refused.examples)
             _judge(summary, spec, say)
+            schema = _with_labels_of(schema, totals)
         _check_rows(partitions, summary)
-        dataset = _manifest(spec, data_id, schema, plan, partitions, totals, summary, folder)
+        moments = {split: layout.moments(spec.name, data_id, split) for split in totals}
+        dataset = _manifest(spec, data_id, schema, plan, partitions, totals, summary, moments)
         for split, total in totals.items():
             _moments(total).save(store, dataset.moments[split])
         store.remove_tree(spill)
-        version = publish_version(store, layout.dataset(spec.name), dataset.to_json())
     except BaseException:
         store.remove_tree(folder)
         raise
+    # from here on the version may be visible whatever is raised, so its data stays
+    version = publish_version(store, layout.dataset(spec.name), dataset.to_json())
     return replace(dataset, version=version)
 
 
@@ -197,9 +204,9 @@ def _local(store: Store, path: str) -> str:
 
 
 def _shuffle(
-    request: PackRequest, folder: str, tasks: Sequence[Sequence[TextRange]], runner: JobRunner
-) -> tuple[list[Partition], dict[str, Statistic], Ranges]:
-    """Run the pack job: the partitions, the feature moments of each split, and what was refused in each range."""
+    request: PackRequest, tasks: Sequence[Sequence[TextRange]], runner: JobRunner
+) -> tuple[dict[int, tuple[PartitionFacts, Statistic]], Ranges]:
+    """Run the pack job: facts and feature moments of each partition that has rows, and what was refused where."""
     from mr_ml_jobs.pack_job import MRPack
 
     answers: dict[int, tuple[PartitionFacts, Statistic]] = {}
@@ -211,31 +218,28 @@ def _shuffle(
             refused[file, start] = summary
         else:
             answers[int(key)] = facts_of(value)
-    partitions, moments = [], {}
-    for segment in request.plan.segments:
-        for number in range(segment.first_partition, segment.first_partition + segment.n_partitions):
-            if number in answers:
-                facts, moments[number] = answers[number]
-            else:
-                facts = _empty_partition(request, number)
-            path = join(folder, f"part-{number:05d}")
-            partitions.append(Partition(path, segment.split, segment.fold, facts))
+    return answers, refused
+
+
+def _partitions(plan: PackPlan, paths: Sequence[str], facts: Mapping[int, PartitionFacts]) -> list[Partition]:
+    return [
+        Partition(paths[number], segment.split, segment.fold, facts.get(number) or PartitionFacts.of_nothing(number))
+        for segment in plan.segments
+        for number in range(segment.first_partition, segment.first_partition + segment.n_partitions)
+    ]
+
+
+def _totals(partitions: Sequence[Partition], moments: Mapping[int, Statistic]) -> dict[str, Statistic]:
+    """Feature moments of each split that has rows."""
     totals = {}
-    for split, _ in request.plan.shares:
+    for split in dict.fromkeys(p.split for p in partitions):
         mine = [p.facts.partition for p in partitions if p.split == split and p.facts.partition in moments]
         if mine:
             # partitions as the leaves of a tree of their own: the upper part of the tree over blocks
             tree = SumTree(tuple(PartitionPlan(number, 1) for number in mine))
             parts = [(Node(0, k), moments[number]) for k, number in enumerate(mine)]
             totals[split] = sum_over(tree, parts, Statistic.__add__)
-    return partitions, totals, refused
-
-
-def _empty_partition(request: PackRequest, number: int) -> PartitionFacts:
-    path = os.path.join(request.folder, f"part-{number:05d}")
-    with open(path, "wb"):
-        pass
-    return PartitionFacts.of_nothing(number)
+    return totals
 
 
 def _check_rows(partitions: Sequence[Partition], summary: Summary) -> None:
@@ -250,7 +254,7 @@ def _check_rows(partitions: Sequence[Partition], summary: Summary) -> None:
 
 def _manifest(
     spec: PackSpec, data_id: str, schema: Schema, plan: PackPlan, partitions: Sequence[Partition],
-    totals: Mapping[str, Statistic], summary: Summary, folder: str,
+    totals: Mapping[str, Statistic], summary: Summary, moments: Mapping[str, str],
 ) -> Dataset:  # fmt: skip
     packing = {
         **{key: value for key, value in plan.to_json().items() if key != "segments"},
@@ -258,9 +262,22 @@ def _manifest(
         "bad_rows": summary.bad_counts,
     }
     nnz = sum(p.facts.nnz for p in partitions)
-    moments = {split: join(folder, f"moments-{split}.npz") for split in totals}
     counts = {split: _label_counts(total, schema) for split, total in totals.items()}
     return Dataset(spec.name, 0, data_id, schema, tuple(partitions), moments, counts, nnz, packing)
+
+
+def _with_labels_of(schema: Schema, totals: Mapping[str, Statistic]) -> Schema:
+    """A borrowed schema with the numeric labels that it does not list yet: targets of a regression are often new."""
+    if schema.label_kind != "numeric":
+        return schema
+    labels: frozenset[float] | None = frozenset(map(float, schema.labels))
+    for total in totals.values():
+        found = total.parts["labels"]
+        assert isinstance(found, Keyed)
+        labels = merge_labels(labels, None if found.shift else frozenset(found.keys.view(np.float64).tolist()))
+    if labels is None:
+        return replace(schema, labels=(), label_kind="continuous")
+    return replace(schema, labels=tuple(sorted(labels)))
 
 
 def _label_counts(total: Statistic, schema: Schema) -> dict[str, int]:

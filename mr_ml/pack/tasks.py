@@ -47,27 +47,32 @@ class ScanRequest:
 class PackRequest:
     """Attributes
     ----------
-    folder
-        Where partition files go, a path that every task can write.
+    paths
+        File of each partition, which every task can write.
     spill
         Where map tasks leave mini-blocks for the reduce tasks.
     """
 
     schema: Schema
     plan: PackPlan
-    folder: str
+    paths: tuple[str, ...]
     spill: str
 
     def encode(self) -> bytes:
         return json.dumps(
-            {"schema": self.schema.to_json(), "plan": self.plan.to_json(), "folder": self.folder, "spill": self.spill}
+            {
+                "schema": self.schema.to_json(),
+                "plan": self.plan.to_json(),
+                "paths": list(self.paths),
+                "spill": self.spill,
+            }
         ).encode()
 
     @classmethod
     def decode(cls, data: bytes) -> PackRequest:
         found: dict[str, Any] = json.loads(data)
         schema, plan = Schema.from_json(found["schema"]), PackPlan.from_json(found["plan"])
-        return cls(schema, plan, found["folder"], found["spill"])
+        return cls(schema, plan, tuple(found["paths"]), found["spill"])
 
 
 def scan(request: ScanRequest, text: TextRange) -> Summary:
@@ -154,7 +159,7 @@ def reduce_partition(
     tree = SumTree((PartitionPlan(partition, len(blocks)),))
     query = MomentsQuery(request.schema.n_features)
     sums: PartialSums[Statistic] = PartialSums(tree, Statistic.__add__)
-    path = str(Path(request.folder) / f"part-{partition:05d}")
+    path = request.paths[partition]
     facts = PartitionFacts.of_nothing(partition)
     with one_thread():
         for stored, writer in write_whole(path, blocks, partition=partition):

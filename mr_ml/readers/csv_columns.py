@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
@@ -56,11 +57,12 @@ def split_header(first_line: bytes, options: TextOptions) -> tuple[str, ...]:
             f"expected a header with the names of the columns, found numbers only: '{shown}'; "
             "if the file has no header, say --no-header"
         )
+    count = Counter(names)
     for position, name in enumerate(names):
         if not name:
             problem = f"no name for column {position}"
-        elif names.index(name) != position:
-            problem = f"the name {excerpt(name.encode())!r} twice"
+        elif count[name] > 1:
+            problem = f"the name '{excerpt(name.encode())}' twice"
         elif any(unicodedata.category(character) == "Cc" for character in name):
             problem = f"a control character in the name of column {position}"
         else:

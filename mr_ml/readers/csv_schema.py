@@ -7,6 +7,7 @@ same whatever the order and however the text was cut.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypedDict
@@ -113,9 +114,9 @@ def resolve(options: TextOptions, summary: Summary) -> Schema:
             names.append(name)
     if not names:
         raise UsageError(f"expected a column for features, found none in {listed(tuple(roles))}; drop fewer columns")
-    if len(set(names)) < len(names):
-        twice = next(name for name in sorted(names) if names.count(name) > 1)
-        raise BadDataError(f"expected features of different names, found {twice!r} twice; rename a column")
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
+    if twice:
+        raise BadDataError(f"expected features of different names, found twice: {listed(twice)}; rename a column")
     return Schema(
         format="csv",
         options=options,
@@ -156,7 +157,8 @@ def bind(schema: Schema, columns: Sequence[str]) -> Schema:
         found = known if len(columns) == len(known) else unlabelled
         return replace(schema, options=replace(schema.options, columns=found))
     needed = {name for name, c in schema.columns.items() if c["kind"] in ("numeric", "categorical", "offset")}
-    lacking = [name for name in known if name in needed and name not in columns]
+    given = set(columns)
+    lacking = [name for name in known if name in needed and name not in given]
     unknown = [name for name in columns if name not in schema.columns]
     if lacking or unknown:
         raise BadDataError(
@@ -187,20 +189,20 @@ def _vocabulary(name: str, facts: Facts, limit: int) -> tuple[str, ...]:
     if texts is None or (numbers is not None and len(texts) + len(numbers) > limit):
         raise BadDataError(
             f"expected at most {limit} categories (and {MAX_CHARACTERS} characters in them together) in column "
-            f"{name!r}, found more; drop the column by --drop, or raise --max-categories"
+            f"{name!r}, found more; leave the column out by --drop"
         )
     if numbers is None:
         raise BadDataError(
             f"expected numbers or categories in column {name!r}, found more than {facts['max_numbers']} different "
-            f"numbers and texts such as {listed(texts[:3])}; say --numeric to refuse rows with such texts, "
-            "--missing-marker if they mean a missing value, or --categorical"
+            f"numbers and texts such as {listed(texts[:3])}; mend the texts (an empty field is a missing value), "
+            "declare the column by --categorical, or leave it out by --drop"
         )
     values = {*texts, *numbers}
     if facts["missing"]:
         if MISSING_CATEGORY in values:
             raise BadDataError(
                 f"expected another name than {MISSING_CATEGORY!r} for a category, found it in column {name!r}, which "
-                "has missing values too; say --missing-marker if it means a missing value"
+                "has missing values too; leave those fields empty if it means a missing value, else rename it"
             )
         values.add(MISSING_CATEGORY)
     return tuple(sorted(values))

@@ -7,7 +7,7 @@ wrong answer.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,11 +81,6 @@ def _add_long(found: list[set[bytes]], buffer: U8, starts: I64, ends: I64, chose
         found[column].add(buffer[start:end].tobytes())
 
 
-def field_bytes(buffer: U8, starts: I64, ends: I64, *, at: int) -> bytes:
-    """Field number `at` as bytes."""
-    return buffer[starts[at] : ends[at]].tobytes()
-
-
 class Vocabulary:
     """Texts with their positions, and a look-up of many fields at once.
 
@@ -98,7 +93,7 @@ class Vocabulary:
     def __init__(self, values: Sequence[str]) -> None:
         encoded = [value.encode() for value in values]
         lengths = np.array([len(value) for value in encoded], dtype=np.int64)
-        self._codes = {value: code for code, value in enumerate(encoded)}
+        self._values = values
         self._buffer = np.frombuffer(b"".join(encoded), dtype=np.uint8)
         self._ends = np.cumsum(lengths)
         self._starts = self._ends - lengths
@@ -128,11 +123,15 @@ class Vocabulary:
         same = _equal(buffer, starts[proposed], ends[proposed], self._buffer, self._starts[found], self._ends[found])
         codes[proposed[same]] = found[same]
         for i in proposed[~same].tolist():  # collisions only: one in 2**64 unless somebody made them
-            codes[i] = self._codes.get(field_bytes(buffer, starts, ends, at=i), -1)
+            codes[i] = self._codes.get(buffer[starts[i] : ends[i]].tobytes(), -1)
         return codes
 
+    @cached_property
+    def _codes(self) -> dict[bytes, int]:
+        return {value.encode(): code for code, value in enumerate(self._values)}
 
-@lru_cache(maxsize=256)
+
+@lru_cache(maxsize=128)
 def vocabulary(values: tuple[str, ...]) -> Vocabulary:
     """Return the look-up of a column's values; kept, because every chunk of a file asks for the same ones."""
     return Vocabulary(values)

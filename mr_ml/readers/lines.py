@@ -38,7 +38,8 @@ def blank_out_bad_lines(text: bytes, *, comment: bytes | None = None) -> tuple[U
     closes_line = buffer[returns + 1] == _LF
     positions = {"nul": np.flatnonzero(buffer == 0), "lone_cr": returns[~closes_line]}
     if not text.isascii():
-        positions["bom"] = np.array([start for start in starts.tolist() if text.startswith(BOM, start)], np.int64)
+        at = starts[starts + len(BOM) <= len(buffer)]
+        positions["bom"] = at[np.logical_and.reduce([buffer[at + i] == byte for i, byte in enumerate(BOM)])]
         positions["not_utf8"] = _not_utf8(text, buffer, starts, ends)
     defects = [(kind, np.searchsorted(ends, at), at) for kind, at in positions.items() if len(at)]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hdfs_layout import decode_document, encode_document
@@ -52,7 +52,6 @@ def test_format_1_is_written_and_read_as_ever() -> None:
     assert decode_document(GOLDEN, where="golden") == GOLDEN_DOCUMENT
 
 
-@settings(deadline=None)
 @given(document=DOCUMENTS)
 def test_any_document_is_read_back(document: dict[str, Any]) -> None:
     encoded = encode_document(document)
@@ -60,7 +59,6 @@ def test_any_document_is_read_back(document: dict[str, Any]) -> None:
     assert encode_document(dict(reversed(document.items()))) == encoded
 
 
-@settings(deadline=None)
 @given(document=DOCUMENTS)
 def test_the_checksum_is_that_of_the_other_lines(document: dict[str, Any]) -> None:
     lines = encode_document(document).split(b"\n")
@@ -142,14 +140,12 @@ def test_what_was_never_written_is_bad_data(data: bytes) -> None:
     assert str(refused.value).isprintable()
 
 
-@settings(deadline=None)
 @given(data=st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass")))
 def test_any_bytes_are_a_document_or_bad_data(data: bytes) -> None:
     with pytest.raises(BadDataError):
         decode_document(data, where="here")
 
 
-@settings(deadline=None)
 @given(envelope=st.dictionaries(st.sampled_from(["a", "format", "sha256"]), JSON))
 def test_any_json_object_without_a_seal_is_bad_data(envelope: dict[str, Any]) -> None:
     with pytest.raises(BadDataError):

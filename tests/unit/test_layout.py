@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import hdfs_layout
@@ -70,7 +70,6 @@ def test_uri(root: str, uri: str) -> None:
         Layout(root).uri("../x")
 
 
-@settings(deadline=None)
 @given(name=NAMES)
 def test_good_names_stay_as_they_are_and_make_paths_of_as_many_parts(name: str) -> None:
     assert check_name(name) == name
@@ -78,7 +77,6 @@ def test_good_names_stay_as_they_are_and_make_paths_of_as_many_parts(name: str) 
     assert split_path(LAYOUT.pass_state(name, 0)) == ("runs", name, "passes", "000000", "state")
 
 
-@settings(deadline=None)
 @given(name=st.text(max_size=120))
 @example(name="a" * 100)
 @example(name="a" * 101)
@@ -104,7 +102,6 @@ def test_names_that_would_do_harm_are_refused(name: str) -> None:
         check_name(name)
 
 
-@settings(deadline=None)
 @given(name=NAMES, version=st.none() | st.integers(1, 999_999))
 def test_references_are_read_back(name: str, version: int | None) -> None:
     reference = Reference(name, version)
@@ -144,7 +141,6 @@ def test_numbers_out_of_range_are_refused() -> None:
             call()
 
 
-@settings(deadline=None)
 @given(version=st.integers(1, 999_999))
 def test_version_files_sort_as_their_numbers_and_read_back(version: int) -> None:
     assert version_of(version_file(version)) == version
@@ -172,7 +168,6 @@ def test_other_files_are_no_versions(name: str) -> None:
 PARTS = st.sampled_from(["a", "b.c", "..", ".", "", "...", " ", "a\0b", "\x7f", "ü", "\ud800", "\udc80", "~", "-", "*"])
 
 
-@settings(deadline=None)
 @given(path=st.text(max_size=30) | st.lists(PARTS, max_size=5).map("/".join))
 def test_a_path_stays_below_the_root_or_is_refused(path: str) -> None:
     try:

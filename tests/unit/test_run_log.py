@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hdfs_layout import LocalStore, append_event, read_events
@@ -27,7 +27,6 @@ def test_no_log_is_no_events(store: LocalStore) -> None:
     assert read_events(store, LOG) == ()
 
 
-@settings(deadline=None)
 @given(events=st.lists(EVENTS, max_size=6))
 def test_events_come_back_in_order(tmp_path_factory: pytest.TempPathFactory, events: list[dict[str, Any]]) -> None:
     store = LocalStore(str(tmp_path_factory.mktemp("root")))
