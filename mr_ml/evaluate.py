@@ -14,6 +14,8 @@ from mr_ml.model import Model
 from mr_ml.rowspec import RowSpec
 
 
+# metrics of enormous numbers are infinite; the warning would name no row
+@np.errstate(all="ignore")
 def evaluate(model: Model, dataset: Dataset, *, engine: Engine, row_weights: bool = True) -> dict[str, Any]:
     """Metrics of the rows that `engine` runs over.
 

@@ -47,8 +47,8 @@ def summary(dataset: Dataset) -> dict[str, Any]:
 def summary_text(dataset: Dataset) -> str:
     data = summary(dataset)
     density = data["nnz"] / max(data["n_rows"] * data["n_features"], 1)
-    shown = [label if isinstance(label, str) else f"{label:g}" for label in data["labels"][:10]]
-    labels = ", ".join(shown) + (", ..." if len(data["labels"]) > 10 else "") or "continuous"
+    first = [label if isinstance(label, str) else f"{label:g}" for label in data["labels"][:10]]
+    labels = ", ".join(first) + (", ..." if len(data["labels"]) > 10 else "") or "continuous"
     lines = [
         f"{dataset.reference}: {data['n_rows']} rows x {data['n_features']} features, {data['nnz']} values "
         f"({density:.1%} of all), {data['bytes']} bytes in {data['blocks']} block(s) of "

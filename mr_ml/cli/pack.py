@@ -11,7 +11,7 @@ from mr_ml.dataset import load_dataset
 from mr_ml.errors import UsageError
 from mr_ml.pack.driver import PackSpec, pack
 from mr_ml.pack.plan import parse_shares
-from mr_ml.readers.schema import Column, TextOptions
+from mr_ml.readers.schema import Format, TextOptions
 
 
 def run(options: argparse.Namespace) -> None:
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> None:
 
 def text_options(options: argparse.Namespace) -> TextOptions:
     """How the user says the text is to be read."""
-    form = options.format or _format_of(options.inputs)
+    form: Format = options.format or _format_of(options.inputs)
     if form == "libsvm" and options.split_by not in (None, "qid"):
         raise UsageError(f"--split-by: libsvm rows have no column {options.split_by!r}, only qid")
     base = None if options.index_base == "auto" else int(options.index_base)
@@ -49,10 +49,10 @@ def text_options(options: argparse.Namespace) -> TextOptions:
         index_base=base,  # type: ignore[arg-type]
         delimiter="\t" if options.delimiter in ("tab", "\\t") else options.delimiter,
         header=not options.no_header,
-        label_column=_column(options.label_column),
-        weight_column=_column(options.weight_column),
-        offset_column=_column(options.offset_column),
-        group_column=_column(options.split_by) if form == "csv" else None,
+        label_column=options.label_column,
+        weight_column=options.weight_column,
+        offset_column=options.offset_column,
+        group_column=options.split_by if form == "csv" else None,
         drop_columns=_columns(options.drop),
         categorical_columns=_columns(options.categorical),
         missing=options.missing,
@@ -71,16 +71,10 @@ def _borrowed(options: argparse.Namespace, like: TextOptions) -> TextOptions:
     return like
 
 
-def _format_of(inputs: list[str]) -> str:
+def _format_of(inputs: list[str]) -> Format:
     stems = [name.removesuffix(".gz").removesuffix(".bz2").removesuffix(".zst").lower() for name in inputs]
     return "csv" if all(stem.endswith(".csv") for stem in stems) else "libsvm"
 
 
-def _column(text: str | None) -> Column | None:
-    """A column by name, or by number if the text is one."""
-    return int(text) if text is not None and text.isascii() and text.isdigit() else text
-
-
-def _columns(text: str) -> tuple[Column, ...]:
-    found = (_column(item.strip()) for item in text.split(",") if item.strip())
-    return tuple(column for column in found if column is not None)
+def _columns(text: str) -> tuple[str, ...]:
+    return tuple(item.strip() for item in text.split(",") if item.strip())

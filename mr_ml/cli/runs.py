@@ -7,6 +7,7 @@ from typing import Any
 
 from hdfs_layout import Layout, NotFoundError, Store, read_events
 from mr_ml.cli.common import open_root, print_result, table
+from mr_ml.errors import BadDataError
 from mr_ml.train import run_spec
 
 
@@ -16,22 +17,24 @@ def list_all(options: argparse.Namespace) -> None:
         names = store.list(layout.runs)
     except NotFoundError:
         names = ()
-    found = [_summary(store, layout, name) for name in names]
-    rows = [[r["run"], r["model"], r["dataset"], str(r["passes"]), r["status"]] for r in found]
+    # a run without its spec has not begun
+    found = [_summary(store, layout, name) for name in names if store.exists(layout.run_spec(name))]
+    rows = [[r["run"], r["model"] or "?", r["dataset"] or "?", str(r["passes"]), r["status"]] for r in found]
     print_result(options, {"runs": found}, table(["run", "model", "dataset", "passes", "status"], rows))
 
 
 def show(options: argparse.Namespace) -> None:
     store, layout = open_root(options)
+    spec = run_spec(store, layout, options.run)
     data = _summary(store, layout, options.run)
     events = read_events(store, layout.run_log(options.run))
     passes = [event for event in events if event["event"] == "pass"]
-    data = {**data, "spec": run_spec(store, layout, options.run).to_json(), "log": passes}
+    data = {**data, "spec": spec.to_json(), "log": passes}
     rows = [
         [
             str(p["number"]),
-            f"{p['objective']:.10g}",
-            f"{p['gradient_norm']:.2e}",
+            f"{float(p['objective']):.10g}",  # the log writes infinity as a word
+            f"{float(p['gradient_norm']):.2e}",
             f"{p['step']:.4g}",
             f"{p['rows_per_second']:.3g}",
         ]
@@ -47,8 +50,11 @@ def show(options: argparse.Namespace) -> None:
 
 
 def _summary(store: Store, layout: Layout, run: str) -> dict[str, Any]:
-    spec = run_spec(store, layout, run)
-    events = read_events(store, layout.run_log(run))
+    try:
+        spec, events = run_spec(store, layout, run), read_events(store, layout.run_log(run))
+    except BadDataError as error:
+        # one damaged file must not hide the other runs
+        return {"run": run, "model": None, "dataset": None, "passes": 0, "status": "damaged", "stop": str(error)}
     published = next((e for e in reversed(events) if e["event"] == "published"), None)
     return {
         "run": run,

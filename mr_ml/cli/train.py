@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import fields
 
 from hdfs_layout import check_name
 from mr_ml.cli.common import cache_bytes, job_runner, narrator, open_root, print_result, shows_progress
-from mr_ml.dataset import load_dataset
+from mr_ml.dataset import FeatureMoments, load_dataset
 from mr_ml.engine.mapreduce import MapReduceEngine
 from mr_ml.errors import UsageError
 from mr_ml.names import unique_id
-from mr_ml.train import Progress, TrainSpec, run_spec, start_run, train
+from mr_ml.train import Progress, TrainSpec, make_objective, run_spec, start_run, train
 
 
 def run(options: argparse.Namespace) -> None:
@@ -23,6 +24,7 @@ def run(options: argparse.Namespace) -> None:
         run_id, spec = options.resume, run_spec(store, layout, options.resume)
         if options.dataset is not None or options.model is not None:
             raise UsageError("--resume goes on with what the run was asked to do; give no dataset or model beside it")
+        _check_same(_spec(options, spec.dataset), spec)
         dataset = load_dataset(store, layout, spec.dataset)
     else:
         if options.dataset is None or options.model is None:
@@ -31,6 +33,8 @@ def run(options: argparse.Namespace) -> None:
         dataset = load_dataset(store, layout, options.dataset)
         spec = _spec(options, dataset.reference)
         dataset.of_split(spec.split)
+        # whatever does not fit together is found before there is a run
+        make_objective(spec, dataset, FeatureMoments.load(store, dataset.moments[spec.split]))
         run_id = unique_id()
         start_run(store, layout, run_id, spec)
     say(f"run {run_id}: {spec.loss} on {dataset.reference} {spec.split}, {dataset.n_rows(spec.split)} rows")
@@ -63,6 +67,21 @@ def _spec(options: argparse.Namespace, dataset: str) -> TrainSpec:
         tolerance=options.tolerance,
         max_passes=options.max_passes,
     )
+
+
+def _check_same(asked: TrainSpec, spec: TrainSpec) -> None:
+    """Refuse choices beside --resume that the run did not make: they would be ignored."""
+    for field in fields(TrainSpec):
+        name, said = field.name, getattr(asked, field.name)
+        if name != "model" and said not in (field.default, getattr(spec, name)):
+            option = _OPTIONS.get(name, "--" + name.replace("_", "-"))
+            raise UsageError(
+                f"--resume goes on with what the run was asked to do: {name} {getattr(spec, name)!r}, found {said!r}; "
+                f"leave {option} out, or train anew"
+            )
+
+
+_OPTIONS = {"intercept": "--no-intercept", "row_weights": "--weights"}
 
 
 def _show(progress: Progress) -> None:

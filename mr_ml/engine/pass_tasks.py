@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import numpy as np
+
 from mr_ml import frame
 from mr_ml.block import StoredBlock, decode_line
 from mr_ml.engine.blas import one_thread
@@ -28,7 +30,8 @@ class MapTask:
         self._sums: PartialSums[Statistic] = PartialSums(request.tree, Statistic.__add__)
 
     def add(self, line: bytes) -> None:
-        with one_thread():
+        # numbers that overflow show in the sums
+        with one_thread(), np.errstate(all="ignore"):
             for stored in self._blocks(line):
                 add_block(self._sums, self._request.tree, self._request.query, stored)
 

@@ -56,6 +56,8 @@ class PackSpec:
     like: Schema | None = None
 
 
+# moments of enormous numbers are infinite; the warning would name no feature
+@np.errstate(all="ignore")
 def pack(spec: PackSpec, *, store: Store, layout: Layout, runner: JobRunner, say: Say) -> Dataset:
     """Pack and publish.
 

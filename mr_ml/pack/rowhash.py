@@ -34,7 +34,7 @@ def mix(x: Hashes) -> Hashes:
     """SplitMix64's finaliser: a bijection of 64-bit words that spreads every bit over all bits."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(x ^ (x >> np.uint64(31)))
+    return np.asarray(x ^ (x >> np.uint64(31)), dtype=np.uint64)
 
 
 def row_hashes(rows: Rows, *, salt: int = 0) -> Hashes:

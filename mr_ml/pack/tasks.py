@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mr_ml import frame
 from mr_ml.engine.blas import one_thread
 from mr_ml.errors import BadDataError
@@ -161,7 +163,8 @@ def reduce_partition(
     sums: PartialSums[Statistic] = PartialSums(tree, Statistic.__add__)
     path = request.paths[partition]
     facts = PartitionFacts.of_nothing(partition)
-    with one_thread():
+    # moments that overflow are infinite, which describe and train show
+    with one_thread(), np.errstate(all="ignore"):
         for stored, writer in write_whole(path, blocks, partition=partition):
             sums.add(tree.leaf(partition, stored.address.index), query.map(stored.block))
             facts = writer.facts()
