@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,31 @@ class Partition:
 
 
 @dataclass(frozen=True)
+class StoredFile:
+    """A file of the store and the sha256 that its bytes must have."""
+
+    path: str
+    sha256: str
+
+    def read(self, store: Store) -> bytes:
+        """The whole file.
+
+        Raises
+        ------
+        BadDataError
+            If it is not the file that was written.
+        StorageError
+            If it cannot be read.
+        """
+        data = store.read(self.path)
+        if hashlib.sha256(data).hexdigest() != self.sha256:
+            raise BadDataError(
+                f"{store.uri(self.path)}: expected sha256 {self.sha256}, the file has another; restore it or make it anew"
+            )
+        return data
+
+
+@dataclass(frozen=True)
 class Dataset:
     """One version of a dataset.
 
@@ -38,7 +64,7 @@ class Dataset:
     data_id
         Unique to the pack that wrote the partitions.
     moments
-        By split: path of an .npz with count (), mean, variance, minimum, maximum (n_features,) and nonzero.
+        By split: an .npz with count (), mean, variance, minimum, maximum (n_features,) and nonzero.
     packing
         How it was packed, for people: seed, shares, folds, rows per block, inputs.
     """
@@ -48,7 +74,7 @@ class Dataset:
     data_id: str
     schema: Schema
     partitions: tuple[Partition, ...]
-    moments: Mapping[str, str]
+    moments: Mapping[str, StoredFile]
     label_counts: Mapping[str, Mapping[str, int]]
     nnz: int
     packing: Mapping[str, Any]
@@ -99,7 +125,7 @@ class Dataset:
             "partitions": [
                 {"uri": p.path, "split": p.split, "fold": p.fold, **p.facts.to_json()} for p in self.partitions
             ],
-            "moments": dict(self.moments),
+            "moments": {split: {"uri": file.path, "sha256": file.sha256} for split, file in self.moments.items()},
             "label_counts": {split: dict(counts) for split, counts in self.label_counts.items()},
             "nnz": self.nnz,
             "packing": dict(self.packing),
@@ -116,7 +142,7 @@ class Dataset:
             data_id=data["data_id"],
             schema=Schema.from_json(data["schema"]),
             partitions=partitions,
-            moments=data["moments"],
+            moments={split: StoredFile(file["uri"], file["sha256"]) for split, file in data["moments"].items()},
             label_counts=data["label_counts"],
             nnz=data["nnz"],
             packing=data["packing"],
@@ -152,10 +178,12 @@ class FeatureMoments:
     maximum: Array
     nonzero: Array
 
-    def save(self, store: Store, path: str) -> None:
-        store.write(path, to_npz({**vars(self), "count": np.array(self.count)}))
+    def save(self, store: Store, path: str) -> StoredFile:
+        data = to_npz({**vars(self), "count": np.array(self.count)})
+        store.write(path, data)
+        return StoredFile(path, hashlib.sha256(data).hexdigest())
 
     @classmethod
-    def load(cls, store: Store, path: str) -> FeatureMoments:
-        arrays = from_npz(store.read(path), where=store.uri(path))
+    def load(cls, store: Store, file: StoredFile) -> FeatureMoments:
+        arrays = from_npz(file.read(store), where=store.uri(file.path))
         return cls(count=int(arrays.pop("count")), **arrays)

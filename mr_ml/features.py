@@ -3,6 +3,7 @@
     dot(W)            X W            (n_rows, K)
     transpose_dot(R)  X' R           (n_features, K)
     squares_dot(D)    (X o X)' D     (n_features, K)
+    pull(R, D)        the two above at once
     gram(d)           X' diag(d) X   (n_features, n_features)
 
 X is (n_rows, n_features) but a block does not know n_features: the dataset does, so it is passed in.
@@ -12,11 +13,14 @@ The order of additions is fixed by the block's content alone, so results are the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+
+from mr_ml import kernels
 
 Floats = NDArray[np.float64]
 Array = NDArray[Any]
@@ -42,7 +46,7 @@ class SparseFeatures:
     def nbytes(self) -> int:
         return self.indptr.nbytes + self.indices.nbytes + self.values.nbytes
 
-    @property
+    @cached_property
     def width(self) -> int:
         """Largest column id + 1."""
         return int(self.indices.max()) + 1 if len(self.indices) else 0
@@ -56,13 +60,20 @@ class SparseFeatures:
         return self
 
     def dot(self, coef: Floats) -> Floats:
-        return np.asarray(self._matrix(len(coef)) @ coef)
+        found = kernels.csr_dot(self.indptr, self.indices, self.values, coef)
+        return np.asarray(self._matrix(len(coef)) @ coef) if found is None else found
 
     def transpose_dot(self, rows: Floats, *, n_features: int) -> Floats:
         return np.asarray(self._matrix(n_features).T @ rows)
 
     def squares_dot(self, rows: Floats, *, n_features: int) -> Floats:
         return np.asarray(self._matrix(n_features, self.values * self.values).T @ rows)
+
+    def pull(self, rows: Floats, of_squares: Floats, *, n_features: int) -> tuple[Floats, Floats]:
+        found = kernels.csr_pull(self.indptr, self.indices, self.values, rows, of_squares, n_features=n_features)
+        if found is not None:
+            return found
+        return self.transpose_dot(rows, n_features=n_features), self.squares_dot(of_squares, n_features=n_features)
 
     def gram(self, rows: Floats, *, n_features: int) -> Floats:
         weighted = self._matrix(n_features, self.values * np.repeat(rows, np.diff(self.indptr)))
@@ -116,6 +127,9 @@ class DenseFeatures:
 
     def squares_dot(self, rows: Floats, *, n_features: int) -> Floats:
         return _pad((self.array * self.array).T @ rows, n_features)
+
+    def pull(self, rows: Floats, of_squares: Floats, *, n_features: int) -> tuple[Floats, Floats]:
+        return self.transpose_dot(rows, n_features=n_features), self.squares_dot(of_squares, n_features=n_features)
 
     def gram(self, rows: Floats, *, n_features: int) -> Floats:
         inner = self.array.T @ (self.array * rows[:, None])

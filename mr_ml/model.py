@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdfs_layout import Layout, Store, parse_reference, publish_version_once, read_version
+from mr_ml.dataset import StoredFile
 from mr_ml.errors import BadDataError
 from mr_ml.loss import loss_named
 from mr_ml.npz import from_npz, to_npz
@@ -60,9 +61,10 @@ class Model:
 
 
 def label_texts(schema: Schema, classes: tuple[float, ...]) -> list[str]:
+    """Labels as users write them, different ones different; `classes` as the schema codes them."""
     if schema.label_kind == "text":
         return [str(schema.labels[int(c)]) for c in classes]
-    return [f"{c:g}" if float(f"{c:g}") == c else repr(c) for c in classes]
+    return [f"{c:.0f}" if c.is_integer() and abs(c) < 1e16 else repr(c) for c in classes]
 
 
 def publish_model(
@@ -91,13 +93,8 @@ def load_model(store: Store, layout: Layout, reference: str) -> Model:
     found = read_version(store, layout.model(asked.name), asked.version)
     document = found.document
     try:
-        path, sha256 = document["coef"]["uri"], document["coef"]["sha256"]
-        data = store.read(path)
-        if hashlib.sha256(data).hexdigest() != sha256:
-            raise BadDataError(
-                f"{store.uri(path)}: expected sha256 {sha256}, the file has another; restore it or retrain"
-            )
-        arrays = from_npz(data, where=store.uri(path))
+        file = StoredFile(document["coef"]["uri"], document["coef"]["sha256"])
+        arrays = from_npz(file.read(store), where=store.uri(file.path))
         coef = np.concatenate([arrays["coef"], arrays["intercept"][:, None]], axis=1)
         return Model(
             name=asked.name,

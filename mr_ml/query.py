@@ -68,8 +68,7 @@ class LineQuery:
         spec, features, loss = self.rows, block.features, self.rows.pointwise
         targets = spec.targets(block)
         u = spec.weights(block, targets)
-        z = spec.margins(block, self.coef)
-        along = None if self.direction is None else spec.products(block, self.direction)
+        z, along = spec.margins_along(block, self.coef, self.direction)
 
         def at(step: float) -> Floats:
             return z if along is None or step == 0 else z + step * along
@@ -78,11 +77,12 @@ class LineQuery:
         slope, bend = loss.derivatives(at(self.steps[self.chosen]), targets)
         slope, bend = slope * u[:, None], bend * u[:, None]
         d = spec.n_features
+        gradient, curvature = features.pull(slope, bend, n_features=d)
         parts = {
             "weight_sum": Sum(u.sum()),
             "loss_sums": Sum(loss_sums),
-            "gradient_sum": Sum(_with_intercept(features.transpose_dot(slope, n_features=d), slope)),
-            "curvature_sum": Sum(_with_intercept(features.squares_dot(bend, n_features=d), bend)),
+            "gradient_sum": Sum(_with_intercept(gradient, slope)),
+            "curvature_sum": Sum(_with_intercept(curvature, bend)),
         }
         if self.cross:
             parts["cross_sum"] = Sum(features.transpose_dot(bend, n_features=d).T)

@@ -85,6 +85,14 @@ class RowSpec:
         z = self.products(block, coef)
         return z if block.offsets is None else z + block.offsets[:, None]
 
+    def margins_along(self, block: Block, coef: Floats, direction: Floats | None) -> tuple[Floats, Floats | None]:
+        """z at coef and what the direction adds to it, in one sweep over the features."""
+        if direction is None:
+            return self.margins(block, coef), None
+        both = self.products(block, np.concatenate([coef, direction]))
+        z, along = both[:, : len(coef)], both[:, len(coef) :]
+        return (z if block.offsets is None else z + block.offsets[:, None]), along
+
     def products(self, block: Block, coef: Floats) -> Floats:
         """X W' + b without the offsets: what a direction adds to the margins."""
         if block.features.width > self.n_features:

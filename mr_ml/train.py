@@ -107,6 +107,8 @@ def make_objective(spec: TrainSpec, dataset: Dataset, moments: FeatureMoments) -
     ------
     UsageError
         If loss, labels and options do not fit together.
+    BadDataError
+        If a feature is too large to be scaled.
     """
     if not (spec.l2 >= 0 and np.isfinite(spec.l2)):
         raise UsageError(f"--l2: expected a number >= 0, found {spec.l2}")
@@ -118,10 +120,22 @@ def make_objective(spec: TrainSpec, dataset: Dataset, moments: FeatureMoments) -
         class_weights=_class_weights(spec, dataset, classes),
         row_weights=spec.row_weights,
     )
+    _check_scales(dataset, moments)
     entries = dataset.n_rows() * dataset.schema.n_features
     centre = dataset.nnz >= CENTRE_FROM_DENSITY * entries
     scaling = Scaling.of(mean=moments.mean, variance=moments.variance, intercept=spec.intercept, centre=centre)
     return Objective(rows, scaling, spec.l2, spec.penalty_space)
+
+
+def _check_scales(dataset: Dataset, moments: FeatureMoments) -> None:
+    huge = np.flatnonzero(~np.isfinite(moments.variance))
+    if len(huge):
+        schema, j = dataset.schema, int(huge[0])
+        name = j + schema.index_base if schema.feature_names is None else schema.feature_names[j]
+        raise BadDataError(
+            f"the values of feature {name} in {dataset.reference} are too large to square: from {moments.minimum[j]:g} to "
+            f"{moments.maximum[j]:g}, not finite when scaled; mend, rescale or drop it"
+        )
 
 
 def _classes(spec: TrainSpec, dataset: Dataset) -> tuple[float, ...]:

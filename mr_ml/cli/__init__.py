@@ -23,6 +23,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     from mr_ml.cli.parser import make_parser
 
     options = make_parser().parse_args(argv)
+    if getattr(options, "runner", None) == "local":
+        # workers load their modules while this process loads its own
+        from mr_ml.engine.workers import prepare
+
+        prepare()
     try:
         # imported only when chosen: help should be instant
         return int(options.command_module()(options) or 0)

@@ -66,7 +66,7 @@ def _features(dataset: Dataset, moments: FeatureMoments, most: int) -> list[dict
     names = dataset.schema.feature_names
     return [
         {
-            "feature": j if names is None else names[j],
+            "feature": j + dataset.schema.index_base if names is None else names[j],
             "mean": float(moments.mean[j]),
             "std": float(np.sqrt(moments.variance[j])),
             "min": float(moments.minimum[j]),

@@ -19,6 +19,8 @@ from mr_ml.optimize.base import Ask, Evaluation, Floats, Stop
 STEPS = (1.0, 4.0, 2.0, 0.5, 0.25, 2.0**-4, 2.0**-7, 2.0**-12)
 _ARMIJO = 1e-4
 _ROUNDING = 1e-12
+# what the rounding of the coefficients alone does to a gradient, relative to curvature times coefficient
+_NOISE = 4 * np.finfo(float).eps
 _SHRINK = 2.0**-13
 _MAX_SHRINKS = 2
 
@@ -92,7 +94,8 @@ class LineMethod:
         passed = replace(state, n_passes=state.n_passes + 1)
         value = float(evaluation.values[state.chosen])
         if not state.n_passes:
-            if not (np.isfinite(value) and np.isfinite(evaluation.gradient).all()):
+            parts = (value, evaluation.gradient, evaluation.curvature)
+            if not all(np.isfinite(part).all() for part in parts):
                 return replace(passed, value=value, stop=Stop.DIVERGED)
             return self._move(passed, state.point, value, evaluation, 0.0)
         step = state.steps[state.chosen]
@@ -120,6 +123,8 @@ class LineMethod:
         )  # fmt: skip
         if state.gradient_norm <= self.tolerance:
             return replace(state, stop=Stop.GRADIENT)
+        if state.gradient_norm <= _NOISE * (state.curvature * (1 + np.abs(state.point))).max(initial=0.0):
+            return replace(state, stop=Stop.ROUNDING)
         return self._budget(self._aim(state, ev.hessian))
 
     def _retreat(self, state: LineState, slope: float) -> LineState:

@@ -27,6 +27,8 @@ class Newton(LineMethod):
 
     def direction(self, state: LineState, hessian: Floats | None) -> Floats:
         assert hessian is not None
+        if not (np.isfinite(hessian).all() and np.isfinite(state.gradient).all()):
+            return scaled_descent(state)
         unit = np.sqrt(inverse_diagonal(state))
         scaled = hessian * unit * unit[:, None]
         for ridge in _RIDGES:

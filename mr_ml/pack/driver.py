@@ -8,6 +8,7 @@ Nothing is visible before the manifest is published; what a failed pack wrote is
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,12 +16,13 @@ from typing import Any
 import numpy as np
 
 from hdfs_layout import Layout, Store, check_name, publish_version
-from mr_ml.dataset import Dataset, FeatureMoments, Partition
+from mr_ml.dataset import Dataset, FeatureMoments, Partition, StoredFile
 from mr_ml.engine.jobs import JobRunner
 from mr_ml.errors import BadDataError, InternalError, UsageError
+from mr_ml.model import label_texts
 from mr_ml.names import unique_id
 from mr_ml.pack.plan import PackPlan, make_plan
-from mr_ml.pack.tasks import REFUSED, PackRequest, ScanRequest, facts_of, refused_of, shifted
+from mr_ml.pack.tasks import REPORT, PackRequest, ScanRequest, facts_of, report_of, shifted
 from mr_ml.partition_file import PartitionFacts
 from mr_ml.readers import formats
 from mr_ml.readers.rows import BAD_KINDS
@@ -67,7 +69,9 @@ def pack(spec: PackSpec, *, store: Store, layout: Layout, runner: JobRunner, say
         If there are more bad rows than allowed, no rows, or rows that contradict each other.
     """
     check_name(spec.name, kind="dataset")
-    files = [_with_header(file, spec.options) for file in expand(spec.inputs)]
+    found = expand(spec.inputs)
+    stamps = {file.path: _stamp(file) for file in found}
+    files = [_with_header(file, spec.options) for file in found]
     options = replace(spec.options, **_columns(files, spec.options)) if spec.options.format == "csv" else spec.options
     like = None if spec.like is None else _bound(spec.like, files[0])
     tasks = ranges(files, n_tasks=runner.n_tasks)
@@ -90,23 +94,23 @@ def pack(spec: PackSpec, *, store: Store, layout: Layout, runner: JobRunner, say
         store.make_folder(spill)
         paths = [layout.partition(spec.name, data_id, number) for number in range(plan.n_partitions)]
         request = PackRequest(schema, plan, tuple(_local(store, path) for path in paths), _local(store, spill))
-        answers, refused_by_range = _shuffle(request, tasks, runner)
+        answers, reports = _shuffle(request, tasks, runner)
         for number in set(range(plan.n_partitions)) - set(answers):
             store.write(paths[number], b"")
         partitions = _partitions(plan, paths, {number: facts for number, (facts, _) in answers.items()})
         totals = _totals(partitions, {number: moments for number, (_, moments) in answers.items()})
+        packed = sum(_numbered(reports, scanned, options).values(), Summary())
+        _check_rest(files, stamps)
+        _check_rows(partitions, packed, summary, borrowed=spec.like is not None)
         if spec.like is not None:
             # the scan judged the rows by themselves; a borrowed schema also refuses what it does not know
-            refused = sum(_numbered(refused_by_range, scanned, options).values(), Summary())
-            summary = replace(summary, n_rows=sum(p.facts.rows for p in partitions))
-            summary = replace(summary, bad_counts=refused.bad_counts, examples=refused.examples)
-            _judge(summary, spec, say)
+            _judge(packed, spec, say)
             schema = _with_labels_of(schema, totals)
-        _check_rows(partitions, summary)
-        moments = {split: layout.moments(spec.name, data_id, split) for split in totals}
-        dataset = _manifest(spec, data_id, schema, plan, partitions, totals, summary, moments)
-        for split, total in totals.items():
-            _moments(total).save(store, dataset.moments[split])
+        moments = {
+            split: _moments(total).save(store, layout.moments(spec.name, data_id, split))
+            for split, total in totals.items()
+        }
+        dataset = _manifest(spec, data_id, schema, plan, partitions, totals, packed, moments)
         store.remove_tree(spill)
     except BaseException:
         store.remove_tree(folder)
@@ -155,9 +159,7 @@ def _scan(options: TextOptions, tasks: Sequence[Sequence[TextRange]], runner: Jo
     for key, value in runner.run(MRScan, request=request, tasks=[TextRange.listing(task) for task in tasks]):
         file, start = json.loads(key)
         found[file, start] = Summary.from_json(json.loads(value))
-    lost = sorted({(text.file, text.start) for task in tasks for text in task} - set(found))
-    if lost:
-        raise InternalError(f"the scan of {lost[0][0]} from byte {lost[0][1]} brought no answer; run it again")
+    _check_ranges(tasks, found, doing="scanning")
     return _numbered(found, found, options)
 
 
@@ -208,19 +210,34 @@ def _local(store: Store, path: str) -> str:
 def _shuffle(
     request: PackRequest, tasks: Sequence[Sequence[TextRange]], runner: JobRunner
 ) -> tuple[dict[int, tuple[PartitionFacts, Statistic]], Ranges]:
-    """Run the pack job: facts and feature moments of each partition that has rows, and what was refused where."""
+    """Run the pack job: facts and feature moments of each partition that has rows, and the reports of all ranges.
+
+    Raises
+    ------
+    InternalError
+        If a report is missing or came twice.
+    """
     from mr_ml_jobs.pack_job import MRPack
 
     answers: dict[int, tuple[PartitionFacts, Statistic]] = {}
-    refused: Ranges = {}
+    reports: Ranges = {}
     lines = [TextRange.listing(task) for task in tasks]
     for key, value in runner.run(MRPack, request=request.encode(), tasks=lines, n_reducers=runner.n_tasks):
-        if key == REFUSED:
-            (file, start), summary = refused_of(value)
-            refused[file, start] = summary
+        if key == REPORT:
+            place, summary = report_of(value)
+            if place in reports:
+                raise InternalError(f"{place[0]} from byte {place[1]} was packed twice in one pass; run it again")
+            reports[place] = summary
         else:
             answers[int(key)] = facts_of(value)
-    return answers, refused
+    _check_ranges(tasks, reports, doing="packing")
+    return answers, reports
+
+
+def _check_ranges(tasks: Sequence[Sequence[TextRange]], found: Ranges, *, doing: str) -> None:
+    lost = sorted({(text.file, text.start) for task in tasks for text in task} - set(found))
+    if lost:
+        raise InternalError(f"{doing} {lost[0][0]} from byte {lost[0][1]} brought no answer; run it again")
 
 
 def _partitions(plan: PackPlan, paths: Sequence[str], facts: Mapping[int, PartitionFacts]) -> list[Partition]:
@@ -244,19 +261,41 @@ def _totals(partitions: Sequence[Partition], moments: Mapping[int, Statistic]) -
     return totals
 
 
-def _check_rows(partitions: Sequence[Partition], summary: Summary) -> None:
-    """What went into the shuffle must have come out of it."""
-    rows = sum(p.facts.rows for p in partitions)
-    if rows != summary.n_rows:
+def _stamp(file: TextFile) -> tuple[int, ...] | None:
+    """What changes when a file does; None if it is gone."""
+    try:
+        status = os.stat(file.path)
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _check_rest(files: Sequence[TextFile], stamps: Mapping[str, tuple[int, ...] | None]) -> None:
+    """The files must be those that the scan saw, since it fixed labels, vocabularies and the number of features."""
+    for file in files:
+        if _stamp(file) != stamps[file.path]:
+            raise BadDataError(f"{file.path} changed while it was packed; pack again when it is at rest")
+
+
+def _check_rows(partitions: Sequence[Partition], packed: Summary, scanned: Summary, *, borrowed: bool) -> None:
+    """What was scanned must have gone into the shuffle, and what went in must have come out."""
+    # a borrowed schema refuses rows that the scan found good
+    before, after = ((s.n_lines, s.n_rows + (s.n_bad + s.n_dropped if borrowed else 0)) for s in (scanned, packed))
+    if before != after:
         raise BadDataError(
-            f"the input changed while it was packed: the scan found {summary.n_rows} rows, {rows} were packed; "
-            "pack again when the files are at rest"
+            f"the input changed while it was packed: expected the {before[1]} rows in {before[0]} lines that the scan "
+            f"saw, found {after[1]} in {after[0]}; pack again when the files are at rest"
+        )
+    rows = sum(p.facts.rows for p in partitions)
+    if rows != packed.n_rows:
+        raise InternalError(
+            f"the shuffle was not complete: {packed.n_rows} rows went in, {rows} came out; run it again"
         )
 
 
 def _manifest(
     spec: PackSpec, data_id: str, schema: Schema, plan: PackPlan, partitions: Sequence[Partition],
-    totals: Mapping[str, Statistic], summary: Summary, moments: Mapping[str, str],
+    totals: Mapping[str, Statistic], summary: Summary, moments: Mapping[str, StoredFile],
 ) -> Dataset:  # fmt: skip
     packing = {
         **{key: value for key, value in plan.to_json().items() if key != "segments"},
@@ -283,14 +322,14 @@ def _with_labels_of(schema: Schema, totals: Mapping[str, Statistic]) -> Schema:
 
 
 def _label_counts(total: Statistic, schema: Schema) -> dict[str, int]:
-    labels = total.parts["labels"]
-    assert isinstance(labels, Keyed)
+    found = total.parts["labels"]
+    assert isinstance(found, Keyed)
     if schema.label_kind == "continuous":
         return {}
-    counts = dict(zip(labels.keys.view(np.float64).tolist(), labels.values[:, 0].astype(int).tolist(), strict=True))
-    if schema.label_kind == "text":
-        return {str(label): counts.get(float(k), 0) for k, label in enumerate(schema.labels)}
-    return {f"{label:g}": counts.get(float(label), 0) for label in schema.labels}
+    counts = dict(zip(found.keys.view(np.float64).tolist(), found.values[:, 0].astype(int).tolist(), strict=True))
+    labels = range(len(schema.labels)) if schema.label_kind == "text" else schema.labels
+    codes = tuple(map(float, labels))
+    return dict(zip(label_texts(schema, codes), (counts.get(code, 0) for code in codes), strict=True))
 
 
 def _moments(total: Statistic) -> FeatureMoments:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mr_ml import frame
+from mr_ml import frame, kernels
 from mr_ml.block import Block
 from mr_ml.errors import BadDataError
 from mr_ml.features import SparseFeatures
@@ -36,18 +36,23 @@ def split_rows(rows: Rows, plan: PackPlan) -> Iterator[tuple[int, bytes]]:
 
 def take(rows: Rows, chosen: NDArray[np.int64]) -> Rows:
     """The chosen rows, in that order; groups and line numbers are not carried on."""
-    counts = np.diff(rows.indptr)[chosen]
-    indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
-    at = np.repeat(rows.indptr[:-1][chosen] - indptr[:-1], counts) + np.arange(indptr[-1])
+    indptr, indices, values = kernels.take_rows(chosen, rows.indptr, rows.indices, rows.values) or _take(rows, chosen)
     return Rows(
         labels=rows.labels[chosen],
         indptr=indptr,
-        indices=rows.indices[at],
-        values=rows.values[at],
+        indices=indices,
+        values=values,
         lines=np.zeros(len(chosen), np.int64),
         weights=None if rows.weights is None else rows.weights[chosen],
         offsets=None if rows.offsets is None else rows.offsets[chosen],
     )
+
+
+def _take(rows: Rows, chosen: NDArray[np.int64]) -> tuple[Array, Array, Array]:
+    counts = np.diff(rows.indptr)[chosen]
+    indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+    at = np.repeat(rows.indptr[:-1][chosen] - indptr[:-1], counts) + np.arange(indptr[-1])
+    return indptr, rows.indices[at], rows.values[at]
 
 
 def _encode(rows: Rows, order: Hashes) -> bytes:

@@ -14,6 +14,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from mr_ml import kernels
 from mr_ml.readers.rows import Rows
 
 Hashes = NDArray[np.uint64]
@@ -40,16 +41,21 @@ def mix(x: Hashes) -> Hashes:
 def row_hashes(rows: Rows, *, salt: int = 0) -> Hashes:
     """64-bit hash of each row's content, (n_rows,); another `salt` gives an independent hash."""
     start = np.uint64(int(mix(np.array([salt], np.uint64))[0]))
-    entries = rows.values.view(np.uint64) + start
-    entries = mix(entries + (rows.indices.astype(np.uint64) + np.uint64(1)) * _COLUMN)
-    running = np.concatenate([np.zeros(1, np.uint64), np.cumsum(entries)])
-    h = running[rows.indptr[1:]] - running[rows.indptr[:-1]]
+    compiled = kernels.hash_entries(int(start), int(_COLUMN), rows.indptr, rows.indices, rows.values)
+    h = _hash_entries(rows, start) if compiled is None else compiled
     for column in (rows.labels, rows.weights, rows.offsets):
         h = h * _GOLDEN
         if column is not None:
             h = h + mix(column.view(np.uint64) + _GOLDEN)
         h = mix(h + start)
     return h
+
+
+def _hash_entries(rows: Rows, start: np.uint64) -> Hashes:
+    entries = rows.values.view(np.uint64) + start
+    entries = mix(entries + (rows.indices.astype(np.uint64) + np.uint64(1)) * _COLUMN)
+    running = np.concatenate([np.zeros(1, np.uint64), np.cumsum(entries)])
+    return np.asarray(running[rows.indptr[1:]] - running[rows.indptr[:-1]])
 
 
 def derive(hashes: Hashes, *, seed: int, purpose: Purpose) -> Hashes:

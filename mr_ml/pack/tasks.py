@@ -30,7 +30,7 @@ from mr_ml.readers.source import TextRange
 from mr_ml.statistic import Statistic
 from mr_ml.tree import Node, PartialSums, PartitionPlan, SumTree
 
-REFUSED = b"refused"
+REPORT = b"report"
 
 
 @dataclass(frozen=True)
@@ -113,21 +113,25 @@ class SpillFile:
     def append(self, text: TextRange) -> Iterator[tuple[bytes, bytes]]:
         """Parse one range of text; yield partition and pointer of each mini-block that it makes.
 
-        Under the key `REFUSED` comes a summary of the rows that the schema refused, if any.
+        Under the key `REPORT` comes at last a summary of the rows that were sent and of those that were refused.
         """
-        refused = Summary()
+        report = Summary()
         for chunk in text.chunks():
             parsed = formats.parse(chunk, self._request.schema, labels="required")
-            bad = tuple((text.file, row) for row in parsed.bad)
-            found = Summary(n_lines=parsed.n_lines, bad_counts=parsed.bad_counts, examples=bad)
-            refused = refused + shifted(found, by=refused.n_lines)
+            found = Summary(
+                n_rows=parsed.rows.n_rows,
+                n_lines=parsed.n_lines,
+                n_dropped=parsed.n_dropped,
+                bad_counts=parsed.bad_counts,
+                examples=tuple((text.file, row) for row in parsed.bad),
+            )
+            report = report + shifted(found, by=report.n_lines)
             self._check_width(parsed.rows, text)
             for partition, data in split_rows(parsed.rows, self._request.plan):
                 offset = self._out.tell()
                 self._out.write(data)
                 yield b"%08d" % partition, json.dumps([self._path, offset, len(data)]).encode()
-        if refused.n_bad:
-            yield REFUSED, json.dumps([[text.file, text.start], refused.to_json()]).encode()
+        yield REPORT, json.dumps([[text.file, text.start], report.to_json()]).encode()
 
     def _check_width(self, rows: Rows, text: TextRange) -> None:
         schema = self._request.schema
@@ -139,8 +143,8 @@ class SpillFile:
 
 
 def reduce_key(request: PackRequest, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """Partitions are written and answered for; summaries of refused rows pass through."""
-    if key == REFUSED:
+    """Partitions are written and answered for; reports pass through."""
+    if key == REPORT:
         yield from ((key, value) for value in values)
     else:
         yield key, facts_line(*reduce_partition(request, int(key), values))
@@ -171,8 +175,8 @@ def reduce_partition(
     return facts, sums.total()
 
 
-def refused_of(line: bytes) -> tuple[tuple[str, int], Summary]:
-    """File, first byte and summary of a range with refused rows."""
+def report_of(line: bytes) -> tuple[tuple[str, int], Summary]:
+    """File, first byte and summary of a range."""
     (file, start), summary = json.loads(line)
     return (file, start), Summary.from_json(summary)
 

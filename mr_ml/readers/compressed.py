@@ -80,7 +80,6 @@ class _Gzip:
     def __init__(self) -> None:
         # 16 + 15: a gzip header and trailer, whose length and CRC-32 zlib checks, and the largest window.
         self._inflate = zlib.decompressobj(wbits=31)
-        self.needs_input = True
 
     @property
     def eof(self) -> bool:
@@ -90,11 +89,13 @@ class _Gzip:
     def unused_data(self) -> bytes:
         return self._inflate.unused_data
 
+    @property
+    def needs_input(self) -> bool:
+        # The trailer stays unconsumed until all output is out, so a member whose input is used up is not at its end.
+        return not self._inflate.unconsumed_tail
+
     def decompress(self, data: bytes, max_length: int) -> bytes:
-        block = self._inflate.decompress(self._inflate.unconsumed_tail + data, max_length)
-        # A full block may leave output inside zlib although all input went in.
-        self.needs_input = not self._inflate.unconsumed_tail and len(block) < max_length
-        return block
+        return self._inflate.decompress(self._inflate.unconsumed_tail + data, max_length)
 
 
 def _members(

@@ -91,7 +91,6 @@ def _plan_of(schema: Schema, *, labels_required: bool) -> _Plan:
         raise BadDataError("expected a text with labels, found no label column in it; add it")
     features = [name for name, column in schema.columns.items() if column["first"] is not None]
     features.sort(key=lambda name: int(schema.columns[name]["first"]))
-    fill = missing_value_of(schema.options)
     return _Plan(
         roles=roles,
         labels=vocabulary(tuple(map(str, schema.labels))) if schema.label_kind == "text" else None,
@@ -100,12 +99,12 @@ def _plan_of(schema: Schema, *, labels_required: bool) -> _Plan:
         numeric=[name for name in features if name not in schema.vocabularies],
         is_numeric=np.array([name not in schema.vocabularies for name in features]),
         first=np.array([schema.columns[name]["first"] for name in features], np.int32),
-        fill=fill,
+        fill=missing_value_of(schema.options),
         categories={name: vocabulary(values) for name, values in schema.vocabularies.items()},
         missing_codes={
             name: values.index(MISSING_CATEGORY)
             for name, values in schema.vocabularies.items()
-            if fill is not None and MISSING_CATEGORY in values
+            if MISSING_CATEGORY in values
         },
         unseen_is_bad=schema.options.unseen == "error",
     )
@@ -173,9 +172,8 @@ def _read_features(table: Table, plan: _Plan) -> tuple[NDArray[np.int32], F64, M
         codes, missing[:, j] = table.codes(name, plan.categories[name])
         if name in plan.missing_codes:
             codes[missing[:, j]] = plan.missing_codes[name]
-        unseen = (codes < 0) & ~missing[:, j] if plan.fill is None else codes < 0
-        if plan.unseen_is_bad:
-            table.refuse("unseen_value", [name], unseen[:, None])
+        if plan.unseen_is_bad:  # where missing values are refused or left out, that goes before
+            table.refuse("unseen_value", [name], codes[:, None] < 0)
         ids[:, j] += np.maximum(codes, 0).astype(np.int32)
         values[:, j] = codes >= 0
     return ids, values, missing

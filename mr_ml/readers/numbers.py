@@ -361,7 +361,8 @@ def _parse_slowly(buffer: U8, starts: I64, ends: I64, syntax: Callable[[U8, I64]
         characters = gather(buffer, starts[chosen], ends[chosen], width=width)
         fine = syntax(characters, lengths[chosen])
         text = np.ascontiguousarray(characters[fine]).view(f"S{width}")[:, 0]
-        values[chosen[fine]] = text.astype(np.float64)
+        with np.errstate(over="ignore", under="ignore"):
+            values[chosen[fine]] = text.astype(np.float64)
         ok[chosen] = fine
     return values, ok & np.isfinite(values)
 

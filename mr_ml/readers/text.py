@@ -83,7 +83,7 @@ def read_range(
 
 
 def _line_start(stream: BinaryIO, start: int, stop: int) -> int:
-    """Return the position of the first line that begins at or behind `start`; some position >= `stop` if none does."""
+    """Return where the first line begins that begins in [start, stop); `stop` or more if there is none."""
     if start <= 0:
         return 0
     # A line begins at `start` if the byte before it is a line feed.
@@ -94,7 +94,7 @@ def _line_start(stream: BinaryIO, start: int, stop: int) -> int:
         if found:
             return position + found
         position += len(block)
-    return max(position, stop)
+    return stop
 
 
 def _up_to_line_end(stream: BinaryIO, position: int, stop: int) -> Iterator[bytes]:

@@ -32,7 +32,10 @@ def wait_for_end(pid: int) -> None:
     try:
         poll = select.poll()
         poll.register(handle, select.POLLIN)
-        assert poll.poll(PATIENCE_SECONDS * 1000), f"process {pid} still runs"
+        ended = poll.poll(PATIENCE_SECONDS * 1000)
+        if not ended:
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+        assert ended, f"process {pid} still ran"
     finally:
         os.close(handle)
 
@@ -267,10 +270,12 @@ class TestErrors:
         assert notes(tmp_path)["0"][1] == 1
 
     def test_a_child_of_a_dead_worker_does_not_hide_its_death(self, pool, fifo):
-        with pytest.raises(InternalError, match="SIGKILL"):
-            pool.run([partial(toy_calls.leave_a_child_and_die, fifo)])
-        with open(fifo, "wb"):
-            pass
+        try:
+            with pytest.raises(InternalError, match="SIGKILL"):
+                pool.run([partial(toy_calls.leave_a_child_and_die, fifo)])
+        finally:
+            with open(fifo, "wb"):
+                pass
 
 
 class TestEnds:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import json
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -171,6 +172,13 @@ class TestFeatures:
         }
         assert dense(parsed, 3) == [[2.5, 0, 1], [0, 1, 0], [-1000, 0, 1]]
 
+    def test_order_is_that_of_the_columns_even_if_a_file_sorts_the_schema(self) -> None:
+        schema = schema_of(b"x,5,1,v\ny,6,0,w\n", options_of("c,b,label,a"))
+        assert schema.feature_names == ("c=x", "c=y", "b", "a=v", "a=w")
+        stored = Schema.from_json(json.loads(json.dumps(schema.to_json(), sort_keys=True)))
+        parsed = csv_reader.parse(b"y,5,1,v\n", stored, labels="required")
+        assert dense(parsed, 5) == [[0, 1, 5, 1, 0]]
+
     def test_zeros_are_not_stored(self) -> None:
         _, parsed = read(b"0,-0.0,1\n1e-400,3,1\n")
         assert parsed.rows.indptr.tolist() == [0, 0, 1]
@@ -207,7 +215,7 @@ class TestFeatures:
         assert csv_reader.resolve(options, summary).feature_names == ("a", "b")
 
     def test_two_of_one_name(self) -> None:
-        with pytest.raises(BadDataError, match="'b=x' twice"):
+        with pytest.raises(BadDataError, match="found twice: b=x;"):
             read(b"1,x,0\n", "b=x,b,label")
 
     def test_order_is_that_of_code_points(self) -> None:
@@ -265,6 +273,11 @@ class TestMissing:
         _, parsed = read(b"-999,1,1\n-999.0,1,1\n7,1,1\n", missing="zero", missing_markers=("-999",))
         assert dense(parsed, 2) == [[0, 1], [-999, 1], [7, 1]]
 
+    def test_a_marker_that_is_a_number_is_no_category(self) -> None:
+        schema, parsed = read(b"1,x,1\n1,0,1\n1,0.0,1\n", missing="zero", missing_markers=("0",))
+        assert schema.vocabularies["b"] == ("0.0", "<missing>", "x")
+        assert dense(parsed, 4) == [[1, 0, 0, 1], [1, 0, 1, 0], [1, 1, 0, 0]]
+
     def test_labels_weights_offsets_and_groups_are_always_needed(self) -> None:
         text = b"1,2,3,4,0\n?,2,3,4,0\n1,,3,4,0\n1,2,NA,4,0\n1,2,3,null,0\n"
         roles = {"label_column": "l", "weight_column": "w", "offset_column": "o", "group_column": "g"}
@@ -317,7 +330,7 @@ class TestLabels:
         schema, parsed = read(b"1,2\n1,-0.0\n1,1e0\n1,2.0\n", "a,label")
         assert (schema.label_kind, schema.labels) == ("numeric", (0.0, 1.0, 2.0))
         assert parsed.rows.labels.tolist() == [2, 0, 1, 2]
-        assert not np.signbit(parsed.rows.labels).any()
+        assert not np.signbit([*parsed.rows.labels, *schema.labels]).any()
 
     def test_texts(self) -> None:
         schema, parsed = read(b'1, >50K\n1,<=50K\n1,">50K "\n', "a,label")
@@ -420,6 +433,20 @@ class TestLines:
         assert dense(parsed, 2) == [[1, 2], [4, 5]]
         assert parsed.rows.lines.tolist() == [0, 2]
 
+    @pytest.mark.parametrize(
+        ("line", "kind", "excerpt"),
+        [
+            (b"x,y,3", "bad_value", "a=x"),
+            (b"1,inf,nan", "not_finite", "b=inf"),
+            (b"x,1e400,1", "overflow", "b=1e400"),
+            (b",,", "missing_label", "label="),
+            (b",,1", "missing_value", "a="),
+        ],
+    )
+    def test_of_many_reasons_the_first_kind_and_column_count(self, line: bytes, kind: str, excerpt: str) -> None:
+        _, parsed = read(b"1,2,3\n" + line + b"\n", detect_categorical=False)
+        assert bad_of(parsed) == [(1, kind, excerpt)]
+
     def test_excerpts_are_short(self) -> None:
         _, parsed = read(b"1,1,1\n" + b"x" * 10**6 + b"\n1,inf" + b"0" * 1000 + b",2\n", numeric_columns=("b",))
         assert [len(row.excerpt) for row in parsed.bad] == [80, 80]
@@ -492,14 +519,19 @@ class TestLimits:
     def test_many_numbers_and_a_text_are_no_category(self, numbers: Any) -> None:
         text = "".join(f"1,{number},0\n" for number in numbers).encode()
         assert read(text)[0].feature_names == ("a", "b")
-        with pytest.raises(BadDataError, match=r"'b'.*such as oops.*--numeric"):
+        with pytest.raises(BadDataError, match=r"'b'.*such as oops.*--categorical"):
             read(text + b"1,oops,0\n")
-        with pytest.raises(BadDataError, match=r"'b'.*such as oops.*--numeric"):
+        with pytest.raises(BadDataError, match=r"'b'.*such as oops.*--categorical"):
             read(b"1,oops,0\n" + text)
         schema, parsed = read(text + b"1,oops,0\n", numeric_columns=("b",))
         assert parsed.bad_counts == {"bad_value": 1}
         assert "oops" in read(text + b"1,oops,0\n", categorical_columns=("b",))[0].vocabularies["b"]
         assert schema.feature_names == ("a", "b")
+
+    def test_a_thousand_numbers_and_a_text_are_categories(self) -> None:
+        text = "".join(f"1,{i},0\n" for i in range(1, 1001)).encode()
+        assert len(read(text + b"1,x,0\n")[0].vocabularies["b"]) == 1001
+        assert len(read(b"1,x,0\n" + text)[0].vocabularies["b"]) == 1001
 
     def test_do_not_depend_on_the_cut(self) -> None:
         options = options_of("a,b,label", max_categories=5)

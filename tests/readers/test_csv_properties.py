@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import reduce
 
 import numpy as np
 import pytest
 import reference_csv as reference
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from mr_ml.errors import BadDataError
@@ -296,27 +297,30 @@ def test_pieces_change_nothing(table: tuple[bytes, TextOptions], size: int) -> N
         check(*table)
 
 
-@settings(max_examples=50)
-@given(tables(), st.integers(1, 3))
-def test_colliding_hashes_change_nothing(table: tuple[bytes, TextOptions], n_hashes: int) -> None:
-    def colliding(buffer: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        return hash_fields(buffer, starts, ends) % np.uint64(n_hashes)
+def colliding(buffer: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    return np.zeros(len(starts), np.uint64)
 
+
+@pytest.fixture
+def _collisions(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     csv_values.vocabulary.cache_clear()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(csv_values, "hash_fields", colliding)
-        check(*table)
+    monkeypatch.setattr(csv_values, "hash_fields", colliding)
+    yield
     csv_values.vocabulary.cache_clear()
 
 
-@given(
-    st.lists(
-        st.lists(
-            st.sampled_from(["", "a", "b", "ab", "12345678", "123456789", "x" * 300, "x" * 301]), min_size=2, max_size=2
-        )
-    )
-)
-def test_distinct_values_of_each_column(rows: list[list[str]]) -> None:
+@pytest.mark.usefixtures("_collisions")
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(tables())
+def test_colliding_hashes_change_nothing(table: tuple[bytes, TextOptions]) -> None:
+    check(*table)
+
+
+few_values = ["", "a", "b", "ab", "12345678", "123456789", "223456789", "x" * 300, "y" + "x" * 299, "x" * 301]
+
+
+def check_values(rows: list[list[str]]) -> None:
+    """Distinct values of two columns, and where each value stands in a vocabulary."""
     cells = [cell.encode() for row in rows for cell in row]
     buffer = np.frombuffer(b"".join(cells), np.uint8)
     ends = np.cumsum([len(cell) for cell in cells], dtype=np.int64).reshape(-1, 2)
@@ -326,3 +330,21 @@ def test_distinct_values_of_each_column(rows: list[list[str]]) -> None:
     for column in (0, 1):
         expected = {row[column].encode() for row, is_chosen in zip(rows, chosen[:, column], strict=True) if is_chosen}
         assert found[column] == expected
+    known = few_values[1:]
+    codes = csv_values.Vocabulary(known).find(buffer, starts.ravel(), ends.ravel())
+    assert codes.tolist() == [known.index(cell.decode()) if cell else -1 for cell in cells]
+
+
+some_rows = st.lists(st.lists(st.sampled_from(few_values), min_size=2, max_size=2))
+
+
+@given(some_rows)
+def test_values(rows: list[list[str]]) -> None:
+    check_values(rows)
+
+
+@pytest.mark.usefixtures("_collisions")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(some_rows)
+def test_values_of_colliding_hashes(rows: list[list[str]]) -> None:
+    check_values(rows)

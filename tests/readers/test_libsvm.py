@@ -15,6 +15,8 @@ from mr_ml.readers import formats, libsvm
 from mr_ml.readers.rows import BAD_KINDS, MAX_EXAMPLES, BadRow, Parsed, concat_rows, empty_rows, excerpt
 from mr_ml.readers.schema import MAX_LABELS, Schema, Summary, TextOptions
 
+pytestmark = pytest.mark.usefixtures("each_implementation")
+
 OPTIONS = TextOptions(format="libsvm")
 
 
@@ -198,6 +200,12 @@ def test_labels_are_sorted_and_distinct_or_continuous() -> None:
     assert schema_of(many).label_kind == "numeric"
     more = schema_of(many + b"0.5\n")
     assert (more.labels, more.label_kind) == ((), "continuous")
+    few, other = (formats.scan(text, OPTIONS, file="f") for text in (many, b"0.5\n"))
+    assert (few + other).labels is None
+    assert (other + few).labels is None
+    assert (few + other + other).labels is None
+    assert (other + (other + few)).labels is None
+    assert (few + few).labels == few.labels
 
 
 def test_examples_are_few_but_counts_are_whole() -> None:
@@ -217,6 +225,8 @@ def test_excerpts_are_printable_and_show_the_fault() -> None:
     assert "200:oops" in bad.excerpt
     assert bad.excerpt.startswith("...")
     assert bad.excerpt.endswith("...")
+    (bad,) = parse(long + b" 900:last").bad
+    assert "200:oops" in bad.excerpt
     (bad,) = parse(b"1 \x1b[31m:\\\xc3\xa9\x7f").bad
     assert bad.excerpt == r"1 \x1b[31m:\x5c\xc3\xa9\x7f"
     for line in (b"\xff" * 500, b"x" * 80, b"x" * 81, b"\0\r", b"", b"\\" * 100):

@@ -17,6 +17,8 @@ from mr_ml.readers import formats, libsvm
 from mr_ml.readers.fields import hash_fields
 from mr_ml.readers.schema import Schema, Summary, TextOptions
 
+pytestmark = pytest.mark.usefixtures("each_implementation")
+
 LABELS = st.sampled_from(["required", "optional"])
 BASES = st.sampled_from([0, 1])
 

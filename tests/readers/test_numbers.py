@@ -157,6 +157,15 @@ def test_every_place_of_dot_and_length() -> None:
     check_floats([f"{token}{e}".encode() for token in plain for e in ("e5", "E-12", "e+022", "e-0300", "e00000001")])
 
 
+def test_two_dots_are_refused_wherever_they_are() -> None:
+    digits = "12345678901234567890123"
+    spoilt = [
+        digits[:i] + "." + digits[i:j] + "." + digits[j:n] for n in range(22) for j in range(n + 1) for i in range(j)
+    ]
+    check_floats([token.encode() for token in spoilt])
+    assert not parse_floats(*pack([token.encode() for token in spoilt]))[1].any()
+
+
 def test_many_tokens_of_mixed_length_across_slabs() -> None:
     rng = np.random.default_rng(7)
     exponents = rng.integers(-12, 12, 3 * numbers._SLAB + 1)

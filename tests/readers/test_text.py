@@ -245,6 +245,17 @@ def test_ranges_that_tile_a_file_give_each_line_once(
     assert joined == text
 
 
+def test_every_range_of_a_small_file(tmp_path: Path) -> None:
+    text = b"a\n\nbb\nccc"
+    path = tmp_path / "rows.txt"
+    path.write_bytes(text)
+    lines = {0: b"a\n", 2: b"\n", 3: b"bb\n", 6: b"ccc"}
+    for start in range(len(text) + 2):
+        for stop in range(start, len(text) + 3):
+            own = b"".join(line for at, line in lines.items() if start <= at < stop)
+            assert b"".join(read_range(path, start, stop)) == own
+
+
 def test_a_range_within_one_line_reads_no_further_than_needed(tmp_path: Path) -> None:
     path = tmp_path / "rows.txt"
     path.write_bytes(b"a" * 100 + b"\n" + b"b" * 100)

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Check everything: style (ruff), types (mypy --strict), tests (pytest).
+#
+#   scripts/test.sh                        everything
+#   scripts/test.sh tests/unit -k layout   the same, but pytest gets these arguments
+#
+# Each Python of 3.11, 3.12 and 3.13 that is on PATH gets an environment of its own, .venv-test-3.11 and so on. The
+# lowest runs everything; the others leave out the tests that are slow or need Hadoop.
+#
+# MR_ML_PYTHON=python3.13   use this one only
+# MR_ML_SKIP_HADOOP=1       leave out the tests that start a Hadoop cluster on this machine (they need a JDK and Maven)
+#
+# Stops at the first check that fails, with its exit code; pytest's closing line is the last one.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+say() { printf '\n== %s\n' "$*"; }
+version_of() { "$1" -c 'import sys; assert sys.version_info >= (3, 11); print("%d.%d" % sys.version_info[:2])' 2>/dev/null; }
+
+declare -A pythons=()
+for python in ${MR_ML_PYTHON:-python3.11 python3.12 python3.13 python3}; do
+    if version=$(version_of "$python") && [ -z "${pythons[$version]:-}" ]; then
+        pythons[$version]=$python
+    fi
+done
+if [ ${#pythons[@]} -eq 0 ]; then
+    echo "test: expected Python 3.11 or later as ${MR_ML_PYTHON:-python3}, found none that runs" >&2
+    exit 69
+fi
+mapfile -t versions < <(printf '%s\n' "${!pythons[@]}" | sort -V)
+for version in "${versions[@]}"; do
+    say "Python $version: environment"
+    MR_ML_PYTHON=${pythons[$version]} scripts/setup_env.sh ".venv-test-$version" test
+done
+
+main=${versions[0]}
+bin=.venv-test-$main/bin
+say "ruff check"
+"$bin/ruff" check .
+say "ruff format --check"
+"$bin/ruff" format --check .
+say "mypy --strict (Python $main)"
+"$bin/mypy"
+
+for version in "${versions[@]:1}"; do
+    say "pytest (Python $version), without the slow tests"
+    # 5: the arguments chose slow tests only
+    MR_ML_SKIP_HADOOP=1 ".venv-test-$version/bin/python" -m pytest -m "not slow" "$@" || [ $? -eq 5 ]
+done
+say "pytest (Python $main)"
+exec "$bin/python" -m pytest "$@"

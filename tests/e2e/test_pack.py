@@ -1,0 +1,467 @@
+"""Packing through the command line: balance, splits, folds, groups, bad rows, borrowed schemas, what describe says."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from commands import Commands, write_csv, write_libsvm
+
+from hdfs_layout import Layout, open_store
+from mr_ml.dataset import load_dataset
+from mr_ml.partition_file import BlockRange
+from mr_ml.readers import source, text
+
+Row = tuple[float, ...]
+
+
+def packed_rows(mr_ml: Commands, name: str) -> dict[tuple[str, int | None, int], list[Row]]:
+    """(label, features...) of every row by split, fold and partition, in the order of the file."""
+    dataset = load_dataset(open_store(str(mr_ml.root)), Layout(str(mr_ml.root)), name)
+    found: dict[tuple[str, int | None, int], list[Row]] = {}
+    for p in dataset.partitions:
+        whole = BlockRange(str(mr_ml.root / p.path), p.facts.partition, 0, 0, p.facts.line_bytes, p.facts.n_bytes)
+        rows: list[Row] = []
+        for stored in whole.read():
+            x = stored.block.features.toarray(n_features=dataset.schema.n_features)
+            rows += map(tuple, np.column_stack([stored.block.labels, x]).tolist())
+        found[p.split, p.fold, p.facts.partition] = rows
+    return found
+
+
+def by_split(found: dict[tuple[str, int | None, int], list[Row]]) -> dict[str, list[Row]]:
+    splits = defaultdict(list)
+    for (split, _, _), rows in found.items():
+        splits[split] += rows
+    return dict(splits)
+
+
+def test_partitions_are_balanced_and_random(mr_ml: Commands, tmp_path: Path) -> None:
+    """100,000 rows sorted by label and by value: every partition is a fair sample."""
+    file = tmp_path / "rows"
+    file.write_text("".join(f"{int(k >= 70_000)} 1:{k / 16}\n" for k in range(100_000)))
+    shape = mr_ml("pack", file, "--to", "sorted", "--partitions", "8")
+    assert (shape["n_rows"], shape["partitions"]) == (100_000, 8)
+    partitions = mr_ml.manifest("sorted@1")["partitions"]
+    for size in ("rows", "bytes"):
+        sizes = [p[size] for p in partitions]
+        assert max(sizes) <= 1.1 * min(sizes), sizes
+    for rows in packed_rows(mr_ml, "sorted").values():
+        labels, values = np.array(rows).T
+        assert np.mean(labels) == pytest.approx(0.3, abs=0.03)
+        assert abs(np.corrcoef(np.arange(len(values)), values)[0, 1]) < 0.06
+
+
+def test_partitions_follow_from_the_size(mr_ml: Commands, tmp_path: Path) -> None:
+    """One partition where the data is small; the same with any number of workers."""
+    x, y = np.random.default_rng(0).normal(size=(500, 3)), np.zeros(500)
+    y[::2] = 1
+    file = write_libsvm(tmp_path / "rows", x, y)
+    assert mr_ml("pack", file, "--to", "a", "-r", "local", "--workers", "3")["partitions"] == 1
+    assert mr_ml("pack", file, "--to", "a", "-r", "inline")["partitions"] == 1
+
+
+def repeated_rows() -> tuple[Any, Any]:
+    """1,200 rows of which every one stands there up to four times."""
+    rng = np.random.default_rng(4)
+    x = rng.integers(0, 1000, size=(400, 2)) + 0.5
+    x, y = x[rng.integers(0, 400, 1200)], np.zeros(1200)
+    return x, (x[:, 0] > 500) + y
+
+
+def test_splits_are_reproducible_and_keep_equal_rows_together(mr_ml: Commands, tmp_path: Path) -> None:
+    x, y = repeated_rows()
+    file = write_libsvm(tmp_path / "rows", x, y)
+    shares = ("--split", "train=0.6,validation=0.15,test=0.25", "--seed", "7")
+    shape = mr_ml("pack", file, "--to", "a", *shares)
+    first = by_split(packed_rows(mr_ml, "a"))
+    assert {split: len(rows) for split, rows in first.items()} == shape["splits"]
+    assert sum(shape["splits"].values()) == 1200
+    for split, share in (("train", 0.6), ("validation", 0.15), ("test", 0.25)):
+        assert shape["splits"][split] == pytest.approx(1200 * share, rel=0.25)
+        assert sum(shape["label_counts"][split].values()) == shape["splits"][split]
+    assert sum(len(set(rows)) for rows in first.values()) == len(set(map(tuple, np.column_stack([y, x]).tolist())))
+
+    mr_ml("pack", file, "--to", "b", *shares, "-r", "inline")
+    assert by_split(packed_rows(mr_ml, "b")) == first
+    mr_ml("pack", file, "--to", "c", *shares[:2], "--seed", "8")
+    assert sorted(by_split(packed_rows(mr_ml, "c"))["test"]) != sorted(first["test"])
+
+    # a row's split depends on the row and the seed: more rows tomorrow do not move today's
+    more = write_libsvm(tmp_path / "more", x[:300] + 0.25, y[:300])
+    mr_ml("pack", file, more, "--to", "d", *shares)
+    later = by_split(packed_rows(mr_ml, "d"))
+    assert all(set(rows) <= set(later[split]) for split, rows in first.items())
+
+
+def test_folds(mr_ml: Commands, tmp_path: Path) -> None:
+    x, y = repeated_rows()
+    file = write_libsvm(tmp_path / "rows", x, y)
+    mr_ml("pack", file, "--to", "a", "--folds", "4", "--split", "train=0.75,test=0.25")
+    found = packed_rows(mr_ml, "a")
+    assert {(split, fold) for split, fold, _ in found} == {(s, f) for s in ("train", "test") for f in range(4)}
+    seen = [row for rows in found.values() for row in set(rows)]
+    assert len(seen) == len(set(seen))
+    sizes = [len(rows) for (split, _, _), rows in found.items() if split == "train"]
+    assert min(sizes) > 100
+    mr_ml("pack", file, "--to", "b", "--folds", "4", "--split", "train=0.75,test=0.25", "--partitions", "16")
+    folds = defaultdict(list)
+    for (split, fold, _), rows in packed_rows(mr_ml, "b").items():
+        folds[split, fold] += rows
+    assert {key: sorted(rows) for key, rows in folds.items()} == {
+        (split, fold): sorted(rows) for (split, fold, _), rows in found.items()
+    }
+
+
+def groups_straddle(found: dict[tuple[str, int | None, int], list[Row]], column: int) -> bool:
+    where = defaultdict(set)
+    for (split, fold, _), rows in found.items():
+        for row in rows:
+            where[row[column]].add((split, fold))
+    assert len({place for places in where.values() for place in places}) > 1
+    return any(len(places) > 1 for places in where.values())
+
+
+@pytest.mark.parametrize("form", ["qid", "csv", "csv-text"])
+def test_groups_stay_together(mr_ml: Commands, tmp_path: Path, form: str) -> None:
+    rng = np.random.default_rng(9)
+    group = rng.integers(1, 40, 600)
+    x, y = np.column_stack([group, rng.normal(size=600)]), rng.integers(0, 2, 600)
+    if form == "qid":
+        file = write_libsvm(tmp_path / "rows", x, y, qid=group.tolist())
+        by = "qid"
+    else:
+        names = group if form == "csv" else [f"user {k}" for k in group]
+        file = write_csv(tmp_path / "rows.csv", {"a": x[:, 0], "b": x[:, 1], "who": names, "label": y})
+        by = "who"
+    shares = ("--split", "train=0.5,test=0.5", "--folds", "2")
+    mr_ml("pack", file, "--to", "grouped", *shares, "--split-by", by)
+    assert mr_ml("describe", "grouped")["n_features"] == 2
+    assert not groups_straddle(packed_rows(mr_ml, "grouped"), column=1)
+    drop = () if form == "qid" else ("--drop", "who")
+    mr_ml("pack", file, "--to", "loose", *shares, *drop)
+    assert groups_straddle(packed_rows(mr_ml, "loose"), column=1)
+
+
+# Bad rows
+
+BAD_LINES = {
+    "not_finite": "1 1:nan",
+    "duplicate_id": "0 3:1 3:2",
+    "overflow": "0 1:1e400",
+    "underscore": "1 2:1_000",
+    "descending_ids": "1 5:1 4:1",
+}
+
+
+def lines_with_bad_ones(n: int, seed: int) -> tuple[list[str], dict[str, list[int]]]:
+    """Lines of uneven length, and the 1-based numbers of the bad ones by kind."""
+    rng = np.random.default_rng(seed)
+    lines = [f"{k % 2} 1:{k} 2:{'1' * int(rng.integers(1, 60))}" for k in range(n)]
+    lines[3] = "# a comment line"
+    lines[10] = ""
+    where: dict[str, list[int]] = {}
+    numbers = iter((rng.choice(np.arange(12, n + 1), 4 * len(BAD_LINES), replace=False)).tolist())
+    for kind, line in BAD_LINES.items():
+        where[kind] = sorted(next(numbers) for _ in range(4))
+        for number in where[kind]:
+            lines[number - 1] = line
+    return lines, where
+
+
+def expect_report(err: str, where: Iterable[tuple[Path, dict[str, list[int]]]]) -> None:
+    """All counts, and the first three of each kind, by file and line."""
+    for kind in BAD_LINES:
+        places = [(str(path), number) for path, kinds in sorted(where) for number in kinds[kind]]
+        assert f"{kind} ({len(places)})" in err
+        for path, number in places[:3]:
+            assert f"\n    {path}:{number}: {BAD_LINES[kind]}\n" in err + "\n"
+        for path, number in places[3:]:
+            assert f"{path}:{number}:" not in err
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_bad_rows_name_file_and_line(
+    mr_ml: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line_end: str
+) -> None:
+    """Also where the text is cut into many ranges, and these into many chunks."""
+    lines, where = lines_with_bad_ones(400, seed=1)
+    file = tmp_path / "rows"
+    file.write_text(line_end.join(lines) + line_end, newline="")
+    zipped = tmp_path / "zipped.gz"
+    zipped.write_bytes(gzip.compress(file.read_bytes()))
+
+    found = mr_ml.run("pack", file, "--to", "bad")
+    assert found.code == 65
+    assert "20 bad rows beside" in found.err
+    assert "--max-bad-rows 20" in found.err
+    expect_report(found.err, [(file, where)])
+
+    monkeypatch.setattr(source, "RANGE_BYTES", 1000)
+    found = mr_ml.run("pack", file, "--to", "bad")
+    assert found.code == 65
+    expect_report(found.err, [(file, where)])
+
+    monkeypatch.setattr(source, "RANGE_BYTES", 3000)
+    monkeypatch.setattr(text, "READ_BYTES", 64)
+    monkeypatch.setitem(text.read_range.__kwdefaults__, "chunk_bytes", 300)
+    monkeypatch.setitem(text.open_chunks.__kwdefaults__, "chunk_bytes", 300)
+    found = mr_ml.run("pack", file, zipped, "--to", "bad", "-r", "inline")
+    assert found.code == 65
+    expect_report(found.err, [(file, where), (zipped, where)])
+
+    assert mr_ml.run("describe", "bad").code == 74
+    assert not list(mr_ml.root.rglob("part-*"))
+
+
+def test_allowed_bad_rows(mr_ml: Commands, tmp_path: Path) -> None:
+    lines, where = lines_with_bad_ones(300, seed=2)
+    file = tmp_path / "rows"
+    file.write_text("\n".join(lines) + "\n")
+    assert mr_ml.run("pack", file, "--to", "bad", "--max-bad-rows", "19").code == 65
+    found = mr_ml.run("pack", file, "--to", "bad", "--max-bad-rows", "20", "--json")
+    assert found.code == 0
+    expect_report(found.err, [(file, where)])
+    assert found.result["n_rows"] == 300 - 2 - 20
+    assert found.result["bad_rows"] == dict.fromkeys(BAD_LINES, 4)
+    assert mr_ml("describe", "bad")["bad_rows"] == dict.fromkeys(BAD_LINES, 4)
+    assert mr_ml.run("pack", file, "--to", "bad", "--max-bad-rows", "20", "--quiet").err == ""
+
+
+def test_bad_csv_rows(mr_ml: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines count from the header, which is line 1, in every file and however it is cut."""
+    rng = np.random.default_rng(3)
+    lines = ["a,b,label", *(f"{k},{'2' * int(rng.integers(1, 40))},{k % 2}" for k in range(200))]
+    lines[20] = "1,2"
+    lines[150] = "1,2,3,4"
+    lines[151] = "1,,0"
+    files = [tmp_path / "first.csv", tmp_path / "second.csv.gz", tmp_path / "third.csv.bz2"]
+    whole = ("\n".join(lines) + "\n").encode()
+    for file, data in zip(files, (whole, gzip.compress(whole), bz2.compress(whole)), strict=True):
+        file.write_bytes(data)
+    for range_bytes in (1 << 20, 500):
+        monkeypatch.setattr(source, "RANGE_BYTES", range_bytes)
+        found = mr_ml.run("pack", *files, "--to", "bad")
+        assert found.code == 65
+        for file in files:
+            assert f"{file}:21: " in found.err
+            assert f"{file}:151: " in found.err
+            assert f"{file}:152: " in found.err
+        assert "9 bad rows beside 591 good ones" in found.err
+    shape = mr_ml("pack", files[0], "--to", "bad", "--missing", "drop", "--max-bad-rows", "2")
+    assert (shape["n_rows"], shape["bad_rows"]) == (197, {"too_few_fields": 1, "too_many_fields": 1})
+    assert mr_ml("pack", files[0], "--to", "bad", "--missing", "zero", "--max-bad-rows", "2")["n_rows"] == 198
+
+
+# Inputs
+
+
+def test_empty_inputs(mr_ml: Commands, tmp_path: Path) -> None:
+    empty, blank, header = tmp_path / "empty", tmp_path / "blank", tmp_path / "header.csv"
+    empty.write_bytes(b"")
+    blank.write_bytes(b"\n# nothing here\n\n")
+    header.write_bytes(b"a,label\n")
+    for file in (empty, blank, header):
+        found = mr_ml.run("pack", file, "--to", "nothing")
+        assert found.code == 65
+        assert "expected rows, found none" in found.err
+    (tmp_path / "headless.csv").write_bytes(b"")
+    assert mr_ml.run("pack", tmp_path / "headless.csv", "--to", "nothing").code == 65
+    rows = tmp_path / "rows"
+    rows.write_text("1 1:1\n0 1:2\n")
+    assert mr_ml("pack", empty, rows, blank, "--to", "some")["n_rows"] == 2
+
+
+def test_folders_and_globs(mr_ml: Commands, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    (folder / "deeper").mkdir(parents=True)
+    (folder / ".hidden").write_text("nonsense")
+    (folder / "_SUCCESS").write_text("")
+    for k, name in enumerate(("a.txt", "b.txt", "deeper/c.txt", "with [brackets]*.txt", "héllo wörld.txt")):
+        (folder / name).write_text(f"{k % 2} 1:{k + 1}\n" * (k + 1))
+    assert mr_ml("pack", folder, "--to", "all")["n_rows"] == 15
+    assert mr_ml("pack", folder / "?.txt", "--to", "two")["n_rows"] == 3
+    assert mr_ml("pack", folder / "**" / "*.txt", "--to", "all")["n_rows"] == 15
+    assert mr_ml("pack", folder / "with [brackets]*.txt", folder / "a.txt", "--to", "two")["n_rows"] == 5
+    found = mr_ml.run("pack", folder, folder / "a.txt", "--to", "twice")
+    assert (found.code, str(folder / "a.txt") in found.err, "more than once" in found.err) == (2, True, True)
+    found = mr_ml.run("pack", folder / "*.csv", "--to", "none")
+    assert (found.code, "nothing that matches" in found.err) == (2, True)
+
+
+def test_file_names_do_not_reach_the_terminal_raw(mr_ml: Commands, tmp_path: Path) -> None:
+    hostile = tmp_path / "evil\x1b]0;title\x07.txt"
+    hostile.write_text("1 1:nan\n")
+    found = mr_ml.run("pack", hostile, "--to", "evil")
+    assert found.code == 65
+    assert not {"\x1b", "\x07"} & set(found.err)
+    undecodable = bytes(tmp_path) + b"/caf\xe9.txt"
+    Path(undecodable.decode("utf-8", "surrogateescape")).write_text("1 1:1\n0 1:2\n")
+    done = mr_ml.process("pack", undecodable.decode("utf-8", "surrogateescape"), "--to", "cafe", "--json")
+    assert (done.code, done.result["n_rows"]) == (0, 2)
+
+
+def test_truncated_compressed_input(mr_ml: Commands, tmp_path: Path) -> None:
+    whole = b"".join(b"%d 1:%d\n" % (k % 2, k * 7919) for k in range(20_000))
+    for name, data in (("rows.gz", gzip.compress(whole)), ("rows.bz2", bz2.compress(whole))):
+        file = tmp_path / name
+        file.write_bytes(data[: len(data) // 2])
+        found = mr_ml.run("pack", file, "--to", "half")
+        assert (found.code, name in found.err) == (65, True)
+        file.write_bytes(data)
+        assert mr_ml("pack", file, "--to", "whole")["n_rows"] == 20_000
+
+
+# Borrowed schemas
+
+
+def test_like_of_csv(mr_ml: Commands, tmp_path: Path) -> None:
+    columns = {"size": ["1.5", "2", "4", "3"], "colour": ["red", "blue", "red", "green"], "label": ["no", "yes", "no", "yes"]}
+    mr_ml("pack", write_csv(tmp_path / "train.csv", columns), "--to", "train")
+    shape = mr_ml("describe", "train")
+    assert (shape["n_features"], shape["labels"], shape["label_kind"]) == (4, ["no", "yes"], "text")
+    narrower = {key: values[:1] for key, values in columns.items()}
+    other = mr_ml("pack", write_csv(tmp_path / "narrow.csv", narrower), "--to", "narrow", "--like", "train")
+    assert (other["n_features"], other["labels"], other["n_rows"]) == (4, ["no", "yes"], 1)
+    assert other["label_counts"]["train"] == {"no": 1, "yes": 0}
+    file = write_csv(tmp_path / "new.csv", {"size": ["1", "2", "3"], "colour": ["red", "pink", "red"], "label": ["no", "no", "maybe"]})
+    found = mr_ml.run("pack", file, "--to", "new", "--like", "train")
+    assert found.code == 65
+    assert "unseen_value (1)" in found.err
+    assert f"{file}:3: " in found.err
+    assert "unseen_label (1)" in found.err
+    assert f"{file}:4: " in found.err
+    assert mr_ml("pack", file, "--to", "new", "--like", "train", "--max-bad-rows", "2")["n_rows"] == 1
+    found = mr_ml.run("pack", write_csv(tmp_path / "columns.csv", {"size": [1], "label": ["no"]}), "--to", "x", "--like", "train")
+    assert (found.code, "colour" in found.err) == (65, True)
+
+
+def test_like_with_columns_in_another_order(mr_ml: Commands, tmp_path: Path) -> None:
+    mr_ml("pack", write_csv(tmp_path / "a.csv", {"a": [1, 2], "b": [3, 4], "label": [0, 1]}), "--to", "a")
+    mr_ml("pack", write_csv(tmp_path / "b.csv", {"label": [0, 1], "b": [3, 4], "a": [1, 2]}), "--to", "b", "--like", "a")
+    assert packed_rows(mr_ml, "a") == packed_rows(mr_ml, "b")
+
+
+def test_like_leaves_no_doubt(mr_ml: Commands, tmp_path: Path) -> None:
+    """What is said beside --like may repeat that dataset's options but not contradict them."""
+    columns = {"a": [1, 2, 3], "b": [3, 4, 5], "who": [7, 7, 8], "label": [0, 1, 0]}
+    file = write_csv(tmp_path / "rows", columns)
+    mr_ml("pack", file, "--format", "csv", "--to", "a", "--split-by", "who")
+    for said in (["--label-column", "b"], ["--missing", "zero"], ["--format", "libsvm"], ["--split-by", "b"]):
+        found = mr_ml.run("pack", file, "--to", "b", "--like", "a", *said)
+        assert (found.code, "--like a was packed with" in found.err or "--split-by" in found.err) == (2, True), said
+    assert mr_ml("pack", file, "--to", "b", "--like", "a", "--split-by", "who", "--format", "csv")["n_features"] == 2
+
+
+def test_groups_are_asked_for_where_there_are_none(mr_ml: Commands, tmp_path: Path) -> None:
+    (tmp_path / "rows").write_text("1 1:1\n0 2:1\n")
+    (tmp_path / "grouped").write_text("1 qid:3 1:1\n0 qid:4 2:1\n")
+    found = mr_ml.run("pack", tmp_path / "rows", "--to", "a", "--split-by", "qid")
+    assert (found.code, "qid" in found.err) == (2, True)
+    mr_ml("pack", tmp_path / "rows", "--to", "a")
+    assert mr_ml.run("pack", tmp_path / "grouped", "--to", "b", "--like", "a", "--split-by", "qid").code == 2
+
+
+def test_like_lists_numeric_labels_never_seen(mr_ml: Commands, tmp_path: Path) -> None:
+    """They may be targets of a regression; a classifier that does not know them refuses them later."""
+    (tmp_path / "train").write_text("1 1:1\n-1 2:1\n")
+    (tmp_path / "other").write_text("1 1:1\n0 2:1\n")
+    mr_ml("pack", tmp_path / "train", "--to", "train")
+    other = mr_ml("pack", tmp_path / "other", "--to", "other", "--like", "train")
+    assert (other["labels"], other["label_counts"]["train"]) == ([-1, 0, 1], {"-1": 0, "0": 1, "1": 1})
+    mr_ml("train", "train", "--model", "signs", "--l2", "1")
+    found = mr_ml.run("evaluate", "signs", "other", "--split", "train")
+    assert (found.code, "labels that the model does not know: [0.0]" in found.err) == (65, True)
+    mr_ml("pack", write_csv(tmp_path / "a.csv", {"a": [1, 2], "label": [0, 1]}), "--to", "a")
+    file = write_csv(tmp_path / "b.csv", {"a": [1, 2], "label": [0, 2]})
+    assert mr_ml("pack", file, "--to", "b", "--like", "a")["labels"] == [0, 1, 2]
+    many = write_csv(tmp_path / "c.csv", {"a": range(1, 1501), "label": range(1, 1501)})
+    assert mr_ml("pack", many, "--to", "c", "--like", "a")["label_kind"] == "continuous"
+
+
+def test_like_of_libsvm(mr_ml: Commands, tmp_path: Path) -> None:
+    (tmp_path / "train").write_text("1 1:1 5:2\n0 2:1\n")
+    (tmp_path / "narrow").write_text("1 1:1\n0 2:1\n")
+    (tmp_path / "wide").write_text("1 1:1\n0 9:1\n")
+    mr_ml("pack", tmp_path / "train", "--to", "train")
+    assert mr_ml("pack", tmp_path / "narrow", "--to", "narrow")["n_features"] == 2
+    assert mr_ml("pack", tmp_path / "narrow", "--to", "narrow", "--like", "train")["n_features"] == 5
+    found = mr_ml.run("pack", tmp_path / "wide", "--to", "wide", "--like", "train")
+    assert found.code == 65
+    assert f"{tmp_path / 'wide'}: found feature id 9, expected ids up to 5" in found.err
+    assert not list((mr_ml.root / "datasets").glob("wide/v*"))
+
+
+# describe
+
+
+def test_describe(mr_ml: Commands, tmp_path: Path) -> None:
+    rng = np.random.default_rng(6)
+    x, y = rng.normal(size=(400, 3)) * [1, 10, 100], rng.integers(0, 3, 400) - 1
+    x[:, 1][rng.random(400) < 0.5] = 0
+    file = write_libsvm(tmp_path / "rows", x, y)
+    made = mr_ml("pack", file, "--to", "d", "--split", "train=0.5,test=0.5", "--partitions", "6", "--seed", "3")
+    found = mr_ml("describe", "d")
+    assert {key: found[key] for key in made} == made
+    assert {"n_rows", "n_features", "nnz", "labels", "splits", "partitions", "blocks"} <= set(found)
+    assert (found["n_rows"], found["n_features"], found["nnz"]) == (400, 3, int((x != 0).sum()))
+    assert (found["labels"], found["partitions"], found["seed"]) == ([-1.0, 0.0, 1.0], 6, 3)
+    assert found["blocks"] == sum(p["blocks"] for p in mr_ml.manifest("d@1")["partitions"])
+    assert found["bytes"] == sum(path.stat().st_size for path in mr_ml.partition_paths("d@1"))
+    splits = by_split(packed_rows(mr_ml, "d"))
+    for split, rows in splits.items():
+        values = np.array(rows)[:, 1:]
+        features = found["features"][split]
+        assert [f["min"] for f in features] == values.min(axis=0).tolist()
+        assert [f["max"] for f in features] == values.max(axis=0).tolist()
+        assert [f["nonzero"] for f in features] == (values != 0).sum(axis=0).tolist()
+        np.testing.assert_allclose([f["mean"] for f in features], values.mean(axis=0), rtol=1e-12)
+        np.testing.assert_allclose([f["std"] for f in features], values.std(axis=0), rtol=1e-12)
+        labels = np.array(rows)[:, 0]
+        assert found["label_counts"][split] == {f"{v:g}": int((labels == v).sum()) for v in (-1, 0, 1)}
+    text_form = mr_ml.run("describe", "d@1").out
+    assert "400 rows x 3 features" in text_form
+    assert json.loads(mr_ml.run("describe", "d", "--json").out.splitlines()[-1]) == found
+
+
+def test_continuous_labels(mr_ml: Commands, tmp_path: Path) -> None:
+    x = np.arange(1500.0)[:, None] + 1
+    found = mr_ml("pack", write_libsvm(tmp_path / "rows", x, x[:, 0] / 7), "--to", "real")
+    assert (found["labels"], found["label_kind"], found["label_counts"]) == ([], "continuous", {"train": {}})
+
+
+def test_labels_that_look_alike(mr_ml: Commands, tmp_path: Path) -> None:
+    """Numbers that agree in their first six digits are different labels."""
+    (tmp_path / "rows").write_text("1000001 1:1\n1000002 1:2\n1000002 1:1.5\n0.1 1:4\n")
+    found = mr_ml("pack", tmp_path / "rows", "--to", "d")
+    assert found["label_counts"]["train"] == {"0.1": 1, "1000001": 1, "1000002": 2}
+    mr_ml("train", "d", "--model", "m", "--loss", "softmax", "--l2", "1", "--class-weights", "balanced")
+    assert mr_ml("models", "show", "m")["labels"] == ["0.1", "1000001", "1000002"]
+    mr_ml("train", "d", "--model", "m", "--loss", "softmax", "--l2", "1", "--class-weights", "1000002=3")
+
+
+def test_columns_named_by_digits(mr_ml: Commands, tmp_path: Path) -> None:
+    """A name comes before a position, which may count from the end."""
+    file = write_csv(tmp_path / "rows.csv", {"2019": [5, 6], "2020": [1, 0], "7": [3, 4]})
+    assert mr_ml("pack", file, "--to", "a", "--label-column", "2020")["labels"] == [0, 1]
+    assert mr_ml("pack", file, "--to", "a", "--label-column", "7")["labels"] == [3, 4]
+    assert mr_ml("pack", file, "--to", "a", "--label-column", "0")["labels"] == [5, 6]
+    assert mr_ml("pack", file, "--to", "a", "--label-column", "-1", "--drop", "2019")["n_features"] == 1
+
+
+def test_versions_stay(mr_ml: Commands, tmp_path: Path) -> None:
+    file = tmp_path / "rows"
+    file.write_text("1 1:1\n0 1:2\n")
+    assert mr_ml("pack", file, "--to", "d")["version"] == 1
+    file.write_text("1 1:1\n0 1:2\n0 1:3\n")
+    assert mr_ml("pack", file, "--to", "d")["version"] == 2
+    assert [mr_ml("describe", name)["n_rows"] for name in ("d", "d@2", "d@1")] == [3, 3, 2]
+    assert mr_ml("train", "d@1", "--model", "m", "--l2", "1")["model"] == "m"
+    assert mr_ml("models", "show", "m")["n_rows"] == 2

@@ -1,0 +1,206 @@
+"""Predicting raw rows: one output line per input line, in order, with what the formula gives."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from commands import Commands, write_csv, write_libsvm
+from scipy import special
+
+from mr_ml.readers import source
+
+
+@pytest.fixture(scope="module")
+def mr_ml(tmp_path_factory: pytest.TempPathFactory) -> Commands:
+    """A softmax, a logistic and a regression model on numbered features, and one on a CSV with names."""
+    folder = tmp_path_factory.mktemp("predict")
+    commands = Commands(folder / "root")
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 4))
+    margin = x @ [1, -2, 0.5, 0] + rng.normal(size=200) / 2
+    for name, y, options in (
+        ("softmax", np.digitize(margin, [-1, 1]) * 10, ("--loss", "softmax", "--l2", "0.01")),
+        ("logistic", np.where(margin > 0, 1, -1), ("--l2", "0.01")),
+        ("squared", margin, ("--loss", "squared")),
+    ):
+        commands("pack", write_libsvm(folder / name, x, y), "--to", name)
+        commands("train", name, "--model", name, *options)
+    columns: dict[str, Any] = {
+        "size": x[:, 0], "colour": [["red", "blue", "green"][k % 3] for k in range(200)],
+        "o": x[:, 1], "label": np.where(margin > 0, "yes, sir", "no").tolist(),
+    }  # fmt: skip
+    columns["label"] = [f'"{label}"' for label in columns["label"]]
+    commands("pack", write_csv(folder / "named.csv", columns), "--to", "named", "--offset-column", "o")
+    commands("train", "named", "--model", "named", "--l2", "0.01")
+    return commands
+
+
+def new_rows(n: int = 50, seed: int = 1) -> Any:
+    return np.random.default_rng(seed).normal(size=(n, 4))
+
+
+def table(path: Path) -> tuple[list[str], Any]:
+    """The first column, and the others as numbers."""
+    rows = [line.split("\t") for line in path.read_text().splitlines()]
+    return [row[0] for row in rows], np.array([[float(v) for v in row[1:]] for row in rows])
+
+
+def test_softmax(mr_ml: Commands, tmp_path: Path) -> None:
+    x = new_rows()
+    found = mr_ml("predict", "softmax", write_libsvm(tmp_path / "new", x, np.zeros(50)), "--to", tmp_path / "out")
+    assert (found["n_rows"], found["bad_rows"], found["labels"]) == (50, 0, ["0", "10", "20"])
+    coef = mr_ml.coef("softmax")
+    expected = special.softmax(x @ coef.coef.T + coef.intercept, axis=1)
+    labels, probabilities = table(tmp_path / "out")
+    np.testing.assert_allclose(probabilities, expected, rtol=1e-12)
+    assert labels == [["0", "10", "20"][k] for k in expected.argmax(axis=1)]
+    assert len(set(labels)) == 3
+
+
+def test_logistic(mr_ml: Commands, tmp_path: Path) -> None:
+    """Rows without labels are rows too."""
+    x = new_rows()
+    lines = write_libsvm(tmp_path / "new", x, np.ones(50)).read_text().splitlines()
+    (tmp_path / "unlabelled").write_text("".join(line.partition(" ")[2] + "\n" for line in lines))
+    coef = mr_ml.coef("logistic")
+    p = special.expit(x @ coef.coef[0] + coef.intercept)
+    for name in ("new", "unlabelled"):
+        mr_ml("predict", "logistic", tmp_path / name, "--to", tmp_path / f"{name}-out")
+        labels, probabilities = table(tmp_path / f"{name}-out")
+        np.testing.assert_allclose(probabilities, np.column_stack([1 - p, p]), rtol=1e-9)
+        assert labels == ["1" if q > 0.5 else "-1" for q in p]
+
+
+def test_regression(mr_ml: Commands, tmp_path: Path) -> None:
+    x = new_rows()
+    mr_ml("predict", "squared", write_libsvm(tmp_path / "new", x, np.zeros(50)), "--to", tmp_path / "out")
+    coef = mr_ml.coef("squared")
+    found = np.array((tmp_path / "out").read_text().split(), float)
+    np.testing.assert_allclose(found, x @ coef.coef[0] + coef.intercept, rtol=1e-12)
+
+
+def test_every_line_has_a_line(mr_ml: Commands, tmp_path: Path) -> None:
+    """Comments, blank and allowed bad lines give empty lines; the last line may lack its newline."""
+    file = tmp_path / "new"
+    file.write_bytes(b"# comment\n0 1:1 # and a row\r\n\n0 1:nan\n1 2:1")
+    found = mr_ml.run("predict", "logistic", file, "--to", tmp_path / "out", "--max-bad-rows", "1", "--json")
+    assert found.code == 0
+    assert (found.result["n_rows"], found.result["bad_rows"]) == (2, 1)
+    assert f"not_finite: {file}:4: 0 1:nan" in found.err
+    lines = (tmp_path / "out").read_text().split("\n")
+    assert [bool(line) for line in lines] == [False, True, False, False, True, False]
+
+
+def test_order_and_bytes_do_not_depend_on_the_cut(
+    mr_ml: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = new_rows(n=997)
+    file = write_libsvm(tmp_path / "new", x, np.zeros(997))
+    zipped = tmp_path / "new.gz"
+    zipped.write_bytes(gzip.compress(file.read_bytes()))
+    mr_ml("predict", "softmax", file, "--to", tmp_path / "whole", "-r", "inline")
+    mr_ml("predict", "softmax", zipped, "--to", tmp_path / "zipped")
+    monkeypatch.setattr(source, "RANGE_BYTES", 700)
+    mr_ml("predict", "softmax", file, "--to", tmp_path / "cut")
+    monkeypatch.setattr(source, "RANGE_BYTES", 5000)
+    mr_ml("predict", "softmax", file, "--to", tmp_path / "three", "-r", "local", "--workers", "3")
+    whole = (tmp_path / "whole").read_bytes()
+    assert whole.count(b"\n") == 997
+    assert {(tmp_path / name).read_bytes() for name in ("zipped", "cut", "three")} == {whole}
+
+
+def test_many_inputs(mr_ml: Commands, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    for k, name in enumerate(("a", "b", "deeper/a")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_libsvm(folder / name, new_rows(n=5 + k, seed=k), np.zeros(5 + k))
+    (folder / "c.gz").write_bytes(gzip.compress((folder / "a").read_bytes()))
+    found = mr_ml("predict", "logistic", folder, "--to", tmp_path / "some" / "where" / "out")
+    assert len(found["outputs"]) == len(set(found["outputs"])) == 4
+    by_rows = sorted(len(Path(path).read_text().splitlines()) for path in found["outputs"])
+    assert by_rows == [5, 5, 6, 7]
+    assert sorted(path.name for path in (tmp_path / "some" / "where").iterdir()) == ["out"]
+    assert sorted(map(str, (tmp_path / "some/where/out").iterdir())) == sorted(found["outputs"])
+
+
+def test_csv(mr_ml: Commands, tmp_path: Path) -> None:
+    """A header gives a header; columns may stand in another order and the label may be missing; offsets count."""
+    size, offset = new_rows(n=30)[:, 0], new_rows(n=30)[:, 1]
+    colour = [["green", "red"][k % 2] for k in range(30)]
+    file = write_csv(tmp_path / "new.csv", {"o": offset, "colour": colour, "size": size})
+    mr_ml("predict", "named", file, "--to", tmp_path / "out")
+    header, *lines = (tmp_path / "out").read_text().splitlines()
+    assert header == "label\tprobability_no\tprobability_yes, sir"
+    names = mr_ml("models", "show", "named")["feature_names"]
+    x = np.column_stack([[float(name == f"colour={c}") for c in colour] if "=" in name else size for name in names])
+    coef = mr_ml.coef("named")
+    p = special.expit(x @ coef.coef[0] + coef.intercept + offset)
+    np.testing.assert_allclose([float(line.split("\t")[2]) for line in lines], p, rtol=1e-9)
+    assert [line.split("\t")[0] for line in lines] == ["yes, sir" if q > 0.5 else "no" for q in p]
+
+
+def test_predictions_agree_with_evaluate(mr_ml: Commands, tmp_path: Path) -> None:
+    x = new_rows(n=200, seed=4)
+    y = np.where(x @ [1, -2, 0.5, 0] > 0.3, 1, -1)
+    file = write_libsvm(tmp_path / "new", x, y)
+    mr_ml("pack", file, "--to", "fresh", "--like", "logistic")
+    metrics = mr_ml("evaluate", "logistic", "fresh", "--split", "train")
+    mr_ml("predict", "logistic", file, "--to", tmp_path / "out")
+    labels, p = table(tmp_path / "out")
+    truth = np.array(y)
+    guesses = np.array(labels, int)
+    assert metrics["accuracy"] == np.mean(guesses == truth)
+    assert metrics["confusion"] == [[int(((truth == a) & (guesses == b)).sum()) for b in (-1, 1)] for a in (-1, 1)]
+    chosen = p[np.arange(200), (truth > 0).astype(int)]
+    assert metrics["log_loss"] == pytest.approx(-np.log(chosen).mean(), rel=1e-12)
+    scores = p[:, 1]
+    pairs = (scores[truth > 0][:, None] > scores[truth < 0]) + (scores[truth > 0][:, None] == scores[truth < 0]) / 2
+    assert metrics["auc"] == pytest.approx(pairs.mean(), rel=1e-12)
+
+
+def test_an_empty_file(mr_ml: Commands, tmp_path: Path) -> None:
+    (tmp_path / "new").write_bytes(b"")
+    assert mr_ml("predict", "logistic", tmp_path / "new", "--to", tmp_path / "out")["n_rows"] == 0
+    assert (tmp_path / "out").read_bytes() == b""
+
+
+def test_features_that_the_model_does_not_know(mr_ml: Commands, tmp_path: Path) -> None:
+    (tmp_path / "new").write_text("0 1:1\n0 1:1 9:5\n")
+    found = mr_ml.run("predict", "logistic", tmp_path / "new", "--to", tmp_path / "out")
+    assert (found.code, "--unseen-features ignore" in found.err) == (65, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+    mr_ml("predict", "logistic", tmp_path / "new", "--to", tmp_path / "out", "--unseen-features", "ignore")
+    first, second = (tmp_path / "out").read_text().splitlines()
+    assert first == second
+
+
+def test_bad_rows_leave_nothing(mr_ml: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "RANGE_BYTES", 50)
+    lines = ["0 1:1 2:0.5"] * 40
+    lines[17], lines[33] = "0 1:x", "0 2:1 1:2"
+    file = tmp_path / "new"
+    file.write_text("\n".join(lines) + "\n")
+    found = mr_ml.run("predict", "logistic", file, "--to", tmp_path / "out")
+    assert found.code == 65
+    assert f"bad_value: {file}:18: 0 1:x" in found.err
+    assert f"descending_ids: {file}:34: 0 2:1 1:2" in found.err
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+def test_existing_output_stays(mr_ml: Commands, tmp_path: Path) -> None:
+    file = write_libsvm(tmp_path / "new", new_rows(), np.zeros(50))
+    (tmp_path / "out").write_text("mine")
+    found = mr_ml.run("predict", "logistic", file, "--to", tmp_path / "out")
+    assert (found.code, "exists" in found.err) == (2, True)
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_relative_paths(mr_ml: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_libsvm(tmp_path / "new", new_rows(), np.zeros(50))
+    mr_ml("predict", "logistic", "new", "--to", "out")
+    assert len((tmp_path / "out").read_text().splitlines()) == 50

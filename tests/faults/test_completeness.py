@@ -1,0 +1,359 @@
+"""A dataset that is not what was packed, a task that lost or doubled something: an error, and never a model."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import faulty_jobs
+import mr_ml_jobs.pack_job
+import mr_ml_jobs.pass_job
+import mr_ml_jobs.predict_job
+import mr_ml_jobs.scan_job
+import numpy as np
+import pytest
+from commands import Commands, write_csv, write_libsvm
+
+from mr_ml.pack import driver, plan
+from mr_ml.readers import source
+
+INLINE, LOCAL = ("-r", "inline"), ("-r", "local", "--workers", "2")
+TRAIN = ("train", "rows", "--model", "m", "--l2", "0.01")
+
+
+@pytest.fixture(scope="module")
+def expected(pristine: Commands) -> str:
+    """sha256 of the undisturbed coefficients."""
+    pristine("train", "rows", "--model", "undisturbed", "--l2", "0.01", *INLINE)
+    return pristine.coef("undisturbed").sha256
+
+
+@pytest.fixture(params=[INLINE, LOCAL], ids=["inline", "local"])
+def runner(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    found: tuple[str, ...] = request.param
+    return found
+
+
+def refuses(mr_ml: Commands, runner: tuple[str, ...], *fragments: str) -> str:
+    """Training ends with an exit code for bad data or an incomplete pass, says why, and publishes nothing."""
+    before = versions(mr_ml)
+    found = mr_ml.run(*TRAIN, *runner)
+    assert found.code in (65, 70), found
+    assert found.out == ""
+    assert any(fragment in found.err for fragment in fragments), found.err
+    assert versions(mr_ml) == before
+    return found.err
+
+
+def versions(mr_ml: Commands) -> list[str]:
+    return sorted(path.name for path in mr_ml.root.glob("models/m/v*.json"))
+
+
+def trains(mr_ml: Commands, runner: tuple[str, ...], expected: str) -> None:
+    found = mr_ml(*TRAIN, *runner)
+    assert mr_ml.coef(f"m@{found['version']}").sha256 == expected
+
+
+def lines_of(path: Path) -> list[bytes]:
+    return path.read_bytes().splitlines(keepends=True)
+
+
+# What can happen to partition 1; each returns the numbers of the partitions that may be blamed.
+
+
+def remove(paths: list[Path]) -> tuple[int, ...]:
+    paths[1].unlink()
+    return (1,)
+
+
+def empty(paths: list[Path]) -> tuple[int, ...]:
+    paths[1].write_bytes(b"")
+    return (1,)
+
+
+def lose_the_last_byte(paths: list[Path]) -> tuple[int, ...]:
+    paths[1].write_bytes(paths[1].read_bytes()[:-1])
+    return (1,)
+
+
+def lose_half(paths: list[Path]) -> tuple[int, ...]:
+    paths[1].write_bytes(paths[1].read_bytes()[: paths[1].stat().st_size // 2])
+    return (1,)
+
+
+def lose_the_last_block(paths: list[Path]) -> tuple[int, ...]:
+    paths[1].write_bytes(b"".join(lines_of(paths[1])[:-1]))
+    return (1,)
+
+
+def lose_a_block_in_the_middle(paths: list[Path]) -> tuple[int, ...]:
+    lines = lines_of(paths[1])
+    paths[1].write_bytes(b"".join(lines[:1] + lines[2:]))
+    return (1,)
+
+
+def double_a_block(paths: list[Path]) -> tuple[int, ...]:
+    lines = lines_of(paths[1])
+    paths[1].write_bytes(b"".join([lines[0], *lines]))
+    return (1,)
+
+
+def double_a_block_in_place_of_another(paths: list[Path]) -> tuple[int, ...]:
+    lines = lines_of(paths[1])
+    (a, b), *_ = [(j, k) for j in range(len(lines)) for k in range(j) if len(lines[j]) == len(lines[k])]
+    lines[a] = lines[b]
+    paths[1].write_bytes(b"".join(lines))
+    return (1,)
+
+
+def exchange_two_blocks(paths: list[Path]) -> tuple[int, ...]:
+    lines = lines_of(paths[1])
+    (a, b), *_ = [(j, k) for j in range(len(lines)) for k in range(j) if len(lines[j]) == len(lines[k])]
+    lines[a], lines[b] = lines[b], lines[a]
+    paths[1].write_bytes(b"".join(lines))
+    return (1,)
+
+
+def renumber_a_block(paths: list[Path]) -> tuple[int, ...]:
+    """The address before the block says 0 where it says 1."""
+    lines = lines_of(paths[1])
+    assert lines[1].startswith(b"1\t1\t")
+    lines[1] = b"1\t0\t" + lines[1][4:]
+    paths[1].write_bytes(b"".join(lines))
+    return (1,)
+
+
+def add_a_line(paths: list[Path]) -> tuple[int, ...]:
+    with paths[1].open("ab") as file:
+        file.write(b"\n")
+    return (1,)
+
+
+def copy_over_another(paths: list[Path]) -> tuple[int, ...]:
+    paths[1].write_bytes(paths[2].read_bytes())
+    return (1,)
+
+
+def swap(paths: list[Path]) -> tuple[int, ...]:
+    one, two = paths[1].read_bytes(), paths[2].read_bytes()
+    paths[1].write_bytes(two)
+    paths[2].write_bytes(one)
+    return (1, 2)
+
+
+DAMAGES = (
+    remove, empty, lose_the_last_byte, lose_half, lose_the_last_block, lose_a_block_in_the_middle, double_a_block,
+    double_a_block_in_place_of_another, exchange_two_blocks, renumber_a_block, add_a_line, copy_over_another, swap,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_partitions(
+    mr_ml: Commands, runner: tuple[str, ...], damage: Callable[[list[Path]], tuple[int, ...]], expected: str
+) -> None:
+    """Before and after the damage the dataset trains in the same process, whose workers know its blocks."""
+    trains(mr_ml, runner, expected)
+    paths = mr_ml.partition_paths("rows@1")
+    whole = [path.read_bytes() for path in paths]
+    blamed = damage(paths)
+    assert whole != [path.read_bytes() if path.exists() else None for path in paths]
+    refuses(mr_ml, runner, *(f"partition {k}" for k in blamed), *(f"part-{k:05d}" for k in blamed))
+    found = mr_ml.run("evaluate", "m", "rows", "--split", "train", *runner)
+    assert (found.code in (65, 70), found.out) == (True, "")
+    for path, data in zip(paths, whole, strict=True):
+        path.write_bytes(data)
+    trains(mr_ml, runner, expected)
+
+
+def test_flipped_bytes(mr_ml: Commands, expected: str, chance: random.Random) -> None:
+    """One bit of one byte, at 60 places; the first and the last byte among them."""
+    path = mr_ml.partition_paths("rows@1")[1]
+    whole = path.read_bytes()
+    places = [0, len(whole) - 1, *(chance.randrange(len(whole)) for _ in range(58))]
+    for k, place in enumerate(places):
+        data = bytearray(whole)
+        data[place] ^= 1 << chance.randrange(8)
+        path.write_bytes(data)
+        refuses(mr_ml, LOCAL if k % 4 == 0 else INLINE, "partition 1", "part-00001")
+    path.write_bytes(whole)
+    trains(mr_ml, INLINE, expected)
+    trains(mr_ml, LOCAL, expected)
+
+
+def test_a_flipped_byte_under_an_old_time_stamp(mr_ml: Commands, expected: str) -> None:
+    """What a disk does: neither size nor time change. A process without the blocks in memory finds it."""
+    path = mr_ml.partition_paths("rows@1")[1]
+    before = path.stat()
+    with path.open("r+b") as file:
+        file.seek(before.st_size // 2)
+        byte = file.read(1)
+        file.seek(before.st_size // 2)
+        file.write(bytes([byte[0] ^ 4]))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    found = mr_ml.process(*TRAIN, *INLINE)
+    assert found.code in (65, 70)
+    assert "part-00001" in found.err or "partition 1" in found.err
+
+
+def test_a_partition_of_another_version(tmp_path: Path, runner: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole in itself, of the same number and size, with the same rows in another order."""
+    monkeypatch.setattr(plan, "BLOCK_BYTES", 1 << 11)
+    mr_ml = Commands(tmp_path / "root")
+    rng = np.random.default_rng(2)
+    file = write_libsvm(tmp_path / "rows", rng.normal(size=(300, 4)), np.arange(300) % 2)
+    for seed in (1, 2):
+        mr_ml("pack", file, "--to", "rows", "--seed", seed, *INLINE)
+    (ours,), (theirs,) = mr_ml.partition_paths("rows@2"), mr_ml.partition_paths("rows@1")
+    assert ours.stat().st_size == theirs.stat().st_size
+    mr_ml(*TRAIN, *runner)
+    assert mr_ml.coef("m@1").coef.shape == (1, 4)
+    ours.write_bytes(theirs.read_bytes())
+    refuses(mr_ml, runner, "partition 0", "part-00000")
+
+
+def test_a_manifest_of_another_dataset(mr_ml: Commands, runner: tuple[str, ...], tmp_path: Path) -> None:
+    """A manifest that points to data which it does not describe: the partition is not the one that was packed."""
+    mr_ml("pack", write_csv(tmp_path / "a.csv", {"a": [1, 2, 3], "label": [0, 1, 0]}), "--to", "small", *INLINE)
+    (small,) = mr_ml.partition_paths("small@1")
+    for path in mr_ml.partition_paths("rows@1"):
+        path.write_bytes(small.read_bytes())
+    refuses(mr_ml, runner, *(f"part-{k:05d}" for k in range(4)))
+
+
+def test_partitions_seen_through_a_link(mr_ml: Commands, runner: tuple[str, ...], expected: str, tmp_path: Path) -> None:
+    """A partition moved to another disk and linked is the same partition, until it changes there."""
+    path = mr_ml.partition_paths("rows@1")[1]
+    elsewhere = tmp_path / "elsewhere"
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+    trains(mr_ml, runner, expected)
+    data = bytearray(elsewhere.read_bytes())
+    data[100] ^= 1
+    elsewhere.write_bytes(data)
+    refuses(mr_ml, runner, "partition 1", "part-00001")
+
+
+# Tasks that lose, double or garble
+
+SURVIVES_INLINE = [
+    faulty_jobs.ExitsPolitely, faulty_jobs.ExitsAtTheEnd, faulty_jobs.ForgetsItsOutput, faulty_jobs.ForgetsALine,
+    faulty_jobs.RepeatsItsOutput, faulty_jobs.SkipsABlock, faulty_jobs.SkipsAPartition, faulty_jobs.ReadsARangeTwice,
+    faulty_jobs.ReadsAnotherPlace, faulty_jobs.GarblesALine, faulty_jobs.CutsALine, faulty_jobs.ReducerLosesALine,
+    faulty_jobs.ReducerLosesAnInput, faulty_jobs.ReducerRepeatsALine, faulty_jobs.Raises,
+]  # fmt: skip
+# these end the whole process
+ENDS_THE_PROCESS = [faulty_jobs.ExitsHalfWay, faulty_jobs.Killed, faulty_jobs.ReducerExits]
+
+NAMES_THE_PARTITION = {
+    faulty_jobs.ForgetsItsOutput, faulty_jobs.ForgetsALine, faulty_jobs.RepeatsItsOutput, faulty_jobs.SkipsABlock,
+    faulty_jobs.SkipsAPartition, faulty_jobs.ReadsARangeTwice, faulty_jobs.ReadsAnotherPlace,
+    faulty_jobs.ReducerLosesALine, faulty_jobs.ReducerLosesAnInput, faulty_jobs.ReducerRepeatsALine,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("job", "runner"),
+    [
+        *[pytest.param(job, INLINE, id=f"{job.__name__}-inline") for job in SURVIVES_INLINE],
+        *[pytest.param(job, LOCAL, id=f"{job.__name__}-local") for job in [*SURVIVES_INLINE, *ENDS_THE_PROCESS]],
+    ],
+)
+def test_tasks_of_a_pass(
+    mr_ml: Commands, job: type, runner: tuple[str, ...], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(mr_ml_jobs.pass_job, "MRPass", job)
+        said = refuses(mr_ml, runner, "partition" if job in NAMES_THE_PARTITION else "")
+    if job is faulty_jobs.Raises:
+        assert "ZeroDivisionError: the test's own" in said
+    if job is faulty_jobs.Killed:
+        assert "SIGKILL" in said
+    if job is faulty_jobs.ExitsHalfWay:
+        assert "exit status 0" in said
+    trains(mr_ml, runner, expected)
+
+
+def test_the_faulty_jobs_are_used(mr_ml: Commands, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a fault of its own the toy job gives the undisturbed model: only the faults make the difference."""
+    monkeypatch.setattr(mr_ml_jobs.pass_job, "MRPass", faulty_jobs.Struck)
+    trains(mr_ml, INLINE, expected)
+    trains(mr_ml, LOCAL, expected)
+
+
+@pytest.fixture
+def text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Rows that a scan sees in several ranges."""
+    monkeypatch.setattr(source, "RANGE_BYTES", 2000)
+    yield write_libsvm(tmp_path / "text", np.random.default_rng(5).normal(size=(300, 5)), np.arange(300) % 2)
+
+
+@pytest.mark.parametrize("like", [(), ("--like", "rows")], ids=["own-schema", "like"])
+@pytest.mark.parametrize(
+    ("job", "runner"),
+    [
+        (faulty_jobs.ScanExits, LOCAL),
+        (faulty_jobs.ScanForgets, INLINE),
+        (faulty_jobs.PackExits, LOCAL),
+        (faulty_jobs.PackExitsPolitely, INLINE),
+        (faulty_jobs.PackForgetsRows, INLINE),
+        (faulty_jobs.PackRepeatsRows, INLINE),
+        (faulty_jobs.PackForgetsTheReport, INLINE),
+        (faulty_jobs.PackRepeatsEverything, INLINE),
+        (faulty_jobs.PackReducerForgets, INLINE),
+        (faulty_jobs.PackReducerForgets, LOCAL),
+        (faulty_jobs.PackReducerLosesInput, INLINE),
+        (faulty_jobs.PackReducerExits, LOCAL),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else value[1],
+)
+def test_tasks_of_packing(
+    mr_ml: Commands, job: type, runner: tuple[str, ...], like: tuple[str, ...], text: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ("pack", text, "--to", "new", "--partitions", "3", *like, *runner)
+    module = mr_ml_jobs.scan_job if issubclass(job, mr_ml_jobs.scan_job.MRScan) else mr_ml_jobs.pack_job
+    with monkeypatch.context() as patch:
+        patch.setattr(module, job.__mro__[1].__name__, job)
+        found = mr_ml.run(*command)
+    assert found.code in (65, 70), found
+    assert found.out == ""
+    assert not [path for path in mr_ml.root.glob("datasets/new/**/*") if path.is_file()]
+    assert mr_ml(*command)["n_rows"] == 300
+
+
+@pytest.mark.parametrize(("job", "runner"), [(faulty_jobs.PredictExits, LOCAL), (faulty_jobs.PredictForgets, INLINE)])
+def test_tasks_of_predicting(
+    mr_ml: Commands, job: type, runner: tuple[str, ...], text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mr_ml(*TRAIN, *INLINE)
+    command = ("predict", "m", text, "--to", tmp_path / "out", *runner)
+    before = sorted(tmp_path.iterdir())
+    with monkeypatch.context() as patch:
+        patch.setattr(mr_ml_jobs.predict_job, "MRPredict", job)
+        found = mr_ml.run(*command)
+    assert found.code in (65, 70)
+    assert sorted(tmp_path.iterdir()) == before
+    assert mr_ml(*command)["n_rows"] == 300
+
+
+@pytest.mark.parametrize("stamps", ["compared", "alike"])
+def test_input_that_changes_while_it_is_packed(
+    mr_ml: Commands, text: Path, monkeypatch: pytest.MonkeyPatch, stamps: str
+) -> None:
+    """Rows that come, go or become bad between the scan and the shuffle; a value that changes, if time stamps tell."""
+    if stamps == "alike":
+        monkeypatch.setattr(driver, "_stamp", lambda file: (0,))
+    whole = text.read_text()
+    changes = ["1 1:1\n" + whole, whole[: whole.rindex("\n", 0, -1) + 1], whole.replace("1:", "1:nan", 1)]
+    if stamps == "compared":
+        changes += [whole + "1 1:1\n", whole.replace("2:0.", "2:7.", 1)]
+    for changed in changes:
+        text.write_text(whole)
+        monkeypatch.setattr(faulty_jobs.ChangesTheInput, "changed", (text, changed))
+        with monkeypatch.context() as patch:
+            patch.setattr(mr_ml_jobs.pack_job, "MRPack", faulty_jobs.ChangesTheInput)
+            found = mr_ml.run("pack", text, "--to", "new", *INLINE)
+        assert found.code == 65, found
+        assert "changed while it was packed" in found.err
+        assert not [path for path in mr_ml.root.glob("datasets/new/**/*") if path.is_file()]

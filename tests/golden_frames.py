@@ -1,0 +1,103 @@
+"""What the golden files of binary formats hold: one file in golden/ for every format version that was ever written.
+
+    python -m golden_frames        run in tests/, with the project importable
+
+writes the files of the current version anew. Do that only when a format's version number goes up, under a new file
+name: files of older versions stay, and what they hold stays readable. All numbers are written out here, none is
+computed, so the bytes do not depend on a mathematical library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from mr_ml import frame
+from mr_ml.block import Block, BlockAddress, encode_line
+from mr_ml.engine.request import PassRequest
+from mr_ml.features import DenseFeatures, SparseFeatures
+from mr_ml.optimize.base import Stop
+from mr_ml.optimize.lbfgs import Lbfgs
+from mr_ml.optimize.line import LineState
+from mr_ml.query import LineQuery
+from mr_ml.rowspec import RowSpec
+from mr_ml.statistic import Keyed, Minimum, Moments, Receipts, Statistic, Sum
+from mr_ml.tree import Node, PartitionPlan, SumTree
+
+FOLDER = Path(__file__).parent / "golden"
+
+SPARSE_BLOCK = Block(
+    SparseFeatures(np.array([0, 2, 2, 3], np.int32), np.array([1, 70_000, 4], np.int32), np.array([0.5, -3.0, 1e-300])),
+    labels=np.array([1.0, -1.0, 1.0]),
+    weights=np.array([0.1, 1.0, 2.0]),
+    offsets=np.array([0.0, 300.0, -5.0]),
+)
+DENSE_BLOCK = Block(DenseFeatures(np.array([[1.0, -2.0], [0.0, 127.0]])), labels=np.array([0.25, np.inf]))
+
+STATISTIC = Statistic(
+    {
+        "loss_sums": Sum(np.array([0.1, 2.5])),
+        "weight_sum": Sum(np.array(3.0)),
+        "lows": Minimum(np.array([-1.0, np.inf])),
+        "moments": Moments(np.float64(3), np.array([0.5, 1e9]), np.array([0.25, 0.0])),  # type: ignore[arg-type]
+        "table": Keyed(np.array([-5, 7]), np.array([[1.0, 0.0], [2.0, 0.1]]), limit=1024, shift=1),
+    },
+    Receipts(np.array([[3, 4, 6, 150]]), np.array([2**64 - 1], np.uint64)),
+)
+NODE = Node(1, 26)
+
+QUERY = LineQuery(
+    rows=RowSpec("logistic", 2, classes=(-1.0, 1.0), class_weights=(1.0, 0.1), row_weights=False),
+    coef=np.array([[0.1, -2.0, 0.0]]),
+    direction=np.array([[1.0, 1e-300, 3.0]]),
+    steps=(1.0, 0.5),
+    chosen=0,
+    cross=True,
+)
+REQUEST = PassRequest(
+    QUERY, SumTree((PartitionPlan(0, 3), PartitionPlan(2, 1))), dataset="20261123T052811-0badcafe", cache_bytes=1 << 30
+)
+
+STATE = LineState(
+    point=np.array([0.1, -0.0]),
+    gradient=np.array([1e-9, 2.0]),
+    curvature=np.array([0.25, 0.0]),
+    direction=np.array([-1.0, 5e-324]),
+    pairs_s=np.array([[1.0, 2.0]]),
+    pairs_y=np.array([[3.0, 0.3]]),
+    value=np.inf,
+    steps=(1.0, 4.0, 2.0**-12),
+    chosen=1,
+    shrinks=2,
+    step=0.1,
+    n_passes=12,
+    n_iterations=11,
+    stop=Stop.PASSES,
+)
+
+
+def block_lines() -> bytes:
+    return encode_line(SPARSE_BLOCK, BlockAddress(3, 0)) + encode_line(DENSE_BLOCK, BlockAddress(3, 1))
+
+
+def state_frame() -> bytes:
+    return frame.encode("state", *Lbfgs().encode(STATE))
+
+
+GOLDEN: dict[str, Callable[[], bytes]] = {
+    "block-format-1.txt": block_lines,
+    "statistic-format-1.frame": lambda: STATISTIC.encode(NODE),
+    "pass-format-1.frame": REQUEST.encode,
+    "state-format-1.frame": state_frame,
+}
+
+
+def golden(name: str) -> bytes:
+    return (FOLDER / name).read_bytes()
+
+
+if __name__ == "__main__":
+    for name, make in GOLDEN.items():
+        (FOLDER / name).write_bytes(make())

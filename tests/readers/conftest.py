@@ -1,0 +1,20 @@
+"""What the tests of the readers share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from mr_ml import kernels
+
+
+@pytest.fixture(scope="module", params=["compiled", "numpy"])
+def each_implementation(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Run the module's tests twice: with the compiled loop for ordinary lines, and with numpy alone."""
+    if request.param == "compiled" and kernels.native is None:
+        pytest.skip("mr_ml was installed without its compiled loops")
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "numpy":
+            patch.setattr(kernels, "native", None)
+        yield

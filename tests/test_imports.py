@@ -1,0 +1,257 @@
+"""The direction of imports, read from the sources: who may know whom, and what a map task drags in."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+FOLDERS = {"mr_ml": "mr_ml", "hdfs_layout": "hdfs_layout", "mr_ml_jobs": "jobs"}
+OURS = tuple(FOLDERS)
+
+# From the ground up. A module may import its own layer and those before it; a package stands for all its modules,
+# a module's own name goes before its package's.
+LAYERS = (
+    ("mr_ml", "mr_ml.errors"),
+    ("hdfs_layout",),
+    (
+        "mr_ml.block",
+        "mr_ml.features",
+        "mr_ml.frame",
+        "mr_ml.kernels",
+        "mr_ml.loss",
+        "mr_ml.names",
+        "mr_ml.npz",
+        "mr_ml.partition_file",
+        "mr_ml.readers",
+        "mr_ml.scaling",
+        "mr_ml.tree",
+    ),
+    ("mr_ml.metrics", "mr_ml.queries", "mr_ml.query", "mr_ml.rowspec", "mr_ml.statistic"),
+    # the words in which objectives and optimizers talk, not an optimizer
+    ("mr_ml.optimize.base",),
+    ("mr_ml.objective",),
+    ("mr_ml.optimize",),
+    ("mr_ml.dataset", "mr_ml.model"),
+    ("mr_ml.engine",),
+    ("mr_ml.pack.miniblock", "mr_ml.pack.plan", "mr_ml.pack.rowhash", "mr_ml.pack.tasks", "mr_ml.predict_tasks"),
+    ("mr_ml_jobs",),
+    ("mr_ml.evaluate", "mr_ml.pack", "mr_ml.predict", "mr_ml.train"),
+    ("mr_ml.cli",),
+    ("mr_ml.__main__",),
+)
+
+# The engine hands the pass job to a runner: it names the job class, within a function, so that tasks never see this.
+UPWARD = {("mr_ml.engine.mapreduce", "mr_ml_jobs.pass_job")}
+
+DRIVER_ONLY = ("hdfs_layout", "mr_ml.cli", "mr_ml.dataset", "mr_ml.model", "mr_ml.optimize", "mr_ml.train")
+JOBS = sorted(f"mr_ml_jobs.{path.stem}" for path in (CHECKOUT / "jobs").glob("*_job.py"))
+
+# Of an optional kind as a whole: imported within a function by whoever needs it.
+LOADED_WHEN_NEEDED = ("hdfs_layout.webhdfs",)
+
+MOST_LINES = 350
+# Longer, and why; 400 is the most for any.
+LONGER = {"mr_ml/readers/numbers.py": "one algorithm: digits to doubles, exactly"}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import statement.
+
+    Attributes
+    ----------
+    names
+        All modules that it may load: for ``from a.b import c`` both a.b and a.b.c.
+    at_once
+        It runs when the module is loaded; else later, within a function, or never (for type checkers only).
+    spared
+        What is to do without it is said: it stands in a ``try``.
+    """
+
+    names: tuple[str, ...]
+    at_once: bool
+    spared: bool
+    line: int
+
+
+def sources() -> dict[str, Path]:
+    """Module name -> file, of everything that is installed."""
+    found = {}
+    for package, folder in FOLDERS.items():
+        for path in sorted((CHECKOUT / folder).rglob("*.py")):
+            parts = (package, *path.relative_to(CHECKOUT / folder).with_suffix("").parts)
+            found[".".join(parts).removesuffix(".__init__")] = path
+    return found
+
+
+def imports_of(module: str, path: Path) -> Iterator[Import]:
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    yield from _imports(ast.parse(path.read_text(encoding="utf-8")), package, at_once=True, spared=False)
+
+
+def _imports(node: ast.AST, package: str, *, at_once: bool, spared: bool) -> Iterator[Import]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            yield Import(tuple(alias.name for alias in child.names), at_once, spared, child.lineno)
+        elif isinstance(child, ast.ImportFrom):
+            start = ".".join(package.split(".")[: len(package.split(".")) - child.level + 1]) if child.level else ""
+            base = ".".join(filter(None, (start, child.module)))
+            yield Import((base, *(f"{base}.{alias.name}" for alias in child.names)), at_once, spared, child.lineno)
+        else:
+            later = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            typing_only = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
+            yield from _imports(
+                child,
+                package,
+                at_once=at_once and not later and not typing_only,
+                spared=spared or isinstance(child, ast.Try),
+            )
+
+
+SOURCES = sources()
+IMPORTS = {module: tuple(imports_of(module, path)) for module, path in SOURCES.items()}
+
+
+def ours(names: tuple[str, ...]) -> list[str]:
+    """Those of the names that are modules of ours; the others are what such modules define."""
+    return [name for name in names if name in SOURCES]
+
+
+def layer(module: str) -> int:
+    parts = module.split(".")
+    for length in range(len(parts), 0, -1):
+        prefix = ".".join(parts[:length])
+        for number, members in enumerate(LAYERS):
+            # the bare package is its __init__ alone
+            if prefix in members and (prefix != "mr_ml" or module == "mr_ml"):
+                return number
+    pytest.fail(f"{module} has no layer in tests/test_imports.py: say where it belongs", pytrace=False)
+
+
+def closure(start: str) -> dict[str, str]:
+    """Every module of ours that importing `start` loads, each with the chain that leads to it."""
+    chains, todo = {start: start}, [start]
+    while todo:
+        module = todo.pop()
+        parents = [".".join(module.split(".")[:n]) for n in range(1, module.count(".") + 1)]
+        loaded = [name for found in IMPORTS[module] if found.at_once for name in ours(found.names)]
+        for name in [*parents, *loaded]:
+            if name in SOURCES and name not in chains:
+                chains[name] = f"{chains[module]} -> {name}"
+                todo.append(name)
+    return chains
+
+
+def is_within(module: str, packages: tuple[str, ...]) -> bool:
+    return any(module == package or module.startswith(package + ".") for package in packages)
+
+
+def test_no_layer_imports_a_later_one() -> None:
+    wrong = [
+        f"{SOURCES[module].relative_to(CHECKOUT)}:{found.line} imports {name}"
+        for module, all_found in IMPORTS.items()
+        for found in all_found
+        for name in ours(found.names)
+        if layer(name) > layer(module) and not ((module, name) in UPWARD and not found.at_once)
+    ]
+    # `from mr_ml_jobs.x import y` names the package too
+    wrong = [line for line in wrong if not line.endswith("imports mr_ml_jobs")]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_what_a_task_imports_never_reaches_the_driver(job: str) -> None:
+    chains = closure(job)
+    wrong = [chain for module, chain in sorted(chains.items()) if is_within(module, DRIVER_ONLY)]
+    assert not wrong, "\n".join(wrong)
+    assert "mr_ml.engine.local_runner" in chains, "the closure is not followed"
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_what_a_task_loads_is_what_the_sources_say(job: str) -> None:
+    """The same once more by Python itself, which knows of imports that no source spells."""
+    code = f"import sys, {job}; print(*sorted(sys.modules))"
+    # as installed, or with jobs/ reachable under its installed name
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(CHECKOUT), *sys.path])}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    loaded = {name for name in done.stdout.split() if name.split(".")[0] in OURS}
+    assert sorted(name for name in loaded if is_within(name, DRIVER_ONLY)) == []
+    assert loaded <= {*closure(job), "mr_ml._native"}
+
+
+def test_nothing_is_imported_in_a_circle_at_loading() -> None:
+    for module in SOURCES:
+        names = {name for found in IMPORTS[module] if found.at_once for name in ours(found.names)} - {module}
+        circles = [name for name in sorted(names) if module in _reachable(name) and not module.startswith(name + ".")]
+        assert not circles, f"{module} and {', '.join(circles)} import each other"
+
+
+def _reachable(start: str) -> set[str]:
+    """What `start` names in its imports, and so on; packages that merely hold a module are left out."""
+    seen, todo = {start}, [start]
+    while todo:
+        for found in IMPORTS[todo.pop()]:
+            for name in ours(found.names[-1:]) if found.at_once else ():
+                if name not in seen:
+                    seen.add(name)
+                    todo.append(name)
+    return seen
+
+
+def declared() -> tuple[set[str], set[str]]:
+    """Import names of the required and of the optional packages of setup.cfg."""
+    config = configparser.ConfigParser()
+    config.read(CHECKOUT / "setup.cfg", encoding="utf-8")
+    extras = config["options.extras_require"]
+    optional = "\n".join(text for extra, text in extras.items() if extra not in ("test", "quickstart"))
+    return _names(config["options"]["install_requires"]), _names(optional)
+
+
+def _names(requirements: str) -> set[str]:
+    return {re.split(r"[^A-Za-z0-9_.-]", line.strip())[0] for line in requirements.splitlines() if line.strip()}
+
+
+def test_only_declared_packages_are_imported() -> None:
+    required, optional = declared()
+    assert {"mrjob", "numpy"} <= required
+    wrong = []
+    for module, all_found in IMPORTS.items():
+        for found in all_found:
+            top = found.names[0].partition(".")[0]
+            if top in sys.stdlib_module_names or top in OURS or top in required:
+                continue
+            if top in optional and (found.spared or not found.at_once or module in LOADED_WHEN_NEEDED):
+                continue
+            wrong.append(f"{SOURCES[module].relative_to(CHECKOUT)}:{found.line} imports {top}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_hdfs_layout_needs_the_standard_library_and_the_errors_only() -> None:
+    tops = {
+        name
+        for module in SOURCES
+        if is_within(module, ("hdfs_layout",))
+        for found in IMPORTS[module]
+        for name in [ours(found.names)[-1] if ours(found.names) else found.names[0].partition(".")[0]]
+        if name not in sys.stdlib_module_names and not is_within(name, ("hdfs_layout",))
+    }
+    assert tops - declared()[1] == {"mr_ml.errors"}
+
+
+def test_no_module_asks_to_be_two() -> None:
+    lines = {
+        str(path.relative_to(CHECKOUT)): len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES.values()
+    }
+    too_long = {name: n for name, n in lines.items() if n > (400 if name in LONGER else MOST_LINES)}
+    assert not too_long, f"split these modules: {too_long}"
+    assert all(lines.get(name, 0) > MOST_LINES for name in LONGER), "an exception that is not needed any more"
