@@ -16,20 +16,19 @@ from typing import Any
 import numpy as np
 
 from hdfs_layout import Layout, Store, check_name, publish_version
-from mr_ml.dataset import Dataset, FeatureMoments, Partition, StoredFile
+from mr_ml.dataset import Dataset, Partition, StoredFile
 from mr_ml.engine.jobs import JobRunner
 from mr_ml.errors import BadDataError, InternalError, UsageError
-from mr_ml.model import label_texts
 from mr_ml.names import unique_id
 from mr_ml.pack.plan import PackPlan, make_plan
 from mr_ml.pack.tasks import REPORT, PackRequest, ScanRequest, facts_of, report_of, shifted
+from mr_ml.pack.totals import feature_moments, label_counts, split_totals, with_labels_of
 from mr_ml.partition_file import PartitionFacts
 from mr_ml.readers import formats
 from mr_ml.readers.rows import BAD_KINDS
-from mr_ml.readers.schema import Schema, Summary, TextOptions, merge_labels
+from mr_ml.readers.schema import Schema, Summary, TextOptions
 from mr_ml.readers.source import TextFile, TextRange, expand, first_line, ranges
-from mr_ml.statistic import Keyed, Minimum, Moments, Statistic
-from mr_ml.tree import Node, PartitionPlan, SumTree, sum_over
+from mr_ml.statistic import Statistic
 
 Say = Callable[[str], None]
 
@@ -98,16 +97,16 @@ def pack(spec: PackSpec, *, store: Store, layout: Layout, runner: JobRunner, say
         for number in set(range(plan.n_partitions)) - set(answers):
             store.write(paths[number], b"")
         partitions = _partitions(plan, paths, {number: facts for number, (facts, _) in answers.items()})
-        totals = _totals(partitions, {number: moments for number, (_, moments) in answers.items()})
+        totals = split_totals(partitions, {number: moments for number, (_, moments) in answers.items()})
         packed = sum(_numbered(reports, scanned, options).values(), Summary())
         _check_rest(files, stamps)
         _check_rows(partitions, packed, summary, borrowed=spec.like is not None)
         if spec.like is not None:
             # the scan judged the rows by themselves; a borrowed schema also refuses what it does not know
             _judge(packed, spec, say)
-            schema = _with_labels_of(schema, totals)
+            schema = with_labels_of(schema, totals)
         moments = {
-            split: _moments(total).save(store, layout.moments(spec.name, data_id, split))
+            split: feature_moments(total).save(store, layout.moments(spec.name, data_id, split))
             for split, total in totals.items()
         }
         dataset = _manifest(spec, data_id, schema, plan, partitions, totals, packed, moments)
@@ -248,19 +247,6 @@ def _partitions(plan: PackPlan, paths: Sequence[str], facts: Mapping[int, Partit
     ]
 
 
-def _totals(partitions: Sequence[Partition], moments: Mapping[int, Statistic]) -> dict[str, Statistic]:
-    """Feature moments of each split that has rows."""
-    totals = {}
-    for split in dict.fromkeys(p.split for p in partitions):
-        mine = [p.facts.partition for p in partitions if p.split == split and p.facts.partition in moments]
-        if mine:
-            # partitions as the leaves of a tree of their own: the upper part of the tree over blocks
-            tree = SumTree(tuple(PartitionPlan(number, 1) for number in mine))
-            parts = [(Node(0, k), moments[number]) for k, number in enumerate(mine)]
-            totals[split] = sum_over(tree, parts, Statistic.__add__)
-    return totals
-
-
 def _stamp(file: TextFile) -> tuple[int, ...] | None:
     """What changes when a file does; None if it is gone."""
     try:
@@ -303,49 +289,5 @@ def _manifest(
         "bad_rows": summary.bad_counts,
     }
     nnz = sum(p.facts.nnz for p in partitions)
-    counts = {split: _label_counts(total, schema) for split, total in totals.items()}
+    counts = {split: label_counts(total, schema) for split, total in totals.items()}
     return Dataset(spec.name, 0, data_id, schema, tuple(partitions), moments, counts, nnz, packing)
-
-
-def _with_labels_of(schema: Schema, totals: Mapping[str, Statistic]) -> Schema:
-    """A borrowed schema with the numeric labels that it does not list yet: targets of a regression are often new."""
-    if schema.label_kind != "numeric":
-        return schema
-    labels: frozenset[float] | None = frozenset(map(float, schema.labels))
-    for total in totals.values():
-        found = total.parts["labels"]
-        assert isinstance(found, Keyed)
-        labels = merge_labels(labels, None if found.shift else frozenset(found.keys.view(np.float64).tolist()))
-    if labels is None:
-        return replace(schema, labels=(), label_kind="continuous")
-    return replace(schema, labels=tuple(sorted(labels)))
-
-
-def _label_counts(total: Statistic, schema: Schema) -> dict[str, int]:
-    found = total.parts["labels"]
-    assert isinstance(found, Keyed)
-    if schema.label_kind == "continuous":
-        return {}
-    counts = dict(zip(found.keys.view(np.float64).tolist(), found.values[:, 0].astype(int).tolist(), strict=True))
-    labels = range(len(schema.labels)) if schema.label_kind == "text" else schema.labels
-    codes = tuple(map(float, labels))
-    return dict(zip(label_texts(schema, codes), (counts.get(code, 0) for code in codes), strict=True))
-
-
-def _moments(total: Statistic) -> FeatureMoments:
-    moments, lows, highs = total.parts["moments"], total.parts["lows"], total.parts["highs"]
-    assert isinstance(moments, Moments)
-    assert isinstance(lows, Minimum)
-    assert isinstance(highs, Minimum)
-    count, stored = int(moments.count), total.sum("stored")
-    # rows that store nothing in a column hold a zero there
-    low, high = lows.value, -highs.value
-    full = stored == count
-    return FeatureMoments(
-        count=count,
-        mean=moments.mean,
-        variance=moments.m2 / max(count, 1),
-        minimum=np.where(full, low, np.minimum(low, 0)),
-        maximum=np.where(full, high, np.maximum(high, 0)),
-        nonzero=stored,
-    )

@@ -1,0 +1,71 @@
+"""What the statistics that come back from the shuffle say of each split: moments, extremes and label counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from mr_ml.dataset import FeatureMoments, Partition
+from mr_ml.model import label_texts
+from mr_ml.readers.schema import Schema, merge_labels
+from mr_ml.statistic import Keyed, Minimum, Moments, Statistic
+from mr_ml.tree import Node, PartitionPlan, SumTree, sum_over
+
+
+def split_totals(partitions: Sequence[Partition], moments: Mapping[int, Statistic]) -> dict[str, Statistic]:
+    """Feature moments of each split that has rows."""
+    totals = {}
+    for split in dict.fromkeys(p.split for p in partitions):
+        mine = [p.facts.partition for p in partitions if p.split == split and p.facts.partition in moments]
+        if mine:
+            # partitions as the leaves of a tree of their own: the upper part of the tree over blocks
+            tree = SumTree(tuple(PartitionPlan(number, 1) for number in mine))
+            parts = [(Node(0, k), moments[number]) for k, number in enumerate(mine)]
+            totals[split] = sum_over(tree, parts, Statistic.__add__)
+    return totals
+
+
+def with_labels_of(schema: Schema, totals: Mapping[str, Statistic]) -> Schema:
+    """A borrowed schema with the numeric labels that it does not list yet: targets of a regression are often new."""
+    if schema.label_kind != "numeric":
+        return schema
+    labels: frozenset[float] | None = frozenset(map(float, schema.labels))
+    for total in totals.values():
+        found = total.parts["labels"]
+        assert isinstance(found, Keyed)
+        labels = merge_labels(labels, None if found.shift else frozenset(found.keys.view(np.float64).tolist()))
+    if labels is None:
+        return replace(schema, labels=(), label_kind="continuous")
+    return replace(schema, labels=tuple(sorted(labels)))
+
+
+def label_counts(total: Statistic, schema: Schema) -> dict[str, int]:
+    found = total.parts["labels"]
+    assert isinstance(found, Keyed)
+    if schema.label_kind == "continuous":
+        return {}
+    counts = dict(zip(found.keys.view(np.float64).tolist(), found.values[:, 0].astype(int).tolist(), strict=True))
+    labels = range(len(schema.labels)) if schema.label_kind == "text" else schema.labels
+    codes = tuple(map(float, labels))
+    return dict(zip(label_texts(schema, codes), (counts.get(code, 0) for code in codes), strict=True))
+
+
+def feature_moments(total: Statistic) -> FeatureMoments:
+    moments, lows, highs = total.parts["moments"], total.parts["lows"], total.parts["highs"]
+    assert isinstance(moments, Moments)
+    assert isinstance(lows, Minimum)
+    assert isinstance(highs, Minimum)
+    count, stored = int(moments.count), total.sum("stored")
+    # rows that store nothing in a column hold a zero there
+    low, high = lows.value, -highs.value
+    full = stored == count
+    return FeatureMoments(
+        count=count,
+        mean=moments.mean,
+        variance=moments.m2 / max(count, 1),
+        minimum=np.where(full, low, np.minimum(low, 0)),
+        maximum=np.where(full, high, np.maximum(high, 0)),
+        nonzero=stored,
+    )
