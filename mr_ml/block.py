@@ -8,7 +8,7 @@ computed never depends on how it was stored. A block is dense when at least a th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from mr_ml.features import DenseFeatures, Features, SparseFeatures
 KIND = "block"
 DENSE_FROM = 1 / 3
 _NARROW = ("|i1", "<i2", "<f4")
+_PROBE = 64
 _ID_DTYPES = ("<u2", "<i4")
 
 Floats = NDArray[np.float64]
@@ -75,28 +76,42 @@ class StoredBlock:
     crc: int
 
 
+def as_stored(block: Block) -> Block:
+    """The block as a reader will see it: dense or sparse as it is stored, the numbers unchanged."""
+    features = block.features
+    if isinstance(features, DenseFeatures):
+        return block
+    if features.nnz >= DENSE_FROM * features.n_rows * features.width:
+        return replace(block, features=DenseFeatures(features.toarray(n_features=features.width)))
+    return replace(block, features=SparseFeatures(_indptr(features.indptr), features.indices, features.values))
+
+
 def encode_line(block: Block, address: BlockAddress) -> bytes:
     """Return the block's line, newline included."""
-    text = frame.to_text(encode_block(block, address))
-    return b"%d\t%d\t%s\n" % (address.partition, address.index, text)
+    return line_of(encode_block(block, address), address)
+
+
+def line_of(data: bytes, address: BlockAddress) -> bytes:
+    """The line that carries an encoded block."""
+    return b"%d\t%d\t%s\n" % (address.partition, address.index, frame.to_text(data))
 
 
 def encode_block(block: Block, address: BlockAddress) -> bytes:
-    features = block.features
+    """Return the block's frame."""
+    features = as_stored(block).features
     meta: dict[str, Any] = {"partition": address.partition, "index": address.index, "rows": block.n_rows}
     arrays: dict[str, Array] = {"labels": _narrow(block.labels)}
     if block.weights is not None:
         arrays["weights"] = _narrow(block.weights)
     if block.offsets is not None:
         arrays["offsets"] = _narrow(block.offsets)
-    if isinstance(features, SparseFeatures) and features.nnz < DENSE_FROM * features.n_rows * features.width:
+    if isinstance(features, DenseFeatures):
+        arrays["dense"] = _narrow(features.array)
+    else:
         arrays["counts"] = _narrow_counts(np.diff(features.indptr))
         arrays["indices"] = features.indices.astype("<u2" if features.width <= 1 << 16 else "<i4")
         if not (features.values == 1).all():
             arrays["values"] = _narrow(features.values)
-    else:
-        dense = features.toarray(n_features=features.width)
-        arrays["dense"] = _narrow(dense)
     return frame.encode(KIND, meta, arrays)
 
 
@@ -146,8 +161,12 @@ def _features(arrays: Any) -> Features:
     values = _floats(arrays["values"]) if "values" in arrays else np.ones(len(indices))
     if indptr[-1] != len(indices) or len(values) != len(indices):
         raise ValueError(f"{indptr[-1]} entries by row counts, {len(indices)} column ids, {len(values)} values")
-    # scipy's kernels take one index type for both arrays
-    return SparseFeatures(indptr.astype(np.int32) if indptr[-1] < 2**31 else indptr, indices, values)
+    return SparseFeatures(_indptr(indptr), indices, values)
+
+
+def _indptr(indptr: Array) -> Array:
+    """As scipy's kernels want it: of the indices' type where that can count the entries."""
+    return indptr.astype(np.int32, copy=False) if indptr[-1] < 2**31 else indptr
 
 
 def _floats(array: Array, *, ndim: int = 1) -> Floats:
@@ -162,11 +181,12 @@ def _optional(arrays: Any, name: str) -> Floats | None:
 
 def _narrow(values: Array) -> Array:
     """The same numbers in the narrowest type that holds them all exactly."""
-    for dtype in _NARROW:
-        with np.errstate(all="ignore"):
-            small = values.astype(dtype)
-        if (small == values).all():
-            return small
+    with np.errstate(all="ignore"):
+        for dtype in _NARROW:
+            # a few values mostly tell that a type will not do
+            first = values[:_PROBE]
+            if (first.astype(dtype) == first).all() and ((small := values.astype(dtype)) == values).all():
+                return small
     return values.astype("<f8")
 
 

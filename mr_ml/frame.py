@@ -83,6 +83,11 @@ def encode(kind: str, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> b
     return body + struct.pack("<I", zlib.crc32(body))
 
 
+def crc_of(data: bytes) -> int:
+    """The checksum that an encoded frame carries; not compared with its bytes."""
+    return int.from_bytes(data[-4:], "little")
+
+
 def decode(data: bytes, *, kind: str, where: str) -> Frame:
     """Check and open a frame.
 

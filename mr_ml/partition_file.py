@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from mr_ml.block import Block, BlockAddress, StoredBlock, decode_line, encode_line
+from mr_ml import frame
+from mr_ml.block import Block, BlockAddress, StoredBlock, as_stored, decode_line, encode_block, line_of
 from mr_ml.errors import BadDataError, StorageError
 
 
@@ -82,12 +83,14 @@ class PartitionWriter:
     _digest: int = 0
 
     def write(self, block: Block) -> StoredBlock:
-        """Append a block; returns it as a reader will see it, which also proves that it can be read back."""
+        """Append a block; returns it as a reader will see it."""
         address = BlockAddress(self.partition, len(self._line_bytes))
-        line = encode_line(block, address)
+        as_read = as_stored(block)
+        data = encode_block(as_read, address)
+        line = line_of(data, address)
         self.out.write(line)
         self._sha256.update(line)
-        stored = decode_line(line, where="the block just written")
+        stored = StoredBlock(address, as_read, frame.crc_of(data))
         self._line_bytes.append(len(line))
         self._rows += block.n_rows
         self._nnz += block.features.nnz
