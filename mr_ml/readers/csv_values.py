@@ -67,11 +67,11 @@ def _add_short(found: list[set[bytes]], buffer: U8, ends: I64, lengths: I64, cho
 def _add_long(found: list[set[bytes]], buffer: U8, starts: I64, ends: I64, chosen: Mask) -> None:
     """Add fields of any length: by their hashes, and by their bytes where hashes are equal."""
     keys = hash_fields(buffer, starts.ravel(), ends.ravel()).reshape(chosen.shape)
-    keys[~chosen] = np.iinfo(np.uint64).max
     order = np.argsort(keys, axis=1)
     starts, ends = np.take_along_axis(starts, order, axis=1), np.take_along_axis(ends, order, axis=1)
     keys, chosen = np.take_along_axis(keys, order, axis=1), np.take_along_axis(chosen, order, axis=1)
     is_new = chosen.copy()
+    # A value is new where its neighbour is another, or is not chosen; a few found twice do no harm.
     columns, row = np.nonzero(chosen[:, 1:] & chosen[:, :-1] & (keys[:, 1:] == keys[:, :-1]))
     one, other = (starts[columns, row], ends[columns, row]), (starts[columns, row + 1], ends[columns, row + 1])
     same = _equal(buffer, *one, buffer, *other)

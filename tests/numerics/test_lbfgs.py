@@ -67,7 +67,7 @@ def barrier() -> Function:
     return Function(value, lambda x: 1 - 1 / x, lambda x: np.diag(1 / x**2))
 
 
-def logistic_rows(n: int = 300, d: int = 8, *, seed: int = 3) -> tuple[Any, Any]:
+def logistic_rows(n: int = 150, d: int = 8, *, seed: int = 3) -> tuple[Any, Any]:
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(n, d)) @ (np.eye(d) + 0.4 * rng.normal(size=(d, d)))
     y = (x @ rng.normal(size=d) + rng.logistic(size=n) * 2 > 0).astype(float)
@@ -295,7 +295,7 @@ def test_there_is_no_other_stop() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_tolerance_beyond_rounding_does_not_use_up_the_passes(method: type[LineMethod], seed: int) -> None:
     x, y = logistic_rows(seed=seed)
     softmax = {"loss": "softmax", "classes": (0.0, 1.0, 2.0)}

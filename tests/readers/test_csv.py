@@ -177,7 +177,8 @@ class TestFeatures:
         assert schema.feature_names == ("c=x", "c=y", "b", "a=v", "a=w")
         stored = Schema.from_json(json.loads(json.dumps(schema.to_json(), sort_keys=True)))
         parsed = csv_reader.parse(b"y,5,1,v\n", stored, labels="required")
-        assert dense(parsed, 5) == [[0, 1, 5, 1, 0]]
+        assert parsed.rows.indices.tolist() == [1, 2, 3]
+        assert parsed.rows.values.tolist() == [1, 5, 1]
 
     def test_zeros_are_not_stored(self) -> None:
         _, parsed = read(b"0,-0.0,1\n1e-400,3,1\n")
@@ -480,6 +481,12 @@ class TestLines:
         blanks = b" " * 1000
         _, parsed = read(blanks + b"1" + blanks + b",\t2,3" + blanks + b"\n" + blanks + b"\n")
         assert dense(parsed, 2) == [[1, 2]]
+
+    def test_long_runs_of_blanks_in_quotes(self) -> None:
+        blanks = b" " * 1000
+        schema, parsed = read(b'1,"' + blanks + b'" ,3\n1,"' + blanks + b"x" + blanks + b'" ,3\n', missing="zero")
+        assert schema.vocabularies["b"] == ("<missing>", "x")
+        assert dense(parsed, 3) == [[1, 1, 0], [1, 0, 1]]
 
     def test_header_only(self) -> None:
         options = options_of("a,b,label")

@@ -33,7 +33,7 @@ def test_arrays_come_back_as_they_were(given: Any) -> None:
 
 
 def test_no_damage_changes_a_number() -> None:
-    """Some bytes of a zip archive say nothing of its arrays, or that there are fewer; those that come are as they were."""
+    """Damage may hide an array, since some bytes of a zip only count its members; it never changes one."""
     good = to_npz(SMALL)
     for position in range(len(good)):
         for flip in (1, 0x20, 0x80, 0xFF):
