@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> None:
         max_bad_rows=options.max_bad_rows,
         like=like,
     )
-    dataset = pack(spec, store=store, layout=layout, runner=job_runner(options), say=narrator(options))
+    dataset = pack(spec, store=store, layout=layout, runner=job_runner(options, store, layout), say=narrator(options))
     print_result(options, summary(dataset), summary_text(dataset))
 
 
@@ -44,6 +44,8 @@ def text_options(options: argparse.Namespace) -> TextOptions:
     if form == "libsvm" and options.split_by not in (None, "qid"):
         raise UsageError(f"--split-by: libsvm rows have no column {options.split_by!r}, only qid")
     base = None if options.index_base == "auto" else int(options.index_base)
+    asked = options.missing_markers
+    markers = TextOptions.missing_markers if asked is None else _columns(asked)
     return TextOptions(
         format=form,
         index_base=base,  # type: ignore[arg-type]
@@ -55,6 +57,8 @@ def text_options(options: argparse.Namespace) -> TextOptions:
         group_column=options.split_by if form == "csv" else None,
         drop_columns=_columns(options.drop),
         categorical_columns=_columns(options.categorical),
+        numeric_columns=_columns(options.numeric),
+        missing_markers=markers,
         missing=options.missing,
         unseen=options.unseen,
     )

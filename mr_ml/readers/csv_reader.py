@@ -144,13 +144,16 @@ def _read_labels(table: Table, plan: _Plan) -> F64:
     if plan.labels is not None:
         codes, is_missing = table.codes(names[0], plan.labels)
         values, missing = codes[:, None].astype(np.float64), is_missing[:, None]
-        table.refuse("unseen_label", names, (values < 0) & ~missing)
+        ok = values >= 0
+        if plan.labels_required:
+            table.refuse("unseen_label", names, ~ok & ~missing)
     else:
         values, ok, missing = table.numbers(names)
-        table.refuse_numbers("bad_label", names, values, ~ok & ~missing)
-    values[missing] = np.nan
+        if plan.labels_required:
+            table.refuse_numbers("bad_label", names, values, ~ok & ~missing)
     if plan.labels_required:
         table.refuse("missing_label", names, missing)
+    values[~ok | missing] = np.nan
     column: F64 = values[:, 0]
     return column
 

@@ -71,7 +71,8 @@ def parse(text: bytes, schema: Schema, *, labels: Literal["required", "optional"
         Whole lines, without the header.
     schema : Schema
     labels : {'required', 'optional'}
-        'optional': a row may come without its label, which is then NaN. A label that cannot be read is refused anyway.
+        'optional': a row may come without its label, which is then NaN. What stands in a label column of CSV and is
+        none of the schema's labels is NaN too; a libsvm label must be a number if it is there.
     """
     parsed: Parsed = _reader(schema.format).parse(text, schema, labels=labels)
     return parsed

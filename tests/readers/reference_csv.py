@@ -241,12 +241,12 @@ def read(text: bytes, options: TextOptions, schema: ReferenceSchema, *, labels: 
             elif kind == "label" and schema.label_kind == "text":
                 if cell in schema.labels:
                     label = float(list(schema.labels).index(cell))
-                else:
+                elif labels == "required":
                     kinds.add("unseen_label")
             elif kind == "label":
                 if is_number(cell):
                     label = float(cell) + 0.0
-                else:
+                elif labels == "required":
                     kinds |= kinds_of_number(cell, "bad_label")
             elif kind == "weight" and name in cells and is_number(cell):
                 weight = float(cell) + 0.0

@@ -318,10 +318,9 @@ class TestUnseen:
         with pytest.raises(UsageError, match="--unseen"):
             read(b"1,1,1\n", unseen="x")
 
-    @pytest.mark.parametrize("labels", ["required", "optional"])
-    def test_labels_are_always_refused(self, labels: Any) -> None:
+    def test_labels_are_always_refused(self) -> None:
         schema = schema_of(b"1,no\n2,yes\n", options_of("a,label"))
-        parsed = csv_reader.parse(b"1,maybe\n2,yes\n", schema, labels=labels)
+        parsed = csv_reader.parse(b"1,maybe\n2,yes\n", schema, labels="required")
         assert bad_of(parsed) == [(0, "unseen_label", "label=maybe")]
         assert parsed.rows.labels.tolist() == [1]
 
@@ -358,7 +357,13 @@ class TestLabels:
         _, parsed = read(b"1,1\n1,inf\n1,1e999\n1,1_0\n", "a,label")
         assert [row.kind for row in parsed.bad] == ["not_finite", "overflow", "underscore"]
         schema = schema_of(b"1,1\n1,2\n", options_of("a,label"))
-        assert bad_of(csv_reader.parse(b"1,x\n", schema, labels="optional")) == [(0, "bad_label", "label=x")]
+        assert bad_of(csv_reader.parse(b"1,x\n", schema, labels="required")) == [(0, "bad_label", "label=x")]
+
+    @pytest.mark.parametrize("text", [b"1,1\n1,2\n", b"1,no\n1,yes\n"])
+    def test_that_nobody_needs_may_be_anything(self, text: bytes) -> None:
+        parsed = csv_reader.parse(b"1,x\n", schema_of(text, options_of("a,label")), labels="optional")
+        assert not parsed.bad_counts
+        assert math.isnan(parsed.rows.labels[0])
 
     def test_optional(self) -> None:
         for text in (b"1,0\n2,1\n", b"1,no\n2,yes\n"):
