@@ -1,13 +1,13 @@
 """Where everything lies, and the stores that read and write it: every path, manifest and version. See README.md here.
 
-Imports the standard library and `mr_ml.errors` only.
+Imports the standard library and `mr_ml.errors` only; the store of HDFS loads `requests` when it is opened.
 """
 
 from hdfs_layout.document import decode_document, encode_document
 from hdfs_layout.local import LocalStore
 from hdfs_layout.paths import Layout, Reference, check_name, parse_reference, split_path, staged_path
 from hdfs_layout.run_log import append_event, read_events
-from hdfs_layout.store import AlreadyExistsError, NotFoundError, Store, check_store, open_store
+from hdfs_layout.store import AlreadyExistsError, NotFoundError, Store, StoreUnavailableError, check_store, open_store
 from hdfs_layout.versions import (
     Version,
     latest_version,
@@ -24,6 +24,7 @@ __all__ = [
     "NotFoundError",
     "Reference",
     "Store",
+    "StoreUnavailableError",
     "Version",
     "append_event",
     "check_name",

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 # A document type is refused below, so no entity can be declared and expanded.
-from xml.etree import ElementTree  # noqa: S405
+from xml.etree import ElementTree
 
 from mr_ml.errors import UsageError
 

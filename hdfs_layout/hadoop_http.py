@@ -28,7 +28,7 @@ except ImportError as _error:
 REQUEST_SECONDS = (10.0, 60.0)
 # requests takes the first as the limit for each piece that is sent, too, and a DataNode takes none for a minute while
 # it replaces a dead one of its pipeline.
-CONTENT_SECONDS = (90.0, 180.0)
+CONTENT_SECONDS = (90.0, 120.0)
 _PIECE_BYTES = 256 << 10
 _MOST_CONNECTIONS = 128
 _MESSAGE_LENGTH = 600
@@ -118,12 +118,12 @@ class Upload:
         """Whether sending it again would send the same."""
         return not self._touched or isinstance(self._data, (bytes, bytearray, memoryview))
 
-    def __iter__(self) -> Iterator[bytes | memoryview]:
+    def __iter__(self) -> Iterator[bytes]:
         self._touched = True
         if isinstance(self._data, (bytes, bytearray, memoryview)):
             view = memoryview(self._data).cast("B")
             for start in range(0, len(view), _PIECE_BYTES):
-                yield view[start : start + _PIECE_BYTES]
+                yield bytes(view[start : start + _PIECE_BYTES])
         else:
             yield from self._joined(self._data)
 
@@ -211,8 +211,8 @@ def _negotiation() -> Any:
         from requests_gssapi import OPTIONAL, HTTPSPNEGOAuth
     except (ImportError, OSError) as error:  # OSError: its C library is missing
         raise UsageError(
-            f"expected the Python package requests-gssapi, because Hadoop's configuration asks for Kerberos; found that "
-            f"it cannot be imported ({error}). Install it: pip install 'mr_ml[hdfs,kerberos]', then run kinit."
+            f"expected the Python package requests-gssapi, because Hadoop's configuration asks for Kerberos; found "
+            f"that it cannot be imported ({error}). Install it: pip install 'mr_ml[hdfs,kerberos]', then run kinit."
         ) from error
     return HTTPSPNEGOAuth(mutual_authentication=OPTIONAL)
 
@@ -222,7 +222,12 @@ def _content(method: str, url: str, data: Upload | None) -> requests.Response:
     session = _session(kerberos=False)
     try:
         answer = session.request(
-            method, url, data=data, timeout=CONTENT_SECONDS, allow_redirects=False, stream=True  # type: ignore[arg-type]
+            method,
+            url,
+            data=data,
+            timeout=CONTENT_SECONDS,
+            allow_redirects=False,
+            stream=True,
         )
         _check(answer)
     except requests.RequestException as error:

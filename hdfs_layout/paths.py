@@ -246,6 +246,14 @@ class Layout:
         """Report of the run for a person."""
         return f"{self.run(run)}/report.html"
 
+    def code(self, hash: str) -> str:
+        """The code that tasks on a cluster run, named by its content."""
+        return f"env/code-{check_name(hash, kind='hash')}.zip"
+
+    def job(self, name: str) -> str:
+        """What one job on a cluster reads or leaves; gone when it is done."""
+        return f"tmp/{check_name(name, kind='job')}"
+
     def passes(self, run: str) -> str:
         """Folder of the run's passes."""
         return f"{self.run(run)}/passes"

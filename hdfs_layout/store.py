@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from typing import BinaryIO, Protocol
 
 from hdfs_layout.paths import staged_path
-from mr_ml.errors import StorageError, UsageError
+from mr_ml.errors import StorageError, UnavailableError, UsageError
 
 
 class NotFoundError(StorageError):
@@ -29,11 +29,16 @@ class AlreadyExistsError(StorageError):
     """The target of a publish exists already; it was not changed."""
 
 
+class StoreUnavailableError(UnavailableError, StorageError):
+    """The store did not answer, or cannot be changed just now: the same call may work later."""
+
+
 class Store(Protocol):
     """Files below one root.
 
-    Every method raises `StorageError` when the store fails it, of which `NotFoundError` and `AlreadyExistsError` are
-    the two that a caller may want to tell apart, and `BadDataError` for a path that would leave the root.
+    Every method raises `StorageError` when the store fails it, of which `NotFoundError`, `AlreadyExistsError` and, on
+    remote stores, `StoreUnavailableError` are those that a caller may want to tell apart, and `BadDataError` for a path
+    that would leave the root.
     Implementations hold no state between calls: they can be shared by threads and sent to other processes.
     """
 
@@ -183,12 +188,18 @@ def check_store(store: Store) -> None:
 
 
 def open_store(root: str) -> Store:
-    """Open the store of a root: a folder's path or ``file:///...`` for now. Touches nothing yet.
+    """Open the store of a root. Touches no file of it yet.
+
+    Parameters
+    ----------
+    root : str
+        A folder's path, ``file:///...``, or a folder on HDFS: ``hdfs://...``, ``webhdfs://...``, ``swebhdfs://...``.
 
     Raises
     ------
     UsageError
-        If the root is empty, of a kind that there is no store for, or a file.
+        If the root is empty, of a kind that there is no store for, or a file, or if its store needs a package that is
+        not installed.
     """
     scheme, found, _ = root.partition("://")
     if found and _SCHEME.fullmatch(scheme):
@@ -222,9 +233,18 @@ def _open_file_uri(root: str) -> Store:
     return _open_folder(os.fsdecode(b"/" + urllib.parse.unquote_to_bytes(path)))
 
 
+def _open_hdfs(root: str) -> Store:
+    from hdfs_layout.hdfs import open_hdfs
+
+    return open_hdfs(root)
+
+
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 # hdfs:/x is a slip for hdfs://x; taken as a folder it would silently store on the local disk.
-_SINGLE_SLASH = re.compile(r"(file|hdfs|webhdfs|s3|s3a|s3n):/", re.IGNORECASE)
+_SINGLE_SLASH = re.compile(r"(file|hdfs|webhdfs|swebhdfs|s3|s3a|s3n):/", re.IGNORECASE)
 _OPENERS: dict[str, Callable[[str], Store]] = {
     "file": _open_file_uri,
+    "hdfs": _open_hdfs,
+    "webhdfs": _open_hdfs,
+    "swebhdfs": _open_hdfs,
 }

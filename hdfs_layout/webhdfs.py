@@ -10,20 +10,27 @@ caller to find out.
 
 from __future__ import annotations
 
+import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from hdfs_layout.hadoop_http import Download, NoAnswerError, RemoteError, Upload, ask, decoded, download, upload
 
+if TYPE_CHECKING:
+    import requests
+
+T = TypeVar("T")
 # A NameNode that has no standby stays away for seconds, or for longer than is worth waiting; a standby takes over
 # within half a minute.
 PATIENCE_SECONDS = 5.0
 FAILOVER_PATIENCE_SECONDS = 45.0
-CONTENT_ATTEMPTS = 4
+CONTENT_ATTEMPTS = 7
 _FIRST_DELAY_SECONDS, _LONGEST_DELAY_SECONDS = 0.1, 5.0
+_NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
 _NOT_CARRIED_OUT = frozenset({"StandbyException", "RetriableException"})
 
 
@@ -60,10 +67,13 @@ class WebHdfs:
         ``http://host:port`` of each NameNode.
     user : str or None
         Whom to act as, where HDFS believes what it is told; None to prove it by Kerberos.
+    umask : int
+        Permissions that new files and folders do not give.
     """
 
     urls: tuple[str, ...]
     user: str | None
+    umask: int = 0o022
 
     def status(self, path: str) -> FileStatus:
         """Look at a file or folder."""
@@ -73,7 +83,7 @@ class WebHdfs:
         """Look at what is in a folder, a page at a time (by default a thousand); at the path itself if it is a file."""
         after: dict[str, str] = {}
         while True:
-            listing = _field(self._json("GET", path, "LISTSTATUS_BATCH", **after), "DirectoryListing", dict)
+            listing = _field(self._json("GET", path, "LISTSTATUS_BATCH", after), "DirectoryListing", dict)
             statuses = _field(_field(listing, "partialListing", dict), "FileStatuses", dict)
             page = [_file_status(entry) for entry in _field(statuses, "FileStatus", list)]
             yield from page
@@ -83,76 +93,96 @@ class WebHdfs:
 
     def make_folder(self, path: str) -> None:
         """Make a folder and those above it."""
-        self._json("PUT", path, "MKDIRS")
+        self._json("PUT", path, "MKDIRS", self._permission(0o777))
 
     def delete(self, path: str, *, recursive: bool, patient: bool = True) -> None:
         """Delete what is there, if anything is."""
-        self._json("DELETE", path, "DELETE", patient=patient, recursive=str(recursive).lower())
+        self._json("DELETE", path, "DELETE", {"recursive": str(recursive).lower()}, patient=patient)
 
     def rename(self, source: str, target: str, *, option: str) -> None:
         """Rename a file: with option ``NONE`` only if nothing has that name, with ``OVERWRITE`` over another file.
 
         Not repeated: after `NoAnswerError` it may have happened.
         """
-        answer = self._ask("PUT", source, "RENAME", repeat=False, destination=target, renameoptions=option)
+        answer = self._ask("PUT", source, "RENAME", {"destination": target, "renameoptions": option}, repeat=False)
         if answer.content:
             # Without regard to the option a file is moved INTO a folder of that name (HADOOP-11452).
             raise RemoteError("", "that RENAME has no regard to renameoptions, as in HttpFS")
 
     def create(self, path: str, data: bytes | Iterable[bytes]) -> None:
-        """Write a file, over another one. What is there after a failure is not to be relied on.
+        """Write a file into a folder that is there. What the file holds after a failure is not to be relied on.
 
         What `data` raises comes out as it is. Data that can be read only once is not sent twice.
         """
+        # Parents that CREATE makes could be written to by everybody.
+        options = {"overwrite": "true", "createparent": "false", **self._permission(0o666)}
         content = Upload(data)
-        for attempt in range(CONTENT_ATTEMPTS):
-            place = self._content_place("PUT", path, "CREATE", overwrite="true")
-            try:
-                return upload(place, content)
-            except NoAnswerError:
-                if attempt + 1 == CONTENT_ATTEMPTS or not content.repeatable:
-                    raise
-                _pause(attempt)
+        self._exchange("PUT", path, "CREATE", options, lambda place: upload(place, content), lambda: content.repeatable)
 
     def read(self, path: str, *, offset: int = 0, length: int | None = None) -> bytes:
         """Bytes of a file. HDFS refuses an offset beyond the end."""
-        for attempt in range(CONTENT_ATTEMPTS):
-            with self.open(path, offset=offset, length=length) as content:
-                try:
-                    return content.readall()
-                except OSError as error:
-                    if attempt + 1 == CONTENT_ATTEMPTS:
-                        raise NoAnswerError(str(error)) from error
-            _pause(attempt)
-        raise AssertionError("unreachable")
+        return self._exchange("GET", path, "OPEN", _range(offset, length), _read_all)
 
-    def open(self, path: str, *, offset: int = 0, length: int | None = None) -> Download:
+    def open(self, path: str) -> Download:
         """Begin to read a file."""
-        options = {"offset": str(offset), **({} if length is None else {"length": str(length)})}
-        for attempt in range(CONTENT_ATTEMPTS):
-            place = self._content_place("GET", path, "OPEN", **options)
-            try:
-                return download(place)
-            except NoAnswerError:
-                if attempt + 1 == CONTENT_ATTEMPTS:
-                    raise
-                _pause(attempt)
-        raise AssertionError("unreachable")
+        return self._exchange("GET", path, "OPEN", _NO_OPTIONS, download)
 
-    def _content_place(self, method: str, path: str, operation: str, **options: str) -> str:
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        operation: str,
+        options: Mapping[str, str],
+        exchange: Callable[[str], T],
+        is_repeatable: Callable[[], bool] = lambda: True,
+    ) -> T:
+        """Have the NameNode name a DataNode and exchange content with that, or with another if it fails."""
+        excluded: Mapping[str, str] = _NO_OPTIONS
+        for attempt in range(CONTENT_ATTEMPTS):
+            try:
+                place = self._content_place(method, path, operation, {**options, **excluded})
+            except RemoteError:
+                if not excluded:
+                    raise
+                excluded = _NO_OPTIONS  # there is no other
+                continue
+            try:
+                return exchange(place)
+            except NoAnswerError:
+                if attempt + 1 >= CONTENT_ATTEMPTS or not is_repeatable():
+                    raise
+            # The NameNode takes a while to see that a DataNode is gone, and may prefer it as the nearest.
+            excluded = _NO_OPTIONS if excluded else _without(place)
+            _pause(attempt)
+        raise NoAnswerError("no DataNode but one that failed before")
+
+    def _permission(self, mode: int) -> dict[str, str]:
+        """The second is for folders with a default ACL, which goes before the umask."""
+        return {"permission": f"{mode & ~self.umask:o}", "unmaskedpermission": f"{mode:o}"}
+
+    def _content_place(self, method: str, path: str, operation: str, options: Mapping[str, str]) -> str:
         """Address at a DataNode, as the NameNode gives it."""
-        answer = self._ask(method, path, operation, noredirect="true", **options)
+        answer = self._ask(method, path, operation, {**options, "noredirect": "true"})
         place = answer.headers.get("Location") or str(_field(decoded(answer), "Location", str))
         if urlsplit(place).scheme not in ("http", "https"):
-            raise RemoteError("", f"a redirect to {ascii(place[:100])}")
+            raise RemoteError("", f"a redirect to {place[:100]!a}")
         return place
 
-    def _json(self, method: str, path: str, operation: str, *, patient: bool = True, **options: str) -> dict[str, Any]:
-        return decoded(self._ask(method, path, operation, patient=patient, **options))
+    def _json(
+        self, method: str, path: str, operation: str, options: Mapping[str, str] = _NO_OPTIONS, *, patient: bool = True
+    ) -> dict[str, Any]:
+        return decoded(self._ask(method, path, operation, options, patient=patient))
 
     def _ask(
-        self, method: str, path: str, operation: str, *, repeat: bool = True, patient: bool = True, **options: str
-    ) -> Any:
+        self,
+        method: str,
+        path: str,
+        operation: str,
+        options: Mapping[str, str],
+        *,
+        repeat: bool = True,
+        patient: bool = True,
+    ) -> requests.Response:
         """Ask the NameNodes, first the one that answered last, until an active one answers or patience ends."""
         parameters = {"op": operation, **({} if self.user is None else {"user.name": self.user}), **options}
         query = "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items())
@@ -170,6 +200,7 @@ class WebHdfs:
                         raise NoAnswerError(_listed(found)) from error
                 except RemoteError as error:
                     if error.kind not in _NOT_CARRIED_OUT:
+                        _answered[self.urls] = url
                         raise
                     found[url] = str(error)
                 else:
@@ -183,6 +214,26 @@ class WebHdfs:
 
 # Which NameNode answered last. Only a hint: where it is wrong, it costs a request.
 _answered: dict[tuple[str, ...], str] = {}
+
+
+def _range(offset: int, length: int | None) -> dict[str, str]:
+    return {"offset": str(offset), **({} if length is None else {"length": str(length)})}
+
+
+def _read_all(place: str) -> bytes:
+    with download(place) as content:
+        try:
+            return content.readall()
+        except OSError as error:
+            raise NoAnswerError(str(error)) from error
+
+
+def _without(place: str) -> dict[str, str]:
+    """Exclude the DataNode of an address, whom the NameNode knows by its IP address."""
+    try:
+        return {"excludedatanodes": socket.gethostbyname(urlsplit(place).hostname or "")}
+    except OSError:
+        return {}
 
 
 def _field(found: dict[str, Any], name: str, kind: type) -> Any:

@@ -3,12 +3,13 @@
 from mrjob.job import MRJob
 from mrjob.protocol import BytesProtocol, BytesValueProtocol
 
-from mr_ml.engine.local_runner import WarmLocalMixin
-from mr_ml.pack.tasks import PackRequest, SpillFile, reduce_key
+from mr_ml.engine.fed_text import FedTextMixin
+from mr_ml.pack.cluster_tasks import reduce_shuffled, reported, sent
+from mr_ml.pack.tasks import PackRequest, SpillFile, pack_text, reduce_key
 from mr_ml.readers.source import TextRange
 
 
-class MRPack(WarmLocalMixin, MRJob):
+class MRPack(FedTextMixin, MRJob):
     INPUT_PROTOCOL = BytesValueProtocol
     INTERNAL_PROTOCOL = BytesProtocol
     OUTPUT_PROTOCOL = BytesProtocol
@@ -26,8 +27,19 @@ class MRPack(WarmLocalMixin, MRJob):
             for text in TextRange.listed(line):
                 yield from spill.append(text)
 
-    def reducer(self, key, pointers):
-        yield from reduce_key(self._request(), key, pointers)
+    def map_text(self, text):
+        request = self._request()
+        n_partitions = request.plan.n_partitions
+        for partition, data in pack_text(request, text):
+            if partition is None:
+                yield reported(data, n_partitions=n_partitions)
+            else:
+                yield sent(partition, data, n_partitions=n_partitions)
+
+    def reducer(self, key, values):
+        request = self._request()
+        # where there is a folder for mini-blocks, the values say where in it
+        yield from reduce_key(request, key, values) if request.spill else reduce_shuffled(request, key, values)
 
 
 if __name__ == "__main__":

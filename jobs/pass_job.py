@@ -1,5 +1,6 @@
 """One pass over the data: map blocks to statistics, add them along the fixed tree."""
 
+from mrjob.compat import jobconf_from_env
 from mrjob.job import MRJob
 from mrjob.protocol import BytesProtocol, BytesValueProtocol
 
@@ -22,7 +23,7 @@ class MRPass(WarmLocalMixin, MRJob):
             return PassRequest.decode(source.read(), where="the pass request")
 
     def mapper_init(self):
-        self.task = MapTask(self._request())
+        self.task = MapTask(self._request(), n_reducers=int(jobconf_from_env("mapreduce.job.reduces", "1")))
 
     def mapper(self, _, line):
         self.task.add(line)
@@ -30,8 +31,8 @@ class MRPass(WarmLocalMixin, MRJob):
     def mapper_final(self):
         yield from self.task.results()
 
-    def reducer(self, _, values):
-        yield from reduce_sums(self._request(), values)
+    def reducer(self, key, values):
+        yield from reduce_sums(self._request(), key, values)
 
 
 if __name__ == "__main__":

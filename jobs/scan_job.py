@@ -3,12 +3,12 @@
 from mrjob.job import MRJob
 from mrjob.protocol import BytesProtocol, BytesValueProtocol
 
-from mr_ml.engine.local_runner import WarmLocalMixin
+from mr_ml.engine.fed_text import FedTextMixin
 from mr_ml.pack.tasks import ScanRequest, scan, summary_line
 from mr_ml.readers.source import TextRange
 
 
-class MRScan(WarmLocalMixin, MRJob):
+class MRScan(FedTextMixin, MRJob):
     INPUT_PROTOCOL = BytesValueProtocol
     OUTPUT_PROTOCOL = BytesProtocol
 
@@ -17,10 +17,14 @@ class MRScan(WarmLocalMixin, MRJob):
         self.add_file_arg("--request", help="the scan request")
 
     def mapper(self, _, line):
+        for text in TextRange.listed(line):
+            yield from self.map_text(text)
+
+    def map_text(self, text):
         with open(self.options.request, "rb") as source:
             request = ScanRequest.decode(source.read())
-        for text in TextRange.listed(line):
-            yield text.key(), summary_line(scan(request, text))
+        summary = summary_line(scan(request, text))
+        yield text.key(), summary
 
 
 if __name__ == "__main__":

@@ -50,7 +50,8 @@ class StoredFile:
         data = store.read(self.path)
         if hashlib.sha256(data).hexdigest() != self.sha256:
             raise BadDataError(
-                f"{store.uri(self.path)}: expected sha256 {self.sha256}, the file has another; restore it or make it anew"
+                f"{store.uri(self.path)}: expected sha256 {self.sha256}, the file has another; restore it, or pack or "
+                "train again"
             )
         return data
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mr_ml.engine.jobs import JobRunner
+from mr_ml.engine.jobs import LocalJobRunner, TaskLines
 from mr_ml.errors import BadDataError, StorageError, UsageError
 from mr_ml.model import Model
 from mr_ml.predict_tasks import PredictRequest, RangeReport
@@ -28,7 +28,7 @@ def predict(
     inputs: Sequence[str],
     to: str,
     *,
-    runner: JobRunner,
+    runner: LocalJobRunner,
     max_bad_rows: int,
     unseen: str,
     say: Callable[[str], None],
@@ -62,8 +62,8 @@ def predict(
         labels = tuple(model.label_texts)
         request = PredictRequest(schema, model.loss, model.coef, labels, unseen, folder)
         found: dict[tuple[str, int], RangeReport] = {}
-        lines = [TextRange.listing(task) for task in tasks]
-        for key, value in runner.run(MRPredict, request=request.encode(), tasks=lines):
+        lines = TaskLines([TextRange.listing(task) for task in tasks])
+        for key, value in runner.run(MRPredict, request=request.encode(), input=lines):
             file, start = json.loads(key)
             found[file, start] = RangeReport.decode(value)
         wanted = {(text.file, text.start) for task in tasks for text in task}

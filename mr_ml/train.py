@@ -133,8 +133,8 @@ def _check_scales(dataset: Dataset, moments: FeatureMoments) -> None:
         schema, j = dataset.schema, int(huge[0])
         name = j + schema.index_base if schema.feature_names is None else schema.feature_names[j]
         raise BadDataError(
-            f"the values of feature {name} in {dataset.reference} are too large to square: from {moments.minimum[j]:g} to "
-            f"{moments.maximum[j]:g}, not finite when scaled; mend, rescale or drop it"
+            f"the values of feature {name} in {dataset.reference} are too large to square: from "
+            f"{moments.minimum[j]:g} to {moments.maximum[j]:g}, not finite when scaled; mend, rescale or drop it"
         )
 
 

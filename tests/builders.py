@@ -17,7 +17,7 @@ from mr_ml.engine.in_memory import InMemoryEngine
 from mr_ml.features import DenseFeatures, Features, SparseFeatures
 from mr_ml.objective import Objective
 from mr_ml.optimize.base import Optimizer
-from mr_ml.partition_file import PartitionFacts
+from mr_ml.partition_file import PartitionFacts, write_whole
 from mr_ml.query import MomentsQuery
 from mr_ml.readers.rows import Rows
 from mr_ml.rowspec import RowSpec
@@ -146,8 +146,6 @@ def make_rows(rows: Sequence[tuple[float, Mapping[int, float], float | None, flo
 
 def write_partition(path: Path, blocks: Any, *, partition: int = 0) -> PartitionFacts:
     """Write a partition file; returns its facts."""
-    from mr_ml.partition_file import write_whole
-
     facts = PartitionFacts.of_nothing(partition)
     for _, writer in write_whole(str(path), blocks, partition=partition):
         facts = writer.facts()

@@ -14,6 +14,7 @@ for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 from pathlib import Path  # noqa: E402
 
 import pytest  # noqa: E402
+from dev_cluster import hadoop_cluster, start_hadoop_cluster  # noqa: E402, F401
 from hypothesis import HealthCheck, settings  # noqa: E402
 
 # how long an example takes says nothing of right or wrong on a machine that others use too

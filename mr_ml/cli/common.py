@@ -9,21 +9,50 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hdfs_layout import Layout, Store, open_store
 from mr_ml.cli import printable
-from mr_ml.engine.jobs import LocalJobRunner
+from mr_ml.engine.jobs import JobRunner, LocalJobRunner
 from mr_ml.errors import UsageError
+
+if TYPE_CHECKING:
+    from mr_ml.engine.hadoop_settings import HadoopSettings
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 def open_root(options: argparse.Namespace) -> tuple[Store, Layout]:
+    if getattr(options, "config", None) is not None:
+        conf_dir = cluster_settings(options).conf_dir
+        if conf_dir is not None:
+            # the store and the jobs must mean the same cluster
+            os.environ["HADOOP_CONF_DIR"] = conf_dir
     return open_store(options.root), Layout(options.root)
 
 
-def job_runner(options: argparse.Namespace) -> LocalJobRunner:
+def cluster_settings(options: argparse.Namespace) -> HadoopSettings:
+    from mr_ml.engine.hadoop_settings import load_settings
+
+    return load_settings(options.config)
+
+
+def job_runner(options: argparse.Namespace, store: Store, layout: Layout) -> JobRunner:
+    """The runner of -r; what the options of another runner say is refused."""
+    if options.runner != "hadoop":
+        if getattr(options, "config", None) is not None:
+            raise UsageError("--config says how to use a cluster; give -r hadoop too")
+        return local_runner(options)
+    for name in ("workers", "memory"):
+        if getattr(options, name, None) is not None:
+            raise UsageError(f"--{name} is for this machine; what tasks on a cluster get is said in --config")
+    from mr_ml.engine.hadoop_runner import HadoopJobRunner
+
+    return HadoopJobRunner(store, layout, cluster_settings(options))
+
+
+def local_runner(options: argparse.Namespace) -> LocalJobRunner:
+    """The runner of commands that have no other."""
     return LocalJobRunner.of(options.runner, workers=options.workers)
 
 
@@ -95,29 +124,3 @@ def _number(path: str, pattern: str) -> int | None:
     except OSError:
         return None
     return int(match[1]) if match else None
-
-
-# What a process with numpy, scipy and mrjob loaded occupies before it holds any block, and what it needs to work on
-# one block; measured by scripts/memory.py, which also checks that the sum holds.
-PROCESS_BYTES = 100 << 20
-
-
-def cache_bytes(options: argparse.Namespace, runner: LocalJobRunner) -> int:
-    """Budget of decoded blocks for each process that maps, from --memory for all processes together.
-
-    Raises
-    ------
-    UsageError
-        If the memory asked for does not even hold the processes.
-    """
-    processes = 1 if runner.runner == "inline" else 1 + runner.n_tasks
-    base = PROCESS_BYTES * processes
-    if options.memory is None:
-        return max((free_memory() // 2 - base) // runner.n_tasks, 0)
-    asked = parse_size(options.memory)
-    if asked < base:
-        raise UsageError(
-            f"--memory {options.memory}: {processes} processes take {base >> 20}M before they hold any data; "
-            "give more, or fewer --workers"
-        )
-    return (asked - base) // runner.n_tasks

@@ -5,22 +5,33 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from mr_ml.cli.common import cache_bytes, job_runner, open_root, print_result, table
-from mr_ml.dataset import load_dataset
+from mr_ml.cli.common import job_runner, open_root, print_result, table
+from mr_ml.cli.memory import Needs, block_budget
+from mr_ml.dataset import Dataset, load_dataset
 from mr_ml.engine.mapreduce import MapReduceEngine
 from mr_ml.evaluate import evaluate
-from mr_ml.model import load_model
+from mr_ml.metrics import TABLE_KEYS
+from mr_ml.model import Model, load_model
 
 
 def run(options: argparse.Namespace) -> None:
     store, layout = open_root(options)
-    runner = job_runner(options)
+    runner = job_runner(options, store, layout)
     model = load_model(store, layout, options.model)
     dataset = load_dataset(store, layout, options.dataset)
-    engine = MapReduceEngine(dataset, options.split, store, runner, cache_bytes(options, runner))
+    cache = block_budget(options, runner, _needs(model, dataset, options.split))
+    engine = MapReduceEngine(dataset, options.split, store, runner, cache)
     found = evaluate(model, dataset, engine=engine, row_weights=options.weights == "rows")
     found["split"] = options.split
     print_result(options, found, _text(found))
+
+
+def _needs(model: Model, dataset: Dataset, split: str) -> Needs:
+    """Partial sums are tables of scores with the weights of both sides."""
+    partitions = dataset.of_split(split)
+    n_blocks = sum(p.facts.blocks for p in partitions)
+    most = -(-dataset.n_rows(split) // n_blocks) * len(model.coef) if model.classes else 1
+    return Needs(block_sum_bytes=24 * most, sum_bytes=24 * min(most * n_blocks, TABLE_KEYS), n_blocks=n_blocks)
 
 
 def _text(found: dict[str, Any]) -> str:

@@ -56,12 +56,15 @@ def _lazy(module: str, function: str) -> Callable[[], Callable[[argparse.Namespa
     return lambda: getattr(importlib.import_module(f"mr_ml.cli.{module}"), function)
 
 
-def _runner(parser: Any) -> None:
+def _runner(parser: Any, *, cluster: bool = False) -> None:
     group = parser.add_argument_group("where it runs")
+    where = "inline: in this process; local: in warm worker processes (default)"
     group.add_argument(
-        "-r", "--runner", choices=("inline", "local"), default="local",
-        help="inline: in this process; local: in warm worker processes (default)",
+        "-r", "--runner", choices=("inline", "local", "hadoop") if cluster else ("inline", "local"), default="local",
+        help=f"{where}; hadoop: on the cluster that HADOOP_HOME and HADOOP_CONF_DIR name" if cluster else where,
     )  # fmt: skip
+    if cluster:
+        group.add_argument("--config", metavar="FILE", help="YAML settings of the cluster; see docs/hadoop.md")
     group.add_argument(
         "--workers", type=int, metavar="N", help="worker processes of -r local (default: the processors)"
     )
@@ -113,6 +116,12 @@ def _pack(commands: Any) -> None:
         help="CSV: columns to encode one-hot although they are numbers",
     )
     group.add_argument(
+        "--numeric", metavar="COLUMN,...", default="", help="CSV: columns in which anything but a number is a bad row"
+    )
+    group.add_argument(
+        "--missing-markers", metavar="TEXT,...", help="CSV: texts that mean no value (default NA,?,nan,NaN,null)"
+    )
+    group.add_argument(
         "--missing",
         default="error",
         metavar="POLICY",
@@ -121,7 +130,7 @@ def _pack(commands: Any) -> None:
     group.add_argument(
         "--unseen", choices=("error", "ignore"), default="error", help="CSV: categories not in the vocabulary"
     )
-    _runner(parser)
+    _runner(parser, cluster=True)
 
 
 def _describe(commands: Any) -> None:
@@ -168,7 +177,7 @@ def _train(commands: Any) -> None:
         help="largest gradient component per standard deviation of its feature (default 1e-7)",
     )  # fmt: skip
     group.add_argument("--max-passes", type=int, default=500, metavar="N", help="(default 500)")
-    _runner(parser)
+    _runner(parser, cluster=True)
     _memory(parser)
 
 
@@ -187,7 +196,7 @@ def _evaluate(commands: Any) -> None:
     parser.add_argument("dataset", help="name, or name@version")
     parser.add_argument("--split", default="test", help="(default test)")
     parser.add_argument("--weights", choices=("rows", "none"), default="rows", help="use row weights, if any (default)")
-    _runner(parser)
+    _runner(parser, cluster=True)
     _memory(parser)
 
 

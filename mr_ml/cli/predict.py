@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from mr_ml.cli.common import job_runner, narrator, open_root, print_result
+from mr_ml.cli.common import local_runner, narrator, open_root, print_result
 from mr_ml.model import load_model
 from mr_ml.predict import predict
 
@@ -16,7 +16,7 @@ def run(options: argparse.Namespace) -> None:
         model,
         options.inputs,
         options.to,
-        runner=job_runner(options),
+        runner=local_runner(options),
         max_bad_rows=options.max_bad_rows,
         unseen=options.unseen_features,
         say=narrator(options),

@@ -7,18 +7,19 @@ import sys
 from dataclasses import fields
 
 from hdfs_layout import check_name
-from mr_ml.cli.common import cache_bytes, job_runner, narrator, open_root, print_result, shows_progress
-from mr_ml.dataset import FeatureMoments, load_dataset
+from mr_ml.cli.common import job_runner, narrator, open_root, print_result, shows_progress
+from mr_ml.cli.memory import Needs, block_budget
+from mr_ml.dataset import Dataset, FeatureMoments, load_dataset
 from mr_ml.engine.mapreduce import MapReduceEngine
 from mr_ml.errors import UsageError
 from mr_ml.names import unique_id
+from mr_ml.optimize.choose import choose
 from mr_ml.train import Progress, TrainSpec, make_objective, run_spec, start_run, train
 
 
 def run(options: argparse.Namespace) -> None:
     store, layout = open_root(options)
-    runner = job_runner(options)
-    cache = cache_bytes(options, runner)
+    runner = job_runner(options, store, layout)
     say = narrator(options)
     if options.resume is not None:
         run_id, spec = options.resume, run_spec(store, layout, options.resume)
@@ -33,9 +34,11 @@ def run(options: argparse.Namespace) -> None:
         dataset = load_dataset(store, layout, options.dataset)
         spec = _spec(options, dataset.reference)
         dataset.of_split(spec.split)
-        # whatever does not fit together is found before there is a run
-        make_objective(spec, dataset, FeatureMoments.load(store, dataset.moments[spec.split]))
         run_id = unique_id()
+    # whatever does not fit together is found before there is a run
+    objective = make_objective(spec, dataset, FeatureMoments.load(store, dataset.moments[spec.split]))
+    cache = block_budget(options, runner, _needs(spec, dataset, objective.size))
+    if options.resume is None:
         start_run(store, layout, run_id, spec)
     say(f"run {run_id}: {spec.loss} on {dataset.reference} {spec.split}, {dataset.n_rows(spec.split)} rows")
     engine = MapReduceEngine(dataset, spec.split, store, runner, cache)
@@ -48,6 +51,17 @@ def run(options: argparse.Namespace) -> None:
         f"after {result.passes} passes in {result.seconds:.2f} s (run {result.run})\n{result.stop}"
     )
     print_result(options, vars(result), text)
+
+
+def _needs(spec: TrainSpec, dataset: Dataset, size: int) -> Needs:
+    """Partial sums hold gradient, curvature and cross terms, and the Hessian if asked for; states hold pairs."""
+    optimizer = choose(spec.solver, size=size, tolerance=spec.tolerance, max_passes=spec.max_passes)
+    sum_bytes = 8 * (3 * size + (size * size if optimizer.hessian else 0))
+    pairs = 2 * min(optimizer.memory, spec.max_passes)
+    # a pair is added to a copy, and a state is written from a copy
+    state_bytes = 8 * size * (3 * pairs + 20)
+    n_blocks = sum(p.facts.blocks for p in dataset.of_split(spec.split))
+    return Needs(block_sum_bytes=sum_bytes, sum_bytes=sum_bytes, n_blocks=n_blocks, state_bytes=state_bytes)
 
 
 def _spec(options: argparse.Namespace, dataset: str) -> TrainSpec:

@@ -1,4 +1,4 @@
-"""Running one of our mrjob jobs: a request file, one input line per task, key-value pairs back."""
+"""Running one of our mrjob jobs: a request file, an input, key-value pairs back."""
 
 from __future__ import annotations
 
@@ -12,19 +12,60 @@ from typing import Any, Protocol
 from mr_ml.engine.scratch import scratch_folder
 from mr_ml.errors import UsageError
 
-RUNNERS = ("inline", "local")
+LOCAL_RUNNERS = ("inline", "local")
 Pair = tuple[bytes, bytes]
+
+
+class JobInput(Protocol):
+    """What a job reads, told in both ways in which a map task can get at it; the runner takes the one that it can."""
+
+    def lines(self, *, n_tasks: int) -> Sequence[bytes]:
+        """A line for each map task, which names what that task opens itself.
+
+        Raises
+        ------
+        UsageError
+            If tasks on this machine cannot open it.
+        """
+
+    def uris(self) -> Sequence[str]:
+        """The files whose own lines the map tasks are fed, wherever the runner cuts them.
+
+        Raises
+        ------
+        UsageError
+            If nobody but this machine can open them.
+        """
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of those files together."""
+
+
+@dataclass(frozen=True)
+class TaskLines:
+    """An input that only tasks on this machine can open."""
+
+    tasks: Sequence[bytes]
+    n_bytes: int = 0
+
+    def lines(self, *, n_tasks: int) -> Sequence[bytes]:
+        return self.tasks
+
+    def uris(self) -> Sequence[str]:
+        raise UsageError("these files can be read on this machine only; use -r local")
 
 
 class JobRunner(Protocol):
     """Where jobs run."""
 
-    @property
-    def n_tasks(self) -> int:
-        """Map tasks that can run at once."""
+    def run(self, job: Any, *, request: bytes, input: JobInput, n_reducers: int | None = None) -> list[Pair]:
+        """Run the job class over the input; its output in no particular order.
 
-    def run(self, job: Any, *, request: bytes, tasks: Sequence[bytes], n_reducers: int = 1) -> list[Pair]:
-        """Run the job class with a map task for each line of `tasks`; the output in no particular order.
+        Parameters
+        ----------
+        n_reducers
+            Reduce tasks; by default as many as the runner likes.
 
         Raises
         ------
@@ -35,7 +76,13 @@ class JobRunner(Protocol):
 
 @dataclass(frozen=True)
 class LocalJobRunner:
-    """This machine: `inline` in this process, one task after the other; `local` in warm worker processes."""
+    """This machine: `inline` in this process, one task after the other; `local` in warm worker processes.
+
+    Attributes
+    ----------
+    n_tasks
+        Tasks that can run at once.
+    """
 
     runner: str
     n_tasks: int
@@ -49,15 +96,16 @@ class LocalJobRunner:
         UsageError
             If the runner is not known or the number of workers is not positive.
         """
-        if runner not in RUNNERS:
-            raise UsageError(f"runner {runner!r} is not known; choose one of {', '.join(RUNNERS)}")
+        if runner not in LOCAL_RUNNERS:
+            raise UsageError(f"runner {runner!r} is not known; choose one of {', '.join(LOCAL_RUNNERS)}")
         if workers is not None and workers < 1:
             raise UsageError(f"--workers: expected at least 1, found {workers}")
         return cls(runner, 1 if runner == "inline" else workers or len(os.sched_getaffinity(0)))
 
-    def run(self, job: Any, *, request: bytes, tasks: Sequence[bytes], n_reducers: int = 1) -> list[Pair]:
+    def run(self, job: Any, *, request: bytes, input: JobInput, n_reducers: int | None = None) -> list[Pair]:
         from mr_ml.engine.local_runner import run_job
 
+        tasks = input.lines(n_tasks=self.n_tasks)
         if not tasks:
             # mrjob would read standard input instead
             return []
@@ -69,12 +117,13 @@ class LocalJobRunner:
             for path, line in zip(inputs, tasks, strict=True):
                 path.write_bytes(line)
             args = ["-r", self.runner, "--request", str(folder / "request")]
-            args += ["--jobconf", f"mapreduce.job.reduces={n_reducers}"]
+            args += ["--jobconf", f"mapreduce.job.reduces={n_reducers or 1}"]
             if self.runner == "local":
                 args += ["--num-cores", str(self.n_tasks)]
-            return [_pair(line) for line in run_job(job([*args, *map(str, inputs)]))]
+            return [pair_of(line) for line in run_job(job([*args, *map(str, inputs)]))]
 
 
-def _pair(line: bytes) -> Pair:
+def pair_of(line: bytes) -> Pair:
+    """Key and value of a line of output."""
     key, _, value = line.partition(b"\t")
     return key, value

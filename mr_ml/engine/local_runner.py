@@ -57,7 +57,7 @@ class InlineRunner(InlineMRJobRunner):  # type: ignore[misc]
 
     def __init__(self, **kwargs: Any) -> None:
         # mrjob warns when there is no mrjob.conf, which is how these runners are meant to be used.
-        with _only(logging.ERROR if kwargs.get("conf_paths") == [] else logging.NOTSET, "mrjob.conf"):
+        with only_from(logging.ERROR if kwargs.get("conf_paths") == [] else logging.NOTSET, "mrjob.conf"):
             super().__init__(**kwargs)
         self._task_names: list[str] = []
 
@@ -290,7 +290,7 @@ def run_job(job: Any) -> JobOutput:
     StorageError
         If an input, or a file that the job needs, cannot be read, or a temporary file cannot be written.
     """
-    with _only(logging.NOTSET if job.options.verbose else logging.WARNING, "mrjob"):
+    with only_from(logging.NOTSET if job.options.verbose else logging.WARNING, "mrjob"):
         try:
             with job.make_runner() as runner:
                 runner.run()
@@ -301,7 +301,7 @@ def run_job(job: Any) -> JobOutput:
 
 
 @contextmanager
-def _only(level: int, logger_name: str) -> Iterator[None]:
+def only_from(level: int, logger_name: str) -> Iterator[None]:
     """Silence a logger below a level, for a while."""
     logger = logging.getLogger(logger_name)
     before = logger.level

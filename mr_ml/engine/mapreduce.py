@@ -5,16 +5,64 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from hdfs_layout import Store
-from mr_ml.dataset import Dataset
+from hdfs_layout import NotFoundError, Store
+from mr_ml.dataset import Dataset, Partition
 from mr_ml.engine.base import check_receipts
 from mr_ml.engine.jobs import JobRunner
 from mr_ml.engine.pass_tasks import decode_value
 from mr_ml.engine.request import PassRequest, assign, task_line
-from mr_ml.errors import UsageError
+from mr_ml.errors import BadDataError, InternalError, UsageError
 from mr_ml.query import Query
 from mr_ml.statistic import Statistic
 from mr_ml.tree import SumTree, sum_over
+
+
+@dataclass(frozen=True)
+class PartitionInput:
+    """Some partitions of a dataset, as blocks to open or as lines to be fed."""
+
+    partitions: tuple[Partition, ...]
+    store: Store
+
+    def lines(self, *, n_tasks: int) -> list[bytes]:
+        files = []
+        for partition in self.partitions:
+            path = self.store.local_path(partition.path)
+            if path is None:
+                raise UsageError(
+                    f"{self.store.root} cannot be read by tasks on this machine; use -r hadoop, or a folder as --root"
+                )
+            files.append((path, partition.facts))
+        return [task_line(ranges) for ranges in assign(files, n_tasks=n_tasks)]
+
+    def uris(self) -> list[str]:
+        return [self.store.uri(partition.path) for partition in self.partitions if partition.facts.blocks]
+
+    @property
+    def n_bytes(self) -> int:
+        return sum(partition.facts.n_bytes for partition in self.partitions)
+
+    def check_files(self) -> None:
+        """Look whether all partitions are there and as long as they were when they were packed.
+
+        Raises
+        ------
+        BadDataError
+            Naming the first one that is not.
+        """
+        for partition in self.partitions:
+            number, expected, uri = partition.facts.partition, partition.facts.n_bytes, self.store.uri(partition.path)
+            try:
+                found = self.store.size(partition.path)
+            except NotFoundError:
+                raise BadDataError(
+                    f"partition {number} is missing: expected {uri}; restore it or pack the dataset again"
+                ) from None
+            if found != expected:
+                raise BadDataError(
+                    f"partition {number} changed since it was packed: expected {expected} bytes, found {found} in "
+                    f"{uri}; restore it or pack the dataset again"
+                )
 
 
 @dataclass(frozen=True)
@@ -38,22 +86,24 @@ class MapReduceEngine:
         return self.dataset.tree(self.split)
 
     @cached_property
-    def _tasks(self) -> list[bytes]:
-        files = []
-        for partition in self.dataset.of_split(self.split):
-            path = self.store.local_path(partition.path)
-            if path is None:
-                raise UsageError(f"{self.store.root} cannot be read by tasks on this machine; use a folder as --root")
-            files.append((path, partition.facts))
-        return [task_line(ranges) for ranges in assign(files, n_tasks=self.runner.n_tasks)]
+    def _input(self) -> PartitionInput:
+        return PartitionInput(self.dataset.of_split(self.split), self.store)
 
     def run(self, query: Query) -> Statistic:
+        try:
+            return self._run(query)
+        except InternalError:
+            # tasks that are fed lines do not see which file is missing
+            self._input.check_files()
+            raise
+
+    def _run(self, query: Query) -> Statistic:
         from mr_ml_jobs.pass_job import MRPass
 
         tree = self._tree
         identity = f"{self.dataset.data_id}/{self.split}"
         request = PassRequest(query, tree, identity, self.cache_bytes).encode()
-        pairs = self.runner.run(MRPass, request=request, tasks=self._tasks)
+        pairs = self.runner.run(MRPass, request=request, input=self._input)
         total = sum_over(tree, (decode_value(value) for _, value in pairs), Statistic.__add__)
         check_receipts(
             total,

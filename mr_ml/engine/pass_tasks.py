@@ -15,18 +15,18 @@ from mr_ml.block import StoredBlock, decode_line
 from mr_ml.engine.blas import one_thread
 from mr_ml.engine.cache import CACHE
 from mr_ml.engine.in_memory import add_block
+from mr_ml.engine.reduce_keys import reduce_key
 from mr_ml.engine.request import PassRequest, ranges_of
 from mr_ml.statistic import Statistic
 from mr_ml.tree import Node, PartialSums
 
-KEY = b"sum"
-
 
 class MapTask:
-    """Adds up the tree nodes that its blocks fill."""
+    """Adds up the tree nodes that its blocks fill, for `n_reducers` reduce tasks that share the partitions."""
 
-    def __init__(self, request: PassRequest) -> None:
+    def __init__(self, request: PassRequest, *, n_reducers: int = 1) -> None:
         self._request = request
+        self._n_reducers = n_reducers
         self._sums: PartialSums[Statistic] = PartialSums(request.tree, Statistic.__add__)
 
     def add(self, line: bytes) -> None:
@@ -43,22 +43,23 @@ class MapTask:
             yield from CACHE.blocks(asked, dataset=self._request.dataset, budget=self._request.cache_bytes)
 
     def results(self) -> Iterator[tuple[bytes, bytes]]:
-        yield from _pairs(self._sums)
+        tree, n = self._request.tree, self._n_reducers
+        for node, value in self._sums.items():
+            # neighbours in the tree meet in the same reduce task
+            position = (node.number << node.level) >> tree.partition_level
+            key = reduce_key(position * n // len(tree.plan), n_reducers=n)
+            yield key, frame.to_text(value.encode(node))
 
 
-def reduce_sums(request: PassRequest, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+def reduce_sums(request: PassRequest, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
     """Join the nodes of many map tasks."""
     sums: PartialSums[Statistic] = PartialSums(request.tree, Statistic.__add__)
     for value in values:
         sums.add(*decode_value(value))
-    yield from _pairs(sums)
+    for node, total in sums.items():
+        yield key, frame.to_text(total.encode(node))
 
 
 def decode_value(value: bytes) -> tuple[Node, Statistic]:
     where = "a partial sum"
     return Statistic.decode(frame.from_text(value, where=where), where=where)
-
-
-def _pairs(sums: PartialSums[Statistic]) -> Iterator[tuple[bytes, bytes]]:
-    for node, value in sums.items():
-        yield KEY, frame.to_text(value.encode(node))

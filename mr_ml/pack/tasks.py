@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -52,7 +52,8 @@ class PackRequest:
     paths
         File of each partition, which every task can write.
     spill
-        Where map tasks leave mini-blocks for the reduce tasks.
+        Where map tasks leave mini-blocks for the reduce tasks. On a cluster, where mini-blocks go through the shuffle
+        and Hadoop names the files, there are no such paths.
     """
 
     schema: Schema
@@ -77,7 +78,20 @@ class PackRequest:
         return cls(schema, plan, tuple(found["paths"]), found["spill"])
 
 
-def scan(request: ScanRequest, text: TextRange) -> Summary:
+class Text(Protocol):
+    """A range of text that can be read once."""
+
+    @property
+    def file(self) -> str: ...
+
+    def chunks(self) -> Iterator[bytes]:
+        """Whole lines, some megabytes at a time."""
+
+    def key(self) -> bytes:
+        """JSON of the file, the first byte and perhaps more; asked for when all is read."""
+
+
+def scan(request: ScanRequest, text: Text) -> Summary:
     """Summarise one range of text; line numbers of bad rows count from the start of the range."""
     total = Summary()
     for chunk in text.chunks():
@@ -111,35 +125,44 @@ class SpillFile:
         self._out.close()
 
     def append(self, text: TextRange) -> Iterator[tuple[bytes, bytes]]:
-        """Parse one range of text; yield partition and pointer of each mini-block that it makes.
+        """Parse one range of text; yield partition and pointer of each mini-block that it makes, then the report."""
+        for partition, data in pack_text(self._request, text):
+            if partition is None:
+                yield REPORT, data
+                continue
+            offset = self._out.tell()
+            self._out.write(data)
+            yield b"%08d" % partition, json.dumps([self._path, offset, len(data)]).encode()
 
-        Under the key `REPORT` comes at last a summary of the rows that were sent and of those that were refused.
-        """
-        report = Summary()
-        for chunk in text.chunks():
-            parsed = formats.parse(chunk, self._request.schema, labels="required")
-            found = Summary(
-                n_rows=parsed.rows.n_rows,
-                n_lines=parsed.n_lines,
-                n_dropped=parsed.n_dropped,
-                bad_counts=parsed.bad_counts,
-                examples=tuple((text.file, row) for row in parsed.bad),
-            )
-            report = report + shifted(found, by=report.n_lines)
-            self._check_width(parsed.rows, text)
-            for partition, data in split_rows(parsed.rows, self._request.plan):
-                offset = self._out.tell()
-                self._out.write(data)
-                yield b"%08d" % partition, json.dumps([self._path, offset, len(data)]).encode()
-        yield REPORT, json.dumps([[text.file, text.start], report.to_json()]).encode()
 
-    def _check_width(self, rows: Rows, text: TextRange) -> None:
-        schema = self._request.schema
-        if rows.indices.max(initial=-1) >= schema.n_features:
-            raise BadDataError(
-                f"{text.file}: found feature id {int(rows.indices.max()) + schema.index_base}, expected ids up to "
-                f"{schema.n_features - 1 + schema.index_base} as in the dataset given by --like; pack without --like"
-            )
+def pack_text(request: PackRequest, text: Text) -> Iterator[tuple[int | None, bytes]]:
+    """Parse one range of text; yield partition and encoded mini-block of each that it makes.
+
+    At last comes, for no partition, a report: which range it was, with a summary of the rows that were sent and of
+    those that were refused.
+    """
+    report = Summary()
+    for chunk in text.chunks():
+        parsed = formats.parse(chunk, request.schema, labels="required")
+        found = Summary(
+            n_rows=parsed.rows.n_rows,
+            n_lines=parsed.n_lines,
+            n_dropped=parsed.n_dropped,
+            bad_counts=parsed.bad_counts,
+            examples=tuple((text.file, row) for row in parsed.bad),
+        )
+        report = report + shifted(found, by=report.n_lines)
+        _check_width(request.schema, parsed.rows, text)
+        yield from split_rows(parsed.rows, request.plan)
+    yield None, json.dumps([json.loads(text.key()), report.to_json()]).encode()
+
+
+def _check_width(schema: Schema, rows: Rows, text: Text) -> None:
+    if rows.indices.max(initial=-1) >= schema.n_features:
+        raise BadDataError(
+            f"{text.file}: found feature id {int(rows.indices.max()) + schema.index_base}, expected ids up to "
+            f"{schema.n_features - 1 + schema.index_base} as in the dataset given by --like; pack without --like"
+        )
 
 
 def reduce_key(request: PackRequest, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:

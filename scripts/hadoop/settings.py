@@ -192,7 +192,11 @@ def _common(cluster: Cluster) -> dict[str, dict[str, str | int]]:
 def _tuned(cluster: Cluster) -> dict[str, dict[str, str | int]]:
     """The low-latency settings; every one trades idle work or generality for time that a small job waits."""
     return {
-        "hdfs-site": {"dfs.namenode.edits.noeditlogchannelflush": "true"},
+        "hdfs-site": {
+            "dfs.namenode.edits.noeditlogchannelflush": "true",
+            # Who closes a file just before its DataNode has reported the block waits that long; by default 400.
+            "dfs.client.block.write.locateFollowingBlock.initial.delay.ms": 10,
+        },
         "yarn-site": {
             "yarn.resourcemanager.nodemanagers.heartbeat-interval-ms": 100,
             "yarn.client.application-client-protocol.poll-interval-ms": 20,

@@ -1,4 +1,4 @@
-"""The stores that the contract suite runs on.
+"""The stores that the contract suite runs on. HDFS is a real one (see tests/dev_cluster.py).
 
 A new store joins by an entry in KINDS; the suite is every test_store*.py here. Nothing in it may look behind the
 `Store` interface: what only holds for a local folder is tested in tests/unit/test_local_store.py.
@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -23,11 +23,24 @@ class Kind:
     """One implementation: how to get an empty root, and whether it has folders (object stores have none)."""
 
     name: str
-    make_root: Callable[[Path], str]
+    make_root: Callable[[pytest.FixtureRequest], str]
     folders: bool
 
 
-KINDS = [Kind("local", lambda tmp_path: str(tmp_path / "root"), folders=True)]
+def _local_root(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue("tmp_path") / "root")
+
+
+def _hdfs_root(request: pytest.FixtureRequest) -> str:
+    """A folder of an ordinary user: HDFS lets its superuser do more, and says less of what is wrong."""
+    cluster = request.getfixturevalue("hadoop_cluster")
+    patch = request.getfixturevalue("monkeypatch")
+    patch.setenv("HADOOP_CONF_DIR", cluster.environment["HADOOP_CONF_DIR"])
+    patch.setenv("HADOOP_USER_NAME", "somebody")
+    return f"{cluster.hdfs_uri}/tmp/contract-{uuid.uuid4().hex}"
+
+
+KINDS = [Kind("local", _local_root, folders=True), Kind("hdfs", _hdfs_root, folders=True)]
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
@@ -36,8 +49,8 @@ def store_kind(request: pytest.FixtureRequest) -> Kind:
 
 
 @pytest.fixture
-def store(store_kind: Kind, tmp_path: Path) -> Store:
-    return open_store(store_kind.make_root(tmp_path))
+def store(store_kind: Kind, request: pytest.FixtureRequest) -> Store:
+    return open_store(store_kind.make_root(request))
 
 
 @pytest.fixture

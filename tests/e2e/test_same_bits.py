@@ -15,7 +15,7 @@ import pytest
 from commands import Commands, read_coef, write_libsvm
 
 from hdfs_layout import Layout, open_store
-from mr_ml.cli.common import PROCESS_BYTES
+from mr_ml.cli import train as cli_train
 from mr_ml.dataset import Dataset, load_dataset
 from mr_ml.engine import mapreduce
 from mr_ml.engine.in_memory import InMemoryEngine
@@ -107,12 +107,13 @@ def test_local_workers(mr_ml: Commands, expected: dict[str, str], workers: int) 
     assert found == expected
 
 
-@pytest.mark.parametrize("blocks_kept", ["none", "some"])
-def test_memory(mr_ml: Commands, expected: dict[str, str], blocks_kept: str) -> None:
-    """With hardly any room for decoded blocks; elsewhere there is enough for all."""
-    room = {"none": 0, "some": 2 * 20_000}[blocks_kept]
-    memory = 3 * PROCESS_BYTES + room
-    assert {name: hash_after(mr_ml, name, "--memory", memory) for name in PROBLEMS} == expected
+@pytest.mark.parametrize("n_bytes", [0, 20_000])
+def test_room_for_blocks(
+    mr_ml: Commands, expected: dict[str, str], n_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No decoded blocks kept between passes, or some; elsewhere there is room for all."""
+    monkeypatch.setattr(cli_train, "block_budget", lambda *args: n_bytes)
+    assert {name: hash_after(mr_ml, name) for name in PROBLEMS} == expected
 
 
 Assign = Callable[..., list[list[BlockRange]]]

@@ -207,7 +207,7 @@ class PackReducerExits(MRPack):
 class ChangesTheInput(MRPack):
     """For -r inline: the file and its new content are set on the class."""
 
-    changed: tuple[Path, str]
+    changed: tuple[Path, str] = (Path(), "")
 
     def mapper(self, _: Any, line: bytes) -> Pairs:
         path, content = self.changed

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from builders import make_block
+from builders import make_block, same_arrays
 from golden_frames import DENSE_BLOCK, SPARSE_BLOCK, golden
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from mr_ml import frame
-from mr_ml.block import DENSE_FROM, Block, BlockAddress, decode_line, encode_block, encode_line
+from mr_ml.block import DENSE_FROM, Block, BlockAddress, as_stored, decode_line, encode_block, encode_line, line_of
 from mr_ml.errors import BadDataError
 from mr_ml.features import DenseFeatures, SparseFeatures
 
@@ -83,6 +83,22 @@ def test_rows_come_back_as_they_were(block: Block, partition: int, index: int) -
     assert {a.dtype for a in floats if a is not None} == {np.dtype(np.float64)}
     # the same rows again, from what a reader saw: pack and unpack as often as you like
     assert encode_line(found, address) == encode_line(decode_line(encode_line(found, address), where="").block, address)
+
+
+def arrays_in(block: Block) -> dict[str, Any]:
+    f = block.features
+    found = {"dense": f.array} if isinstance(f, DenseFeatures) else dict(vars(f))
+    found |= {"labels": block.labels, "weights": block.weights, "offsets": block.offsets}
+    return {name: array for name, array in found.items() if isinstance(array, np.ndarray)}
+
+
+@given(block=blocks())
+def test_what_is_said_of_a_block_unread_is_what_a_reader_sees(block: Block) -> None:
+    data = encode_block(block, ADDRESS)
+    read = decode_line(encode_line(block, ADDRESS), where="here")
+    assert line_of(data, ADDRESS) == encode_line(block, ADDRESS)
+    assert same_arrays(arrays_in(as_stored(block)), arrays_in(read.block))
+    assert frame.crc_of(data) == read.crc
 
 
 @given(block=blocks())

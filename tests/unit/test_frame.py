@@ -165,6 +165,16 @@ def test_a_sealed_frame_passes() -> None:
     assert frame.decode(data, kind="k", where="here").arrays["a"].tolist() == [1, -1]
 
 
+@pytest.mark.parametrize("extra", [8, 16, 24, 48])
+def test_a_sealed_frame_with_bytes_that_no_array_owns_is_bad_data(extra: int) -> None:
+    start = header_of('[["a","<i2",[2]]]')
+    good = sealed(start, bytes(4))
+    longer = sealed(start, bytes(4 + 24 + extra))
+    assert len(longer) > len(good)
+    with pytest.raises(BadDataError, match=f"{len(longer)} bytes instead of {len(good)}"):
+        frame.decode(longer, kind="k", where="here")
+
+
 HOSTILE = {
     "no JSON": b"{",
     "not UTF-8": b"\xff",

@@ -11,6 +11,7 @@ from builders import make_rows
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mr_ml import kernels
 from mr_ml.pack.miniblock import take
 from mr_ml.pack.rowhash import Purpose, derive, mix, row_hashes, scale_to
 from mr_ml.readers.rows import Rows, concat_rows
@@ -68,10 +69,14 @@ contents = st.lists(
 )
 
 
+@pytest.mark.parametrize("compiled", [True, False])
 @given(rows=contents, weighted=st.booleans(), offset=st.booleans(), salt=st.sampled_from([0, int(Purpose.TIE)]))
-def test_hashes_are_those_of_the_formula(rows: Any, weighted: bool, offset: bool, salt: int) -> None:
+def test_hashes_are_those_of_the_formula(rows: Any, weighted: bool, offset: bool, salt: int, compiled: bool) -> None:
     cut = [(y, x, w if weighted else None, o if offset else None) for y, x, w, o in rows]
-    hashes = row_hashes(make_rows(cut), salt=salt)
+    with pytest.MonkeyPatch.context() as patch:
+        if not compiled:
+            patch.setattr(kernels, "native", None)
+        hashes = row_hashes(make_rows(cut), salt=salt)
     assert hashes.dtype == np.uint64
     assert hashes.tolist() == [by_hand(y, x, w, o, salt) for y, x, w, o in cut]
 

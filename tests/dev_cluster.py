@@ -1,4 +1,9 @@
-"""A development cluster as tests see it."""
+"""A development cluster as tests see it: real Hadoop on loopback, started for the tests and stopped after them.
+
+`hadoop_cluster` is one for the whole session, with MR_ML_TEST_HADOOP_WORKERS (default 2) workers, or the one that runs
+in the folder MR_ML_TEST_HADOOP_DIR, which is left running. A test that breaks daemons, or needs another size, starts
+its own with `start_hadoop_cluster`. MR_ML_SKIP_HADOOP=1 skips all of them, visibly.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +12,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "dev_hadoop.sh"
+SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "dev_hadoop.sh"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,13 +86,57 @@ def running_cluster(directory: Path, *, workers: int, options: tuple[str, ...] =
         done = _script("up", "--json", "--workers", str(workers), *watched, *place, *options)
         if done.returncode != 0:
             pytest.fail(f"dev_hadoop.sh up ended with {done.returncode}:\n{done.stderr}", pytrace=False)
-        exports = json.loads(done.stdout)
-        yield HadoopCluster(
-            directory=directory,
-            workers=workers,
-            environment={**os.environ, **exports},
-            hdfs_uri=exports["MR_ML_TEST_HDFS"],
-            webhdfs_url=exports["MR_ML_TEST_WEBHDFS"],
-        )
+        yield _cluster(directory, json.loads(done.stdout), workers=workers)
     finally:
         _script("down", *place)
+
+
+def _cluster(directory: Path, exports: dict[str, str], *, workers: int) -> HadoopCluster:
+    return HadoopCluster(
+        directory=directory,
+        workers=workers,
+        environment={**os.environ, **exports},
+        hdfs_uri=exports["MR_ML_TEST_HDFS"],
+        webhdfs_url=exports["MR_ML_TEST_WEBHDFS"],
+    )
+
+
+def _present_cluster(directory: Path) -> HadoopCluster:
+    """The cluster that runs in a folder already."""
+    done = _script("env", "--json", "--dir", str(directory))
+    if done.returncode != 0:
+        pytest.fail(f"MR_ML_TEST_HADOOP_DIR={directory}: {done.stderr}", pytrace=False)
+    workers = json.loads(_script("status", "--json", "--dir", str(directory)).stdout)["workers"]
+    return _cluster(directory, json.loads(done.stdout), workers=workers)
+
+
+def skip_if_unwanted() -> None:
+    """Skip, visibly, where the caller asked to leave Hadoop out."""
+    if os.environ.get("MR_ML_SKIP_HADOOP") == "1":
+        pytest.skip("MR_ML_SKIP_HADOOP=1: tests on a real Hadoop cluster are left out")
+
+
+@pytest.fixture(scope="session")
+def hadoop_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HadoopCluster]:
+    """The session's cluster. Do not stop its daemons; write under a folder of your own."""
+    skip_if_unwanted()
+    present = os.environ.get("MR_ML_TEST_HADOOP_DIR")
+    if present:
+        yield _present_cluster(Path(present))
+        return
+    workers = int(os.environ.get("MR_ML_TEST_HADOOP_WORKERS", "2"))
+    with running_cluster(tmp_path_factory.mktemp("hadoop"), workers=workers) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def start_hadoop_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., HadoopCluster]]:
+    """A function (workers, *options of `up`) -> cluster of the test's own, stopped at the end of the test."""
+    skip_if_unwanted()
+    with contextlib.ExitStack() as stack:
+
+        def start(workers: int, *options: str) -> HadoopCluster:
+            directory = tmp_path_factory.mktemp("hadoop")
+            return stack.enter_context(running_cluster(directory, workers=workers, options=options))
+
+        yield start

@@ -1,0 +1,78 @@
+"""What --memory leaves for decoded blocks.
+
+    driver + workers + partial sums + state of the optimizer + decoded blocks  <=  --memory
+
+Partial sums: a task holds one for each level of the tree over its blocks, and a few more while it computes and writes;
+the driver sorts what all tasks wrote and holds the total.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+
+from mr_ml.cli.common import free_memory, parse_size
+from mr_ml.engine.jobs import JobRunner, LocalJobRunner
+from mr_ml.engine.local_tasks import SORT_IN_MEMORY_BYTES
+from mr_ml.errors import UsageError
+
+# What numpy, scipy and mrjob occupy and what the work on one block takes, of a driver with its fork server, of a worker,
+# and of a driver that does all the work; measured by scripts/memory.py, which also checks that the sum above holds.
+DRIVER_BYTES = 150 << 20
+WORKER_BYTES = 80 << 20
+INLINE_BYTES = 110 << 20
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a command holds besides blocks.
+
+    Attributes
+    ----------
+    block_sum_bytes, sum_bytes
+        Of the sum of one block and of all; in between sums double from level to level until they have full size.
+    n_blocks
+        Blocks that are summed.
+    state_bytes
+        Of the driver's own.
+    """
+
+    block_sum_bytes: int
+    sum_bytes: int
+    n_blocks: int
+    state_bytes: int = 0
+
+    @property
+    def levels_bytes(self) -> int:
+        """Of one sum of each level."""
+        levels = range(self.n_blocks.bit_length() + 1)
+        return sum(min(self.block_sum_bytes << level, self.sum_bytes) for level in levels)
+
+
+def block_budget(options: argparse.Namespace, runner: JobRunner, needs: Needs) -> int:
+    """Bytes of decoded blocks for each process that maps, from --memory for all processes together; 0 on a cluster.
+
+    Raises
+    ------
+    UsageError
+        If the memory asked for does not even hold the processes.
+    """
+    if not isinstance(runner, LocalJobRunner):
+        return 0
+    # two sums and what they are joined by; a sum, its bytes and its text
+    sums = needs.levels_bytes + 5 * needs.sum_bytes
+    # what the tasks wrote is sorted as text; the total is text, bytes and arrays
+    shuffled = min(2 * needs.levels_bytes * runner.n_tasks, SORT_IN_MEMORY_BYTES) + 3 * needs.sum_bytes
+    if runner.runner == "inline":
+        base = INLINE_BYTES + sums + shuffled + needs.state_bytes
+    else:
+        base = DRIVER_BYTES + shuffled + needs.state_bytes + runner.n_tasks * (WORKER_BYTES + sums)
+    if options.memory is None:
+        return max((free_memory() // 2 - base) // runner.n_tasks, 0)
+    asked = parse_size(options.memory)
+    if asked < base:
+        raise UsageError(
+            f"--memory {options.memory}: {base >> 20}M are taken before there is any data, by {runner.n_tasks} worker(s) "
+            "and by sums as large as the model; give more, or fewer --workers"
+        )
+    return (asked - base) // runner.n_tasks

@@ -1,0 +1,113 @@
+"""What the tasks of packing do on a cluster, where a reduce task's output file is the partition file.
+
+map      text -> mini-blocks, whole, through the shuffle; reduce task p gets those of partition p
+reduce   mini-blocks -> the lines of the partition file; the reports of map tasks go to one more reduce task
+inspect  partition file -> its facts and feature moments, by a map task that reads all of it
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from mr_ml import frame
+from mr_ml.block import BlockAddress, decode_line, encode_line
+from mr_ml.engine.blas import one_thread
+from mr_ml.engine.reduce_keys import number_of, reduce_key
+from mr_ml.engine.task_main import ERROR_KEY, decode_error
+from mr_ml.errors import BadDataError
+from mr_ml.pack.miniblock import cut
+from mr_ml.pack.tasks import REPORT, PackRequest, facts_line
+from mr_ml.partition_file import PartitionFacts
+from mr_ml.query import MomentsQuery
+from mr_ml.statistic import Statistic
+from mr_ml.tree import PartialSums, PartitionPlan, SumTree
+
+Pair = tuple[bytes, bytes]
+
+# More blocks than any partition has; a power of two.
+_MANY_BLOCKS = 1 << 30
+
+
+def sent(partition: int, data: bytes, *, n_partitions: int) -> Pair:
+    """A mini-block on its way to its reduce task."""
+    return reduce_key(partition, n_reducers=n_partitions + 1), frame.to_text(data)
+
+
+def reported(report: bytes, *, n_partitions: int) -> Pair:
+    """A map task's report on its way to the last reduce task."""
+    return reduce_key(n_partitions, n_reducers=n_partitions + 1), report
+
+
+def reduce_shuffled(request: PackRequest, key: bytes, values: Iterable[bytes]) -> Iterator[Pair]:
+    """Lines of a partition file, or the reports."""
+    partition = number_of(key)
+    if partition == request.plan.n_partitions:
+        yield from ((REPORT, value) for value in values)
+        return
+    where = f"the shuffle of partition {partition}"
+    miniblocks = [frame.from_text(value, where=where) for value in values]
+    for index, block in enumerate(cut(miniblocks, block_rows=request.plan.block_rows, where=where)):
+        line = encode_line(block, BlockAddress(partition, index))
+        number, _, rest = line.removesuffix(b"\n").partition(b"\t")
+        yield number, rest
+
+
+class Inspection:
+    """Reads back a partition file as it lies there, line by line."""
+
+    def __init__(self, request: PackRequest) -> None:
+        self._query = MomentsQuery(request.schema.n_features)
+        self._sha256 = hashlib.sha256()
+        self._digest = self._rows = self._nnz = 0
+        self._line_bytes: list[int] = []
+        self._partition: int | None = None
+        self._parts: PartialSums[Statistic] | None = None
+
+    def add(self, line: bytes) -> None:
+        """Take the next line, without its line feed.
+
+        Raises
+        ------
+        BadDataError
+            If it is damaged, or not the next block of this partition.
+        MrMlError
+            What the reduce task that should have written the file says.
+        """
+        if line.startswith(ERROR_KEY):
+            raise decode_error(line.partition(b"\t")[2])
+        whole = line + b"\n"
+        stored = decode_line(whole, where="a partition file just written")
+        if self._partition is None:
+            self._partition = stored.address.partition
+            self._tree = SumTree((PartitionPlan(self._partition, _MANY_BLOCKS),))
+            self._parts = PartialSums(self._tree, Statistic.__add__)
+        expected = BlockAddress(self._partition, len(self._line_bytes))
+        if stored.address != expected:
+            raise BadDataError(f"a partition file just written: expected {expected}, found {stored.address}")
+        self._sha256.update(whole)
+        self._line_bytes.append(len(whole))
+        self._rows += stored.block.n_rows
+        self._nnz += stored.block.features.nnz
+        self._digest = (self._digest + (2 * expected.index + 1) * stored.crc) % 2**64
+        assert self._parts is not None
+        # moments that overflow are infinite, which describe and train show
+        with one_thread(), np.errstate(all="ignore"):
+            self._parts.add(self._tree.leaf(self._partition, expected.index), self._query.map(stored.block))
+
+    def results(self) -> Iterator[Pair]:
+        """Facts and moments; nothing of a file without rows."""
+        if self._partition is None or self._parts is None:
+            return
+        facts = PartitionFacts(
+            self._partition, self._rows, self._nnz, self._sha256.hexdigest(), self._digest, tuple(self._line_bytes)
+        )
+        # the tree over the blocks that there are has the same nodes, and joins those that lack a neighbour
+        tree = SumTree((PartitionPlan(self._partition, facts.blocks),))
+        sums: PartialSums[Statistic] = PartialSums(tree, Statistic.__add__)
+        with one_thread(), np.errstate(all="ignore"):
+            for node, value in self._parts.items():
+                sums.add(node, value)
+        yield b"%08d" % self._partition, facts_line(facts, sums.total())

@@ -1,0 +1,147 @@
+"""Where packing reads its text and writes its partitions: on this machine, or on a cluster.
+
+A mover looks at the files, runs the scan job over them, and runs the job that shuffles their rows into partition files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from hdfs_layout import Layout, Store
+from mr_ml.engine.jobs import JobRunner, TaskLines
+from mr_ml.errors import BadDataError, InternalError, UsageError
+from mr_ml.pack.plan import PackPlan
+from mr_ml.pack.tasks import REPORT, PackRequest, ScanRequest, facts_of, report_of
+from mr_ml.partition_file import PartitionFacts
+from mr_ml.readers.schema import Schema, Summary, TextOptions
+from mr_ml.readers.source import TextFile, TextRange, expand, first_line, ranges
+from mr_ml.statistic import Statistic
+
+# By file and first byte of a range of text.
+Ranges = dict[tuple[str, int], Summary]
+# By partition that has rows: its facts and its `MomentsQuery` statistic.
+Answers = dict[int, tuple[PartitionFacts, Statistic]]
+
+
+class Mover(Protocol):
+    def files(self, inputs: Sequence[str]) -> list[TextFile]:
+        """The files that the inputs name, sorted; their headers not yet looked at."""
+
+    def first_line(self, file: TextFile) -> bytes:
+        """The first line, newline included; empty for an empty file."""
+
+    def scan(self, options: TextOptions, files: Sequence[TextFile]) -> Ranges:
+        """Summaries of ranges that tile the files; line numbers count from the start of each range."""
+
+    def shuffle(
+        self, schema: Schema, plan: PackPlan, files: Sequence[TextFile], *, name: str, data_id: str
+    ) -> tuple[Answers, Ranges]:
+        """Write the partition files of one pack, empty ones too; and the summaries of ranges that tile the files."""
+
+    def check_rest(self, files: Sequence[TextFile]) -> None:
+        """Raise BadDataError if a file is not as `files` found it."""
+
+
+@dataclass(frozen=True)
+class LocalMover:
+    """Files of this machine, read and written by tasks on this machine."""
+
+    store: Store
+    layout: Layout
+    runner: JobRunner
+    n_tasks: int
+    stamps: dict[str, tuple[int, ...] | None]
+
+    def files(self, inputs: Sequence[str]) -> list[TextFile]:
+        found = expand(inputs)
+        self.stamps.update({file.path: _stamp(file) for file in found})
+        return found
+
+    def first_line(self, file: TextFile) -> bytes:
+        return first_line(file)
+
+    def scan(self, options: TextOptions, files: Sequence[TextFile]) -> Ranges:
+        from mr_ml_jobs.scan_job import MRScan
+
+        found: Ranges = {}
+        tasks = ranges(files, n_tasks=self.n_tasks)
+        for key, value in self.runner.run(MRScan, request=ScanRequest(options).encode(), input=_lines(tasks)):
+            file, start = json.loads(key)
+            found[file, start] = Summary.from_json(json.loads(value))
+        _check_ranges(tasks, found, doing="scanning")
+        return found
+
+    def shuffle(
+        self, schema: Schema, plan: PackPlan, files: Sequence[TextFile], *, name: str, data_id: str
+    ) -> tuple[Answers, Ranges]:
+        from mr_ml_jobs.pack_job import MRPack
+
+        answers: Answers = {}
+        reports: Ranges = {}
+        spill = self.layout.spill(name, data_id)
+        self.store.make_folder(spill)
+        paths = [self.layout.partition(name, data_id, number) for number in range(plan.n_partitions)]
+        request = PackRequest(schema, plan, tuple(map(self._local, paths)), self._local(spill)).encode()
+        tasks = ranges(files, n_tasks=self.n_tasks)
+        for key, value in self.runner.run(MRPack, request=request, input=_lines(tasks), n_reducers=self.n_tasks):
+            if key == REPORT:
+                add_report(reports, *report_of(value))
+            else:
+                answers[int(key)] = facts_of(value)
+        _check_ranges(tasks, reports, doing="packing")
+        for number in set(range(plan.n_partitions)) - set(answers):
+            self.store.write(paths[number], b"")
+        self.store.remove_tree(spill)
+        return answers, reports
+
+    def check_rest(self, files: Sequence[TextFile]) -> None:
+        for file in files:
+            if _stamp(file) != self.stamps[file.path]:
+                raise BadDataError(f"{file.path} changed while it was packed; pack again when it is at rest")
+
+    def _local(self, path: str) -> str:
+        found = self.store.local_path(path)
+        if found is None:
+            raise UsageError(
+                f"{self.store.uri(path)} cannot be written by tasks on this machine; use -r hadoop, or a folder as "
+                "--root"
+            )
+        return found
+
+
+def add_report(reports: Ranges, place: tuple[str, int], summary: Summary) -> None:
+    """Note the report of a range.
+
+    Raises
+    ------
+    InternalError
+        If it came before.
+    """
+    if place in reports:
+        raise InternalError(f"{place[0]} from byte {place[1]} was packed twice in one pass; run it again")
+    reports[place] = summary
+
+
+def _lines(tasks: Sequence[Sequence[TextRange]]) -> TaskLines:
+    return TaskLines([TextRange.listing(task) for task in tasks])
+
+
+def _check_ranges(
+    tasks: Sequence[Sequence[TextRange]], found: Mapping[tuple[str, int], Summary], *, doing: str
+) -> None:
+    lost = sorted({(text.file, text.start) for task in tasks for text in task} - set(found))
+    if lost:
+        raise InternalError(f"{doing} {lost[0][0]} from byte {lost[0][1]} brought no answer; run it again")
+
+
+def _stamp(file: TextFile) -> tuple[int, ...] | None:
+    """What changes when a file does; None if it is gone."""
+    try:
+        status = os.stat(file.path)
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -1,0 +1,97 @@
+"""What can be checked on any machine however busy: counts instead of seconds.
+
+    passes         to converge on fixed sets
+    bytes a value  of the partition files, per non-zero
+    processes      Python processes that a command starts, its own included
+    read, written  bytes through system calls per byte of text: how often the input is read, and what is written of
+                   it, temporary files and pipes included. A slope: the same command on a third of the rows is
+                   subtracted, and with it modules, queries and sums.
+
+Each has a budget, the most that is right today; a change that needs less lowers it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import measure
+from generate import Problem, generate
+from measure import Cost
+from ours import Ours, answer
+
+SPARSE, DENSE, FEWER = 0.002, 0.003, 0.001
+TOLERANCE = 1e-5
+
+BUDGET: Mapping[str, float] = {
+    "sparse: passes": 30,
+    "dense: passes": 8,
+    "sparse: bytes a value": 13.6,
+    "dense: bytes a value": 10.8,
+    "help: processes": 1,
+    "pack: processes": 5,
+    "train: processes": 4,
+    "predict: processes": 4,
+    "pack: text read": 3.3,
+    "pack: text written": 2.1,
+    "train: text read": 1.1,
+    "train: text written": 0.05,
+    "predict: text read": 2.1,
+    "predict: text written": 0.1,
+}
+
+
+def count(work: Path) -> dict[str, float]:
+    """All counts, by the names of `BUDGET`, in a folder that is made anew."""
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    sparse, many, few = generate("sparse", SPARSE, work), generate("dense", DENSE, work), generate("dense", FEWER, work)
+    ours = Ours(work / "root")
+    costs, fewer = _commands(ours, many), _commands(ours, few)
+    packed = answer(_run(ours, ours.pack(sparse.text, "sparse")))
+    trained = answer(_run(ours, ours.train("sparse", "sparse", sparse.l2, "--tolerance", TOLERANCE)))
+    dense = answer(costs["pack"])
+    found: dict[str, float] = {
+        "sparse: passes": trained["passes"],
+        "dense: passes": answer(costs["train"])["passes"],
+        "sparse: bytes a value": packed["bytes"] / packed["nnz"],
+        "dense: bytes a value": dense["bytes"] / dense["nnz"],
+        "help: processes": _run(ours, [*ours.command()[:3], "--help"]).processes,
+    }
+    text = many.text_bytes - few.text_bytes
+    for name, cost in costs.items():
+        found[f"{name}: processes"] = cost.processes
+        found[f"{name}: text read"] = (cost.read_bytes - fewer[name].read_bytes) / text
+        found[f"{name}: text written"] = (cost.written_bytes - fewer[name].written_bytes) / text
+    return found
+
+
+def _commands(ours: Ours, problem: Problem) -> dict[str, Cost]:
+    name = problem.name
+    return {
+        "pack": _run(ours, ours.pack(problem.text, name)),
+        "train": _run(ours, ours.train(name, name, problem.l2, "--tolerance", TOLERANCE)),
+        "predict": _run(ours, ours.predict(name, problem.text, ours.root.parent / f"{name}.out")),
+    }
+
+
+def _run(ours: Ours, command: list[str]) -> Cost:
+    return measure.run(command, folder=ours.root.parent, counting=True)
+
+
+def exceeded(found: Mapping[str, float], budget: Mapping[str, float] = BUDGET) -> list[str]:
+    """A sentence for each count that is over its budget or was not taken."""
+    missing = [f"{name}: not counted" for name in budget if name not in found]
+    over = [
+        f"{name}: expected at most {budget[name]:g}, found {value:g}"
+        for name, value in found.items()
+        if name in budget and value > budget[name]
+    ]
+    return missing + over
+
+
+def to_json(found: Mapping[str, float]) -> str:
+    """One line."""
+    return json.dumps({name: round(value, 3) for name, value in found.items()})

@@ -1,0 +1,172 @@
+"""Time to a gap: each program's knob is set once to the least that reaches each gap, then all are timed in turns."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import measure
+from generate import Problem
+from measure import Cost
+from optimum import Optimum
+from ours import Ours
+from peers import PEERS, Peer
+
+GAPS = (1e-2, 1e-3, 1e-4)
+PASSES = (3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 18, 20, 24, 28, 34, 40, 60, 90, 140)
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Program:
+    """Something that trains: `train(stop)` runs it whole, `gap()` evaluates what it saved last."""
+
+    name: str
+    version: str
+    stops: tuple[float, ...]
+    line: Callable[[float], str]
+    train: Callable[[float], Cost]
+    gap: Callable[[], float]
+
+
+def programs(problem: Problem, optimum: Optimum, work: Path, only: Sequence[str], say: Say) -> Iterator[Program]:
+    """Ours, cold and from the packed dataset, and every peer that is installed."""
+    kind = problem.name.partition("-")[0]
+    for peer in PEERS:
+        if kind in peer.kinds and (not only or peer.name in only):
+            if peer.missing:
+                say(f"{peer.name}: left out, {peer.missing}")
+            else:
+                yield _peer(peer, problem, optimum, work)
+    packed, cold = Ours(work / "packed"), Ours(work / "cold")
+    shutil.rmtree(packed.root, ignore_errors=True)
+    measure.run(packed.pack(problem.text, kind), folder=work)
+
+    def from_text(stop: float) -> Cost:
+        shutil.rmtree(cold.root, ignore_errors=True)
+        pack = measure.run(cold.pack(problem.text, kind), folder=work)
+        return measure.added(pack, measure.run(cold.train(kind, kind, problem.l2, *_passes(stop)), folder=work))
+
+    def from_blocks(stop: float) -> Cost:
+        return measure.run(packed.train(kind, kind, problem.l2, *_passes(stop)), folder=work)
+
+    def line(stop: float) -> str:
+        return shlex.join(["mr-ml", *packed.train(kind, kind, problem.l2, *_passes(stop))[3:]])
+
+    pack_line = shlex.join(["mr-ml", *packed.pack(problem.text, kind)[3:]])
+    stops = tuple(map(float, PASSES))
+    yield Program(
+        "mr-ml, packed", "this version", stops, line, from_blocks, lambda: optimum.gap(*packed.coef(kind))
+    )
+    yield Program(
+        "mr-ml, cold", "this version", stops, lambda stop: f"{pack_line} && {line(stop)}", from_text,
+        lambda: optimum.gap(*cold.coef(kind)),
+    )  # fmt: skip
+
+
+def _passes(stop: float) -> list[str]:
+    return ["--max-passes", f"{stop:g}", "--tolerance", "0"]
+
+
+def _peer(peer: Peer, problem: Problem, optimum: Optimum, work: Path) -> Program:
+    model = work / f"{peer.name}.npz"
+
+    def train(stop: float) -> Cost:
+        for left in work.glob(f"{model.name}*"):
+            left.unlink()
+        return measure.run(peer.command(problem, model, stop), folder=work)
+
+    return Program(
+        peer.name, peer.version, peer.stops, lambda stop: shlex.join(peer.command(problem, model, stop)), train,
+        lambda: optimum.gap(*peer.coef(problem, model)),
+    )  # fmt: skip
+
+
+def tune(program: Program, problem: Problem, say: Say) -> dict[str, float]:
+    """The first of the program's stops that reaches each gap; kept beside the data, one file a program and version."""
+    name = "mr-ml" if program.name.startswith("mr-ml") else program.name
+    path = problem.folder / f"tuned-{name}.json"
+    identity = [problem.sha256, program.version, list(program.stops)]
+    # ours changes while its version does not
+    if path.is_file() and (program.name == "mr-ml, cold" or name != "mr-ml"):
+        known = json.loads(path.read_text())
+        if known["identity"] == identity:
+            return {str(gap): stop for gap, stop in known["stops"].items()}
+    found: dict[str, float] = {}
+    for stop in program.stops:
+        cost = program.train(stop)
+        gap = program.gap()
+        say(f"{problem.name}: {program.name} at {stop:g}: gap {gap:.1e} in {cost.wall:.1f} s")
+        found.update({f"{g:g}": stop for g in GAPS if gap <= g and f"{g:g}" not in found})
+        if len(found) == len(GAPS):
+            break
+    path.write_text(json.dumps({"identity": identity, "stops": found}))
+    return found
+
+
+def time_to_gap(problem: Problem, optimum: Optimum, work: Path, *, rounds: int, only: Sequence[str], say: Say) -> Any:
+    """Rows of program, gap, costs; and for each gap our ratios to the fastest peer that reaches it."""
+    actions: dict[str, Callable[[], Cost]] = {}
+    gaps: dict[str, float] = {}
+    wanted: list[tuple[Program, str, float | None]] = []
+    for program in programs(problem, optimum, work, only, say):
+        tuned = tune(program, problem, say)
+        for gap in (f"{g:g}" for g in GAPS):
+            stop = tuned.get(gap)
+            wanted.append((program, gap, stop))
+            if stop is not None:
+                actions[f"{program.name} {stop:g}"] = _checked(program, stop, gaps)
+    costs = measure.interleaved(actions, rounds=rounds)
+    rows = [_row(program, gap, stop, costs, gaps) for program, gap, stop in wanted]
+    return {
+        "problem": {k: v for k, v in vars(problem).items() if k != "folder"},
+        "optimum": {"value": optimum.value, "scipy": optimum.scipy_value, "left": optimum.decrement},
+        "rows": rows,
+        "ratios": list(_ratios(rows, costs)),
+    }
+
+
+def _checked(program: Program, stop: float, gaps: dict[str, float]) -> Callable[[], Cost]:
+    def action() -> Cost:
+        cost = program.train(stop)
+        key = f"{program.name} {stop:g}"
+        gaps[key] = max(gaps.get(key, 0.0), program.gap())
+        return cost
+
+    return action
+
+
+def _row(
+    program: Program, gap: str, stop: float | None, costs: dict[str, list[Cost]], gaps: dict[str, float]
+) -> dict[str, Any]:
+    row: dict[str, Any] = {"program": program.name, "version": program.version, "gap": gap, "stop": stop}
+    if stop is not None:
+        key = f"{program.name} {stop:g}"
+        middle = measure.median(costs[key])
+        row.update(key=key, wall=middle.wall, cpu=middle.cpu, peak_bytes=middle.peak_bytes, reached=gaps[key])
+        row.update(command=program.line(stop), walls=[c.wall for c in costs[key]])
+    return row
+
+
+def _ratios(rows: Sequence[dict[str, Any]], costs: dict[str, list[Cost]]) -> Iterator[dict[str, Any]]:
+    for gap in (f"{g:g}" for g in GAPS):
+        reached = [row for row in rows if row["gap"] == gap and row["stop"] is not None and row["reached"] <= float(gap)]
+        peers = [row for row in reached if not row["program"].startswith("mr-ml")]
+        if not peers:
+            continue
+        fastest, thriftiest = min(peers, key=lambda row: row["wall"]), min(peers, key=lambda row: row["cpu"])
+        for row in reached:
+            if row["program"].startswith("mr-ml"):
+                yield {
+                    "program": row["program"],
+                    "gap": gap,
+                    "peer": fastest["program"],
+                    "ratio": measure.ratio(costs[row["key"]], costs[fastest["key"]]),
+                    "cpu_peer": thriftiest["program"],
+                    "cpu_ratio": row["cpu"] / thriftiest["cpu"],
+                }

@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""This project's own commands as the suite runs them, and the arithmetic of a pass by itself.
+
+    ours.py DATASET MODEL --root FOLDER     seconds that one pass over all blocks takes in one process, blocks decoded
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import measure
+import numpy as np
+
+
+
+@dataclass(frozen=True)
+class Ours:
+    """`mr-ml` with a root of its own; every method is one command."""
+
+    root: Path
+    workers: int = 2
+
+    def command(self, *words: object) -> list[str]:
+        return [sys.executable, "-m", "mr_ml", *map(str, words), "--root", str(self.root), "--json", "--quiet"]
+
+    def pack(self, text: Path, name: str, *more: object) -> list[str]:
+        return self.command("pack", text, "--to", name, "--workers", self.workers, *more)
+
+    def train(self, dataset: str, model: str, l2: float, *more: object) -> list[str]:
+        return self.command("train", dataset, "--model", model, "--l2", repr(l2), "--workers", self.workers, *more)
+
+    def predict(self, model: str, text: Path, to: Path) -> list[str]:
+        return self.command("predict", model, text, "--to", to, "--workers", self.workers)
+
+    def ask(self, *words: object) -> dict[str, Any]:
+        """The JSON answer of a command that only looks."""
+        return answer(measure.run(self.command(*words), folder=self.root.parent))
+
+    def coef(self, model: str) -> tuple[Any, float]:
+        """Coefficients (n_features,) and intercept as published."""
+        with np.load(self.ask("models", "show", model)["coef_uri"], allow_pickle=False) as found:
+            return found["coef"][0], float(found["intercept"][0])
+
+    def pass_seconds(self, run: str) -> tuple[float, int]:
+        """Median over the passes of a run but the first, and their number."""
+        shown = self.ask("runs", "show", run)
+        rows = self.ask("describe", shown["dataset"])["n_rows"]
+        seconds = [rows / entry["rows_per_second"] for entry in shown["log"]]
+        return statistics.median(seconds[1:] or seconds), len(seconds)
+
+
+def answer(cost: measure.Cost) -> dict[str, Any]:
+    """The JSON object on the last line that a command printed."""
+    found: dict[str, Any] = json.loads(cost.output.splitlines()[-1])
+    return found
+
+
+
+
+def arithmetic(root: str, dataset_name: str, model: str, *, repeats: int = 5) -> float:
+    """Seconds of mapping every block at the model's coefficients: no reading, decoding, sending or adding up."""
+    from hdfs_layout import Layout, open_store
+    from mr_ml.cli.common import free_memory
+    from mr_ml.dataset import FeatureMoments, load_dataset
+    from mr_ml.engine.blas import one_thread
+    from mr_ml.engine.cache import CACHE
+    from mr_ml.engine.request import assign, ranges_of, task_line
+    from mr_ml.optimize.base import Ask
+    from mr_ml.optimize.choose import choose
+    from mr_ml.optimize.line import STEPS
+    from mr_ml.train import TrainSpec, make_objective
+
+    store, layout = open_store(root), Layout(root)
+    dataset = load_dataset(store, layout, dataset_name)
+    moments = FeatureMoments.load(store, dataset.moments["train"])
+    objective = make_objective(TrainSpec(dataset=dataset.reference, model=model), dataset, moments)
+    newton = choose("auto", size=objective.size, tolerance=0.0, max_passes=1).name == "newton"
+    point = np.full(objective.size, 1e-3)
+    query = objective.query(Ask(point, direction=point, steps=STEPS, hessian=newton))
+    files = [(store.local_path(p.path) or "", p.facts) for p in dataset.of_split("train")]
+    blocks = [
+        stored.block
+        for asked in assign(files, n_tasks=1)
+        for found in ranges_of(task_line(asked))
+        for stored in CACHE.blocks(found, dataset=dataset.data_id, budget=free_memory() // 2)
+    ]
+    seconds = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        with one_thread(), np.errstate(all="ignore"):
+            for block in blocks:
+                query.map(block)
+        seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset")
+    parser.add_argument("model")
+    parser.add_argument("--root", required=True)
+    options = parser.parse_args()
+    print(json.dumps({"seconds": arithmetic(options.root, options.dataset, options.model)}))
+
+
+if __name__ == "__main__":
+    for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(_name, "1")
+    main()

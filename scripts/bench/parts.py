@@ -1,0 +1,190 @@
+"""What else is measured: packing, passes, predicting, starting up, scaling, and data larger than memory."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import measure
+from generate import SHAPES, Problem, generate
+from measure import Cost
+from ours import Ours, answer
+
+HERE = Path(__file__).resolve().parent
+PARTITIONS = (1, 8, 64, 256)
+PROCESS_BYTES = 100 << 20
+TIMES_MEMORY = 5
+FIXED_PASSES = 8
+Result = dict[str, Any]
+
+
+def _fresh(work: Path, name: str, *, workers: int = 2) -> Ours:
+    root = work / name
+    shutil.rmtree(root, ignore_errors=True)
+    return Ours(root, workers=workers)
+
+
+def _packer(ours: Ours, text: Path, name: str, *more: object) -> Callable[[], Cost]:
+    def action() -> Cost:
+        shutil.rmtree(ours.root, ignore_errors=True)
+        return measure.run(ours.pack(text, name, *more), folder=ours.root.parent)
+
+    return action
+
+
+def write_csv(problem: Problem) -> Path:
+    """The dense set as CSV with a header, the label first."""
+    path = problem.folder / f"{problem.name}.csv"
+    if not path.is_file():
+        with open(problem.text, "rb") as text, open(path.with_suffix(".part"), "wb") as out:
+            out.write(b"label," + b",".join(b"x%d" % j for j in range(problem.n_features)) + b"\n")
+            while lines := text.readlines(1 << 24):
+                out.write(re.sub(rb" \d+:", b",", b"".join(lines)))
+        path.with_suffix(".part").rename(path)
+    return path
+
+
+def pack(problems: dict[str, Problem], work: Path, rounds: int) -> Result:
+    """MB of text a second, whole commands."""
+    ours, found = _fresh(work, "pack"), {}
+    texts = {name: problem.text for name, problem in problems.items()}
+    if "dense" in problems:
+        texts["dense as CSV"] = write_csv(problems["dense"])
+    costs = measure.interleaved({name: _packer(ours, text, "p") for name, text in texts.items()}, rounds=rounds)
+    for name, text in texts.items():
+        middle, size = measure.median(costs[name]), text.stat().st_size
+        packed = answer(middle)
+        found[name] = {
+            "text_bytes": size, "wall": middle.wall, "cpu": middle.cpu, "peak_bytes": middle.peak_bytes,
+            "mb_per_second": size / middle.wall / 1e6, "mb_per_cpu_second": size / middle.cpu / 1e6,
+            "written_per_text_byte": middle.written_bytes / size, "read_per_text_byte": middle.read_bytes / size,
+            "packed_bytes_per_nonzero": packed["bytes"] / packed["nnz"],
+        }  # fmt: skip
+    return found
+
+
+def passes(problems: dict[str, Problem], work: Path, rounds: int) -> Result:
+    """A pass by the run's own log, against the arithmetic of that pass in one process divided by the workers."""
+    found = {}
+    for name, problem in problems.items():
+        ours = _fresh(work, "passes")
+        measure.run(ours.pack(problem.text, name), folder=work)
+        seconds, arithmetic = [], []
+        for _ in range(rounds):
+            seconds.append(_pass_seconds(ours, name, problem.l2))
+            command = [sys.executable, str(HERE / "ours.py"), name, name, "--root", str(ours.root)]
+            arithmetic.append(answer(measure.run(command, folder=work))["seconds"] / ours.workers)
+        found[name] = {
+            "pass": statistics.median(seconds),
+            "arithmetic": statistics.median(arithmetic),
+            "overhead": statistics.median(a - b for a, b in zip(seconds, arithmetic, strict=True)),
+        }
+    return found
+
+
+def _pass_seconds(ours: Ours, dataset: str, l2: float, *more: object) -> float:
+    words = ("--max-passes", FIXED_PASSES, "--tolerance", 0, *more)
+    trained = answer(measure.run(ours.train(dataset, dataset, l2, *words), folder=ours.root.parent))
+    return ours.pass_seconds(trained["run"])[0]
+
+
+def predict(problems: dict[str, Problem], work: Path, rounds: int) -> Result:
+    """MB of text a second, text in, text out."""
+    found = {}
+    for name, problem in problems.items():
+        ours = _fresh(work, "predict")
+        measure.run(ours.pack(problem.text, name), folder=work)
+        measure.run(ours.train(name, name, problem.l2, "--max-passes", 4), folder=work)
+        costs = []
+        for _ in range(rounds):
+            (work / "predictions").unlink(missing_ok=True)
+            costs.append(measure.run(ours.predict(name, problem.text, work / "predictions"), folder=work))
+        middle = measure.median(costs)
+        found[name] = {
+            "wall": middle.wall, "cpu": middle.cpu, "peak_bytes": middle.peak_bytes,
+            "mb_per_second": problem.text_bytes / middle.wall / 1e6,
+            "mb_per_cpu_second": problem.text_bytes / middle.cpu / 1e6,
+        }  # fmt: skip
+    return found
+
+
+def startup(work: Path, rounds: int) -> Result:
+    """Help, and the Iris model from the packed dataset, each a cold process."""
+    subprocess.run([sys.executable, str(HERE.parent / "sample_data.py"), str(work / "samples")], check=True)
+    ours = _fresh(work, "startup")
+    measure.run(ours.pack(work / "samples" / "iris.libsvm", "iris"), folder=work)
+    train = ours.train("iris", "iris", 1e-4, "--loss", "softmax")
+    actions = {
+        "python -c pass": lambda: measure.run([sys.executable, "-c", "pass"], folder=work),
+        "mr-ml --help": lambda: measure.run([sys.executable, "-m", "mr_ml", "--help"], folder=work),
+        "Iris pack": _packer(_fresh(work, "startup-pack"), work / "samples" / "iris.libsvm", "iris"),
+        "Iris train": lambda: measure.run(train, folder=work),
+    }
+    costs = measure.interleaved(actions, rounds=max(rounds, 3))
+    return {name: {"wall": (m := measure.median(c)).wall, "cpu": m.cpu} for name, c in costs.items()}
+
+
+def scaling(factor: float, data: Path, work: Path, rounds: int) -> Result:
+    """Against rows, workers and partitions, on the sparse set."""
+    rows: list[Result] = []
+    for part in (0.1, 1.0, 3.0):
+        problem = generate("sparse", factor * part, data)
+        ours = _fresh(work, "scaling")
+        costs = measure.interleaved({"pack": _packer(ours, problem.text, "s")}, rounds=rounds)["pack"]
+        seconds = statistics.median(_pass_seconds(ours, "s", problem.l2) for _ in range(rounds))
+        rows.append({"rows": problem.n_rows, "pack_wall": measure.median(costs).wall, "pass": seconds})
+    problem = generate("sparse", factor, data)
+    ours = _fresh(work, "scaling")
+    measure.run(ours.pack(problem.text, "s"), folder=work)
+    one, two = Ours(ours.root, workers=1), ours
+    pairs = [(_pass_seconds(one, "s", problem.l2), _pass_seconds(two, "s", problem.l2)) for _ in range(rounds)]
+    workers = {
+        "1": statistics.median(a for a, _ in pairs),
+        "2": statistics.median(b for _, b in pairs),
+        "speed-up": statistics.median(a / b for a, b in pairs),
+    }
+    partitions = []
+    for number in PARTITIONS:
+        measure.run(ours.pack(problem.text, f"p{number}", "--partitions", number), folder=work)
+        command = ours.train(f"p{number}", "m", problem.l2, "--tolerance", 1e-5)
+        trained = answer(measure.run(command, folder=work))
+        seconds, _ = ours.pass_seconds(trained["run"])
+        partitions.append({"partitions": number, "passes": trained["passes"], "pass": seconds})
+    return {"rows": rows, "workers": workers, "partitions": partitions}
+
+
+def memory(problem: Problem, work: Path, rounds: int) -> Result:
+    """Train with a --memory of which the decoded blocks take five times what it leaves for them."""
+    ours = _fresh(work, "memory")
+    packing = measure.run(ours.pack(problem.text, "m"), folder=work)
+    decoded = problem.nnz * 12 if problem.n_features > 100 else problem.nnz * 8
+    limit = PROCESS_BYTES * (1 + ours.workers) + decoded // TIMES_MEMORY
+    words = ("--max-passes", FIXED_PASSES, "--tolerance", 0, "--memory", f"{limit >> 20}M")
+    costs, seconds = [], []
+    for _ in range(rounds):
+        cost = measure.run(ours.train("m", "m", problem.l2, *words), folder=work)
+        costs.append(cost)
+        seconds.append(ours.pass_seconds(answer(cost)["run"])[0])
+    return {
+        "decoded_bytes": decoded,
+        "limit_bytes": limit,
+        "peak_bytes": measure.median(costs).peak_bytes,
+        "pack_peak_bytes": packing.peak_bytes,
+        "pass": statistics.median(seconds),
+        "nonzeros_per_second_and_core": problem.nnz / statistics.median(seconds) / ours.workers,
+    }
+
+
+def problems_of(factor: float, data: Path, kinds: tuple[str, ...]) -> dict[str, Problem]:
+    return {kind: generate(kind, factor, data) for kind in kinds if kind in SHAPES}
+
+
+def save(results: Result, path: Path) -> None:
+    path.write_text(json.dumps(results, indent=1))

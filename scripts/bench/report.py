@@ -1,0 +1,164 @@
+"""docs/benchmarks.md from the results."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+RESULTS = "results.json"
+Result = dict[str, Any]
+
+HEAD = """\
+# Benchmarks
+
+Written by `scripts/bench/run.py`; do not edit. `scripts/bench/generate.py` makes the data (seeded, the same bytes everywhere),
+`scripts/bench/peers.py` runs the others, each a whole cold process from a text file in the page cache to saved coefficients.
+Gaps are computed by the suite from those coefficients with scipy, relative to an optimum known to 1e-10. Every program's
+number of passes, iterations or tolerance is the least that reaches the gap. Programs run in turns; figures are medians, and
+ratios medians over the rounds.
+
+Seconds are good for comparing within one table only. A load above the number of processors says that other work
+was running: the processor seconds then say more than the wall clock.
+"""
+
+
+def load(folder: Path) -> Result:
+    path = folder / RESULTS
+    found: Result = json.loads(path.read_text()) if path.is_file() else {}
+    return found
+
+
+def page(results: Result) -> str:
+    """The whole page."""
+    sections = [HEAD]
+    for part, title, body in (
+        ("gap", "Time to a gap", _gap),
+        ("pack", "pack", _pack),
+        ("pass", "One pass", _pass),
+        ("predict", "predict", _predict),
+        ("startup", "Start-up", _startup),
+        ("scaling", "Scaling", _scaling),
+        ("memory", "Larger than memory", _memory),
+    ):
+        if part in results:
+            sections.append(f"## {title}\n\n{_where(results[part])}\n\n" + "\n\n".join(body(results[part]["found"])) + "\n")
+    return "\n".join(sections)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _where(result: Result) -> str:
+    m = result["machine"]
+    return (
+        f"Factor {result['factor']:g} of the full size, {result['rounds']} rounds. {m['processor']}; {m['memory']}; "
+        f"{m['system']}; load before {m['load']}, after {result['load_after']}."
+    )
+
+
+def _mb(n_bytes: float) -> str:
+    return f"{n_bytes / 1e6:,.0f}"
+
+
+def _gap(found: Result) -> Iterator[str]:
+    for kind, result in found.items():
+        p = result["problem"]
+        yield f"### {kind}: {p['n_rows']:,} x {p['n_features']:,}, {p['nnz']:,} non-zeros, {_mb(p['text_bytes'])} MB of text"
+        yield table(
+            ["program", "gap", "wall s", "cpu s", "peak MB", "gap reached"],
+            [
+                [r["program"], r["gap"], "never", "", "", ""]
+                if r["stop"] is None
+                else [
+                    r["program"], r["gap"], f"{r['wall']:.2f}", f"{r['cpu']:.2f}", _mb(r["peak_bytes"]),
+                    f"{r['reached']:.1e}",
+                ]
+                for r in result["rows"]
+            ],
+        )  # fmt: skip
+        yield table(
+            ["ours", "gap", "fastest peer", "wall ratio", "thriftiest peer", "cpu ratio"],
+            [
+                [r["program"], r["gap"], r["peer"], f"{r['ratio']:.2f}", r["cpu_peer"], f"{r['cpu_ratio']:.2f}"]
+                for r in result["ratios"]
+            ],
+        )
+        yield "\n".join(_verdicts(result["ratios"]))
+        commands = sorted({(r["program"], r["gap"], r["command"]) for r in result["rows"] if r["stop"] is not None})
+        wanted = [f"# {program}, gap {gap}\n{command}" for program, gap, command in commands if gap == "0.001"]
+        yield "Commands for 1e-3:\n\n```sh\n" + "\n".join(wanted) + "\n```"
+
+
+def _verdicts(ratios: Sequence[Result]) -> Iterator[str]:
+    for r in ratios:
+        if r["ratio"] >= 1:
+            yield f"- **{r['peer']} wins** at {r['gap']} against {r['program']}: {r['ratio']:.2f} times its time."
+        else:
+            yield f"- {r['program']} takes {r['ratio']:.2f} times the time of {r['peer']}, the fastest peer, at {r['gap']}."
+
+
+def _pack(found: Result) -> Iterator[str]:
+    yield table(
+        ["text", "MB", "MB/s", "MB/cpu s", "peak MB", "read / text", "written / text", "packed bytes a value"],
+        [
+            [
+                name, _mb(r["text_bytes"]), f"{r['mb_per_second']:.0f}", f"{r['mb_per_cpu_second']:.0f}",
+                _mb(r["peak_bytes"]), f"{r['read_per_text_byte']:.2f}", f"{r['written_per_text_byte']:.2f}",
+                f"{r['packed_bytes_per_nonzero']:.2f}",
+            ]
+            for name, r in found.items()
+        ],
+    )  # fmt: skip
+
+
+def _pass(found: Result) -> Iterator[str]:
+    yield table(
+        ["set", "pass s", "its arithmetic on two processors s", "the rest s"],
+        [[name, f"{r['pass']:.3f}", f"{r['arithmetic']:.3f}", f"{r['overhead']:.3f}"] for name, r in found.items()],
+    )
+
+
+def _predict(found: Result) -> Iterator[str]:
+    yield table(
+        ["set", "MB/s", "MB/cpu s", "peak MB"],
+        [
+            [name, f"{r['mb_per_second']:.0f}", f"{r['mb_per_cpu_second']:.0f}", _mb(r["peak_bytes"])]
+            for name, r in found.items()
+        ],
+    )
+
+
+def _startup(found: Result) -> Iterator[str]:
+    yield table(
+        ["command", "wall s", "cpu s"], [[name, f"{r['wall']:.3f}", f"{r['cpu']:.3f}"] for name, r in found.items()]
+    )
+
+
+def _scaling(found: Result) -> Iterator[str]:
+    yield table(
+        ["rows", "pack s", "pass s"],
+        [[f"{r['rows']:,}", f"{r['pack_wall']:.2f}", f"{r['pass']:.3f}"] for r in found["rows"]],
+    )
+    w = found["workers"]
+    yield f"A pass takes {w['1']:.3f} s with one worker, {w['2']:.3f} s with two: {w['speed-up']:.2f} times as fast."
+    yield table(
+        ["partitions", "passes", "pass s"],
+        [[str(r["partitions"]), str(r["passes"]), f"{r['pass']:.3f}"] for r in found["partitions"]],
+    )
+
+
+def _memory(found: Result) -> Iterator[str]:
+    yield table(
+        ["set", "decoded MB", "--memory MB", "peak MB", "peak of pack MB", "pass s", "M non-zeros/s a core"],
+        [
+            [
+                name, _mb(r["decoded_bytes"]), _mb(r["limit_bytes"]), _mb(r["peak_bytes"]), _mb(r["pack_peak_bytes"]),
+                f"{r['pass']:.2f}", f"{r['nonzeros_per_second_and_core'] / 1e6:.1f}",
+            ]
+            for name, r in found.items()
+        ],
+    )  # fmt: skip

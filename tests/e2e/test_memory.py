@@ -1,0 +1,47 @@
+"""Memory is bounded by --memory, not by the data: the operator's script, in a form that suits a test."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commands import Commands, environment
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "memory.py"
+
+
+def test_training_on_more_data_than_memory(tmp_path: Path) -> None:
+    """Three times as many decoded bytes as --memory, which leaves a twelfth of them to blocks."""
+    command = [sys.executable, str(SCRIPT), "--memory", "280M", "--times", "3", "--workers", "1", "--passes", "3"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**environment(), "TMPDIR": str(tmp_path)}, timeout=240
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    sampled, bound = re.findall(r"(?:sampled|bound) +([0-9]+) MB, within the limit of 280 MB", done.stdout)
+    assert 150 < int(sampled) <= int(bound) <= 280
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_sizes_of_memory(mr_ml: Commands, tmp_path: Path, command: str) -> None:
+    (tmp_path / "rows").write_text("1 1:1\n0 1:2\n0 2:1\n")
+    mr_ml("pack", tmp_path / "rows", "--to", "d")
+    mr_ml("train", "d", "--model", "m", "--l2", "1")
+    words = ("train", "d", "--model", "m", "--l2", "1") if command == "train" else ("evaluate", "m", "d", "--split", "train")
+    for memory in ("2G", "1.5g", "1500MiB", "2147483648", "400M"):
+        assert mr_ml.run(*words, "--memory", memory).code == 0
+    for workers, memory in ((1, "200M"), (2, "280M"), (7, "600M")):
+        found = mr_ml.run(*words, "--memory", memory, "-r", "local", "--workers", workers)
+        assert (found.code, f"{workers} worker(s)" in found.err) == (2, True)
+    assert mr_ml.run(*words, "--memory", "200M", "-r", "inline").code == 0
+
+
+def test_large_models_need_memory_too(mr_ml: Commands, tmp_path: Path) -> None:
+    """Sums and the optimizer's state are as large as the model: what does not fit is refused at once."""
+    (tmp_path / "rows").write_text("1 1:1 2000000:1\n0 1:2\n")
+    mr_ml("pack", tmp_path / "rows", "--to", "wide")
+    found = mr_ml.run("train", "wide", "--model", "m", "--l2", "1", "--memory", "400M")
+    assert (found.code, "as large as the model" in found.err) == (2, True)
+    assert mr_ml("runs", "list") == {"runs": []}

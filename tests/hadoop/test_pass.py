@@ -1,0 +1,187 @@
+"""Passes on a real cluster: the same bits as in memory, one start of Java each, and faults that end in clear errors."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from commands import environment
+from conftest import ClusterCommands, copy, jvm_starts, nothing_left
+from dev_cluster import HadoopCluster
+
+from hdfs_layout import Layout, open_store
+from mr_ml.block import decode_line
+from mr_ml.dataset import load_dataset
+from mr_ml.engine.hadoop_runner import HadoopJobRunner
+from mr_ml.engine.hadoop_settings import HadoopSettings
+from mr_ml.engine.in_memory import InMemoryEngine
+from mr_ml.engine.mapreduce import MapReduceEngine
+from mr_ml.errors import BadDataError, InternalError, UnavailableError
+from mr_ml.metrics import MetricsQuery
+from mr_ml.rowspec import RowSpec
+from mr_ml.statistic import Statistic
+
+TRAIN = ("train", "rows", "--loss", "logistic", "--l2", "0.01")
+SETTINGS = HadoopSettings(python=sys.executable)
+QUERY = MetricsQuery(RowSpec("logistic", 6, (0.0, 1.0)), np.linspace(-1, 1.5, 7)[None])
+
+
+def engine(root: str, settings: HadoopSettings = SETTINGS) -> MapReduceEngine:
+    store, layout = open_store(root), Layout(root)
+    runner = HadoopJobRunner(store, layout, settings)
+    return MapReduceEngine(load_dataset(store, layout, "rows"), "train", store, runner, 0)
+
+
+def in_memory(root: str) -> Statistic:
+    """The oracle's total."""
+    store = open_store(root)
+    dataset = load_dataset(store, Layout(root), "rows")
+    lines = [line for p in dataset.of_split("train") for line in store.read(p.path).splitlines(keepends=True)]
+    blocks = tuple(decode_line(line, where="a test") for line in lines)
+    return InMemoryEngine(dataset.tree("train"), blocks, dataset.expected("train")).run(QUERY)
+
+
+def bits(statistic: Statistic) -> dict[str, bytes]:
+    return {
+        f"{name}/{key}": np.asarray(array).tobytes()
+        for name, part in statistic.parts.items()
+        for key, array in part.arrays().items()
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_reducers", "n_maps"), [(2, 1), (7, 9)])
+def test_the_same_bits_whatever_the_tasks(packed: ClusterCommands, n_reducers: int, n_maps: int) -> None:
+    settings = HadoopSettings(python=sys.executable, reducers=n_reducers, jobconf={"mapreduce.job.maps": str(n_maps)})
+    assert bits(engine(packed.root, settings).run(QUERY)) == bits(in_memory(packed.root))
+    assert nothing_left(packed.store)
+
+
+@pytest.mark.slow
+def test_interrupted_and_resumed_training_ends_in_the_local_model(
+    packed: ClusterCommands, on_cluster: HadoopCluster, tmp_path: Path
+) -> None:
+    """Ctrl-C in the first pass kills the application; the resumed run gives the model that one process gives."""
+    trace = tmp_path / "trace"
+    command = [sys.executable, "-m", "mr_ml", *TRAIN, "--model", "m", "--max-passes", "3", "--root", packed.root]
+    running = subprocess.Popen(
+        [*command, "-r", "hadoop", "--config", packed.config],
+        env={**environment(), "MR_ML_HADOOP_TRACE": str(trace)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    application = wait_for_application(on_cluster, running, after=applications(on_cluster))
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=120)
+    assert running.returncode == 130, said.decode()
+    assert applications(on_cluster)[application] == "KILLED"
+    assert nothing_left(packed.store)
+    assert jvm_starts(trace) == ["jar", "application"]
+
+    run = said.decode().split()[1].rstrip(":")
+    trace.unlink()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MR_ML_HADOOP_TRACE", str(trace))
+        done = packed("train", "--resume", run)
+    assert done["passes"] == 3
+    assert jvm_starts(trace) == ["jar"] * 3
+    packed.local(*TRAIN, "--model", "m", "--max-passes", "3")
+    assert packed.coef_sha256("m") == packed.local.coef("m").sha256
+    assert np.abs(packed.local.coef("m").coef).max() > 0.1
+    assert nothing_left(packed.store)
+
+
+def applications(cluster: HadoopCluster) -> dict[str, str]:
+    """Final status of every application, by its id."""
+    site = ElementTree.parse(cluster.directory / "conf" / "yarn-site.xml")
+    values = {item.findtext("name"): item.findtext("value") for item in site.iter("property")}
+    url = f"http://{values['yarn.resourcemanager.webapp.address']}/ws/v1/cluster/apps"
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(url, timeout=30) as answer:
+        found: dict[str, Any] = json.load(answer)
+    return {app["id"]: app["finalStatus"] for app in (found["apps"] or {"app": []})["app"]}
+
+
+def wait_for_application(cluster: HadoopCluster, process: subprocess.Popen[bytes], *, after: dict[str, str]) -> str:
+    """The id of the next application that the cluster takes."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        new = set(applications(cluster)) - set(after)
+        if new:
+            return new.pop()
+        time.sleep(0.1)
+    process.kill()
+    pytest.fail(f"no application started: {process.communicate()}")
+
+
+@pytest.mark.slow
+def test_a_changed_byte_is_named(packed: ClusterCommands, on_cluster: HadoopCluster) -> None:
+    root = f"{on_cluster.hdfs_uri}/user/tests/changed"
+    target = open_store(root)
+    copy(packed.store, target, "datasets")
+    path = load_dataset(target, Layout(root), "rows").partitions[2].path
+    data = bytearray(target.read(path))
+    data[len(data) // 2] ^= 1
+    target.write(path, bytes(data))
+    with pytest.raises(BadDataError, match="partition 2"):
+        engine(root).run(QUERY)
+    assert nothing_left(target)
+
+
+@pytest.mark.slow
+def test_a_lost_partition_is_named(packed: ClusterCommands, on_cluster: HadoopCluster) -> None:
+    root = f"{on_cluster.hdfs_uri}/user/tests/lost"
+    target = open_store(root)
+    copy(packed.store, target, "datasets")
+    target.remove(load_dataset(target, Layout(root), "rows").partitions[3].path)
+    with pytest.raises(BadDataError, match="partition 3 is missing"):
+        engine(root).run(QUERY)
+    assert nothing_left(target)
+
+
+@pytest.mark.slow
+def test_nodes_without_numpy(packed: ClusterCommands, tmp_path: Path) -> None:
+    """The traceback's last line reaches the user, not the exit status of a subprocess."""
+    python = tmp_path / "python-without-numpy"
+    # -S: no site-packages
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n', encoding="utf-8")
+    python.chmod(0o755)
+    with pytest.raises(InternalError, match=r"No module named 'numpy'.*name another in the settings"):
+        engine(packed.root, HadoopSettings(python=str(python))).run(QUERY)
+    assert nothing_left(packed.store)
+
+
+def test_a_resource_manager_that_does_not_answer(
+    packed: ClusterCommands, on_cluster: HadoopCluster, tmp_path: Path
+) -> None:
+    conf = shutil.copytree(on_cluster.directory / "conf", tmp_path / "conf")
+    site = ElementTree.parse(conf / "yarn-site.xml")
+    for item in site.iter("property"):
+        name = item.find("name")
+        value = item.find("value")
+        if name is not None and value is not None and name.text == "yarn.resourcemanager.address":
+            value.text = "127.0.0.1:1"
+    site.write(conf / "yarn-site.xml")
+    settings = HadoopSettings(
+        python=sys.executable, conf_dir=str(conf), jobconf={"yarn.resourcemanager.connect.max-wait.ms": "1000"}
+    )
+    with pytest.raises(UnavailableError, match="did not take the job"):
+        engine(packed.root, settings).run(QUERY)
+    assert nothing_left(packed.store)
+
+
+def test_a_namenode_that_does_not_answer(packed: ClusterCommands) -> None:
+    found = packed.local.run(
+        "train", "rows", "--model", "m", "--root", "webhdfs://127.0.0.1:1/root", "-r", "hadoop",
+        "--config", packed.config,
+    )  # fmt: skip
+    assert found.code == 69
+    assert "127.0.0.1:1" in found.err
