@@ -43,7 +43,9 @@ SAMPLE_SECONDS = 0.01
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--memory", default="400M", help="what training is given (default 400M)")
-    parser.add_argument("--times", type=float, default=10, help="decoded size of the dataset in multiples of it (default 10)")
+    parser.add_argument(
+        "--times", type=float, default=10, help="decoded size of the dataset in multiples of it (default 10)"
+    )
     parser.add_argument("--workers", type=int, default=2, help="(default 2)")
     parser.add_argument("--passes", type=int, default=4, help="(default 4)")
     parser.add_argument("--features", type=int, default=64, help="(default 64)")
@@ -63,7 +65,17 @@ def main() -> int:
             return 2
         print(f"writing {decoded >> 20} MB of decoded blocks ...", flush=True)
         write_dataset(open_store(folder), Layout(folder), decoded, options.features)
-        common = ["--root", folder, "--memory", options.memory, "-r", "local", "--workers", str(options.workers), "--json"]
+        common = [
+            "--root",
+            folder,
+            "--memory",
+            options.memory,
+            "-r",
+            "local",
+            "--workers",
+            str(options.workers),
+            "--json",
+        ]
         train = [
             "train", "rows", "--model", "m", "--l2", "1e-3", "--solver", options.solver, "--tolerance", "0",
             "--max-passes", str(options.passes), *common,
@@ -82,7 +94,9 @@ def watch(command: list[str], limit: int, options: argparse.Namespace) -> bool:
         return False
     print(f"{command[0]}: {result}")
     for name, value in (("sampled", peaks.sampled), ("bound", peaks.bound)):
-        print(f"  {name:<8} {value >> 20:6d} MB, {'within' if value <= limit else 'OVER'} the limit of {limit >> 20} MB")
+        print(
+            f"  {name:<8} {value >> 20:6d} MB, {'within' if value <= limit else 'OVER'} the limit of {limit >> 20} MB"
+        )
     if options.verbose:
         for pid, peak in sorted(peaks.by_process.items()):
             print(f"  process {pid}: {peak >> 20} MB  {peaks.commands[pid][:80]}")

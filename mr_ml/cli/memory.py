@@ -16,8 +16,8 @@ from mr_ml.engine.jobs import JobRunner, LocalJobRunner
 from mr_ml.engine.local_tasks import SORT_IN_MEMORY_BYTES
 from mr_ml.errors import UsageError
 
-# What numpy, scipy and mrjob occupy and what the work on one block takes, of a driver with its fork server, of a worker,
-# and of a driver that does all the work; measured by scripts/memory.py, which also checks that the sum above holds.
+# What numpy, scipy and mrjob occupy and what the work on one block takes, of a driver with its fork server, of a
+# worker, and of a driver that does all the work; measured by scripts/memory.py, which checks that the sum above holds.
 DRIVER_BYTES = 150 << 20
 WORKER_BYTES = 80 << 20
 INLINE_BYTES = 110 << 20
@@ -72,7 +72,7 @@ def block_budget(options: argparse.Namespace, runner: JobRunner, needs: Needs) -
     asked = parse_size(options.memory)
     if asked < base:
         raise UsageError(
-            f"--memory {options.memory}: {base >> 20}M are taken before there is any data, by {runner.n_tasks} worker(s) "
-            "and by sums as large as the model; give more, or fewer --workers"
+            f"--memory {options.memory}: {base >> 20}M are taken before there is any data, by {runner.n_tasks} "
+            "worker(s) and by sums as large as the model; give more, or fewer --workers"
         )
     return (asked - base) // runner.n_tasks

@@ -38,7 +38,7 @@ class HadoopSettings:
     speculative
         Whether slow tasks are started a second time elsewhere.
     jobconf
-        Any other properties of Hadoop's, passed with -D; they win over all others.
+        Any other properties of Hadoop's, passed with -D; they win over the settings above.
     """
 
     hadoop_home: str | None = None

@@ -60,9 +60,7 @@ def programs(problem: Problem, optimum: Optimum, work: Path, only: Sequence[str]
 
     pack_line = shlex.join(["mr-ml", *packed.pack(problem.text, kind)[3:]])
     stops = tuple(map(float, PASSES))
-    yield Program(
-        "mr-ml, packed", "this version", stops, line, from_blocks, lambda: optimum.gap(*packed.coef(kind))
-    )
+    yield Program("mr-ml, packed", "this version", stops, line, from_blocks, lambda: optimum.gap(*packed.coef(kind)))
     yield Program(
         "mr-ml, cold", "this version", stops, lambda stop: f"{pack_line} && {line(stop)}", from_text,
         lambda: optimum.gap(*cold.coef(kind)),
@@ -155,7 +153,9 @@ def _row(
 
 def _ratios(rows: Sequence[dict[str, Any]], costs: dict[str, list[Cost]]) -> Iterator[dict[str, Any]]:
     for gap in (f"{g:g}" for g in GAPS):
-        reached = [row for row in rows if row["gap"] == gap and row["stop"] is not None and row["reached"] <= float(gap)]
+        reached = [
+            row for row in rows if row["gap"] == gap and row["stop"] is not None and row["reached"] <= float(gap)
+        ]
         peers = [row for row in reached if not row["program"].startswith("mr-ml")]
         if not peers:
             continue

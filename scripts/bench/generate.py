@@ -44,7 +44,7 @@ class Shape:
 
 @dataclass(frozen=True, eq=False)
 class Chunk:
-    """Rows: `counts` (n,), `ids` from 0 ascending within a row and `values`, integers (nnz,), `labels` of -1 and 1 (n,)."""
+    """Rows: `counts` (n,), `ids` from 0, ascending in a row, and integer `values` (nnz,), `labels` of -1 and 1 (n,)."""
 
     counts: Array
     ids: Array

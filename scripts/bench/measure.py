@@ -95,7 +95,11 @@ def run(
                 list(command), cwd=folder, env=given, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
             )
             peak = None if counting else _Peak(process.pid)
-            code = process.wait()
+            try:
+                code = process.wait()
+            except BaseException:
+                process.kill()
+                raise
             wall = time.monotonic() - began
             peak_bytes = peak.stop() if peak else 0
             _reap()

@@ -104,7 +104,7 @@ def reference(problem: Problem, say: Callable[[str], None]) -> Optimum:
     )  # fmt: skip
     if decrement > ACCURACY * value or abs(found.fun - value) > AGREEMENT * value:
         raise RuntimeError(
-            f"{problem.name}: no agreement on the optimum: {value!r} (left to gain {decrement:.1e}), scipy {found.fun!r}"
+            f"{problem.name}: no agreement on the optimum: {value!r}, left to gain {decrement:.1e}; scipy {found.fun!r}"
         )
     # whichever is lower
     said = {"value": min(value, float(found.fun)), "decrement": decrement, "scipy_value": float(found.fun)}
@@ -116,9 +116,7 @@ def _ours(function: Logistic) -> Array:
     size = function.x.shape[1] + 1
     newton = size <= NEWTON_UP_TO
     unit = 1 / np.sqrt(function.diagonal(np.full(len(function.y), 0.25 / len(function.y))))
-    optimizer = (
-        Newton(tolerance=1e-12, max_passes=100) if newton else Lbfgs(tolerance=1e-9, max_passes=2000, memory=50)
-    )
+    optimizer = Newton(tolerance=1e-12, max_passes=100) if newton else Lbfgs(tolerance=1e-9, max_passes=2000, memory=50)
     state = optimizer.init(np.zeros(size))
     while (ask := optimizer.ask(state)) is not None:
         state = optimizer.tell(state, _answer(function, ask, unit))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """This project's own commands as the suite runs them, and the arithmetic of a pass by itself.
 
-    ours.py DATASET MODEL --root FOLDER     seconds that one pass over all blocks takes in one process, blocks decoded
+ours.py DATASET MODEL --root FOLDER     seconds that one pass over all blocks takes in one process, blocks decoded
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from typing import Any
 
 import measure
 import numpy as np
-
 
 
 @dataclass(frozen=True)
@@ -61,8 +60,6 @@ def answer(cost: measure.Cost) -> dict[str, Any]:
     """The JSON object on the last line that a command printed."""
     found: dict[str, Any] = json.loads(cost.output.splitlines()[-1])
     return found
-
-
 
 
 def arithmetic(root: str, dataset_name: str, model: str, *, repeats: int = 5) -> float:

@@ -114,7 +114,7 @@ def _vw_coef(problem: Problem, path: Path) -> tuple[Any, float]:
 
 
 def liblinear(options: argparse.Namespace) -> tuple[Any, float]:
-    """-s 0 with -B 1 -R, an intercept that is not penalised, and C = 1 / (l2 n); the text by the fastest reader there is."""
+    """-s 0 with -B 1 -R, an intercept that is not penalised, and C = 1 / (l2 n); text by the fastest reader here."""
     from liblinear.liblinearutil import train
 
     if importlib.util.find_spec("svmloader"):

@@ -13,11 +13,11 @@ Result = dict[str, Any]
 HEAD = """\
 # Benchmarks
 
-Written by `scripts/bench/run.py`; do not edit. `scripts/bench/generate.py` makes the data (seeded, the same bytes everywhere),
-`scripts/bench/peers.py` runs the others, each a whole cold process from a text file in the page cache to saved coefficients.
-Gaps are computed by the suite from those coefficients with scipy, relative to an optimum known to 1e-10. Every program's
-number of passes, iterations or tolerance is the least that reaches the gap. Programs run in turns; figures are medians, and
-ratios medians over the rounds.
+Written by `scripts/bench/run.py`; do not edit. `scripts/bench/generate.py` makes the data (seeded, the same bytes
+everywhere), `scripts/bench/peers.py` runs the others, each a whole cold process from a text file in the page cache to
+saved coefficients. Gaps are computed by the suite from those coefficients with scipy, relative to an optimum known to
+1e-10. Every program's number of passes, iterations or tolerance is the least of a ladder that reaches the gap.
+Programs run in turns; figures are medians, and ratios medians over the rounds.
 
 Seconds are good for comparing within one table only. A load above the number of processors says that other work
 was running: the processor seconds then say more than the wall clock.
@@ -43,7 +43,9 @@ def page(results: Result) -> str:
         ("memory", "Larger than memory", _memory),
     ):
         if part in results:
-            sections.append(f"## {title}\n\n{_where(results[part])}\n\n" + "\n\n".join(body(results[part]["found"])) + "\n")
+            sections.append(
+                f"## {title}\n\n{_where(results[part])}\n\n" + "\n\n".join(body(results[part]["found"])) + "\n"
+            )
     return "\n".join(sections)
 
 
@@ -67,7 +69,8 @@ def _mb(n_bytes: float) -> str:
 def _gap(found: Result) -> Iterator[str]:
     for kind, result in found.items():
         p = result["problem"]
-        yield f"### {kind}: {p['n_rows']:,} x {p['n_features']:,}, {p['nnz']:,} non-zeros, {_mb(p['text_bytes'])} MB of text"
+        size = f"{p['n_rows']:,} x {p['n_features']:,}, {p['nnz']:,} non-zeros, {_mb(p['text_bytes'])} MB of text"
+        yield f"### {kind}: {size}"
         yield table(
             ["program", "gap", "wall s", "cpu s", "peak MB", "gap reached"],
             [
@@ -98,7 +101,7 @@ def _verdicts(ratios: Sequence[Result]) -> Iterator[str]:
         if r["ratio"] >= 1:
             yield f"- **{r['peer']} wins** at {r['gap']} against {r['program']}: {r['ratio']:.2f} times its time."
         else:
-            yield f"- {r['program']} takes {r['ratio']:.2f} times the time of {r['peer']}, the fastest peer, at {r['gap']}."
+            yield f"- {r['program']} takes {r['ratio']:.2f} times the time of {r['peer']}, the fastest, at {r['gap']}."
 
 
 def _pack(found: Result) -> Iterator[str]:

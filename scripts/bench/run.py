@@ -33,7 +33,9 @@ def main() -> int:
     parser.add_argument("--only", default=",".join(PARTS), metavar="PART,...", help="(default: all)")
     parser.add_argument("--kinds", default="sparse,dense", metavar="KIND,...", help="(default: sparse,dense)")
     parser.add_argument("--peers", default="", metavar="NAME,...", help="(default: all that are installed)")
-    parser.add_argument("--folder", type=Path, default=Path("bench_data"), help="data and results (default ./bench_data)")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("bench_data"), help="data and results (default ./bench_data)"
+    )
     parser.add_argument("--page", type=Path, default=CHECKOUT / "docs" / "benchmarks.md", help="where to write")
     parser.add_argument("--check", action="store_true", help="counts only, in a temporary folder")
     options = parser.parse_args()

@@ -29,7 +29,11 @@ def test_sizes_of_memory(mr_ml: Commands, tmp_path: Path, command: str) -> None:
     (tmp_path / "rows").write_text("1 1:1\n0 1:2\n0 2:1\n")
     mr_ml("pack", tmp_path / "rows", "--to", "d")
     mr_ml("train", "d", "--model", "m", "--l2", "1")
-    words = ("train", "d", "--model", "m", "--l2", "1") if command == "train" else ("evaluate", "m", "d", "--split", "train")
+    words = (
+        ("train", "d", "--model", "m", "--l2", "1")
+        if command == "train"
+        else ("evaluate", "m", "d", "--split", "train")
+    )
     for memory in ("2G", "1.5g", "1500MiB", "2147483648", "400M"):
         assert mr_ml.run(*words, "--memory", memory).code == 0
     for workers, memory in ((1, "200M"), (2, "280M"), (7, "600M")):

@@ -69,7 +69,17 @@ def test_logistic(mr_ml: Commands, data_dir: Path, name: str, case: str, solver:
     l2 = 1 / (expected["C"] * known["rows"])
     bias = [] if case.endswith("free_intercept") else ["--no-intercept"]
     found = mr_ml(
-        "train", name, "--model", f"{name}-{solver}", "--l2", repr(l2), "--solver", solver, "--tolerance", tolerance, *bias
+        "train",
+        name,
+        "--model",
+        f"{name}-{solver}",
+        "--l2",
+        repr(l2),
+        "--solver",
+        solver,
+        "--tolerance",
+        tolerance,
+        *bias,
     )
     assert found["converged"]
     assert found["solver"] == solver
@@ -91,7 +101,9 @@ def test_logistic_with_a_penalised_bias(mr_ml: Commands, data_dir: Path, tmp_pat
     with_bias = tmp_path / "with_bias"
     with_bias.write_text("".join(f"{line.rstrip()} 14:1\n" for line in lines))
     packed(mr_ml, "heart-with-bias", with_bias)
-    found = mr_ml("train", "heart-with-bias", "--model", "heart-with-bias", "--l2", repr(1 / 270), "--no-intercept", *TIGHT)
+    found = mr_ml(
+        "train", "heart-with-bias", "--model", "heart-with-bias", "--l2", repr(1 / 270), "--no-intercept", *TIGHT
+    )
     assert found["objective"] * 270 == pytest.approx(expected["f"], rel=1e-8)
     np.testing.assert_allclose(mr_ml.coef("heart-with-bias").coef[0], expected["coef"], atol=1e-7)
 
@@ -131,7 +143,18 @@ def test_softmax(mr_ml: Commands, data_dir: Path, tmp_path: Path, name: str, sol
     n = known["rows"]
     model = f"{name}-{solver}"
     found = mr_ml(
-        "train", name, "--model", model, "--loss", "softmax", "--l2", repr(1 / n), "--solver", solver, "--tolerance", "1e-9"
+        "train",
+        name,
+        "--model",
+        model,
+        "--loss",
+        "softmax",
+        "--l2",
+        repr(1 / n),
+        "--solver",
+        solver,
+        "--tolerance",
+        "1e-9",
     )
     assert found["converged"]
     assert found["objective"] * n == pytest.approx(known["f"], rel=1e-8)
@@ -144,7 +167,9 @@ def test_softmax(mr_ml: Commands, data_dir: Path, tmp_path: Path, name: str, sol
 
 
 @pytest.mark.parametrize("solver", ["newton", "lbfgs"])
-@pytest.mark.parametrize("name", ["lam0_housing_scale", "lam1_housing_scale", "lam0_abalone", "lam0_mg", "lam0_spark_linreg"])
+@pytest.mark.parametrize(
+    "name", ["lam0_housing_scale", "lam1_housing_scale", "lam0_abalone", "lam0_mg", "lam0_spark_linreg"]
+)
 def test_ridge(mr_ml: Commands, data_dir: Path, name: str, solver: str) -> None:
     known = oracle(data_dir, f"ridge_{name}")
     lam, _, dataset = name.removeprefix("lam").partition("_")
@@ -215,7 +240,9 @@ def test_coefficients_are_scikit_learns(mr_ml: Commands, tmp_path: Path, name: s
     loss = "logistic" if len(set(y)) == 2 else "softmax"
     l2 = 1e-2
     model = f"sk-{name}-{solver}"
-    mr_ml("train", f"sk-{name}", "--model", model, "--loss", loss, "--l2", l2, "--solver", solver, "--tolerance", "1e-11")
+    mr_ml(
+        "train", f"sk-{name}", "--model", model, "--loss", loss, "--l2", l2, "--solver", solver, "--tolerance", "1e-11"
+    )
     coef, intercept = sklearn_logistic(x, y, l2=l2)
     fitted = mr_ml.coef(model)
     np.testing.assert_allclose(fitted.coef, coef, atol=1e-6)

@@ -323,7 +323,11 @@ def test_truncated_compressed_input(mr_ml: Commands, tmp_path: Path) -> None:
 
 
 def test_like_of_csv(mr_ml: Commands, tmp_path: Path) -> None:
-    columns = {"size": ["1.5", "2", "4", "3"], "colour": ["red", "blue", "red", "green"], "label": ["no", "yes", "no", "yes"]}
+    columns = {
+        "size": ["1.5", "2", "4", "3"],
+        "colour": ["red", "blue", "red", "green"],
+        "label": ["no", "yes", "no", "yes"],
+    }
     mr_ml("pack", write_csv(tmp_path / "train.csv", columns), "--to", "train")
     shape = mr_ml("describe", "train")
     assert (shape["n_features"], shape["labels"], shape["label_kind"]) == (4, ["no", "yes"], "text")
@@ -331,7 +335,10 @@ def test_like_of_csv(mr_ml: Commands, tmp_path: Path) -> None:
     other = mr_ml("pack", write_csv(tmp_path / "narrow.csv", narrower), "--to", "narrow", "--like", "train")
     assert (other["n_features"], other["labels"], other["n_rows"]) == (4, ["no", "yes"], 1)
     assert other["label_counts"]["train"] == {"no": 1, "yes": 0}
-    file = write_csv(tmp_path / "new.csv", {"size": ["1", "2", "3"], "colour": ["red", "pink", "red"], "label": ["no", "no", "maybe"]})
+    file = write_csv(
+        tmp_path / "new.csv",
+        {"size": ["1", "2", "3"], "colour": ["red", "pink", "red"], "label": ["no", "no", "maybe"]},
+    )
     found = mr_ml.run("pack", file, "--to", "new", "--like", "train")
     assert found.code == 65
     assert "unseen_value (1)" in found.err
@@ -339,13 +346,17 @@ def test_like_of_csv(mr_ml: Commands, tmp_path: Path) -> None:
     assert "unseen_label (1)" in found.err
     assert f"{file}:4: " in found.err
     assert mr_ml("pack", file, "--to", "new", "--like", "train", "--max-bad-rows", "2")["n_rows"] == 1
-    found = mr_ml.run("pack", write_csv(tmp_path / "columns.csv", {"size": [1], "label": ["no"]}), "--to", "x", "--like", "train")
+    found = mr_ml.run(
+        "pack", write_csv(tmp_path / "columns.csv", {"size": [1], "label": ["no"]}), "--to", "x", "--like", "train"
+    )
     assert (found.code, "colour" in found.err) == (65, True)
 
 
 def test_like_with_columns_in_another_order(mr_ml: Commands, tmp_path: Path) -> None:
     mr_ml("pack", write_csv(tmp_path / "a.csv", {"a": [1, 2], "b": [3, 4], "label": [0, 1]}), "--to", "a")
-    mr_ml("pack", write_csv(tmp_path / "b.csv", {"label": [0, 1], "b": [3, 4], "a": [1, 2]}), "--to", "b", "--like", "a")
+    mr_ml(
+        "pack", write_csv(tmp_path / "b.csv", {"label": [0, 1], "b": [3, 4], "a": [1, 2]}), "--to", "b", "--like", "a"
+    )
     assert packed_rows(mr_ml, "a") == packed_rows(mr_ml, "b")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import hashlib
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -95,9 +96,7 @@ def test_in_memory(mr_ml: Commands, expected: dict[str, str], name: str) -> None
     spec = replace(spec_of(mr_ml, name), model="in-memory")
     run = unique_id()
     start_run(store, layout, run, spec)
-    done = train(
-        spec, run=run, dataset=dataset, engine=engine, store=store, layout=layout, watch=lambda progress: None
-    )
+    done = train(spec, run=run, dataset=dataset, engine=engine, store=store, layout=layout, watch=lambda progress: None)
     assert mr_ml.coef(f"in-memory@{done.version}").sha256 == expected[name]
 
 
@@ -229,7 +228,10 @@ def packed_as(mr_ml: Commands, *inputs: object, more: tuple[object, ...] = ()) -
     shape = mr_ml("pack", *inputs, "--to", "bits", "--split", "train=0.7,test=0.3", "--partitions", "4", *more)
     reference = f"bits@{shape.pop('version')}"
     manifest = mr_ml.manifest(reference)
-    moments = {split: (mr_ml.root / path).read_bytes() for split, path in manifest["moments"].items()}
+    moments = {split: (mr_ml.root / file["uri"]).read_bytes() for split, file in manifest["moments"].items()}
+    assert {split: file["sha256"] for split, file in manifest["moments"].items()} == {
+        split: hashlib.sha256(data).hexdigest() for split, data in moments.items()
+    }
     facts = [{k: v for k, v in p.items() if k != "uri"} for p in manifest["partitions"]]
     return {"files": mr_ml.partition_hashes(reference), "moments": moments, "facts": facts, **shape}
 

@@ -19,7 +19,9 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Commands:
     commands = Commands(folder / "root")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plan, "BLOCK_BYTES", 1 << 11)
-        shape = commands("pack", write_libsvm(folder / "rows", x, y), "--to", "rows", "--partitions", "4", "-r", "inline")
+        shape = commands(
+            "pack", write_libsvm(folder / "rows", x, y), "--to", "rows", "--partitions", "4", "-r", "inline"
+        )
     assert shape["partitions"] == 4
     assert shape["blocks"] >= 16
     return commands

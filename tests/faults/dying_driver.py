@@ -2,9 +2,9 @@
 
     python dying_driver.py N SIGNAL COUNTS COMMAND...
 
-N counts what the driver asks of the file system: making, syncing, renaming, linking and removing files and folders below
-the root. With N = 0 nothing happens but that the file COUNTS tells how many there were. A negative N waits -N milliseconds
-from the first of them on.
+N counts what the driver asks of the file system: making, syncing, renaming, linking and removing files and folders
+below the root. With N = 0 nothing happens but that the file COUNTS tells how many there were. A negative N waits -N
+milliseconds from the first of them on.
 """
 
 from __future__ import annotations

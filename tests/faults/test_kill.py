@@ -9,7 +9,6 @@ import shutil
 import signal
 import threading
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -101,11 +100,11 @@ def test_the_last_instants_are_those_around_the_publication(mr_ml: Commands, und
 
 
 @pytest.fixture
-def marked(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def marked(monkeypatch: pytest.MonkeyPatch) -> str:
     """A mark in the environment of every process that a command starts."""
     mark = f"MR_ML_TEST_MARK={uuid.uuid4().hex}"
     monkeypatch.setenv(*mark.split("="))
-    yield mark
+    return mark
 
 
 def alive(mark: str) -> list[int]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -179,9 +180,7 @@ def test_a_resource_manager_that_does_not_answer(
 
 
 def test_a_namenode_that_does_not_answer(packed: ClusterCommands) -> None:
-    found = packed.local.run(
-        "train", "rows", "--model", "m", "--root", "webhdfs://127.0.0.1:1/root", "-r", "hadoop",
-        "--config", packed.config,
-    )  # fmt: skip
+    nowhere = replace(packed, root="webhdfs://127.0.0.1:1/root")
+    found = nowhere.run("train", "rows", "--model", "m")
     assert found.code == 69
     assert "127.0.0.1:1" in found.err

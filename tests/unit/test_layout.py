@@ -44,6 +44,10 @@ def test_every_path_is_spelled_as_documented() -> None:
     assert LAYOUT.run_pass("run-1", 12) == "runs/run-1/passes/000012"
     assert LAYOUT.pass_query("run-1", 12) == "runs/run-1/passes/000012/query"
     assert LAYOUT.pass_state("run-1", 12) == "runs/run-1/passes/000012/state"
+    assert LAYOUT.moments("iris", "a1", "test") == "datasets/iris/data/a1/moments-test.npz"
+    assert LAYOUT.spill("iris", "a1") == "datasets/iris/data/a1/.spill"
+    assert LAYOUT.code("4d1b") == "env/code-4d1b.zip"
+    assert LAYOUT.job("request-1") == "tmp/request-1"
 
 
 def test_every_method_of_the_layout_is_in_the_test_above() -> None:

@@ -1,0 +1,176 @@
+"""The benchmark suite's counts, and that the things which count and generate do so: oracles of their own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import environment
+from sklearn.datasets import load_svmlight_file
+
+SUITE = Path(__file__).resolve().parents[2] / "scripts" / "bench"
+sys.path.insert(0, str(SUITE))
+
+import counts  # noqa: E402
+import gaps  # noqa: E402
+import generate  # noqa: E402
+import measure  # noqa: E402
+import peers  # noqa: E402
+import report  # noqa: E402
+from optimum import Logistic  # noqa: E402
+
+TINY = 0.0003
+
+
+def program(code: str, *, folder: Path, counting: bool = False) -> measure.Cost:
+    """Measured in a process of its own: it reaps orphans, and pytest's process has other children."""
+    script = (
+        "import sys, json; from pathlib import Path; import measure\n"
+        f"found = measure.run([sys.executable, '-c', {code!r}], folder=Path({str(folder)!r}), counting={counting})\n"
+        "print(json.dumps(vars(found)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=SUITE, timeout=300
+    )
+    return measure.Cost(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_counts_stay_within_their_budgets() -> None:
+    done = subprocess.run(
+        [sys.executable, str(SUITE / "run.py"), "--check"], capture_output=True, text=True, env=environment(),
+        timeout=600, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert set(json.loads(done.stdout)) == set(counts.BUDGET)
+
+
+def test_a_count_over_its_budget_or_missing_is_told() -> None:
+    assert counts.exceeded({"a": 1.0, "b": 2.0}, {"a": 1.0, "b": 2.0}) == []
+    assert counts.exceeded({"a": 1.1}, {"a": 1.0}) == ["a: expected at most 1, found 1.1"]
+    assert counts.exceeded({}, {"a": 1.0}) == ["a: not counted"]
+
+
+def test_bytes_of_the_whole_tree_are_counted(tmp_path: Path) -> None:
+    """A child of a child writes 3 MB and outlives its parent; the command itself writes 1 MB."""
+    code = (
+        "import os, subprocess, sys, time\n"
+        "subprocess.Popen([sys.executable, '-c', 'open(\"b\", \"wb\").write(bytes(3_000_000))'])\n"
+        "open('a', 'wb').write(bytes(1_000_000))\n"
+    )
+    found = program(code, folder=tmp_path)
+    assert (tmp_path / "b").stat().st_size == 3_000_000
+    assert 4_000_000 <= found.written_bytes < 4_100_000
+
+
+def test_processes_are_counted(tmp_path: Path) -> None:
+    """One that is executed, one that is forked, and the command's own."""
+    code = (
+        "import os, subprocess, sys\n"
+        "subprocess.run([sys.executable, '-c', ''], check=True)\n"
+        "pid = os.fork()\n"
+        "os._exit(0) if pid == 0 else os.waitpid(pid, 0)\n"
+    )
+    assert program(code, folder=tmp_path, counting=True).processes in (3, 4)  # subprocess may fork to execute
+
+
+def test_peak_memory_is_that_of_the_tree(tmp_path: Path) -> None:
+    child = "b = bytearray(60_000_000); import time; time.sleep(0.5)"
+    code = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {child!r}], check=True)\n"
+    assert 60e6 < program(code, folder=tmp_path).peak_bytes < 120e6
+
+
+def test_a_command_that_fails_says_why(tmp_path: Path) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        program("raise SystemExit('no more disk')", folder=tmp_path)
+    assert "exit code 1" in caught.value.stderr
+    assert "no more disk" in caught.value.stderr
+
+
+@pytest.mark.parametrize("kind", ["sparse", "dense"])
+def test_the_arrays_say_what_the_text_says(kind: str, tmp_path: Path) -> None:
+    problem = generate.generate(kind, TINY, tmp_path)
+    x, y = problem.load()
+    read, labels = load_svmlight_file(str(problem.text), n_features=problem.n_features, zero_based=False)
+    assert (read != x).nnz == 0
+    assert np.array_equal(labels > 0, y == 1)
+    assert x.nnz == problem.nnz
+    assert x.has_canonical_format
+    assert problem.text.stat().st_size == problem.text_bytes
+    assert hashlib.sha256(problem.text.read_bytes()).hexdigest() == problem.sha256
+    assert problem.vw_text.read_text().replace(" | ", " ") == problem.text.read_text()
+    if kind == "sparse":
+        assert np.allclose(x.power(2).sum(axis=1), 1, atol=1e-5)
+    assert 0.3 < y.mean() < 0.7
+
+
+def test_a_smaller_set_is_a_prefix_of_a_larger_one(tmp_path: Path) -> None:
+    small, large = (generate.generate("dense", factor, tmp_path) for factor in (TINY, 3 * TINY))
+    assert large.text.read_bytes().startswith(small.text.read_bytes())
+
+
+def test_the_same_bytes_everywhere(tmp_path: Path) -> None:
+    expected = {"sparse": SPARSE_SHA256, "dense": DENSE_SHA256}
+    assert {kind: generate.generate(kind, TINY, tmp_path).sha256 for kind in expected} == expected
+
+
+SPARSE_SHA256 = "518bbcc18341802dc5d6b59d7d62317f156df70c2dbfe6ff35196d39be6e723f"
+DENSE_SHA256 = "6147e7fcc5702eed14f6ac1b5be97b6cc0b0bbf95160218986911e3c38a739f3"
+
+
+def test_the_function_that_judges(tmp_path: Path) -> None:
+    """Mean log-likelihood by probabilities, gradient by central differences."""
+    x, y = generate.generate("dense", TINY, tmp_path).load()
+    function = Logistic(x, y, 0.01)
+    theta = np.linspace(-0.1, 0.1, x.shape[1] + 1)
+    p = 1 / (1 + np.exp(-(x.toarray() @ theta[:-1] + theta[-1])))
+    expected = -np.mean(y * np.log(p) + (1 - y) * np.log(1 - p)) + 0.005 * (theta[:-1] ** 2).sum()
+    value, gradient, bend = function.gradient(theta)
+    assert value == pytest.approx(expected, rel=1e-12)
+    assert function.value(theta[:-1], theta[-1]) == pytest.approx(expected, rel=1e-12)
+    step = 1e-5 * np.eye(len(theta))
+    for j in (0, 57, 100):
+        up, down = function.gradient(theta + step[j]), function.gradient(theta - step[j])
+        assert gradient[j] == pytest.approx((up[0] - down[0]) / 2e-5, rel=1e-6, abs=1e-9)
+        assert function.diagonal(bend)[j] == pytest.approx((up[1][j] - down[1][j]) / 2e-5, rel=1e-6)
+        assert function.hessian(bend)[j] == pytest.approx((up[1] - down[1]) / 2e-5, rel=1e-5, abs=1e-8)
+
+
+def test_a_peer_that_is_absent_is_left_out_visibly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peers.importlib.util, "find_spec", lambda name: None)
+    assert all(peer.missing is not None and "mr_ml[bench]" in peer.missing for peer in peers.PEERS)
+
+
+def test_ratios_are_to_the_fastest_peer_that_reaches_the_gap() -> None:
+    def cost(wall: float) -> measure.Cost:
+        return measure.Cost(wall, wall, 0, 0, 0, 0, "")
+
+    costs = {"mr-ml, cold 1": [cost(2), cost(6)], "slow 1": [cost(8), cost(8)], "wrong 1": [cost(1), cost(1)]}
+    rows = [
+        {"program": key[:-2], "gap": "0.01", "stop": 1.0, "key": key, "reached": reached, "wall": wall, "cpu": wall}
+        for key, reached, wall in (("mr-ml, cold 1", 1e-3, 4), ("slow 1", 1e-3, 8), ("wrong 1", 0.5, 1))
+    ]
+    (found,) = gaps._ratios(rows, costs)
+    assert found["peer"] == "slow"
+    assert found["ratio"] == pytest.approx((2 / 8 + 6 / 8) / 2)
+    assert "0.50 times" in next(report._verdicts([found]))
+
+
+def test_where_a_peer_wins_the_page_says_so() -> None:
+    ratio = {"program": "mr-ml, cold", "gap": "0.01", "peer": "liblinear", "ratio": 1.5}
+    assert "liblinear wins" in next(report._verdicts([ratio]))
+
+
+def test_the_suite_names_its_peers_in_the_extra() -> None:
+    text = (SUITE.parents[1] / "setup.cfg").read_text()
+    extra = text.partition("\nbench =\n")[2].partition("\ntest =\n")[0]
+    assert {peer.package for peer in peers.PEERS} <= set(extra.replace("=", " ").split())
+
+
+def test_numerics_are_single_threaded() -> None:
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "1"

@@ -1,0 +1,92 @@
+"""Packing raw files that lie on HDFS: the same bytes as packing them on this machine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import write_csv
+from conftest import ClusterCommands, jvm_starts, nothing_left
+from dev_cluster import HadoopCluster
+
+from hdfs_layout import open_store
+from mr_ml.pack import plan
+
+OPTIONS = ("--split", "train=0.75,test=0.25", "--partitions", "6", "--seed", "3")
+
+
+@pytest.mark.slow
+def test_the_same_files_and_facts(
+    packed: ClusterCommands, on_cluster: HadoopCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two CSV files with headers, cut into several splits; one ends without a line feed, one has CRLF."""
+    monkeypatch.setattr(plan, "BLOCK_BYTES", 1 << 11)
+    rng = np.random.default_rng(5)
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    raw = f"{on_cluster.hdfs_uri}/user/tests/raw"
+    for name, n in (("a.csv", 500), ("b.csv", 300)):
+        path = write_csv(
+            folder / name,
+            {
+                "x": rng.normal(size=n),
+                "colour": rng.choice(["red", "blue"], n).tolist(),
+                "label": rng.integers(0, 2, n),
+            },
+        )
+        text = path.read_bytes()
+        path.write_bytes(text.rstrip(b"\n") if name == "a.csv" else text.replace(b"\n", b"\r\n"))
+        open_store(raw).write(name, path.read_bytes())
+    trace = tmp_path / "trace"
+    monkeypatch.setenv("MR_ML_HADOOP_TRACE", str(trace))
+    found = packed("pack", raw, "--to", "colours", "--format", "csv", *OPTIONS, jobconf="{mapreduce.job.maps: 3}")
+    expected = packed.local("pack", folder, "--to", "colours", "--format", "csv", *OPTIONS)
+    assert found == expected
+    assert jvm_starts(trace) == ["jar"] * 3
+    here = json.loads(packed.store.read("datasets/colours/v000001.json"))
+    there = packed.local.manifest("colours@1")
+    assert here["schema"] == there["schema"]
+    facts = ("partition", "split", "blocks", "rows", "nnz", "bytes", "sha256", "digest", "line_bytes")
+    assert [[p[key] for key in facts] for p in here["partitions"]] == [
+        [p[key] for key in facts] for p in there["partitions"]
+    ]
+    for ours, theirs in zip(here["partitions"], there["partitions"], strict=True):
+        assert packed.store.read(ours["uri"]) == (packed.local.root / theirs["uri"]).read_bytes()
+    for split, ours in here["moments"].items():
+        assert packed.store.read(ours["uri"]) == (packed.local.root / there["moments"][split]["uri"]).read_bytes()
+    data = here["partitions"][0]["uri"].rpartition("/")[0]
+    assert [name for name in packed.store.list(data) if not name.startswith("moments-")] == [
+        f"part-{number:05d}" for number in range(6)
+    ]
+    assert nothing_left(packed.store)
+
+
+@pytest.mark.slow
+def test_bad_rows_are_found_where_they_are(packed: ClusterCommands, on_cluster: HadoopCluster) -> None:
+    raw = f"{on_cluster.hdfs_uri}/user/tests/bad"
+    open_store(raw).write("rows.libsvm", b"1 1:0.5\n0 1:1\r2\n1 1:0.25\n0 2:x\n")
+    found = packed.run("pack", f"{raw}/rows.libsvm", "--to", "bad")
+    assert found.code == 65
+    assert "2 bad rows beside 2 good ones" in found.err
+    assert f"{raw}/rows.libsvm:2: " in found.err
+    assert f"{raw}/rows.libsvm:4: 0 2:x" in found.err
+    assert not packed.store.exists("datasets/bad")
+    assert nothing_left(packed.store)
+
+
+def test_inputs_that_cannot_be_packed(packed: ClusterCommands, on_cluster: HadoopCluster, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.libsvm"
+    rows.write_text("1 1:1\n", encoding="ascii")
+    raw = f"{on_cluster.hdfs_uri}/user/tests/odd"
+    open_store(raw).write("rows.libsvm.gz", b"")
+    open_store(raw).write("mark.libsvm", b"\xef\xbb\xbf1 1:1\n")
+    for given, code, said in (
+        (rows, 2, "hadoop fs -put"),
+        (f"{raw}/none", 2, "found nothing"),
+        (f"{raw}/rows.libsvm.gz", 2, "decompress it"),
+        (f"{raw}/mark.libsvm", 65, "byte order mark"),
+    ):
+        found = packed.run("pack", given, "--to", "odd")
+        assert (found.code, said in found.err) == (code, True), found.err
