@@ -6,7 +6,6 @@ import ast
 import os
 import posixpath
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -263,23 +262,7 @@ def test_a_root_that_is_a_file_is_a_usage_error(tmp_path: Path) -> None:
         open_store(str(tmp_path / "file"))
 
 
-# --- dependencies -----------------------------------------------------------------------------------------------------
-
-
-def test_the_package_imports_the_standard_library_and_the_errors_only() -> None:
-    folder = Path(hdfs_layout.__file__).parent
-    modules = sorted(folder.glob("*.py"))
-    assert len(modules) >= 7
-    for module in modules:
-        for node in ast.walk(ast.parse(module.read_text("utf-8"))):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            if isinstance(node, ast.ImportFrom):
-                assert node.level == 0, module
-                names = [str(node.module)]
-            for name in names:
-                top = name.partition(".")[0]
-                allowed = top in sys.stdlib_module_names or top == "hdfs_layout" or name == "mr_ml.errors"
-                assert allowed, f"{module.name} imports {name}"
+# --- paths -----------------------------------------------------------------------------------------------------------
 
 
 def test_only_paths_spells_paths() -> None:
