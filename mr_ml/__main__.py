@@ -1,8 +1,6 @@
 """`python -m mr_ml` is `mr-ml`."""
 
-import sys
-
-from mr_ml.cli import main
+from mr_ml.cli import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

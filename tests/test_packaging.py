@@ -107,7 +107,7 @@ def test_metadata(wheel: Path) -> None:
         commands = opened.read(f"{folder}/entry_points.txt").decode()
     assert said["Name"] in ("mr_ml", "mr-ml")
     assert said["Requires-Python"] == ">=3.11"
-    assert commands.split() == ["[console_scripts]", "mr-ml", "=", "mr_ml.cli:main"]
+    assert commands.split() == ["[console_scripts]", "mr-ml", "=", "mr_ml.cli:run"]
     needs = {re.sub(r"\s|'|\"", "", line) for line in said.get_all("Requires-Dist", [])}
     assert "mrjob==0.7.4" in needs
     # what mrjob imports and Python dropped

@@ -6,11 +6,13 @@ stderr. Exit codes are those of `mr_ml.errors`.
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import NoReturn
 
 from mr_ml.errors import InternalError, MrMlError, StorageError
 
@@ -48,6 +50,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         traceback.print_exc()
         print("mr-ml: this is a defect of mr-ml; please report what stands above", file=sys.stderr)
         return InternalError.exit_code
+
+
+def run() -> NoReturn:
+    """The console script: run one command and end."""
+    code = main()
+    # Python would look through all that was imported once more before it ends, which takes longer than most commands
+    gc.freeze()
+    sys.exit(code)
 
 
 def printable(text: str) -> str:

@@ -237,8 +237,6 @@ def test_file_uris(uri: str, folder: str) -> None:
     ("root", "message"),
     [
         ("", "found nothing"),
-        ("hdfs://host/x", "no store in this release"),
-        ("webhdfs://host/x", "no store in this release"),
         ("s3://bucket/x", "no store in this release"),
         ("S3://bucket/x", "no store in this release"),
         ("gopher://x", "no store in this release"),
