@@ -149,8 +149,6 @@ class Download(io.RawIOBase):
     """Content on its way. What goes wrong while reading is an `OSError`, and so is an end that comes too early."""
 
     def __init__(self, answer: requests.Response, *, where: str) -> None:
-        announced = answer.headers.get("Content-Length", "")
-        self._missing = int(announced) if announced.isdecimal() else None
         self._answer, self._where = answer, where
 
     def readable(self) -> bool:
@@ -159,16 +157,11 @@ class Download(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer).cast("B")
         data = self._read(len(view))
-        if not data and self._missing and len(view):
-            raise OSError(f"{self._where} broke off {self._missing} bytes before the end")
         view[: len(data)] = data
         return len(data)
 
     def readall(self) -> bytes:
-        data = self._read(None)
-        if self._missing:
-            raise OSError(f"{self._where} broke off {self._missing} bytes before the end")
-        return data
+        return self._read(None)
 
     def close(self) -> None:
         if not self.closed:
@@ -177,11 +170,10 @@ class Download(io.RawIOBase):
 
     def _read(self, size: int | None) -> bytes:
         try:
+            # urllib3 compares with the length that was announced; its version 1 did not
             data: bytes = self._answer.raw.read(size)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise OSError(f"{self._where} broke off: {_in_words(error)}") from error
-        if self._missing is not None:
-            self._missing -= len(data)
         return data
 
 

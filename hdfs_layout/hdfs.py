@@ -140,7 +140,10 @@ class HdfsStore:
                 self._rename(temporary, place, option="OVERWRITE", file_id=written.file_id)
             except BaseException as error:
                 with contextlib.suppress(RemoteError, NoAnswerError):
-                    self.client.delete(temporary, recursive=False, patient=False)
+                    if isinstance(error, RemoteError):
+                        self.client.delete(temporary, recursive=False, patient=False)
+                    else:
+                        self.client.delete_when_it_appears(temporary)
                 if isinstance(error, RemoteError) and error.kind == "IOException":
                     _expect_file(self._status_or_none(place))
                 raise

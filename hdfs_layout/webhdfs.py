@@ -29,6 +29,7 @@ T = TypeVar("T")
 PATIENCE_SECONDS = 5.0
 FAILOVER_PATIENCE_SECONDS = 45.0
 CONTENT_ATTEMPTS = 7
+_LATE_ATTEMPTS = 4
 _FIRST_DELAY_SECONDS, _LONGEST_DELAY_SECONDS = 0.1, 5.0
 _NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
 _NOT_CARRIED_OUT = frozenset({"StandbyException", "RetriableException"})
@@ -95,9 +96,17 @@ class WebHdfs:
         """Make a folder and those above it."""
         self._json("PUT", path, "MKDIRS", self._permission(0o777))
 
-    def delete(self, path: str, *, recursive: bool, patient: bool = True) -> None:
-        """Delete what is there, if anything is."""
-        self._json("DELETE", path, "DELETE", {"recursive": str(recursive).lower()}, patient=patient)
+    def delete(self, path: str, *, recursive: bool, patient: bool = True) -> bool:
+        """Delete what is there; whether anything was."""
+        options = {"recursive": str(recursive).lower()}
+        return bool(_field(self._json("DELETE", path, "DELETE", options, patient=patient), "boolean", bool))
+
+    def delete_when_it_appears(self, path: str) -> None:
+        """Delete a file that a DataNode, broken off while it was sent content, may make only a moment later."""
+        for attempt in range(_LATE_ATTEMPTS):
+            if self.delete(path, recursive=False, patient=False):
+                return
+            _pause(attempt)
 
     def rename(self, source: str, target: str, *, option: str) -> None:
         """Rename a file: with option ``NONE`` only if nothing has that name, with ``OVERWRITE`` over another file.

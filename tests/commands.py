@@ -136,6 +136,13 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join([*sorted(folders), *filter(None, given)])}
 
 
+def packed(mr_ml: Commands, name: str, *args: object) -> str:
+    """Pack unless it is there already."""
+    if not (mr_ml.root / "datasets" / name).exists():
+        mr_ml("pack", *args, "--to", name)
+    return name
+
+
 def write_libsvm(path: Path, x: Any, y: Any, *, qid: Sequence[int] | None = None, end: str = "\n") -> Path:
     """Write rows with ids from 1 and every number in full; zeros are left out."""
     lines = []

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import Commands, write_libsvm
+from training import INLINE, TRAIN
 
 from mr_ml.pack import plan
 
@@ -38,3 +39,13 @@ def mr_ml(pristine: Commands, tmp_path: Path) -> Commands:
 def chance() -> random.Random:
     """Chance that is the same every time."""
     return random.Random(20261123)
+
+
+@pytest.fixture(scope="session")
+def expected(pristine: Commands, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """sha256 of the undisturbed coefficients."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    shutil.copytree(pristine.root, folder / "root")
+    commands = Commands(folder / "root")
+    commands(*TRAIN, *INLINE)
+    return commands.coef("m").sha256

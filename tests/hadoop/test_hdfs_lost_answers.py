@@ -14,6 +14,7 @@ from dev_cluster import HadoopCluster
 from relay import Fault, Relay, relay
 
 from hdfs_layout import AlreadyExistsError, NotFoundError, Store, list_versions, open_store, publish_version, webhdfs
+from hdfs_layout.hdfs import HdfsStore
 from mr_ml.errors import StorageError, UnavailableError
 
 MEBIBYTE = 1 << 20
@@ -57,6 +58,12 @@ def datanode(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Fault]]:
         patch.setattr(webhdfs, "upload", lambda url, data: real_upload(through(url), data))
         patch.setattr(webhdfs, "download", lambda url: real_download(through(url)))
         yield faults
+
+
+def everything(store: Store) -> list[str]:
+    """All names in the folder, hidden ones too."""
+    assert isinstance(store, HdfsStore)
+    return sorted(entry.name for entry in store.client.list(f"{urlsplit(store.root).path}/folder"))
 
 
 # --- publish ----------------------------------------------------------------------------------------------------------
@@ -212,7 +219,23 @@ def test_chunks_that_can_be_read_once_are_sent_once(datanode: list[Fault], store
     with pytest.raises(UnavailableError, match="DataNode"):
         store.write("folder/file", chunks)
     assert direct.read("folder/file") == b"old content"
-    assert direct.walk("") == ("folder/file",)
+    assert everything(direct) == ["file"]
+
+
+def test_a_failed_write_leaves_no_temporary_file(namenode: Relay, store: Store, direct: Store) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield b"x" * 3 * MEBIBYTE
+        raise RuntimeError("the source failed")
+
+    store.make_folder("folder/taken")
+    with pytest.raises(RuntimeError, match="the source failed"):
+        store.write("folder/file", chunks())
+    with pytest.raises(StorageError, match="a folder where a file"):
+        store.write("folder/taken", b"content")
+    namenode.faults.append(Fault(request="op=RENAME", kind="lose request", times=100))
+    with pytest.raises(UnavailableError):
+        store.write("folder/file", b"content")
+    assert everything(direct) == ["taken"]
 
 
 @pytest.mark.parametrize("after", [0, 1, MEBIBYTE])
