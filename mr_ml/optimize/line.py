@@ -8,6 +8,7 @@ eq. 4.1). A method is a way to aim: `direction` from what the last accepted poin
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
@@ -55,7 +56,7 @@ class LineState:
 
 
 @dataclass(frozen=True)
-class LineMethod:
+class LineMethod(ABC):
     """What to minimise how far.
 
     Attributes
@@ -73,9 +74,9 @@ class LineMethod:
     hessian: ClassVar[bool] = False
     memory = 0
 
+    @abstractmethod
     def direction(self, state: LineState, hessian: Floats | None) -> Floats:
         """Where to go from a freshly accepted point; `hessian` (n, n) if the method asks for it."""
-        raise NotImplementedError
 
     def init(self, point: Floats) -> LineState:
         zero, none = np.zeros_like(point), np.empty((0, len(point)))
