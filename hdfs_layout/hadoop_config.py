@@ -23,7 +23,8 @@ _FILES = ("core-site.xml", "hdfs-site.xml")
 _LARGEST_FILE_BYTES = 16 << 20
 _VARIABLE = re.compile(r"\$\{([^${}\s]+)\}")
 _MOST_EXPANSIONS = 20
-_AUTHORITY = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.%]+\])(?::(?P<port>[0-9]{1,5}))?", re.ASCII)
+_LABEL = "[A-Za-z0-9_-]{1,63}"
+_AUTHORITY = re.compile(rf"(?P<host>{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:.%]+\])(?::(?P<port>[0-9]{{1,5}}))?", re.ASCII)
 _ANY_HOST = ("0.0.0.0", "[::]", "")  # noqa: S104  compared with, never bound to
 
 
@@ -138,7 +139,10 @@ def find_namenodes(config: HadoopConfig, *, scheme: str, authority: str) -> Name
         if rpc and _same(rpc, authority) and (url := web.url(suffix)):
             return NameNodes(authority, (url,), f"{config.folder}")
     where = f"{config.folder} does not say" if config.folder else "no HADOOP_CONF_DIR says"
-    guess = f"the usual port, because {where} which it is: set HADOOP_CONF_DIR, or give webhdfs://HOST:PORT/... as root"
+    guess = (
+        f"a guess (the usual port), because {where} which it is: set HADOOP_CONF_DIR, or give webhdfs://HOST:PORT/... "
+        f"as root"
+    )
     return NameNodes(authority, (web.join(host, web.port),), guess)
 
 

@@ -29,6 +29,8 @@ REQUEST_SECONDS = (10.0, 60.0)
 # requests takes the first as the limit for each piece that is sent, too, and a DataNode takes none for a minute while
 # it replaces a dead one of its pipeline.
 CONTENT_SECONDS = (90.0, 120.0)
+# requests lets some of those underneath through.
+_FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError)
 _PIECE_BYTES = 256 << 10
 _MOST_CONNECTIONS = 128
 _MESSAGE_LENGTH = 600
@@ -68,7 +70,7 @@ def ask(method: str, url: str, *, kerberos: bool) -> requests.Response:
     """
     try:
         answer = _session(kerberos=kerberos).request(method, url, timeout=REQUEST_SECONDS, allow_redirects=False)
-    except requests.RequestException as error:
+    except _FAILURES as error:
         raise NoAnswerError(_in_words(error)) from error
     _check(answer)
     return answer
@@ -222,7 +224,7 @@ def _content(method: str, url: str, data: Upload | None) -> requests.Response:
             stream=True,
         )
         _check(answer)
-    except requests.RequestException as error:
+    except _FAILURES as error:
         raise NoAnswerError(f"{_node(url)}: {_in_words(error)}") from error
     return answer
 

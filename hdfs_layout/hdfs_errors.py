@@ -83,6 +83,7 @@ _WORDS: tuple[tuple[str, tuple[type[StorageError], str, str]], ...] = (
     ("failed to find datanode", (StoreUnavailableError, "no DataNode", _NODES)),
     ("could not obtain block", _SENTENCES["BlockMissingException"]),
     ("could not obtain the last block", _SENTENCES["BlockMissingException"]),
+    ("no active nodes contain this block", _SENTENCES["BlockMissingException"]),
 )
 # So says HDFS, to whoever is not its superuser, of a path that leads through a file.
 _THROUGH_A_FILE = "(is not a directory)"

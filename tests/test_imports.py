@@ -57,9 +57,6 @@ UPWARD = {("mr_ml.engine.mapreduce", "mr_ml_jobs.pass_job")}
 DRIVER_ONLY = ("hdfs_layout", "mr_ml.cli", "mr_ml.dataset", "mr_ml.model", "mr_ml.optimize", "mr_ml.train")
 JOBS = sorted(f"mr_ml_jobs.{path.stem}" for path in (CHECKOUT / "jobs").glob("*_job.py"))
 
-# Of an optional kind as a whole: imported within a function by whoever needs it.
-LOADED_WHEN_NEEDED = ()
-
 MOST_LINES = 350
 # Longer, and why; 400 is the most for any.
 LONGER = {"mr_ml/readers/numbers.py": "one algorithm: digits to doubles, exactly"}
@@ -239,7 +236,7 @@ def test_only_declared_packages_are_imported() -> None:
             top = found.names[0].partition(".")[0]
             if top in sys.stdlib_module_names or top in OURS or top in required:
                 continue
-            if top in optional and (found.spared or not found.at_once or module in LOADED_WHEN_NEEDED):
+            if top in optional and (found.spared or not found.at_once):
                 continue
             wrong.append(f"{SOURCES[module].relative_to(CHECKOUT)}:{found.line} imports {top}")
     assert not wrong, "\n".join(wrong)

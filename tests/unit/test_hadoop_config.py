@@ -101,7 +101,24 @@ def test_where_the_namenodes_are(properties: dict[str, str], uri: str, authority
 
 
 @pytest.mark.parametrize(
-    "authority", ["a b", "a:b", "a:0", "a:65536", "a:123456", "user@host", "host:80:80", "a?b", "a#", "::1", "[x]", "é"]
+    "authority",
+    [
+        "a b",
+        "a:b",
+        "a:0",
+        "a:65536",
+        "a:123456",
+        "user@host",
+        "host:80:80",
+        "a?b",
+        "a#",
+        "::1",
+        "[x]",
+        "é",
+        "a..b",
+        ".",
+        "a" * 64,
+    ],
 )
 def test_what_is_no_address_is_refused(authority: str) -> None:
     for scheme in ("hdfs", "webhdfs"):

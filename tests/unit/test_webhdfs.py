@@ -321,6 +321,7 @@ def test_an_address_with_a_token_is_not_shown(namenode: NameNode, store: Store) 
         ("InvalidPathException", "Invalid path name", StorageError, "does not take"),
         ("BlockMissingException", "Could not obtain block: BP-1", StoreUnavailableError, "fsck"),
         ("IOException", "Could not obtain block: BP-1", StoreUnavailableError, "fsck"),
+        ("IOException", "No active nodes contain this block", StoreUnavailableError, "fsck"),
         ("IOException", "File /x could only be written to 0 of the 1 minReplication", StoreUnavailableError, "-report"),
         ("IOException", "Failed to find datanode, suggest to", StoreUnavailableError, "-report"),
         ("RetriableException", "NameNode is not ready", StoreUnavailableError, "NameNode"),
