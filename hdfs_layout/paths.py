@@ -242,10 +242,6 @@ class Layout:
         """Events of the run, a JSON object a line."""
         return f"{self.run(run)}/log.jsonl"
 
-    def run_report(self, run: str) -> str:
-        """Report of the run for a person."""
-        return f"{self.run(run)}/report.html"
-
     def code(self, hash: str) -> str:
         """The code that tasks on a cluster run, named by its content."""
         return f"env/code-{check_name(hash, kind='hash')}.zip"
@@ -261,10 +257,6 @@ class Layout:
     def run_pass(self, run: str, number: int) -> str:
         """Folder of pass `number`, 0 to 999,999."""
         return f"{self.passes(run)}/{_check_number(number, kind='pass', lowest=0, highest=MAX_PASS):06d}"
-
-    def pass_query(self, run: str, number: int) -> str:
-        """What pass `number` was asked."""
-        return f"{self.run_pass(run, number)}/query"
 
     def pass_state(self, run: str, number: int) -> str:
         """Optimizer's state after pass `number`: the checkpoint."""

@@ -156,6 +156,8 @@ def load_dataset(store: Store, layout: Layout, reference: str) -> Dataset:
     Raises
     ------
     UsageError
+        If the reference is not one.
+    StorageError
         If there is no such dataset.
     BadDataError
         If its manifest is damaged.

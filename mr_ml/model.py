@@ -84,7 +84,9 @@ def load_model(store: Store, layout: Layout, reference: str) -> Model:
 
     Raises
     ------
-    UsageError, StorageError
+    UsageError
+        If the reference is not one.
+    StorageError
         If there is no such model.
     BadDataError
         If its manifest or coefficients are damaged.
