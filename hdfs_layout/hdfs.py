@@ -22,7 +22,7 @@ import pwd
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from hdfs_layout.hadoop_config import HadoopConfig, find_namenodes, load_hadoop_config
 from hdfs_layout.hadoop_http import NoAnswerError, RemoteError
@@ -177,10 +177,18 @@ class HdfsStore:
 
     def publish(self, staged: str, target: str) -> None:
         """See `Store.publish`. One RENAME, after a look at the staged file."""
+        self._publish(staged, target, what="file")
+
+    def publish_folder(self, staged: str, target: str) -> None:
+        """Give a staged folder, with all that is in it, its final name as `publish` does a file. Of this store only."""
+        self._publish(staged, target, what="folder")
+
+    def _publish(self, staged: str, target: str, *, what: Literal["file", "folder"]) -> None:
         source, place = self._file_place(staged), self._file_place(target)
         with self._errors("publish", staged):
             status = self.client.status(source)
-            _expect_file(status)
+            if what == "file":
+                _expect_file(status)
         with self._errors("publish", target):
             try:
                 self._rename(source, place, option="NONE", file_id=status.file_id)

@@ -244,11 +244,29 @@ class Layout:
 
     def code(self, hash: str) -> str:
         """The code that tasks on a cluster run, named by its content."""
-        return f"env/code-{check_name(hash, kind='hash')}.zip"
+        return f"{self.environments}/code-{check_name(hash, kind='hash')}.zip"
+
+    def native_code(self, hash: str) -> str:
+        """The compiled part of that code."""
+        return f"{self.environments}/native-{check_name(hash, kind='hash')}.so"
+
+    @property
+    def environments(self) -> str:
+        """Folder of what nodes are given, and of the versions of its description."""
+        return "env"
+
+    def environment(self, hash: str) -> str:
+        """Python packages for the nodes, named by their content."""
+        return f"{self.environments}/python-{check_name(hash, kind='hash')}.tar.gz"
+
+    @property
+    def jobs(self) -> str:
+        """Folder of what jobs on a cluster read or leave."""
+        return "tmp"
 
     def job(self, name: str) -> str:
-        """What one job on a cluster reads or leaves; gone when it is done."""
-        return f"tmp/{check_name(name, kind='job')}"
+        """What the jobs of one run, or of one process, read or leave; gone when none runs."""
+        return f"{self.jobs}/{check_name(name, kind='job')}"
 
     def passes(self, run: str) -> str:
         """Folder of the run's passes."""
@@ -261,6 +279,10 @@ class Layout:
     def pass_state(self, run: str, number: int) -> str:
         """Optimizer's state after pass `number`: the checkpoint."""
         return f"{self.run_pass(run, number)}/state"
+
+    def pass_pair(self, run: str, number: int) -> str:
+        """What pass `number` added to the optimizer's memory, where that is too large to be in every state."""
+        return f"{self.run_pass(run, number)}/pair"
 
 
 def _check_number(number: int, *, kind: str, lowest: int, highest: int) -> int:

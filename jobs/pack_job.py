@@ -5,7 +5,9 @@ from mrjob.protocol import BytesProtocol, BytesValueProtocol
 
 from mr_ml.engine.fed_text import FedTextMixin
 from mr_ml.pack.cluster_tasks import reduce_shuffled, reported, sent
-from mr_ml.pack.tasks import PackRequest, SpillFile, pack_text, reduce_key
+from mr_ml.pack.spill import SpillFile
+from mr_ml.pack.tasks import PackRequest, pack_text, reduce_key, spill_text
+from mr_ml.partition_file import PartitionShelf
 from mr_ml.readers.source import TextRange
 
 
@@ -23,9 +25,10 @@ class MRPack(FedTextMixin, MRJob):
             return PackRequest.decode(source.read())
 
     def mapper(self, _, line):
-        with SpillFile(self._request()) as spill:
+        request = self._request()
+        with SpillFile(request.spill) as spill:
             for text in TextRange.listed(line):
-                yield from spill.append(text)
+                yield from spill_text(request, text, spill)
 
     def map_text(self, text):
         request = self._request()
@@ -36,10 +39,19 @@ class MRPack(FedTextMixin, MRJob):
             else:
                 yield sent(partition, data, n_partitions=n_partitions)
 
+    def reducer_init(self):
+        self._shelf = PartitionShelf()
+
     def reducer(self, key, values):
         request = self._request()
         # where there is a folder for mini-blocks, the values say where in it
-        yield from reduce_key(request, key, values) if request.spill else reduce_shuffled(request, key, values)
+        if request.spill:
+            yield from reduce_key(request, key, values, self._shelf)
+        else:
+            yield from reduce_shuffled(request, key, values)
+
+    def reducer_final(self):
+        self._shelf.close()
 
 
 if __name__ == "__main__":

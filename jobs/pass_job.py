@@ -31,8 +31,11 @@ class MRPass(WarmLocalMixin, MRJob):
     def mapper_final(self):
         yield from self.task.results()
 
+    def reducer_init(self):
+        self.request = self._request()
+
     def reducer(self, key, values):
-        yield from reduce_sums(self._request(), key, values)
+        yield from reduce_sums(self.request, key, values)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,12 @@
 from mrjob.job import MRJob
 from mrjob.protocol import BytesProtocol, BytesValueProtocol
 
-from mr_ml.engine.local_runner import WarmLocalMixin
-from mr_ml.predict_tasks import PredictRequest, predict_range
+from mr_ml.engine.fed_text import FedTextMixin
+from mr_ml.predict_tasks import REPORT, PredictRequest, predict_text, predict_to_file
 from mr_ml.readers.source import TextRange
 
 
-class MRPredict(WarmLocalMixin, MRJob):
+class MRPredict(FedTextMixin, MRJob):
     INPUT_PROTOCOL = BytesValueProtocol
     OUTPUT_PROTOCOL = BytesProtocol
 
@@ -16,11 +16,17 @@ class MRPredict(WarmLocalMixin, MRJob):
         super().configure_args()
         self.add_file_arg("--request", help="the predict request: model and schema")
 
-    def mapper(self, _, line):
+    def _request(self):
         with open(self.options.request, "rb") as source:
-            request = PredictRequest.decode(source.read())
+            return PredictRequest.decode(source.read())
+
+    def mapper(self, _, line):
+        request = self._request()
         for text in TextRange.listed(line):
-            yield text.key(), predict_range(request, text).encode()
+            yield REPORT, predict_to_file(request, text).encode()
+
+    def map_text(self, text):
+        yield REPORT, predict_text(self._request(), text, self.stdout.write).encode()
 
 
 if __name__ == "__main__":

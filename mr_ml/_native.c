@@ -12,6 +12,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "eight digits are read as one little-endian word; mr_ml does without this file elsewhere"
+#endif
+
 /* ---------------------------------------------------------------------------------------------- buffers */
 
 typedef struct {
@@ -118,7 +122,7 @@ static double read_number(const char *p, const char **end)
             return 0;
     }
     *end = p;
-    return value + 0.0; /* -0.0 becomes 0.0 */
+    return value;
 }
 
 static inline int is_blank(char c)
@@ -126,38 +130,97 @@ static inline int is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
+/* How many of the next 8 bytes are digits before the first that is none, and the number that they spell: all at once,
+ * after D. Lemire, "Number parsing at a gigabyte per second", Software: Practice and Experience 51 (2021). */
+static inline int read_digits(const char *p, uint64_t *number)
+{
+    uint64_t word;
+    memcpy(&word, p, 8);
+    uint64_t digits = word ^ 0x3030303030303030ULL;
+    uint64_t others = ((digits + 0x7676767676767676ULL) | digits) & 0x8080808080808080ULL;
+    int n = others ? __builtin_ctzll(others) >> 3 : 8;
+    if (!n)
+        return 0;
+    digits <<= 64 - 8 * n; /* leading zeros in front, so that there are 8 */
+    digits = digits * 10 + (digits >> 8);
+    *number = (((digits & 0x000000FF000000FFULL) * 0x000F424000000064ULL) +
+               (((digits >> 16) & 0x000000FF000000FFULL) * 0x0000271000000001ULL)) >> 32;
+    return n;
+}
+
+static const uint64_t WHOLE_POWERS[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
+
+/* As read_number, for the usual number without an exponent: [+-]digits[.digits] of up to 8 digits each side, where 17
+ * bytes from p on can be read; everything else is left to read_number. */
+static inline double read_value(const char *p, const char *stop, const char **end)
+{
+    const char *q = p;
+    uint64_t mantissa = 0, fraction = 0;
+    if (stop - p < 32)
+        return read_number(p, end);
+    int negative = *q == '-', m = 0;
+    q += negative;
+    /* mostly one digit: a loop whose end is foreseen is quicker here than counting */
+    const char *first = q;
+    for (; is_digit((unsigned char)*q) && q - first < 8; q++)
+        mantissa = mantissa * 10 + (uint64_t)(*q - '0');
+    if (q == first || q - first == 8)
+        return read_number(p, end);
+    if (*q == '.') {
+        m = read_digits(++q, &fraction);
+        q += m;
+        if (m == 8 && is_digit((unsigned char)*q))
+            return read_number(p, end);
+        mantissa = mantissa * WHOLE_POWERS[m] + fraction;
+    }
+    if (*q == 'e' || *q == 'E')
+        return read_number(p, end);
+    *end = q;
+    /* below 10^15: exact as a double, so this is one rounding */
+    double value = (double)mantissa / POWERS[m];
+    return negative ? -value : value;
+}
+
 PyDoc_STRVAR(read_libsvm_doc,
-             "read_libsvm(text, lowest_id, highest_id, labels_required, labels, row_lines, row_ends, ids, values)\n\n"
-             "Fill the arrays with the rows of whole lines and return (n_rows, n_values, n_lines), or None if anything\n"
-             "is unusual: comments, query ids, or whatever must be refused. Text ends with a line feed.");
+             "read_libsvm(text, start, stop, lowest_id, highest_id, base, labels_required, n_rows, n_values, n_lines,\n"
+             "labels, row_lines, indptr, indices, values)\n\n"
+             "Append the rows of the lines in text[start:stop] to the arrays, which hold n_rows rows, n_values entries\n"
+             "of n_lines lines, and return the new (n_rows, n_values, n_lines, least id, largest id), ids as written;\n"
+             "or None if anything is unusual: comments, query ids, or whatever must be refused. stop follows a line feed.");
 
 static PyObject *read_libsvm(PyObject *self, PyObject *args)
 {
     PyObject *objects[5];
-    const char *text;
-    Py_ssize_t size;
-    long long lowest, highest;
+    Py_buffer whole;
+    Py_ssize_t start, stop_at, n_rows, n_values, n_lines;
+    long long lowest, highest, base;
     int labels_required;
     (void)self;
-    if (!PyArg_ParseTuple(args, "y#LLpOOOOO", &text, &size, &lowest, &highest, &labels_required, &objects[0],
-                          &objects[1], &objects[2], &objects[3], &objects[4]))
+    if (!PyArg_ParseTuple(args, "y*nnLLLpnnnOOOOO", &whole, &start, &stop_at, &lowest, &highest, &base,
+                          &labels_required, &n_rows, &n_values, &n_lines, &objects[0], &objects[1], &objects[2],
+                          &objects[3], &objects[4]))
         return NULL;
+    static const Py_ssize_t sizes[5] = {8, 8, 8, 4, 8};
     Buffer out[5] = {{.held = 0}};
     PyObject *result = NULL;
     for (int k = 0; k < 5; k++)
-        if (!acquire(objects[k], &out[k], 8, 1))
+        if (!acquire(objects[k], &out[k], sizes[k], 1))
             goto done;
     double *labels = out[0].view.buf, *values = out[4].view.buf;
-    int64_t *row_lines = out[1].view.buf, *row_ends = out[2].view.buf, *ids = out[3].view.buf;
+    int64_t *row_lines = out[1].view.buf, *indptr = out[2].view.buf;
+    int32_t *indices = out[3].view.buf;
     Py_ssize_t max_rows = items(&out[0]), max_values = items(&out[3]);
-    if (items(&out[1]) < max_rows || items(&out[2]) < max_rows || items(&out[4]) < max_values) {
-        PyErr_SetString(PyExc_ValueError, "arrays of rows and of values must have one length each");
+    const char *text = whole.buf;
+    if (items(&out[1]) != max_rows || items(&out[2]) != max_rows + 1 || items(&out[4]) != max_values || n_rows < 0 ||
+        n_values < 0 || start < 0 || stop_at < start || stop_at > whole.len || base < 0 || base > 1 || lowest < 0 ||
+        highest - base > INT32_MAX) {
+        PyErr_SetString(PyExc_ValueError, "arrays or numbers do not fit together");
         goto done;
     }
-    if (size && text[size - 1] != '\n')
+    if (stop_at > start && text[stop_at - 1] != '\n')
         goto unusual;
-    const char *p = text, *stop = text + size;
-    Py_ssize_t n_rows = 0, n_values = 0, n_lines = 0;
+    const char *p = text + start, *stop = text + stop_at;
+    int64_t least = INT64_MAX, largest = -1;
     while (p < stop) { /* a line; its line feed ends every loop below */
         const char *end;
         while (is_blank(*p))
@@ -167,7 +230,7 @@ static PyObject *read_libsvm(PyObject *self, PyObject *args)
             n_lines++;
             continue;
         }
-        if (n_rows == max_rows)
+        if (n_rows >= max_rows)
             goto unusual;
         double label = read_number(p, &end);
         if (end && *end == ':' && !labels_required)
@@ -182,31 +245,89 @@ static PyObject *read_libsvm(PyObject *self, PyObject *args)
                 p++;
             if (*p == '\n' || (*p == '\r' && p[1] == '\n'))
                 break;
-            int64_t id = 0;
-            const char *first = p;
-            while (is_digit((unsigned char)*p) && p - first < 12)
-                id = id * 10 + (*p++ - '0');
-            if (p == first || *p != ':' || id <= before || id > highest || n_values == max_values)
+            uint64_t id = 0;
+            int n = stop - p >= 8 ? read_digits(p, &id) : 0;
+            p += n;
+            if (!n || n == 8) {
+                const char *first = p;
+                while (is_digit((unsigned char)*p) && p - first < 4)
+                    id = id * 10 + (uint64_t)(*p++ - '0');
+                if (!n && p - first == 4)
+                    while (is_digit((unsigned char)*p) && p - first < 12)
+                        id = id * 10 + (uint64_t)(*p++ - '0');
+                if (p == first && !n)
+                    goto unusual;
+            }
+            if (*p != ':' || (int64_t)id <= before || (int64_t)id > highest || n_values >= max_values)
                 goto unusual;
-            double value = read_number(++p, &end);
+            double value = read_value(++p, stop, &end);
             if (!end || !(is_blank(*end) || *end == '\n' || (*end == '\r' && end[1] == '\n')))
                 goto unusual;
             p = end;
-            ids[n_values] = before = id;
-            values[n_values++] = value;
+            if (before < lowest && (int64_t)id < least)
+                least = (int64_t)id;
+            before = (int64_t)id;
+            indices[n_values] = (int32_t)(before - base);
+            values[n_values++] = value + 0.0; /* -0.0 becomes 0.0 */
         }
+        if (before >= lowest && before > largest)
+            largest = before;
         p += *p == '\r' ? 2 : 1;
-        labels[n_rows] = label;
+        labels[n_rows] = label + 0.0;
         row_lines[n_rows] = n_lines++;
-        row_ends[n_rows++] = n_values;
+        indptr[++n_rows] = n_values;
     }
-    result = Py_BuildValue("nnn", n_rows, n_values, n_lines);
+    result = Py_BuildValue("nnnLL", n_rows, n_values, n_lines, (long long)least, (long long)largest);
     goto done;
 unusual:
     result = Py_None;
     Py_INCREF(result);
 done:
     release(out, 5);
+    PyBuffer_Release(&whole);
+    return result;
+}
+
+PyDoc_STRVAR(read_floats_doc, "read_floats(buffer, starts, ends, values, left)\n\n"
+                              "values[i] = the number buffer[starts[i]:ends[i]], sign of zero included. Fields that are\n"
+                              "not plainly one are numbered in left; returns how many.");
+
+static PyObject *read_floats(PyObject *self, PyObject *args)
+{
+    PyObject *objects[5];
+    (void)self;
+    if (!PyArg_ParseTuple(args, "OOOOO", &objects[0], &objects[1], &objects[2], &objects[3], &objects[4]))
+        return NULL;
+    static const Py_ssize_t sizes[5] = {1, 8, 8, 8, 8};
+    Buffer b[5] = {{.held = 0}};
+    PyObject *result = NULL;
+    for (int k = 0; k < 5; k++)
+        if (!acquire(objects[k], &b[k], sizes[k], k >= 3))
+            goto done;
+    const char *buffer = b[0].view.buf, *stop = buffer + items(&b[0]);
+    const int64_t *starts = b[1].view.buf, *ends = b[2].view.buf;
+    double *values = b[3].view.buf;
+    int64_t *left = b[4].view.buf;
+    Py_ssize_t n = items(&b[1]), n_left = 0;
+    if (items(&b[2]) != n || items(&b[3]) != n || items(&b[4]) != n) {
+        PyErr_SetString(PyExc_ValueError, "arrays do not fit together");
+        goto done;
+    }
+    for (Py_ssize_t i = 0; i < n; i++) {
+        if (starts[i] < 0 || starts[i] > ends[i] || ends[i] > items(&b[0])) {
+            PyErr_SetString(PyExc_ValueError, "a field is out of range");
+            goto done;
+        }
+        const char *first = buffer + starts[i], *last = buffer + ends[i], *end = NULL;
+        /* what follows the field must not read like more of the number */
+        if (first < last && last < stop && !is_digit((unsigned char)*last) && !memchr(".eE+-", *last, 5))
+            values[i] = read_value(first, stop, &end);
+        if (end != last)
+            left[n_left++] = i;
+    }
+    result = PyLong_FromSsize_t(n_left);
+done:
+    release(b, 5);
     return result;
 }
 
@@ -391,49 +512,336 @@ done:
     return result;
 }
 
-PyDoc_STRVAR(csr_pull_doc, "csr_pull(indptr, indices, values, n_outputs, slope, bend, gradient, curvature)\n\n"
-                           "gradient = X' slope and curvature = (X o X)' bend in one sweep; slope and bend\n"
-                           "(n_rows, n_outputs), the results (n_features, n_outputs), zero at the start.");
+PyDoc_STRVAR(csr_pull_doc, "csr_pull(indptr, indices, values, n_outputs, slope, bend, sums)\n\n"
+                           "sums[..., 0] = X' slope and sums[..., 1] = (X o X)' bend in one sweep; slope and bend\n"
+                           "(n_rows, n_outputs), sums (n_features, n_outputs, 2), zero at the start. The two lie side\n"
+                           "by side because the way to a column's place in memory is what costs.");
 
 static PyObject *csr_pull(PyObject *self, PyObject *args)
 {
-    PyObject *objects[7];
+    PyObject *objects[6];
     Py_ssize_t k_all;
     (void)self;
-    if (!PyArg_ParseTuple(args, "OOOnOOOO", &objects[0], &objects[1], &objects[2], &k_all, &objects[3], &objects[4],
-                          &objects[5], &objects[6]))
+    if (!PyArg_ParseTuple(args, "OOOnOOO", &objects[0], &objects[1], &objects[2], &k_all, &objects[3], &objects[4],
+                          &objects[5]))
         return NULL;
-    static const Py_ssize_t sizes[7] = {4, 4, 8, 8, 8, 8, 8};
-    Buffer b[7] = {{.held = 0}};
+    static const Py_ssize_t sizes[6] = {4, 4, 8, 8, 8, 8};
+    Buffer b[6] = {{.held = 0}};
     PyObject *result = NULL;
-    for (int k = 0; k < 7; k++)
-        if (!acquire(objects[k], &b[k], sizes[k], k >= 5))
+    for (int k = 0; k < 6; k++)
+        if (!acquire(objects[k], &b[k], sizes[k], k == 5))
             goto done;
     const double *slope = b[3].view.buf, *bend = b[4].view.buf;
-    double *gradient = b[5].view.buf, *curvature = b[6].view.buf;
+    double *sums = b[5].view.buf;
     Csr x = {b[0].view.buf, b[1].view.buf, b[2].view.buf, items(&b[0]) - 1, items(&b[1]), 0};
-    x.n_features = k_all > 0 ? items(&b[5]) / k_all : 0;
+    x.n_features = k_all > 0 ? items(&b[5]) / k_all / 2 : 0;
     if (k_all < 1 || x.n_rows < 0 || items(&b[2]) != x.nnz || items(&b[3]) != x.n_rows * k_all ||
-        items(&b[4]) != items(&b[3]) || items(&b[5]) != x.n_features * k_all || items(&b[6]) != items(&b[5]) ||
-        !is_csr(&x)) {
+        items(&b[4]) != items(&b[3]) || items(&b[5]) != x.n_features * k_all * 2 || !is_csr(&x)) {
         PyErr_SetString(PyExc_ValueError, "arrays do not fit together");
         goto done;
     }
     Py_BEGIN_ALLOW_THREADS
-    for (Py_ssize_t i = 0; i < x.n_rows; i++)
+    for (Py_ssize_t i = 0; i < x.n_rows; i++) {
+        const double *s = slope + i * k_all, *c = bend + i * k_all;
         for (int32_t e = x.indptr[i]; e < x.indptr[i + 1]; e++) {
             double v = x.values[e], square = v * v;
-            Py_ssize_t at = k_all * (Py_ssize_t)x.indices[e];
+            double *at = sums + 2 * k_all * (Py_ssize_t)x.indices[e];
+            if (k_all == 1) {
+                at[0] += v * s[0];
+                at[1] += square * c[0];
+                continue;
+            }
             for (Py_ssize_t k = 0; k < k_all; k++) {
-                gradient[at + k] += v * slope[i * k_all + k];
-                curvature[at + k] += square * bend[i * k_all + k];
+                at[2 * k] += v * s[k];
+                at[2 * k + 1] += square * c[k];
             }
         }
+    }
     Py_END_ALLOW_THREADS
     result = Py_None;
     Py_INCREF(result);
 done:
+    release(b, 6);
+    return result;
+}
+
+/* ---------------------------------------------------------------------------------------------- numbers as text */
+
+#define MAX_TEXT 32
+
+static char *write_python_float(double value, char *out)
+{
+    char *text = PyOS_double_to_string(value, 'r', 0, Py_DTSF_ADD_DOT_0, NULL);
+    if (!text)
+        return NULL;
+    size_t size = strlen(text);
+    memcpy(out, text, size);
+    PyMem_Free(text);
+    return out + size;
+}
+
+#ifdef __SIZEOF_INT128__
+__extension__ typedef unsigned __int128 Wide;
+
+#define MOST_FIVES 27
+
+static const uint64_t FIVES[MOST_FIVES + 1] = {
+    1ULL, 5ULL, 25ULL, 125ULL, 625ULL, 3125ULL, 15625ULL, 78125ULL, 390625ULL, 1953125ULL, 9765625ULL, 48828125ULL,
+    244140625ULL, 1220703125ULL, 6103515625ULL, 30517578125ULL, 152587890625ULL, 762939453125ULL, 3814697265625ULL,
+    19073486328125ULL, 95367431640625ULL, 476837158203125ULL, 2384185791015625ULL, 11920928955078125ULL,
+    59604644775390625ULL, 298023223876953125ULL, 1490116119384765625ULL, 7450580596923828125ULL};
+
+/* The shortest decimal number s 10^k that reads back as c 2^q, and of those the nearest; 0 where this is not the way to
+ * find it. 2^52 < c < 2^53 and -MOST_FIVES <= k <= 0, where 10^k <= 2^q < 10^(k+1).
+ *
+ * What reads back lies within 2^q / 2 of c 2^q, the ends included if c is even. That is at least as wide as 10^k and
+ * narrower than 10^(k+1): one multiple of 10^(k+1) at most lies there, and then it is the answer; otherwise it is the
+ * nearer one of the multiples of 10^k on both sides (Giulietti, "The Schubfach way to render doubles", 2020). All of
+ * it is exact here, in units of 10^k / unit: with f = -k and unit = 2^(1-q-f), c 2^q is 2 c 5^f and the half width 5^f,
+ * below 2^118. */
+static uint64_t shortest(uint64_t c, int q, int k)
+{
+    Wide half = FIVES[-k], middle = half * (2 * c), low = middle - half, high = middle + half;
+    int shift = 1 - q + k;
+    Wide unit = (Wide)1 << shift;
+    int open = (int)(c & 1);
+    uint64_t s = (uint64_t)(middle >> shift), tens = s - s % 10;
+    Wide below = tens * unit, above = below + 10 * unit;
+    if (below >= low + open)
+        return tens;
+    if (above + open <= high)
+        return tens + 10;
+    below = s * unit;
+    above = below + unit;
+    int has_below = below >= low + open, has_above = above + open <= high;
+    if (has_below && has_above) {
+        Wide before = middle - below, behind = above - middle;
+        return before < behind ? s : behind < before ? s + 1 : 0;
+    }
+    return has_below ? s : has_above ? s + 1 : 0;
+}
+
+/* What Python's repr() writes; *out has room for MAX_TEXT. Returns its end, or NULL with an exception set. */
+static char *write_float(double value, char *out)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    uint64_t fraction = bits & ((1ULL << 52) - 1);
+    int q = (int)(bits >> 52 & 2047) - 1075;
+    /* floor(q log10(2)), for every q <= 0 that there is */
+    int k = q > 0 ? 1 : -((-q * 78913 + (1 << 18) - 1) >> 18);
+    uint64_t digits = k > 0 || k < -MOST_FIVES || !fraction ? 0 : shortest(fraction | 1ULL << 52, q, k);
+    if (!digits)
+        return write_python_float(value, out);
+    while (digits % 10 == 0) {
+        digits /= 10;
+        k++;
+    }
+    char text[20];
+    int n = 0;
+    for (uint64_t rest = digits; rest; rest /= 10)
+        text[19 - n++] = (char)('0' + rest % 10);
+    const char *first = text + 20 - n;
+    int point = n + k; /* digits before the decimal point */
+    if (bits >> 63)
+        *out++ = '-';
+    if (point > 16 || point < -3) {
+        *out++ = *first;
+        if (n > 1) {
+            *out++ = '.';
+            memcpy(out, first + 1, (size_t)n - 1);
+            out += n - 1;
+        }
+        int exponent = point - 1;
+        *out++ = 'e';
+        *out++ = exponent < 0 ? '-' : '+';
+        exponent = exponent < 0 ? -exponent : exponent;
+        *out++ = (char)('0' + exponent / 10);
+        *out++ = (char)('0' + exponent % 10);
+        return out;
+    }
+    if (point <= 0) {
+        *out++ = '0';
+        *out++ = '.';
+        for (; point < 0; point++)
+            *out++ = '0';
+        memcpy(out, first, (size_t)n);
+        return out + n;
+    }
+    for (int i = 0; i < point; i++)
+        *out++ = i < n ? first[i] : '0';
+    *out++ = '.';
+    if (n <= point)
+        *out++ = '0';
+    else {
+        memcpy(out, first + point, (size_t)(n - point));
+        out += n - point;
+    }
+    return out;
+}
+#else
+static char *write_float(double value, char *out)
+{
+    return write_python_float(value, out);
+}
+#endif
+
+PyDoc_STRVAR(write_rows_doc, "write_rows(values, n_columns, starts, start_ends, choice, lines, n_lines, out)\n\n"
+                             "Write n_lines lines into out and return their length: for row i, on line lines[i], the\n"
+                             "text number choice[i] of those in starts, then the row's values as repr() writes them,\n"
+                             "with tabs between. Lines without a row are empty.");
+
+static PyObject *write_rows(PyObject *self, PyObject *args)
+{
+    PyObject *objects[6];
+    Py_ssize_t k_all, n_lines;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "OnOOOOnO", &objects[0], &k_all, &objects[1], &objects[2], &objects[3], &objects[4],
+                          &n_lines, &objects[5]))
+        return NULL;
+    static const Py_ssize_t sizes[6] = {8, 1, 8, 8, 8, 1};
+    Buffer b[6] = {{.held = 0}};
+    PyObject *result = NULL;
+    for (int k = 0; k < 6; k++)
+        if (!acquire(objects[k], &b[k], sizes[k], k == 5))
+            goto done;
+    const double *values = b[0].view.buf;
+    const char *starts = b[1].view.buf;
+    const int64_t *start_ends = b[2].view.buf, *choice = b[3].view.buf, *lines = b[4].view.buf;
+    char *out = b[5].view.buf, *p = out;
+    Py_ssize_t n_starts = items(&b[2]), n = items(&b[4]), room = items(&b[5]), at = 0;
+    if (k_all < 1 || n_lines < n || items(&b[3]) != n || items(&b[0]) != n * k_all) {
+        PyErr_SetString(PyExc_ValueError, "arrays do not fit together");
+        goto done;
+    }
+    for (Py_ssize_t i = 0; i < n; i++) {
+        int64_t chosen = choice[i], first, size;
+        if (lines[i] < at || lines[i] >= n_lines || chosen < 0 || chosen >= n_starts ||
+            (first = chosen ? start_ends[chosen - 1] : 0) < 0 || (size = start_ends[chosen] - first) < 0 ||
+            start_ends[chosen] > items(&b[1])) {
+            PyErr_SetString(PyExc_ValueError, "a row's line or text is out of range");
+            goto done;
+        }
+        if (room - (p - out) < n_lines - at + size + k_all * MAX_TEXT) {
+            PyErr_SetString(PyExc_ValueError, "no room for the text");
+            goto done;
+        }
+        for (; at < lines[i]; at++)
+            *p++ = '\n';
+        memcpy(p, starts + first, (size_t)size);
+        p += size;
+        for (Py_ssize_t k = 0; k < k_all; k++) {
+            if (k)
+                *p++ = '\t';
+            p = write_float(values[i * k_all + k], p);
+            if (!p)
+                goto done;
+        }
+        *p++ = '\n';
+        at++;
+    }
+    if (room - (p - out) < n_lines - at) {
+        PyErr_SetString(PyExc_ValueError, "no room for the text");
+        goto done;
+    }
+    for (; at < n_lines; at++)
+        *p++ = '\n';
+    result = PyLong_FromSsize_t(p - out);
+done:
+    release(b, 6);
+    return result;
+}
+
+/* ---------------------------------------------------------------------------------------------- columns of a block */
+
+static int columns_fit(const int32_t *indices, Py_ssize_t nnz, Py_ssize_t n_features)
+{
+    uint32_t largest = 0;
+    for (Py_ssize_t k = 0; k < nnz; k++)
+        largest = (uint32_t)indices[k] > largest ? (uint32_t)indices[k] : largest;
+    return !nnz || (Py_ssize_t)largest < n_features;
+}
+
+PyDoc_STRVAR(column_sums_doc, "column_sums(indices, values, sums, stored, low, high, nonzero)\n\n"
+                              "Of each column: sum and number of its entries, smallest and largest entry that is not\n"
+                              "zero and their number. sums, stored and nonzero are zero, low inf and high -inf at the\n"
+                              "start.");
+
+static PyObject *column_sums(PyObject *self, PyObject *args)
+{
+    PyObject *objects[7];
+    (void)self;
+    if (!PyArg_ParseTuple(args, "OOOOOOO", &objects[0], &objects[1], &objects[2], &objects[3], &objects[4],
+                          &objects[5], &objects[6]))
+        return NULL;
+    static const Py_ssize_t sizes[7] = {4, 8, 8, 8, 8, 8, 8};
+    Buffer b[7] = {{.held = 0}};
+    PyObject *result = NULL;
+    for (int k = 0; k < 7; k++)
+        if (!acquire(objects[k], &b[k], sizes[k], k >= 2))
+            goto done;
+    const int32_t *indices = b[0].view.buf;
+    const double *values = b[1].view.buf;
+    double *sums = b[2].view.buf, *low = b[4].view.buf, *high = b[5].view.buf;
+    int64_t *stored = b[3].view.buf, *nonzero = b[6].view.buf;
+    Py_ssize_t nnz = items(&b[0]), d = items(&b[2]);
+    if (items(&b[1]) != nnz || items(&b[3]) != d || items(&b[4]) != d || items(&b[5]) != d || items(&b[6]) != d ||
+        !columns_fit(indices, nnz, d)) {
+        PyErr_SetString(PyExc_ValueError, "arrays do not fit together");
+        goto done;
+    }
+    for (Py_ssize_t k = 0; k < nnz; k++) {
+        int32_t j = indices[k];
+        double v = values[k];
+        sums[j] += v;
+        stored[j]++;
+        if (v != 0) {
+            low[j] = v < low[j] ? v : low[j];
+            high[j] = v > high[j] ? v : high[j];
+            nonzero[j]++;
+        }
+    }
+    result = Py_None;
+    Py_INCREF(result);
+done:
     release(b, 7);
+    return result;
+}
+
+PyDoc_STRVAR(column_deviations_doc, "column_deviations(indices, values, mean, left, squares)\n\n"
+                                    "Of each column: sums of its entries less the column's mean, and of their squares;\n"
+                                    "left and squares are zero at the start.");
+
+static PyObject *column_deviations(PyObject *self, PyObject *args)
+{
+    PyObject *objects[5];
+    (void)self;
+    if (!PyArg_ParseTuple(args, "OOOOO", &objects[0], &objects[1], &objects[2], &objects[3], &objects[4]))
+        return NULL;
+    static const Py_ssize_t sizes[5] = {4, 8, 8, 8, 8};
+    Buffer b[5] = {{.held = 0}};
+    PyObject *result = NULL;
+    for (int k = 0; k < 5; k++)
+        if (!acquire(objects[k], &b[k], sizes[k], k >= 3))
+            goto done;
+    const int32_t *indices = b[0].view.buf;
+    const double *values = b[1].view.buf, *mean = b[2].view.buf;
+    double *left = b[3].view.buf, *squares = b[4].view.buf;
+    Py_ssize_t nnz = items(&b[0]), d = items(&b[2]);
+    if (items(&b[1]) != nnz || items(&b[3]) != d || items(&b[4]) != d || !columns_fit(indices, nnz, d)) {
+        PyErr_SetString(PyExc_ValueError, "arrays do not fit together");
+        goto done;
+    }
+    for (Py_ssize_t k = 0; k < nnz; k++) {
+        int32_t j = indices[k];
+        double deviation = values[k] - mean[j];
+        left[j] += deviation;
+        squares[j] += deviation * deviation;
+    }
+    result = Py_None;
+    Py_INCREF(result);
+done:
+    release(b, 5);
     return result;
 }
 
@@ -445,6 +853,10 @@ static PyMethodDef METHODS[] = {
     {"take_rows", take_rows, METH_VARARGS, take_rows_doc},
     {"csr_dot", csr_dot, METH_VARARGS, csr_dot_doc},
     {"csr_pull", csr_pull, METH_VARARGS, csr_pull_doc},
+    {"column_sums", column_sums, METH_VARARGS, column_sums_doc},
+    {"column_deviations", column_deviations, METH_VARARGS, column_deviations_doc},
+    {"read_floats", read_floats, METH_VARARGS, read_floats_doc},
+    {"write_rows", write_rows, METH_VARARGS, write_rows_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -2,12 +2,13 @@
 
     partition TAB index TAB base64(frame) NEWLINE
 
-The frame keeps each array in the narrowest type that is lossless; decoding widens to float64 and int32, so what is
+The frame keeps each array in the narrowest form that is lossless; decoding widens to float64 and int32, so what is
 computed never depends on how it was stored. A block is dense when at least a third of its entries are stored.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,11 +18,12 @@ from numpy.typing import NDArray
 from mr_ml import frame
 from mr_ml.errors import BadDataError
 from mr_ml.features import DenseFeatures, Features, SparseFeatures
+from mr_ml.narrow import narrow, widen
 
-KIND = "block"
+KIND = "block-2"
+# had no decimal places
+KIND_1 = "block"
 DENSE_FROM = 1 / 3
-_NARROW = ("|i1", "<i2", "<f4")
-_PROBE = 64
 _ID_DTYPES = ("<u2", "<i4")
 
 Floats = NDArray[np.float64]
@@ -88,30 +90,40 @@ def as_stored(block: Block) -> Block:
 
 def encode_line(block: Block, address: BlockAddress) -> bytes:
     """Return the block's line, newline included."""
-    return line_of(encode_block(block, address), address)
+    return b"".join(line_parts(encode_block(block, address), address))
 
 
-def line_of(data: bytes, address: BlockAddress) -> bytes:
-    """The line that carries an encoded block."""
-    return b"%d\t%d\t%s\n" % (address.partition, address.index, frame.to_text(data))
+def line_parts(data: bytes, address: BlockAddress) -> tuple[bytes, bytes, bytes]:
+    """The line that carries an encoded block: its address, its text and its end."""
+    return b"%d\t%d\t" % (address.partition, address.index), frame.to_text(data), b"\n"
 
 
 def encode_block(block: Block, address: BlockAddress) -> bytes:
     """Return the block's frame."""
     features = as_stored(block).features
-    meta: dict[str, Any] = {"partition": address.partition, "index": address.index, "rows": block.n_rows}
-    arrays: dict[str, Array] = {"labels": _narrow(block.labels)}
-    if block.weights is not None:
-        arrays["weights"] = _narrow(block.weights)
-    if block.offsets is not None:
-        arrays["offsets"] = _narrow(block.offsets)
+    arrays: dict[str, Array] = {}
+    places: dict[str, int] = {}
+
+    def add(name: str, values: Array | None) -> None:
+        if values is not None:
+            arrays[name], places[name] = narrow(values)
+
+    add("labels", block.labels)
+    add("weights", block.weights)
+    add("offsets", block.offsets)
     if isinstance(features, DenseFeatures):
-        arrays["dense"] = _narrow(features.array)
+        add("dense", features.array)
     else:
         arrays["counts"] = _narrow_counts(np.diff(features.indptr))
         arrays["indices"] = features.indices.astype("<u2" if features.width <= 1 << 16 else "<i4")
         if not (features.values == 1).all():
-            arrays["values"] = _narrow(features.values)
+            add("values", features.values)
+    meta = {
+        "partition": address.partition,
+        "index": address.index,
+        "rows": block.n_rows,
+        "places": {name: n for name, n in places.items() if n},
+    }
     return frame.encode(KIND, meta, arrays)
 
 
@@ -129,14 +141,15 @@ def decode_line(line: bytes, *, where: str) -> StoredBlock:
     except ValueError:
         raise BadDataError(f"{where}: expected 'partition TAB index TAB base64', found {line[:40]!r}") from None
     spot = f"{where}: {address}"
-    opened = frame.decode(frame.from_text(text, where=spot), kind=KIND, where=spot)
+    opened = frame.decode(frame.from_text(text, where=spot), kind=(KIND, KIND_1), where=spot)
     meta, arrays = opened.meta, opened.arrays
     inside = BlockAddress(meta.get("partition", -1), meta.get("index", -1))
     if inside != address or partition != b"%d" % address.partition or index != b"%d" % address.index:
         raise BadDataError(f"{spot}: the block inside says {inside}")
     try:
+        numbers = _Numbers(arrays, meta.get("places", {}))
         block = Block(
-            _features(arrays), _floats(arrays["labels"]), _optional(arrays, "weights"), _optional(arrays, "offsets")
+            _features(arrays, numbers), numbers.get("labels"), numbers.find("weights"), numbers.find("offsets")
         )
         columns = (block.weights, block.offsets, *(() if "dense" in arrays else (arrays["counts"],)))
         sizes = {block.n_rows, block.features.n_rows, meta["rows"], *(len(a) for a in columns if a is not None)}
@@ -147,9 +160,26 @@ def decode_line(line: bytes, *, where: str) -> StoredBlock:
     return StoredBlock(address, block, opened.crc)
 
 
-def _features(arrays: Any) -> Features:
+@dataclass(frozen=True)
+class _Numbers:
+    """The arrays of a frame that hold numbers, widened."""
+
+    arrays: Mapping[str, Array]
+    places: Mapping[str, int]
+
+    def get(self, name: str, *, ndim: int = 1) -> Floats:
+        array = self.arrays[name]
+        if array.ndim != ndim:
+            raise ValueError(f"{name} of shape {array.shape}, expected {ndim} dimension(s)")
+        return widen(array, self.places.get(name, 0))
+
+    def find(self, name: str) -> Floats | None:
+        return self.get(name) if name in self.arrays else None
+
+
+def _features(arrays: Mapping[str, Array], numbers: _Numbers) -> Features:
     if "dense" in arrays:
-        return DenseFeatures(_floats(arrays["dense"], ndim=2))
+        return DenseFeatures(numbers.get("dense", ndim=2))
     counts, stored = arrays["counts"], arrays["indices"]
     # scipy's kernels check no bounds
     if counts.dtype.kind != "u" or stored.dtype.str not in _ID_DTYPES or stored.min(initial=0) < 0:
@@ -158,7 +188,7 @@ def _features(arrays: Any) -> Features:
         raise ValueError(f"row counts of shape {counts.shape}, column ids of shape {stored.shape}")
     indptr = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
     indices = stored.astype(np.int32)
-    values = _floats(arrays["values"]) if "values" in arrays else np.ones(len(indices))
+    values = numbers.get("values") if "values" in arrays else np.ones(len(indices))
     if indptr[-1] != len(indices) or len(values) != len(indices):
         raise ValueError(f"{indptr[-1]} entries by row counts, {len(indices)} column ids, {len(values)} values")
     return SparseFeatures(_indptr(indptr), indices, values)
@@ -167,27 +197,6 @@ def _features(arrays: Any) -> Features:
 def _indptr(indptr: Array) -> Array:
     """As scipy's kernels want it: of the indices' type where that can count the entries."""
     return indptr.astype(np.int32, copy=False) if indptr[-1] < 2**31 else indptr
-
-
-def _floats(array: Array, *, ndim: int = 1) -> Floats:
-    if array.ndim != ndim:
-        raise ValueError(f"array of shape {array.shape}, expected {ndim} dimension(s)")
-    return np.ascontiguousarray(array, dtype=np.float64)
-
-
-def _optional(arrays: Any, name: str) -> Floats | None:
-    return _floats(arrays[name]) if name in arrays else None
-
-
-def _narrow(values: Array) -> Array:
-    """The same numbers in the narrowest type that holds them all exactly."""
-    with np.errstate(all="ignore"):
-        for dtype in _NARROW:
-            # a few values mostly tell that a type will not do
-            first = values[:_PROBE]
-            if (first.astype(dtype) == first).all() and ((small := values.astype(dtype)) == values).all():
-                return small
-    return values.astype("<f8")
 
 
 def _narrow_counts(counts: Array) -> Array:

@@ -12,13 +12,12 @@ The order of additions is fixed by the block's content alone, so results are the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from mr_ml import kernels
 
@@ -52,12 +51,23 @@ class SparseFeatures:
         return int(self.indices.max()) + 1 if len(self.indices) else 0
 
     def _matrix(self, n_features: int, values: Array | None = None) -> Any:
+        # here, since most processes do without, and it takes longer to load than numpy
+        from scipy import sparse
+
         return sparse.csr_array(
             (self.values if values is None else values, self.indices, self.indptr), shape=(self.n_rows, n_features)
         )
 
     def as_sparse(self) -> SparseFeatures:
         return self
+
+    def compact(self) -> tuple[Array, SparseFeatures]:
+        """The columns that have entries, ascending, and the same rows over these columns alone.
+
+        Sums over a column's entries, or over a row's, have the same order and so the same bits.
+        """
+        columns, ids = np.unique(self.indices, return_inverse=True)
+        return columns, replace(self, indices=ids.astype(np.int32))
 
     def dot(self, coef: Floats) -> Floats:
         found = kernels.csr_dot(self.indptr, self.indices, self.values, coef)
@@ -80,16 +90,32 @@ class SparseFeatures:
         return np.asarray((self._matrix(n_features).T @ weighted).toarray())
 
     def toarray(self, *, n_features: int) -> Floats:
+        if self.nnz == self.n_rows * n_features:
+            # every row has every column, in order
+            return self.values.reshape(self.n_rows, n_features)
         return np.asarray(self._matrix(n_features).toarray())
 
-    def extremes(self, *, n_features: int) -> tuple[Floats, Floats, NDArray[np.int64]]:
-        """Per column: minimum and maximum of the non-zero entries (inf, -inf where none) and their count."""
-        stored = self.values != 0
-        columns, values = self.indices[stored], self.values[stored]
+    def column_sums(self, *, n_features: int) -> tuple[Floats, Array, Floats, Floats, Array]:
+        """Per column: sum and count of the entries; minimum, maximum (inf, -inf) and count of the non-zero ones."""
+        found = kernels.column_sums(self.indices, self.values, n_features=n_features)
+        if found is not None:
+            return found
+        sums = _sums_by(self.indices, self.values, n_features)
+        stored = np.bincount(self.indices, minlength=n_features)
+        kept = self.values != 0
+        columns, values = self.indices[kept], self.values[kept]
         low, high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
         np.minimum.at(low, columns, values)
         np.maximum.at(high, columns, values)
-        return low, high, np.bincount(columns, minlength=n_features).astype(np.int64)
+        return sums, stored, low, high, np.bincount(columns, minlength=n_features)
+
+    def deviations(self, mean: Floats) -> tuple[Floats, Floats]:
+        """Per column: sum of the entries less the column's mean (n_features,), and of their squares."""
+        found = kernels.column_deviations(self.indices, self.values, mean)
+        if found is not None:
+            return found
+        deviation = self.values - mean[self.indices]
+        return _sums_by(self.indices, deviation, len(mean)), _sums_by(self.indices, deviation * deviation, len(mean))
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,8 +142,9 @@ class DenseFeatures:
 
     def as_sparse(self) -> SparseFeatures:
         """The same rows in CSR form."""
-        csr = sparse.csr_array(self.array)
-        return SparseFeatures(csr.indptr, csr.indices, csr.data)
+        rows, columns = np.nonzero(self.array)
+        indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=self.n_rows))]).astype(np.int32)
+        return SparseFeatures(indptr, columns.astype(np.int32), self.array[rows, columns])
 
     def dot(self, coef: Floats) -> Floats:
         return np.asarray(self.array @ coef[: self.width])
@@ -153,6 +180,11 @@ class DenseFeatures:
 
 
 Features = SparseFeatures | DenseFeatures
+
+
+def _sums_by(columns: Array, values: Floats, n_features: int) -> Floats:
+    # of no values bincount makes integers
+    return np.asarray(np.bincount(columns, values, n_features), np.float64)
 
 
 def _pad(columns: Array, n_features: int) -> Floats:

@@ -58,13 +58,14 @@ def encode(kind: str, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> b
         If an array has a dtype that frames do not carry or `meta` holds NaN or infinity.
     """
     listed = []
-    parts = []
+    parts: list[Any] = []
     for name, given in arrays.items():
         array = np.ascontiguousarray(given).reshape(np.shape(given))
         dtype = array.dtype.newbyteorder("<").str
         if dtype not in _DTYPES:
             raise ValueError(f"frame array {name!r}: dtype {array.dtype} is not one of {sorted(_DTYPES)}")
-        data = array.astype(dtype, copy=False).tobytes()
+        # a view: an array may be as large as a model of millions of features
+        data = array.astype(dtype, copy=False).reshape(-1).view(np.uint8)
         listed.append([name, dtype, list(array.shape)])
         parts.append(data)
         parts.append(bytes(-len(data) % _ALIGN))
@@ -79,8 +80,11 @@ def encode(kind: str, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> b
     parts.insert(0, start + bytes(-len(start) % _ALIGN))
     size = sum(map(len, parts)) + 4
     parts.append(bytes(-size % _WHOLE))
-    body = b"".join(parts)
-    return body + struct.pack("<I", zlib.crc32(body))
+    crc = 0
+    for part in parts:
+        crc = zlib.crc32(part, crc)
+    parts.append(struct.pack("<I", crc))
+    return b"".join(parts)
 
 
 def crc_of(data: bytes) -> int:
@@ -88,7 +92,7 @@ def crc_of(data: bytes) -> int:
     return int.from_bytes(data[-4:], "little")
 
 
-def decode(data: bytes, *, kind: str, where: str) -> Frame:
+def decode(data: bytes, *, kind: str | tuple[str, ...], where: str) -> Frame:
     """Check and open a frame.
 
     Parameters
@@ -96,7 +100,7 @@ def decode(data: bytes, *, kind: str, where: str) -> Frame:
     data
         The bytes that `encode` returned.
     kind
-        The kind that the caller expects.
+        The kind, or one of the kinds, that the caller expects.
     where
         Named in the error: a file, or partition and block.
 
@@ -136,8 +140,9 @@ def decode(data: bytes, *, kind: str, where: str) -> Frame:
             raise ValueError(f"meta is {type(meta).__name__}, not an object")
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise BadDataError(f"{where}: malformed frame: {error}") from error
-    if found != kind:
-        raise BadDataError(f"{where}: expected a frame of kind {kind!r}, found {found!r}")
+    expected = (kind,) if isinstance(kind, str) else kind
+    if found not in expected:
+        raise BadDataError(f"{where}: expected a frame of kind {' or '.join(map(repr, expected))}, found {found!r}")
     return Frame(found, meta, arrays, crc)
 
 

@@ -23,6 +23,9 @@ if os.environ.get("MR_ML_NATIVE") == "0":
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
+# What the compiled loop sets aside for a number and the tab before it; repr() writes 24 characters at most.
+MOST_NUMBER_BYTES = 32
+
 
 def csr_dot(indptr: Array, indices: Array, values: Array, coef: Floats) -> Floats | None:
     """X coef for coef (n_features, n_outputs), or None."""
@@ -40,10 +43,31 @@ def csr_pull(
     if native is None or indptr.dtype != np.int32:
         return None
     n_outputs = slope.shape[1]
-    gradient, curvature = np.zeros((n_features, n_outputs)), np.zeros((n_features, n_outputs))
+    sums = np.zeros((n_features, n_outputs, 2))
     slope, bend = np.ascontiguousarray(slope), np.ascontiguousarray(bend)
-    native.csr_pull(indptr, indices, values, n_outputs, slope, bend, gradient, curvature)
-    return gradient, curvature
+    native.csr_pull(indptr, indices, values, n_outputs, slope, bend, sums)
+    return sums[..., 0], sums[..., 1]
+
+
+def column_sums(
+    indices: Array, values: Array, *, n_features: int
+) -> tuple[Floats, Array, Floats, Floats, Array] | None:
+    """Of each column: sum and number of entries; least, largest and number of those that are not 0. Or None."""
+    if native is None:
+        return None
+    sums, stored, nonzero = np.zeros(n_features), np.zeros(n_features, np.int64), np.zeros(n_features, np.int64)
+    low, high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
+    native.column_sums(indices, values, sums, stored, low, high, nonzero)
+    return sums, stored, low, high, nonzero
+
+
+def column_deviations(indices: Array, values: Array, mean: Floats) -> tuple[Floats, Floats] | None:
+    """Of each column: sum of its entries less the column's mean, and of their squares. Or None."""
+    if native is None:
+        return None
+    left, squares = np.zeros(len(mean)), np.zeros(len(mean))
+    native.column_deviations(indices, values, mean, left, squares)
+    return left, squares
 
 
 def take_rows(rows: Array, indptr: Array, indices: Array, values: Array) -> tuple[Array, Array, Array] | None:
@@ -66,18 +90,69 @@ def hash_entries(start: int, column: int, indptr: Array, indices: Array, values:
 
 
 def read_libsvm(
-    text: bytes, *, lowest_id: int, highest_id: int, labels_required: bool
-) -> tuple[int, Array, Array, Array, Array, Array] | None:
-    """Lines, labels, line of each row, row ends, ids and values of ordinary libsvm lines; None if any is unusual."""
-    if native is None or not text.endswith(b"\n"):
+    text: bytes,
+    start: int,
+    stop: int,
+    *,
+    lowest_id: int,
+    highest_id: int,
+    base: int,
+    labels_required: bool,
+    filled: tuple[int, int, int],
+    arrays: tuple[Array, Array, Array, Array, Array],
+) -> tuple[int, int, int, int, int] | None:
+    """Append ordinary libsvm lines in text[start:stop] to arrays that are filled so far; None if any is unusual.
+
+    Parameters
+    ----------
+    base
+        What ids count from; indices count from 0.
+    filled
+        Rows, entries and lines that there are.
+    arrays
+        labels, row_lines, indptr, indices and values, with room for all of the text.
+
+    Returns
+    -------
+    tuple of int, or None
+        Rows, entries and lines that there are now; the least and the largest id here, as written (-1: no id).
+    """
+    if native is None:
         return None
-    most_rows, most_values = text.count(b"\n"), text.count(b":")
-    labels, values = np.empty(most_rows), np.empty(most_values)
-    row_lines, row_ends = np.empty(most_rows, np.int64), np.empty(most_rows, np.int64)
-    ids = np.empty(most_values, np.int64)
-    arrays = labels, row_lines, row_ends, ids, values
-    found = native.read_libsvm(text, lowest_id, highest_id, labels_required, *arrays)
-    if found is None:
+    found: tuple[int, int, int, int, int] | None = native.read_libsvm(
+        text, start, stop, lowest_id, highest_id, base, labels_required, *filled, *arrays
+    )
+    return found
+
+
+def read_floats(buffer: Array, starts: Array, ends: Array) -> tuple[Floats, Array] | None:
+    """Numbers that the fields ``buffer[starts[i]:ends[i]]`` plainly spell, and which fields are left; or None."""
+    if native is None:
         return None
-    n_rows, n_values, n_lines = found
-    return n_lines, labels[:n_rows], row_lines[:n_rows], row_ends[:n_rows], ids[:n_values], values[:n_values]
+    values, left = np.empty(len(starts)), np.empty(len(starts), np.int64)
+    n_left = native.read_floats(buffer, np.ascontiguousarray(starts), np.ascontiguousarray(ends), values, left)
+    return values, left[:n_left]
+
+
+def write_rows(
+    values: Floats, *, starts: bytes, start_ends: Array, choice: Array, lines: Array, n_lines: int
+) -> memoryview | None:
+    """Lines of text: for row i, on line ``lines[i]``, a start and then the row's values as `repr` writes them.
+
+    Parameters
+    ----------
+    values
+        (n, n_columns).
+    starts, start_ends, choice
+        Texts one behind the other, where each ends, and which of them row i gets: (n,).
+    lines
+        (n,), ascending, below n_lines. Lines without a row are empty.
+    """
+    if native is None:
+        return None
+    n, n_columns = values.shape
+    longest = int(np.diff(start_ends, prepend=0).max(initial=0))
+    out = np.empty(n_lines + n * (longest + n_columns * MOST_NUMBER_BYTES), np.uint8)
+    start_ends, choice, lines = (np.ascontiguousarray(array, np.int64) for array in (start_ends, choice, lines))
+    values = np.ascontiguousarray(values)
+    return out[: native.write_rows(values, n_columns, starts, start_ends, choice, lines, n_lines, out)].data

@@ -15,8 +15,6 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logsumexp
-from scipy.special import softmax as softmax_of
 
 from mr_ml.errors import UsageError
 
@@ -82,15 +80,15 @@ class LogisticLoss:
 
     def derivatives(self, margins: Floats, labels: Floats) -> tuple[Floats, Floats]:
         sign = (1 - 2 * labels)[:, None]
-        wrong = expit(sign * margins)
-        return sign * wrong, wrong * expit(-sign * margins)
+        wrong = _expit(sign * margins)
+        return sign * wrong, wrong * _expit(-sign * margins)
 
     def bends(self, margins: Floats, weights: Floats) -> dict[tuple[int, int], Floats]:
         z = margins[:, 0]
-        return {(0, 0): weights * expit(z) * expit(-z)}
+        return {(0, 0): weights * _expit(z) * _expit(-z)}
 
     def predict(self, margins: Floats) -> Floats:
-        return np.concatenate([expit(-margins), expit(margins)], axis=1)
+        return np.concatenate([_expit(-margins), _expit(margins)], axis=1)
 
 
 class SoftmaxLoss:
@@ -104,6 +102,8 @@ class SoftmaxLoss:
 
     def value(self, margins: Floats, labels: Floats) -> Floats:
         own = np.take_along_axis(margins, labels.astype(np.int64)[:, None], axis=1)
+        from scipy.special import logsumexp
+
         return np.asarray(logsumexp(margins - own, axis=1))
 
     def derivatives(self, margins: Floats, labels: Floats) -> tuple[Floats, Floats]:
@@ -120,12 +120,25 @@ class SoftmaxLoss:
         return {(k, k): weights * p[:, k] * rest[:, k] for k in range(n)} | mixed
 
     def predict(self, margins: Floats) -> Floats:
-        return np.asarray(softmax_of(margins, axis=1))
+        return _softmax(margins)
+
+
+# scipy is imported where it computes: a driver mostly has no use for it, and it takes longer to load than all the rest
+def _expit(z: Floats) -> Floats:
+    from scipy.special import expit
+
+    return np.asarray(expit(z))
+
+
+def _softmax(margins: Floats) -> Floats:
+    from scipy.special import softmax
+
+    return np.asarray(softmax(margins, axis=1))
 
 
 def _softmax_and_rest(margins: Floats) -> tuple[Floats, Floats]:
     """p and 1 - p; for the likeliest class the latter is the sum of the other p, since 1 - p would cancel."""
-    p = np.asarray(softmax_of(margins, axis=1))
+    p = _softmax(margins)
     rest = 1 - p
     likeliest = np.arange(len(p)), p.argmax(axis=1)
     others = p.copy()

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from mr_ml.block import Block
 from mr_ml.errors import BadDataError
+from mr_ml.parts import Keyed, Moments, Part, Sum
 from mr_ml.rowspec import RowSpec
-from mr_ml.statistic import Keyed, Moments, Part, Statistic, Sum
+from mr_ml.statistic import Statistic
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]

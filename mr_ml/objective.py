@@ -84,11 +84,17 @@ class Objective:
         if not weight_sum > 0:
             raise BadDataError(f"the weights of the {total.n_rows} rows sum to {weight_sum}; expected a positive sum")
         cross = total.sum("cross_sum") / weight_sum if self.scaling.centred else None
-        points = [ask.point if ask.direction is None else ask.point + t * ask.direction for t in ask.steps]
+
+        def at(step: float) -> Floats:
+            return ask.point if ask.direction is None else ask.point + step * ask.direction
+
         q = self._penalty
-        values = total.sum("loss_sums") / weight_sum + np.array([0.5 * (q * p) @ p for p in points])
-        gradient = self.scaling.gradient(total.sum("gradient_sum") / weight_sum) + q * points[ask.chosen]
-        curvature = self.scaling.curvature(total.sum("curvature_sum") / weight_sum, cross) + q
+        # one point at a time: each may be as large as a model of millions of features
+        values = total.sum("loss_sums") / weight_sum + np.array([0.5 * (q * p) @ p for p in map(at, ask.steps)])
+        gradient = self.scaling.gradient(total.sum("gradient_sum") / weight_sum)
+        gradient += q * at(ask.steps[ask.chosen])
+        curvature = self.scaling.curvature(total.sum("curvature_sum") / weight_sum, cross)
+        curvature += q
         hessian = None
         if ask.hessian:
             hessian = self.scaling.hessian(total.sum("hessian_sum") / weight_sum, self.rows.n_outputs)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from mr_ml import frame
-from mr_ml.block import Block, BlockAddress, StoredBlock, as_stored, decode_line, encode_block, line_of
+from mr_ml.block import Block, BlockAddress, StoredBlock, as_stored, decode_line, encode_block, line_parts
 from mr_ml.errors import BadDataError, StorageError
 
 
@@ -87,11 +89,14 @@ class PartitionWriter:
         address = BlockAddress(self.partition, len(self._line_bytes))
         as_read = as_stored(block)
         data = encode_block(as_read, address)
-        line = line_of(data, address)
-        self.out.write(line)
-        self._sha256.update(line)
+        size = 0
+        # the long part is not copied once more to be one with the others
+        for part in line_parts(data, address):
+            self.out.write(part)
+            self._sha256.update(part)
+            size += len(part)
         stored = StoredBlock(address, as_read, frame.crc_of(data))
-        self._line_bytes.append(len(line))
+        self._line_bytes.append(size)
         self._rows += block.n_rows
         self._nnz += block.features.nnz
         self._digest = (self._digest + (2 * address.index + 1) * stored.crc) % 2**64
@@ -102,27 +107,86 @@ class PartitionWriter:
         return PartitionFacts(self.partition, self._rows, self._nnz, sha256, self._digest, tuple(self._line_bytes))
 
 
-def write_whole(path: str, blocks: Iterable[Block], *, partition: int) -> Iterator[tuple[StoredBlock, PartitionWriter]]:
-    """Write a partition file so that it appears only when whole; yields each block as stored, and the writer.
+class PartitionShelf:
+    """Writes partition files that appear only when they are whole and on the disk; a `with` block ends when all are.
 
-    Another attempt at the same partition writes the same bytes, so whoever renames last changes nothing.
+    While a file is brought to the disk, in a thread, the next one can be written.
     """
-    target = Path(path)
-    temporary = target.with_name(f".writing-{target.name}-{os.getpid()}")
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1)
+        self._settling: list[Future[None]] = []
+
+    def __enter__(self) -> PartitionShelf:
+        return self
+
+    def __exit__(self, kind: object, *exception: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._thread.shutdown(cancel_futures=True)
+
+    def write(
+        self, path: str, blocks: Iterable[Block], *, partition: int
+    ) -> Iterator[tuple[StoredBlock, PartitionWriter]]:
+        """Write a partition file; yields each block as stored, and the writer.
+
+        Another attempt at the same partition writes the same bytes, so whoever renames last changes nothing.
+
+        Raises
+        ------
+        StorageError
+            If this file, or an earlier one, cannot be written.
+        """
+        target = Path(path)
+        temporary = target.with_name(f".writing-{target.name}-{os.getpid()}")
+        try:
+            with _explained(path, partition), temporary.open("wb") as out:
+                writer = PartitionWriter(partition, out)
+                for block in blocks:
+                    yield writer.write(block), writer
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        # not more than one behind: what is written must not outrun the disk
+        self._wait()
+        self._settling.append(self._thread.submit(_settle, temporary, target, partition))
+
+    def close(self) -> None:
+        """Wait until all files are there.
+
+        Raises
+        ------
+        StorageError
+            If one cannot be written.
+        """
+        self._thread.shutdown()
+        self._wait()
+
+    def _wait(self) -> None:
+        while self._settling:
+            self._settling.pop(0).result()
+
+
+def _settle(temporary: Path, target: Path, partition: int) -> None:
+    """Bring a written file to the disk and give it its name."""
     try:
-        with temporary.open("wb") as out:
-            writer = PartitionWriter(partition, out)
-            for block in blocks:
-                yield writer.write(block), writer
-            out.flush()
-            os.fsync(out.fileno())
-        temporary.replace(target)
+        with _explained(str(target), partition):
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _explained(path: str, partition: int) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise StorageError(
             f"cannot write partition {partition} to {path}: {error.strerror}; free some space or choose another --root"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

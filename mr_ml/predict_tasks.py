@@ -1,7 +1,11 @@
 """Predicting raw text rows: what a map task does with one range of text.
 
 Every input line gives exactly one output line: `label TAB probability of each class` (or the predicted value), and an
-empty line for a line that holds no row (blank, a comment, or a bad row within --max-bad-rows).
+empty line for a line that holds no row (blank, a comment, or a bad row within --max-bad-rows). Numbers are the shortest
+that read back as the same double; in labels a backslash, tab, line feed and carriage return are written as two
+characters, a backslash and one of ``\\ t n r``.
+
+A task that is fed its text leaves its lines in its own output, before a last line that says what they are.
 """
 
 from __future__ import annotations
@@ -9,27 +13,36 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mr_ml import frame
+from mr_ml import frame, kernels
 from mr_ml.block import Block
 from mr_ml.engine.blas import one_thread
+from mr_ml.engine.fed_text import FedText
 from mr_ml.errors import BadDataError
 from mr_ml.features import SparseFeatures
 from mr_ml.loss import loss_named
 from mr_ml.readers import formats
-from mr_ml.readers.rows import BadRow, Parsed, Rows
+from mr_ml.readers.rows import MAX_EXAMPLES, BadRow, Rows
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.source import TextRange
 from mr_ml.rowspec import RowSpec
 
 KIND = "predict"
+REPORT = b"!report"
+# Of a range; there are a few dozen kinds.
+_EXAMPLES = 3 * MAX_EXAMPLES
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,11 +50,11 @@ class PredictRequest:
     """Attributes
     ----------
     labels
-        The classes as they are written out; empty for regression.
+        The classes as users write them; empty for regression.
     unseen
         What to do with feature ids that the model does not know: "error" or "ignore".
     folder
-        Where each task leaves its lines.
+        Where each task that opens its text leaves its lines.
     """
 
     schema: Schema
@@ -68,16 +81,42 @@ class PredictRequest:
         schema, labels = Schema.from_json(meta.pop("schema")), tuple(meta.pop("labels"))
         return cls(schema=schema, labels=labels, coef=opened.arrays["coef"], **meta)
 
+    @cached_property
+    def starts(self) -> tuple[bytes, Ints]:
+        """What the lines of each class begin with, one behind the other, and where each of these ends."""
+        texts = [f"{escaped(label)}\t".encode() for label in self.labels] or [b""]
+        return b"".join(texts), np.cumsum([len(text) for text in texts])
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class RangeReport:
-    """What one range of text came to: its output file, and how many rows and bad rows it had."""
+    """What one range of text came to.
 
-    path: str
-    n_lines: int
-    n_rows: int
-    bad_counts: dict[str, int]
-    bad: tuple[BadRow, ...]
+    Attributes
+    ----------
+    file, start
+        The range.
+    n_read
+        Bytes of text read in it.
+    n_lines, n_rows
+        Lines and rows in it; the header is neither.
+    bad_counts, bad
+        Refused rows by kind, and examples, whose lines count from the start of the range.
+    n_written
+        Bytes of the output lines, of which there are n_lines.
+    path
+        The file of the output lines, if they have one.
+    """
+
+    file: str
+    start: int
+    n_read: int = 0
+    n_lines: int = 0
+    n_rows: int = 0
+    bad_counts: dict[str, int] = field(default_factory=dict)
+    bad: tuple[BadRow, ...] = ()
+    n_written: int = 0
+    path: str = ""
 
     def encode(self) -> bytes:
         data = {**vars(self), "bad": [row.to_json() for row in self.bad]}
@@ -89,52 +128,87 @@ class RangeReport:
         return cls(**{**data, "bad": tuple(BadRow(*row) for row in data["bad"])})
 
 
-def predict_range(request: PredictRequest, text: TextRange) -> RangeReport:
+def predict_to_file(request: PredictRequest, text: TextRange) -> RangeReport:
     """Write the output lines of one range to a file of their own."""
     handle, path = tempfile.mkstemp(dir=request.folder, prefix="lines-")
-    n_lines, n_rows, counts, bad = 0, 0, dict[str, int](), list[BadRow]()
-    with os.fdopen(handle, "wb") as out, one_thread():
+    with os.fdopen(handle, "wb") as out:
+        return replace(predict_text(request, text, out.write), path=path)
+
+
+def predict_text(
+    request: PredictRequest, text: TextRange | FedText, write: Callable[[bytes | memoryview], object]
+) -> RangeReport:
+    """Write the output lines of one range of text.
+
+    Raises
+    ------
+    BadDataError
+        If a row has a feature that the model does not know, and that is an error.
+    """
+    found = RangeReport(file=text.file, start=text.start)
+    n_read = 0
+    # numbers that overflow show in the output
+    with one_thread(), np.errstate(all="ignore"):
         for chunk in text.chunks():
+            n_read += len(chunk)
             parsed = formats.parse(chunk, request.schema, labels="optional")
-            out.write(_lines(request, parsed))
-            bad += [replace(row, line=row.line + n_lines) for row in parsed.bad]
+            lines = format_rows(request, predicted(request, parsed.rows), parsed.rows.lines, n_lines=parsed.n_lines)
+            write(lines)
+            counts = dict(found.bad_counts)
             for kind, count in parsed.bad_counts.items():
                 counts[kind] = counts.get(kind, 0) + count
-            n_lines += parsed.n_lines
-            n_rows += parsed.rows.n_rows
-    return RangeReport(path, n_lines, n_rows, counts, tuple(bad[:60]))
+            bad = [*found.bad, *(replace(row, line=row.line + found.n_lines) for row in parsed.bad)]
+            found = replace(
+                found, n_lines=found.n_lines + parsed.n_lines, n_rows=found.n_rows + parsed.rows.n_rows,
+                bad_counts=counts, bad=tuple(bad[:_EXAMPLES]), n_written=found.n_written + len(lines),
+            )  # fmt: skip
+    # what was fed has the header too
+    return replace(found, n_read=text.n_bytes if isinstance(text, FedText) else n_read)
 
 
-def _lines(request: PredictRequest, parsed: Parsed) -> bytes:
-    rows = parsed.rows
-    texts = _row_texts(request, rows)
-    lines = [""] * parsed.n_lines
-    for at, line in zip(rows.lines.tolist(), texts, strict=True):
-        lines[at] = line
-    return ("\n".join(lines) + "\n").encode() if lines else b""
-
-
-def _row_texts(request: PredictRequest, rows: Rows) -> list[str]:
+def predicted(request: PredictRequest, rows: Rows) -> Floats:
+    """Probabilities of each class (n_rows, n_classes), or values (n_rows, 1)."""
     spec = RowSpec(request.loss, request.coef.shape[1] - 1)
-    features = _known_features(request, rows)
-    block = Block(features, np.zeros(rows.n_rows), None, rows.offsets)
-    values = loss_named(request.loss).predict(spec.margins(block, request.coef))
-    columns = [map(repr, column.tolist()) for column in values.T]
-    if not request.labels:
-        return list(columns[0])
-    guesses = np.array(request.labels, dtype=object)[values.argmax(axis=1)].tolist()
-    return list(map("\t".join, zip(guesses, *columns, strict=True)))
+    block = Block(_known_features(request, rows), np.zeros(rows.n_rows), None, rows.offsets)
+    return loss_named(request.loss).predict(spec.margins(block, request.coef))
+
+
+def format_rows(request: PredictRequest, values: Floats, lines: Ints, *, n_lines: int) -> bytes | memoryview:
+    """Output lines of a chunk, of which row i stands on `lines[i]`."""
+    starts, ends = request.starts
+    choice = values.argmax(axis=1) if request.labels else np.zeros(len(values), np.int64)
+    found = kernels.write_rows(values, starts=starts, start_ends=ends, choice=choice, lines=lines, n_lines=n_lines)
+    if found is not None:
+        return found
+    texts = [starts[first:end] for first, end in zip([0, *ends.tolist()], ends.tolist(), strict=False)]
+    written = [b""] * n_lines
+    numbers = ("\t".join(map(repr, row)).encode() for row in values.tolist())
+    for line, chosen, number in zip(lines.tolist(), choice.tolist(), numbers, strict=True):
+        written[line] = texts[chosen] + number
+    return b"".join(line + b"\n" for line in written)
+
+
+def header(labels: Sequence[str]) -> bytes:
+    """The first line of the output for a file with a header."""
+    columns = ["label", *(f"probability_{escaped(label)}" for label in labels)] if labels else ["prediction"]
+    return ("\t".join(columns) + "\n").encode()
+
+
+def escaped(label: str) -> str:
+    """A label without tabs and line ends."""
+    return label.translate(_ESCAPES)
 
 
 def _known_features(request: PredictRequest, rows: Rows) -> SparseFeatures:
     n_features = request.coef.shape[1] - 1
-    known = rows.indices < n_features
-    if known.all():
+    largest = int(rows.indices.max(initial=-1))
+    if largest < n_features:
         return SparseFeatures(rows.indptr, rows.indices, rows.values)
     if request.unseen == "error":
         raise BadDataError(
-            f"feature id {int(rows.indices.max())} (counted from 0) is not one of the model's {n_features}; "
+            f"feature id {largest} (counted from 0) is not one of the model's {n_features}; "
             "retrain on data that has it, or leave such features out with --unseen-features ignore"
         )
+    known = rows.indices < n_features
     before = np.concatenate([[0], np.cumsum(known)])
     return SparseFeatures(before[rows.indptr], rows.indices[known], rows.values[known])

@@ -8,7 +8,7 @@ in `mr_ml.queries`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -16,11 +16,16 @@ from numpy.typing import NDArray
 
 from mr_ml.block import Block
 from mr_ml.features import Features, SparseFeatures
-from mr_ml.rowspec import RowSpec
-from mr_ml.statistic import Keyed, Minimum, Moments, Statistic, Sum
+from mr_ml.parts import ColumnPart, Keyed, Minimum, Moments, Part, Sum
+from mr_ml.rowspec import RowSpec, check_width
+from mr_ml.slices import is_wide, slices
+from mr_ml.statistic import Statistic
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
+
+# A block with fewer entries than this share of the features is mapped over the columns that it has.
+_COMPACT_BELOW = 1 / 4
 
 
 class Query(Protocol):
@@ -65,6 +70,22 @@ class LineQuery:
     hessian: bool = False
 
     def map(self, block: Block) -> Statistic:
+        d = self.rows.n_features
+        if not is_wide(d) or self.cross or self.hessian:
+            return Statistic(self._parts(block))
+        check_width(block, d)
+        compact = _compact(block, d)
+        if compact is None:
+            return _sliced(self._parts(block), width=d + 1)
+        ids, small = compact
+        # the intercept's column is the last, there and here
+        at = np.append(ids, d)
+        direction = None if self.direction is None else self.direction[:, at]
+        rows = replace(self.rows, n_features=len(ids))
+        parts = replace(self, rows=rows, coef=self.coef[:, at], direction=direction)._parts(small)
+        return _sliced(parts, width=d + 1, ids=at)
+
+    def _parts(self, block: Block) -> dict[str, Part]:
         spec, features, loss = self.rows, block.features, self.rows.pointwise
         targets = spec.targets(block)
         u = spec.weights(block, targets)
@@ -78,7 +99,7 @@ class LineQuery:
         slope, bend = slope * u[:, None], bend * u[:, None]
         d = spec.n_features
         gradient, curvature = features.pull(slope, bend, n_features=d)
-        parts = {
+        parts: dict[str, Part] = {
             "weight_sum": Sum(u.sum()),
             "loss_sums": Sum(loss_sums),
             "gradient_sum": Sum(_with_intercept(gradient, slope)),
@@ -88,7 +109,7 @@ class LineQuery:
             parts["cross_sum"] = Sum(features.transpose_dot(bend, n_features=d).T)
         if self.hessian:
             parts["hessian_sum"] = Sum(_hessian(features, loss.bends(at(self.steps[self.chosen]), u), d))
-        return Statistic(parts)
+        return parts
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
         meta = {"rows": self.rows.to_json(), "steps": list(self.steps), "chosen": self.chosen}
@@ -124,18 +145,15 @@ class MomentsQuery:
     n_features: int
 
     def map(self, block: Block) -> Statistic:
-        low, high, stored = block.features.extremes(n_features=self.n_features)
-        values, counts = np.unique(block.labels, return_counts=True)
-        return Statistic(
-            {
-                "moments": _moments(block, self.n_features),
-                "lows": Minimum(low),
-                "highs": Minimum(-high),
-                "stored": Sum(stored),
-                "labels": Keyed.of(values.view(np.int64), counts[:, None].astype(np.float64), limit=MAX_LABEL_VALUES),
-                "label_moments": _column_moments(block.labels[:, None]),
-            }
-        )
+        d = self.n_features
+        if not is_wide(d):
+            return Statistic(_moment_parts(block, d))
+        check_width(block, d)
+        compact = _compact(block, d)
+        if compact is None:
+            return _sliced(_moment_parts(block, d), width=d)
+        ids, small = compact
+        return _sliced(_moment_parts(small, len(ids)), width=d, ids=ids)
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
         return {"n_features": self.n_features}, {}
@@ -147,19 +165,56 @@ class MomentsQuery:
 
 MAX_LABEL_VALUES = 1024
 
+_BY_COLUMN = ("gradient_sum", "curvature_sum", "moments", "lows", "highs", "stored")
 
-def _moments(block: Block, n_features: int) -> Moments:
+
+def _compact(block: Block, n_features: int) -> tuple[Array, Block] | None:
+    """The columns that a block has and the block over them alone; None if these are too many to be worth it."""
     features = block.features
-    if not isinstance(features, SparseFeatures):
-        return _column_moments(features.toarray(n_features=n_features))
-    n = block.n_rows
-    columns, values = features.indices, features.values
-    mean = np.bincount(columns, values, n_features) / max(n, 1)
-    deviation = values - mean[columns]
-    stored = np.bincount(columns, minlength=n_features)
-    left = np.bincount(columns, deviation, n_features) - (n - stored) * mean
-    m2 = np.bincount(columns, deviation * deviation, n_features) + (n - stored) * mean * mean
-    return _corrected(n, mean, m2, left)
+    if not isinstance(features, SparseFeatures) or features.nnz >= _COMPACT_BELOW * n_features:
+        return None
+    ids, small = features.compact()
+    return ids, replace(block, features=small)
+
+
+def _sliced(parts: Mapping[str, Part], *, width: int, ids: Array | None = None) -> Statistic:
+    """A statistic with the parts that have columns, which are `ids` of `width`, in slices."""
+    cut: dict[str, ColumnPart] = {}
+    whole: dict[str, Part] = {}
+    for name, part in parts.items():
+        if name in _BY_COLUMN and not isinstance(part, Keyed):
+            cut[name] = part
+        else:
+            whole[name] = part
+    return Statistic(whole, slices=slices(cut, width=width, ids=ids))
+
+
+def _moment_parts(block: Block, n_features: int) -> dict[str, Part]:
+    if isinstance(block.features, SparseFeatures):
+        moments, low, high, stored = _sparse_moments(block.features, n_features)
+    else:
+        moments = _column_moments(block.features.toarray(n_features=n_features))
+        low, high, stored = block.features.extremes(n_features=n_features)
+    values, counts = np.unique(block.labels, return_counts=True)
+    return {
+        "moments": moments,
+        "lows": Minimum(low),
+        "highs": Minimum(-high),
+        "stored": Sum(stored),
+        "labels": Keyed.of(values.view(np.int64), counts[:, None].astype(np.float64), limit=MAX_LABEL_VALUES),
+        "label_moments": _column_moments(block.labels[:, None]),
+    }
+
+
+def _sparse_moments(features: SparseFeatures, n_features: int) -> tuple[Moments, Floats, Floats, Array]:
+    """Moments of all entries; minimum, maximum and count of those that are not zero."""
+    n = features.n_rows
+    sums, stored, low, high, nonzero = features.column_sums(n_features=n_features)
+    mean = sums / max(n, 1)
+    deviations, squares = features.deviations(mean)
+    absent = n - stored
+    moments = _corrected(n, mean, squares + absent * mean * mean, deviations - absent * mean)
+    return moments, low, high, nonzero
 
 
 def _column_moments(array: Floats) -> Moments:

@@ -18,6 +18,12 @@ from mr_ml.loss import Loss, loss_named
 Floats = NDArray[np.float64]
 
 
+def check_width(block: Block, n_features: int) -> None:
+    """Raise BadDataError if a row has a feature beyond the last."""
+    if block.features.width > n_features:
+        raise BadDataError(f"a row has feature {block.features.width - 1}, expected ids below {n_features}")
+
+
 @dataclass(frozen=True)
 class RowSpec:
     """What does not change from pass to pass.
@@ -95,8 +101,7 @@ class RowSpec:
 
     def products(self, block: Block, coef: Floats) -> Floats:
         """X W' + b without the offsets: what a direction adds to the margins."""
-        if block.features.width > self.n_features:
-            raise BadDataError(f"a row has feature {block.features.width - 1}, expected ids below {self.n_features}")
+        check_width(block, self.n_features)
         return block.features.dot(np.ascontiguousarray(coef[:, :-1].T)) + coef[:, -1]
 
     def to_json(self) -> dict[str, Any]:

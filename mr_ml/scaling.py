@@ -13,6 +13,7 @@ else 0. With gradient (g, g_b) and Hessian diagonal (h, h_b), cross terms q_j = 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,10 +34,11 @@ class Scaling:
         deviation = np.sqrt(variance)
         # a deviation at the level of the mean's rounding is a constant column
         constant = deviation <= 1e-12 * np.abs(mean)
-        kept = mean if centre and intercept else np.zeros_like(mean)
+        # zeros that are never written to take no memory
+        kept = mean if centre and intercept else np.zeros(len(mean))
         return cls(kept, np.where(constant, 1.0, deviation), intercept)
 
-    @property
+    @cached_property
     def centred(self) -> bool:
         return bool(self.mean.any())
 
@@ -44,9 +46,10 @@ class Scaling:
         """Flat theta -> coef (n_outputs, n_features + 1), intercept last (0 without one)."""
         by_output = theta.reshape(n_outputs, -1)
         v = by_output[:, : len(self.scale)]
-        w = v / self.scale
-        b = by_output[:, -1] - w @ self.mean if self.intercept else np.zeros(n_outputs)
-        return np.concatenate([w, b[:, None]], axis=1)
+        raw = np.empty((n_outputs, len(self.scale) + 1))
+        w = np.divide(v, self.scale, out=raw[:, :-1])
+        raw[:, -1] = by_output[:, -1] - (w @ self.mean if self.centred else 0) if self.intercept else 0
+        return raw
 
     def from_raw(self, coef: Floats) -> Floats:
         """Undo `to_raw`, up to rounding."""
@@ -57,8 +60,7 @@ class Scaling:
     def gradient(self, raw: Floats) -> Floats:
         """(n_outputs, n_features + 1) in raw space -> flat in theta."""
         g, g_b = raw[:, :-1], raw[:, -1:]
-        inner = (g - self.mean * g_b) / self.scale
-        return (np.concatenate([inner, g_b], axis=1) if self.intercept else inner).ravel()
+        return self._theta(g - self.mean * g_b if self.centred else g, self.scale, g_b)
 
     def curvature(self, raw: Floats, cross: Floats | None) -> Floats:
         """Diagonal of the Hessian, raw -> theta; `cross` (n_outputs, n_features) is needed if centred."""
@@ -67,8 +69,15 @@ class Scaling:
             assert cross is not None
             # the difference cannot be negative but for rounding; a floor keeps the diagonal usable
             h = np.maximum(h - 2 * self.mean * cross + self.mean**2 * h_b, 1e-12 * h)
-        inner = h / self.scale**2
-        return (np.concatenate([inner, h_b], axis=1) if self.intercept else inner).ravel()
+        return self._theta(h, self.scale**2, h_b)
+
+    def _theta(self, of_features: Floats, divisor: Floats, of_intercept: Floats) -> Floats:
+        """Flat in theta: what features have, divided, and what the intercept has, if there is one."""
+        whole = np.empty((len(of_features), len(self.scale) + self.intercept))
+        np.divide(of_features, divisor, out=whole[:, : len(self.scale)])
+        if self.intercept:
+            whole[:, -1:] = of_intercept
+        return whole.ravel()
 
     def hessian(self, raw: Floats, n_outputs: int) -> Floats:
         """(n, n) in raw space, n = n_outputs (n_features + 1), -> in theta: J' H J with coef = J theta."""

@@ -1,12 +1,8 @@
 """Statistic: what a map task finds out about its rows, made of parts that add.
 
-Each part is one of four small algebras with an associative `+`; floating-point results depend on the order of
-additions, which is why statistics are only ever joined along the tree of `mr_ml.tree`.
-
-    Sum       plain sums (loss, gradient, curvature, counts)
-    Minimum   element-wise minimum
-    Moments   count, mean and squared deviations, joined without cancellation (Chan, Golub & LeVeque 1983, eq. 2.1)
-    Keyed     sums by integer key, for tables whose keys are not known ahead
+Parts have an associative `+`; floating-point results depend on the order of additions, which is why statistics are
+only ever joined along the tree of `mr_ml.tree`. Those with a column for each of very many features are in slices, each
+of which is complete or not by itself.
 
 A statistic also carries *receipts*: which blocks it covers and a digest of their checksums, so that the driver can
 hold them against the dataset's manifest.
@@ -14,115 +10,22 @@ hold them against the dataset's manifest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml import frame
-from mr_ml.errors import BadDataError
+from mr_ml.errors import BadDataError, InternalError
+from mr_ml.parts import PARTS, Part, Sum
+from mr_ml.slices import Slice, whole_part
 from mr_ml.tree import Node
 
 KIND = "statistic"
 
 Array = NDArray[Any]
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class Sum:
-    value: Array
-    rule: ClassVar[str] = "sum"
-
-    def __add__(self, other: Sum) -> Sum:
-        return Sum(self.value + other.value)
-
-    def arrays(self) -> dict[str, Array]:
-        return {"value": self.value}
-
-
-@dataclass(frozen=True, eq=False)
-class Minimum:
-    value: Array
-    rule: ClassVar[str] = "minimum"
-
-    def __add__(self, other: Minimum) -> Minimum:
-        return Minimum(np.minimum(self.value, other.value))
-
-    def arrays(self) -> dict[str, Array]:
-        return {"value": self.value}
-
-
-@dataclass(frozen=True, eq=False)
-class Moments:
-    """count (), mean and m2 = sum of squared deviations from the mean, both (n,)."""
-
-    count: Array
-    mean: Floats
-    m2: Floats
-    rule: ClassVar[str] = "moments"
-
-    def __add__(self, other: Moments) -> Moments:
-        if not self.count or not other.count:
-            return self if self.count else other
-        count = self.count + other.count
-        delta = other.mean - self.mean
-        share = other.count / count
-        return Moments(count, self.mean + delta * share, self.m2 + other.m2 + delta * delta * (self.count * share))
-
-    def arrays(self) -> dict[str, Array]:
-        return {"count": self.count, "mean": self.mean, "m2": self.m2}
-
-
-@dataclass(frozen=True, eq=False)
-class Keyed:
-    """keys int64 (n,) strictly ascending, values float64 (n, m); at most `limit` keys.
-
-    Beyond the limit keys are halved (shifted right) until they fit and equal ones are summed; `shift` says by how
-    many bits in all. The tree fixes the order of additions, so the outcome is as deterministic as any other sum.
-    """
-
-    keys: Array
-    values: Floats
-    limit: int
-    shift: int = 0
-    rule: ClassVar[str] = "keyed"
-
-    @classmethod
-    def of(cls, keys: Array, values: Floats, *, limit: int, shift: int = 0) -> Keyed:
-        """Sum the values of equal keys, in the order given."""
-        order = np.argsort(keys, kind="stable")
-        keys, values = keys[order], values[order]
-        while True:
-            starts = np.flatnonzero(np.concatenate([[len(keys) > 0], keys[1:] != keys[:-1]]))
-            keys, values = keys[starts], np.add.reduceat(values, starts, axis=0) if len(starts) else values[:0]
-            if len(keys) <= limit:
-                return cls(keys, values, limit, shift)
-            keys, shift = keys >> 1, shift + 1
-
-    def __add__(self, other: Keyed) -> Keyed:
-        shift = max(self.shift, other.shift)
-        keys = np.concatenate([self.keys >> (shift - self.shift), other.keys >> (shift - other.shift)])
-        return Keyed.of(keys, np.concatenate([self.values, other.values]), limit=self.limit, shift=shift)
-
-    def arrays(self) -> dict[str, Array]:
-        return {"keys": self.keys, "values": self.values, "bounds": np.array([self.limit, self.shift])}
-
-    @classmethod
-    def from_arrays(cls, keys: Array, values: Floats, bounds: Array) -> Keyed:
-        limit, shift = bounds.tolist()
-        return cls(keys, values, limit, shift)
-
-
-Part = Sum | Minimum | Moments | Keyed
-_PARTS: dict[str, Callable[..., Part]] = {
-    Sum.rule: Sum,
-    Minimum.rule: Minimum,
-    Moments.rule: Moments,
-    Keyed.rule: Keyed.from_arrays,
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,16 +59,24 @@ class Receipts:
 class Statistic:
     parts: Mapping[str, Part]
     receipts: Receipts = field(default_factory=Receipts)
+    slices: tuple[Slice, ...] = ()
 
     def __add__(self, other: Statistic) -> Statistic:
         if self.parts.keys() != other.parts.keys():
             raise ValueError(f"statistics of different queries: {sorted(self.parts)} and {sorted(other.parts)}")
         parts = {name: part + other.parts[name] for name, part in self.parts.items()}  # type: ignore[operator]
-        return Statistic(parts, self.receipts + other.receipts)
+        added = tuple(mine + theirs for mine, theirs in zip(self.slices, other.slices, strict=True))
+        return Statistic(parts, self.receipts + other.receipts, added)
+
+    def part(self, name: str) -> Part:
+        """The part called `name`, whole."""
+        if name in self.parts:
+            return self.parts[name]
+        return whole_part(self.slices, name)
 
     def sum(self, name: str) -> Array:
         """The array of the `Sum` called `name`."""
-        part = self.parts[name]
+        part = self.part(name)
         assert isinstance(part, Sum)
         return part.value
 
@@ -173,12 +84,52 @@ class Statistic:
     def n_rows(self) -> int:
         return int(self.receipts.runs[:, 3].sum())
 
+    @property
+    def first_feature(self) -> int:
+        """By which the pieces of one whole are told apart."""
+        return self.slices[0].first if self.slices else 0
+
+    def pieces(self) -> list[Statistic]:
+        """One for each slice, all with the receipts; the first has all other parts too."""
+        if len(self.slices) <= 1:
+            return [self]
+        return [Statistic({} if k else self.parts, self.receipts, (mine,)) for k, mine in enumerate(self.slices)]
+
+    @staticmethod
+    def joined(pieces: Iterable[Statistic]) -> Statistic:
+        """Undo `pieces`; the receipts are the first one's.
+
+        Raises
+        ------
+        InternalError
+            If slices are missing or doubled.
+        """
+        ordered = sorted(pieces, key=lambda piece: piece.first_feature)
+        found = tuple(mine for piece in ordered for mine in piece.slices)
+        ends = [0, *(mine.last for mine in found)]
+        starts = [*(mine.first for mine in found), found[0].width if found else 0]
+        for end, start in zip(ends, starts, strict=True):
+            if end != start:
+                fault = "missing" if end < start else "doubled"
+                raise InternalError(
+                    f"the pass is not complete: expected sums of every feature once, found those of features "
+                    f"{min(end, start)} to {max(end, start) - 1} {fault}; run it again"
+                )
+        return Statistic(ordered[0].parts, ordered[0].receipts, found)
+
     def encode(self, node: Node) -> bytes:
         """The frame that carries this statistic as the sum of a tree node."""
         arrays: dict[str, Array] = {"receipts": self.receipts.runs, "digests": self.receipts.digests}
-        for name, part in sorted(self.parts.items()):
+        named: dict[str, Part] = dict(self.parts)
+        for k, mine in enumerate(self.slices):
+            named.update({f"{k}/{name}": part for name, part in mine.parts.items()})
+            if mine.ids is not None:
+                arrays[f"{k}/ids"] = mine.ids
+        for name, part in sorted(named.items()):
             arrays.update({f"{name}/{key}": np.asarray(array) for key, array in part.arrays().items()})
-        meta = {"node": list(node), "parts": {name: part.rule for name, part in self.parts.items()}}
+        meta: dict[str, Any] = {"node": list(node), "parts": {name: part.rule for name, part in named.items()}}
+        if self.slices:
+            meta["slices"] = [[mine.first, mine.last, mine.width] for mine in self.slices]
         return frame.encode(KIND, meta, arrays)
 
     @staticmethod
@@ -194,10 +145,20 @@ class Statistic:
         arrays = dict(opened.arrays)
         try:
             receipts = Receipts(arrays.pop("receipts"), arrays.pop("digests"))
-            parts = {}
-            for name, rule in opened.meta["parts"].items():
-                mine = {key.rpartition("/")[2]: a for key, a in arrays.items() if key.rpartition("/")[0] == name}
-                parts[name] = _PARTS[rule](**mine)
-            return Node(*opened.meta["node"]), Statistic(parts, receipts)
+            bounds = opened.meta.get("slices", [])
+            ids = [arrays.pop(f"{k}/ids", None) for k in range(len(bounds))]
+            named: dict[str, dict[str, Array]] = {name: {} for name in opened.meta["parts"]}
+            for key, array in arrays.items():
+                name, _, field_name = key.rpartition("/")
+                named[name][field_name] = array
+            parts = {name: PARTS[rule](**named[name]) for name, rule in opened.meta["parts"].items()}
+            found: list[Slice] = []
+            for k, (first, last, width) in enumerate(bounds):
+                prefix = f"{k}/"
+                mine: dict[str, Any] = {
+                    name.removeprefix(prefix): parts.pop(name) for name in list(parts) if name.startswith(prefix)
+                }
+                found.append(Slice(first, last, width, ids[k], mine))
+            return Node(*opened.meta["node"]), Statistic(parts, receipts, tuple(found))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BadDataError(f"{where}: malformed statistic: {error!r}") from error

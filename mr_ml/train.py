@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdfs_layout import Layout, NotFoundError, Store, append_event, decode_document, encode_document
-from mr_ml import frame
+from mr_ml.checkpoints import Checkpoints
 from mr_ml.dataset import Dataset, FeatureMoments
 from mr_ml.engine.base import Engine
 from mr_ml.errors import BadDataError, UsageError
@@ -29,14 +29,12 @@ from mr_ml.model import label_texts, publish_model
 from mr_ml.objective import Objective
 from mr_ml.optimize.base import Stop
 from mr_ml.optimize.choose import choose
-from mr_ml.optimize.line import LineMethod, LineState
 from mr_ml.rowspec import RowSpec
 from mr_ml.scaling import Scaling
 
 Floats = NDArray[np.float64]
 
 CENTRE_FROM_DENSITY = 1 / 3
-KEPT_STATES = 2
 
 
 @dataclass(frozen=True)
@@ -228,18 +226,19 @@ def train(
         If a pass was not complete.
     """
     started = time.monotonic()
-    moments = FeatureMoments.load(store, dataset.moments[spec.split])
-    objective = make_objective(spec, dataset, moments)
+    objective = make_objective(spec, dataset, FeatureMoments.load(store, dataset.moments[spec.split]))
     optimizer = choose(spec.solver, size=objective.size, tolerance=spec.tolerance, max_passes=spec.max_passes)
-    state = _load_state(store, layout, run, optimizer)
+    checkpoints = Checkpoints(store, layout, run, optimizer)
+    state = checkpoints.load()
     if state is None:
         state = optimizer.init(np.zeros(objective.size))
     n_rows = dataset.n_rows(spec.split)
     while (ask := optimizer.ask(state)) is not None:
         began = time.monotonic()
-        total = engine.run(objective.query(ask))
-        state = optimizer.tell(state, objective.finish(ask, total))
-        _save_state(store, layout, run, optimizer, state)
+        # with millions of features everything here is large: nothing is kept that the next pass does not need
+        state = optimizer.tell(state, objective.finish(ask, engine.run(objective.query(ask))))
+        del ask
+        checkpoints.save(state)
         rate = n_rows / max(time.monotonic() - began, 1e-9)
         progress = Progress(state.n_passes, state.value, state.gradient_norm, state.step, rate)
         append_event(store, layout.run_log(run), {"event": "pass", **vars(progress)})
@@ -278,24 +277,3 @@ def _centred(coef: Floats, spec: TrainSpec) -> Floats:
     if spec.l2 > 0:
         free[:-1] = 0
     return np.asarray(coef - free)
-
-
-def _save_state(store: Store, layout: Layout, run: str, optimizer: LineMethod, state: LineState) -> None:
-    meta, arrays = optimizer.encode(state)
-    data = frame.encode("state", {"optimizer": optimizer.name, "state": meta}, arrays)
-    store.write(layout.pass_state(run, state.n_passes), data)
-    if state.n_passes > KEPT_STATES:
-        store.remove_tree(layout.run_pass(run, state.n_passes - KEPT_STATES))
-
-
-def _load_state(store: Store, layout: Layout, run: str, optimizer: LineMethod) -> LineState | None:
-    try:
-        passes = store.list(layout.passes(run))
-    except NotFoundError:
-        return None
-    for number in sorted((int(name) for name in passes if name.isdigit()), reverse=True):
-        path = layout.pass_state(run, number)
-        if store.exists(path):
-            opened = frame.decode(store.read(path), kind="state", where=store.uri(path))
-            return optimizer.decode(opened.meta["state"], dict(opened.arrays))
-    return None

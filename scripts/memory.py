@@ -34,7 +34,7 @@ from mr_ml.dataset import Dataset, FeatureMoments, Partition
 from mr_ml.features import DenseFeatures
 from mr_ml.names import unique_id
 from mr_ml.pack.plan import Segment, make_plan
-from mr_ml.partition_file import PartitionFacts, write_whole
+from mr_ml.partition_file import PartitionFacts, PartitionShelf
 from mr_ml.readers.schema import Schema, TextOptions
 
 SAMPLE_SECONDS = 0.01
@@ -117,8 +117,9 @@ def write_dataset(store: Store, layout: Layout, decoded: int, n_features: int) -
         facts = PartitionFacts.of_nothing(number)
         target = store.local_path(path)
         assert target is not None
-        for _, writer in write_whole(target, blocks(number, rows, plan.block_rows, n_features), partition=number):
-            facts = writer.facts()
+        with PartitionShelf() as shelf:
+            for _, writer in shelf.write(target, blocks(number, rows, plan.block_rows, n_features), partition=number):
+                facts = writer.facts()
         partitions.append(Partition(path, "train", None, facts))
         stored += facts.n_bytes
     deviation = np.full(n_features, np.sqrt((21**2 - 1) / 12))

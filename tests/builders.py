@@ -17,12 +17,12 @@ from mr_ml.engine.in_memory import InMemoryEngine
 from mr_ml.features import DenseFeatures, Features, SparseFeatures
 from mr_ml.objective import Objective
 from mr_ml.optimize.base import Optimizer
-from mr_ml.partition_file import PartitionFacts, write_whole
+from mr_ml.partition_file import PartitionFacts, PartitionShelf
+from mr_ml.parts import Moments
 from mr_ml.query import MomentsQuery
 from mr_ml.readers.rows import Rows
 from mr_ml.rowspec import RowSpec
 from mr_ml.scaling import Scaling
-from mr_ml.statistic import Moments
 from mr_ml.tree import PartitionPlan, SumTree
 
 Array = NDArray[Any]
@@ -147,8 +147,9 @@ def make_rows(rows: Sequence[tuple[float, Mapping[int, float], float | None, flo
 def write_partition(path: Path, blocks: Any, *, partition: int = 0) -> PartitionFacts:
     """Write a partition file; returns its facts."""
     facts = PartitionFacts.of_nothing(partition)
-    for _, writer in write_whole(str(path), blocks, partition=partition):
-        facts = writer.facts()
+    with PartitionShelf() as shelf:
+        for _, writer in shelf.write(str(path), blocks, partition=partition):
+            facts = writer.facts()
     return facts
 
 

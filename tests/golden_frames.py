@@ -21,9 +21,10 @@ from mr_ml.features import DenseFeatures, SparseFeatures
 from mr_ml.optimize.base import Stop
 from mr_ml.optimize.lbfgs import Lbfgs
 from mr_ml.optimize.line import LineState
+from mr_ml.parts import Keyed, Minimum, Moments, Sum
 from mr_ml.query import LineQuery
 from mr_ml.rowspec import RowSpec
-from mr_ml.statistic import Keyed, Minimum, Moments, Receipts, Statistic, Sum
+from mr_ml.statistic import Receipts, Statistic
 from mr_ml.tree import Node, PartitionPlan, SumTree
 
 FOLDER = Path(__file__).parent / "golden"
@@ -87,7 +88,7 @@ def state_frame() -> bytes:
 
 
 GOLDEN: dict[str, Callable[[], bytes]] = {
-    "block-format-1.txt": block_lines,
+    "block-format-2.txt": block_lines,
     "statistic-format-1.frame": lambda: STATISTIC.encode(NODE),
     "pass-format-1.frame": REQUEST.encode,
     "state-format-1.frame": state_frame,

@@ -22,6 +22,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     # before numpy is loaded: more threads would only make results depend on the machine
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+    if sys.version_info < (3, 12) and "_distutils_hack" in sys.modules:
+        # mrjob imports distutils: the standard library's loads much faster than the copy that setuptools puts before it
+        sys.modules["_distutils_hack"].remove_shim()
     from mr_ml.cli.parser import make_parser
 
     options = make_parser().parse_args(argv)

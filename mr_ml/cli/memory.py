@@ -1,6 +1,7 @@
-"""What --memory leaves for decoded blocks.
+"""What --memory leaves for decoded blocks, and for the rows that a pack works on.
 
     driver + workers + partial sums + state of the optimizer + decoded blocks  <=  --memory
+    driver + workers + a chunk of text and its arrays in each + rows           <=  --memory
 
 Partial sums: a task holds one for each level of the tree over its blocks, and a few more while it computes and writes;
 the driver sorts what all tasks wrote and holds the total.
@@ -21,6 +22,7 @@ from mr_ml.errors import UsageError
 DRIVER_BYTES = 150 << 20
 WORKER_BYTES = 80 << 20
 INLINE_BYTES = 110 << 20
+CHUNK_BYTES = 60 << 20
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,23 @@ class Needs:
         return sum(min(self.block_sum_bytes << level, self.sum_bytes) for level in levels)
 
 
+def rows_budget(options: argparse.Namespace, runner: JobRunner) -> int:
+    """Bytes of rows that each process of a pack may hold, from --memory for all processes together; 0 on a cluster.
+
+    Raises
+    ------
+    UsageError
+        If the memory asked for does not even hold the processes.
+    """
+    if not isinstance(runner, LocalJobRunner):
+        return 0
+    if runner.runner == "inline":
+        base = INLINE_BYTES + CHUNK_BYTES
+    else:
+        base = DRIVER_BYTES + runner.n_tasks * (WORKER_BYTES + CHUNK_BYTES)
+    return _share(options, runner, base, taken_by="processes that each read some text")
+
+
 def block_budget(options: argparse.Namespace, runner: JobRunner, needs: Needs) -> int:
     """Bytes of decoded blocks for each process that maps, from --memory for all processes together; 0 on a cluster.
 
@@ -67,12 +86,17 @@ def block_budget(options: argparse.Namespace, runner: JobRunner, needs: Needs) -
         base = INLINE_BYTES + sums + shuffled + needs.state_bytes
     else:
         base = DRIVER_BYTES + shuffled + needs.state_bytes + runner.n_tasks * (WORKER_BYTES + sums)
+    return _share(options, runner, base, taken_by="worker(s) and by sums as large as the model")
+
+
+def _share(options: argparse.Namespace, runner: LocalJobRunner, base: int, *, taken_by: str) -> int:
+    """What is left over `base` for each task."""
     if options.memory is None:
         return max((free_memory() // 2 - base) // runner.n_tasks, 0)
     asked = parse_size(options.memory)
     if asked < base:
         raise UsageError(
             f"--memory {options.memory}: {base >> 20}M are taken before there is any data, by {runner.n_tasks} "
-            "worker(s) and by sums as large as the model; give more, or fewer --workers"
+            f"{taken_by}; give more, or fewer --workers"
         )
     return (asked - base) // runner.n_tasks

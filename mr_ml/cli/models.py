@@ -3,34 +3,57 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from hdfs_layout import NotFoundError, list_versions, read_version
+from hdfs_layout import Layout, NotFoundError, Store, list_versions, read_version
+from mr_ml.cli import printable
 from mr_ml.cli.common import open_root, print_result, table
+from mr_ml.errors import BadDataError
 from mr_ml.model import Model, load_model
 
 
-def list_all(options: argparse.Namespace) -> None:
+def list_all(options: argparse.Namespace) -> int:
     store, layout = open_root(options)
     try:
         names = store.list(layout.models)
     except NotFoundError:
         names = ()
-    found = []
-    for name in names:
-        for number in list_versions(store, layout.model(name)):
-            document = read_version(store, layout.model(name), number).document
-            training = document["training"]
-            found.append(
-                {"model": name, "version": number, "dataset": document["dataset"], "run": document["run"], **training}
-            )
+    found = [entry for name in names for entry in _versions(store, layout, name)]
     rows = [
-        [f"{m['model']}@{m['version']}", m["dataset"], f"{m['objective']:.8g}", str(m["passes"]), m["run"]]
+        [f"{m['model']}@{m['version']}", "?", "?", "?", "damaged"]
+        if "damaged" in m
+        else [f"{m['model']}@{m['version']}", m["dataset"], f"{float(m['objective']):.8g}", str(m["passes"]), m["run"]]
         for m in found
     ]
     print_result(options, {"models": found}, table(["model", "dataset", "objective", "passes", "run"], rows))
+    damaged = [m["damaged"] for m in found if "damaged" in m]
+    for message in damaged:
+        print(printable(f"mr-ml: {message}"), file=sys.stderr)
+    return BadDataError.exit_code if damaged else 0
+
+
+def _versions(store: Store, layout: Layout, name: str) -> Iterator[dict[str, Any]]:
+    for number in list_versions(store, layout.model(name)):
+        try:
+            yield _summary(store, layout, name, number)
+        except BadDataError as error:
+            # one damaged manifest must not hide the other models
+            yield {"model": name, "version": number, "damaged": str(error)}
+
+
+def _summary(store: Store, layout: Layout, name: str, number: int) -> dict[str, Any]:
+    version = read_version(store, layout.model(name), number)
+    try:
+        training = {**version.document["training"]}
+        float(training["objective"]), str(training["passes"])
+        given = {key: version.document[key] for key in ("dataset", "run")}
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadDataError(f"{store.uri(version.path)}: not a model's manifest: {error!r}") from error
+    return {"model": name, "version": number, **given, **training}
 
 
 def show(options: argparse.Namespace) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 from dataclasses import fields
 
-from mr_ml.cli.common import job_runner, narrator, open_root, print_result
+from mr_ml.cli.common import free_memory, job_runner, narrator, open_root, print_result
 from mr_ml.cli.describe import summary, summary_text
+from mr_ml.cli.memory import rows_budget
 from mr_ml.dataset import load_dataset
 from mr_ml.errors import UsageError
 from mr_ml.pack.driver import PackSpec, pack
+from mr_ml.pack.movers import PackMemory
 from mr_ml.pack.plan import parse_shares
 from mr_ml.readers.schema import Format, TextOptions
 
@@ -34,7 +36,12 @@ def run(options: argparse.Namespace) -> None:
         max_bad_rows=options.max_bad_rows,
         like=like,
     )
-    dataset = pack(spec, store=store, layout=layout, runner=job_runner(options, store, layout), say=narrator(options))
+    runner = job_runner(options, store, layout)
+    memory = PackMemory(
+        rows_bytes=rows_budget(options, runner),
+        spill_bytes=0 if options.memory is not None else free_memory() // 4,
+    )
+    dataset = pack(spec, store=store, layout=layout, runner=runner, say=narrator(options), memory=memory)
     print_result(options, summary(dataset), summary_text(dataset))
 
 

@@ -32,6 +32,7 @@ def make_parser() -> argparse.ArgumentParser:
     _predict(commands)
     _models(commands)
     _runs(commands)
+    _env(commands)
     return parser
 
 
@@ -131,6 +132,7 @@ def _pack(commands: Any) -> None:
         "--unseen", choices=("error", "ignore"), default="error", help="CSV: categories not in the vocabulary"
     )
     _runner(parser, cluster=True)
+    _memory(parser)
 
 
 def _describe(commands: Any) -> None:
@@ -207,7 +209,9 @@ def _predict(commands: Any) -> None:
     )  # fmt: skip
     parser.add_argument("model", help="name, or name@version")
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="files, folders or globs, of the model's format")
-    parser.add_argument("--to", required=True, metavar="PATH", help="output file; with several inputs, a folder")
+    parser.add_argument(
+        "--to", required=True, metavar="PATH", help="output file for one file, else a folder; here or hdfs://..."
+    )
     parser.add_argument(
         "--unseen-features",
         choices=("error", "ignore"),
@@ -215,7 +219,7 @@ def _predict(commands: Any) -> None:
         help="feature ids that the model does not know",
     )
     _text(parser)
-    _runner(parser)
+    _runner(parser, cluster=True)
 
 
 def _models(commands: Any) -> None:
@@ -227,6 +231,25 @@ def _models(commands: Any) -> None:
     show.add_argument(
         "--features", type=int, default=20, metavar="N", help="show N coefficients of largest size (default 20)"
     )
+
+
+def _env(commands: Any) -> None:
+    group = commands.add_parser("env", help="the machines that run tasks", description="the machines that run tasks")
+    actions = group.add_subparsers(metavar="ACTION", required=True)
+    check = _command(
+        actions, "check", "env", "check", "can tasks run? one small job: Python, numpy, scipy, memory, write access",
+        "mr-ml env check -r hadoop",
+    )  # fmt: skip
+    check.add_argument(
+        "--tasks", type=int, default=4, metavar="N", help="more tasks reach more nodes of a cluster (default 4)"
+    )
+    _runner(check, cluster=True)
+    build = _command(
+        actions, "build", "env", "build", "this Python's packages as an archive for the nodes of a cluster",
+        "mr-ml env build --root hdfs:///user/me/mr_ml",
+    )  # fmt: skip
+    build.add_argument("--interpreter", action="store_true", help="with the Python itself, for nodes without it")
+    build.add_argument("--config", metavar="FILE", help="YAML settings of the cluster; see docs/hadoop.md")
 
 
 def _runs(commands: Any) -> None:

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import argparse
 
-from mr_ml.cli.common import local_runner, narrator, open_root, print_result
+from mr_ml.cli.common import job_runner, narrator, open_root, print_result
+from mr_ml.engine.jobs import LocalJobRunner
 from mr_ml.model import load_model
-from mr_ml.predict import predict
+from mr_ml.predict.driver import predict
+from mr_ml.predict.output import open_output
+from mr_ml.predict.scorers import LocalScorer, Scorer
 
 
 def run(options: argparse.Namespace) -> None:
     store, layout = open_root(options)
-    model = load_model(store, layout, options.model)
+    runner = job_runner(options, store, layout)
+    scorer: Scorer
+    if isinstance(runner, LocalJobRunner):
+        scorer = LocalScorer(runner)
+    else:
+        from mr_ml.engine.hadoop_runner import HadoopJobRunner
+        from mr_ml.predict.cluster import ClusterScorer
+
+        assert isinstance(runner, HadoopJobRunner)
+        scorer = ClusterScorer(runner)
     found = predict(
-        model,
+        load_model(store, layout, options.model),
         options.inputs,
-        options.to,
-        runner=local_runner(options),
+        scorer=scorer,
+        output=open_output(options.to),
         max_bad_rows=options.max_bad_rows,
         unseen=options.unseen_features,
         say=narrator(options),

@@ -6,7 +6,7 @@ import argparse
 import sys
 from dataclasses import fields
 
-from hdfs_layout import check_name
+from hdfs_layout import append_event, check_name
 from mr_ml.cli.common import job_runner, narrator, open_root, print_result, shows_progress
 from mr_ml.cli.memory import Needs, block_budget
 from mr_ml.dataset import Dataset, FeatureMoments, load_dataset
@@ -14,6 +14,8 @@ from mr_ml.engine.mapreduce import MapReduceEngine
 from mr_ml.errors import UsageError
 from mr_ml.names import unique_id
 from mr_ml.optimize.choose import choose
+from mr_ml.optimize.lbfgs import NARROW_FROM
+from mr_ml.slices import is_wide
 from mr_ml.train import Progress, TrainSpec, make_objective, run_spec, start_run, train
 
 
@@ -36,12 +38,16 @@ def run(options: argparse.Namespace) -> None:
         dataset.of_split(spec.split)
         run_id = unique_id()
     # whatever does not fit together is found before there is a run
-    objective = make_objective(spec, dataset, FeatureMoments.load(store, dataset.moments[spec.split]))
-    cache = block_budget(options, runner, _needs(spec, dataset, objective.size))
+    size = make_objective(spec, dataset, FeatureMoments.load(store, dataset.moments[spec.split])).size
+    cache = block_budget(options, runner, _needs(spec, dataset, size))
     if options.resume is None:
         start_run(store, layout, run_id, spec)
     say(f"run {run_id}: {spec.loss} on {dataset.reference} {spec.split}, {dataset.n_rows(spec.split)} rows")
-    engine = MapReduceEngine(dataset, spec.split, store, runner, cache)
+    python = getattr(runner, "python", None)
+    if python is not None:
+        event = {"event": "environment", "python": list(python.command), "archive": python.archive}
+        append_event(store, layout.run_log(run_id), event)
+    engine = MapReduceEngine(dataset, spec.split, store, runner.of_work(run_id), cache)
     watch = _show if shows_progress(options) else _ignore
     result = train(spec, run=run_id, dataset=dataset, engine=engine, store=store, layout=layout, watch=watch)
     if not result.converged:
@@ -58,10 +64,16 @@ def _needs(spec: TrainSpec, dataset: Dataset, size: int) -> Needs:
     optimizer = choose(spec.solver, size=size, tolerance=spec.tolerance, max_passes=spec.max_passes)
     sum_bytes = 8 * (3 * size + (size * size if optimizer.hessian else 0))
     pairs = 2 * min(optimizer.memory, spec.max_passes)
-    # a pair is added to a copy, and a state is written from a copy
-    state_bytes = 8 * size * (3 * pairs + 20)
-    n_blocks = sum(p.facts.blocks for p in dataset.of_split(spec.split))
-    return Needs(block_sum_bytes=sum_bytes, sum_bytes=sum_bytes, n_blocks=n_blocks, state_bytes=state_bytes)
+    # small pairs are copied when a state is written, those of very many coefficients are kept as float32 and are not
+    state_bytes = 8 * size * ((3 * pairs if size < NARROW_FROM else pairs // 2) + 20)
+    partitions = dataset.of_split(spec.split)
+    n_blocks, block_sum_bytes = sum(p.facts.blocks for p in partitions), sum_bytes
+    if is_wide(dataset.schema.n_features):
+        # sums are kept for the features that rows have: gradient, curvature and id
+        stored = 20 * sum(p.facts.nnz for p in partitions) * (size // dataset.schema.n_features)
+        sum_bytes = min(sum_bytes, stored)
+        block_sum_bytes = min(sum_bytes, stored // n_blocks)
+    return Needs(block_sum_bytes=block_sum_bytes, sum_bytes=sum_bytes, n_blocks=n_blocks, state_bytes=state_bytes)
 
 
 def _spec(options: argparse.Namespace, dataset: str) -> TrainSpec:

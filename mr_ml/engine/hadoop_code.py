@@ -2,7 +2,8 @@
 
 It holds mr_ml, its jobs, mrjob and threadpoolctl, and is run by Python itself (``python3 CODE.zip``). Beside each
 source lies its byte code, which a Python of the driver's version takes and every other one ignores. What is compiled
-cannot come this way: numpy and scipy are the nodes' own.
+cannot come this way: `mr_ml/_native.c` is a file beside it, which a machine of another kind does without; numpy and
+scipy are the nodes' own, or those of an environment (`mr_ml.engine.hadoop_env`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import marshal
 import sys
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,9 +33,16 @@ _UNCHECKED = 1
 
 @dataclass(frozen=True)
 class Code:
-    """Sources by their names in the zip file."""
+    """Attributes
+    ----------
+    sources
+        By their names in the zip file.
+    native
+        File name and content of the compiled loops, if this process has them.
+    """
 
     sources: tuple[tuple[str, bytes], ...]
+    native: tuple[str, bytes] | None = None
 
     @cached_property
     def hash(self) -> str:
@@ -58,7 +67,11 @@ def shipped_code() -> Code:
     found = {"__main__.py": MAIN}
     for package in PACKAGES:
         found.update(_sources(package))
-    return Code(tuple(sorted(found.items())))
+    native = None
+    with suppress(ImportError):
+        path = Path(str(importlib.import_module("mr_ml._native").__file__))
+        native = path.name, path.read_bytes()
+    return Code(tuple(sorted(found.items())), native)
 
 
 def _sources(package: str) -> Iterator[tuple[str, bytes]]:

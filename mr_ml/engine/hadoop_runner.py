@@ -2,9 +2,12 @@
 
 What a job needs and leaves lies below the root, and goes through the store:
 
-    env/code-<hash>.zip          the code, uploaded when it is not there yet
-    tmp/request-<id>/request     what to do, which tasks get by -files; removed
-    tmp/output-<id>/             the output; read and removed
+    env/code-<hash>.zip       the code, uploaded when it is not there yet
+    tmp/<work>/owner          which process waits for the job, see `mr_ml.engine.hadoop_work`
+    tmp/<work>/request        what to do, which tasks get by -files
+    tmp/<work>/output-<id>/   the output
+
+tmp/<work>/ is removed when the job has ended.
 
 mrjob's hadoop runner makes the command line. Its own file system, uploads, clean-up and search of logs, each of which
 starts Java several times, are not used.
@@ -12,25 +15,31 @@ starts Java several times, are not used.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import uuid
 import warnings
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
 from hdfs_layout import Layout, NotFoundError, Store
-from mr_ml.engine.hadoop_client import HadoopClient, connection_properties
+from mr_ml.engine.hadoop_client import HadoopClient, Submission
 from mr_ml.engine.hadoop_code import shipped_code
+from mr_ml.engine.hadoop_env import FOLDER, NodePython, find_python
+from mr_ml.engine.hadoop_properties import default_properties
 from mr_ml.engine.hadoop_settings import HadoopSettings
+from mr_ml.engine.hadoop_splits import input_format
+from mr_ml.engine.hadoop_work import OWNER_NAME, Owner, tag_of, take_over
 from mr_ml.engine.jobs import JobInput, Pair, pair_of
 from mr_ml.engine.local_runner import only_from
 from mr_ml.engine.task_main import first_error
 from mr_ml.errors import InternalError, StorageError, UnavailableError, UsageError
+from mr_ml.names import unique_id
 
 with warnings.catch_warnings():
     # mrjob imports modules that Python has deprecated, or dropped, since mrjob's last release.
@@ -53,11 +62,14 @@ class HadoopJobRunner:
     ----------
     store, layout
         Of a root on the cluster's HDFS.
+    work
+        What the jobs are for: a run, or this process.
     """
 
     store: Store
     layout: Layout
     settings: HadoopSettings
+    work: str = field(default_factory=unique_id)
 
     def __post_init__(self) -> None:
         if self.store.local_path("") is not None:
@@ -69,10 +81,24 @@ class HadoopJobRunner:
             raise UsageError(
                 f"Hadoop's jobs read {' '.join(found)} in a path as something else; found the root {self.store.root}"
             )
+        if not self.store.root.startswith("hdfs://"):
+            raise UsageError(
+                f"-r hadoop needs the root as hdfs://..., which is how jobs read it; found {self.store.root}. Give "
+                f"--root hdfs:///{self.store.root.partition('://')[2].partition('/')[2]} with HADOOP_CONF_DIR set"
+            )
+
+    def of_work(self, work: str) -> HadoopJobRunner:
+        """The same for the jobs of a run: what an earlier driver of it left is stopped and removed first."""
+        return replace(self, work=work)
 
     @cached_property
     def _client(self) -> HadoopClient:
         return HadoopClient.find(self.settings, os.environ)
+
+    @cached_property
+    def python(self) -> NodePython:
+        """The Python that tasks run."""
+        return find_python(self.store, self.layout, self.settings)
 
     @cached_property
     def _code_uri(self) -> str:
@@ -83,6 +109,18 @@ class HadoopJobRunner:
             self.store.write(path, code.zipped())
         return self.store.uri(path)
 
+    @cached_property
+    def _native_files(self) -> dict[str, str]:
+        """The compiled part of the code, in the store from now on; none if this machine has none."""
+        native = shipped_code().native
+        if native is None:
+            return {}
+        name, data = native
+        path = self.layout.native_code(hashlib.sha256(data).hexdigest()[:32])
+        if not self.store.exists(path):
+            self.store.write(path, data)
+        return {name: self.store.uri(path)}
+
     def run(
         self, job: Any, *, request: bytes, input: JobInput, n_reducers: int | None = None,
         properties: Mapping[str, str] = MappingProxyType({}),
@@ -90,15 +128,17 @@ class HadoopJobRunner:
         """As `JobRunner.run`; with `properties` of Hadoop, not for the settings to change."""
         if not input.uris():
             return []
-        output = self.layout.job(f"output-{uuid.uuid4().hex}")
-        try:
-            self.produce(job, request=request, input=input, output=output, n_reducers=n_reducers, properties=properties)
-            parts = [f"{output}/{name}" for name in self.store.list(output) if name.startswith("part-")]
-            pairs = [pair_of(line) for part in parts for line in self.store.read(part).splitlines()]
-        except NotFoundError:
-            raise InternalError(f"the job left no output in {self.store.uri(output)}; run it again") from None
-        finally:
-            self._forget(output)
+        with self._working() as submission:
+            output = f"{self._folder}/output-{uuid.uuid4().hex}"
+            self._produce(
+                job, submission, request=request, input=input, output=output, n_reducers=n_reducers,
+                properties=properties,
+            )  # fmt: skip
+            try:
+                parts = [f"{output}/{name}" for name in self.store.list(output) if name.startswith("part-")]
+                pairs = [pair_of(line) for part in parts for line in self.store.read(part).splitlines()]
+            except NotFoundError:
+                raise InternalError(f"the job left no output in {self.store.uri(output)}; run it again") from None
         error = first_error(pairs)
         if error is not None:
             raise error
@@ -124,34 +164,80 @@ class HadoopJobRunner:
         InternalError
             If the job failed. What tasks raised is in the output, see `mr_ml.engine.task_main`.
         """
-        folder = self.layout.job(f"request-{uuid.uuid4().hex}")
-        path = f"{folder}/{REQUEST_NAME}"
+        with self._working() as submission:
+            self._produce(
+                job, submission, request=request, input=input, output=output, n_reducers=n_reducers,
+                properties=properties,
+            )  # fmt: skip
+
+    def _produce(
+        self, job: Any, submission: Submission, *, request: bytes, input: JobInput, output: str,
+        n_reducers: int | None, properties: Mapping[str, str],
+    ) -> None:  # fmt: skip
+        path = f"{self._folder}/{REQUEST_NAME}"
         maps_only = "reducer" not in vars(job)
         reduces = 0 if maps_only else self.settings.reducers if n_reducers is None else n_reducers
+        cut_by, cutting = input_format(input, self.settings)
         chosen = {
-            **connection_properties(), **self.settings.properties(input_bytes=input.n_bytes), **_PROPERTIES,
+            **default_properties(), **cutting, **self.settings.properties(input_bytes=input.n_bytes), **_PROPERTIES,
             "mapreduce.job.reduces": str(reduces), **properties,
         }  # fmt: skip
-        try:
-            self.store.write(path, request)
-            files = {REQUEST_NAME: self.store.uri(path), CODE_NAME: self._code_uri}
-            arguments = ["-r", RUNNER, "--no-conf", "--request", self.store.uri(path)]
-            arguments += ["--output-dir", self.store.uri(output)]
-            for name, value in chosen.items():
-                arguments += ["--jobconf", f"{name}={value}"]
-            made = job([*arguments, *input.uris()])
-            command = [*self.settings.python.split(), CODE_NAME, job.__module__, job.__qualname__]
-            with only_from(logging.ERROR, "mrjob"):
-                runner = _StreamingRunner(client=self._client, files=files, command=command, **made._runner_kwargs())
+        chosen[_TAGS] = ",".join(filter(None, (submission.tag, chosen.get(_TAGS))))
+        chosen.setdefault("mapreduce.job.name", f"mr_ml {job.__name__} {self.work}")
+        self.store.write(path, request)
+        files = {REQUEST_NAME: self.store.uri(path), CODE_NAME: self._code_uri, **self._native_files}
+        arguments = ["-r", RUNNER, "--no-conf", "--request", self.store.uri(path)]
+        arguments += ["--output-dir", self.store.uri(output)]
+        for name, value in chosen.items():
+            arguments += ["--jobconf", f"{name}={value}"]
+        for name, value in self.python.variables.items():
+            arguments += ["--cmdenv", f"{name}={value}"]
+        made = job([*arguments, *input.uris()])
+        made.HADOOP_INPUT_FORMAT = cut_by
+        command = [*self.python.command, CODE_NAME, job.__module__, job.__qualname__]
+        if hasattr(job, "CLUSTER_COMMAND"):
+            command = [*job.CLUSTER_COMMAND, *command]
+        with only_from(logging.ERROR, "mrjob"):
+            runner = _StreamingRunner(
+                client=self._client, submission=submission, files=files, archive=self.python.archive, command=command,
+                **made._runner_kwargs(),
+            )  # fmt: skip
+            try:
                 runner.run()
+            except (InternalError, UnavailableError) as error:
+                self._blame_hdfs(error)
+                raise
+
+    def _blame_hdfs(self, error: InternalError | UnavailableError) -> None:
+        """A job fails, in words of its own, when HDFS goes away under it."""
+        try:
+            self.store.exists("")
+        except UnavailableError as unavailable:
+            raise UnavailableError(f"{unavailable}; and {error}") from error
+
+    @property
+    def _folder(self) -> str:
+        return self.layout.job(self.work)
+
+    @contextmanager
+    def _working(self) -> Iterator[Submission]:
+        """Own the work's folder while a job runs; afterwards it is gone, unless the job may still run."""
+        self._take_over  # noqa: B018 - once
+        submission = Submission(tag_of(self.work))
+        try:
+            self.store.write(f"{self._folder}/{OWNER_NAME}", Owner.here().encode())
+            yield submission
         finally:
-            self._forget(folder)
+            if submission.ended:
+                with suppress(StorageError, UnavailableError):
+                    self.store.remove_tree(self._folder)
 
-    def _forget(self, path: str) -> None:
-        with suppress(StorageError, UnavailableError):
-            self.store.remove_tree(path)
+    @cached_property
+    def _take_over(self) -> None:
+        take_over(self.store, self.layout, self.work, stop=lambda tag: self._client.stop(tag))
 
 
+_TAGS = "mapreduce.job.tags"
 _PROPERTIES = {
     # what is read back is text, whatever the cluster does by default
     "mapreduce.output.fileoutputformat.compress": "false",
@@ -163,10 +249,13 @@ class _StreamingRunner(MrjobHadoopRunner):  # type: ignore[misc]
     """mrjob's runner for the command line of one streaming job; files by URI, the task's command given."""
 
     def __init__(
-        self, *, client: HadoopClient, files: Mapping[str, str], command: Sequence[str], **kwargs: Any
-    ) -> None:
+        self, *, client: HadoopClient, submission: Submission, files: Mapping[str, str], archive: str | None,
+        command: Sequence[str], **kwargs: Any,
+    ) -> None:  # fmt: skip
         self._client = client
+        self._submission = submission
         self._files = files
+        self._archive = archive
         self._command = list(command)
         super().__init__(**kwargs)
 
@@ -185,11 +274,12 @@ class _StreamingRunner(MrjobHadoopRunner):  # type: ignore[misc]
         return self._client.streaming_jar
 
     def _upload_args(self) -> list[str]:
-        return ["-files", ",".join(f"{uri}#{name}" for name, uri in self._files.items())]
+        files = ["-files", ",".join(f"{uri}#{name}" for name, uri in self._files.items())]
+        return files if self._archive is None else [*files, "-archives", f"{self._archive}#{FOLDER}"]
 
     def _script_args_for_step(self, step_num: int, mrc: str, input_manifest: bool = False) -> list[str]:
         return [*self._command, *self._args_for_task(step_num, mrc)]
 
     def _run(self) -> None:
         for step in range(self._num_steps()):
-            self._client.run(self._args_for_step(step)[1:])
+            self._client.run(self._args_for_step(step)[1:], self._submission)

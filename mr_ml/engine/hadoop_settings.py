@@ -12,6 +12,9 @@ from typing import Any
 from mr_ml.errors import StorageError, UsageError
 
 _JOBCONF_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]*", re.ASCII)
+AUTO, NONE = "auto", "none"
+# Which Hadoop unpacks.
+ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip")
 PRIORITIES = ("VERY_LOW", "LOW", "NORMAL", "HIGH", "VERY_HIGH")
 
 
@@ -26,7 +29,10 @@ class HadoopSettings:
     streaming_jar
         Path on this machine; by default found below hadoop_home.
     python
-        The nodes' Python, 3.11 or later with numpy and scipy: a command, or an absolute path on every node.
+        The nodes' Python, 3.11 or later: a command, or an absolute path on every node.
+    python_archive
+        Where its packages come from: `auto`, the archive that was built last for the root, if any; `none`, they are
+        installed on the nodes; or the URI of an archive that holds a whole Python.
     queue, priority
         YARN's.
     map_memory_mb, reduce_memory_mb, map_vcores, reduce_vcores
@@ -44,7 +50,8 @@ class HadoopSettings:
     hadoop_home: str | None = None
     conf_dir: str | None = None
     streaming_jar: str | None = None
-    python: str = "python3"
+    python: str | None = None
+    python_archive: str = AUTO
     queue: str | None = None
     priority: str | None = None
     map_memory_mb: int | None = None
@@ -127,6 +134,13 @@ def _checked(key: str, value: Any, *, where: str) -> Any:
         raise UsageError(f"{where}: expected a text, found {value!r}")
     elif key == "priority" and value not in PRIORITIES:
         raise UsageError(f"{where}: expected one of {', '.join(PRIORITIES)}, found {value!r}")
+    elif key == "python_archive":
+        is_uri = "://" in value and value.endswith(ARCHIVES) and not set(value) & set("#,\\*?[]{} ")
+        if value not in (AUTO, NONE) and not is_uri:
+            raise UsageError(
+                f"{where}: expected {AUTO}, {NONE} or the URI of an archive on the cluster, such as "
+                f"hdfs:///user/me/python{ARCHIVES[0]} (or {', '.join(ARCHIVES[1:])}), found {value!r}"
+            )
     elif key in ("hadoop_home", "conf_dir", "streaming_jar"):
         return os.path.abspath(os.path.expanduser(value))
     return value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mr_ml.block import StoredBlock
 from mr_ml.engine.base import check_receipts
@@ -16,7 +16,7 @@ def add_block(sums: PartialSums[Statistic], tree: SumTree, query: Query, stored:
     """Map one block and put its statistic, with the receipt, into its place in the tree."""
     address, block = stored.address, stored.block
     receipt = Receipts.of_block(partition=address.partition, index=address.index, rows=block.n_rows, crc=stored.crc)
-    sums.add(tree.leaf(address.partition, address.index), Statistic(query.map(block).parts, receipt))
+    sums.add(tree.leaf(address.partition, address.index), replace(query.map(block), receipts=receipt))
 
 
 @dataclass(frozen=True)

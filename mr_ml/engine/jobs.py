@@ -41,6 +41,10 @@ class JobInput(Protocol):
     def n_bytes(self) -> int:
         """Size of those files together."""
 
+    @property
+    def n_mixable(self) -> int:
+        """How many files there are, if a map task may be fed the lines of several; else 0."""
+
 
 @dataclass(frozen=True)
 class TaskLines:
@@ -48,6 +52,7 @@ class TaskLines:
 
     tasks: Sequence[bytes]
     n_bytes: int = 0
+    n_mixable: int = 0
 
     def lines(self, *, n_tasks: int) -> Sequence[bytes]:
         return self.tasks
@@ -72,6 +77,9 @@ class JobRunner(Protocol):
         MrMlError
             What a task raised, or InternalError if one died.
         """
+
+    def of_work(self, work: str) -> JobRunner:
+        """The same runner for the jobs of one run, by which those that an earlier process left behind are known."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +110,10 @@ class LocalJobRunner:
             raise UsageError(f"--workers: expected at least 1, found {workers}")
         return cls(runner, 1 if runner == "inline" else workers or len(os.sched_getaffinity(0)))
 
+    def of_work(self, work: str) -> LocalJobRunner:
+        """Itself: jobs on this machine end with their process."""
+        return self
+
     def run(self, job: Any, *, request: bytes, input: JobInput, n_reducers: int | None = None) -> list[Pair]:
         from mr_ml.engine.local_runner import run_job
 
@@ -120,7 +132,17 @@ class LocalJobRunner:
             args += ["--jobconf", f"mapreduce.job.reduces={n_reducers or 1}"]
             if self.runner == "local":
                 args += ["--num-cores", str(self.n_tasks)]
-            return [pair_of(line) for line in run_job(job([*args, *map(str, inputs)]))]
+            made = job([*args, *map(str, inputs)])
+            if made.SCRATCH_BYTES is not None:
+                # what tasks of a pass write grows with the model
+                made.SCRATCH_BYTES = max(made.SCRATCH_BYTES, 4 * needs)
+            del request
+            lines = run_job(made).lines
+            pairs = []
+            while lines:
+                # together they may be as large as several models of millions of features
+                pairs.append(pair_of(lines.pop()))
+            return pairs
 
 
 def pair_of(line: bytes) -> Pair:

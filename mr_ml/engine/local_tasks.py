@@ -127,7 +127,9 @@ def sort_lines(input_paths: Sequence[str], output_path: str, *, sort_values: boo
         return
     from mrjob.local import _sort_lines_with_sort_bin  # seldom needed, and slow to import
 
-    program = ["sort"] if sort_values else ["sort", "-t", "\t", "-k", "1,1", "-s"]
+    # left alone it takes what the files need, up to half of the machine's memory
+    program = ["sort", "-S", f"{SORT_IN_MEMORY_BYTES >> 10}K"]
+    program += [] if sort_values else ["-t", "\t", "-k", "1,1", "-s"]
     _sort_lines_with_sort_bin(list(input_paths), output_path, program, sort_values=sort_values, tmp_dir=tmp_dir)
 
 

@@ -8,13 +8,14 @@ from functools import cached_property
 from hdfs_layout import NotFoundError, Store
 from mr_ml.dataset import Dataset, Partition
 from mr_ml.engine.base import check_receipts
+from mr_ml.engine.hadoop_splits import MANY_FILES, shortened
 from mr_ml.engine.jobs import JobRunner
 from mr_ml.engine.pass_tasks import decode_value
 from mr_ml.engine.request import PassRequest, assign, task_line
 from mr_ml.errors import BadDataError, InternalError, UsageError
 from mr_ml.query import Query
 from mr_ml.statistic import Statistic
-from mr_ml.tree import SumTree, sum_over
+from mr_ml.tree import PartialSums, SumTree
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,14 @@ class PartitionInput:
         return [task_line(ranges) for ranges in assign(files, n_tasks=n_tasks)]
 
     def uris(self) -> list[str]:
-        return [self.store.uri(partition.path) for partition in self.partitions if partition.facts.blocks]
+        # empty ones do no harm, and leave no gaps in a pattern
+        listed = len(self.partitions) <= MANY_FILES
+        uris = [self.store.uri(p.path) for p in self.partitions if p.facts.blocks or not listed]
+        return uris if listed else shortened(uris)
+
+    @property
+    def n_mixable(self) -> int:
+        return len(self.partitions)
 
     @property
     def n_bytes(self) -> int:
@@ -90,28 +98,32 @@ class MapReduceEngine:
         return PartitionInput(self.dataset.of_split(self.split), self.store)
 
     def run(self, query: Query) -> Statistic:
+        identity = f"{self.dataset.data_id}/{self.split}"
+        request = PassRequest(query, self._tree, identity, self.cache_bytes).encode()
+        # with millions of features both are large, and what is not needed must go before the pass
+        del query
         try:
-            return self._run(query)
+            return self._run(request)
         except InternalError:
             # tasks that are fed lines do not see which file is missing
             self._input.check_files()
             raise
 
-    def _run(self, query: Query) -> Statistic:
+    def _run(self, request: bytes) -> Statistic:
         from mr_ml_jobs.pass_job import MRPass
 
         tree = self._tree
-        identity = f"{self.dataset.data_id}/{self.split}"
-        request = PassRequest(query, tree, identity, self.cache_bytes).encode()
         pairs = self.runner.run(MRPass, request=request, input=self._input)
-        total = sum_over(tree, (decode_value(value) for _, value in pairs), Statistic.__add__)
-        check_receipts(
-            total,
-            tree=tree,
-            expected=self.dataset.expected(self.split),
-            dataset=f"{self.dataset.reference} {self.split}",
-        )
-        return total
+        sums: dict[int, PartialSums[Statistic]] = {0: PartialSums(tree, Statistic.__add__)}
+        # a piece's text goes when it is read: together they may be as large as several models
+        while pairs:
+            node, piece = decode_value(pairs.pop()[1])
+            sums.setdefault(piece.first_feature, PartialSums(tree, Statistic.__add__)).add(node, piece)
+        totals = [mine.total() for mine in sums.values()]
+        expected = self.dataset.expected(self.split)
+        for total in totals:
+            check_receipts(total, tree=tree, expected=expected, dataset=f"{self.dataset.reference} {self.split}")
+        return Statistic.joined(totals)
 
     def close(self) -> None:
         """Nothing of its own: worker processes belong to the process and end with it."""

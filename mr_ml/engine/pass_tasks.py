@@ -15,14 +15,17 @@ from mr_ml.block import StoredBlock, decode_line
 from mr_ml.engine.blas import one_thread
 from mr_ml.engine.cache import CACHE
 from mr_ml.engine.in_memory import add_block
-from mr_ml.engine.reduce_keys import reduce_key
+from mr_ml.engine.reduce_keys import NUMBER_DIGITS, reduce_key, sent_to
 from mr_ml.engine.request import PassRequest, ranges_of
 from mr_ml.statistic import Statistic
 from mr_ml.tree import Node, PartialSums
 
 
 class MapTask:
-    """Adds up the tree nodes that its blocks fill, for `n_reducers` reduce tasks that share the partitions."""
+    """Adds up the tree nodes that its blocks fill, for `n_reducers` reduce tasks.
+
+    They share the partitions, or the features where there are so many that sums are in pieces.
+    """
 
     def __init__(self, request: PassRequest, *, n_reducers: int = 1) -> None:
         self._request = request
@@ -43,16 +46,27 @@ class MapTask:
             yield from CACHE.blocks(asked, dataset=self._request.dataset, budget=self._request.cache_bytes)
 
     def results(self) -> Iterator[tuple[bytes, bytes]]:
-        tree, n = self._request.tree, self._n_reducers
+        n = self._n_reducers
         for node, value in self._sums.items():
-            # neighbours in the tree meet in the same reduce task
-            position = (node.number << node.level) >> tree.partition_level
-            key = reduce_key(position * n // len(tree.plan), n_reducers=n)
-            yield key, frame.to_text(value.encode(node))
+            pieces = value.pieces()
+            for k, piece in enumerate(pieces):
+                reducer = k * n // len(pieces)
+                key = self._key(node) if len(pieces) == 1 else _key_of(piece, reducer=reducer, n_reducers=n)
+                yield key, frame.to_text(piece.encode(node))
+
+    def _key(self, node: Node) -> bytes:
+        tree, n = self._request.tree, self._n_reducers
+        # neighbours in the tree meet in the same reduce task
+        position = (node.number << node.level) >> tree.partition_level
+        return reduce_key(position * n // len(tree.plan), n_reducers=n)
+
+
+def _key_of(piece: Statistic, *, reducer: int, n_reducers: int) -> bytes:
+    return sent_to(b"%0*d" % (NUMBER_DIGITS, piece.first_feature), reducer, n_reducers=n_reducers)
 
 
 def reduce_sums(request: PassRequest, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """Join the nodes of many map tasks."""
+    """Join the nodes of many map tasks; all are of the same piece."""
     sums: PartialSums[Statistic] = PartialSums(request.tree, Statistic.__add__)
     for value in values:
         sums.add(*decode_value(value))

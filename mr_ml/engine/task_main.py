@@ -15,6 +15,8 @@ import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import mr_ml
+from mr_ml.engine.dropped import provide_dropped
 from mr_ml.engine.reduce_keys import sent_to
 from mr_ml.errors import BadDataError, InternalError, MrMlError, StorageError, UsageError
 
@@ -29,6 +31,7 @@ def main() -> None:
     """Run the task that the command line names."""
     # numpy's libraries read these once, when they are loaded
     os.environ.update(dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
+    prepare()
     module, name, *arguments = sys.argv[1:]
     errors: list[bytes] = []
     lines = _without_errors(sys.stdin.buffer, errors) if "--reducer" in arguments else sys.stdin.buffer
@@ -47,6 +50,12 @@ def main() -> None:
     key = _error_key(os.environ)
     sys.stdout.buffer.write(b"".join(key + b"\t" + line + b"\n" for line in errors))
     sys.stdout.buffer.flush()
+
+
+def prepare() -> None:
+    """Make up for what Python has dropped, and find the compiled loops, which lie beside the code."""
+    provide_dropped()
+    mr_ml.__path__.append(os.getcwd())
 
 
 def _without_errors(lines: Iterable[bytes], errors: list[bytes]) -> Iterator[bytes]:
@@ -93,7 +102,8 @@ def encode_error(error: Exception, *, where: str) -> bytes:
         if isinstance(error, ImportError):
             message = (
                 f"{where} failed: {what}. Expected Python 3.11 or later with numpy and scipy on every node, found "
-                f"{sys.executable} {sys.version.split()[0]}; name another in the settings of --config, as `python`"
+                f"{sys.executable} {sys.version.split()[0]}; name another in the settings of --config, as `python`, or "
+                "bring this machine's packages there: `mr-ml env build`. `mr-ml env check` looks at the nodes"
             )
         data = {"kind": InternalError.__name__, "message": message, "where": where}
     return json.dumps(data).encode()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from mr_ml.errors import UsageError
-from mr_ml.optimize.lbfgs import Lbfgs
+from mr_ml.optimize.lbfgs import NARROW_FROM, Lbfgs
 from mr_ml.optimize.line import LineMethod
 from mr_ml.optimize.newton import Newton
 
 SOLVERS = ("auto", "lbfgs", "newton")
 NEWTON_UP_TO = 700
+# What all pairs of a very large model take; no fewer than a handful, below which the method loses its point.
+_PAIR_BYTES = 1 << 30
+_FEWEST_PAIRS = 5
 
 
 def choose(solver: str, *, size: int, tolerance: float, max_passes: int) -> LineMethod:
@@ -24,5 +27,7 @@ def choose(solver: str, *, size: int, tolerance: float, max_passes: int) -> Line
     if solver == "newton" or (solver == "auto" and size <= NEWTON_UP_TO):
         return Newton(tolerance=tolerance, max_passes=max_passes)
     # many pairs where they are cheap
-    memory = 50 if size <= 200_000 else 20 if size <= 5_000_000 else 10
+    memory = 50 if size <= 200_000 else 20
+    if size >= NARROW_FROM:
+        memory = min(memory, max(_PAIR_BYTES // (8 * size), _FEWEST_PAIRS))
     return Lbfgs(tolerance=tolerance, max_passes=max_passes, memory=memory)

@@ -5,19 +5,24 @@ The direction is -B g by the two-loop recursion (Nocedal & Wright 2006, algorith
     B_0 = gamma diag(h)^-1,    gamma = s'y / y' diag(h)^-1 y  clipped to [0.1, 4]
 
 h the diagonal at the current point, which makes the method indifferent to the scale of each feature.
+
+Pairs of very many coefficients are kept as float32: they only aim, and what they aim at is judged by the exact value
+and gradient. Whether they are follows from the number of coefficients alone, so the bits do not depend on a machine.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mr_ml.optimize.base import Floats
 from mr_ml.optimize.line import LineMethod, LineState, inverse_diagonal
 
 _GAMMA = (0.1, 4.0)
+NARROW_FROM = 5_000_001
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ class Lbfgs(LineMethod):
     """Attributes
     ----------
     memory
-        Pairs kept; each costs 16 bytes per coefficient.
+        Pairs kept; each costs 16 bytes per coefficient, 8 from `NARROW_FROM` coefficients on.
     """
 
     memory: int = 20
@@ -35,15 +40,23 @@ class Lbfgs(LineMethod):
     def direction(self, state: LineState, hessian: Floats | None) -> Floats:
         inverse = inverse_diagonal(state)
         pairs = list(zip(state.pairs_s, state.pairs_y, strict=True))
-        q, alphas = -state.gradient, []
-        for s, y in reversed(pairs):
-            alpha = (s @ q) / (s @ y)
+        q, products, alphas = -state.gradient, [_dot(s, y) for s, y in pairs], []
+        for (s, y), product in zip(reversed(pairs), reversed(products), strict=True):
+            alpha = _dot(s, q) / product
             alphas.append(alpha)
-            q = q - alpha * y
+            q -= np.multiply(y, alpha, dtype=np.float64)
         if pairs:
-            s, y = pairs[-1]
-            q = q * float(np.clip((s @ y) / (y @ (inverse * y)), *_GAMMA))
-        q = q * inverse
-        for (s, y), alpha in zip(pairs, reversed(alphas), strict=True):
-            q = q + s * (alpha - (y @ q) / (s @ y))
+            _, y = pairs[-1]
+            q *= float(np.clip(products[-1] / _dot(y, inverse * y), *_GAMMA))
+        q *= inverse
+        for (s, y), product, alpha in zip(pairs, products, reversed(alphas), strict=True):
+            q += np.multiply(s, alpha - _dot(y, q) / product, dtype=np.float64)
         return q
+
+    def kept(self, vector: Floats) -> NDArray[Any]:
+        return vector.astype(np.float32) if len(vector) >= NARROW_FROM else vector
+
+
+def _dot(a: NDArray[Any], b: NDArray[Any]) -> np.float64:
+    """The product in float64, whatever the vectors are kept in."""
+    return np.float64(a.astype(np.float64, copy=False) @ b.astype(np.float64, copy=False))

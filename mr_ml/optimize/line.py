@@ -9,6 +9,7 @@ eq. 4.1). A method is a way to aim: `direction` from what the last accepted poin
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
@@ -23,6 +24,7 @@ _ROUNDING = 1e-12
 # what the rounding of the coefficients alone does to a gradient, relative to curvature times coefficient
 _NOISE = 4 * np.finfo(float).eps
 _SHRINK = 2.0**-13
+_PAIRS = ("pairs_s", "pairs_y")
 _MAX_SHRINKS = 2
 
 
@@ -30,16 +32,16 @@ _MAX_SHRINKS = 2
 class LineState:
     """Everything that the next pass depends on.
 
-    `steps` and `chosen` describe the ask that is open; pairs are (n_pairs, n), oldest first (none for methods that
-    keep none); curvature is the Hessian's diagonal.
+    `steps` and `chosen` describe the ask that is open; pairs are (n,) each, oldest first (none for methods that keep
+    none); curvature is the Hessian's diagonal.
     """
 
     point: Floats
     gradient: Floats
     curvature: Floats
     direction: Floats
-    pairs_s: Floats
-    pairs_y: Floats
+    pairs_s: Sequence[NDArray[Any]]
+    pairs_y: Sequence[NDArray[Any]]
     value: float
     steps: tuple[float, ...]
     chosen: int
@@ -78,10 +80,14 @@ class LineMethod(ABC):
     def direction(self, state: LineState, hessian: Floats | None) -> Floats:
         """Where to go from a freshly accepted point; `hessian` (n, n) if the method asks for it."""
 
+    def kept(self, vector: Floats) -> NDArray[Any]:
+        """A vector of a pair as it is kept."""
+        return vector
+
     def init(self, point: Floats) -> LineState:
-        zero, none = np.zeros_like(point), np.empty((0, len(point)))
+        zero = np.zeros(len(point))
         return LineState(
-            point=point, gradient=zero, curvature=zero, direction=zero, pairs_s=none, pairs_y=none,
+            point=point, gradient=zero, curvature=zero, direction=zero, pairs_s=(), pairs_y=(),
             value=np.inf, steps=(0.0,), chosen=0, shrinks=0, step=0.0, n_passes=0, n_iterations=0, stop=None,
         )  # fmt: skip
 
@@ -116,8 +122,10 @@ class LineMethod(ABC):
         if step:
             s, y = point - state.point, ev.gradient - state.gradient
             if self.memory and s @ y > 1e-14 * np.sqrt((s @ s) * (y @ y)):
-                pairs_s = np.concatenate([pairs_s, s[None]])[-self.memory :]
-                pairs_y = np.concatenate([pairs_y, y[None]])[-self.memory :]
+                pairs_s = (*pairs_s, self.kept(s))[-self.memory :]
+                pairs_y = (*pairs_y, self.kept(y))[-self.memory :]
+            # of the size of the model, like all that is left of it here
+            del s, y
         state = replace(
             state, point=point, value=value, gradient=ev.gradient, curvature=ev.curvature,
             pairs_s=pairs_s, pairs_y=pairs_y, step=step, steps=STEPS, chosen=0, shrinks=0,
@@ -137,16 +145,14 @@ class LineMethod(ABC):
             steps = tuple(t * scale for t in STEPS)
             return self._budget(replace(state, steps=steps, chosen=0, shrinks=state.shrinks + 1))
         if len(state.pairs_s):
-            none = state.pairs_s[:0]
-            fresh = replace(state, pairs_s=none, pairs_y=none, steps=STEPS, chosen=0, shrinks=0)
+            fresh = replace(state, pairs_s=(), pairs_y=(), steps=STEPS, chosen=0, shrinks=0)
             return self._budget(replace(fresh, direction=scaled_descent(fresh)))
         return replace(state, stop=Stop.LINE_SEARCH)
 
     def _aim(self, state: LineState, hessian: Floats | None) -> LineState:
         direction = self.direction(state, hessian)
         if not state.gradient @ direction < 0:
-            none = state.pairs_s[:0]
-            state = replace(state, pairs_s=none, pairs_y=none)
+            state = replace(state, pairs_s=(), pairs_y=())
             direction = scaled_descent(state)
         return replace(state, direction=direction)
 
@@ -157,6 +163,8 @@ class LineMethod(ABC):
         """JSON and arrays that `decode` turns into the same state, bit for bit."""
         values = {f.name: getattr(state, f.name) for f in fields(state)}
         arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+        for name in _PAIRS:
+            arrays[name] = np.array(values[name]) if len(values[name]) else np.empty((0, len(state.point)))
         # as an array: infinity has no JSON
         arrays["scalars"] = np.array([state.value, state.step, *state.steps])
         meta = {name: values[name] for name in ("chosen", "shrinks", "n_passes", "n_iterations")}
@@ -165,6 +173,7 @@ class LineMethod(ABC):
     def decode(self, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> LineState:
         """Undo `encode`."""
         named: dict[str, Any] = {f.name: arrays[f.name] for f in fields(LineState) if f.name in arrays}
+        named.update({name: tuple(named[name]) for name in _PAIRS})
         value, step, *steps = arrays["scalars"].tolist()
         counts = {name: meta[name] for name in ("chosen", "shrinks", "n_passes", "n_iterations")}
         stop = None if meta["stop"] is None else Stop[meta["stop"]]

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy import linalg
 
 from mr_ml.optimize.base import Floats
 from mr_ml.optimize.line import LineMethod, LineState, inverse_diagonal, scaled_descent
@@ -26,6 +25,8 @@ class Newton(LineMethod):
     hessian: ClassVar[bool] = True
 
     def direction(self, state: LineState, hessian: Floats | None) -> Floats:
+        from scipy import linalg
+
         assert hessian is not None
         if not (np.isfinite(hessian).all() and np.isfinite(state.gradient).all()):
             return scaled_descent(state)

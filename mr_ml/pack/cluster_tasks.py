@@ -18,7 +18,7 @@ from mr_ml.engine.blas import one_thread
 from mr_ml.engine.reduce_keys import number_of, reduce_key
 from mr_ml.engine.task_main import ERROR_KEY, decode_error
 from mr_ml.errors import BadDataError
-from mr_ml.pack.miniblock import cut
+from mr_ml.pack.miniblock import cut, joined
 from mr_ml.pack.tasks import REPORT, PackRequest, facts_line
 from mr_ml.partition_file import PartitionFacts
 from mr_ml.query import MomentsQuery
@@ -49,7 +49,8 @@ def reduce_shuffled(request: PackRequest, key: bytes, values: Iterable[bytes]) -
         return
     where = f"the shuffle of partition {partition}"
     miniblocks = [frame.from_text(value, where=where) for value in values]
-    for index, block in enumerate(cut(miniblocks, block_rows=request.plan.block_rows, where=where)):
+    columns = joined(miniblocks, where=where)
+    for index, block in enumerate(cut(columns, block_rows=request.plan.block_rows)):
         line = encode_line(block, BlockAddress(partition, index))
         number, _, rest = line.removesuffix(b"\n").partition(b"\t")
         yield number, rest

@@ -18,7 +18,7 @@ from mr_ml.dataset import Dataset, Partition, StoredFile
 from mr_ml.engine.jobs import JobRunner, LocalJobRunner
 from mr_ml.errors import BadDataError, InternalError, UsageError
 from mr_ml.names import unique_id
-from mr_ml.pack.movers import LocalMover, Mover, Ranges
+from mr_ml.pack.movers import LocalMover, Mover, PackMemory, Ranges
 from mr_ml.pack.plan import PackPlan, make_plan
 from mr_ml.pack.tasks import shifted
 from mr_ml.pack.totals import feature_moments, label_counts, split_totals, with_labels_of
@@ -58,7 +58,9 @@ class PackSpec:
 
 # moments of enormous numbers are infinite; the warning would name no feature
 @np.errstate(all="ignore")
-def pack(spec: PackSpec, *, store: Store, layout: Layout, runner: JobRunner, say: Say) -> Dataset:
+def pack(
+    spec: PackSpec, *, store: Store, layout: Layout, runner: JobRunner, say: Say, memory: PackMemory
+) -> Dataset:  # fmt: skip
     """Pack and publish.
 
     Raises
@@ -67,7 +69,14 @@ def pack(spec: PackSpec, *, store: Store, layout: Layout, runner: JobRunner, say
         If there are more bad rows than allowed, no rows, or rows that contradict each other.
     """
     check_name(spec.name, kind="dataset")
-    mover = _mover(store, layout, runner)
+    mover = _mover(store, layout, runner, memory)
+    try:
+        return _pack(spec, mover, store=store, layout=layout, say=say)
+    finally:
+        mover.close()
+
+
+def _pack(spec: PackSpec, mover: Mover, *, store: Store, layout: Layout, say: Say) -> Dataset:
     files = [_with_header(file, spec.options, mover) for file in mover.files(spec.inputs)]
     columns = _columns(files, spec.options, mover) if spec.options.format == "csv" else {}
     options = replace(spec.options, **columns)
@@ -113,9 +122,9 @@ def pack(spec: PackSpec, *, store: Store, layout: Layout, runner: JobRunner, say
     return replace(dataset, version=version)
 
 
-def _mover(store: Store, layout: Layout, runner: JobRunner) -> Mover:
+def _mover(store: Store, layout: Layout, runner: JobRunner, memory: PackMemory) -> Mover:
     if isinstance(runner, LocalJobRunner):
-        return LocalMover(store, layout, runner, runner.n_tasks, {})
+        return LocalMover(store, layout, runner, runner.n_tasks, memory)
     from mr_ml.engine.hadoop_runner import HadoopJobRunner
     from mr_ml.pack.cluster import ClusterMover
 

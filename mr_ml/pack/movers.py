@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from hdfs_layout import Layout, Store
 from mr_ml.engine.jobs import JobRunner, TaskLines
+from mr_ml.engine.scratch import scratch_folder
 from mr_ml.errors import BadDataError, InternalError, UsageError
+from mr_ml.names import unique_id
 from mr_ml.pack.plan import PackPlan
 from mr_ml.pack.tasks import REPORT, PackRequest, ScanRequest, facts_of, report_of
 from mr_ml.partition_file import PartitionFacts
@@ -45,6 +49,25 @@ class Mover(Protocol):
     def check_rest(self, files: Sequence[TextFile]) -> None:
         """Raise BadDataError if a file is not as `files` found it."""
 
+    def close(self) -> None:
+        """Remove what was made to read the files."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackMemory:
+    """What packing on this machine may hold.
+
+    Attributes
+    ----------
+    rows_bytes
+        In each process, of rows: of those that the scan read, then of the partition that is written.
+    spill_bytes
+        Of shared memory, for what is between map and reduce tasks; that goes below the root if it needs more.
+    """
+
+    rows_bytes: int
+    spill_bytes: int
+
 
 @dataclass(frozen=True)
 class LocalMover:
@@ -54,7 +77,9 @@ class LocalMover:
     layout: Layout
     runner: JobRunner
     n_tasks: int
-    stamps: dict[str, tuple[int, ...] | None]
+    memory: PackMemory
+    stamps: dict[str, tuple[int, ...] | None] = field(default_factory=dict)
+    pack: str = field(default_factory=unique_id)
 
     def files(self, inputs: Sequence[str]) -> list[TextFile]:
         found = expand(inputs)
@@ -69,7 +94,8 @@ class LocalMover:
 
         found: Ranges = {}
         tasks = ranges(files, n_tasks=self.n_tasks)
-        for key, value in self.runner.run(MRScan, request=ScanRequest(options).encode(), input=_lines(tasks)):
+        request = ScanRequest(options, self.pack, self.memory.rows_bytes).encode()
+        for key, value in self.runner.run(MRScan, request=request, input=_lines(tasks)):
             file, start = json.loads(key)
             found[file, start] = Summary.from_json(json.loads(value))
         _check_ranges(tasks, found, doing="scanning")
@@ -80,28 +106,49 @@ class LocalMover:
     ) -> tuple[Answers, Ranges]:
         from mr_ml_jobs.pack_job import MRPack
 
+        if plan.partition_bytes > self.memory.rows_bytes:
+            raise UsageError(
+                f"--memory: a partition of about {plan.partition_bytes >> 20}M is put in order in memory, and there "
+                f"are {self.memory.rows_bytes >> 20}M for each process; give more memory, fewer --workers or more "
+                "--partitions"
+            )
         answers: Answers = {}
         reports: Ranges = {}
-        spill = self.layout.spill(name, data_id)
-        self.store.make_folder(spill)
         paths = [self.layout.partition(name, data_id, number) for number in range(plan.n_partitions)]
-        request = PackRequest(schema, plan, tuple(map(self._local, paths)), self._local(spill)).encode()
+        self.store.make_folder(self.layout.dataset_data(name, data_id))
         tasks = ranges(files, n_tasks=self.n_tasks)
-        for key, value in self.runner.run(MRPack, request=request, input=_lines(tasks), n_reducers=self.n_tasks):
-            if key == REPORT:
-                add_report(reports, *report_of(value))
-            else:
-                answers[int(key)] = facts_of(value)
+        with self._spill(plan, name=name, data_id=data_id) as spill:
+            request = PackRequest(schema, plan, tuple(map(self._local, paths)), spill, self.pack).encode()
+            for key, value in self.runner.run(MRPack, request=request, input=_lines(tasks), n_reducers=self.n_tasks):
+                if key == REPORT:
+                    add_report(reports, *report_of(value))
+                else:
+                    answers[int(key)] = facts_of(value)
         _check_ranges(tasks, reports, doing="packing")
         for number in set(range(plan.n_partitions)) - set(answers):
             self.store.write(paths[number], b"")
-        self.store.remove_tree(spill)
         return answers, reports
+
+    @contextmanager
+    def _spill(self, plan: PackPlan, *, name: str, data_id: str) -> Iterator[str]:
+        """The folder for what is between map and reduce tasks, for as long as it is needed."""
+        if plan.shuffled_bytes <= self.memory.spill_bytes:
+            parent = scratch_folder(needs_bytes=plan.shuffled_bytes)
+            with tempfile.TemporaryDirectory(prefix="spill-", dir=parent) as folder:
+                yield folder
+            return
+        spill = self.layout.spill(name, data_id)
+        self.store.make_folder(spill)
+        yield self._local(spill)
+        self.store.remove_tree(spill)
 
     def check_rest(self, files: Sequence[TextFile]) -> None:
         for file in files:
             if _stamp(file) != self.stamps[file.path]:
                 raise BadDataError(f"{file.path} changed while it was packed; pack again when it is at rest")
+
+    def close(self) -> None:
+        """Files of this machine are read where they lie."""
 
     def _local(self, path: str) -> str:
         found = self.store.local_path(path)

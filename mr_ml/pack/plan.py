@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,8 @@ BLOCK_BYTES = 1 << 20
 MAX_BLOCK_ROWS = 1 << 16
 ENTRY_BYTES = 6
 ROW_BYTES = 8
+SHUFFLED_ENTRY_BYTES = 12
+SHUFFLED_ROW_BYTES = 40
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class PackPlan:
         Rows of a block, a power of two; the last block of a partition may have fewer.
     by_group
         Whether split and fold go by the group hash instead of the row's.
+    shuffled_bytes
+        About what all rows occupy on their way to the partitions; not stored.
     """
 
     seed: int
@@ -61,10 +65,19 @@ class PackPlan:
     segments: tuple[Segment, ...]
     block_rows: int
     by_group: bool
+    shuffled_bytes: int = field(default=0, compare=False)
 
     @property
     def n_partitions(self) -> int:
         return sum(s.n_partitions for s in self.segments)
+
+    @property
+    def partition_bytes(self) -> int:
+        """About what the rows of the largest partition occupy on their way."""
+        starts = dict(zip((name for name, _ in self.shares), [0.0, *(end for _, end in self.shares)], strict=False))
+        ends = dict(self.shares)
+        shares = ((ends[s.split] - starts[s.split]) / self.folds / s.n_partitions for s in self.segments)
+        return round(self.shuffled_bytes * max(shares, default=0))
 
     def assign(self, hashes: Hashes, groups: Hashes | None) -> tuple[NDArray[np.int64], Hashes]:
         """Partition number and order hash of each row."""
@@ -135,7 +148,8 @@ def make_plan(
             segments.append(Segment(name, fold if folds > 1 else None, at, count))
             at += count
     ends[-1] = (ends[-1][0], 1.0)
-    return PackPlan(seed, tuple(ends), folds, tuple(segments), block_rows, by_group)
+    shuffled = entries * SHUFFLED_ENTRY_BYTES + n_rows * SHUFFLED_ROW_BYTES
+    return PackPlan(seed, tuple(ends), folds, tuple(segments), block_rows, by_group, shuffled)
 
 
 def parse_shares(text: str) -> dict[str, float]:

@@ -1,30 +1,30 @@
 """What the map and reduce tasks of packing do. Pure of mrjob: the jobs hand over lines and yield what comes back.
 
 scan   text -> Summary                                (counts, labels, columns, bad rows)
-map    text -> rows -> mini-blocks by partition, spilled to a file; pointers go through the shuffle
+map    text -> rows -> mini-blocks by partition, in a file of the map task; pointers go through the shuffle
 reduce mini-blocks of a partition -> partition file, its facts and feature moments
 """
 
 from __future__ import annotations
 
 import json
-import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from mr_ml import frame
 from mr_ml.engine.blas import one_thread
 from mr_ml.errors import BadDataError
-from mr_ml.pack.miniblock import cut, split_rows
+from mr_ml.pack.drafts import DRAFTS
+from mr_ml.pack.miniblock import arrange, cut, split_rows
 from mr_ml.pack.plan import PackPlan
-from mr_ml.partition_file import PartitionFacts, write_whole
+from mr_ml.pack.spill import SpillFile, gather
+from mr_ml.partition_file import PartitionFacts, PartitionShelf
 from mr_ml.query import MomentsQuery
 from mr_ml.readers import formats
-from mr_ml.readers.rows import Rows
+from mr_ml.readers.rows import Parsed, Rows
 from mr_ml.readers.schema import Schema, Summary, TextOptions
 from mr_ml.readers.source import TextRange
 from mr_ml.statistic import Statistic
@@ -32,17 +32,30 @@ from mr_ml.tree import Node, PartialSums, PartitionPlan, SumTree
 
 REPORT = b"report"
 
+Sent = TypeVar("Sent")
+
 
 @dataclass(frozen=True)
 class ScanRequest:
+    """Attributes
+    ----------
+    pack
+        Identity of this pack, so that a process knows whose rows it keeps.
+    keep_bytes
+        How much of what was read each process may keep for its map tasks.
+    """
+
     options: TextOptions
+    pack: str = ""
+    keep_bytes: int = 0
 
     def encode(self) -> bytes:
-        return json.dumps(self.options.to_json()).encode()
+        return json.dumps([self.options.to_json(), self.pack, self.keep_bytes]).encode()
 
     @classmethod
     def decode(cls, data: bytes) -> ScanRequest:
-        return cls(TextOptions.from_json(json.loads(data)))
+        options, pack, keep_bytes = json.loads(data)
+        return cls(TextOptions.from_json(options), pack, keep_bytes)
 
 
 @dataclass(frozen=True)
@@ -54,12 +67,15 @@ class PackRequest:
     spill
         Where map tasks leave mini-blocks for the reduce tasks. On a cluster, where mini-blocks go through the shuffle
         and Hadoop names the files, there are no such paths.
+    pack
+        As the scan was told.
     """
 
     schema: Schema
     plan: PackPlan
-    paths: tuple[str, ...]
-    spill: str
+    paths: tuple[str, ...] = ()
+    spill: str = ""
+    pack: str = ""
 
     def encode(self) -> bytes:
         return json.dumps(
@@ -68,6 +84,7 @@ class PackRequest:
                 "plan": self.plan.to_json(),
                 "paths": list(self.paths),
                 "spill": self.spill,
+                "pack": self.pack,
             }
         ).encode()
 
@@ -75,7 +92,7 @@ class PackRequest:
     def decode(cls, data: bytes) -> PackRequest:
         found: dict[str, Any] = json.loads(data)
         schema, plan = Schema.from_json(found["schema"]), PackPlan.from_json(found["plan"])
-        return cls(schema, plan, tuple(found["paths"]), found["spill"])
+        return cls(schema, plan, tuple(found["paths"]), found["spill"], found["pack"])
 
 
 class Text(Protocol):
@@ -94,9 +111,18 @@ class Text(Protocol):
 def scan(request: ScanRequest, text: Text) -> Summary:
     """Summarise one range of text; line numbers of bad rows count from the start of the range."""
     total = Summary()
+    room = DRAFTS.room(request.pack, budget=request.keep_bytes)
+    kept: list[formats.Draft] | None = []
     for chunk in text.chunks():
-        found = formats.scan(chunk, request.options, file=text.file)
+        if kept is None:
+            found = formats.scan(chunk, request.options, file=text.file)
+        else:
+            found, draft = formats.draft(chunk, request.options, file=text.file)
+            room -= 0 if draft is None else draft.nbytes
+            kept = None if draft is None or room < 0 else [*kept, draft]
         total = total + shifted(found, by=total.n_lines)
+    if kept is not None:
+        DRAFTS.keep(request.pack, text.key(), kept)
     return total
 
 
@@ -110,29 +136,11 @@ def shifted(summary: Summary, *, by: int) -> Summary:
     return replace(summary, examples=examples)
 
 
-class SpillFile:
-    """The mini-blocks of one map task, in a file of their own that the reduce tasks read."""
-
-    def __init__(self, request: PackRequest) -> None:
-        self._request = request
-        self._path = str(Path(request.spill) / f"spill-{uuid.uuid4().hex}")
-
-    def __enter__(self) -> SpillFile:
-        self._out = open(self._path, "wb")
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._out.close()
-
-    def append(self, text: TextRange) -> Iterator[tuple[bytes, bytes]]:
-        """Parse one range of text; yield partition and pointer of each mini-block that it makes, then the report."""
-        for partition, data in pack_text(self._request, text):
-            if partition is None:
-                yield REPORT, data
-                continue
-            offset = self._out.tell()
-            self._out.write(data)
-            yield b"%08d" % partition, json.dumps([self._path, offset, len(data)]).encode()
+def spill_text(request: PackRequest, text: TextRange, spill: SpillFile) -> Iterator[tuple[bytes, bytes]]:
+    """Parse one range of text; yield partition and pointer of each mini-block that it makes, then the report."""
+    parts = _parsed(request, text, DRAFTS.take(request.pack, text.key()))
+    report = yield from _each(request, text, parts, lambda rows: _spilled(spill, rows, request.plan))
+    yield REPORT, report
 
 
 def pack_text(request: PackRequest, text: Text) -> Iterator[tuple[int | None, bytes]]:
@@ -141,9 +149,31 @@ def pack_text(request: PackRequest, text: Text) -> Iterator[tuple[int | None, by
     At last comes, for no partition, a report: which range it was, with a summary of the rows that were sent and of
     those that were refused.
     """
-    report = Summary()
+    parts = _parsed(request, text, None)
+    report = yield from _each(request, text, parts, lambda rows: split_rows(rows, request.plan))
+    yield None, report
+
+
+def _spilled(spill: SpillFile, rows: Rows, plan: PackPlan) -> Iterator[tuple[bytes, bytes]]:
+    for partition, pointer in spill.append(*arrange(rows, plan)):
+        yield b"%08d" % partition, pointer
+
+
+def _parsed(request: PackRequest, text: Text, drafts: list[formats.Draft] | None) -> Iterator[Parsed]:
+    if drafts is not None and all(draft.fits(request.schema) for draft in drafts):
+        while drafts:
+            yield drafts.pop(0).under(request.schema)
+        return
     for chunk in text.chunks():
-        parsed = formats.parse(chunk, request.schema, labels="required")
+        yield formats.parse(chunk, request.schema, labels="required")
+
+
+def _each(
+    request: PackRequest, text: Text, parts: Iterable[Parsed], send: Callable[[Rows], Iterator[Sent]]
+) -> Generator[Sent, None, bytes]:
+    """Send the rows of all parts of a range of text; returns the report on it."""
+    report = Summary()
+    for parsed in parts:
         found = Summary(
             n_rows=parsed.rows.n_rows,
             n_lines=parsed.n_lines,
@@ -153,8 +183,8 @@ def pack_text(request: PackRequest, text: Text) -> Iterator[tuple[int | None, by
         )
         report = report + shifted(found, by=report.n_lines)
         _check_width(request.schema, parsed.rows, text)
-        yield from split_rows(parsed.rows, request.plan)
-    yield None, json.dumps([json.loads(text.key()), report.to_json()]).encode()
+        yield from send(parsed.rows)
+    return json.dumps([json.loads(text.key()), report.to_json()]).encode()
 
 
 def _check_width(schema: Schema, rows: Rows, text: Text) -> None:
@@ -165,34 +195,31 @@ def _check_width(schema: Schema, rows: Rows, text: Text) -> None:
         )
 
 
-def reduce_key(request: PackRequest, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+def reduce_key(
+    request: PackRequest, key: bytes, values: Iterable[bytes], shelf: PartitionShelf
+) -> Iterator[tuple[bytes, bytes]]:
     """Partitions are written and answered for; reports pass through."""
     if key == REPORT:
         yield from ((key, value) for value in values)
     else:
-        yield key, facts_line(*reduce_partition(request, int(key), values))
+        yield key, facts_line(*reduce_partition(request, int(key), values, shelf))
 
 
 def reduce_partition(
-    request: PackRequest, partition: int, pointers: Iterable[bytes]
+    request: PackRequest, partition: int, pointers: Iterable[bytes], shelf: PartitionShelf
 ) -> tuple[PartitionFacts, Statistic]:
-    """Write one partition file; returns its facts and its `MomentsQuery` statistic."""
-    miniblocks = []
-    for pointer in pointers:
-        path, offset, length = json.loads(pointer)
-        with open(path, "rb") as source:
-            source.seek(offset)
-            miniblocks.append(source.read(length))
-    where = f"the shuffle of partition {partition}"
-    blocks = list(cut(miniblocks, block_rows=request.plan.block_rows, where=where))
-    tree = SumTree((PartitionPlan(partition, len(blocks)),))
+    """Write one partition file, there when the shelf is closed; returns its facts and its `MomentsQuery` statistic."""
+    columns = gather(pointers, plan=request.plan, where=f"the shuffle of partition {partition}")
+    n_blocks = -(-columns.rows.n_rows // request.plan.block_rows)
+    blocks = cut(columns, block_rows=request.plan.block_rows)
+    tree = SumTree((PartitionPlan(partition, n_blocks),))
     query = MomentsQuery(request.schema.n_features)
     sums: PartialSums[Statistic] = PartialSums(tree, Statistic.__add__)
     path = request.paths[partition]
     facts = PartitionFacts.of_nothing(partition)
     # moments that overflow are infinite, which describe and train show
     with one_thread(), np.errstate(all="ignore"):
-        for stored, writer in write_whole(path, blocks, partition=partition):
+        for stored, writer in shelf.write(path, blocks, partition=partition):
             sums.add(tree.leaf(partition, stored.address.index), query.map(stored.block))
             facts = writer.facts()
     return facts, sums.total()

@@ -9,8 +9,9 @@ import numpy as np
 
 from mr_ml.dataset import FeatureMoments, Partition
 from mr_ml.model import label_texts
+from mr_ml.parts import Keyed, Minimum, Moments
 from mr_ml.readers.schema import Schema, merge_labels
-from mr_ml.statistic import Keyed, Minimum, Moments, Statistic
+from mr_ml.statistic import Statistic
 from mr_ml.tree import Node, PartitionPlan, SumTree, sum_over
 
 
@@ -53,7 +54,7 @@ def label_counts(total: Statistic, schema: Schema) -> dict[str, int]:
 
 
 def feature_moments(total: Statistic) -> FeatureMoments:
-    moments, lows, highs = total.parts["moments"], total.parts["lows"], total.parts["highs"]
+    moments, lows, highs = (total.part(name) for name in ("moments", "lows", "highs"))
     assert isinstance(moments, Moments)
     assert isinstance(lows, Minimum)
     assert isinstance(highs, Minimum)

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from mr_ml import kernels
 from mr_ml.readers.csv_columns import Role, delimiter_of, is_decimal
 from mr_ml.readers.csv_fields import CODES, KINDS, NO_DEFECT, split_fields
 from mr_ml.readers.csv_values import Vocabulary, distinct, vocabulary
-from mr_ml.readers.fields import I64, U64, hash_fields
+from mr_ml.readers.fields import I64, U8, U64, hash_fields
 from mr_ml.readers.numbers import F64, Mask, parse_floats, spells_non_finite
 from mr_ml.readers.rows import MAX_EXAMPLES, BadRow, excerpt
 from mr_ml.readers.schema import TextOptions
@@ -181,15 +182,13 @@ class Table:
         return tuple(sorted(examples)), dict(sorted(counts.items()))
 
     def _parse(self, starts: I64, ends: I64) -> tuple[F64, Mask]:
-        buffer = self._fields.buffer
-        if not len(starts):
-            return np.zeros(0), np.zeros(0, np.bool_)
-        # Most texts betray themselves by their first byte, and parse_floats takes its time over what is no number.
-        promising = np.flatnonzero(_BEGINS_NUMBER[buffer[starts]] & (starts < ends))
-        if len(promising) == len(starts):
-            return parse_floats(buffer, starts, ends)
-        values, ok = np.full(len(starts), np.nan), np.zeros(len(starts), np.bool_)
-        values[promising], ok[promising] = parse_floats(buffer, starts[promising], ends[promising])
+        usual = kernels.read_floats(self._fields.buffer, starts, ends)
+        if usual is None:
+            return _parse(self._fields.buffer, starts, ends)
+        values, left = usual
+        ok = np.ones(len(starts), np.bool_)
+        if len(left):
+            values[left], ok[left] = _parse(self._fields.buffer, starts[left], ends[left])
         return values, ok
 
     def _spans(self, names: Sequence[str]) -> tuple[I64, I64]:
@@ -242,6 +241,18 @@ def _read_extra(table: Table, name: str, role: Role, *, lowest: float) -> F64:
     table.refuse(f"bad_{role}", [name], ~missing & ~(ok & (values >= lowest)))
     column: F64 = values[:, 0] + 0.0
     return column
+
+
+def _parse(buffer: U8, starts: I64, ends: I64) -> tuple[F64, Mask]:
+    if not len(starts):
+        return np.zeros(0), np.zeros(0, np.bool_)
+    # Most texts betray themselves by their first byte, and parse_floats takes its time over what is no number.
+    promising = np.flatnonzero(_BEGINS_NUMBER[buffer[starts]] & (starts < ends))
+    if len(promising) == len(starts):
+        return parse_floats(buffer, starts, ends)
+    values, ok = np.full(len(starts), np.nan), np.zeros(len(starts), np.bool_)
+    values[promising], ok[promising] = parse_floats(buffer, starts[promising], ends[promising])
+    return values, ok
 
 
 def _count(mask: Mask, starts: I64, ends: I64) -> I64:

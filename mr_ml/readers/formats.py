@@ -6,19 +6,21 @@ a CSV file: where the options say that there is one, cut it off each file and gi
     summary = sum of scan(text, options, file=...) over all texts
     schema  = resolve(options, summary)
     parsed  = parse(text, schema, labels="required")       # as often as needed, in any process
+
+Where both are wanted, `draft` does the work of `scan` and keeps what `parse` would do again.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, Protocol
 
 from mr_ml.errors import UsageError
 from mr_ml.readers import csv_reader, libsvm
 from mr_ml.readers.rows import Parsed
 from mr_ml.readers.schema import Schema, Summary, TextOptions
 
-__all__ = ["Schema", "Summary", "TextOptions", "bind", "parse", "resolve", "scan", "split_header"]
+__all__ = ["Draft", "Schema", "Summary", "TextOptions", "bind", "draft", "parse", "resolve", "scan", "split_header"]
 
 _READERS = {"libsvm": libsvm, "csv": csv_reader}
 
@@ -46,6 +48,26 @@ def scan(text: bytes, options: TextOptions, *, file: str, first_line: int = 0) -
         return summary
     moved = tuple((name, replace(row, line=row.line + first_line)) for name, row in summary.examples)
     return replace(summary, examples=moved)
+
+
+class Draft(Protocol):
+    """The rows of a text, read before the schema was known."""
+
+    @property
+    def nbytes(self) -> int: ...
+
+    def fits(self, schema: Schema) -> bool:
+        """Whether these are the rows under that schema; if not, the text must be read again."""
+
+    def under(self, schema: Schema) -> Parsed:
+        """What `parse` finds in the same text, labels required."""
+
+
+def draft(text: bytes, options: TextOptions, *, file: str) -> tuple[Summary, Draft | None]:
+    """What `scan` says of a text, and its rows, where the format allows to read them without the schema."""
+    if options.format == "libsvm":
+        return libsvm.draft(text, options, file=file)
+    return scan(text, options, file=file), None
 
 
 def resolve(options: TextOptions, summary: Summary) -> Schema:

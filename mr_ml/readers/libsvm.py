@@ -4,21 +4,24 @@ Tokens are separated by blanks or tabs, runs of them allowed; labels are decimal
 that ascend strictly within a row and count from 0 or from 1; lines that are blank or hold a comment only are no rows.
 Everything else is a refused row of a kind named in `rows.BAD_KINDS`.
 
-The text is read in pieces that fit the processor's cache: the arrays of a piece are made, used and dropped there, and
-only what is kept is written to memory.
+The text is read in pieces that fit the processor's cache: by a compiled loop, where that is there and the piece holds
+nothing unusual, straight into the result; else with arrays that are made, used and dropped in the cache.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
+from mr_ml import kernels
 from mr_ml.errors import BadDataError
+from mr_ml.readers.fields import U64
 from mr_ml.readers.libsvm_lines import KINDS, NO_GROUP, Lines, read_lines
 from mr_ml.readers.rows import MAX_EXAMPLES, BadRow, Parsed, Rows, excerpt
-from mr_ml.readers.schema import MAX_LABELS, Schema, Summary, TextOptions, first_examples, merge_labels
+from mr_ml.readers.schema import MAX_LABELS, Schema, Summary, TextOptions, first_examples
 
 MAX_ID = 2**31 - 1
 
@@ -27,33 +30,30 @@ _PIECE_BYTES = 1 << 19
 
 def scan(text: bytes, options: TextOptions, *, file: str) -> Summary:
     """Read a text once and say what is in it; see `formats.scan`. Rows must have labels."""
-    lowest_id = options.index_base or 0
-    # An id of 2^31 is right if ids turn out to count from 1, which the scan of one text does not know.
-    highest_id = MAX_ID + (1 if options.index_base is None else options.index_base)
-    bad = _BadRows()
-    labels: frozenset[float] | None = frozenset()
-    n_rows = nnz = n_groups = n_lines = 0
-    lowest, highest = MAX_ID + 2, -1
-    for piece in _pieces(text):
-        lines = read_lines(piece, lowest_id=lowest_id, highest_id=highest_id, labels_required=True)
-        bad.add(piece, lines, first_line=n_lines)
-        n_rows, nnz, n_lines = n_rows + len(lines.labels), nnz + len(lines.ids), n_lines + lines.n_lines
-        n_groups += 0 if lines.groups is None else int(np.count_nonzero(lines.groups != NO_GROUP))
-        lowest, highest = int(lines.ids.min(initial=lowest)), int(lines.ids.max(initial=highest))
-        if labels is not None:
-            distinct = np.unique(lines.labels)
-            labels = merge_labels(labels, frozenset(distinct.tolist()) if len(distinct) <= MAX_LABELS else None)
-    return Summary(
-        n_rows=n_rows,
-        nnz=nnz,
-        n_lines=n_lines,
-        n_groups=n_groups,
-        max_index=highest,
-        min_index={file: lowest} if highest >= 0 else {},
-        labels=labels,
-        bad_counts=dict(sorted(bad.counts.items())),
-        examples=first_examples(tuple((file, row) for row in bad.examples)),
+    return draft(text, options, file=file)[0]
+
+
+def draft(text: bytes, options: TextOptions, *, file: str) -> tuple[Summary, Draft]:
+    """Read a text once: what is in it, and its rows; see `formats.draft`. Rows must have labels."""
+    # what ids count from unless they turn out to count from 0
+    base = 1 if options.index_base is None else options.index_base
+    read = _read(
+        text, lowest_id=options.index_base or 0, highest_id=MAX_ID + base, base=base, labels_required=True
+    )  # fmt: skip
+    rows = read.rows
+    distinct = np.unique(rows.labels)
+    summary = Summary(
+        n_rows=rows.n_rows,
+        nnz=len(rows.indices),
+        n_lines=read.n_lines,
+        n_groups=0 if rows.groups is None else int(np.count_nonzero(rows.groups != NO_GROUP)),
+        max_index=read.highest,
+        min_index={file: read.lowest} if read.highest >= 0 else {},
+        labels=frozenset(distinct.tolist()) if len(distinct) <= MAX_LABELS else None,
+        bad_counts=read.bad_counts,
+        examples=first_examples(tuple((file, row) for row in read.bad)),
     )
+    return summary, read
 
 
 def resolve(options: TextOptions, summary: Summary) -> Schema:
@@ -102,41 +102,95 @@ def parse(text: bytes, schema: Schema, *, labels: Literal["required", "optional"
     -----
     O(bytes) time. Memory: the result (12 bytes a feature, 24 a row) plus a few MB, whatever the size of the text.
     """
+    base = schema.index_base
+    read = _read(
+        text, lowest_id=base, highest_id=base + MAX_ID, base=base, labels_required=labels == "required"
+    )  # fmt: skip
+    return read.under(schema)
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """The rows of a text, read before it was known what the ids of all texts count from.
+
+    Attributes
+    ----------
+    rows
+        Feature ids less `base`; groups where any row has a query id.
+    lowest, highest
+        Of the ids as written; highest is -1 where there are none.
+    """
+
+    rows: Rows
+    base: int
+    lowest: int
+    highest: int
+    bad: tuple[BadRow, ...]
+    bad_counts: dict[str, int]
+    n_lines: int
+
+    @property
+    def nbytes(self) -> int:
+        return self.rows.nbytes
+
+    def fits(self, schema: Schema) -> bool:
+        """Whether `parse` refuses no row that is here."""
+        return self.highest < 0 or schema.index_base <= self.lowest <= self.highest <= schema.index_base + MAX_ID
+
+    def under(self, schema: Schema) -> Parsed:
+        """What `parse` finds in the same text."""
+        base, rows, groups = schema.index_base, self.rows, None
+        if schema.has_groups:
+            groups = np.full(rows.n_rows, NO_GROUP) if rows.groups is None else rows.groups
+        moved = rows.indices if base == self.base else rows.indices + np.int32(self.base - base)
+        rows = replace(rows, indices=moved, groups=groups)
+        return Parsed(rows=rows, bad=self.bad, bad_counts=self.bad_counts, n_lines=self.n_lines)
+
+
+def _read(text: bytes, *, lowest_id: int, highest_id: int, base: int, labels_required: bool) -> Draft:
     buffer = np.frombuffer(text, np.uint8)
-    rows, features = _count(buffer, b"\n") + 1, _count(buffer, b":")
-    all_labels, row_lines = np.empty(rows), np.empty(rows, np.int64)
-    indptr = np.zeros(rows + 1, np.int64)
-    indices, values = np.empty(features, np.int32), np.empty(features)
-    groups = np.empty(rows, np.uint64) if schema.has_groups else None
+    most_rows, most_values = _count(buffer, b"\n") + 1, _count(buffer, b":")
+    labels, row_lines = np.empty(most_rows), np.empty(most_rows, np.int64)
+    indptr = np.zeros(most_rows + 1, np.int64)
+    indices, values = np.empty(most_values, np.int32), np.empty(most_values)
+    arrays = labels, row_lines, indptr, indices, values
+    groups: U64 | None = None
     bad = _BadRows()
     n_rows = nnz = n_lines = 0
-    base = schema.index_base
-    for piece in _pieces(text):
-        lines = read_lines(piece, lowest_id=base, highest_id=base + MAX_ID, labels_required=labels == "required")
+    lowest, highest = MAX_ID + 2, -1
+    for start, stop in _pieces(text):
+        usual = kernels.read_libsvm(
+            text, start, stop, lowest_id=lowest_id, highest_id=highest_id, base=base, labels_required=labels_required,
+            filled=(n_rows, nnz, n_lines), arrays=arrays,
+        )  # fmt: skip
+        if usual is not None:
+            n_rows, nnz, n_lines, least, largest = usual
+            lowest, highest = min(lowest, least), max(highest, largest)
+            continue
+        piece = text[start:stop] if text.endswith(b"\n", start, stop) else text[start:stop] + b"\n"
+        lines = read_lines(piece, lowest_id=lowest_id, highest_id=highest_id, labels_required=labels_required)
         bad.add(piece, lines, first_line=n_lines)
-        new_rows, new_features = len(lines.labels), len(lines.ids)
-        row, feature = slice(n_rows, n_rows + new_rows), slice(nnz, nnz + new_features)
-        all_labels[row] = lines.labels
+        row, entry = slice(n_rows, n_rows + len(lines.labels)), slice(nnz, nnz + len(lines.ids))
+        labels[row] = lines.labels
         np.add(lines.row_lines, n_lines, out=row_lines[row])
-        np.add(lines.row_ends, nnz, out=indptr[n_rows + 1 : n_rows + 1 + new_rows])
-        np.subtract(lines.ids, base, out=indices[feature], casting="unsafe")
-        values[feature] = lines.values
-        if groups is not None:
-            groups[row] = NO_GROUP if lines.groups is None else lines.groups
-        n_rows, nnz, n_lines = n_rows + new_rows, nnz + new_features, n_lines + lines.n_lines
-    return Parsed(
-        rows=Rows(
-            labels=all_labels[:n_rows],
-            indptr=indptr[: n_rows + 1],
-            indices=indices[:nnz],
-            values=values[:nnz],
-            lines=row_lines[:n_rows],
-            groups=None if groups is None else groups[:n_rows],
-        ),
-        bad=tuple(sorted(bad.examples)),
-        bad_counts=dict(sorted(bad.counts.items())),
-        n_lines=n_lines,
+        np.add(lines.row_ends, nnz, out=indptr[row.start + 1 : row.stop + 1])
+        np.subtract(lines.ids, base, out=indices[entry], casting="unsafe")
+        values[entry] = lines.values
+        if lines.groups is not None:
+            groups = np.full(most_rows, NO_GROUP) if groups is None else groups
+            groups[row] = lines.groups
+        lowest, highest = int(lines.ids.min(initial=lowest)), int(lines.ids.max(initial=highest))
+        n_rows, nnz, n_lines = row.stop, entry.stop, n_lines + lines.n_lines
+    rows = Rows(
+        labels=labels[:n_rows],
+        indptr=indptr[: n_rows + 1],
+        indices=indices[:nnz],
+        values=values[:nnz],
+        lines=row_lines[:n_rows],
+        groups=None if groups is None else groups[:n_rows],
     )
+    counts = dict(sorted(bad.counts.items()))
+    return Draft(rows, base, lowest, highest, tuple(sorted(bad.examples)), counts, n_lines)
 
 
 class _BadRows:
@@ -172,17 +226,13 @@ def _detect_base(summary: Summary) -> Literal[0, 1]:
     return 1 if from_0 is None else 0
 
 
-def _pieces(text: bytes) -> Iterator[bytes]:
-    """Cut a text after line feeds; every piece ends with one."""
+def _pieces(text: bytes) -> Iterator[tuple[int, int]]:
+    """Cut a text after line feeds."""
     start = 0
     while start < len(text):
-        end = text.find(b"\n", start + _PIECE_BYTES - 1) + 1
-        if end:
-            yield text[start:end]
-        else:
-            yield text[start:] if text.endswith(b"\n") else text[start:] + b"\n"
-            return
-        start = end
+        stop = text.find(b"\n", start + _PIECE_BYTES - 1) + 1 or len(text)
+        yield start, stop
+        start = stop
 
 
 def _count(buffer: np.ndarray, character: bytes) -> int:

@@ -9,7 +9,7 @@ a field is a key (``id`` of ``id:value``), a value, or a bare token, the first o
     colon   colon   '3:1:2'
     blank   blank   bare token; empty: a run of blanks
 
-`read_lines` is all that the reader calls; lines without anything unusual go through a compiled loop where it is there.
+`read_lines` is all that the reader calls, for lines that its compiled loop does not take.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mr_ml import kernels
 from mr_ml.readers.fields import I64, U8, U64, hash_fields
 from mr_ml.readers.lines import blank_out_bad_lines
 from mr_ml.readers.numbers import F64, Mask, are_digits, parse_floats, parse_ints, spells_non_finite
@@ -116,11 +115,6 @@ def read_lines(text: bytes, *, lowest_id: int, highest_id: int, labels_required:
     labels_required : bool
         Refuse a row that begins with ``id:value``.
     """
-    usual = kernels.read_libsvm(text, lowest_id=lowest_id, highest_id=highest_id, labels_required=labels_required)
-    if usual is not None:
-        n_lines, row_labels, row_lines, row_ends, ids, values = usual
-        none = np.zeros(0, np.int64)
-        return Lines(n_lines, row_lines, row_labels, row_ends, ids, values, None, none, none, none)
     buffer, byte_defects = blank_out_bad_lines(text, comment=b"#")
     mask = (buffer == _COLON) | (buffer == _SPACE) | (buffer == _LF)
     if b"\t" in text:

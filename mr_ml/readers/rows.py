@@ -89,6 +89,13 @@ class Rows:
         """Number of rows."""
         return len(self.labels)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        columns = (self.labels, self.lines, self.weights, self.offsets, self.groups)
+        entries = self.indptr.nbytes + self.indices.nbytes + self.values.nbytes
+        return entries + sum(c.nbytes for c in columns if c is not None)
+
 
 @dataclass(frozen=True, order=True)
 class BadRow:

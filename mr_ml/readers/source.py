@@ -90,7 +90,7 @@ class TextRange:
 
 
 def expand(inputs: Sequence[str]) -> list[TextFile]:
-    """The files that inputs name: files, folders (all files in them, hidden and _-names left out) and globs; sorted.
+    """The files that inputs name: files, folders and globs (hidden and _-names left out of these two); sorted.
 
     Raises
     ------
@@ -101,8 +101,10 @@ def expand(inputs: Sequence[str]) -> list[TextFile]:
     """
     paths: list[str] = []
     for given in inputs:
+        if "://" in given:
+            raise UsageError(f"expected files of this machine, found {given!r}; files on HDFS are for -r hadoop")
         # a name that exists is that name, even with [ or * in it
-        found = [given] if os.path.lexists(given) else sorted(glob.glob(given, recursive=True))
+        found = [given] if os.path.lexists(given) else _glob(given)
         files = [path for name in found for path in (_files_in(name) if os.path.isdir(name) else [name])]
         if not files:
             raise UsageError(f"expected input files, found nothing that matches {given!r}; check the path")
@@ -145,6 +147,14 @@ def ranges(files: Sequence[TextFile], *, n_tasks: int) -> list[list[TextRange]]:
         loads[lightest] += piece.stop - piece.start
         tasks[lightest].append(piece)
     return [sorted(task) for task in tasks if task]
+
+
+def _glob(pattern: str) -> list[str]:
+    """What matches; a name that begins with _, as one with a dot, is matched by a pattern that begins so only."""
+    found = sorted(glob.glob(pattern, recursive=True))
+    if os.path.basename(pattern).startswith("_"):
+        return found
+    return [name for name in found if not os.path.basename(name).startswith("_")]
 
 
 def _files_in(folder: str) -> list[str]:

@@ -152,10 +152,6 @@ def _common(cluster: Cluster) -> dict[str, dict[str, str | int]]:
         # Lost nodes and silent application masters are noticed in seconds.
         "yarn.nm.liveness-monitor.expiry-interval-ms": 10000,
         "yarn.am.liveness-monitor.expiry-interval-ms": 20000,
-        "yarn.client.nodemanager-connect.max-wait-ms": 5000,
-        "yarn.client.nodemanager-connect.retry-interval-ms": 500,
-        "yarn.resourcemanager.connect.max-wait.ms": 60000,
-        "yarn.resourcemanager.connect.retry-interval.ms": 500,
     }
     mapred: dict[str, str | int] = {
         "mapreduce.framework.name": "yarn",
@@ -173,9 +169,6 @@ def _common(cluster: Cluster) -> dict[str, dict[str, str | int]]:
         "yarn.app.mapreduce.am.command-opts": " ".join(java_options(cluster, "am")),
         "mapreduce.map.java.opts": " ".join(java_options(cluster, "map")),
         "mapreduce.reduce.java.opts": " ".join(java_options(cluster, "reduce")),
-        "mapreduce.reduce.shuffle.connect.timeout": 10000,
-        "mapreduce.reduce.shuffle.read.timeout": 20000,
-        "mapreduce.reduce.shuffle.retry-delay.max.ms": 5000,
     }
     scheduler: dict[str, str | int] = {
         "yarn.scheduler.capacity.root.queues": "default",
@@ -199,7 +192,6 @@ def _tuned(cluster: Cluster) -> dict[str, dict[str, str | int]]:
         },
         "yarn-site": {
             "yarn.resourcemanager.nodemanagers.heartbeat-interval-ms": 100,
-            "yarn.client.application-client-protocol.poll-interval-ms": 20,
             "yarn.nodemanager.resource-monitor.interval-ms": 10000,
             "yarn.nodemanager.container-monitor.enabled": "false",
             # With the job class loader the framework's class path has neither the container's folder nor job jars
@@ -209,10 +201,8 @@ def _tuned(cluster: Cluster) -> dict[str, dict[str, str | int]]:
         "mapred-site": {
             "mapreduce.job.classloader": "true",
             "mapreduce.application.classpath": str(cluster.conf),
-            "yarn.app.mapreduce.am.scheduler.heartbeat.interval-ms": 50,
-            "mapreduce.client.progressmonitor.pollinterval": 50,
-            "mapreduce.client.completion.pollinterval": 50,
-            "mapreduce.client.submit.file.replication": 1,
+            # with one replica, a DataNode that dies takes with it the jobs whose files it has
+            "mapreduce.client.submit.file.replication": min(2, cluster.workers),
             "mapreduce.fileoutputcommitter.algorithm.version": 2,
             "mapreduce.map.speculative": "false",
             "mapreduce.reduce.speculative": "false",

@@ -180,3 +180,18 @@ def test_truncated_compressed_input(mr_ml: Commands, tmp_path: Path) -> None:
         assert (found.code, name in found.err) == (65, True)
         file.write_bytes(data)
         assert mr_ml("pack", file, "--to", "whole")["n_rows"] == 20_000
+
+
+def test_globs_leave_out_what_jobs_leave_beside_their_output(mr_ml: Commands, tmp_path: Path) -> None:
+    """`_SUCCESS` and the like; a pattern that begins with _ means them."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "part-0").write_text("1 1:1\n0 1:2\n")
+    (tmp_path / "out" / "_log").write_text("this is no row\n")
+    assert mr_ml("pack", f"{tmp_path}/out/*", "--to", "rows")["n_rows"] == 2
+    found = mr_ml.run("pack", f"{tmp_path}/out/_*", "--to", "log")
+    assert (found.code, "_log:1" in found.err) == (65, True)
+
+
+def test_files_on_hdfs_are_for_the_cluster(mr_ml: Commands) -> None:
+    found = mr_ml.run("pack", "hdfs:///user/me/rows", "--to", "rows")
+    assert (found.code, "-r hadoop" in found.err) == (2, True)

@@ -11,6 +11,8 @@ import pytest
 from commands import Commands, write_csv, write_libsvm
 from scipy import special
 
+from mr_ml.engine.jobs import LocalJobRunner
+from mr_ml.predict_tasks import RangeReport
 from mr_ml.readers import source
 
 
@@ -120,11 +122,13 @@ def test_many_inputs(mr_ml: Commands, tmp_path: Path) -> None:
         write_libsvm(folder / name, new_rows(n=5 + k, seed=k), np.zeros(5 + k))
     (folder / "c.gz").write_bytes(gzip.compress((folder / "a").read_bytes()))
     found = mr_ml("predict", "logistic", folder, "--to", tmp_path / "some" / "where" / "out")
-    assert len(found["outputs"]) == len(set(found["outputs"])) == 4
-    by_rows = sorted(len(Path(path).read_text().splitlines()) for path in found["outputs"])
-    assert by_rows == [5, 5, 6, 7]
-    assert sorted(path.name for path in (tmp_path / "some" / "where").iterdir()) == ["out"]
-    assert sorted(map(str, (tmp_path / "some/where/out").iterdir())) == sorted(found["outputs"])
+    out = tmp_path / "some" / "where" / "out"
+    n_rows = {"a": 5, "b": 6, "c": 5, "deeper/a": 7}
+    assert found["outputs"] == [str(out / name) for name in n_rows]
+    assert [path.name for path in out.parent.iterdir()] == ["out"]
+    assert sorted(path for path in out.rglob("*") if path.is_file()) == [out / name for name in n_rows]
+    for name, n in n_rows.items():
+        assert len((out / name).read_text().splitlines()) == n
 
 
 def test_csv(mr_ml: Commands, tmp_path: Path) -> None:
@@ -160,6 +164,20 @@ def test_predictions_agree_with_evaluate(mr_ml: Commands, tmp_path: Path) -> Non
     scores = p[:, 1]
     pairs = (scores[truth > 0][:, None] > scores[truth < 0]) + (scores[truth > 0][:, None] == scores[truth < 0]) / 2
     assert metrics["auc"] == pytest.approx(pairs.mean(), rel=1e-12)
+
+
+def test_one_job_each(mr_ml: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs: list[str] = []
+    run = LocalJobRunner.run
+
+    def counted(self: LocalJobRunner, job: Any, **options: Any) -> Any:
+        jobs.append(job.__name__)
+        return run(self, job, **options)
+
+    monkeypatch.setattr(LocalJobRunner, "run", counted)
+    mr_ml("evaluate", "softmax", "softmax", "--split", "train")
+    mr_ml("predict", "softmax", write_libsvm(tmp_path / "new", new_rows(), np.zeros(50)), "--to", tmp_path / "out")
+    assert jobs == ["MRPass", "MRPredict"]
 
 
 def test_an_empty_file(mr_ml: Commands, tmp_path: Path) -> None:
@@ -204,3 +222,102 @@ def test_relative_paths(mr_ml: Commands, tmp_path: Path, monkeypatch: pytest.Mon
     write_libsvm(tmp_path / "new", new_rows(), np.zeros(50))
     mr_ml("predict", "logistic", "new", "--to", "out")
     assert len((tmp_path / "out").read_text().splitlines()) == 50
+
+
+def test_one_file_or_a_folder(mr_ml: Commands, tmp_path: Path) -> None:
+    """What was asked decides, not what happens to lie there: a folder of one file, or a glob, gives a folder."""
+    folder = tmp_path / "in" / "day=1"
+    folder.mkdir(parents=True)
+    write_libsvm(folder / "part-0", new_rows(n=5), np.zeros(5))
+    for given, names in (
+        (folder / "part-0", [""]),
+        (folder, ["/part-0"]),
+        (tmp_path / "in", ["/day=1/part-0"]),
+        (tmp_path / "in" / "day=*" / "part-*", ["/day=1/part-0"]),
+    ):
+        out = tmp_path / "out" / str(len(list((tmp_path / "out").iterdir())) if (tmp_path / "out").exists() else 0)
+        found = mr_ml("predict", "logistic", given, "--to", out)
+        assert found["outputs"] == [f"{out}{name}" for name in names]
+        assert all(Path(path).read_bytes().count(b"\n") == 5 for path in found["outputs"])
+
+
+def test_outputs_of_one_name_are_refused(mr_ml: Commands, tmp_path: Path) -> None:
+    file = write_libsvm(tmp_path / "a", new_rows(n=5), np.zeros(5))
+    (tmp_path / "a.gz").write_bytes(gzip.compress(file.read_bytes()))
+    found = mr_ml.run("predict", "logistic", file, tmp_path / "a.gz", "--to", tmp_path / "out")
+    assert (found.code, "'a'" in found.err) == (2, True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_labels_with_tabs(tmp_path: Path) -> None:
+    """They are escaped, so that a line always has as many fields as the header."""
+    commands = Commands(tmp_path / "root")
+    x = new_rows(n=60)[:, 0]
+    labels = [["a\tb", "c\\d", "plain"][k % 3] for k in range(60)]
+    file = write_csv(tmp_path / "rows.csv", {"x": x, "label": [f'"{label}"' for label in labels]})
+    commands("pack", file, "--to", "tabs")
+    commands("train", "tabs", "--model", "tabs", "--loss", "softmax", "--l2", "0.1")
+    found = commands("predict", "tabs", file, "--to", tmp_path / "out")
+    assert sorted(found["labels"]) == ["a\tb", "c\\d", "plain"]
+    header, *lines = [line.split("\t") for line in (tmp_path / "out").read_text().splitlines()]
+    written = {"a\tb": "a\\tb", "c\\d": "c\\\\d", "plain": "plain"}
+    assert header == ["label", *(f"probability_{written[label]}" for label in found["labels"])]
+    assert len(lines) == 60
+    assert {len(line) for line in lines} == {4}
+    assert {line[0] for line in lines} <= set(written.values())
+
+
+def test_numbers_are_the_shortest_that_read_back(mr_ml: Commands, tmp_path: Path) -> None:
+    """As Python writes them, which is another program than the one that writes these, where that is installed."""
+    x = new_rows(n=300) * 10.0 ** np.random.default_rng(5).integers(-6, 9, (300, 1))
+    for model, k in (("squared", 0), ("logistic", 1)):
+        mr_ml("predict", model, write_libsvm(tmp_path / f"new-{model}", x, np.zeros(300)), "--to", tmp_path / model)
+        words = [line.split("\t")[k] for line in (tmp_path / model).read_text().splitlines()]
+        assert len(words) == 300
+        assert [repr(float(word)) for word in words] == words
+
+
+def test_without_the_compiled_loops(mr_ml: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "new"
+    file.write_bytes(b"# a comment\n\n" + write_libsvm(file, new_rows(), np.zeros(50)).read_bytes())
+    for model in ("softmax", "squared"):
+        mr_ml("predict", model, file, "--to", tmp_path / f"{model}-compiled", "-r", "inline")
+        with monkeypatch.context() as patch:
+            patch.setattr("mr_ml.kernels.native", None)
+            mr_ml("predict", model, file, "--to", tmp_path / f"{model}-plain", "-r", "inline")
+        assert (tmp_path / f"{model}-plain").read_bytes() == (tmp_path / f"{model}-compiled").read_bytes()
+
+
+def test_hdfs_needs_the_cluster(mr_ml: Commands, tmp_path: Path) -> None:
+    found = mr_ml.run("predict", "logistic", "hdfs://127.0.0.1:1/rows", "--to", tmp_path / "out")
+    assert found.code == 2
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("damage", ["lost", "doubled", "shorter", "fewer lines", "fewer bytes read"])
+def test_lines_that_are_not_complete(
+    mr_ml: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    """Whatever a task or its output loses is an error, and nothing appears."""
+    monkeypatch.setattr(source, "RANGE_BYTES", 700)
+    file = write_libsvm(tmp_path / "new", new_rows(), np.zeros(50))
+    run = LocalJobRunner.run
+
+    def damaged(*args: Any, **options: Any) -> Any:
+        (key, value), *others = run(*args, **options)
+        report = RangeReport.decode(value)
+        path = Path(report.path)
+        if damage == "lost":
+            return others
+        if damage == "doubled":
+            return [(key, value), (key, value), *others]
+        if damage == "fewer bytes read":
+            return [(key, value.replace(f'"n_read":{report.n_read}'.encode(), b'"n_read":1')), *others]
+        lines = path.read_bytes()
+        path.write_bytes(lines[:-1] if damage == "shorter" else lines[:-1].replace(b"\n", b"\t", 1) + b"\n")
+        return [(key, value), *others]
+
+    monkeypatch.setattr(LocalJobRunner, "run", damaged)
+    found = mr_ml.run("predict", "logistic", file, "--to", tmp_path / "out")
+    assert found.code == (65 if damage == "fewer bytes read" else 70)
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]

@@ -76,16 +76,25 @@ def test_bad_rows_are_found_where_they_are(packed: ClusterCommands, on_cluster: 
     assert nothing_left(packed.store)
 
 
-def test_inputs_that_cannot_be_packed(packed: ClusterCommands, on_cluster: HadoopCluster, tmp_path: Path) -> None:
-    rows = tmp_path / "rows.libsvm"
-    rows.write_text("1 1:1\n", encoding="ascii")
+def test_inputs_that_cannot_be_packed(packed: ClusterCommands, on_cluster: HadoopCluster) -> None:
     raw = f"{on_cluster.hdfs_uri}/user/tests/odd"
-    open_store(raw).write("rows.libsvm.gz", b"")
-    open_store(raw).write("mark.libsvm", b"\xef\xbb\xbf1 1:1\n")
+    store = open_store(raw)
+    store.write("rows.libsvm.gz", b"")
+    store.write("plain.libsvm.gz", b"1 1:1\n")
+    store.write("rows.libsvm.xz", b"")
+    store.write("mark.libsvm", b"\xef\xbb\xbf1 1:1\n")
+    store.write("hidden/_SUCCESS", b"")
     for given, code, said in (
-        (rows, 2, "hadoop fs -put"),
-        (f"{raw}/none", 2, "found nothing"),
-        (f"{raw}/rows.libsvm.gz", 2, "decompress it"),
+        ("rows.libsvm", 2, "nothing that matches 'rows.libsvm'"),
+        (f"{raw}/none", 2, "nothing there"),
+        (f"{raw}/no*ne", 2, "nothing there"),
+        (f"{raw}/hidden", 2, "none in it"),
+        (f"{raw}/hidden/*", 2, "nothing there"),
+        (f"web{raw}/mark.libsvm", 2, "hdfs://NAMENODE/PATH"),
+        ("s3a://bucket/rows", 2, "hadoop distcp"),
+        (f"{raw}/rows.libsvm.xz", 2, "decompress it"),
+        (f"{raw}/rows.libsvm.gz", 65, "truncated"),
+        (f"{raw}/plain.libsvm.gz", 65, "found other data"),
         (f"{raw}/mark.libsvm", 65, "byte order mark"),
     ):
         found = packed.run("pack", given, "--to", "odd")

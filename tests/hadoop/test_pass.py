@@ -61,7 +61,7 @@ def bits(statistic: Statistic) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("n_reducers", "n_maps"), [(2, 1), (7, 9)])
+@pytest.mark.parametrize(("n_reducers", "n_maps"), [(7, 9)])
 def test_the_same_bits_whatever_the_tasks(packed: ClusterCommands, n_reducers: int, n_maps: int) -> None:
     settings = HadoopSettings(python=sys.executable, reducers=n_reducers, jobconf={"mapreduce.job.maps": str(n_maps)})
     assert bits(engine(packed.root, settings).run(QUERY)) == bits(in_memory(packed.root))
@@ -180,7 +180,13 @@ def test_a_resource_manager_that_does_not_answer(
 
 
 def test_a_namenode_that_does_not_answer(packed: ClusterCommands) -> None:
-    nowhere = replace(packed, root="webhdfs://127.0.0.1:1/root")
+    nowhere = replace(packed, root="hdfs://127.0.0.1:1/root")
     found = nowhere.run("train", "rows", "--model", "m")
     assert found.code == 69
-    assert "127.0.0.1:1" in found.err
+    assert "127.0.0.1" in found.err
+
+
+def test_a_root_that_jobs_would_read_another_way(packed: ClusterCommands) -> None:
+    found = replace(packed, root="webhdfs://127.0.0.1:1/root").run("train", "rows", "--model", "m")
+    assert found.code == 2
+    assert "--root hdfs:///root" in found.err

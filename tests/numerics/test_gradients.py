@@ -15,9 +15,10 @@ from mr_ml.errors import BadDataError
 from mr_ml.metrics import MetricsQuery
 from mr_ml.objective import Objective
 from mr_ml.optimize.base import Ask
+from mr_ml.parts import Keyed
 from mr_ml.query import LineQuery, MomentsQuery
 from mr_ml.rowspec import RowSpec
-from mr_ml.statistic import Keyed, Statistic
+from mr_ml.statistic import Statistic
 
 N, D = 45, 5
 L2 = 0.3

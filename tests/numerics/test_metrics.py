@@ -19,8 +19,9 @@ from mr_ml.engine.in_memory import InMemoryEngine
 from mr_ml.errors import BadDataError
 from mr_ml.features import DenseFeatures
 from mr_ml.metrics import MetricsQuery, auc, finish_metrics, order_keys
+from mr_ml.parts import Keyed
 from mr_ml.rowspec import RowSpec
-from mr_ml.statistic import Keyed, Statistic
+from mr_ml.statistic import Statistic
 from mr_ml.tree import Node
 
 Found = dict[str, Any]

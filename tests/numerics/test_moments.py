@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from mr_ml.parts import Keyed, Minimum, Moments
 from mr_ml.query import MAX_LABEL_VALUES, MomentsQuery
-from mr_ml.statistic import Keyed, Minimum, Moments, Statistic
+from mr_ml.statistic import Statistic
 
 FORMS = ["dense", "sparse", "stored"]
 

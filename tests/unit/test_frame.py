@@ -297,5 +297,5 @@ def test_no_text_of_another_length_passes(backend: str) -> None:
 
 
 @pytest.mark.parametrize("name", GOLDEN)
-def test_format_1_is_written_as_ever(name: str) -> None:
+def test_formats_are_written_as_ever(name: str) -> None:
     assert GOLDEN[name]() == golden(name), "the stored format changed: see golden_frames.py"

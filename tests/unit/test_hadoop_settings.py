@@ -26,6 +26,7 @@ def test_every_setting(tmp_path: Path) -> None:
     conf_dir: /etc/hadoop/conf
     streaming_jar: /opt/streaming.jar
     python: /opt/python/bin/python3
+    python_archive: hdfs://n/conda.tar.gz
     queue: nightly
     priority: HIGH
     map_memory_mb: 1024
@@ -42,6 +43,7 @@ def test_every_setting(tmp_path: Path) -> None:
     assert (settings.streaming_jar, settings.python, settings.reducers) == (
         "/opt/streaming.jar", "/opt/python/bin/python3", 4,
     )  # fmt: skip
+    assert settings.python_archive == "hdfs://n/conda.tar.gz"
     assert settings.properties(input_bytes=(640 << 20) + 1) == {
         "mapreduce.job.queuename": "nightly",
         "mapreduce.job.priority": "HIGH",
@@ -66,6 +68,9 @@ def test_every_setting(tmp_path: Path) -> None:
         ("- python", "expected lines"),
         ("python: [a", "expected YAML"),
         ("python: 3", "expected a text"),
+        ("python_archive: conda.tar.gz", "python.tar.gz"),
+        ("python_archive: hdfs://n/conda.rar", "python.tar.gz"),
+        ("python_archive: 'hdfs://n/a.zip,hdfs://n/b.zip'", "python.tar.gz"),
         ("reducers: 0", "from 1 on"),
         ("reducers: true", "from 1 on"),
         ("split_mb: 1.5", "from 1 on"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,8 +12,10 @@ from hypothesis import strategies as st
 from mr_ml import kernels
 from mr_ml.features import SparseFeatures
 from mr_ml.pack import miniblock, rowhash
-from mr_ml.readers import libsvm_lines
-from mr_ml.readers.rows import Rows
+from mr_ml.readers import libsvm
+from mr_ml.readers.numbers import parse_floats
+from mr_ml.readers.rows import Parsed, Rows
+from mr_ml.readers.schema import Schema, TextOptions
 
 pytestmark = pytest.mark.skipif(kernels.native is None, reason="mr_ml was installed without its compiled loops")
 
@@ -42,7 +46,7 @@ def test_products_have_the_same_bits(monkeypatch: pytest.MonkeyPatch, n_outputs:
     without_kernels(monkeypatch)
     plain = x.dot(coef), *x.pull(slope, slope**2, n_features=41)
     for ours, theirs in zip(compiled, plain, strict=True):
-        assert ours.tobytes() == np.ascontiguousarray(theirs).tobytes()
+        assert np.ascontiguousarray(ours).tobytes() == np.ascontiguousarray(theirs).tobytes()
 
 
 def test_hashes_and_taken_rows_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,32 +84,64 @@ def test_libsvm_lines_read_the_same(
         for label, pairs, end in lines
     ).encode()
 
-    def read() -> libsvm_lines.Lines:
-        return libsvm_lines.read_lines(
-            text, lowest_id=base, highest_id=2**31 - 1 + base, labels_required=labels_required
-        )
+    schema = Schema(format="libsvm", options=TextOptions(), index_base=base, n_features=2**31 - 1)
+
+    def read() -> Parsed:
+        return libsvm.parse(text, schema, labels="required" if labels_required else "optional")
 
     compiled = read()
     with pytest.MonkeyPatch.context() as patch:
         without_kernels(patch)
         plain = read()
-    for name, theirs in vars(plain).items():
-        ours = getattr(compiled, name)
-        same = ours.tobytes() == theirs.tobytes() if isinstance(theirs, np.ndarray) else ours == theirs
-        assert same, name
+    assert_same(compiled, plain)
+
+
+def assert_same(compiled: Parsed, plain: Parsed) -> None:
+    assert (compiled.bad, compiled.bad_counts, compiled.n_lines) == (plain.bad, plain.bad_counts, plain.n_lines)
+    for name, theirs in vars(plain.rows).items():
+        ours = getattr(compiled.rows, name)
+        assert (ours is theirs is None) or (ours.dtype == theirs.dtype and ours.tobytes() == theirs.tobytes()), name
+
+
+def test_long_texts_read_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(8)
+    lines = [
+        f"{rng.integers(0, 2)} "
+        + " ".join(f"{i}:{rng.normal():.{rng.integers(0, 9)}f}" for i in np.unique(rng.integers(1, 10**7, 20)))
+        + ("" if rng.random() < 0.99 else rng.choice(["\r", "   ", " # comment", " 3:x"]))
+        for _ in range(6000)
+    ]
+    text = "\n".join(lines).encode()
+    schema = Schema(format="libsvm", options=TextOptions(), index_base=1, n_features=10**7)
+    compiled = libsvm.parse(text, schema, labels="required")
+    without_kernels(monkeypatch)
+    assert_same(compiled, libsvm.parse(text, schema, labels="required"))
 
 
 def test_ordinary_lines_do_take_the_compiled_loop() -> None:
-    text = b"+1 1:0.5 7:-2e-3\r\n\n-1\t2:1 \n"
-    found = kernels.read_libsvm(text, lowest_id=1, highest_id=100, labels_required=True)
-    assert found is not None
-    n_lines, labels, row_lines, row_ends, ids, values = found
-    assert n_lines == 3
-    assert labels.tolist() == [1, -1]
-    assert row_lines.tolist() == [0, 2]
-    assert row_ends.tolist() == [2, 3]
-    assert ids.tolist() == [1, 7, 2]
-    assert values.tolist() == [0.5, -2e-3, 1]
+    text = b"0 9:9\n+1 1:0.5 7:-2e-3\r\n\n-1\t2:1 \n"
+    arrays = np.zeros(4), np.zeros(4, np.int64), np.zeros(5, np.int64), np.zeros(4, np.int32), np.zeros(4)
+    found = kernels.read_libsvm(
+        text, 6, len(text), lowest_id=1, highest_id=100, base=1, labels_required=True, filled=(1, 1, 1), arrays=arrays
+    )
+    assert found == (3, 4, 4, 1, 7)
+    labels, row_lines, indptr, indices, values = arrays
+    assert labels.tolist() == [0, 1, -1, 0]
+    assert row_lines.tolist() == [0, 1, 3, 0]
+    assert indptr.tolist() == [0, 0, 3, 4, 0]
+    assert indices.tolist() == [0, 0, 6, 1]
+    assert values.tolist() == [0, 0.5, -2e-3, 1]
+
+
+def test_column_sums_have_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = matrix(6, 300, 40)
+    x.values[::7] = 0
+    mean = np.random.default_rng(7).normal(size=41)
+    compiled = *x.column_sums(n_features=41), *x.deviations(mean)
+    without_kernels(monkeypatch)
+    for ours, theirs in zip(compiled, (*x.column_sums(n_features=41), *x.deviations(mean)), strict=True):
+        assert ours.dtype == theirs.dtype
+        assert ours.tobytes() == theirs.tobytes()
 
 
 def test_arrays_that_point_outside_are_refused() -> None:
@@ -126,3 +162,99 @@ def test_arrays_that_point_outside_are_refused() -> None:
             np.empty(50, np.int32),
             np.empty(50),
         )
+
+
+@settings(max_examples=300, deadline=None)
+@given(fields=st.lists(NUMBERS, max_size=20), delimiter=st.sampled_from(",;\t|+e"))
+def test_fields_read_the_same(fields: list[str], delimiter: str) -> None:
+    """Bits and all, whatever stands behind a field: the sign of zero, what underflows, what is no number."""
+    encoded = [field.encode() for field in fields]
+    buffer = np.frombuffer(delimiter.encode().join([*encoded, b""]), np.uint8)
+    ends = np.cumsum([len(field) + 1 for field in encoded], dtype=np.int64) - 1
+    starts = ends - np.array([len(field) for field in encoded], np.int64)
+    found = kernels.read_floats(buffer, starts, ends)
+    assert found is not None
+    values, left = found
+    plain, ok = parse_floats(buffer, starts, ends)
+    usual = np.delete(np.arange(len(fields)), left)
+    assert ok[usual].all()
+    assert values[usual].tobytes() == plain[usual].tobytes()
+    if delimiter in ",;\t|":
+        short = [k for k, field in enumerate(fields) if ok[k] and len(field) < 25]
+        assert set(short) <= set(usual.tolist())
+
+
+def test_fields_outside_the_text_are_refused() -> None:
+    buffer = np.frombuffer(b"1,2,", np.uint8)
+    for start, end in ((-1, 1), (2, 1), (3, 5)):
+        with pytest.raises(ValueError, match="out of range"):
+            kernels.read_floats(buffer, np.array([start]), np.array([end]))
+    values, left = kernels.read_floats(buffer, np.array([0, 2, 2]), np.array([1, 4, 2])) or (None, None)
+    assert values is not None
+    assert left is not None
+    assert (values[0], left.tolist()) == (1, [1, 2])
+
+
+@settings(max_examples=300, deadline=None)
+@given(values=st.lists(st.floats(), max_size=20))
+def test_numbers_are_written_as_python_does(values: list[float]) -> None:
+    assert written(np.array(values)) == values_as_python_writes(values)
+
+
+def test_numbers_around_every_edge_are_written_as_python_does() -> None:
+    """Powers of two and ten and their neighbours, halves of the last decimal, every binary exponent."""
+    rng = np.random.default_rng(7)
+    powers = np.concatenate([2.0 ** np.arange(-1074, 1024), 10.0 ** np.arange(-320, 309)])
+    near = (powers.view(np.int64)[:, None] + np.arange(-3, 4)).clip(min=0).ravel().view(np.float64)
+    exponents = np.repeat(np.arange(2047, dtype=np.uint64) << np.uint64(52), 20)
+    anywhere = (exponents | rng.integers(0, 2**52, len(exponents)).astype(np.uint64)).view(np.float64)
+    ties = rng.integers(2**50, 2**53, 20_000) / 2.0 ** rng.integers(0, 8, 20_000)
+    short = np.round(rng.random(20_000), 6), rng.random(20_000), rng.random(20_000) * 1e-6
+    for values in (near, -near, anywhere, ties, *short, np.array([0.0, -0.0, np.nan, np.inf, -np.inf])):
+        assert written(values) == values_as_python_writes(values.tolist())
+
+
+def written(values: Any) -> str:
+    n = len(values)
+    found = kernels.write_rows(
+        values[:, None], starts=b"", start_ends=np.zeros(1, np.int64), choice=np.zeros(n, np.int64),
+        lines=np.arange(n), n_lines=n,
+    )  # fmt: skip
+    assert found is not None
+    return bytes(found).decode()
+
+
+def values_as_python_writes(values: list[float]) -> str:
+    return "".join(f"{value!r}\n" for value in values)
+
+
+def test_rows_go_to_their_lines() -> None:
+    found = kernels.write_rows(
+        np.array([[0.5, 2], [0.25, -1e-7]]), starts=b"a\tlong\t", start_ends=np.array([2, 7]), choice=np.array([1, 0]),
+        lines=np.array([1, 3]), n_lines=5,
+    )  # fmt: skip
+    assert found is not None
+    assert bytes(found) == b"\nlong\t0.5\t2.0\n\na\t0.25\t-1e-07\n\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"lines": np.array([1, 1])}, "out of range"),
+        ({"lines": np.array([0, 2])}, "out of range"),
+        ({"lines": np.array([-1, 1])}, "out of range"),
+        ({"choice": np.array([0, 1])}, "out of range"),
+        ({"start_ends": np.array([9])}, "out of range"),
+        ({"choice": np.array([0])}, "do not fit"),
+        ({"n_lines": 1}, "do not fit"),
+        ({"out": np.empty(30, np.uint8)}, "no room"),
+    ],
+)
+def test_rows_that_do_not_fit_are_refused(change: dict[str, Any], match: str) -> None:
+    given: dict[str, Any] = {
+        "values": np.ones((2, 1)), "n_columns": 1, "starts": b"a\t", "start_ends": np.array([2]),
+        "choice": np.array([0, 0]), "lines": np.array([0, 1]), "n_lines": 2, "out": np.empty(100, np.uint8),
+        **change,
+    }  # fmt: skip
+    with pytest.raises(ValueError, match=match):
+        kernels.native.write_rows(*given.values())

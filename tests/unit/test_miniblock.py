@@ -15,7 +15,7 @@ from mr_ml import frame
 from mr_ml.block import Block, BlockAddress, encode_line
 from mr_ml.errors import BadDataError
 from mr_ml.features import SparseFeatures
-from mr_ml.pack.miniblock import cut, split_rows, take
+from mr_ml.pack.miniblock import cut, joined, split_rows, take
 from mr_ml.pack.plan import make_plan
 
 values = st.sampled_from([0.0, 1.0, -2.5, 1e300])
@@ -50,7 +50,7 @@ def pack(chunks: Any, plan: Any, *, order: Any = None) -> dict[int, list[bytes]]
     if order is not None:
         for p in mini:
             mini[p] = [mini[p][k] for k in order(len(mini[p]))]
-    return {p: lines_of(cut(m, block_rows=plan.block_rows, where="here")) for p, m in sorted(mini.items())}
+    return {p: lines_of(cut(joined(m, where="here"), block_rows=plan.block_rows)) for p, m in sorted(mini.items())}
 
 
 def plan_of(*, partitions: int, block_rows: int) -> Any:
@@ -102,7 +102,7 @@ def test_rows_whose_order_hashes_collide_have_an_order_too(rows: Any, data: st.D
 
     def blocks(dealt: list[list[Any]]) -> list[bytes]:
         mini = [sealed([row for row, _ in some], [h for _, h in some]) for some in dealt]
-        return lines_of(cut(mini, block_rows=4, where="here"))
+        return lines_of(cut(joined(mini, where="here"), block_rows=4))
 
     alone = blocks([rows])
     shuffled = data.draw(st.permutations(rows))
@@ -119,7 +119,7 @@ def test_no_row_is_lost_or_changed(rows: Any, block_rows: int) -> None:
     assert all(len(parts) == 1 for parts in mini.values())
     found = []
     for parts in mini.values():
-        blocks = list(cut(parts, block_rows=block_rows, where="here"))
+        blocks = list(cut(joined(parts, where="here"), block_rows=block_rows))
         assert all(block.n_rows == block_rows for block in blocks[:-1])
         assert 1 <= blocks[-1].n_rows <= block_rows
         found += [row for block in blocks for row in content(block)]
@@ -129,22 +129,21 @@ def test_no_row_is_lost_or_changed(rows: Any, block_rows: int) -> None:
 def test_rows_are_in_the_order_of_their_hashes() -> None:
     rows = [(float(k), {0: 1.0}, None, None) for k in range(5)]
     order = [2**63, 5, 2**64 - 1, 0, 7]
-    (block,) = cut([sealed(rows[:2], order[:2]), sealed(rows[2:], order[2:])], block_rows=8, where="here")
+    (block,) = cut(joined([sealed(rows[:2], order[:2]), sealed(rows[2:], order[2:])], where="here"), block_rows=8)
     assert block.labels.tolist() == [3.0, 1.0, 4.0, 0.0, 2.0]
 
 
 def test_nothing_gives_no_blocks() -> None:
     plan = plan_of(partitions=2, block_rows=4)
     assert list(split_rows(make_rows([]), plan)) == []
-    assert list(cut([], block_rows=4, where="here")) == []
-    assert list(cut([sealed([], [])], block_rows=4, where="here")) == []
+    assert list(cut(joined([sealed([], [])], where="here"), block_rows=4)) == []
 
 
 def test_weights_of_some_rows_only_are_bad_data() -> None:
     with_weights, without = (sealed([(1.0, {}, w, None)], [1]) for w in (2.0, None))
     for parts in ([with_weights, without], [without, with_weights]):
         with pytest.raises(BadDataError, match=r"partition 7: some input has weights or offsets and some has not"):
-            list(cut(parts, block_rows=4, where="the shuffle of partition 7"))
+            joined(parts, where="the shuffle of partition 7")
 
 
 def test_a_damaged_mini_block_is_bad_data() -> None:
@@ -152,9 +151,9 @@ def test_a_damaged_mini_block_is_bad_data() -> None:
     for position, old in enumerate(good):
         damaged = good[:position] + bytes([old ^ 8]) + good[position + 1 :]
         with pytest.raises(BadDataError, match="partition 7"):
-            list(cut([damaged], block_rows=4, where="the shuffle of partition 7"))
+            joined([damaged], where="the shuffle of partition 7")
     with pytest.raises(BadDataError, match="partition 7"):
-        list(cut([good[:-24]], block_rows=4, where="the shuffle of partition 7"))
+        joined([good[:-24]], where="the shuffle of partition 7")
 
 
 @given(rows=many_rows, data=st.data())

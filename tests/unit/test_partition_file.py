@@ -16,7 +16,7 @@ from builders import make_block, write_partition
 
 from mr_ml.block import Block, BlockAddress, decode_line, encode_line
 from mr_ml.errors import BadDataError, StorageError
-from mr_ml.partition_file import BlockRange, PartitionFacts, write_whole
+from mr_ml.partition_file import BlockRange, PartitionFacts, PartitionShelf
 
 PARTITION = 4
 
@@ -58,7 +58,8 @@ def test_the_books_are_those_of_the_file(path: Path) -> None:
 
 
 def test_blocks_are_handed_on_as_they_will_be_read(path: Path) -> None:
-    written = [stored for stored, _ in write_whole(str(path), some_blocks(), partition=PARTITION)]
+    with PartitionShelf() as shelf:
+        written = [stored for stored, _ in shelf.write(str(path), some_blocks(), partition=PARTITION)]
     facts = write_partition(path, some_blocks(), partition=PARTITION)
     read = list(whole_range(path, facts).read())
     assert [s.address for s in read] == [s.address for s in written] == [BlockAddress(PARTITION, k) for k in range(5)]
@@ -75,8 +76,9 @@ def test_a_partition_without_rows_is_an_empty_file(path: Path) -> None:
 
 
 def test_nothing_is_visible_before_the_file_is_whole(path: Path) -> None:
-    for _ in write_whole(str(path), some_blocks(), partition=PARTITION):
-        assert not path.exists()
+    with PartitionShelf() as shelf:
+        for _ in shelf.write(str(path), some_blocks(), partition=PARTITION):
+            assert not path.exists()
     assert path.exists()
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
@@ -86,12 +88,25 @@ def test_nothing_is_left_of_a_writer_that_failed_or_gave_up(path: Path) -> None:
         yield from some_blocks(2)
         raise RuntimeError("the disk of the source")
 
-    with pytest.raises(RuntimeError, match="the disk of the source"):
-        list(write_whole(str(path), failing(), partition=PARTITION))
-    writer = write_whole(str(path), some_blocks(), partition=PARTITION)
-    next(writer)
-    writer.close()
+    with pytest.raises(RuntimeError, match="the disk of the source"), PartitionShelf() as shelf:
+        list(shelf.write(str(path), failing(), partition=PARTITION))
+    with PartitionShelf() as shelf:
+        writer = shelf.write(str(path), some_blocks(), partition=PARTITION)
+        next(writer)
+        writer.close()
     assert list(path.parent.iterdir()) == []
+
+
+def test_several_files_are_all_there_when_the_shelf_is_closed(path: Path) -> None:
+    places = [path.with_name(f"part-{number:05}") for number in range(4)]
+    with PartitionShelf() as shelf:
+        for number, place in enumerate(places):
+            list(shelf.write(str(place), some_blocks(), partition=number))
+    assert sorted(path.parent.iterdir()) == places
+    for number, place in enumerate(places):
+        alone = place.with_suffix(".alone")
+        write_partition(alone, some_blocks(), partition=number)
+        assert place.read_bytes() == alone.read_bytes()
 
 
 def test_a_second_attempt_replaces_the_first_by_the_same_bytes(path: Path) -> None:

@@ -20,9 +20,10 @@ from mr_ml.block import StoredBlock
 from mr_ml.engine.in_memory import InMemoryEngine, add_block
 from mr_ml.engine.pass_tasks import decode_value
 from mr_ml.errors import BadDataError, InternalError
+from mr_ml.parts import Keyed, Minimum, Moments, Sum
 from mr_ml.query import LineQuery, MomentsQuery
 from mr_ml.rowspec import RowSpec
-from mr_ml.statistic import Keyed, Minimum, Moments, Receipts, Statistic, Sum
+from mr_ml.statistic import Receipts, Statistic
 from mr_ml.tree import Node, PartialSums
 
 floats = st.floats(allow_nan=False)

@@ -1,0 +1,119 @@
+"""mr-ml env: whether the machines that would run tasks can, and what they need brought to them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hdfs_layout import Layout, Store
+from mr_ml.cli.common import job_runner, narrator, open_root, print_result, table
+from mr_ml.engine import hadoop_check, hadoop_env, node_report
+from mr_ml.engine.hadoop_check import Findings
+from mr_ml.errors import UnavailableError, UsageError
+
+_PIECE_BYTES = 1 << 20
+_OTHERS = ("compiled loops", "memory MB", "of a task", "cores", "bits")
+
+
+def check(options: argparse.Namespace) -> None:
+    """Write below the root, run one small job, and say what the nodes have."""
+    store, layout = open_root(options)
+    say = narrator(options)
+    if not 1 <= options.tasks <= 1000:
+        raise UsageError(f"--tasks: expected 1 to 1000, found {options.tasks}")
+    runner = job_runner(options, store, layout)
+    hadoop_check.check_access(store, layout)
+    say(f"{store.root} can be written, read and removed from")
+    here = node_report.report()
+    if options.runner == "hadoop":
+        found, brought = _check_cluster(options, store, layout, runner, here, say)
+    else:
+        from mr_ml_jobs.env_job import MREnv
+
+        tasks = hadoop_check.Lines((), tuple(b"%d\n" % number for number in range(options.tasks)))
+        pairs = runner.run(MREnv, request=b"", input=tasks)
+        python = hadoop_env.NodePython(command=(here["executable"],))
+        found, brought = hadoop_check.find(pairs, driver=here, python=python, n_tasks=len(pairs)), None
+    data = {
+        "root": store.root, "runner": options.runner, "here": here, "nodes": found.nodes, "environment": brought,
+        "problems": found.problems, "warnings": found.warnings,
+    }  # fmt: skip
+    print_result(options, data, _text(here, found, brought))
+    if found.problems:
+        raise UnavailableError("tasks cannot run there:\n" + "\n".join(found.problems))
+
+
+def _check_cluster(
+    options: argparse.Namespace, store: Store, layout: Layout, runner: Any, here: Mapping[str, Any], say: Any
+) -> tuple[Findings, dict[str, Any] | None]:
+    from mr_ml_jobs.env_job import MREnv
+
+    python = runner.python
+    say(f"running one job of {options.tasks} tasks, {' '.join(python.command)}")
+    with hadoop_check.task_files(store, layout, n_tasks=options.tasks) as tasks:
+        pairs = runner.run(MREnv, request=hadoop_check.script(), input=tasks, properties=hadoop_check.PROPERTIES)
+    found = hadoop_check.find(pairs, driver=here, python=python, n_tasks=options.tasks)
+    if python.archive is None:
+        return found, None
+    built = {} if python.environment is None else python.environment.to_json()
+    return found, {"uri": python.archive, **built}
+
+
+def build(options: argparse.Namespace) -> None:
+    """Bring this Python's packages to the root, where jobs find them from then on."""
+    from mr_ml.engine import hadoop_env_build
+
+    store, layout = open_root(options)
+    say = narrator(options)
+    archive = hadoop_env_build.collect(interpreter=options.interpreter)
+    path = layout.environment(archive.hash)
+    if store.exists(path):
+        n_bytes, is_new = store.size(path), False
+    else:
+        say(f"archiving {len(archive.files)} files; this takes a minute")
+        with tempfile.TemporaryFile() as file:
+            archive.write(file)
+            hadoop_env_build.try_out(archive, file)
+            n_bytes, is_new = file.seek(0, 2), True
+            file.seek(0)
+            say(f"uploading {n_bytes / 1e6:.0f} MB to {store.uri(path)}")
+            store.write(path, iter(lambda: file.read(_PIECE_BYTES), b""))
+    environment = archive.describe(n_bytes=n_bytes)
+    number = hadoop_env.publish(store, layout, environment)
+    data = {"version": number, "uri": store.uri(path), "uploaded": is_new, **environment.to_json()}
+    packages = ", ".join(f"{name} {version}" for name, version in environment.packages.items())
+    whole = f"{'with' if options.interpreter else 'for'} Python {environment.python}"
+    text = (
+        f"{store.uri(path)}: {packages}, {whole}, {n_bytes / 1e6:.0f} MB{'' if is_new else ', as it was'}\n"
+        f"`-r hadoop` uses it from now on; see whether it works there: mr-ml env check -r hadoop --root {store.root}"
+    )
+    print_result(options, data, text)
+
+
+def _text(here: Mapping[str, Any], found: Findings, brought: Mapping[str, Any] | None) -> str:
+    header = ["host", "tasks", "Python", *node_report.PACKAGES, *_OTHERS]
+    counted = Counter(json.dumps(_columns(node)) for node in found.nodes)
+    rows = [_row(json.loads(columns), tasks=str(n)) for columns, n in sorted(counted.items())]
+    lines = [table(header, [*rows, _row(["this machine", *_columns(here)[1:]], tasks="")])]
+    if brought is not None:
+        lines.append(f"Python packages from {brought['uri']}")
+    lines += [f"warning: {text}" for text in found.warnings]
+    if not found.problems:
+        lines.append(f"tasks can run: {len(found.nodes)} did, on {len({node['host'] for node in found.nodes})} host(s)")
+    return "\n".join(lines)
+
+
+def _columns(node: Mapping[str, Any]) -> list[Any]:
+    packages = [node["packages"][name] for name in node_report.PACKAGES]
+    loops = "yes" if node["native"] else "no"
+    numbers = [node["memory_mb"], node["container_mb"], node["cores"]]
+    return [node["host"], node["python"], *packages, loops, *numbers, node["bits"]]
+
+
+def _row(columns: Sequence[Any], *, tasks: str) -> list[str]:
+    host, *others = columns
+    return [str(host), tasks, *("-" if value is None else str(value) for value in others)]

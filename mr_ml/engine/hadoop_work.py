@@ -1,0 +1,154 @@
+"""Whose jobs run on a cluster, and what becomes of those whose driver was killed outright.
+
+Every driver's jobs read from and write to one folder, tmp/<work>/, and carry one tag, ``mr_ml:<work>``; the work is the
+run, or a name of its own where there is no run. While a job runs, the file `owner` in that folder says which process
+waits for it. A driver that can clean up removes the folder. One that cannot leaves folder and application behind,
+and the next driver on the same root stops the one and removes the other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from hdfs_layout import Layout, NotFoundError, Store
+from mr_ml.errors import LockedError, StorageError, UnavailableError, UsageError
+
+OWNER_NAME = "owner"
+# A work of another machine, where nobody here can look whether the process lives, is given up after this long.
+FORGOTTEN_SECONDS = 30 * 86_400.0
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A process, such that another one can tell whether it still lives.
+
+    Attributes
+    ----------
+    place
+        Host, boot and name space in which the process id means this process.
+    started
+        Of the process, in clock ticks since boot: ids are given again.
+    since
+        Unix time of the job's start.
+    """
+
+    place: str
+    pid: int
+    started: int
+    since: float
+
+    @classmethod
+    def here(cls) -> Owner:
+        return cls(_place(), os.getpid(), _start_of(os.getpid()), time.time())
+
+    @classmethod
+    def decode(cls, data: bytes) -> Owner | None:
+        """Undo `encode`; None if it is not one."""
+        try:
+            found = json.loads(data)
+            return cls(str(found["place"]), int(found["pid"]), int(found["started"]), float(found["since"]))
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+            return None
+
+    def encode(self) -> bytes:
+        return json.dumps(asdict(self)).encode()
+
+    @property
+    def can_be_seen(self) -> bool:
+        """Whether this process could look at it."""
+        return self.place == _place()
+
+    @property
+    def lives(self) -> bool:
+        """Whether it runs; only of one that can be seen."""
+        return self.pid > 0 and _start_of(self.pid) == self.started != -1
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether another process may clean up after it."""
+        return not self.lives if self.can_be_seen else time.time() - self.since > FORGOTTEN_SECONDS
+
+
+def tag_of(work: str) -> str:
+    """The YARN tag of a work's applications; the ResourceManager keeps tags in lower case."""
+    return f"mr_ml:{work.lower()}"
+
+
+def take_over(store: Store, layout: Layout, work: str, *, stop: Callable[[str], bool]) -> None:
+    """Stop the applications and remove the folders of drivers that are gone, and what earlier ones of `work` left.
+
+    Parameters
+    ----------
+    stop
+        Stops the applications of a tag; whether none runs any more.
+
+    Raises
+    ------
+    LockedError
+        If another process works at `work` just now.
+    UnavailableError
+        If an application of `work` may still run and cannot be stopped.
+    """
+    for name in _works(store, layout):
+        try:
+            folder = layout.job(name)
+            owner = Owner.decode(store.read(f"{folder}/{OWNER_NAME}"))
+        except (NotFoundError, UsageError):
+            # being made or removed at this moment, or nothing of ours
+            owner = None
+        if name == work:
+            _take_back(store, layout, work, owner, stop=stop)
+        elif owner is not None and owner.is_given_up and stop(tag_of(name)):
+            with suppress(StorageError):
+                store.remove_tree(folder)
+
+
+def _take_back(store: Store, layout: Layout, work: str, owner: Owner | None, *, stop: Callable[[str], bool]) -> None:
+    """What an earlier driver of the same work left; who asks for it again says that it is gone."""
+    if owner is not None and owner.can_be_seen and owner.lives and owner.pid != os.getpid():
+        raise LockedError(
+            f"run {work} is at work in process {owner.pid}; wait for its end, or stop it (kill {owner.pid})"
+        )
+    if not stop(tag_of(work)):
+        raise UnavailableError(
+            f"an application of run {work} may still run, and YARN's ResourceManager did not stop it; look for it with "
+            f"`yarn application -list -appTags {tag_of(work)}`, and try again"
+        )
+    store.remove_tree(layout.job(work))
+
+
+def _works(store: Store, layout: Layout) -> tuple[str, ...]:
+    try:
+        return store.list(layout.jobs)
+    except NotFoundError:
+        return ()
+
+
+def _place() -> str:
+    def read(path: str) -> str:
+        with suppress(OSError):
+            return Path(path).read_text(encoding="ascii").strip()
+        return ""
+
+    def link(path: str) -> str:
+        with suppress(OSError):
+            return os.readlink(path)
+        return ""
+
+    return " ".join((os.uname().nodename, read("/proc/sys/kernel/random/boot_id"), link("/proc/self/ns/pid")))
+
+
+def _start_of(pid: int) -> int:
+    """Start of a process in clock ticks since boot; -1 if it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as source:
+            fields = source.read().rpartition(b")")[2].split()
+    except OSError:
+        return -1
+    return -1 if fields[0] in (b"Z", b"X") else int(fields[19])

@@ -1,0 +1,81 @@
+"""The narrowest form that holds an array of numbers exactly: small integers, decimal fractions as integers, floats.
+
+What people write as text is mostly decimal: 0.067414 is the double next to 67414 / 10^6, and one division, which
+IEEE 754 rounds exactly, brings that double back. So the integer is stored with the number of places.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_PLACES = 9
+
+_PROBE = 64
+_INTEGERS = (("|i1", 127), ("<i2", 32767), ("<i4", 2**31 - 1))
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+
+
+def narrow(values: Floats) -> tuple[Array, int]:
+    """The same numbers in the fewest bytes a number.
+
+    Returns
+    -------
+    array, places
+        The numbers times 10^places as |i1, <i2 or <i4; or, with 0 places, the numbers as such or as <f4 or <f8.
+    """
+    flat = values.reshape(-1)
+    places = _places(flat[:_PROBE], 0)
+    if places is not None:
+        places = _places(flat, places)
+    if places is not None:
+        whole = _scaled(values, places)
+        largest = np.abs(whole).max(initial=0)
+        dtype = next(dtype for dtype, limit in _INTEGERS if largest <= limit)
+        if dtype != "<i4" or not _is_single(flat):
+            return whole.astype(dtype), places
+    return values.astype("<f4" if _is_single(flat) else "<f8"), 0
+
+
+def widen(array: Array, places: int) -> Floats:
+    """Undo `narrow`, float64.
+
+    Raises
+    ------
+    ValueError
+        If the two do not come from `narrow`.
+    """
+    if type(places) is not int or not 0 <= places <= MAX_PLACES or (places and array.dtype.kind != "i"):
+        raise ValueError(f"numbers of type {array.dtype} with {places!r} places")
+    return array / 10.0**places if places else np.asarray(array, np.float64)
+
+
+def _places(values: Floats, least: int) -> int | None:
+    """How many decimal places all values need, at least `least`; None if they cannot be stored in that way."""
+    places = least
+    while places <= MAX_PLACES:
+        with np.errstate(all="ignore"):
+            whole = _scaled(values, places)
+            right = (whole / 10.0**places == values) & (np.abs(whole) <= _INTEGERS[-1][1])
+        if right.all():
+            return places
+        # a few values mostly tell that a number of places will not do
+        wrong = values[np.flatnonzero(~right)[:_PROBE]]
+        found = _places(wrong, places + 1) if len(wrong) < len(values) else places + 1
+        if found is None:
+            return None
+        places = found
+    return None
+
+
+def _scaled(values: Floats, places: int) -> Floats:
+    return np.rint(values * 10.0**places)
+
+
+def _is_single(values: Floats) -> bool:
+    with np.errstate(all="ignore"):  # numbers beyond its range
+        return all(bool((part.astype("<f4") == part).all()) for part in (values[:_PROBE], values))

@@ -1,0 +1,38 @@
+"""Rows that the scan of a pack read and its map tasks need again, kept in the process that read them.
+
+On one machine the task that packs a range of text mostly runs in the process that scanned it, so the text is read once.
+Where it does not, or where there was no room, the text is read again: the same rows.
+"""
+
+from __future__ import annotations
+
+from mr_ml.readers.formats import Draft
+
+
+class Drafts:
+    """The drafts of one pack by range of text, in a bounded number of bytes."""
+
+    def __init__(self) -> None:
+        self._pack = ""
+        self._kept: dict[bytes, list[Draft]] = {}
+        self._bytes = 0
+
+    def room(self, pack: str, *, budget: int) -> int:
+        """Bytes that may still be kept for a pack; what is there of another one is dropped."""
+        if pack != self._pack:
+            self._pack, self._bytes = pack, 0
+            self._kept.clear()
+        return budget - self._bytes
+
+    def keep(self, pack: str, key: bytes, drafts: list[Draft]) -> None:
+        """Keep all drafts of a range."""
+        assert pack == self._pack
+        self._kept[key] = drafts
+        self._bytes += sum(draft.nbytes for draft in drafts)
+
+    def take(self, pack: str, key: bytes) -> list[Draft] | None:
+        """What was kept of a range, once."""
+        return self._kept.pop(key, None) if pack == self._pack else None
+
+
+DRAFTS = Drafts()

@@ -1,0 +1,122 @@
+"""The parts that statistics are made of: small algebras with an associative `+`.
+
+    Sum       plain sums (loss, gradient, curvature, counts)
+    Minimum   element-wise minimum
+    Moments   count, mean and squared deviations, joined without cancellation (Chan, Golub & LeVeque 1983, eq. 2.1)
+    Keyed     sums by integer key, for tables whose keys are not known ahead
+
+Those with a column for each feature say which of their arrays have columns, and what one of no rows holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Sum:
+    value: Array
+    rule: ClassVar[str] = "sum"
+    empty: ClassVar[float] = 0.0
+    by_column: ClassVar[tuple[str, ...]] = ("value",)
+
+    def __add__(self, other: Sum) -> Sum:
+        return Sum(self.value + other.value)
+
+    def arrays(self) -> dict[str, Array]:
+        return {"value": self.value}
+
+
+@dataclass(frozen=True, eq=False)
+class Minimum:
+    value: Array
+    rule: ClassVar[str] = "minimum"
+    empty: ClassVar[float] = np.inf
+    by_column: ClassVar[tuple[str, ...]] = ("value",)
+
+    def __add__(self, other: Minimum) -> Minimum:
+        return Minimum(np.minimum(self.value, other.value))
+
+    def arrays(self) -> dict[str, Array]:
+        return {"value": self.value}
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """count (), mean and m2 = sum of squared deviations from the mean, both (n,)."""
+
+    count: Array
+    mean: Floats
+    m2: Floats
+    rule: ClassVar[str] = "moments"
+    empty: ClassVar[float] = 0.0
+    by_column: ClassVar[tuple[str, ...]] = ("mean", "m2")
+
+    def __add__(self, other: Moments) -> Moments:
+        if not self.count or not other.count:
+            return self if self.count else other
+        count = self.count + other.count
+        delta = other.mean - self.mean
+        share = other.count / count
+        return Moments(count, self.mean + delta * share, self.m2 + other.m2 + delta * delta * (self.count * share))
+
+    def arrays(self) -> dict[str, Array]:
+        return {"count": self.count, "mean": self.mean, "m2": self.m2}
+
+
+@dataclass(frozen=True, eq=False)
+class Keyed:
+    """keys int64 (n,) strictly ascending, values float64 (n, m); at most `limit` keys.
+
+    Beyond the limit keys are halved (shifted right) until they fit and equal ones are summed; `shift` says by how
+    many bits in all. The tree fixes the order of additions, so the outcome is as deterministic as any other sum.
+    """
+
+    keys: Array
+    values: Floats
+    limit: int
+    shift: int = 0
+    rule: ClassVar[str] = "keyed"
+
+    @classmethod
+    def of(cls, keys: Array, values: Floats, *, limit: int, shift: int = 0) -> Keyed:
+        """Sum the values of equal keys, in the order given."""
+        order = np.argsort(keys, kind="stable")
+        keys, values = keys[order], values[order]
+        while True:
+            starts = np.flatnonzero(np.concatenate([[len(keys) > 0], keys[1:] != keys[:-1]]))
+            keys, values = keys[starts], np.add.reduceat(values, starts, axis=0) if len(starts) else values[:0]
+            if len(keys) <= limit:
+                return cls(keys, values, limit, shift)
+            keys, shift = keys >> 1, shift + 1
+
+    def __add__(self, other: Keyed) -> Keyed:
+        shift = max(self.shift, other.shift)
+        keys = np.concatenate([self.keys >> (shift - self.shift), other.keys >> (shift - other.shift)])
+        return Keyed.of(keys, np.concatenate([self.values, other.values]), limit=self.limit, shift=shift)
+
+    def arrays(self) -> dict[str, Array]:
+        return {"keys": self.keys, "values": self.values, "bounds": np.array([self.limit, self.shift])}
+
+    @classmethod
+    def from_arrays(cls, keys: Array, values: Floats, bounds: Array) -> Keyed:
+        limit, shift = bounds.tolist()
+        return cls(keys, values, limit, shift)
+
+
+Part = Sum | Minimum | Moments | Keyed
+PARTS: dict[str, Callable[..., Part]] = {
+    Sum.rule: Sum,
+    Minimum.rule: Minimum,
+    Moments.rule: Moments,
+    Keyed.rule: Keyed.from_arrays,
+}
+ColumnPart = Sum | Minimum | Moments

@@ -1,0 +1,159 @@
+"""The driver of a prediction: find the files, have their rows scored, put the lines of all ranges back in order.
+
+What the lines hold is said in `mr_ml.predict_tasks`; the header of a CSV file gives a header.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from mr_ml.errors import BadDataError, InternalError, UsageError
+from mr_ml.model import Model
+from mr_ml.predict.output import Output
+from mr_ml.predict.scorers import Scored, Scorer
+from mr_ml.predict_tasks import PredictRequest, header
+from mr_ml.readers import formats
+from mr_ml.readers.schema import Schema
+from mr_ml.readers.source import TextFile
+
+_SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
+_MAGIC = frozenset("*?[{")
+_SHOWN = 20
+
+
+def predict(
+    model: Model,
+    inputs: Sequence[str],
+    *,
+    scorer: Scorer,
+    output: Output,
+    max_bad_rows: int,
+    unseen: str,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Predict every row of the inputs.
+
+    One input that is a file gives one file; whatever else gives a folder with a file for each file, of the same path
+    below what all inputs share, without the suffix of compressed files. Nothing appears before everything is done.
+
+    Raises
+    ------
+    BadDataError
+        If there are more bad rows than allowed, or features that the model does not know.
+    UsageError
+        If the output exists.
+    InternalError
+        If not every line of input has its line of output.
+    """
+    files, schema = _bound(scorer, scorer.files(inputs), model.schema)
+    names = output_names([file.path for file in files], inputs)
+    labels = tuple(model.label_texts)
+    with output:
+        request = PredictRequest(schema, model.loss, model.coef, labels, unseen, output.scratch)
+        with scorer.score(request, files) as found:
+            n_bad = _check_bad(found, max_bad_rows, model.schema, say)
+            parts: dict[str, list[Scored]] = {file.path: [] for file in files}
+            for part in sorted(found, key=lambda part: part.report.start):
+                parts[part.report.file].append(part)
+            for file, name in zip(files, names, strict=True):
+                output.write(name, _lines(header(labels) if file.header_bytes else b"", parts[file.path]))
+            output.publish()
+    n_rows = sum(part.report.n_rows for part in found)
+    return {
+        "model": model.reference, "n_rows": n_rows, "bad_rows": n_bad,
+        "outputs": [output.uri(name) for name in names], "labels": list(labels),
+    }  # fmt: skip
+
+
+def _lines(first: bytes, parts: Sequence[Scored]) -> Iterator[bytes]:
+    """The output of one file, held against what its tasks said."""
+    yield first
+    for part in parts:
+        n_bytes = n_lines = 0
+        for chunk in part.lines():
+            n_bytes, n_lines = n_bytes + len(chunk), n_lines + chunk.count(b"\n")
+            yield chunk
+        expected, found = (part.report.n_written, part.report.n_lines), (n_bytes, n_lines)
+        if found != expected:
+            raise InternalError(
+                f"the predictions for {part.report.file} from byte {part.report.start} are not complete: expected "
+                f"{expected[1]} lines in {expected[0]} bytes, found {found[1]} in {found[0]}; run it again"
+            )
+
+
+def _bound(scorer: Scorer, files: Sequence[TextFile], schema: Schema) -> tuple[list[TextFile], Schema]:
+    """The files without their headers, and the schema for the columns that they have."""
+    lines = [scorer.first_line(file) for file in files]
+    bound = [formats.bind(schema, line) for line in lines]
+    for file, found in zip(files, bound, strict=True):
+        if found != bound[0]:
+            raise BadDataError(f"{file.path}: expected the columns of {files[0].path}; predict it by itself")
+    if schema.format != "csv" or not schema.options.header:
+        return list(files), bound[0]
+    return [replace(file, header_bytes=len(line)) for file, line in zip(files, lines, strict=True)], bound[0]
+
+
+def _check_bad(found: Sequence[Scored], limit: int, schema: Schema, say: Callable[[str], None]) -> int:
+    reports = sorted((part.report for part in found), key=lambda report: (report.file, report.start))
+    n_bad = sum(sum(report.bad_counts.values()) for report in reports)
+    if not n_bad:
+        return 0
+    lines = [f"{n_bad} bad rows:"]
+    at = dict.fromkeys((report.file for report in reports), int(schema.format == "csv" and schema.options.header))
+    for report in reports:
+        file = report.file
+        lines += [f"  {row.kind}: {file}:{at[file] + row.line + 1}: {row.excerpt}" for row in report.bad]
+        at[file] += report.n_lines
+    text = "\n".join(lines[: 1 + _SHOWN])
+    if n_bad > limit:
+        raise BadDataError(f"{text}\nNothing was written. Mend the rows, or allow them with --max-bad-rows {n_bad}")
+    say(text)
+    return n_bad
+
+
+def output_names(paths: Sequence[str], inputs: Sequence[str]) -> list[str]:
+    """Where the output of each file goes, below the output's own name; an empty name for the one file of one input.
+
+    Raises
+    ------
+    UsageError
+        If two of them would go to one place.
+    """
+    places = [_place(path) for path in paths]
+    if len(inputs) == 1 and places == [_place(inputs[0])]:
+        return [""]
+    shared = _shared(places, inputs)
+    names = [os.path.relpath(place, shared) for place in places]
+    plain = [name.removesuffix(next((s for s in _SUFFIXES if name.endswith(s)), "")) for name in names]
+    if len(set(plain)) < len(plain):
+        twice = next(name for name in plain if plain.count(name) > 1)
+        raise UsageError(
+            f"expected files of different names, found {plain.count(twice)} whose output would be {twice!r}; predict "
+            "them separately"
+        )
+    return plain
+
+
+def _shared(places: Sequence[str], inputs: Sequence[str]) -> str:
+    """The folder from which the names of outputs count: it follows from the inputs, not from what lies there, if there
+    is one input."""
+    if len(inputs) == 1:
+        given = _place(inputs[0])
+        if all(place.startswith(f"{given}/") for place in places):
+            return given
+        parts = given.split("/")
+        fixed = next((k for k, part in enumerate(parts) if _MAGIC & set(part)), len(parts))
+        # a glob that matches folders names what is in them
+        if all(place.startswith("/".join([*parts[:fixed], ""])) for place in places):
+            return "/".join(parts[:fixed]) or "/"
+    return os.path.commonpath([os.path.dirname(place) for place in places])
+
+
+def _place(path: str) -> str:
+    """A path without what says on which machine it is."""
+    found = urlsplit(path)
+    return os.path.normpath(found.path) if found.scheme and "://" in path else os.path.abspath(path)
