@@ -16,7 +16,7 @@ from mr_ml.optimize.line import LineMethod, LineState
 
 KEPT_STATES = 2
 # Bytes of a vector from which on pairs lie in files of their own.
-PAIRS_APART_FROM = 16 << 20
+PAIRS_APART_FROM = 1 << 16
 
 
 @dataclass

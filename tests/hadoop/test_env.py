@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import ClusterCommands, copy, nothing_left
+from cluster_commands import ClusterCommands, copy, nothing_left
 from dev_cluster import HadoopCluster
 
 from hdfs_layout import Layout, open_store

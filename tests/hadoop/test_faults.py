@@ -19,8 +19,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pytest
+from cluster_commands import copy, nothing_left
 from commands import Commands, environment, write_libsvm
-from conftest import copy, nothing_left
 from dev_cluster import HadoopCluster, running_cluster, skip_if_unwanted
 from gates import Gate, kill, parent_of
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cluster_commands import ClusterCommands, jvm_starts, nothing_left
 from commands import write_csv
-from conftest import ClusterCommands, jvm_starts, nothing_left
 from dev_cluster import HadoopCluster
 
 from hdfs_layout import open_store

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zstandard
+from cluster_commands import ClusterCommands, copy, nothing_left
 from commands import write_csv
-from conftest import ClusterCommands, copy, nothing_left
 from dev_cluster import HadoopCluster
 
 from hdfs_layout import LocalStore, open_store

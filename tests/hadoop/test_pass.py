@@ -16,8 +16,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from cluster_commands import ClusterCommands, copy, jvm_starts, nothing_left
 from commands import environment
-from conftest import ClusterCommands, copy, jvm_starts, nothing_left
 from dev_cluster import HadoopCluster
 
 from hdfs_layout import Layout, open_store

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cluster_commands import ClusterCommands, copy, jvm_starts, nothing_left
 from commands import write_csv, write_libsvm
-from conftest import ClusterCommands, copy, jvm_starts, nothing_left
 from dev_cluster import HadoopCluster
 
 from hdfs_layout import LocalStore, Store, open_store

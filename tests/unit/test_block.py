@@ -312,7 +312,7 @@ def test_a_sealed_line_with_another_header_is_bad_data(meta: dict[str, Any]) -> 
 
 def test_another_kind_of_frame_is_bad_data() -> None:
     text = frame.to_text(frame.encode("statistic", {}, {}))
-    with pytest.raises(BadDataError, match="kind 'block', found 'statistic'"):
+    with pytest.raises(BadDataError, match="kind 'block-2' or 'block', found 'statistic'"):
         decode_line(b"3\t12\t" + text, where="here")
 
 
