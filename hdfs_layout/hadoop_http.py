@@ -29,6 +29,10 @@ REQUEST_SECONDS = (10.0, 60.0)
 # requests takes the first as the limit for each piece that is sent, too, and a DataNode takes none for a minute while
 # it replaces a dead one of its pipeline.
 CONTENT_SECONDS = (90.0, 120.0)
+# What a DataNode answers that could not talk to its NameNode, say because that was restarted.
+_LOST_CONNECTIONS = frozenset(
+    ("ConnectException", "EOFException", "NoRouteToHostException", "SocketException", "SocketTimeoutException")
+)
 # requests lets some of those underneath through.
 _FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError)
 _PIECE_BYTES = 256 << 10
@@ -224,6 +228,10 @@ def _content(method: str, url: str, data: Upload | None) -> requests.Response:
             stream=True,
         )
         _check(answer)
+    except RemoteError as error:
+        if error.kind in _LOST_CONNECTIONS:
+            raise NoAnswerError(f"{_node(url)}: {error}") from error
+        raise
     except _FAILURES as error:
         raise NoAnswerError(f"{_node(url)}: {_in_words(error)}") from error
     return answer

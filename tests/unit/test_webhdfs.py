@@ -296,6 +296,15 @@ def test_a_datanode_that_failed_is_excluded_and_then_no_more(start: Callable[[],
     assert excluded == [None, ["127.0.0.1"], None, ["127.0.0.1"]]
 
 
+def test_a_datanode_that_lost_its_namenode_is_asked_again(start: Callable[[], NameNode]) -> None:
+    namenode, datanode = start(), start()
+    store = open_store(f"webhdfs://{namenode.address}/root")
+    namenode.answers = [Answer({"Location": f"http://{datanode.address}/webhdfs/v1/root/file?op=OPEN"})]
+    lost = 'End of File Exception between local host is: "a/127.0.0.1"; destination host is: "b":8020; : EOFException'
+    datanode.answers = [refusal("EOFException", lost), refusal("ConnectException", "Call From a"), Answer(b"content")]
+    assert store.read("file") == b"content"
+
+
 def test_an_address_with_a_token_is_not_shown(namenode: NameNode, store: Store) -> None:
     namenode.answers = [Answer({"Location": "http://127.0.0.1:1/webhdfs/v1/f?op=OPEN&delegation=SECRET"})]
     with pytest.raises(StoreUnavailableError, match=r"DataNode 127\.0\.0\.1:1") as raised:
