@@ -11,11 +11,16 @@ import os
 for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
+import signal  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import pytest  # noqa: E402
 from dev_cluster import hadoop_cluster, start_hadoop_cluster  # noqa: E402, F401
 from hypothesis import HealthCheck, settings  # noqa: E402
+
+# A shell's background job ignores it, and so would every command that a test interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # how long an example takes says nothing of right or wrong on a machine that others use too
 settings.register_profile("mr_ml", deadline=None, suppress_health_check=[HealthCheck.too_slow])
