@@ -438,28 +438,42 @@ typedef struct {
     Py_ssize_t n_rows, nnz, n_features;
 } Csr;
 
-static int is_csr(const Csr *x)
+/* That no index reaches `width` is the caller's word: looking through them again and again costs as much as a product. */
+static int is_csr(const Csr *x, Py_ssize_t width)
 {
     if (x->indptr[0] != 0 || x->indptr[x->n_rows] != x->nnz)
         return 0;
     for (Py_ssize_t i = 0; i < x->n_rows; i++)
         if (x->indptr[i + 1] < x->indptr[i])
             return 0;
-    uint32_t largest = 0;
-    for (Py_ssize_t k = 0; k < x->nnz; k++)
-        largest = (uint32_t)x->indices[k] > largest ? (uint32_t)x->indices[k] : largest;
-    return !x->nnz || (Py_ssize_t)largest < x->n_features;
+    return 0 <= width && width <= x->n_features;
 }
 
-PyDoc_STRVAR(csr_dot_doc, "csr_dot(indptr, indices, values, n_outputs, coef, out)\n\n"
-                          "out (n_rows, n_outputs) = X coef, coef (n_features, n_outputs).");
+typedef double Pair __attribute__((vector_size(16), aligned(8)));
+
+static inline Pair load_pair(const double *at)
+{
+    Pair pair;
+    memcpy(&pair, at, sizeof pair);
+    return pair;
+}
+
+static inline void store_pair(double *at, Pair pair)
+{
+    memcpy(at, &pair, sizeof pair);
+}
+
+PyDoc_STRVAR(csr_dot_doc, "csr_dot(indptr, indices, values, width, n_outputs, coef, out)\n\n"
+                          "out (n_rows, n_outputs) = X coef, coef (n_features, n_outputs). All indices are in\n"
+                          "0 .. width - 1: the caller vouches for that.");
 
 static PyObject *csr_dot(PyObject *self, PyObject *args)
 {
     PyObject *objects[5];
-    Py_ssize_t k_all;
+    Py_ssize_t width, k_all;
     (void)self;
-    if (!PyArg_ParseTuple(args, "OOOnOO", &objects[0], &objects[1], &objects[2], &k_all, &objects[3], &objects[4]))
+    if (!PyArg_ParseTuple(args, "OOOnnOO", &objects[0], &objects[1], &objects[2], &width, &k_all, &objects[3],
+                          &objects[4]))
         return NULL;
     static const Py_ssize_t sizes[5] = {4, 4, 8, 8, 8};
     Buffer b[5] = {{.held = 0}};
@@ -472,7 +486,7 @@ static PyObject *csr_dot(PyObject *self, PyObject *args)
     Csr x = {b[0].view.buf, b[1].view.buf, b[2].view.buf, items(&b[0]) - 1, items(&b[1]), 0};
     x.n_features = k_all > 0 ? items(&b[3]) / k_all : 0;
     if (k_all < 1 || x.n_rows < 0 || items(&b[2]) != x.nnz || items(&b[3]) != x.n_features * k_all ||
-        items(&b[4]) != x.n_rows * k_all || !is_csr(&x)) {
+        items(&b[4]) != x.n_rows * k_all || !is_csr(&x, width)) {
         PyErr_SetString(PyExc_ValueError, "arrays do not fit together");
         goto done;
     }
@@ -485,14 +499,10 @@ static PyObject *csr_dot(PyObject *self, PyObject *args)
                 sum += x.values[e] * coef[x.indices[e]];
             out[i] = sum;
         } else if (k_all == 2) {
-            double sum0 = 0, sum1 = 0;
-            for (int32_t e = first; e < last; e++) {
-                const double *w = coef + 2 * (Py_ssize_t)x.indices[e];
-                sum0 += x.values[e] * w[0];
-                sum1 += x.values[e] * w[1];
-            }
-            out[2 * i] = sum0;
-            out[2 * i + 1] = sum1;
+            Pair sum = {0, 0};
+            for (int32_t e = first; e < last; e++)
+                sum += x.values[e] * load_pair(coef + 2 * (Py_ssize_t)x.indices[e]);
+            store_pair(out + 2 * i, sum);
         } else {
             double *sums = out + i * k_all;
             memset(sums, 0, (size_t)k_all * sizeof *sums);
@@ -512,7 +522,7 @@ done:
     return result;
 }
 
-PyDoc_STRVAR(csr_pull_doc, "csr_pull(indptr, indices, values, n_outputs, slope, bend, sums)\n\n"
+PyDoc_STRVAR(csr_pull_doc, "csr_pull(indptr, indices, values, width, n_outputs, slope, bend, sums)\n\n"
                            "sums[..., 0] = X' slope and sums[..., 1] = (X o X)' bend in one sweep; slope and bend\n"
                            "(n_rows, n_outputs), sums (n_features, n_outputs, 2), zero at the start. The two lie side\n"
                            "by side because the way to a column's place in memory is what costs.");
@@ -520,10 +530,10 @@ PyDoc_STRVAR(csr_pull_doc, "csr_pull(indptr, indices, values, n_outputs, slope, 
 static PyObject *csr_pull(PyObject *self, PyObject *args)
 {
     PyObject *objects[6];
-    Py_ssize_t k_all;
+    Py_ssize_t width, k_all;
     (void)self;
-    if (!PyArg_ParseTuple(args, "OOOnOOO", &objects[0], &objects[1], &objects[2], &k_all, &objects[3], &objects[4],
-                          &objects[5]))
+    if (!PyArg_ParseTuple(args, "OOOnnOOO", &objects[0], &objects[1], &objects[2], &width, &k_all, &objects[3],
+                          &objects[4], &objects[5]))
         return NULL;
     static const Py_ssize_t sizes[6] = {4, 4, 8, 8, 8, 8};
     Buffer b[6] = {{.held = 0}};
@@ -536,21 +546,25 @@ static PyObject *csr_pull(PyObject *self, PyObject *args)
     Csr x = {b[0].view.buf, b[1].view.buf, b[2].view.buf, items(&b[0]) - 1, items(&b[1]), 0};
     x.n_features = k_all > 0 ? items(&b[5]) / k_all / 2 : 0;
     if (k_all < 1 || x.n_rows < 0 || items(&b[2]) != x.nnz || items(&b[3]) != x.n_rows * k_all ||
-        items(&b[4]) != items(&b[3]) || items(&b[5]) != x.n_features * k_all * 2 || !is_csr(&x)) {
+        items(&b[4]) != items(&b[3]) || items(&b[5]) != x.n_features * k_all * 2 || !is_csr(&x, width)) {
         PyErr_SetString(PyExc_ValueError, "arrays do not fit together");
         goto done;
     }
     Py_BEGIN_ALLOW_THREADS
     for (Py_ssize_t i = 0; i < x.n_rows; i++) {
         const double *s = slope + i * k_all, *c = bend + i * k_all;
+        if (k_all == 1) {
+            Pair both = {*s, *c};
+            for (int32_t e = x.indptr[i]; e < x.indptr[i + 1]; e++) {
+                double v = x.values[e], *at = sums + 2 * (Py_ssize_t)x.indices[e];
+                Pair powers = {v, v * v};
+                store_pair(at, load_pair(at) + powers * both);
+            }
+            continue;
+        }
         for (int32_t e = x.indptr[i]; e < x.indptr[i + 1]; e++) {
             double v = x.values[e], square = v * v;
             double *at = sums + 2 * k_all * (Py_ssize_t)x.indices[e];
-            if (k_all == 1) {
-                at[0] += v * s[0];
-                at[1] += square * c[0];
-                continue;
-            }
             for (Py_ssize_t k = 0; k < k_all; k++) {
                 at[2 * k] += v * s[k];
                 at[2 * k + 1] += square * c[k];

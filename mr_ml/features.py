@@ -47,8 +47,8 @@ class SparseFeatures:
 
     @cached_property
     def width(self) -> int:
-        """Largest column id + 1."""
-        return int(self.indices.max()) + 1 if len(self.indices) else 0
+        """Largest column id + 1; too large for any dataset if there are negative ones."""
+        return int(self.indices.view(np.uint32).max()) + 1 if len(self.indices) else 0
 
     def _matrix(self, n_features: int, values: Array | None = None) -> Any:
         # here, since most processes do without, and it takes longer to load than numpy
@@ -70,7 +70,7 @@ class SparseFeatures:
         return columns, replace(self, indices=ids.astype(np.int32))
 
     def dot(self, coef: Floats) -> Floats:
-        found = kernels.csr_dot(self.indptr, self.indices, self.values, coef)
+        found = kernels.csr_dot(self.indptr, self.indices, self.values, coef, width=self.width)
         return np.asarray(self._matrix(len(coef)) @ coef) if found is None else found
 
     def transpose_dot(self, rows: Floats, *, n_features: int) -> Floats:
@@ -80,7 +80,9 @@ class SparseFeatures:
         return np.asarray(self._matrix(n_features, self.values * self.values).T @ rows)
 
     def pull(self, rows: Floats, of_squares: Floats, *, n_features: int) -> tuple[Floats, Floats]:
-        found = kernels.csr_pull(self.indptr, self.indices, self.values, rows, of_squares, n_features=n_features)
+        found = kernels.csr_pull(
+            self.indptr, self.indices, self.values, rows, of_squares, width=self.width, n_features=n_features
+        )
         if found is not None:
             return found
         return self.transpose_dot(rows, n_features=n_features), self.squares_dot(of_squares, n_features=n_features)

@@ -126,9 +126,11 @@ def decode(data: bytes, *, kind: str | tuple[str, ...], where: str) -> Frame:
         arrays: dict[str, Array] = {}
         for name, dtype, shape in listed:
             at += -at % _ALIGN
-            count = math.prod(shape)
-            if dtype not in _DTYPES or any(n < 0 for n in shape) or not isinstance(name, str) or name in arrays:
+            # before it is multiplied: the product of a number and a text is that many texts
+            sound = isinstance(shape, list) and all(type(n) is int and n >= 0 for n in shape)
+            if not sound or dtype not in _DTYPES or not isinstance(name, str) or name in arrays:
                 raise ValueError(f"array {name!r} has dtype {dtype!r} and shape {shape!r}")
+            count = math.prod(shape)
             array = np.frombuffer(data, dtype, count, at).reshape(shape) if count else np.empty(shape, dtype)
             arrays[name] = array
             at += array.nbytes

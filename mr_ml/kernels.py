@@ -27,25 +27,25 @@ Floats = NDArray[np.float64]
 MOST_NUMBER_BYTES = 32
 
 
-def csr_dot(indptr: Array, indices: Array, values: Array, coef: Floats) -> Floats | None:
-    """X coef for coef (n_features, n_outputs), or None."""
+def csr_dot(indptr: Array, indices: Array, values: Array, coef: Floats, *, width: int) -> Floats | None:
+    """X coef for coef (n_features, n_outputs), or None. All indices are in 0 .. width - 1."""
     if native is None or indptr.dtype != np.int32:
         return None
     out = np.empty((len(indptr) - 1, coef.shape[1]))
-    native.csr_dot(indptr, indices, values, coef.shape[1], np.ascontiguousarray(coef), out)
+    native.csr_dot(indptr, indices, values, width, coef.shape[1], np.ascontiguousarray(coef), out)
     return out
 
 
 def csr_pull(
-    indptr: Array, indices: Array, values: Array, slope: Floats, bend: Floats, *, n_features: int
+    indptr: Array, indices: Array, values: Array, slope: Floats, bend: Floats, *, width: int, n_features: int
 ) -> tuple[Floats, Floats] | None:
-    """X' slope and (X o X)' bend, (n_features, n_outputs) each, or None."""
+    """X' slope and (X o X)' bend, (n_features, n_outputs) each, or None. All indices are in 0 .. width - 1."""
     if native is None or indptr.dtype != np.int32:
         return None
     n_outputs = slope.shape[1]
     sums = np.zeros((n_features, n_outputs, 2))
     slope, bend = np.ascontiguousarray(slope), np.ascontiguousarray(bend)
-    native.csr_pull(indptr, indices, values, n_outputs, slope, bend, sums)
+    native.csr_pull(indptr, indices, values, width, n_outputs, slope, bend, sums)
     return sums[..., 0], sums[..., 1]
 
 

@@ -80,15 +80,18 @@ class LogisticLoss:
 
     def derivatives(self, margins: Floats, labels: Floats) -> tuple[Floats, Floats]:
         sign = (1 - 2 * labels)[:, None]
-        wrong = _expit(sign * margins)
-        return sign * wrong, wrong * _expit(-sign * margins)
+        z = sign * margins
+        smaller, larger = _two_classes(z)
+        return sign * np.where(z > 0, larger, smaller), smaller * larger
 
     def bends(self, margins: Floats, weights: Floats) -> dict[tuple[int, int], Floats]:
-        z = margins[:, 0]
-        return {(0, 0): weights * _expit(z) * _expit(-z)}
+        smaller, larger = _two_classes(margins[:, 0])
+        return {(0, 0): weights * smaller * larger}
 
     def predict(self, margins: Floats) -> Floats:
-        return np.concatenate([_expit(-margins), _expit(margins)], axis=1)
+        smaller, larger = _two_classes(margins)
+        one = margins > 0
+        return np.concatenate([np.where(one, smaller, larger), np.where(one, larger, smaller)], axis=1)
 
 
 class SoftmaxLoss:
@@ -123,13 +126,14 @@ class SoftmaxLoss:
         return _softmax(margins)
 
 
+def _two_classes(z: Floats) -> tuple[Floats, Floats]:
+    """The smaller and the larger of 1 / (1 + e^z) and 1 / (1 + e^-z), neither of which cancels."""
+    e = np.exp(-np.abs(z))
+    larger = 1 / (1 + e)
+    return e * larger, larger
+
+
 # scipy is imported where it computes: a driver mostly has no use for it, and it takes longer to load than all the rest
-def _expit(z: Floats) -> Floats:
-    from scipy.special import expit
-
-    return np.asarray(expit(z))
-
-
 def _softmax(margins: Floats) -> Floats:
     from scipy.special import softmax
 

@@ -10,7 +10,8 @@ hold them against the dataset's manifest.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import operator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from mr_ml import frame
 from mr_ml.errors import BadDataError, InternalError
-from mr_ml.parts import PARTS, Part, Sum
+from mr_ml.parts import PARTS, Part, Sum, absorbed
 from mr_ml.slices import Slice, whole_part
 from mr_ml.tree import Node
 
@@ -62,11 +63,18 @@ class Statistic:
     slices: tuple[Slice, ...] = ()
 
     def __add__(self, other: Statistic) -> Statistic:
+        return self._joined(other, operator.add)
+
+    def absorb(self, other: Statistic) -> Statistic:
+        """`self + other`, where possible in the memory of self, which must not be used any more."""
+        return self._joined(other, absorbed)
+
+    def _joined(self, other: Statistic, add: Callable[[Any, Any], Any]) -> Statistic:
         if self.parts.keys() != other.parts.keys():
             raise ValueError(f"statistics of different queries: {sorted(self.parts)} and {sorted(other.parts)}")
-        parts = {name: part + other.parts[name] for name, part in self.parts.items()}  # type: ignore[operator]
-        added = tuple(mine + theirs for mine, theirs in zip(self.slices, other.slices, strict=True))
-        return Statistic(parts, self.receipts + other.receipts, added)
+        parts = {name: add(part, other.parts[name]) for name, part in self.parts.items()}
+        slices = tuple(mine + theirs for mine, theirs in zip(self.slices, other.slices, strict=True))
+        return Statistic(parts, self.receipts + other.receipts, slices)
 
     def part(self, name: str) -> Part:
         """The part called `name`, whole."""

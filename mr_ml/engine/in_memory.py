@@ -27,7 +27,7 @@ class InMemoryEngine:
     dataset: str = "the dataset"
 
     def run(self, query: Query) -> Statistic:
-        sums: PartialSums[Statistic] = PartialSums(self.tree, Statistic.__add__)
+        sums: PartialSums[Statistic] = PartialSums(self.tree, Statistic.absorb)
         with one_thread():
             for stored in self.blocks:
                 add_block(sums, self.tree, query, stored)

@@ -114,11 +114,11 @@ class MapReduceEngine:
 
         tree = self._tree
         pairs = self.runner.run(MRPass, request=request, input=self._input)
-        sums: dict[int, PartialSums[Statistic]] = {0: PartialSums(tree, Statistic.__add__)}
+        sums: dict[int, PartialSums[Statistic]] = {0: PartialSums(tree, Statistic.absorb)}
         # a piece's text goes when it is read: together they may be as large as several models
         while pairs:
             node, piece = decode_value(pairs.pop()[1])
-            sums.setdefault(piece.first_feature, PartialSums(tree, Statistic.__add__)).add(node, piece)
+            sums.setdefault(piece.first_feature, PartialSums(tree, Statistic.absorb)).add(node, piece)
         totals = [mine.total() for mine in sums.values()]
         expected = self.dataset.expected(self.split)
         for total in totals:

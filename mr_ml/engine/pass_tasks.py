@@ -30,7 +30,7 @@ class MapTask:
     def __init__(self, request: PassRequest, *, n_reducers: int = 1) -> None:
         self._request = request
         self._n_reducers = n_reducers
-        self._sums: PartialSums[Statistic] = PartialSums(request.tree, Statistic.__add__)
+        self._sums: PartialSums[Statistic] = PartialSums(request.tree, Statistic.absorb)
 
     def add(self, line: bytes) -> None:
         # numbers that overflow show in the sums
@@ -67,7 +67,7 @@ def _key_of(piece: Statistic, *, reducer: int, n_reducers: int) -> bytes:
 
 def reduce_sums(request: PassRequest, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
     """Join the nodes of many map tasks; all are of the same piece."""
-    sums: PartialSums[Statistic] = PartialSums(request.tree, Statistic.__add__)
+    sums: PartialSums[Statistic] = PartialSums(request.tree, Statistic.absorb)
     for value in values:
         sums.add(*decode_value(value))
     for node, total in sums.items():

@@ -84,7 +84,7 @@ class Inspection:
         if self._partition is None:
             self._partition = stored.address.partition
             self._tree = SumTree((PartitionPlan(self._partition, _MANY_BLOCKS),))
-            self._parts = PartialSums(self._tree, Statistic.__add__)
+            self._parts = PartialSums(self._tree, Statistic.absorb)
         expected = BlockAddress(self._partition, len(self._line_bytes))
         if stored.address != expected:
             raise BadDataError(f"a partition file just written: expected {expected}, found {stored.address}")
@@ -107,7 +107,7 @@ class Inspection:
         )
         # the tree over the blocks that there are has the same nodes, and joins those that lack a neighbour
         tree = SumTree((PartitionPlan(self._partition, facts.blocks),))
-        sums: PartialSums[Statistic] = PartialSums(tree, Statistic.__add__)
+        sums: PartialSums[Statistic] = PartialSums(tree, Statistic.absorb)
         with one_thread(), np.errstate(all="ignore"):
             for node, value in self._parts.items():
                 sums.add(node, value)

@@ -214,7 +214,7 @@ def reduce_partition(
     blocks = cut(columns, block_rows=request.plan.block_rows)
     tree = SumTree((PartitionPlan(partition, n_blocks),))
     query = MomentsQuery(request.schema.n_features)
-    sums: PartialSums[Statistic] = PartialSums(tree, Statistic.__add__)
+    sums: PartialSums[Statistic] = PartialSums(tree, Statistic.absorb)
     path = request.paths[partition]
     facts = PartitionFacts.of_nothing(partition)
     # moments that overflow are infinite, which describe and train show

@@ -24,7 +24,7 @@ def split_totals(partitions: Sequence[Partition], moments: Mapping[int, Statisti
             # partitions as the leaves of a tree of their own: the upper part of the tree over blocks
             tree = SumTree(tuple(PartitionPlan(number, 1) for number in mine))
             parts = [(Node(0, k), moments[number]) for k, number in enumerate(mine)]
-            totals[split] = sum_over(tree, parts, Statistic.__add__)
+            totals[split] = sum_over(tree, parts, Statistic.absorb)
     return totals
 
 

@@ -71,11 +71,14 @@ def pack(problems: dict[str, Problem], work: Path, rounds: int) -> Result:
 
 
 def passes(problems: dict[str, Problem], work: Path, rounds: int) -> Result:
-    """A pass by the run's own log, against the arithmetic of that pass in one process divided by the workers."""
+    """A pass by the run's own log, against the arithmetic of that pass in one process divided by the workers.
+
+    And the phases of a cold run of `FIXED_PASSES` passes.
+    """
     found = {}
     for name, problem in problems.items():
         ours = _fresh(work, "passes")
-        measure.run(ours.pack(problem.text, name), folder=work)
+        packing = measure.interleaved({"pack": _packer(ours, problem.text, name)}, rounds=rounds)["pack"]
         seconds, arithmetic = [], []
         for _ in range(rounds):
             seconds.append(_pass_seconds(ours, name, problem.l2))
@@ -85,14 +88,35 @@ def passes(problems: dict[str, Problem], work: Path, rounds: int) -> Result:
             "pass": statistics.median(seconds),
             "arithmetic": statistics.median(arithmetic),
             "overhead": statistics.median(a - b for a, b in zip(seconds, arithmetic, strict=True)),
+            "phases": {"pack": measure.median(packing).wall, **_phases(ours, name, problem.l2, rounds)},
         }
     return found
+
+
+def _phases(ours: Ours, dataset: str, l2: float, rounds: int) -> dict[str, float]:
+    """Seconds of a training: starting up, the pass that reads the blocks, the other passes, publishing and ending."""
+    found: dict[str, list[float]] = {}
+    words = ("--max-passes", FIXED_PASSES, "--tolerance", 0)
+    for _ in range(rounds):
+        cost = measure.run(ours.train(dataset, dataset, l2, *words), folder=ours.root.parent)
+        trained = answer(cost)
+        first, *others = ours.seconds_of_passes(trained["run"])
+        rest = trained["seconds"] - first - sum(others)
+        phases = {
+            "start-up": cost.wall - trained["seconds"],
+            "first pass": first,
+            f"{len(others)} passes": sum(others),
+            "publishing": rest,
+        }
+        for name, value in phases.items():
+            found.setdefault(name, []).append(value)
+    return {name: statistics.median(values) for name, values in found.items()}
 
 
 def _pass_seconds(ours: Ours, dataset: str, l2: float, *more: object) -> float:
     words = ("--max-passes", FIXED_PASSES, "--tolerance", 0, *more)
     trained = answer(measure.run(ours.train(dataset, dataset, l2, *words), folder=ours.root.parent))
-    return ours.pass_seconds(trained["run"])[0]
+    return statistics.median(ours.seconds_of_passes(trained["run"])[1:])
 
 
 def predict(problems: dict[str, Problem], work: Path, rounds: int) -> Result:
@@ -155,7 +179,7 @@ def scaling(factor: float, data: Path, work: Path, rounds: int) -> Result:
         measure.run(ours.pack(problem.text, f"p{number}", "--partitions", number), folder=work)
         command = ours.train(f"p{number}", "m", problem.l2, "--tolerance", 1e-5)
         trained = answer(measure.run(command, folder=work))
-        seconds, _ = ours.pass_seconds(trained["run"])
+        seconds = statistics.median(ours.seconds_of_passes(trained["run"])[1:])
         partitions.append({"partitions": number, "passes": trained["passes"], "pass": seconds})
     return {"rows": rows, "workers": workers, "partitions": partitions}
 
@@ -171,7 +195,7 @@ def memory(problem: Problem, work: Path, rounds: int) -> Result:
     for _ in range(rounds):
         cost = measure.run(ours.train("m", "m", problem.l2, *words), folder=work)
         costs.append(cost)
-        seconds.append(ours.pass_seconds(answer(cost)["run"])[0])
+        seconds.append(statistics.median(ours.seconds_of_passes(answer(cost)["run"])[1:]))
     return {
         "decoded_bytes": decoded,
         "limit_bytes": limit,

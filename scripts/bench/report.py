@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,8 @@ def load(folder: Path) -> Result:
     return found
 
 
-def page(results: Result) -> str:
-    """The whole page."""
+def page(results: Result, pictures: Mapping[str, Sequence[str]], *, folder: str) -> str:
+    """The whole page, with the pictures of each part, which lie in a folder beside it."""
     sections = [HEAD]
     for part, title, body in (
         ("gap", "Time to a gap", _gap),
@@ -43,9 +43,9 @@ def page(results: Result) -> str:
         ("memory", "Larger than memory", _memory),
     ):
         if part in results:
-            sections.append(
-                f"## {title}\n\n{_where(results[part])}\n\n" + "\n\n".join(body(results[part]["found"])) + "\n"
-            )
+            shown = [f"![{name.removesuffix('.svg')}]({folder}/{name})" for name in pictures.get(part, ())]
+            parts = [f"## {title}", _where(results[part]), *body(results[part]["found"]), *shown]
+            sections.append("\n\n".join(parts) + "\n")
     return "\n".join(sections)
 
 

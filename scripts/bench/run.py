@@ -58,6 +58,7 @@ def measure_all(options: argparse.Namespace) -> int:
     import gaps
     import measure
     import parts
+    import plots
     import report
     from optimum import reference
 
@@ -98,7 +99,8 @@ def measure_all(options: argparse.Namespace) -> int:
         }  # fmt: skip
         parts.save(results, folder / report.RESULTS)
         say(f"{part}: done")
-    options.page.write_text(report.page(results))
+    pictures = plots.draw(results, options.page.with_suffix(""))
+    options.page.write_text(report.page(results, pictures, folder=options.page.stem))
     say(f"wrote {options.page}")
     return 0
 

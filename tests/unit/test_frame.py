@@ -200,6 +200,7 @@ HOSTILE = {
     "shape is a number": header_of('[["a","<i2",1]]'),
     "shape of a float": header_of('[["a","<i2",[1.0]]]'),
     "shape of text": header_of('[["a","<i2",["1"]]]'),
+    "shape of a number and text": header_of('[["a","<i2",[1000000,1000000,"0000"]]]'),
     "shape of true": header_of('[["a","<i2",[true]]]'),
     "negative": header_of('[["a","<i2",[-1]]]'),
     "negative twice": header_of('[["a","<i2",[-1,-1]]]'),

@@ -147,11 +147,11 @@ def test_column_sums_have_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None
 def test_arrays_that_point_outside_are_refused() -> None:
     x = matrix(5, 10, 6)
     with pytest.raises(ValueError, match="do not fit"):
-        kernels.csr_dot(x.indptr, x.indices, x.values, np.ones((3, 1)))
+        kernels.csr_dot(x.indptr, x.indices, x.values, np.ones((3, 1)), width=x.width)
     broken = x.indptr.copy()
     broken[4] = 10_000
     with pytest.raises(ValueError, match="do not fit"):
-        kernels.csr_pull(broken, x.indices, x.values, np.ones((10, 1)), np.ones((10, 1)), n_features=6)
+        kernels.csr_pull(broken, x.indices, x.values, np.ones((10, 1)), np.ones((10, 1)), width=6, n_features=6)
     with pytest.raises(ValueError, match="out of range"):
         kernels.native.take_rows(
             np.array([99]),
