@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from mr_ml.block import Block
 from mr_ml.errors import BadDataError
 from mr_ml.parts import Keyed, Moments, Part, Sum
-from mr_ml.rowspec import RowSpec
+from mr_ml.rowspec import Linear, RowSpec
 from mr_ml.statistic import Statistic
 
 Array = NDArray[Any]
@@ -38,12 +39,16 @@ class MetricsQuery:
     rows: RowSpec
     coef: Floats
 
+    @cached_property
+    def _linear(self) -> Linear:
+        return Linear.of(self.coef)
+
     def map(self, block: Block) -> Statistic:
         spec, loss = self.rows, self.rows.pointwise
         y = spec.targets(block)
         u = spec.weights(block, y)
         # BLAS may round equal rows differently by where they stand; CSR products give them equal bits, hence exact ties
-        z = spec.margins(replace(block, features=block.features.as_sparse()), self.coef)
+        z = spec.margins(replace(block, features=block.features.as_sparse()), self._linear)
         parts: dict[str, Part] = {"weight_sum": Sum(u.sum()), "loss_sum": Sum((u * loss.value(z, y)).sum())}
         if not loss.classifies:
             error = z[:, 0] - y

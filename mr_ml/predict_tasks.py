@@ -32,7 +32,7 @@ from mr_ml.readers import formats
 from mr_ml.readers.rows import MAX_EXAMPLES, BadRow, Rows
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.source import TextRange
-from mr_ml.rowspec import RowSpec
+from mr_ml.rowspec import Linear, RowSpec
 
 KIND = "predict"
 REPORT = b"!report"
@@ -80,6 +80,10 @@ class PredictRequest:
         meta = dict(opened.meta)
         schema, labels = Schema.from_json(meta.pop("schema")), tuple(meta.pop("labels"))
         return cls(schema=schema, labels=labels, coef=opened.arrays["coef"], **meta)
+
+    @cached_property
+    def linear(self) -> Linear:
+        return Linear.of(self.coef)
 
     @cached_property
     def starts(self) -> tuple[bytes, Ints]:
@@ -170,7 +174,7 @@ def predicted(request: PredictRequest, rows: Rows) -> Floats:
     """Probabilities of each class (n_rows, n_classes), or values (n_rows, 1)."""
     spec = RowSpec(request.loss, request.coef.shape[1] - 1)
     block = Block(_known_features(request, rows), np.zeros(rows.n_rows), None, rows.offsets)
-    return loss_named(request.loss).predict(spec.margins(block, request.coef))
+    return loss_named(request.loss).predict(spec.margins(block, request.linear))
 
 
 def format_rows(request: PredictRequest, values: Floats, lines: Ints, *, n_lines: int) -> bytes | memoryview:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from mr_ml.block import Block
 from mr_ml.features import Features, SparseFeatures
 from mr_ml.parts import ColumnPart, Keyed, Minimum, Moments, Part, Sum
-from mr_ml.rowspec import RowSpec, check_width
+from mr_ml.rowspec import Linear, RowSpec, check_width
 from mr_ml.slices import is_wide, slices
 from mr_ml.statistic import Statistic
 
@@ -85,11 +86,20 @@ class LineQuery:
         parts = replace(self, rows=rows, coef=self.coef[:, at], direction=direction)._parts(small)
         return _sliced(parts, width=d + 1, ids=at)
 
+    @cached_property
+    def _linear(self) -> Linear:
+        return Linear.of(self.coef) if self.direction is None else Linear.of(self.coef, self.direction)
+
+    def _margins(self, block: Block) -> tuple[Floats, Floats | None]:
+        if self.direction is None:
+            return self.rows.margins(block, self._linear), None
+        return self.rows.margins_along(block, self._linear)
+
     def _parts(self, block: Block) -> dict[str, Part]:
         spec, features, loss = self.rows, block.features, self.rows.pointwise
         targets = spec.targets(block)
         u = spec.weights(block, targets)
-        z, along = spec.margins_along(block, self.coef, self.direction)
+        z, along = self._margins(block)
 
         def at(step: float) -> Floats:
             return z if along is None or step == 0 else z + step * along

@@ -24,6 +24,28 @@ def check_width(block: Block, n_features: int) -> None:
         raise BadDataError(f"a row has feature {block.features.width - 1}, expected ids below {n_features}")
 
 
+@dataclass(frozen=True, eq=False)
+class Linear:
+    """K linear functions of a row, laid out for products with many blocks.
+
+    Attributes
+    ----------
+    weights
+        (n_features, K); the K numbers of a feature lie side by side.
+    intercepts
+        (K,)
+    """
+
+    weights: Floats
+    intercepts: Floats
+
+    @classmethod
+    def of(cls, *coefs: Floats) -> Linear:
+        """Of coefficients (n_outputs, n_features + 1) each, intercept last."""
+        whole = coefs[0] if len(coefs) == 1 else np.concatenate(coefs)
+        return cls(np.ascontiguousarray(whole[:, :-1].T), whole[:, -1])
+
+
 @dataclass(frozen=True)
 class RowSpec:
     """What does not change from pass to pass.
@@ -86,23 +108,21 @@ class RowSpec:
             return given
         return np.asarray(given * np.array(self.class_weights)[targets.astype(np.int64)])
 
-    def margins(self, block: Block, coef: Floats) -> Floats:
-        """z, (n_rows, n_outputs), at coef (n_outputs, n_features + 1), intercept last."""
-        z = self.products(block, coef)
+    def margins(self, block: Block, linear: Linear) -> Floats:
+        """z, (n_rows, n_outputs), or (n_rows, K) for K functions."""
+        z = self._products(block, linear)
         return z if block.offsets is None else z + block.offsets[:, None]
 
-    def margins_along(self, block: Block, coef: Floats, direction: Floats | None) -> tuple[Floats, Floats | None]:
-        """z at coef and what the direction adds to it, in one sweep over the features."""
-        if direction is None:
-            return self.margins(block, coef), None
-        both = self.products(block, np.concatenate([coef, direction]))
-        z, along = both[:, : len(coef)], both[:, len(coef) :]
+    def margins_along(self, block: Block, point_and_direction: Linear) -> tuple[Floats, Floats]:
+        """z at a point and what the direction adds to it, (n_rows, n_outputs) each, in one sweep over the features."""
+        both = self._products(block, point_and_direction)
+        n = both.shape[1] // 2
+        z, along = both[:, :n], both[:, n:]
         return (z if block.offsets is None else z + block.offsets[:, None]), along
 
-    def products(self, block: Block, coef: Floats) -> Floats:
-        """X W' + b without the offsets: what a direction adds to the margins."""
+    def _products(self, block: Block, linear: Linear) -> Floats:
         check_width(block, self.n_features)
-        return block.features.dot(np.ascontiguousarray(coef[:, :-1].T)) + coef[:, -1]
+        return block.features.dot(linear.weights) + linear.intercepts
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from operator import itemgetter
 from typing import IO, Any
 
 from mr_ml.errors import UsageError
@@ -17,7 +18,6 @@ with warnings.catch_warnings():
     # mrjob imports modules that Python has deprecated, or dropped, since mrjob's last release.
     warnings.simplefilter("ignore", DeprecationWarning)
     from mrjob.fs.local import LocalFilesystem, _from_file_uri
-    from mrjob.sim import _sort_lines_in_memory
     from mrjob.util import save_current_environment, save_cwd, save_sys_path
 
 # With more lines to sort than this, the sort program needs less memory than sorting in memory does.
@@ -123,7 +123,7 @@ def sort_lines(input_paths: Sequence[str], output_path: str, *, sort_values: boo
         Where the sort program may write if there is too much for memory.
     """
     if sum(map(os.path.getsize, input_paths)) <= SORT_IN_MEMORY_BYTES:
-        _sort_lines_in_memory(input_paths, output_path, sort_values=sort_values)
+        _sort_in_memory(input_paths, output_path, sort_values=sort_values)
         return
     from mrjob.local import _sort_lines_with_sort_bin  # seldom needed, and slow to import
 
@@ -131,6 +131,23 @@ def sort_lines(input_paths: Sequence[str], output_path: str, *, sort_values: boo
     program = ["sort", "-S", f"{SORT_IN_MEMORY_BYTES >> 10}K"]
     program += [] if sort_values else ["-t", "\t", "-k", "1,1", "-s"]
     _sort_lines_with_sort_bin(list(input_paths), output_path, program, sort_values=sort_values, tmp_dir=tmp_dir)
+
+
+def _sort_in_memory(input_paths: Sequence[str], output_path: str, *, sort_values: bool) -> None:
+    """As mrjob does it, but without copies of lines, which are megabytes long here."""
+    lines: list[tuple[bytes, memoryview]] = []
+    for path in input_paths:
+        with open(path, "rb") as source:
+            data = source.read()
+        whole, at = memoryview(data), 0
+        while at < len(data):
+            end = data.find(b"\n", at) + 1 or len(data)
+            key_end = -1 if sort_values else data.find(b"\t", at, end)
+            lines.append((data[at : end if key_end < 0 else key_end], whole[at:end]))
+            at = end
+    lines.sort(key=itemgetter(0))
+    with open(output_path, "wb") as out:
+        out.writelines(line for _, line in lines)
 
 
 def cut_between_keys(sorted_path: str, paths: Sequence[str]) -> None:

@@ -94,7 +94,7 @@ class TestResults:
         inputs = write(tmp_path, a="ä b a A\nz ab\n", b="B a-b a.b a b\n")
         expected = run(toy_jobs.WordCount, *inputs)
         monkeypatch.setattr(local_tasks, "SORT_IN_MEMORY_BYTES", 0)
-        monkeypatch.setattr(local_tasks, "_sort_lines_in_memory", None)
+        monkeypatch.setattr(local_tasks, "_sort_in_memory", None)
         assert run(toy_jobs.WordCount, *inputs).lines == expected.lines
 
     def test_printed_text_goes_where_it_goes_on_hadoop(self, run, tmp_path):

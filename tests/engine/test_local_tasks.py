@@ -52,7 +52,7 @@ def test_the_sort_program_agrees(tmp_path, monkeypatch, sort_values):
     paths = write(tmp_path, files)
     sort_lines(paths, str(tmp_path / "memory"), sort_values=sort_values, tmp_dir=str(tmp_path))
     monkeypatch.setattr(local_tasks, "SORT_IN_MEMORY_BYTES", 1)
-    monkeypatch.setattr(local_tasks, "_sort_lines_in_memory", None)
+    monkeypatch.setattr(local_tasks, "_sort_in_memory", None)
     sort_lines(paths, str(tmp_path / "program"), sort_values=sort_values, tmp_dir=str(tmp_path))
     assert (tmp_path / "program").read_bytes() == (tmp_path / "memory").read_bytes() != b""
 
