@@ -127,7 +127,7 @@ def _whole_lines(
         line = (cut or line) - len(block)
         position += len(block)
         if cut and n_pending + cut >= chunk_bytes:
-            yield b"".join([*pending, block[:cut]])
+            yield b"".join([*pending, memoryview(block)[:cut]])
             pending, n_pending, block = [], 0, block[cut:]
         if block:
             pending.append(block)
