@@ -20,6 +20,9 @@ PARTITION_BYTES = 16 << 20
 LARGE_PARTITION_BYTES = 128 << 20
 LARGE_FROM_PARTITIONS = 256
 BLOCK_BYTES = 1 << 20
+# A sum over a block has a number for every feature: a block should have many more entries than there are features.
+BLOCK_BYTES_PER_FEATURE = 96
+LARGEST_BLOCK = 4
 MAX_BLOCK_ROWS = 1 << 16
 ENTRY_BYTES = 6
 ROW_BYTES = 8
@@ -138,7 +141,8 @@ def make_plan(
     """
     entries = min(nnz, n_rows * n_features)
     stored = entries * ENTRY_BYTES + n_rows * ROW_BYTES
-    block_rows = _power_of_two(BLOCK_BYTES * max(n_rows, 1) / max(stored, 1))
+    block_bytes = min(max(BLOCK_BYTES, BLOCK_BYTES_PER_FEATURE * n_features), LARGEST_BLOCK * BLOCK_BYTES)
+    block_rows = _power_of_two(block_bytes * max(n_rows, 1) / max(stored, 1))
     ends, end, segments, at = [], 0.0, [], 0
     for name, share in shares.items():
         end += share

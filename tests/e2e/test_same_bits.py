@@ -60,7 +60,7 @@ def mr_ml(tmp_path_factory: pytest.TempPathFactory) -> Commands:
     folder = tmp_path_factory.mktemp("bits")
     commands = Commands(folder / "root")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan, "BLOCK_BYTES", 1 << 10)
+        patch.setattr(plan, "BLOCK_BYTES", 1 << 8)
         for name in PROBLEMS:
             shape = commands("pack", write_libsvm(folder / name, *rows_of(name)), "--to", name, "--partitions", "5")
             assert shape["partitions"] == 5
@@ -239,7 +239,7 @@ def packed_as(mr_ml: Commands, *inputs: object, more: tuple[object, ...] = ()) -
 @pytest.mark.parametrize("kind", ["sparse", "dense"])
 def test_packed_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     mr_ml = Commands(tmp_path / "root")
-    monkeypatch.setattr(plan, "BLOCK_BYTES", 1 << 10)
+    monkeypatch.setattr(plan, "BLOCK_BYTES", 1 << 8)
     x, y = rows_of(f"{kind}-softmax", n=900)
     # identical rows, and rows that differ in nothing but the label
     x, y = np.concatenate([x, x[:50], x[:50]]), np.concatenate([y, y[:50], (y[:50] + 1) % 3])

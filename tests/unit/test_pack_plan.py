@@ -175,10 +175,15 @@ def test_tiny_data_is_one_partition_and_large_data_grows_them() -> None:
     assert 120e6 <= stored[9] / counts[9] <= 135e6
 
 
-@pytest.mark.parametrize(("row_entries", "expected"), [(0, 1 << 16), (10, 1 << 14), (1000, 128), (10**7, 1)])
+@pytest.mark.parametrize(("row_entries", "expected"), [(0, 1 << 16), (10, 1 << 14), (1000, 128), (10**4, 16)])
 def test_wider_rows_make_fewer_rows_a_block(row_entries: int, expected: int) -> None:
-    plan = plan_for({"train": 1.0}, n_rows=1000, nnz=1000 * row_entries, n_features=10**8)
+    plan = plan_for({"train": 1.0}, n_rows=10**6, nnz=10**6 * row_entries, n_features=10**4)
     assert plan.block_rows == expected
+
+
+@pytest.mark.parametrize(("n_features", "expected"), [(10**4, 1 << 11), (30_000, 1 << 13), (10**8, 1 << 13)])
+def test_more_features_make_more_rows_a_block(n_features: int, expected: int) -> None:
+    assert plan_for({"train": 1.0}, n_rows=10**6, nnz=73 * 10**6, n_features=n_features).block_rows == expected
 
 
 def test_explicit_zeros_do_not_make_more_of_a_dataset_than_it_can_be() -> None:
