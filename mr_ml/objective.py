@@ -72,6 +72,13 @@ class Objective:
             hessian=ask.hessian,
         )
 
+    def values(self, ask: Ask, total: Statistic) -> Floats:
+        """The objective at each of the steps, (n_steps,), of rows whose weights have a positive sum."""
+        q = self._penalty
+        # one point at a time: each may be as large as a model of millions of features
+        penalties = [0.5 * (q * point) @ point for point in (_at(ask, step) for step in ask.steps)]
+        return np.asarray(total.sum("loss_sums") / total.sum("weight_sum") + np.array(penalties))
+
     def finish(self, ask: Ask, total: Statistic) -> Evaluation:
         """Divide by the weight sum and add the penalty.
 
@@ -84,15 +91,9 @@ class Objective:
         if not weight_sum > 0:
             raise BadDataError(f"the weights of the {total.n_rows} rows sum to {weight_sum}; expected a positive sum")
         cross = total.sum("cross_sum") / weight_sum if self.scaling.centred else None
-
-        def at(step: float) -> Floats:
-            return ask.point if ask.direction is None else ask.point + step * ask.direction
-
-        q = self._penalty
-        # one point at a time: each may be as large as a model of millions of features
-        values = total.sum("loss_sums") / weight_sum + np.array([0.5 * (q * p) @ p for p in map(at, ask.steps)])
+        values, q = self.values(ask, total), self._penalty
         gradient = self.scaling.gradient(total.sum("gradient_sum") / weight_sum)
-        gradient += q * at(ask.steps[ask.chosen])
+        gradient += q * _at(ask, ask.steps[ask.chosen])
         curvature = self.scaling.curvature(total.sum("curvature_sum") / weight_sum, cross)
         curvature += q
         hessian = None
@@ -100,3 +101,7 @@ class Objective:
             hessian = self.scaling.hessian(total.sum("hessian_sum") / weight_sum, self.rows.n_outputs)
             hessian[np.diag_indices_from(hessian)] += q
         return Evaluation(values, gradient, curvature, hessian)
+
+
+def _at(ask: Ask, step: float) -> Floats:
+    return ask.point if ask.direction is None else ask.point + step * ask.direction

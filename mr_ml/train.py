@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from hdfs_layout import Layout, NotFoundError, Store, append_event, decode_document, encode_document
 from mr_ml.checkpoints import Checkpoints
 from mr_ml.dataset import Dataset, FeatureMoments
+from mr_ml.early_steps import early_step
 from mr_ml.engine.base import Engine
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.model import label_texts, publish_model
@@ -238,6 +239,9 @@ def train(
         # with millions of features everything here is large: nothing is kept that the next pass does not need
         state = optimizer.tell(state, objective.finish(ask, engine.run(objective.query(ask))))
         del ask
+        if optimizer.is_early(state) and (early := optimizer.ask(state)) is not None:
+            state = optimizer.stretched(state, early_step(objective, early, dataset, spec.split, store))
+            del early
         checkpoints.save(state)
         rate = n_rows / max(time.monotonic() - began, 1e-9)
         progress = Progress(state.n_passes, state.value, state.gradient_norm, state.step, rate)

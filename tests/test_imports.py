@@ -57,7 +57,7 @@ LAYERS = (
     ),
     ("mr_ml.pack.cluster_tasks",),
     ("mr_ml_jobs",),
-    ("mr_ml.checkpoints", "mr_ml.evaluate", "mr_ml.pack", "mr_ml.predict", "mr_ml.train"),
+    ("mr_ml.checkpoints", "mr_ml.early_steps", "mr_ml.evaluate", "mr_ml.pack", "mr_ml.predict", "mr_ml.train"),
     ("mr_ml.cli",),
     ("mr_ml.__main__",),
 )

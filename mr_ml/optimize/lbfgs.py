@@ -36,6 +36,7 @@ class Lbfgs(LineMethod):
     memory: int = 20
 
     name: ClassVar[str] = "lbfgs"
+    early_steps: ClassVar[int] = 3
 
     def direction(self, state: LineState, hessian: Floats | None) -> Floats:
         inverse = inverse_diagonal(state)

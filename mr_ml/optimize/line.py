@@ -74,6 +74,8 @@ class LineMethod(ABC):
 
     name: ClassVar[str]
     hessian: ClassVar[bool] = False
+    # of how many first directions the length means little
+    early_steps: ClassVar[int] = 0
     memory = 0
 
     @abstractmethod
@@ -116,6 +118,15 @@ class LineMethod(ABC):
         if best is not None and not last_chance:
             return self._budget(replace(passed, steps=(state.steps[best],), chosen=0))
         return self._retreat(passed, slope)
+
+    def is_early(self, state: LineState) -> bool:
+        """Whether the open ask is for a new direction whose length means little."""
+        fresh = state.steps == STEPS and state.stop is None
+        return fresh and state.n_iterations < self.early_steps
+
+    def stretched(self, state: LineState, factor: float) -> LineState:
+        """The state with a direction of another length."""
+        return replace(state, direction=factor * state.direction)
 
     def _move(self, state: LineState, point: Floats, value: float, ev: Evaluation, step: float) -> LineState:
         pairs_s, pairs_y = state.pairs_s, state.pairs_y

@@ -78,7 +78,7 @@ class Peer:
 
 
 PEERS = (
-    Peer("liblinear", "liblinear-official", (0.1, 0.03, 0.01, 0.003, 0.001, 1e-4, 1e-5)),
+    Peer("liblinear", "liblinear-official", (1.0, 0.5, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 1e-4, 1e-5)),
     Peer("vw-sgd", "vowpalwabbit", (1, 3, 10)),
     Peer("vw-bfgs", "vowpalwabbit", (10, 20, 30, 40, 60, 90, 140, 200)),
     Peer("sklearn-lbfgs", "scikit-learn", (15, 30, 60, 90, 140, 200, 300, 500)),

@@ -51,6 +51,7 @@ def test_three_workers_any_reducers_any_splits(
     start_hadoop_cluster: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More features than a slice has, partitions of several splits; all of it through the command line."""
+    monkeypatch.setattr(plan, "BLOCK_BYTES", 1 << 17)
     there = on(start_hadoop_cluster(3), tmp_path, monkeypatch)
     here = there.local
     assert N_FEATURES > 2 * slices.FEATURE_BLOCK

@@ -1,0 +1,68 @@
+"""The early steps of L-BFGS are as long as one block says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from commands import Commands, write_libsvm
+
+from hdfs_layout import Layout, open_store
+from mr_ml.dataset import FeatureMoments, load_dataset
+from mr_ml.early_steps import early_step
+from mr_ml.optimize.base import Ask
+from mr_ml.optimize.lbfgs import Lbfgs
+from mr_ml.optimize.line import STEPS
+from mr_ml.train import TrainSpec, make_objective
+
+
+def rows_of(n_rows: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(3)
+    # features that go together, for which the diagonal of the Hessian is a bad guide
+    x = np.round(rng.normal(size=(n_rows, 1)) + 0.3 * rng.normal(size=(n_rows, 30)), 3)
+    return x, (x.sum(axis=1) + rng.normal(size=n_rows) > 0).astype(int)
+
+
+def test_the_step_is_the_best_of_the_block(tmp_path: Path) -> None:
+    mr_ml = Commands(tmp_path / "root")
+    x, y = rows_of(500)
+    mr_ml("pack", write_libsvm(tmp_path / "rows", x, y), "--to", "rows")
+    store = open_store(str(mr_ml.root))
+    dataset = load_dataset(store, Layout(str(mr_ml.root)), "rows")
+    spec = TrainSpec(dataset="rows", model="m", loss="logistic", l2=0.1, intercept=False)
+    objective = make_objective(spec, dataset, FeatureMoments.load(store, dataset.moments["train"]))
+    direction = objective.scaling.scale * np.linspace(0.2, 1.0, 30)
+    found = early_step(objective, Ask(np.zeros(30), direction, STEPS), dataset, "train", store)
+    # the one block has all rows; theta = w s
+    w = direction / objective.scaling.scale
+
+    def value(step: float) -> float:
+        margin = x @ (step * w)
+        return float(np.mean(np.logaddexp(0, margin) - y * margin) + 0.05 * step * step * w @ w)
+
+    fine = 2.0 ** np.linspace(-12, 3, 2000)
+    best = fine[np.argmin([value(step) for step in fine])]
+    assert 2**-0.3 < found / best < 2**0.3
+
+
+def test_it_saves_the_pass_that_finds_out(tmp_path: Path, monkeypatch) -> None:
+    mr_ml = Commands(tmp_path / "root")
+    x, y = rows_of(2000)
+    mr_ml("pack", write_libsvm(tmp_path / "rows", x, y), "--to", "rows")
+    train = ("train", "rows", "--model", "m", "--solver", "lbfgs", "--l2", "0.001", "--tolerance", "0.01")
+    with_sample = mr_ml(*train)
+    monkeypatch.setattr(Lbfgs, "early_steps", 0)
+    without = mr_ml(*train)
+    assert with_sample["converged"]
+    assert without["converged"]
+    assert with_sample["passes"] < without["passes"]
+
+
+def test_only_new_directions_are_stretched() -> None:
+    method = Lbfgs()
+    state = replace(method.init(np.zeros(3)), n_passes=1, steps=STEPS, direction=np.array([1.0, -2.0, 0.0]))
+    assert method.is_early(state)
+    assert not method.is_early(replace(state, steps=(0.25,)))
+    assert not method.is_early(replace(state, n_iterations=3))
+    assert method.stretched(state, 0.5).direction.tolist() == [0.5, -1.0, 0.0]
