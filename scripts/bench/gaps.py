@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from peers import PEERS, Peer
 
 GAPS = (1e-2, 1e-3, 1e-4)
 PASSES = (3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 18, 20, 24, 28, 34, 40, 60, 90, 140)
+HERE = Path(__file__).resolve().parent
 Say = Callable[[str], None]
 
 
@@ -56,15 +58,29 @@ def programs(problem: Problem, optimum: Optimum, work: Path, only: Sequence[str]
         return measure.run(packed.train(kind, kind, problem.l2, *_passes(stop)), folder=work)
 
     def line(stop: float) -> str:
-        return shlex.join(["mr-ml", *packed.train(kind, kind, problem.l2, *_passes(stop))[3:]])
+        return _shown(["mr-ml", *packed.train(kind, kind, problem.l2, *_passes(stop))[3:]], problem, work)
 
-    pack_line = shlex.join(["mr-ml", *packed.pack(problem.text, kind)[3:]])
+    pack_line = _shown(["mr-ml", *packed.pack(problem.text, kind)[3:]], problem, work)
     stops = tuple(map(float, PASSES))
     yield Program("mr-ml, packed", "this version", stops, line, from_blocks, lambda: optimum.gap(*packed.coef(kind)))
     yield Program(
         "mr-ml, cold", "this version", stops, lambda stop: f"{pack_line} && {line(stop)}", from_text,
         lambda: optimum.gap(*cold.coef(kind)),
     )  # fmt: skip
+
+
+def _shown(command: Sequence[str], problem: Problem, work: Path) -> str:
+    """A command as one would type it beside the data, in a folder that holds a checkout."""
+    line = shlex.join(command)
+    places = {
+        str(work): "work",
+        str(problem.folder): problem.name,
+        str(HERE): "scripts/bench",
+        sys.executable: "python",
+    }
+    for path, name in places.items():
+        line = line.replace(path, name)
+    return line
 
 
 def _passes(stop: float) -> list[str]:
@@ -80,7 +96,8 @@ def _peer(peer: Peer, problem: Problem, optimum: Optimum, work: Path) -> Program
         return measure.run(peer.command(problem, model, stop), folder=work)
 
     return Program(
-        peer.name, peer.version, peer.stops, lambda stop: shlex.join(peer.command(problem, model, stop)), train,
+        peer.name, peer.version, peer.stops,
+        lambda stop: _shown(peer.command(problem, model, stop), problem, work), train,
         lambda: optimum.gap(*peer.coef(problem, model)),
     )  # fmt: skip
 
