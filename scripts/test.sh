@@ -10,7 +10,8 @@
 # MR_ML_PYTHON=python3.13   use this one only
 # MR_ML_SKIP_HADOOP=1       leave out the tests that start a Hadoop cluster on this machine (they need a JDK and Maven)
 #
-# Stops at the first check that fails, with its exit code; pytest's closing line is the last one.
+# Stops at the first check that fails, with its exit code; pytest's closing line is the last one. Without arguments there
+# are two of them: the tests on Hadoop run beside all others.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -47,5 +48,19 @@ for version in "${versions[@]:1}"; do
     # 5: the arguments chose slow tests only
     MR_ML_SKIP_HADOOP=1 ".venv-test-$version/bin/python" -m pytest -m "not slow" "$@" || [ $? -eq 5 ]
 done
-say "pytest (Python $main)"
-exec "$bin/python" -m pytest "$@"
+
+if [ $# -gt 0 ] || [ -n "${MR_ML_SKIP_HADOOP:-}" ]; then
+    say "pytest (Python $main)"
+    exec "$bin/python" -m pytest "$@"
+fi
+# Tests on Hadoop mostly wait for it: the others run beside them, and what these say comes when they have ended.
+say "pytest (Python $main), tests/hadoop; all other tests beside it"
+others=$(mktemp)
+trap 'rm -f "$others"' EXIT
+"$bin/python" -m pytest --ignore=tests/hadoop >"$others" 2>&1 &
+code=0
+"$bin/python" -m pytest tests/hadoop || code=$?
+say "pytest (Python $main), all other tests"
+wait $! || code=$?
+cat "$others"
+exit "$code"
