@@ -7,7 +7,8 @@
     scripts/bench/run.py --check               counts instead of seconds, for CI; exit code 1 if one is over its budget
 
 Parts: gap (time to a relative gap of the objective, against the peers), pack, pass, predict, startup, scaling, memory.
-Results gather in results.json of the folder, so that parts can be measured one by one; the page is written from it.
+Results gather in results.json of the folder, so that parts can be measured one by one; the page is written from it
+(--only '' writes it again).
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def measure_all(options: argparse.Namespace) -> int:
     work = folder / "work"
     work.mkdir(parents=True, exist_ok=True)
     problems = parts.problems_of(options.factor, folder, tuple(options.kinds.split(",")))
-    only = options.only.split(",")
+    only = [part for part in options.only.split(",") if part]
     if unknown := set(only) - set(PARTS):
         raise SystemExit(f"--only: expected parts of {', '.join(PARTS)}, found {', '.join(sorted(unknown))}")
     results = report.load(folder)
