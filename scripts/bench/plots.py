@@ -14,6 +14,7 @@ _SETTINGS = {"svg.hashsalt": "mr_ml", "svg.fonttype": "none", "font.size": 9, "f
 mpl.rcParams.update(_SETTINGS)
 
 from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib.ticker import ScalarFormatter  # noqa: E402
 
 Result = dict[str, Any]
 OURS = ("mr-ml, packed", "mr-ml, cold")
@@ -50,6 +51,8 @@ def _gap(axes: Any, rows: list[Result]) -> None:
             linewidth=2.4 if program in OURS else 1, linestyle="-" if program in OURS else "--", label=program,
         )  # fmt: skip
     axes.set(xscale="log", yscale="log", xlabel="seconds, whole process", ylabel="relative gap")
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_minor_formatter(ScalarFormatter())
     axes.grid(True, which="both", alpha=0.3)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
 
