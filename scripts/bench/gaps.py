@@ -64,7 +64,7 @@ def programs(problem: Problem, optimum: Optimum, work: Path, only: Sequence[str]
     stops = tuple(map(float, PASSES))
     yield Program("mr-ml, packed", "this version", stops, line, from_blocks, lambda: optimum.gap(*packed.coef(kind)))
     yield Program(
-        "mr-ml, cold", "this version", stops, lambda stop: f"{pack_line} && {line(stop)}", from_text,
+        "mr-ml, cold", "this version", stops, lambda stop: f"{pack_line}\n{line(stop)}", from_text,
         lambda: optimum.gap(*cold.coef(kind)),
     )  # fmt: skip
 
