@@ -13,9 +13,10 @@ from dataclasses import replace
 import numpy as np
 
 from hdfs_layout import Store
-from mr_ml.block import decode_line
+from mr_ml.block import BlockAddress, decode_line
 from mr_ml.dataset import Dataset
 from mr_ml.engine.blas import one_thread
+from mr_ml.errors import BadDataError
 from mr_ml.objective import Objective
 from mr_ml.optimize.base import Ask
 
@@ -33,10 +34,13 @@ def early_step(objective: Objective, ask: Ask, dataset: Dataset, split: str, sto
     """
     partition = next(p for p in dataset.of_split(split) if p.facts.blocks)
     line = store.read_range(partition.path, offset=0, length=partition.facts.line_bytes[0])
-    block = decode_line(line, where=store.uri(partition.path)).block
+    stored = decode_line(line, where=store.uri(partition.path))
+    expected = BlockAddress(partition.facts.partition, 0)
+    if stored.address != expected:
+        raise BadDataError(f"{store.uri(partition.path)}: expected {expected}, found {stored.address}")
     tried = replace(ask, steps=_STEPS, chosen=0, hessian=False)
     with one_thread():
-        total = objective.query(tried).map(block)
+        total = objective.query(tried).map(stored.block)
     if not float(total.sum("weight_sum")) > 0:
         return 1.0
     values = objective.values(tried, total)

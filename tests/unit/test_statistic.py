@@ -150,6 +150,30 @@ def test_statistics_of_different_queries_do_not_add() -> None:
         Statistic({"a": Sum(np.ones(1))}) + Statistic({"b": Sum(np.ones(1))})
 
 
+def test_absorbing_is_adding_in_place_where_that_is_allowed() -> None:
+    rng = np.random.default_rng(1)
+    numbers = rng.normal(size=(2, 50))
+
+    def statistic(row: int) -> Statistic:
+        return Statistic(
+            {"a": Sum(numbers[row].copy()), "least": Minimum(numbers[row].copy()), "n": Sum(np.float64(row))}
+        )
+
+    expected = arrays_of(statistic(0) + statistic(1))
+    mine, theirs = statistic(0), statistic(1)
+    memory = mine.sum("a")
+    found = mine.absorb(theirs)
+    assert same_arrays(arrays_of(found), expected)
+    assert found.sum("a") is memory
+    assert theirs.sum("a").tolist() == numbers[1].tolist()
+    frozen = statistic(0)
+    frozen.sum("a").flags.writeable = False
+    assert same_arrays(arrays_of(frozen.absorb(theirs)), expected)
+    assert frozen.sum("a").tolist() == numbers[0].tolist()
+    with pytest.raises(ValueError, match="different queries"):
+        mine.absorb(Statistic({"b": Sum(np.ones(1))}))
+
+
 # --- the algebras -----------------------------------------------------------------------------------------------------
 
 
