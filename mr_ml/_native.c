@@ -181,6 +181,53 @@ static inline double read_value(const char *p, const char *stop, const char **en
     return negative ? -value : value;
 }
 
+PyDoc_STRVAR(count_bytes_doc, "count_bytes(text, characters)\n\nList of how often each of the characters is in the text.");
+
+/* So many bytes that their counts fit a byte, which lets the compiler count many at a time. */
+#define COUNTED_AT_ONCE 192
+
+static PyObject *count_bytes(PyObject *self, PyObject *args)
+{
+    Py_buffer text, characters;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y*y*", &text, &characters))
+        return NULL;
+    const unsigned char *wanted = characters.buf;
+    PyObject *result = PyList_New(characters.len);
+    Py_ssize_t *counts = PyMem_Calloc((size_t)characters.len + 1, sizeof *counts);
+    if (!counts)
+        PyErr_NoMemory();
+    if (!result || !counts)
+        goto failed;
+    const unsigned char *p = text.buf, *stop = p + text.len;
+    Py_BEGIN_ALLOW_THREADS
+    for (; stop - p >= COUNTED_AT_ONCE; p += COUNTED_AT_ONCE)
+        for (Py_ssize_t k = 0; k < characters.len; k++) {
+            unsigned char c = wanted[k], n = 0;
+            for (int i = 0; i < COUNTED_AT_ONCE; i++)
+                n = (unsigned char)(n + (p[i] == c));
+            counts[k] += n;
+        }
+    for (; p < stop; p++)
+        for (Py_ssize_t k = 0; k < characters.len; k++)
+            counts[k] += *p == wanted[k];
+    Py_END_ALLOW_THREADS
+    for (Py_ssize_t k = 0; k < characters.len; k++) {
+        PyObject *count = PyLong_FromSsize_t(counts[k]);
+        if (!count)
+            goto failed;
+        PyList_SetItem(result, k, count);
+    }
+    goto done;
+failed:
+    Py_CLEAR(result);
+done:
+    PyMem_Free(counts);
+    PyBuffer_Release(&text);
+    PyBuffer_Release(&characters);
+    return result;
+}
+
 PyDoc_STRVAR(read_libsvm_doc,
              "read_libsvm(text, start, stop, lowest_id, highest_id, base, labels_required, n_rows, n_values, n_lines,\n"
              "labels, row_lines, indptr, indices, values)\n\n"
@@ -862,6 +909,7 @@ done:
 /* ---------------------------------------------------------------------------------------------- module */
 
 static PyMethodDef METHODS[] = {
+    {"count_bytes", count_bytes, METH_VARARGS, count_bytes_doc},
     {"read_libsvm", read_libsvm, METH_VARARGS, read_libsvm_doc},
     {"hash_entries", hash_entries, METH_VARARGS, hash_entries_doc},
     {"take_rows", take_rows, METH_VARARGS, take_rows_doc},

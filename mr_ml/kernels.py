@@ -89,6 +89,11 @@ def hash_entries(start: int, column: int, indptr: Array, indices: Array, values:
     return out
 
 
+def count_bytes(text: bytes, characters: bytes) -> tuple[int, ...] | None:
+    """How often each of the characters is in the text, or None."""
+    return None if native is None else tuple(native.count_bytes(text, characters))
+
+
 def read_libsvm(
     text: bytes,
     start: int,

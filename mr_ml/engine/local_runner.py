@@ -22,7 +22,7 @@ import secrets
 import tempfile
 import threading
 import warnings
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -243,6 +243,21 @@ class WarmLocalMixin(MRJob):  # type: ignore[misc]
                 kwargs["conf_paths"] = []
                 kwargs["local_tmp_dir"] = kwargs["local_tmp_dir"] or str(scratch_folder(needs_bytes=self.SCRATCH_BYTES))
         return kwargs
+
+    def _non_option_kwargs(self) -> dict[str, Any]:
+        """As mrjob, which builds a second parser to find the options that tasks get: a small one, of those in use."""
+        given = {argument.partition("=")[0] for argument in self._cl_args}
+        passed = self._passthru_arg_dests | self._file_arg_dests
+        whole = self.arg_parser
+        actions = whole._actions
+        self.arg_parser = Namespace(
+            _actions=[a for a in actions if a.dest in passed or not a.option_strings or given & {*a.option_strings}]
+        )
+        try:
+            found: dict[str, Any] = super()._non_option_kwargs()
+        finally:
+            self.arg_parser = whole
+        return found
 
     def make_runner(self) -> Any:
         # mrjob works out the arguments twice, once to log them.

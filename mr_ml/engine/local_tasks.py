@@ -93,8 +93,11 @@ def run_task(
 
 
 @contextmanager
-def _standard_streams(*streams: IO[bytes]) -> Iterator[None]:
+def _standard_streams(stdin: IO[bytes], stdout: IO[bytes], stderr: IO[bytes]) -> Iterator[None]:
     saved = sys.stdin, sys.stdout, sys.stderr
+    # the one that mrjob opens reads a line of a megabyte in a hundred steps
+    wide = io.BufferedReader(stdin.raw, _CHUNK_BYTES) if isinstance(stdin, io.BufferedReader) else None
+    streams = wide or stdin, stdout, stderr
     # Text layers, so that print() and warnings work in a task as they do in a process; mrjob itself uses `.buffer`.
     texts = [io.TextIOWrapper(stream, encoding="utf-8", write_through=True) for stream in streams]
     sys.stdin, sys.stdout, sys.stderr = texts
@@ -106,6 +109,10 @@ def _standard_streams(*streams: IO[bytes]) -> Iterator[None]:
             # Detaching flushes; if that fails, closing the file underneath fails too and says so.
             with suppress(OSError, ValueError):
                 text.detach()
+        if wide is not None:
+            with suppress(OSError, ValueError):
+                # the file underneath is not ours to close
+                wide.detach()
 
 
 def sort_lines(input_paths: Sequence[str], output_path: str, *, sort_values: bool, tmp_dir: str) -> None:

@@ -148,8 +148,8 @@ class Draft:
 
 
 def _read(text: bytes, *, lowest_id: int, highest_id: int, base: int, labels_required: bool) -> Draft:
-    buffer = np.frombuffer(text, np.uint8)
-    most_rows, most_values = _count(buffer, b"\n") + 1, _count(buffer, b":")
+    n_ends, most_values = kernels.count_bytes(text, b"\n:") or (_count(text, b"\n"), _count(text, b":"))
+    most_rows = n_ends + 1
     labels, row_lines = np.empty(most_rows), np.empty(most_rows, np.int64)
     indptr = np.zeros(most_rows + 1, np.int64)
     indices, values = np.empty(most_values, np.int32), np.empty(most_values)
@@ -235,6 +235,6 @@ def _pieces(text: bytes) -> Iterator[tuple[int, int]]:
         start = stop
 
 
-def _count(buffer: np.ndarray, character: bytes) -> int:
-    step = _PIECE_BYTES
+def _count(text: bytes, character: bytes) -> int:
+    buffer, step = np.frombuffer(text, np.uint8), _PIECE_BYTES
     return sum(int(np.count_nonzero(buffer[i : i + step] == character[0])) for i in range(0, len(buffer), step))

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
 from mr_ml.errors import BadDataError
-from mr_ml.readers.compressed import READ_BYTES, Compression, compression_of, decompressed
+from mr_ml.readers.compressed import Compression, compression_of, decompressed
 
 __all__ = ["CHUNK_BYTES", "MAX_LINE_BYTES", "Compression", "compression_of", "open_chunks", "read_range"]
 
 CHUNK_BYTES = 8 << 20
 MAX_LINE_BYTES = 64 << 20
+
+_LOOK_AHEAD_BYTES = 1 << 12
 
 
 def open_chunks(
@@ -75,53 +79,69 @@ def read_range(
     OSError
         The file cannot be read.
     """
-    with open(path, "rb") as stream:
+    with open(path, "rb", buffering=0) as stream:
         begin = _line_start(stream, start, stop)
-        if begin < stop:
-            blocks = _up_to_line_end(stream, begin, stop)
-            yield from _whole_lines(blocks, str(path), chunk_bytes, max_line_bytes, first_byte=begin)
+        while begin < stop:
+            chunk = _read_at(stream, begin, _line_end(stream, min(begin + chunk_bytes, stop), longest=max_line_bytes))
+            if not chunk:
+                return
+            _check_lines(chunk, str(path), max_line_bytes, first_byte=begin)
+            yield chunk
+            begin += len(chunk)
 
 
-def _line_start(stream: BinaryIO, start: int, stop: int) -> int:
+def _line_start(stream: FileIO, start: int, stop: int) -> int:
     """Return where the first line begins that begins in [start, stop); `stop` or more if there is none."""
-    if start <= 0:
-        return 0
     # A line begins at `start` if the byte before it is a line feed.
-    position = start - 1
-    stream.seek(position)
-    while position < stop and (block := stream.read(READ_BYTES)):
+    return 0 if start <= 0 else _line_end(stream, start, longest=stop - start)
+
+
+def _line_end(stream: FileIO, position: int, *, longest: int) -> int:
+    """Return where the first line ends that ends at `position` or later; at most `longest` bytes are looked at."""
+    position -= 1
+    last = position + longest + 1
+    while position < last and (block := os.pread(stream.fileno(), _LOOK_AHEAD_BYTES, position)):
         found = block.find(b"\n") + 1
         if found:
             return position + found
         position += len(block)
-    return stop
+    return position
 
 
-def _up_to_line_end(stream: BinaryIO, position: int, stop: int) -> Iterator[bytes]:
-    stream.seek(position)
-    while block := stream.read(READ_BYTES):
-        end = block.find(b"\n", max(stop - 1 - position, 0)) + 1
-        if end:
-            yield block[:end]
-            return
-        yield block
-        position += len(block)
+def _read_at(stream: FileIO, start: int, stop: int) -> bytes:
+    """Read the bytes in [start, stop), or those of them that there are."""
+    parts = []
+    while start < stop and (part := os.pread(stream.fileno(), stop - start, start)):
+        parts.append(part)
+        start += len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _whole_lines(
-    blocks: Iterator[bytes], name: str, chunk_bytes: int, max_line_bytes: int, *, first_byte: int = 0
-) -> Iterator[bytes]:
+def _check_lines(chunk: bytes, name: str, longest: int, *, first_byte: int) -> None:
+    line = 0
+    while len(chunk) - line > longest:
+        line_feed = chunk.rfind(b"\n", line, line + longest + 1)
+        if line_feed < 0:
+            raise _too_long(name, longest, first_byte + line)
+        line = line_feed + 1
+
+
+def _too_long(name: str, longest: int, first_byte: int) -> BadDataError:
+    return BadDataError(
+        f"{name}: line_too_long: expected lines of {longest} bytes at most, found a longer one that begins at byte "
+        f"{first_byte} of the text; is it text with one row a line?"
+    )
+
+
+def _whole_lines(blocks: Iterator[bytes], name: str, chunk_bytes: int, max_line_bytes: int) -> Iterator[bytes]:
     pending: list[bytes] = []
-    n_pending, position = 0, first_byte
+    n_pending = position = 0
     line = 0  # where the open line begins, from the start of the block; negative if in an earlier one
     for block in blocks:
         while len(block) - line > max_line_bytes:
             line_feed = block.rfind(b"\n", max(line, 0), line + max_line_bytes + 1)
             if line_feed < 0:
-                raise BadDataError(
-                    f"{name}: line_too_long: expected lines of {max_line_bytes} bytes at most, found a longer one that "
-                    f"begins at byte {position + line} of the text; is it text with one row a line?"
-                )
+                raise _too_long(name, max_line_bytes, position + line)
             line = line_feed + 1
         cut = block.rfind(b"\n") + 1
         line = (cut or line) - len(block)

@@ -73,7 +73,7 @@ def test_bad_rows_name_file_and_line(
     expect_report(found.err, [(file, where)])
 
     monkeypatch.setattr(source, "RANGE_BYTES", 3000)
-    monkeypatch.setattr(text, "READ_BYTES", 64)
+    monkeypatch.setattr(text, "_LOOK_AHEAD_BYTES", 64)
     monkeypatch.setitem(text.read_range.__kwdefaults__, "chunk_bytes", 300)
     monkeypatch.setitem(text.open_chunks.__kwdefaults__, "chunk_bytes", 300)
     found = mr_ml.run("pack", file, zipped, "--to", "bad", "-r", "inline")

@@ -119,10 +119,12 @@ class TestResults:
     def test_options_do_not_leak_from_job_to_job(self, run, tmp_path):
         inputs = write(tmp_path, a="x\n")
         assert pairs(run(toy_jobs.Options, "--number", "5", "--word", "p", "--word", "q", *inputs)) == [
-            ("x", [5, ["p", "q"]])
+            ("x", [5, ["p", "q"], None])
         ]
-        assert pairs(run(toy_jobs.Options, *inputs)) == [("x", [1, None])]
-        assert pairs(run(toy_jobs.Options, "--word", "r", *inputs)) == [("x", [1, ["r"]])]
+        assert pairs(run(toy_jobs.Options, *inputs)) == [("x", [1, None, None])]
+        assert pairs(run(toy_jobs.Options, "--word", "r", *inputs)) == [("x", [1, ["r"], None])]
+        assert pairs(run(toy_jobs.Options, "--jobconf", "a=b", *inputs)) == [("x", [1, None, None])]
+        assert pairs(run(toy_jobs.Options, "--jobconfig=-c", *inputs)) == [("x", [1, None, "-c"])]
         for _ in range(2):
             with pytest.raises(ValueError, match="invalid int value"):
                 run(toy_jobs.Options, "--number", "five", *inputs)

@@ -214,9 +214,11 @@ class Options(Job):
         super().configure_args()
         self.add_passthru_arg("--number", type=int, default=1)
         self.add_passthru_arg("--word", action="append")
+        # begins as an option of mrjob's does
+        self.add_passthru_arg("--jobconfig")
 
     def mapper(self, _, line):
-        yield line, [self.options.number, self.options.word]
+        yield line, [self.options.number, self.options.word, self.options.jobconfig]
 
 
 class OnDisk(WordCount):

@@ -164,6 +164,17 @@ def test_arrays_that_point_outside_are_refused() -> None:
         )
 
 
+@given(text=st.binary(max_size=1000), repeats=st.integers(1, 3))
+def test_bytes_are_counted(text: bytes, repeats: int) -> None:
+    text *= repeats
+    assert kernels.count_bytes(text, b"\n:\n") == (text.count(b"\n"), text.count(b":"), text.count(b"\n"))
+    assert kernels.count_bytes(text, b"") == ()
+
+
+def test_many_equal_bytes_are_counted() -> None:
+    assert kernels.count_bytes(b":" * 1_000_001, b"\n:") == (0, 1_000_001)
+
+
 @settings(max_examples=300, deadline=None)
 @given(fields=st.lists(NUMBERS, max_size=20), delimiter=st.sampled_from(",;\t|+e"))
 def test_fields_read_the_same(fields: list[str], delimiter: str) -> None:
