@@ -130,6 +130,31 @@ def read_libsvm(
     return found
 
 
+def read_csv(text: bytes, *, delimiter: int, n_columns: int) -> tuple[Floats, Array, Array] | None:
+    """Read ordinary CSV lines, each of `n_columns` fields; None if any is unusual.
+
+    Returns
+    -------
+    values : (n_rows, n_columns)
+        The numbers that fields plainly spell; NaN for other fields.
+    ends : int64 (n_rows, n_columns)
+        Where each field ends in the text. The next one, of the same line or the next, begins behind the byte there.
+    left : int64
+        Which fields are other ones, counted through the rows.
+    """
+    if native is None or not n_columns:
+        return None
+    # a field takes a byte at least
+    n = min(native.count_bytes(text, b"\n")[0] * n_columns, len(text))
+    values, ends, left = np.empty(n), np.empty(n, np.int64), np.empty(n, np.int64)
+    found = native.read_csv(text, delimiter, n_columns, values, ends, left)
+    if found is None:
+        return None
+    n_rows, n_left = found
+    shape = n_rows, n_columns
+    return values[: n_rows * n_columns].reshape(shape), ends[: n_rows * n_columns].reshape(shape), left[:n_left]
+
+
 def read_floats(buffer: Array, starts: Array, ends: Array) -> tuple[Floats, Array] | None:
     """Numbers that the fields ``buffer[starts[i]:ends[i]]`` plainly spell, and which fields are left; or None."""
     if native is None:
@@ -137,6 +162,24 @@ def read_floats(buffer: Array, starts: Array, ends: Array) -> tuple[Floats, Arra
     values, left = np.empty(len(starts)), np.empty(len(starts), np.int64)
     n_left = native.read_floats(buffer, np.ascontiguousarray(starts), np.ascontiguousarray(ends), values, left)
     return values, left[:n_left]
+
+
+def narrow(values: Floats, *, scale: float, limit: int) -> tuple[NDArray[np.int32], int] | None:
+    """values * scale and the largest absolute one, if those are integers up to `limit` that give back all values."""
+    if native is None:
+        return None
+    whole = np.empty(len(values), np.int32)
+    largest = native.narrow(np.ascontiguousarray(values), scale, float(limit), whole)
+    return None if largest is None else (whole, largest)
+
+
+def widen(integers: Array, *, scale: float) -> Floats | None:
+    """integers / scale, for signed integers of 1, 2 or 4 bytes; or None."""
+    if native is None or integers.dtype.str not in ("|i1", "<i2", "<i4"):
+        return None
+    wide = np.empty(integers.shape)
+    native.widen(np.ascontiguousarray(integers), scale, wide)
+    return wide
 
 
 def write_rows(

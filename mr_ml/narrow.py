@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mr_ml import kernels
+
 MAX_PLACES = 9
 
 _PROBE = 64
-_INTEGERS = (("|i1", 127), ("<i2", 32767), ("<i4", 2**31 - 1))
+_LIMIT = 2**31 - 1
+_INTEGERS = (("|i1", 127), ("<i2", 32767), ("<i4", _LIMIT))
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -30,15 +33,19 @@ def narrow(values: Floats) -> tuple[Array, int]:
     """
     flat = values.reshape(-1)
     places = _places(flat[:_PROBE], 0)
-    if places is not None:
-        places = _places(flat, places)
-    if places is not None:
-        whole = _scaled(values, places)
-        largest = np.abs(whole).max(initial=0)
+    found = None if places is None else _integers(flat, places)
+    if found is not None:
+        whole, largest, places = found
         dtype = next(dtype for dtype, limit in _INTEGERS if largest <= limit)
         if dtype != "<i4" or not _is_single(flat):
-            return whole.astype(dtype), places
+            return whole.astype(dtype, copy=False).reshape(values.shape), places
     return values.astype("<f4" if _is_single(flat) else "<f8"), 0
+
+
+def narrow_ids(ids: NDArray[np.int32]) -> Array:
+    """The same numbers in two bytes each, if they all fit there."""
+    # what is negative is large as an unsigned number
+    return ids.astype("<u2") if ids.view(np.uint32).max(initial=0) < 1 << 16 else ids
 
 
 def widen(array: Array, places: int) -> Floats:
@@ -51,7 +58,22 @@ def widen(array: Array, places: int) -> Floats:
     """
     if type(places) is not int or not 0 <= places <= MAX_PLACES or (places and array.dtype.kind != "i"):
         raise ValueError(f"numbers of type {array.dtype} with {places!r} places")
-    return array / 10.0**places if places else np.asarray(array, np.float64)
+    if array.dtype.kind != "i":
+        return np.asarray(array, np.float64)
+    wide = kernels.widen(array, scale=10.0**places)
+    return array / 10.0**places if wide is None else wide
+
+
+def _integers(values: Floats, least: int) -> tuple[Array, int, int] | None:
+    """The values times 10^places, the largest of them and the places, at least `least`; None if that cannot be."""
+    found = kernels.narrow(values, scale=10.0**least, limit=_LIMIT)
+    if found is not None:
+        return *found, least
+    places = _places(values, least)
+    if places is None:
+        return None
+    whole = _scaled(values, places)
+    return whole, int(np.abs(whole).max(initial=0)), places
 
 
 def _places(values: Floats, least: int) -> int | None:
@@ -60,7 +82,7 @@ def _places(values: Floats, least: int) -> int | None:
     while places <= MAX_PLACES:
         with np.errstate(all="ignore"):
             whole = _scaled(values, places)
-            right = (whole / 10.0**places == values) & (np.abs(whole) <= _INTEGERS[-1][1])
+            right = (whole / 10.0**places == values) & (np.abs(whole) <= _LIMIT)
         if right.all():
             return places
         # a few values mostly tell that a number of places will not do

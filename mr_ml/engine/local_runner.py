@@ -248,15 +248,14 @@ class WarmLocalMixin(MRJob):  # type: ignore[misc]
         """As mrjob, which builds a second parser to find the options that tasks get: a small one, of those in use."""
         given = {argument.partition("=")[0] for argument in self._cl_args}
         passed = self._passthru_arg_dests | self._file_arg_dests
-        whole = self.arg_parser
+        whole: Any = self.arg_parser
         actions = whole._actions
-        self.arg_parser = Namespace(
-            _actions=[a for a in actions if a.dest in passed or not a.option_strings or given & {*a.option_strings}]
-        )
+        used = [a for a in actions if a.dest in passed or not a.option_strings or given & {*a.option_strings}]
+        self.__dict__["arg_parser"] = Namespace(_actions=used)
         try:
             found: dict[str, Any] = super()._non_option_kwargs()
         finally:
-            self.arg_parser = whole
+            self.__dict__["arg_parser"] = whole
         return found
 
     def make_runner(self) -> Any:

@@ -13,11 +13,12 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
 from mr_ml.errors import InternalError, StorageError
+from mr_ml.narrow import narrow, narrow_ids, widen
 from mr_ml.pack.miniblock import Array, Columns, Stretch, check_columns
 from mr_ml.pack.plan import PackPlan
 from mr_ml.pack.rowhash import row_hashes
@@ -25,6 +26,14 @@ from mr_ml.pack.rowhash import row_hashes
 # Columns with a number per entry; all others have one per row.
 _OF_ENTRIES = ("indices", "values")
 _DTYPES = {"order": np.uint64, "counts": np.int32, "indices": np.int32}
+
+
+class _Stored(NamedTuple):
+    """Where a column begins in a file, how its numbers are stored, and their decimal places."""
+
+    offset: int
+    dtype: str
+    places: int
 
 
 class SpillFile:
@@ -50,11 +59,12 @@ class SpillFile:
         StorageError
             If they cannot be written.
         """
-        places: dict[str, int] = {}
+        stored: dict[str, _Stored] = {}
         try:
             for name, array in columns.arrays().items():
-                places[name] = self._at
-                self._write(np.ascontiguousarray(array).view(np.uint8).data)
+                kept, places = _narrowed(name, array)
+                stored[name] = _Stored(self._at, kept.dtype.str, places)
+                self._write(np.ascontiguousarray(kept).view(np.uint8).data)
         except OSError as error:
             raise StorageError(
                 f"cannot write {self._path}: {error.strerror or error}; free some space there, or choose another --root"
@@ -62,7 +72,7 @@ class SpillFile:
         indptr = columns.rows.indptr
         for partition, first, last in stretches:
             entries = int(indptr[first]), int(indptr[last])
-            yield partition, json.dumps([self._path, places, [first, last], entries]).encode()
+            yield partition, json.dumps([self._path, stored, [first, last], entries]).encode()
 
     def _write(self, data: memoryview) -> None:
         while data:
@@ -82,20 +92,20 @@ def gather(pointers: Iterable[bytes], *, plan: PackPlan, where: str) -> Columns:
         If what is there is not what was written.
     """
     found = [json.loads(pointer) for pointer in pointers]
-    check_columns([places for _, places, _, _ in found], where=where)
+    check_columns([stored for _, stored, _, _ in found], where=where)
     names = list(found[0][1])
     sizes = {name: sum(_range(name, *at)[1] - _range(name, *at)[0] for _, _, *at in found) for name in names}
     arrays: dict[str, Array] = {name: np.empty(sizes[name], _DTYPES.get(name, np.float64)) for name in names}
     done = dict.fromkeys(names, 0)
     with ExitStack() as stack:
         files: dict[str, BinaryIO] = {}
-        for path, places, *at in found:
+        for path, stored, *at in found:
             if path not in files:
                 files[path] = stack.enter_context(open(path, "rb", buffering=0))
             for name in names:
                 first, last = _range(name, *at)
                 array = arrays[name][done[name] : done[name] + last - first]
-                _read(files[path], places[name] + first * array.itemsize, array, where=where)
+                _read_column(files[path], _Stored(*stored[name]), first, array, where=where)
                 done[name] += last - first
     columns = Columns.of_arrays(arrays)
     _, order = plan.assign(row_hashes(columns.rows), None)
@@ -107,6 +117,21 @@ def gather(pointers: Iterable[bytes], *, plan: PackPlan, where: str) -> Columns:
 def _range(name: str, rows: list[int], entries: list[int]) -> tuple[int, int]:
     first, last = entries if name in _OF_ENTRIES else rows
     return first, last
+
+
+def _narrowed(name: str, array: Array) -> tuple[Array, int]:
+    """What most bytes are needed for, in fewer; with its decimal places."""
+    if name == "indices":
+        return narrow_ids(array), 0
+    return narrow(array) if name == "values" else (array, 0)
+
+
+def _read_column(source: BinaryIO, stored: _Stored, first: int, into: Array, *, where: str) -> None:
+    dtype = np.dtype(stored.dtype)
+    held = into if dtype == into.dtype else np.empty(len(into), dtype)
+    _read(source, stored.offset + first * dtype.itemsize, held, where=where)
+    if held is not into:
+        into[:] = widen(held, stored.places) if into.dtype == np.float64 else held
 
 
 def _read(source: BinaryIO, offset: int, into: Array, *, where: str) -> None:

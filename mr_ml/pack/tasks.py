@@ -114,12 +114,12 @@ def scan(request: ScanRequest, text: Text) -> Summary:
     room = DRAFTS.room(request.pack, budget=request.keep_bytes)
     kept: list[formats.Draft] | None = []
     for chunk in text.chunks():
-        if kept is None:
-            found = formats.scan(chunk, request.options, file=text.file)
-        else:
-            found, draft = formats.draft(chunk, request.options, file=text.file)
+        found, draft = formats.draft(chunk, request.options, file=text.file, seen=total)
+        if kept is not None:
+            draft = None if draft is None else draft.narrowed()
             room -= 0 if draft is None else draft.nbytes
             kept = None if draft is None or room < 0 else [*kept, draft]
+        del draft
         total = total + shifted(found, by=total.n_lines)
     if kept is not None:
         DRAFTS.keep(request.pack, text.key(), kept)

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from mr_ml.errors import BadDataError
 from mr_ml.readers.csv_columns import Role, missing_value_of, split_header
-from mr_ml.readers.csv_scan import scan
+from mr_ml.readers.csv_draft import sparse_rows
+from mr_ml.readers.csv_scan import draft, scan
 from mr_ml.readers.csv_schema import MISSING_CATEGORY, bind, merge_columns, resolve
 from mr_ml.readers.csv_table import Table, pieces, read_extras
 from mr_ml.readers.csv_values import Vocabulary, vocabulary
@@ -27,7 +28,7 @@ from mr_ml.readers.numbers import F64, Mask
 from mr_ml.readers.rows import BadRow, Parsed, Rows, concat_rows
 from mr_ml.readers.schema import Schema, first_examples
 
-__all__ = ["bind", "merge_columns", "parse", "resolve", "scan", "split_header"]
+__all__ = ["bind", "draft", "merge_columns", "parse", "resolve", "scan", "split_header"]
 
 
 def parse(text: bytes, schema: Schema, *, labels: Literal["required", "optional"]) -> Parsed:
@@ -121,14 +122,12 @@ def _parse_table(table: Table, plan: _Plan) -> tuple[Rows, int]:
         weights = None if weights is None else weights[kept]
         offsets = None if offsets is None else offsets[kept]
         groups = None if groups is None else groups[kept]
-    stored = values != 0
-    indptr = np.zeros(len(values) + 1, np.int64)
-    np.cumsum(np.count_nonzero(stored, axis=1), out=indptr[1:])
+    indptr, indices, stored = sparse_rows(values, ids)
     rows = Rows(
         labels=labels + 0.0,  # -0.0 becomes 0.0
         indptr=indptr,
-        indices=np.broadcast_to(ids, values.shape)[stored],
-        values=values[stored],
+        indices=indices,
+        values=stored,
         lines=table.lines[kept],
         weights=weights,
         offsets=offsets,
@@ -159,13 +158,13 @@ def _read_labels(table: Table, plan: _Plan) -> F64:
 
 
 def _read_features(table: Table, plan: _Plan) -> tuple[NDArray[np.int32], F64, Mask]:
-    """Feature numbers, (n_rows or 1, k), values and missing, (n_rows, k): a row has one feature a column at most."""
+    """Feature numbers, (n_rows, k) or (k,), values and missing, (n_rows, k): a row has one feature a column at most."""
     numbers, ok, no_number = table.numbers(plan.numeric)
     table.refuse_numbers("bad_value", plan.numeric, numbers, ~ok & ~no_number)
     if plan.fill is not None:
         numbers[no_number] = plan.fill
     if not plan.categories:
-        return plan.first[None, :], numbers, no_number
+        return plan.first, numbers, no_number
     shape = table.n_rows, len(plan.features)
     ids, values, missing = np.empty(shape, np.int32), np.empty(shape), np.empty(shape, np.bool_)
     ids[:] = plan.first

@@ -8,17 +8,25 @@ from dataclasses import replace
 import numpy as np
 
 from mr_ml.readers.csv_columns import Role, roles_of
+from mr_ml.readers.csv_draft import Draft
 from mr_ml.readers.csv_schema import Facts, bounded, no_facts
 from mr_ml.readers.csv_table import Table, pieces, read_extras
 from mr_ml.readers.numbers import F64, Mask
 from mr_ml.readers.schema import Summary, TextOptions
 
+_READ: tuple[Role, ...] = ("label", "numeric", "either")
+
 
 def scan(text: bytes, options: TextOptions, *, file: str) -> Summary:
-    """Read a text once and say what is in it; see `formats.scan`. Rows must have labels.
+    """Read a text once and say what is in it; see `formats.scan`. Rows must have labels."""
+    return draft(text, options, file=file)[0]
 
-    Facts about columns are those of the rows that are neither bad nor left out. What only the whole data can tell, that
-    a column is numeric although it holds "inf" or "1e400" here, is for `parse` to find.
+
+def draft(text: bytes, options: TextOptions, *, file: str, seen: Summary | None = None) -> tuple[Summary, Draft | None]:
+    """Read a text once: what is in it, and its rows if all that is looked at is numbers; see `formats.draft`.
+
+    Rows must have labels. Facts about columns are those of the rows that are neither bad nor left out. What only the
+    whole data can tell, that a column is numeric although it holds "inf" or "1e400" here, is for `parse` to find.
 
     Raises
     ------
@@ -26,20 +34,34 @@ def scan(text: bytes, options: TextOptions, *, file: str) -> Summary:
         The options do not fit the columns.
     """
     roles = roles_of(options)
-    with_facts = ("label", "either", "categorical")
-    summary = Summary(columns={name: no_facts(options, role) for name, role in roles.items() if role in with_facts})
+    known: Mapping[str, Facts] = {} if seen is None else seen.columns
+    summary = Summary(
+        columns={
+            name: _nothing_new(known[name]) if name in known else no_facts(options, role)
+            for name, role in roles.items()
+            if role in ("label", "either", "categorical")
+        }
+    )
+    kept: list[F64] | None = []
     for piece in pieces(text, n_columns=len(roles)):
-        found = _scan_piece(piece, options, roles, summary.columns)
+        found, values = _scan_piece(piece, options, roles, summary.columns)
         moved = tuple((file, replace(row, line=summary.n_lines + row.line)) for _, row in found.examples)
         summary += replace(found, examples=moved)
-    return summary
+        kept = None if kept is None or values is None else [*kept, values]
+    columns = tuple(name for name, role in roles.items() if role in _READ)
+    return summary, None if kept is None else Draft(columns, [(values, 0) for values in kept])
 
 
-def _scan_piece(piece: bytes, options: TextOptions, roles: Mapping[str, Role], known: Mapping[str, Facts]) -> Summary:
-    """Scan a piece, but make no sets that are `known` to have grown too large already."""
+def _scan_piece(
+    piece: bytes, options: TextOptions, roles: Mapping[str, Role], known: Mapping[str, Facts]
+) -> tuple[Summary, F64 | None]:
+    """Scan a piece, but make no sets that are `known` to have grown too large already; its rows if a draft holds them.
+
+    Of columns of which nothing new is found there are no facts.
+    """
     table = Table(piece, options)
     read_extras(table, roles)
-    read = [name for name, role in roles.items() if role in ("label", "numeric", "either")]
+    read = [name for name, role in roles.items() if role in _READ]
     declared = [name for name, role in roles.items() if role == "categorical"]
     is_label, is_numeric = (np.array([roles[name] == role for name in read]) for role in ("label", "numeric"))
     values, ok, missing = table.numbers(read)
@@ -48,6 +70,7 @@ def _scan_piece(piece: bytes, options: TextOptions, roles: Mapping[str, Role], k
     table.refuse_numbers("bad_value", read, values, strange & is_numeric)
     kept, n_dropped = table.kept([*read, *declared], np.hstack([missing & ~is_label, no_category]))
     bad, counts = table.bad_rows()
+    is_draft = bool(ok.all()) and not set(roles.values()) - {*_READ, "dropped"} and table.n_rows == table.n_lines
 
     chosen = kept[:, None]
     ok, strange, missing = ok & chosen, strange & chosen, missing & chosen
@@ -56,10 +79,10 @@ def _scan_piece(piece: bytes, options: TextOptions, roles: Mapping[str, Role], k
     columns |= _facts_of_numbers(table, read, known, values, ok, strange)
     for names, cells in ((read, missing), (declared, no_category)):
         for name, n_missing in zip(names, np.count_nonzero(cells, axis=0).tolist(), strict=True):
-            if name in columns:
-                columns[name]["missing"] = n_missing
+            if n_missing and name in known:
+                columns.setdefault(name, _nothing_new(known[name]))["missing"] = n_missing
     present = (strange | (ok & (values != 0))) & ~is_label
-    return Summary(
+    summary = Summary(
         n_rows=int(np.count_nonzero(kept)),
         nnz=int(np.count_nonzero(present) + np.count_nonzero(category)),
         n_lines=table.n_lines,
@@ -68,15 +91,16 @@ def _scan_piece(piece: bytes, options: TextOptions, roles: Mapping[str, Role], k
         examples=tuple(("", row) for row in bad),
         columns=columns,
     )
+    return summary, values if is_draft else None
 
 
 def _facts_of_categories(
     table: Table, declared: list[str], known: Mapping[str, Facts], chosen: Mask
 ) -> dict[str, Facts]:
     """Facts about the declared categories in the `chosen` fields."""
-    facts = {name: _nothing_new(known[name]) for name in declared}
-    open_ = np.array([facts[name]["texts"] is not None for name in declared], np.bool_)
+    open_ = np.array([known[name]["texts"] is not None for name in declared], np.bool_)
     names = [name for name, is_open in zip(declared, open_.tolist(), strict=True) if is_open]
+    facts = {name: _nothing_new(known[name]) for name in names}
     for name, found in zip(names, table.distinct(names, chosen[:, open_]), strict=True):
         facts[name]["texts"] = bounded(found, limit=facts[name]["max_texts"])
     return facts
@@ -86,8 +110,12 @@ def _facts_of_numbers(
     table: Table, read: list[str], known: Mapping[str, Facts], values: F64, ok: Mask, strange: Mask
 ) -> dict[str, Facts]:
     """Facts about the label and the columns that the data will decide: their numbers (`ok`) and other texts."""
-    at = np.array([i for i, name in enumerate(read) if name in known], np.int64)
+    texts: list[bool] = np.any(strange, axis=0).tolist()
+    may_tell = [name in known and (known[name]["numbers"] is not None or texts[i]) for i, name in enumerate(read)]
+    at = np.flatnonzero(may_tell)
     names = [read[i] for i in at.tolist()]
+    if not names:
+        return {}
     facts = {name: _nothing_new(known[name]) for name in names}
     values, ok, strange = values[:, at], ok[:, at], strange[:, at]
     # More different values than a set may have are more different texts; this spares most columns of real numbers.

@@ -43,11 +43,8 @@ class Facts(TypedDict):
 
 def merge_columns(a: Mapping[str, Facts], b: Mapping[str, Facts]) -> dict[str, Facts]:
     """Add up the facts of two texts; associative and commutative."""
-    merged: dict[str, Facts] = {}
-    for name in [*a, *(name for name in b if name not in a)]:
-        if name not in a or name not in b:
-            merged[name] = a[name] if name in a else b[name]
-            continue
+    merged = {**a, **b}
+    for name in a.keys() & b.keys():
         one, two = a[name], b[name]
         max_numbers = min(one["max_numbers"], two["max_numbers"])
         max_texts = min(one["max_texts"], two["max_texts"])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml import kernels
 from mr_ml.readers.csv_columns import Role, delimiter_of, is_decimal
-from mr_ml.readers.csv_fields import CODES, KINDS, NO_DEFECT, split_fields
+from mr_ml.readers.csv_fields import CODES, KINDS, NO_DEFECT, Fields, fields_that_end_at, split_fields
 from mr_ml.readers.csv_values import Vocabulary, distinct, vocabulary
 from mr_ml.readers.fields import I64, U8, U64, hash_fields
 from mr_ml.readers.numbers import F64, Mask, parse_floats, spells_non_finite
@@ -54,18 +55,28 @@ class Table:
 
     def __init__(self, text: bytes, options: TextOptions) -> None:
         columns = options.columns or ()
-        self._text = text
+        self._text = text if text.endswith(b"\n") or not text else text + b"\n"
         self._options = options
         self._columns = columns
         self._position = {name: i for i, name in enumerate(columns)}
-        self._fields = split_fields(text, delimiter=delimiter_of(options), n_columns=len(columns))
+        # of ordinary lines the numbers are read at once, and where fields are only if somebody asks
+        self._plain = kernels.read_csv(self._text, delimiter=delimiter_of(options), n_columns=len(columns))
         self._markers = vocabulary(("", *options.missing_markers))
         self._a_marker_is_a_number = any(map(is_decimal, options.missing_markers))
-        self.lines = self._fields.lines
+        if self._plain is None:
+            self.lines, self.n_lines = self._fields.lines, len(self._fields.defects)
+        else:
+            self.n_lines = len(self._plain[0])
+            self.lines = np.arange(self.n_lines)
         self.n_rows = len(self.lines)
-        self.n_lines = len(self._fields.defects)
         self._kinds = np.full(self.n_rows, NO_DEFECT)
         self._culprits = np.zeros(self.n_rows, np.int64)
+
+    @cached_property
+    def _fields(self) -> Fields:
+        if self._plain is not None:
+            return fields_that_end_at(self._plain[1], self._text)
+        return split_fields(self._text, delimiter=delimiter_of(self._options), n_columns=len(self._columns))
 
     def numbers(self, names: Sequence[str]) -> tuple[F64, Mask, Mask]:
         """Read columns as numbers.
@@ -77,12 +88,12 @@ class Table:
         ok, missing : bool (n_rows, k)
             The field is a finite decimal number; it is empty or a missing marker. Never both.
         """
-        starts, ends = self._spans(names)
-        values, ok = self._parse(starts, ends)
+        values, ok = self._read_plain(names) or self._parse(*self._spans(names))
         missing = np.zeros(len(ok), np.bool_)
         suspects = np.arange(len(ok)) if self._a_marker_is_a_number else np.flatnonzero(~ok)
         if len(suspects):
-            missing[suspects] = self._markers.find(self._fields.buffer, starts[suspects], ends[suspects]) >= 0
+            starts, ends = self._spans(names)
+            missing[suspects] = self._markers.find(self._buffer, starts[suspects], ends[suspects]) >= 0
             ok &= ~missing
         shape = self.n_rows, len(names)
         return values.reshape(shape), ok.reshape(shape), missing.reshape(shape)
@@ -90,27 +101,28 @@ class Table:
     def codes(self, name: str, values: Vocabulary) -> tuple[I64, Mask]:
         """Look a column up among `values`: the position of each field or -1; and whether it is missing."""
         starts, ends = self._spans([name])
-        codes = values.find(self._fields.buffer, starts, ends)
+        codes = values.find(self._buffer, starts, ends)
         missing = np.zeros(self.n_rows, np.bool_)
         # A scan never takes a missing field for a value, so no value of a vocabulary is a marker.
         suspects = np.flatnonzero(codes < 0)
-        missing[suspects] = self._markers.find(self._fields.buffer, starts[suspects], ends[suspects]) >= 0
+        missing[suspects] = self._markers.find(self._buffer, starts[suspects], ends[suspects]) >= 0
         return codes, missing
 
     def missing(self, names: Sequence[str]) -> Mask:
         """Whether fields are empty or missing markers, (n_rows, k)."""
+        if not names:
+            return np.zeros((self.n_rows, 0), np.bool_)
         starts, ends = self._spans(names)
-        found: Mask = self._markers.find(self._fields.buffer, starts, ends) >= 0
+        found: Mask = self._markers.find(self._buffer, starts, ends) >= 0
         return found.reshape(self.n_rows, len(names))
 
     def hashes(self, name: str) -> U64:
         """Hash the fields of a column."""
-        return hash_fields(self._fields.buffer, *self._spans([name]))
+        return hash_fields(self._buffer, *self._spans([name]))
 
     def distinct(self, names: Sequence[str], chosen: Mask) -> list[set[str]]:
         """Return the distinct fields of each column among those that are `chosen`, (n_rows, k)."""
-        at = [self._position[name] for name in names]
-        found = distinct(self._fields.buffer, self._fields.starts[:, at], self._fields.ends[:, at], chosen)
+        found = distinct(self._buffer, *self._bounds(self._at(names)), chosen)
         return [{value.decode() for value in values} for values in found]
 
     def refuse(self, kind: str, names: Sequence[str], cells: Mask) -> None:
@@ -120,14 +132,16 @@ class Table:
         ----------
         cells : bool (n_rows, k)
         """
+        if not cells.any():
+            return
         rows, columns = np.nonzero(cells)
         self._refuse(kind, rows, self._at(names)[columns])
 
     def refuse_numbers(self, kind: str, names: Sequence[str], values: F64, cells: Mask) -> None:
         """Make the rows of cells bad that are no finite decimal number, for the reason found or else as `kind`."""
-        rows, columns = np.nonzero(cells)
-        if not len(rows):
+        if not cells.any():
             return
+        rows, columns = np.nonzero(cells)
         at = self._at(names)[columns]
         buffer = self._fields.buffer
         starts, ends = self._fields.starts[rows, at], self._fields.ends[rows, at]
@@ -167,6 +181,8 @@ class Table:
     def bad_rows(self) -> tuple[tuple[BadRow, ...], dict[str, int]]:
         """Return the first refused rows of each kind by line, and the number of all of each kind."""
         bad = np.flatnonzero(self._kinds != NO_DEFECT)
+        if self._plain is not None and not len(bad):
+            return (), {}
         structural = np.flatnonzero(self._fields.defects != NO_DEFECT)
         lines = np.concatenate([structural, self.lines[bad]])
         kinds = np.concatenate([self._fields.defects[structural], self._kinds[bad]])
@@ -181,6 +197,22 @@ class Table:
                 examples.append(BadRow(line, KINDS[code], shown))
         return tuple(sorted(examples)), dict(sorted(counts.items()))
 
+    def _read_plain(self, names: Sequence[str]) -> tuple[F64, Mask] | None:
+        """What was read of these columns when the text was cut, with what the compiled loop left to others."""
+        if self._plain is None:
+            return None
+        values, _, left = self._plain
+        columns = self._columns_of(names)
+        read, ok = values[:, columns].flatten(), np.ones(self.n_rows * len(names), np.bool_)
+        if len(left):
+            is_left = np.zeros(values.shape, np.bool_)
+            is_left.ravel()[left] = True
+            at = np.flatnonzero(is_left[:, columns])
+            if len(at):
+                starts, ends = self._spans(names)
+                read[at], ok[at] = _parse(self._buffer, starts[at], ends[at])
+        return read, ok
+
     def _parse(self, starts: I64, ends: I64) -> tuple[F64, Mask]:
         usual = kernels.read_floats(self._fields.buffer, starts, ends)
         if usual is None:
@@ -191,11 +223,26 @@ class Table:
             values[left], ok[left] = _parse(self._fields.buffer, starts[left], ends[left])
         return values, ok
 
-    def _spans(self, names: Sequence[str]) -> tuple[I64, I64]:
+    def _columns_of(self, names: Sequence[str]) -> slice | NDArray[np.int64]:
         at = self._at(names)
-        in_a_row = len(at) > 0 and bool((np.diff(at) == 1).all())
-        columns = slice(int(at[0]), int(at[-1]) + 1) if in_a_row else at  # a slice copies much faster
-        return self._fields.starts[:, columns].ravel(), self._fields.ends[:, columns].ravel()
+        in_a_row = len(at) > 1 and bool((np.diff(at) == 1).all())
+        return slice(int(at[0]), int(at[-1]) + 1) if in_a_row else at  # a slice copies much faster
+
+    def _spans(self, names: Sequence[str]) -> tuple[I64, I64]:
+        starts, ends = self._bounds(self._columns_of(names))
+        return starts.ravel(), ends.ravel()
+
+    def _bounds(self, columns: slice | NDArray[np.int64]) -> tuple[I64, I64]:
+        """Starts and ends of the fields of some columns, (n_rows, k)."""
+        if self._plain is None or isinstance(columns, slice):
+            return self._fields.starts[:, columns], self._fields.ends[:, columns]
+        ends = self._plain[1]
+        before = np.arange(self.n_rows)[:, None] * len(self._columns) + columns - 1
+        return np.where(before < 0, 0, ends.ravel()[before] + 1), ends[:, columns]
+
+    @property
+    def _buffer(self) -> U8:
+        return self._fields.buffer if self._plain is None else np.frombuffer(self._text, np.uint8)
 
     def _at(self, names: Sequence[str]) -> NDArray[np.int64]:
         return np.array([self._position[name] for name in names], np.int64)

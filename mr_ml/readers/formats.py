@@ -56,6 +56,9 @@ class Draft(Protocol):
     @property
     def nbytes(self) -> int: ...
 
+    def narrowed(self) -> Draft:
+        """The same in fewer bytes, to be kept."""
+
     def fits(self, schema: Schema) -> bool:
         """Whether these are the rows under that schema; if not, the text must be read again."""
 
@@ -63,11 +66,16 @@ class Draft(Protocol):
         """What `parse` finds in the same text, labels required."""
 
 
-def draft(text: bytes, options: TextOptions, *, file: str) -> tuple[Summary, Draft | None]:
-    """What `scan` says of a text, and its rows, where the format allows to read them without the schema."""
-    if options.format == "libsvm":
-        return libsvm.draft(text, options, file=file)
-    return scan(text, options, file=file), None
+def draft(text: bytes, options: TextOptions, *, file: str, seen: Summary | None = None) -> tuple[Summary, Draft | None]:
+    """What `scan` says of a text, and its rows, where these can be read without the schema.
+
+    Parameters
+    ----------
+    seen : Summary, optional
+        Of other text of the same data: what is too much there already is not counted here.
+    """
+    found: tuple[Summary, Draft | None] = _reader(options.format).draft(text, options, file=file, seen=seen)
+    return found
 
 
 def resolve(options: TextOptions, summary: Summary) -> Schema:

@@ -20,7 +20,7 @@ from mr_ml import kernels
 from mr_ml.errors import BadDataError
 from mr_ml.readers.fields import U64
 from mr_ml.readers.libsvm_lines import KINDS, NO_GROUP, Lines, read_lines
-from mr_ml.readers.rows import MAX_EXAMPLES, BadRow, Parsed, Rows, excerpt
+from mr_ml.readers.rows import MAX_EXAMPLES, BadRow, NarrowRows, Parsed, Rows, excerpt
 from mr_ml.readers.schema import MAX_LABELS, Schema, Summary, TextOptions, first_examples
 
 MAX_ID = 2**31 - 1
@@ -33,14 +33,13 @@ def scan(text: bytes, options: TextOptions, *, file: str) -> Summary:
     return draft(text, options, file=file)[0]
 
 
-def draft(text: bytes, options: TextOptions, *, file: str) -> tuple[Summary, Draft]:
+def draft(text: bytes, options: TextOptions, *, file: str, seen: Summary | None = None) -> tuple[Summary, Draft]:
     """Read a text once: what is in it, and its rows; see `formats.draft`. Rows must have labels."""
     # what ids count from unless they turn out to count from 0
     base = 1 if options.index_base is None else options.index_base
-    read = _read(
+    read, rows = _read(
         text, lowest_id=options.index_base or 0, highest_id=MAX_ID + base, base=base, labels_required=True
     )  # fmt: skip
-    rows = read.rows
     distinct = np.unique(rows.labels)
     summary = Summary(
         n_rows=rows.n_rows,
@@ -103,7 +102,7 @@ def parse(text: bytes, schema: Schema, *, labels: Literal["required", "optional"
     O(bytes) time. Memory: the result (12 bytes a feature, 24 a row) plus a few MB, whatever the size of the text.
     """
     base = schema.index_base
-    read = _read(
+    read, _ = _read(
         text, lowest_id=base, highest_id=base + MAX_ID, base=base, labels_required=labels == "required"
     )  # fmt: skip
     return read.under(schema)
@@ -121,7 +120,7 @@ class Draft:
         Of the ids as written; highest is -1 where there are none.
     """
 
-    rows: Rows
+    rows: Rows | NarrowRows
     base: int
     lowest: int
     highest: int
@@ -137,9 +136,14 @@ class Draft:
         """Whether `parse` refuses no row that is here."""
         return self.highest < 0 or schema.index_base <= self.lowest <= self.highest <= schema.index_base + MAX_ID
 
+    def narrowed(self) -> Draft:
+        """The same in fewer bytes."""
+        return replace(self, rows=NarrowRows.of(self.rows)) if isinstance(self.rows, Rows) else self
+
     def under(self, schema: Schema) -> Parsed:
         """What `parse` finds in the same text."""
-        base, rows, groups = schema.index_base, self.rows, None
+        base, groups = schema.index_base, None
+        rows = self.rows if isinstance(self.rows, Rows) else self.rows.wide()
         if schema.has_groups:
             groups = np.full(rows.n_rows, NO_GROUP) if rows.groups is None else rows.groups
         moved = rows.indices if base == self.base else rows.indices + np.int32(self.base - base)
@@ -147,7 +151,9 @@ class Draft:
         return Parsed(rows=rows, bad=self.bad, bad_counts=self.bad_counts, n_lines=self.n_lines)
 
 
-def _read(text: bytes, *, lowest_id: int, highest_id: int, base: int, labels_required: bool) -> Draft:
+def _read(
+    text: bytes, *, lowest_id: int, highest_id: int, base: int, labels_required: bool
+) -> tuple[Draft, Rows]:  # fmt: skip
     n_ends, most_values = kernels.count_bytes(text, b"\n:") or (_count(text, b"\n"), _count(text, b":"))
     most_rows = n_ends + 1
     labels, row_lines = np.empty(most_rows), np.empty(most_rows, np.int64)
@@ -190,7 +196,7 @@ def _read(text: bytes, *, lowest_id: int, highest_id: int, base: int, labels_req
         groups=None if groups is None else groups[:n_rows],
     )
     counts = dict(sorted(bad.counts.items()))
-    return Draft(rows, base, lowest, highest, tuple(sorted(bad.examples)), counts, n_lines)
+    return Draft(rows, base, lowest, highest, tuple(sorted(bad.examples)), counts, n_lines), rows
 
 
 class _BadRows:

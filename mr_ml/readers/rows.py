@@ -7,11 +7,13 @@ on a terminal whatever bytes the row held.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mr_ml.narrow import narrow, narrow_ids, widen
 
 MAX_EXAMPLES = 20
 EXCERPT_CHARACTERS = 80
@@ -95,6 +97,38 @@ class Rows:
         columns = (self.labels, self.lines, self.weights, self.offsets, self.groups)
         entries = self.indptr.nbytes + self.indices.nbytes + self.values.nbytes
         return entries + sum(c.nbytes for c in columns if c is not None)
+
+
+@dataclass(frozen=True, eq=False)
+class NarrowRows:
+    """Rows whose features are held in fewer bytes.
+
+    Attributes
+    ----------
+    rows
+        Everything but the features.
+    indices, values, places
+        See `narrow`.
+    """
+
+    rows: Rows
+    indices: NDArray[Any]
+    values: NDArray[Any]
+    places: int
+
+    @classmethod
+    def of(cls, rows: Rows) -> NarrowRows:
+        """Undone by `wide`."""
+        bare = replace(rows, indices=rows.indices[:0].copy(), values=rows.values[:0].copy())
+        return cls(bare, narrow_ids(rows.indices), *narrow(rows.values))
+
+    def wide(self) -> Rows:
+        return replace(self.rows, indices=self.indices.astype(np.int32), values=widen(self.values, self.places))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        return self.rows.nbytes + self.indices.nbytes + self.values.nbytes
 
 
 @dataclass(frozen=True, order=True)

@@ -12,11 +12,12 @@ from functools import reduce
 import numpy as np
 import pytest
 import reference_csv as reference
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
 from mr_ml.errors import BadDataError
 from mr_ml.readers import csv_fields, csv_reader, csv_table, csv_values, formats
+from mr_ml.readers.csv_draft import Draft
 from mr_ml.readers.fields import hash_fields
 from mr_ml.readers.rows import MAX_EXAMPLES, Parsed, Rows
 from mr_ml.readers.schema import Schema, Summary, TextOptions
@@ -98,19 +99,21 @@ def tables(draw: st.DrawFn) -> tuple[bytes, TextOptions]:
     of_column |= {"w": st.sampled_from(["0", "1", "2.5"]), "o": decimals, "g": categories}
     missing = draw(st.sampled_from([0, 0, 1, 5]))
     strange = draw(st.sampled_from([0, 0, 0, 1]))
+    # as most files are, for which there is a way of their own
+    tidy = draw(st.booleans())
     out = io.StringIO()
     writer = csv.writer(
         out,
         delimiter=options.delimiter,
-        lineterminator=draw(st.sampled_from(["\n", "\r\n"])),
-        quoting=draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])),
+        lineterminator="\n" if tidy else draw(st.sampled_from(["\n", "\r\n"])),
+        quoting=csv.QUOTE_MINIMAL if tidy else draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])),
     )
     for _ in range(draw(st.integers(1, 12))):
         row = []
         for name in COLUMNS:
             dice = draw(st.integers(0, 39))
             cell = draw(markers if dice < missing else strange_numbers if dice >= 40 - strange else of_column[name])
-            blank = draw(st.sampled_from(["", "", "", " ", "\t"]))
+            blank = "" if tidy else draw(st.sampled_from(["", "", "", " ", "\t"]))
             row.append(blank + cell + blank if '"' not in cell and options.delimiter not in cell else cell)
         writer.writerow(row)
     text = out.getvalue()
@@ -195,7 +198,7 @@ def check_bad(parsed: Parsed, expected: reference.Reference) -> None:
 
 def check(text: bytes, options: TextOptions) -> None:
     """Scan, resolve and parse a text, with and without labels, and compare everything with the reference."""
-    summary = csv_reader.scan(text, options, file="f")
+    summary, draft = csv_reader.draft(text, options, file="f")
     good, bad, n_dropped = reference.scan(text, options)
     assert (summary.n_rows, summary.n_dropped) == (len(good), n_dropped)
     assert summary.n_lines == len(reference.lines_of(text))
@@ -225,6 +228,24 @@ def check(text: bytes, options: TextOptions) -> None:
         check_bad(parsed, rows)
         check_rows(parsed.rows, rows)
         check_extras(parsed.rows, rows, options)
+        if labels == "required" and draft is not None:
+            check_draft(draft, schema, parsed)
+
+
+def check_draft(draft: Draft, schema: Schema, parsed: Parsed) -> None:
+    """What a scan kept is what would be read again, if it is taken for that."""
+    for kept in (draft, draft.narrowed()):
+        assert kept.fits(schema) == (not schema.vocabularies and schema.label_kind != "text")
+        if kept.fits(schema):
+            event("a draft that fits")
+            found = kept.under(schema)
+            assert replace(found, rows=parsed.rows) == parsed
+            for name, expected in vars(parsed.rows).items():
+                array = getattr(found.rows, name)
+                assert (array is expected is None) or (array.dtype, array.tobytes()) == (
+                    expected.dtype,
+                    expected.tobytes(),
+                )
 
 
 @settings(max_examples=150)
@@ -266,6 +287,10 @@ def test_cutting_at_lines_and_order_change_nothing(table: tuple[bytes, TextOptio
     bounds = list(zip([0, *cuts], [*cuts, len(lines)], strict=True))
     whole = formats.scan(text, options, file="f")
     parts = [formats.scan(b"".join(lines[a:b]), options, file="f", first_line=a) for a, b in bounds]
+    so_far = Summary()
+    for a, b in bounds:
+        so_far += formats.draft(b"".join(lines[a:b]), options, file="f", seen=so_far)[0]
+    assert replace(so_far, examples=whole.examples) == whole
     shuffled = data.draw(st.permutations(parts))
     assert reduce(Summary.__add__, shuffled, Summary()) == whole
     if len(parts) > 2:

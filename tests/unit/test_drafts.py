@@ -57,13 +57,63 @@ def test_a_draft_that_fits_holds_what_parsing_finds(lines: list[str], asked: Any
         assert draft.fits(schema) or not resolvable
     if draft.fits(schema) and asked in (None, base):
         assert_same(draft.under(schema), formats.parse(text, schema, labels="required"))
+        assert_same(draft.narrowed().under(schema), formats.parse(text, schema, labels="required"))
 
 
-def test_csv_has_no_drafts() -> None:
-    options = TextOptions(format="csv", columns=("y", "x"))
-    summary, draft = formats.draft(b"1,2\n", options, file="f")
-    assert draft is None
-    assert summary == formats.scan(b"1,2\n", options, file="f")
+def test_drafts_take_fewer_bytes() -> None:
+    text = b"".join(b"1 %s\n" % b" ".join(b"%d:0.%04d" % (i, i) for i in range(1, 101)) for _ in range(100))
+    _, draft = formats.draft(text, TextOptions(), file="f")
+    assert draft is not None
+    assert draft.narrowed().nbytes < 0.4 * draft.nbytes
+
+
+def csv_draft(text: bytes, **options: Any) -> tuple[Schema, formats.Draft | None]:
+    asked = TextOptions(format="csv", columns=("y", "a", "b"), label_column="y", **options)
+    summary, draft = formats.draft(text, asked, file="f")
+    assert summary == formats.scan(text, asked, file="f")
+    return formats.resolve(asked, summary), draft
+
+
+def test_csv_of_numbers_has_drafts() -> None:
+    schema, draft = csv_draft(b"1,2,0\n-0,-0.0,1e3\n")
+    assert draft is not None
+    assert draft.fits(schema)
+    found = draft.narrowed().under(schema)
+    assert found.rows.labels.tolist() == [1, 0]
+    assert (found.rows.indptr.tolist(), found.rows.indices.tolist()) == ([0, 1, 2], [0, 1])
+    assert found.rows.values.tolist() == [2, 1000]
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        (b"1,2,red\n", {}),
+        (b"1,2,\n1,2,3\n", {"missing": "zero"}),
+        (b"1,2,\n1,2,3\n", {"missing": "drop"}),
+        (b"1,2,x\n1,2,3\n", {"numeric_columns": ("b",)}),
+        (b"1,2,3\n", {"categorical_columns": ("b",)}),
+        (b"1,2,3\n", {"weight_column": "b"}),
+        (b"1,2,3\n", {"group_column": "b"}),
+        (b"1,2,3\n\n", {}),
+    ],
+)
+def test_other_csv_is_read_again(text: bytes, options: dict[str, Any]) -> None:
+    assert csv_draft(text, **options)[1] is None
+
+
+def test_a_draft_fits_no_schema_that_reads_other_columns() -> None:
+    schema, draft = csv_draft(b"1,2,3\n0,4,5\n")
+    assert draft is not None
+    for other in (
+        csv_draft(b"1,2,3\n", drop_columns=("b",))[0],
+        csv_draft(b"1,2,3\n", offset_column="b")[0],
+        csv_draft(b"1,2,red\n")[0],
+        csv_draft(b"no,2,3\n")[0],
+        formats.bind(schema, b"a,y,b\n"),
+        formats.bind(schema, b"y,b,a\n"),
+        Schema(format="libsvm", options=TextOptions(), n_features=2),
+    ):
+        assert not draft.fits(other)
 
 
 def test_drafts_are_given_back_once_and_to_their_pack_only() -> None:

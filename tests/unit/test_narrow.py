@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from mr_ml import kernels
 from mr_ml.narrow import MAX_PLACES, narrow, widen
 
 decimals = st.decimals(-10_000, 10_000, places=4).map(float)
@@ -28,6 +29,18 @@ def test_the_same_doubles_come_back(values: np.ndarray) -> None:
     assert stored.dtype.str in ("|i1", "<i2", "<i4", "<f4", "<f8")
     np.testing.assert_array_equal(widen(stored, places), values)
     assert widen(stored, places).dtype == np.float64
+
+
+@given(values=arrays | hnp.arrays(np.float64, st.integers(0, 300), elements=st.floats()))
+def test_the_compiled_loop_finds_the_same(values: np.ndarray) -> None:
+    values = values + 0.0  # there is no -0.0 in blocks
+    with pytest.MonkeyPatch.context() as patch:
+        found, places = narrow(values)
+        back = widen(found, places)
+        patch.setattr(kernels, "native", None)
+        plain, plain_places = narrow(values)
+        assert (found.dtype, found.tobytes(), places) == (plain.dtype, plain.tobytes(), plain_places)
+        assert back.tobytes() == widen(plain, places).tobytes()
 
 
 @given(values=hnp.arrays(np.float64, (7, 5), elements=decimals))

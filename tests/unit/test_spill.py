@@ -74,12 +74,12 @@ def test_a_file_cut_short_is_found(tmp_path: Path) -> None:
 
 def test_every_changed_byte_is_found(tmp_path: Path) -> None:
     pointers, plan = one_partition(tmp_path)
-    places = json.loads(pointers[0])[1]
+    stored = json.loads(pointers[0])[1]
     path = Path(json.loads(pointers[0])[0])
     whole = path.read_bytes()
     for at in range(len(whole)):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
-        if places["counts"] <= at < places["indices"]:
+        if stored["counts"][0] <= at < stored["indices"][0]:
             # what belongs to which row changes, so that there may be no rows at all
             with pytest.raises((InternalError, ValueError, IndexError)):
                 gather(pointers, plan=plan, where="here")
