@@ -32,7 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # workers load their modules while this process loads its own
         from mr_ml.engine.workers import prepare
 
-        prepare()
+        # of all tasks only those of one loss need this, which takes longer to load than all the rest
+        extra = ["scipy.special"] if getattr(options, "loss", None) == "softmax" else []
+        prepare([*options.worker_modules, *extra])
     try:
         # imported only when chosen: help should be instant
         return int(options.command_module()(options) or 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mr_ml import __version__
@@ -57,15 +57,16 @@ def _lazy(module: str, function: str) -> Callable[[], Callable[[argparse.Namespa
     return lambda: getattr(importlib.import_module(f"mr_ml.cli.{module}"), function)
 
 
-def _runner(parser: Any, *, cluster: bool = False) -> None:
+def _runner(parser: Any, *, jobs: Sequence[str]) -> None:
+    # what worker processes will have to import, so that they can begin while the command itself is imported
+    parser.set_defaults(worker_modules=[f"mr_ml_jobs.{job}" for job in jobs])
     group = parser.add_argument_group("where it runs")
-    where = "inline: in this process; local: in warm worker processes (default)"
     group.add_argument(
-        "-r", "--runner", choices=("inline", "local", "hadoop") if cluster else ("inline", "local"), default="local",
-        help=f"{where}; hadoop: on the cluster that HADOOP_HOME and HADOOP_CONF_DIR name" if cluster else where,
+        "-r", "--runner", choices=("inline", "local", "hadoop"), default="local",
+        help="inline: in this process; local: in warm worker processes (default); hadoop: on the cluster that "
+        "HADOOP_HOME and HADOOP_CONF_DIR name",
     )  # fmt: skip
-    if cluster:
-        group.add_argument("--config", metavar="FILE", help="YAML settings of the cluster; see docs/hadoop.md")
+    group.add_argument("--config", metavar="FILE", help="YAML settings of the cluster; see docs/hadoop.md")
     group.add_argument(
         "--workers", type=int, metavar="N", help="worker processes of -r local (default: the processors)"
     )
@@ -131,7 +132,7 @@ def _pack(commands: Any) -> None:
     group.add_argument(
         "--unseen", choices=("error", "ignore"), default="error", help="CSV: categories not in the vocabulary"
     )
-    _runner(parser, cluster=True)
+    _runner(parser, jobs=("scan_job", "pack_job"))
     _memory(parser)
 
 
@@ -179,7 +180,7 @@ def _train(commands: Any) -> None:
         help="largest gradient component per standard deviation of its feature (default 1e-7)",
     )  # fmt: skip
     group.add_argument("--max-passes", type=int, default=500, metavar="N", help="(default 500)")
-    _runner(parser, cluster=True)
+    _runner(parser, jobs=("pass_job",))
     _memory(parser)
 
 
@@ -198,7 +199,7 @@ def _evaluate(commands: Any) -> None:
     parser.add_argument("dataset", help="name, or name@version")
     parser.add_argument("--split", default="test", help="(default test)")
     parser.add_argument("--weights", choices=("rows", "none"), default="rows", help="use row weights, if any (default)")
-    _runner(parser, cluster=True)
+    _runner(parser, jobs=("pass_job",))
     _memory(parser)
 
 
@@ -219,7 +220,7 @@ def _predict(commands: Any) -> None:
         help="feature ids that the model does not know",
     )
     _text(parser)
-    _runner(parser, cluster=True)
+    _runner(parser, jobs=("predict_job",))
 
 
 def _models(commands: Any) -> None:
@@ -243,7 +244,7 @@ def _env(commands: Any) -> None:
     check.add_argument(
         "--tasks", type=int, default=4, metavar="N", help="more tasks reach more nodes of a cluster (default 4)"
     )
-    _runner(check, cluster=True)
+    _runner(check, jobs=())
     build = _command(
         actions, "build", "env", "build", "this Python's packages as an archive for the nodes of a cluster",
         "mr-ml env build --root hdfs:///user/me/mr_ml",
