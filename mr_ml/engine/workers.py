@@ -32,7 +32,7 @@ PRELOAD = ("numpy", "mr_ml.engine.local_runner", "mr_ml.engine.workers")
 BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 # glibc gives arrays of some megabytes back to the system when they are freed, and to have the next ones mapped and
 # cleared page by page takes as long as to compute with them. So freed memory is kept, up to this much.
-_HEAP = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(64 << 20)}
+HEAP = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(64 << 20)}
 # How long a worker that was told to end may take before it is killed.
 STOP_SECONDS = 2.0
 
@@ -258,7 +258,7 @@ def _server_environment() -> Iterator[None]:
     name of a module of the standard library.
     """
     path = os.pathsep.join(os.path.abspath(p) for p in sys.path if os.path.exists(p) and os.pathsep not in p)
-    settings = {**dict.fromkeys(BLAS_VARIABLES, "1"), **_HEAP, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
+    settings = {**dict.fromkeys(BLAS_VARIABLES, "1"), **HEAP, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
     if sys.version_info < (3, 12):
         # mrjob imports distutils: the standard library's loads in half the time of the copy in setuptools.
         settings["SETUPTOOLS_USE_DISTUTILS"] = "stdlib"

@@ -17,6 +17,8 @@ from generate import SHAPES, Problem, generate
 from measure import Cost
 from ours import Ours, answer
 
+from mr_ml.engine.workers import HEAP
+
 HERE = Path(__file__).resolve().parent
 PARTITIONS = (1, 8, 64, 256)
 PROCESS_BYTES = 100 << 20
@@ -71,7 +73,7 @@ def pack(problems: dict[str, Problem], work: Path, rounds: int) -> Result:
 
 
 def passes(problems: dict[str, Problem], work: Path, rounds: int) -> Result:
-    """A pass by the run's own log, against the arithmetic of that pass in one process divided by the workers.
+    """A pass by the run's own log, against the arithmetic of that pass alone, in as many processes at once.
 
     And the phases of a cold run of `FIXED_PASSES` passes.
     """
@@ -83,7 +85,8 @@ def passes(problems: dict[str, Problem], work: Path, rounds: int) -> Result:
         for _ in range(rounds):
             seconds.append(_pass_seconds(ours, name, problem.l2))
             command = [sys.executable, str(HERE / "ours.py"), name, name, "--root", str(ours.root)]
-            arithmetic.append(answer(measure.run(command, folder=work))["seconds"] / ours.workers)
+            command += ["--workers", str(ours.workers)]
+            arithmetic.append(answer(measure.run(command, folder=work, environment=HEAP))["seconds"])
         found[name] = {
             "pass": statistics.median(seconds),
             "arithmetic": statistics.median(arithmetic),

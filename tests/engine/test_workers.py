@@ -121,7 +121,21 @@ class TestWhatWorkersSee:
         assert seen == {**before, **dict.fromkeys(BLAS_VARIABLES, "1")}
 
     def test_heavy_modules_are_there_before_the_first_call(self, pool, tmp_path):
-        assert {"numpy", "scipy.special", "mrjob.job"} <= set(self.saved(pool, tmp_path, "modules"))
+        assert {"numpy", "mrjob.job"} <= set(self.saved(pool, tmp_path, "modules"))
+
+    def test_modules_named_beforehand_are_there_too(self, tmp_path):
+        script = tmp_path / "script.py"
+        script.write_text(
+            "from functools import partial\n"
+            "import toy_calls\n"
+            "from mr_ml.engine.workers import WorkerPool, prepare\n"
+            "prepare(['colorsys', 'no_such_module'])\n"
+            "with WorkerPool(1) as pool:\n"
+            f"    pool.run([partial(toy_calls.save, {str(tmp_path / 'saved')!r}, 'modules')])\n"
+        )
+        path = os.pathsep.join(filter(None, [str(Path(toy_calls.__file__).parent), os.environ.get("PYTHONPATH")]))
+        subprocess.run([sys.executable, script], check=True, env={**os.environ, "PYTHONPATH": path})
+        assert "colorsys" in pickle.loads((tmp_path / "saved").read_bytes())
 
     def test_never_the_drivers_main(self, pool, tmp_path):
         assert getattr(sys.modules["__main__"], "__file__", None) is not None
