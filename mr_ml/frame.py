@@ -155,7 +155,7 @@ def to_text(data: bytes) -> bytes:
     return binascii.b2a_base64(data, newline=False)
 
 
-def from_text(text: bytes, *, where: str) -> bytes:
+def from_text(text: bytes | memoryview, *, where: str) -> bytes:
     """Undo `to_text`; refuses anything but strict base64.
 
     Raises
