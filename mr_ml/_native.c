@@ -635,7 +635,44 @@ done:
 PyDoc_STRVAR(csr_pull_doc, "csr_pull(indptr, indices, values, width, n_outputs, slope, bend, sums)\n\n"
                            "sums[..., 0] = X' slope and sums[..., 1] = (X o X)' bend in one sweep; slope and bend\n"
                            "(n_rows, n_outputs), sums (n_features, n_outputs, 2), zero at the start. The two lie side\n"
-                           "by side because the way to a column's place in memory is what costs.");
+                           "by side because the way to a column's place in memory is what costs. Without a bend, None,\n"
+                           "sums = X' slope, (n_features, n_outputs).");
+
+/* sums += X' slope */
+static inline void pull_slope(const Csr *x, Py_ssize_t k_all, const double *slope, double *sums)
+{
+    for (Py_ssize_t i = 0; i < x->n_rows; i++, slope += k_all)
+        for (int32_t e = x->indptr[i]; e < x->indptr[i + 1]; e++) {
+            double v = x->values[e], *at = sums + k_all * (Py_ssize_t)x->indices[e];
+            for (Py_ssize_t k = 0; k < k_all; k++)
+                at[k] += v * slope[k];
+        }
+}
+
+/* sums[..., 0] += X' slope, sums[..., 1] += (X o X)' bend */
+static void pull_both(const Csr *x, Py_ssize_t k_all, const double *slope, const double *bend, double *sums)
+{
+    for (Py_ssize_t i = 0; i < x->n_rows; i++) {
+        const double *s = slope + i * k_all, *c = bend + i * k_all;
+        if (k_all == 1) {
+            Pair both = {*s, *c};
+            for (int32_t e = x->indptr[i]; e < x->indptr[i + 1]; e++) {
+                double v = x->values[e], *at = sums + 2 * (Py_ssize_t)x->indices[e];
+                Pair powers = {v, v * v};
+                store_pair(at, load_pair(at) + powers * both);
+            }
+            continue;
+        }
+        for (int32_t e = x->indptr[i]; e < x->indptr[i + 1]; e++) {
+            double v = x->values[e], square = v * v;
+            double *at = sums + 2 * k_all * (Py_ssize_t)x->indices[e];
+            for (Py_ssize_t k = 0; k < k_all; k++) {
+                at[2 * k] += v * s[k];
+                at[2 * k + 1] += square * c[k];
+            }
+        }
+    }
+}
 
 static PyObject *csr_pull(PyObject *self, PyObject *args)
 {
@@ -648,39 +685,26 @@ static PyObject *csr_pull(PyObject *self, PyObject *args)
     static const Py_ssize_t sizes[6] = {4, 4, 8, 8, 8, 8};
     Buffer b[6] = {{.held = 0}};
     PyObject *result = NULL;
+    int both = objects[4] != Py_None, n_sums = both ? 2 : 1;
     for (int k = 0; k < 6; k++)
-        if (!acquire(objects[k], &b[k], sizes[k], k == 5))
+        if ((k != 4 || both) && !acquire(objects[k], &b[k], sizes[k], k == 5))
             goto done;
-    const double *slope = b[3].view.buf, *bend = b[4].view.buf;
+    const double *slope = b[3].view.buf;
     double *sums = b[5].view.buf;
     Csr x = {b[0].view.buf, b[1].view.buf, b[2].view.buf, items(&b[0]) - 1, items(&b[1]), 0};
-    x.n_features = k_all > 0 ? items(&b[5]) / k_all / 2 : 0;
+    x.n_features = k_all > 0 ? items(&b[5]) / k_all / n_sums : 0;
     if (k_all < 1 || x.n_rows < 0 || items(&b[2]) != x.nnz || items(&b[3]) != x.n_rows * k_all ||
-        items(&b[4]) != items(&b[3]) || items(&b[5]) != x.n_features * k_all * 2 || !is_csr(&x, width)) {
+        (both && items(&b[4]) != items(&b[3])) || items(&b[5]) != x.n_features * k_all * n_sums || !is_csr(&x, width)) {
         PyErr_SetString(PyExc_ValueError, "arrays do not fit together");
         goto done;
     }
     Py_BEGIN_ALLOW_THREADS
-    for (Py_ssize_t i = 0; i < x.n_rows; i++) {
-        const double *s = slope + i * k_all, *c = bend + i * k_all;
-        if (k_all == 1) {
-            Pair both = {*s, *c};
-            for (int32_t e = x.indptr[i]; e < x.indptr[i + 1]; e++) {
-                double v = x.values[e], *at = sums + 2 * (Py_ssize_t)x.indices[e];
-                Pair powers = {v, v * v};
-                store_pair(at, load_pair(at) + powers * both);
-            }
-            continue;
-        }
-        for (int32_t e = x.indptr[i]; e < x.indptr[i + 1]; e++) {
-            double v = x.values[e], square = v * v;
-            double *at = sums + 2 * k_all * (Py_ssize_t)x.indices[e];
-            for (Py_ssize_t k = 0; k < k_all; k++) {
-                at[2 * k] += v * s[k];
-                at[2 * k + 1] += square * c[k];
-            }
-        }
-    }
+    if (both)
+        pull_both(&x, k_all, slope, b[4].view.buf, sums);
+    else if (k_all == 1) /* known beforehand, so that there is no inner loop */
+        pull_slope(&x, 1, slope, sums);
+    else
+        pull_slope(&x, k_all, slope, sums);
     Py_END_ALLOW_THREADS
     result = Py_None;
     Py_INCREF(result);

@@ -38,7 +38,7 @@ def early_step(objective: Objective, ask: Ask, dataset: Dataset, split: str, sto
     expected = BlockAddress(partition.facts.partition, 0)
     if stored.address != expected:
         raise BadDataError(f"{store.uri(partition.path)}: expected {expected}, found {stored.address}")
-    tried = replace(ask, steps=_STEPS, chosen=0, hessian=False)
+    tried = replace(ask, steps=_STEPS, chosen=0, curvature=False, hessian=False)
     with one_thread():
         total = objective.query(tried).map(stored.block)
     if not float(total.sum("weight_sum")) > 0:

@@ -3,7 +3,7 @@
     dot(W)            X W            (n_rows, K)
     transpose_dot(R)  X' R           (n_features, K)
     squares_dot(D)    (X o X)' D     (n_features, K)
-    pull(R, D)        the two above at once
+    pull(R, D)        the two above at once, or only the first if D is None
     gram(d)           X' diag(d) X   (n_features, n_features)
 
 X is (n_rows, n_features) but a block does not know n_features: the dataset does, so it is passed in.
@@ -79,13 +79,14 @@ class SparseFeatures:
     def squares_dot(self, rows: Floats, *, n_features: int) -> Floats:
         return np.asarray(self._matrix(n_features, self.values * self.values).T @ rows)
 
-    def pull(self, rows: Floats, of_squares: Floats, *, n_features: int) -> tuple[Floats, Floats]:
+    def pull(self, rows: Floats, of_squares: Floats | None, *, n_features: int) -> tuple[Floats, Floats | None]:
         found = kernels.csr_pull(
             self.indptr, self.indices, self.values, rows, of_squares, width=self.width, n_features=n_features
         )
         if found is not None:
             return found
-        return self.transpose_dot(rows, n_features=n_features), self.squares_dot(of_squares, n_features=n_features)
+        squares = None if of_squares is None else self.squares_dot(of_squares, n_features=n_features)
+        return self.transpose_dot(rows, n_features=n_features), squares
 
     def gram(self, rows: Floats, *, n_features: int) -> Floats:
         weighted = self._matrix(n_features, self.values * np.repeat(rows, np.diff(self.indptr)))
@@ -157,8 +158,9 @@ class DenseFeatures:
     def squares_dot(self, rows: Floats, *, n_features: int) -> Floats:
         return _pad((self.array * self.array).T @ rows, n_features)
 
-    def pull(self, rows: Floats, of_squares: Floats, *, n_features: int) -> tuple[Floats, Floats]:
-        return self.transpose_dot(rows, n_features=n_features), self.squares_dot(of_squares, n_features=n_features)
+    def pull(self, rows: Floats, of_squares: Floats | None, *, n_features: int) -> tuple[Floats, Floats | None]:
+        squares = None if of_squares is None else self.squares_dot(of_squares, n_features=n_features)
+        return self.transpose_dot(rows, n_features=n_features), squares
 
     def gram(self, rows: Floats, *, n_features: int) -> Floats:
         inner = self.array.T @ (self.array * rows[:, None])

@@ -37,15 +37,22 @@ def csr_dot(indptr: Array, indices: Array, values: Array, coef: Floats, *, width
 
 
 def csr_pull(
-    indptr: Array, indices: Array, values: Array, slope: Floats, bend: Floats, *, width: int, n_features: int
-) -> tuple[Floats, Floats] | None:
-    """X' slope and (X o X)' bend, (n_features, n_outputs) each, or None. All indices are in 0 .. width - 1."""
+    indptr: Array, indices: Array, values: Array, slope: Floats, bend: Floats | None, *, width: int, n_features: int
+) -> tuple[Floats, Floats | None] | None:
+    """X' slope and, if there is a bend, (X o X)' bend, (n_features, n_outputs) each, or None.
+
+    All indices are in 0 .. width - 1.
+    """
     if native is None or indptr.dtype != np.int32:
         return None
     n_outputs = slope.shape[1]
+    slope = np.ascontiguousarray(slope)
+    if bend is None:
+        sums = np.zeros((n_features, n_outputs))
+        native.csr_pull(indptr, indices, values, width, n_outputs, slope, None, sums)
+        return sums, None
     sums = np.zeros((n_features, n_outputs, 2))
-    slope, bend = np.ascontiguousarray(slope), np.ascontiguousarray(bend)
-    native.csr_pull(indptr, indices, values, width, n_outputs, slope, bend, sums)
+    native.csr_pull(indptr, indices, values, width, n_outputs, slope, np.ascontiguousarray(bend), sums)
     return sums[..., 0], sums[..., 1]
 
 

@@ -68,7 +68,8 @@ class Objective:
             direction=direction,
             steps=ask.steps,
             chosen=ask.chosen,
-            cross=self.scaling.centred,
+            curvature=ask.curvature,
+            cross=ask.curvature and self.scaling.centred,
             hessian=ask.hessian,
         )
 
@@ -90,16 +91,19 @@ class Objective:
         weight_sum = float(total.sum("weight_sum"))
         if not weight_sum > 0:
             raise BadDataError(f"the weights of the {total.n_rows} rows sum to {weight_sum}; expected a positive sum")
-        cross = total.sum("cross_sum") / weight_sum if self.scaling.centred else None
         values, q = self.values(ask, total), self._penalty
         gradient = self.scaling.gradient(total.sum("gradient_sum") / weight_sum)
         gradient += q * _at(ask, ask.steps[ask.chosen])
-        curvature = self.scaling.curvature(total.sum("curvature_sum") / weight_sum, cross)
-        curvature += q
-        hessian = None
+        curvature = hessian = None
+        if ask.curvature:
+            cross = total.sum("cross_sum") / weight_sum if self.scaling.centred else None
+            curvature = self.scaling.curvature(total.sum("curvature_sum") / weight_sum, cross)
+            curvature += q
         if ask.hessian:
             hessian = self.scaling.hessian(total.sum("hessian_sum") / weight_sum, self.rows.n_outputs)
             hessian[np.diag_indices_from(hessian)] += q
+            if curvature is None:
+                curvature = np.diag(hessian).copy()
         return Evaluation(values, gradient, curvature, hessian)
 
 

@@ -51,7 +51,7 @@ class LineQuery:
 
         loss_sums[j]  = sum_i u_i l(z_i(steps[j]), y_i)
         gradient_sum  = sum_i u_i l'(z_i(t), y_i) (x_i, 1)       at t = steps[chosen]; (n_outputs, n_features + 1)
-        curvature_sum = sum_i u_i l''(z_i(t), y_i) (x_i^2, 1)    same shape
+        curvature_sum = sum_i u_i l''(z_i(t), y_i) (x_i^2, 1)    same shape, if `curvature`
         cross_sum     = sum_i u_i l''(z_i(t), y_i) x_i           (n_outputs, n_features), if `cross`
         hessian_sum   = sum_i u_i L''(z_i(t), y_i) (x) (x_i, 1)(x_i, 1)'    (n, n), n = n_outputs (n_features + 1), if
                         `hessian`; L'' is the (n_outputs, n_outputs) Hessian of the loss in its margins
@@ -67,6 +67,7 @@ class LineQuery:
     direction: Floats | None = None
     steps: tuple[float, ...] = (0.0,)
     chosen: int = 0
+    curvature: bool = True
     cross: bool = False
     hessian: bool = False
 
@@ -108,13 +109,14 @@ class LineQuery:
         slope, bend = loss.derivatives(at(self.steps[self.chosen]), targets)
         slope, bend = slope * u[:, None], bend * u[:, None]
         d = spec.n_features
-        gradient, curvature = features.pull(slope, bend, n_features=d)
+        gradient, curvature = features.pull(slope, bend if self.curvature else None, n_features=d)
         parts: dict[str, Part] = {
             "weight_sum": Sum(u.sum()),
             "loss_sums": Sum(loss_sums),
             "gradient_sum": Sum(_with_intercept(gradient, slope)),
-            "curvature_sum": Sum(_with_intercept(curvature, bend)),
         }
+        if curvature is not None:
+            parts["curvature_sum"] = Sum(_with_intercept(curvature, bend))
         if self.cross:
             parts["cross_sum"] = Sum(features.transpose_dot(bend, n_features=d).T)
         if self.hessian:
@@ -123,7 +125,7 @@ class LineQuery:
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
         meta = {"rows": self.rows.to_json(), "steps": list(self.steps), "chosen": self.chosen}
-        meta.update(cross=self.cross, hessian=self.hessian)
+        meta.update(curvature=self.curvature, cross=self.cross, hessian=self.hessian)
         arrays = {"coef": self.coef}
         if self.direction is not None:
             arrays["direction"] = self.direction
@@ -137,6 +139,7 @@ class LineQuery:
             direction=arrays.get("direction"),
             steps=tuple(meta["steps"]),
             chosen=meta["chosen"],
+            curvature=meta.get("curvature", True),
             cross=meta["cross"],
             hessian=meta["hessian"],
         )

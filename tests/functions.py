@@ -32,7 +32,8 @@ class Function:
         at = points[ask.chosen]
         values = np.array([self.value(p) for p in points])
         hessian = self.hessian(at)
-        return Evaluation(values, self.gradient(at), np.diag(hessian).copy(), hessian if ask.hessian else None)
+        curvature = np.diag(hessian).copy() if ask.curvature or ask.hessian else None
+        return Evaluation(values, self.gradient(at), curvature, hessian if ask.hessian else None)
 
 
 def run(function: Function, method: LineMethod, start: Any) -> list[LineState]:

@@ -55,6 +55,7 @@ QUERY = LineQuery(
     direction=np.array([[1.0, 1e-300, 3.0]]),
     steps=(1.0, 0.5),
     chosen=0,
+    curvature=False,
     cross=True,
 )
 REQUEST = PassRequest(
@@ -69,6 +70,7 @@ STATE = LineState(
     pairs_s=np.array([[1.0, 2.0]]),
     pairs_y=np.array([[3.0, 0.3]]),
     value=np.inf,
+    curved_value=0.1,
     steps=(1.0, 4.0, 2.0**-12),
     chosen=1,
     shrinks=2,
@@ -90,8 +92,8 @@ def state_frame() -> bytes:
 GOLDEN: dict[str, Callable[[], bytes]] = {
     "block-format-2.txt": block_lines,
     "statistic-format-1.frame": lambda: STATISTIC.encode(NODE),
-    "pass-format-1.frame": REQUEST.encode,
-    "state-format-1.frame": state_frame,
+    "pass-format-2.frame": REQUEST.encode,
+    "state-format-2.frame": state_frame,
 }
 
 

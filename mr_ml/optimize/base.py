@@ -21,22 +21,26 @@ State = TypeVar("State")
 
 @dataclass(frozen=True, eq=False)
 class Ask:
-    """Values at point + steps[j] direction; gradient, curvature and, if wanted, the Hessian at j = chosen."""
+    """Values at point + steps[j] direction; gradient and, if wanted, curvature and the Hessian at j = chosen."""
 
     point: Floats
     direction: Floats | None = None
     steps: tuple[float, ...] = (0.0,)
     chosen: int = 0
+    curvature: bool = True
     hessian: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The objective's values (n_steps,), gradient (n,), Hessian diagonal (n,) and, if asked for, Hessian (n, n)."""
+    """The objective's values (n_steps,) and gradient (n,); and as asked for, the Hessian (n, n) and its diagonal (n,).
+
+    With the Hessian the diagonal always comes.
+    """
 
     values: Floats
     gradient: Floats
-    curvature: Floats
+    curvature: Floats | None = None
     hessian: Floats | None = None
 
 

@@ -1,6 +1,6 @@
 """The part that all smooth methods share: one flat machine of accepted and rejected steps, one pass an iteration.
 
-Every ask carries losses at several steps along the direction, with gradient and curvature at step 1. Step 1 is taken
+Every ask carries losses at several steps along the direction, with the gradient at step 1. Step 1 is taken
 if it decreases the objective enough (Armijo), else the best of the tried steps is asked for once more with its
 gradient: one more pass. At the level of rounding, where values no longer tell, the slopes decide (Hager & Zhang 2005,
 eq. 4.1). A method is a way to aim: `direction` from what the last accepted point brought.
@@ -26,6 +26,11 @@ _NOISE = 4 * np.finfo(float).eps
 _SHRINK = 2.0**-13
 _PAIRS = ("pairs_s", "pairs_y")
 _MAX_SHRINKS = 2
+# When the curvature is asked for, which is as large as the gradient: at first, and where it may have become another
+# one. Asked for at every iteration it saves no pass.
+_CURVED_FIRST = 3
+_CURVED_EVERY = 8
+_CURVED_BELOW = 0.98
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +38,7 @@ class LineState:
     """Everything that the next pass depends on.
 
     `steps` and `chosen` describe the ask that is open; pairs are (n,) each, oldest first (none for methods that keep
-    none); curvature is the Hessian's diagonal.
+    none); curvature is the Hessian's diagonal where the objective was `curved_value`, here or some iterations ago.
     """
 
     point: Floats
@@ -43,6 +48,7 @@ class LineState:
     pairs_s: Sequence[NDArray[Any]]
     pairs_y: Sequence[NDArray[Any]]
     value: float
+    curved_value: float
     steps: tuple[float, ...]
     chosen: int
     shrinks: int
@@ -90,19 +96,27 @@ class LineMethod(ABC):
         zero = np.zeros(len(point))
         return LineState(
             point=point, gradient=zero, curvature=zero, direction=zero, pairs_s=(), pairs_y=(),
-            value=np.inf, steps=(0.0,), chosen=0, shrinks=0, step=0.0, n_passes=0, n_iterations=0, stop=None,
+            value=np.inf, curved_value=np.inf, steps=(0.0,), chosen=0, shrinks=0, step=0.0, n_passes=0,
+            n_iterations=0, stop=None,
         )  # fmt: skip
 
     def ask(self, state: LineState) -> Ask | None:
         if state.stop is not None:
             return None
         direction = state.direction if state.n_passes else None
-        return Ask(state.point, direction, state.steps, state.chosen, hessian=self.hessian)
+        curvature = not self.hessian and self._wants_curvature(state)
+        return Ask(state.point, direction, state.steps, state.chosen, curvature=curvature, hessian=self.hessian)
+
+    def _wants_curvature(self, state: LineState) -> bool:
+        iteration = state.n_iterations + 1
+        due = not state.n_passes or iteration <= _CURVED_FIRST or not iteration % _CURVED_EVERY
+        return due or state.value < _CURVED_BELOW * state.curved_value
 
     def tell(self, state: LineState, evaluation: Evaluation) -> LineState:
         passed = replace(state, n_passes=state.n_passes + 1)
         value = float(evaluation.values[state.chosen])
         if not state.n_passes:
+            assert evaluation.curvature is not None
             parts = (value, evaluation.gradient, evaluation.curvature)
             if not all(np.isfinite(part).all() for part in parts):
                 return replace(passed, value=value, stop=Stop.DIVERGED)
@@ -137,9 +151,11 @@ class LineMethod(ABC):
                 pairs_y = (*pairs_y, self.kept(y))[-self.memory :]
             # of the size of the model, like all that is left of it here
             del s, y
+        if ev.curvature is not None:
+            state = replace(state, curvature=ev.curvature, curved_value=value)
         state = replace(
-            state, point=point, value=value, gradient=ev.gradient, curvature=ev.curvature,
-            pairs_s=pairs_s, pairs_y=pairs_y, step=step, steps=STEPS, chosen=0, shrinks=0,
+            state, point=point, value=value, gradient=ev.gradient, pairs_s=pairs_s, pairs_y=pairs_y, step=step,
+            steps=STEPS, chosen=0, shrinks=0,
         )  # fmt: skip
         if state.gradient_norm <= self.tolerance:
             return replace(state, stop=Stop.GRADIENT)
@@ -176,19 +192,25 @@ class LineMethod(ABC):
         arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
         for name in _PAIRS:
             arrays[name] = np.array(values[name]) if len(values[name]) else np.empty((0, len(state.point)))
-        # as an array: infinity has no JSON
+        # as arrays: infinity has no JSON
         arrays["scalars"] = np.array([state.value, state.step, *state.steps])
+        arrays["curved_value"] = np.array([state.curved_value])
         meta = {name: values[name] for name in ("chosen", "shrinks", "n_passes", "n_iterations")}
         return {**meta, "stop": state.stop and state.stop.name}, arrays
 
     def decode(self, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> LineState:
         """Undo `encode`."""
-        named: dict[str, Any] = {f.name: arrays[f.name] for f in fields(LineState) if f.name in arrays}
+        vectors = ("point", "gradient", "curvature", "direction", *_PAIRS)
+        named: dict[str, Any] = {name: arrays[name] for name in vectors}
         named.update({name: tuple(named[name]) for name in _PAIRS})
         value, step, *steps = arrays["scalars"].tolist()
+        # states were without it once; then the curvature is asked for at the next pass
+        (curved_value,) = arrays.get("curved_value", np.array([np.inf])).tolist()
         counts = {name: meta[name] for name in ("chosen", "shrinks", "n_passes", "n_iterations")}
         stop = None if meta["stop"] is None else Stop[meta["stop"]]
-        return LineState(**named, **counts, value=value, step=step, steps=tuple(steps), stop=stop)
+        return LineState(
+            **named, **counts, value=value, curved_value=curved_value, step=step, steps=tuple(steps), stop=stop
+        )
 
 
 def _enough(state: LineState, value: float, step: float, slope: float) -> bool:

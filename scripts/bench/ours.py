@@ -98,7 +98,7 @@ def _map_share(
     objective = make_objective(TrainSpec(dataset=dataset.reference, model=model), dataset, moments)
     newton = choose("auto", size=objective.size, tolerance=0.0, max_passes=1).name == "newton"
     point = np.full(objective.size, 1e-3)
-    query = objective.query(Ask(point, direction=point, steps=STEPS, hessian=newton))
+    query = objective.query(Ask(point, direction=point, steps=STEPS, curvature=False, hessian=newton))
     files = [(store.local_path(p.path) or "", p.facts) for p in dataset.of_split("train")]
     blocks = [
         stored.block

@@ -169,6 +169,12 @@ def test_curvature_and_hessian_are_differences_of_the_gradient(
     np.testing.assert_allclose(found.curvature, np.diag(expected), rtol=1e-6)
     np.testing.assert_allclose(found.hessian / unit / unit[:, None], expected / unit / unit[:, None], atol=1e-6)
     np.testing.assert_allclose(np.diag(found.hessian), found.curvature, rtol=1e-9)
+    for other in (Ask(theta, curvature=False, hessian=True), Ask(theta, curvature=False), Ask(theta)):
+        again = objective.finish(other, engine.run(objective.query(other)))
+        np.testing.assert_allclose(again.gradient, found.gradient, rtol=1e-12, atol=1e-14)
+        assert (again.curvature is None) == (not other.curvature and not other.hessian)
+        if again.curvature is not None:
+            np.testing.assert_allclose(again.curvature, found.curvature, rtol=1e-9)
     np.testing.assert_allclose(found.hessian, found.hessian.T, rtol=1e-12, atol=1e-12 * abs(found.hessian).max())
 
 

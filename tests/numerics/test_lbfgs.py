@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from dataclasses import replace
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from scipy.optimize import rosen, rosen_der
 
 from mr_ml.optimize.base import Stop
 from mr_ml.optimize.lbfgs import Lbfgs
-from mr_ml.optimize.line import LineMethod
+from mr_ml.optimize.line import LineMethod, LineState
 from mr_ml.optimize.newton import Newton
 from mr_ml.rowspec import RowSpec
 
@@ -56,6 +57,42 @@ def test_a_start_that_is_the_optimum_takes_one_pass(method: type[LineMethod]) ->
     last = run(quadratic([1.0, 1e6], centre=7.0), method(), [7.0, 7.0])[-1]
     assert (last.n_passes, last.n_iterations, last.stop) == (1, 0, Stop.GRADIENT)
     assert last.point.tolist() == [7.0, 7.0]
+
+
+class AlwaysCurved(Lbfgs):
+    """With the curvature of every point."""
+
+    def _wants_curvature(self, state: LineState) -> bool:
+        return True
+
+
+def test_a_curvature_of_some_iterations_ago_costs_no_passes() -> None:
+    """Of one problem passes vary by a fifth either way with anything that changes; so the sum over many counts."""
+    passes: dict[type[LineMethod], int] = {AlwaysCurved: 0, Lbfgs: 0}
+    asked: list[bool] = []
+    for seed, l2 in product(range(4), (1e-1, 1e-3, 1e-6)):
+        x, y = logistic_rows(400, 30, seed=seed)
+        x *= 10.0 ** np.random.default_rng(seed).uniform(-2, 2, size=30)
+        engine = make_engine(x, y, form="stored")
+        objective = make_objective(engine, RowSpec("logistic", 30, classes=(0.0, 1.0)), l2=l2, penalty_space="scaled")
+        for kind in passes:
+            method = kind(tolerance=1e-6)
+            state = method.init(np.zeros(objective.size))
+            while (ask := method.ask(state)) is not None:
+                asked += [ask.curvature] if kind is Lbfgs else []
+                state = method.tell(state, objective.finish(ask, engine.run(objective.query(ask))))
+            assert state.stop is Stop.GRADIENT
+            passes[kind] += state.n_passes
+    assert passes[Lbfgs] <= 1.02 * passes[AlwaysCurved]
+    assert sum(asked) <= 0.3 * len(asked)
+
+
+def test_the_curvature_is_asked_for_where_the_objective_fell() -> None:
+    method = Lbfgs()
+    state = replace(method.init(np.zeros(2)), value=1.0, curved_value=1.0, n_passes=9, n_iterations=9)
+    assert not method._wants_curvature(state)
+    assert method._wants_curvature(replace(state, value=0.97))
+    assert method._wants_curvature(replace(state, n_iterations=15))
 
 
 @pytest.mark.parametrize("method", METHODS)

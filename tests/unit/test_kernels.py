@@ -42,9 +42,9 @@ def without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_products_have_the_same_bits(monkeypatch: pytest.MonkeyPatch, n_outputs: int) -> None:
     x, rng = matrix(1, 300, 40), np.random.default_rng(2)
     coef, slope = rng.normal(size=(41, n_outputs)), rng.normal(size=(300, n_outputs))
-    compiled = x.dot(coef), *x.pull(slope, slope**2, n_features=41)
+    compiled = x.dot(coef), *x.pull(slope, slope**2, n_features=41), x.pull(slope, None, n_features=41)[0]
     without_kernels(monkeypatch)
-    plain = x.dot(coef), *x.pull(slope, slope**2, n_features=41)
+    plain = x.dot(coef), *x.pull(slope, slope**2, n_features=41), x.pull(slope, None, n_features=41)[0]
     for ours, theirs in zip(compiled, plain, strict=True):
         assert np.ascontiguousarray(ours).tobytes() == np.ascontiguousarray(theirs).tobytes()
 
@@ -152,6 +152,8 @@ def test_arrays_that_point_outside_are_refused() -> None:
     broken[4] = 10_000
     with pytest.raises(ValueError, match="do not fit"):
         kernels.csr_pull(broken, x.indices, x.values, np.ones((10, 1)), np.ones((10, 1)), width=6, n_features=6)
+    with pytest.raises(ValueError, match="do not fit"):
+        kernels.csr_pull(broken, x.indices, x.values, np.ones((10, 1)), None, width=6, n_features=6)
     with pytest.raises(ValueError, match="out of range"):
         kernels.native.take_rows(
             np.array([99]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ lines = st.builds(
     direction=st.none() | coefs,
     steps=st.lists(finite, min_size=1, max_size=4).map(tuple),
     chosen=st.integers(0, 3),
+    curvature=st.booleans(),
     cross=st.booleans(),
     hessian=st.booleans(),
 )
@@ -90,9 +92,11 @@ def test_a_query_of_a_later_version_is_refused_by_name() -> None:
         PassRequest.decode(data, where="request-3")
 
 
-def test_format_1_is_read_as_ever() -> None:
-    found = PassRequest.decode(golden("pass-format-1.frame"), where="golden")
-    assert same_query(found.query, QUERY)
+@pytest.mark.parametrize("version", [1, 2])
+def test_every_format_is_read_as_ever(version: int) -> None:
+    found = PassRequest.decode(golden(f"pass-format-{version}.frame"), where="golden")
+    # the first one asked for the curvature always
+    assert same_query(found.query, QUERY if version > 1 else replace(QUERY, curvature=True))
     assert found.tree == SumTree((PartitionPlan(0, 3), PartitionPlan(2, 1)))
     assert (found.dataset, found.cache_bytes) == ("20261123T052811-0badcafe", 1 << 30)
 
