@@ -2,7 +2,7 @@
 
 It holds mr_ml, its jobs, mrjob and threadpoolctl, and is run by Python itself (``python3 CODE.zip``). Beside each
 source lies its byte code, which a Python of the driver's version takes and every other one ignores. What is compiled
-cannot come this way: `mr_ml/_native.c` is a file beside it, which a machine of another kind does without; numpy and
+cannot come this way: `mr_ml._native` is a file beside it, which a machine of another kind does without; numpy and
 scipy are the nodes' own, or those of an environment (`mr_ml.engine.hadoop_env`).
 """
 

@@ -1,0 +1,99 @@
+/* Moments of the columns of a block. */
+#include "native.h"
+
+static int columns_fit(const int32_t *indices, Py_ssize_t nnz, Py_ssize_t n_features)
+{
+    uint32_t largest = 0;
+    for (Py_ssize_t k = 0; k < nnz; k++)
+        largest = (uint32_t)indices[k] > largest ? (uint32_t)indices[k] : largest;
+    return !nnz || (Py_ssize_t)largest < n_features;
+}
+
+PyDoc_STRVAR(column_sums_doc, "column_sums(indices, values, sums, stored, low, high, nonzero)\n\n"
+                              "Of each column: sum and number of its entries, smallest and largest entry that is not\n"
+                              "zero and their number. sums, stored and nonzero are zero, low inf and high -inf at the\n"
+                              "start.");
+
+static PyObject *column_sums(PyObject *self, PyObject *args)
+{
+    PyObject *objects[7];
+    (void)self;
+    if (!PyArg_ParseTuple(args, "OOOOOOO", &objects[0], &objects[1], &objects[2], &objects[3], &objects[4],
+                          &objects[5], &objects[6]))
+        return NULL;
+    static const Py_ssize_t sizes[7] = {4, 8, 8, 8, 8, 8, 8};
+    Buffer b[7] = {{.held = 0}};
+    PyObject *result = NULL;
+    for (int k = 0; k < 7; k++)
+        if (!acquire(objects[k], &b[k], sizes[k], k >= 2))
+            goto done;
+    const int32_t *indices = b[0].view.buf;
+    const double *values = b[1].view.buf;
+    double *sums = b[2].view.buf, *low = b[4].view.buf, *high = b[5].view.buf;
+    int64_t *stored = b[3].view.buf, *nonzero = b[6].view.buf;
+    Py_ssize_t nnz = items(&b[0]), d = items(&b[2]);
+    if (items(&b[1]) != nnz || items(&b[3]) != d || items(&b[4]) != d || items(&b[5]) != d || items(&b[6]) != d ||
+        !columns_fit(indices, nnz, d)) {
+        PyErr_SetString(PyExc_ValueError, "arrays do not fit together");
+        goto done;
+    }
+    for (Py_ssize_t k = 0; k < nnz; k++) {
+        int32_t j = indices[k];
+        double v = values[k];
+        sums[j] += v;
+        stored[j]++;
+        if (v != 0) {
+            low[j] = v < low[j] ? v : low[j];
+            high[j] = v > high[j] ? v : high[j];
+            nonzero[j]++;
+        }
+    }
+    result = Py_None;
+    Py_INCREF(result);
+done:
+    release(b, 7);
+    return result;
+}
+
+PyDoc_STRVAR(column_deviations_doc, "column_deviations(indices, values, mean, left, squares)\n\n"
+                                    "Of each column: sums of its entries less the column's mean, and of their squares;\n"
+                                    "left and squares are zero at the start.");
+
+static PyObject *column_deviations(PyObject *self, PyObject *args)
+{
+    PyObject *objects[5];
+    (void)self;
+    if (!PyArg_ParseTuple(args, "OOOOO", &objects[0], &objects[1], &objects[2], &objects[3], &objects[4]))
+        return NULL;
+    static const Py_ssize_t sizes[5] = {4, 8, 8, 8, 8};
+    Buffer b[5] = {{.held = 0}};
+    PyObject *result = NULL;
+    for (int k = 0; k < 5; k++)
+        if (!acquire(objects[k], &b[k], sizes[k], k >= 3))
+            goto done;
+    const int32_t *indices = b[0].view.buf;
+    const double *values = b[1].view.buf, *mean = b[2].view.buf;
+    double *left = b[3].view.buf, *squares = b[4].view.buf;
+    Py_ssize_t nnz = items(&b[0]), d = items(&b[2]);
+    if (items(&b[1]) != nnz || items(&b[3]) != d || items(&b[4]) != d || !columns_fit(indices, nnz, d)) {
+        PyErr_SetString(PyExc_ValueError, "arrays do not fit together");
+        goto done;
+    }
+    for (Py_ssize_t k = 0; k < nnz; k++) {
+        int32_t j = indices[k];
+        double deviation = values[k] - mean[j];
+        left[j] += deviation;
+        squares[j] += deviation * deviation;
+    }
+    result = Py_None;
+    Py_INCREF(result);
+done:
+    release(b, 5);
+    return result;
+}
+
+PyMethodDef column_methods[] = {
+    {"column_sums", column_sums, METH_VARARGS, column_sums_doc},
+    {"column_deviations", column_deviations, METH_VARARGS, column_deviations_doc},
+    {NULL, NULL, 0, NULL},
+};
