@@ -69,8 +69,6 @@ DRIVER_ONLY = ("hdfs_layout", "mr_ml.cli", "mr_ml.dataset", "mr_ml.model", "mr_m
 JOBS = sorted(f"mr_ml_jobs.{path.stem}" for path in (CHECKOUT / "jobs").glob("*_job.py"))
 
 MOST_LINES = 350
-# Longer, and why; 400 is the most for any.
-LONGER = {"mr_ml/readers/numbers.py": "one algorithm: digits to doubles, exactly"}
 
 
 @dataclass(frozen=True)
@@ -269,6 +267,5 @@ def test_no_module_asks_to_be_two() -> None:
     lines = {
         str(path.relative_to(CHECKOUT)): len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES.values()
     }
-    too_long = {name: n for name, n in lines.items() if n > (400 if name in LONGER else MOST_LINES)}
+    too_long = {name: n for name, n in lines.items() if n > MOST_LINES}
     assert not too_long, f"split these modules: {too_long}"
-    assert all(lines.get(name, 0) > MOST_LINES for name in LONGER), "an exception that is not needed any more"

@@ -17,12 +17,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mr_ml.readers.fields import I64, U8, U64, batches_by_width, gather, words_ending_at, words_of
+from mr_ml.readers.rounding import F64, Mask, scaled
 
-F64 = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+__all__ = ["F64", "MAX_INT", "Mask", "are_digits", "parse_floats", "parse_ints", "spells_non_finite"]
 
 MAX_INT = 2**31 + 1
 
@@ -50,9 +49,6 @@ def _by_byte(values: list[int], *, bits: int) -> np.uint64:
 _FRACTION = [_by_byte([8 * word + 7 - j for j in range(8)], bits=3 + word) for word in range(3)]
 _FRACTION_SHIFT = [np.uint64(61 - word) for word in range(3)]
 _TEN_TO_8 = np.uint64(10**8)
-_TEN_TO: F64 = np.array([float(10**i) for i in range(23)])
-_SPLITTER = 134217729.0
-_DOUBT = 2.0**-98
 _NON_FINITE = np.array([sign + word for sign in (b"", b"+", b"-") for word in (b"nan", b"inf", b"infinity")])
 
 
@@ -178,7 +174,7 @@ def _parse_slab(buffer: U8, words: U64, starts: I64, ends: I64) -> tuple[F64, Ma
     if not ok.all():
         left = np.flatnonzero(~ok)
         mantissa[left], power[left], ok[left] = _decimal_with_exponent(buffer, words, unsigned[left], ends[left])
-    values, exact = _scaled(mantissa, power)
+    values, exact = scaled(mantissa, power)
     if negative is not None:
         np.negative(values, out=values, where=negative)
     ok &= exact
@@ -292,66 +288,6 @@ def _decimal_with_exponent(buffer: U8, words: U64, starts: I64, ends: I64) -> tu
     mantissa, fraction, fine = _decimal(words, starts, at)
     power = np.where(negative, -ten_to.view(np.int64), ten_to.view(np.int64)) - fraction
     return mantissa, power, ok & plain & fine
-
-
-def _scaled(mantissa: U64, power: I64) -> tuple[F64, Mask]:
-    """Round m * 10^x to the nearest double: (value, exact); where not exact another way has to be found."""
-    nearest = mantissa.astype(np.float64)
-    size = np.abs(power)
-    exact = size <= 22
-    scale: F64 = _TEN_TO[np.minimum(size, 22)]
-    up = power > 0
-    any_up = bool(up.any())
-    values: F64 = np.where(up, nearest * scale, nearest / scale) if any_up else nearest / scale
-    large = np.flatnonzero((mantissa > np.uint64(2**53)) & exact)
-    if len(large):
-        m, s = mantissa[large], scale[large]
-        divided, sure = _quotient(m, s)
-        if any_up:
-            multiplied, sure_too = _product(m, s)
-            divided, sure = np.where(up[large], multiplied, divided), np.where(up[large], sure_too, sure)
-        values[large] = divided
-        exact[large] = sure
-    return values, exact
-
-
-def _two_doubles(mantissa: U64) -> tuple[F64, F64]:
-    high = mantissa.astype(np.float64)
-    return high, (mantissa - high.astype(np.uint64)).view(np.int64).astype(np.float64)
-
-
-def _quotient(mantissa: U64, scale: F64) -> tuple[F64, Mask]:
-    high, low = _two_doubles(mantissa)
-    first = high / scale
-    product, error = _exact_product(first, scale)
-    return _settle(first, ((high - product) - error + low) / scale)
-
-
-def _product(mantissa: U64, scale: F64) -> tuple[F64, Mask]:
-    high, low = _two_doubles(mantissa)
-    product, error = _exact_product(high, scale)
-    return _settle(product, error + low * scale)
-
-
-def _exact_product(a: F64, b: F64) -> tuple[F64, F64]:
-    # Dekker 1971, "A floating-point technique for extending the available precision": a * b = product + error.
-    product = a * b
-    a_high, b_high = _upper_half(a), _upper_half(b)
-    a_low, b_low = a - a_high, b - b_high
-    error = ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
-    return product, error
-
-
-def _upper_half(a: F64) -> F64:
-    t = a * _SPLITTER
-    half: F64 = t - (t - a)
-    return half
-
-
-def _settle(high: F64, low: F64) -> tuple[F64, Mask]:
-    doubt = np.abs(high) * _DOUBT
-    above, below = high + (low + doubt), high + (low - doubt)
-    return above, above == below
 
 
 def _parse_slowly(buffer: U8, starts: I64, ends: I64, syntax: Callable[[U8, I64], Mask]) -> tuple[F64, Mask]:

@@ -26,19 +26,19 @@ SPARSE, DENSE, FEWER = 0.002, 0.009, 0.003
 TOLERANCE = 1e-5
 
 BUDGET: Mapping[str, float] = {
-    "sparse: passes": 38,
-    "dense: passes": 8,
-    "sparse: bytes a value": 13.6,
-    "dense: bytes a value": 10.8,
+    "sparse: passes": 34,
+    "dense: passes": 7,
+    "sparse: bytes a value": 8.2,
+    "dense: bytes a value": 5.5,
     "help: processes": 1,
     "pack: processes": 5,
     "train: processes": 5,
     "predict: processes": 5,
-    "pack: text read": 3.3,
-    "pack: text written": 2.1,
-    "train: text read": 1.1,
-    "train: text written": 0.2,  # more blocks, more sums of the tree; a copy of the input would be 0.9
-    "predict: text read": 2.1,
+    "pack: text read": 1.7,
+    "pack: text written": 1.1,
+    "train: text read": 0.7,
+    "train: text written": 0.15,  # more blocks, more sums of the tree; a copy of the input would be 0.9
+    "predict: text read": 1.9,
     "predict: text written": 0.1,
 }
 

@@ -1,0 +1,219 @@
+"""CSV text: its header, what its columns are for, and their limits."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from csv_tables import dense, options_of, read, schema_of
+
+from mr_ml.errors import BadDataError, UsageError
+from mr_ml.readers import csv_reader, csv_schema, formats
+from mr_ml.readers.schema import Summary, TextOptions
+
+
+class TestHeader:
+    OPTIONS = TextOptions(format="csv")
+
+    @pytest.mark.parametrize("line_end", [b"", b"\n", b"\r\n"])
+    def test_names_the_columns(self, line_end: bytes) -> None:
+        line = b'a, b ,"c,""d""",\xc3\xa9' + line_end
+        assert csv_reader.split_header(line, self.OPTIONS) == ("a", "b", 'c,"d"', "é")
+
+    def test_is_reached_through_formats(self) -> None:
+        assert formats.split_header(b"a;b\n", replace(self.OPTIONS, delimiter=";")) == ("a", "b")
+
+    def test_without_one_columns_have_numbers(self) -> None:
+        options = replace(self.OPTIONS, header=False)
+        assert csv_reader.split_header(b'1,"x,y",,3\n', options) == ("c0", "c1", "c2", "c3")
+
+    def test_names_may_be_integers(self) -> None:
+        assert csv_reader.split_header(b"0,1,label\n", self.OPTIONS) == ("0", "1", "label")
+        assert csv_reader.split_header(b"0,1,2\n", self.OPTIONS) == ("0", "1", "2")
+
+    @pytest.mark.parametrize(
+        ("line", "message"),
+        [
+            (b"", "expected one line"),
+            (b"\n", "expected one line"),
+            (b"a\nb\n", "expected one line"),
+            (b"a,b,a\n", "'a' twice"),
+            (b'a, "a"\n', "'a' twice"),
+            (b"a,,b\n", "no name for column 1"),
+            (b'a,"",b\n', "no name for column 1"),
+            (b"a,b,\n", "no name for column 2"),
+            (b"\xef\xbb\xbfa,b\n", "byte order mark"),
+            (b"a,\xff\n", "UTF-8"),
+            (b"a\0,b\n", "NUL"),
+            (b"a\rb,c\r", "carriage return"),
+            (b'a,"b\n', "quote is not closed"),
+            (b'a,b"c"\n', "quote stands in the middle"),
+            (b"a,b\x1b[31m\n", "control character"),
+            (b"0.5,1,-2\n", "numbers only"),
+        ],
+    )
+    def test_refuses(self, line: bytes, message: str) -> None:
+        with pytest.raises(BadDataError, match=message) as error:
+            csv_reader.split_header(line, self.OPTIONS)
+        assert str(error.value).isprintable()
+
+    def test_without_one_a_broken_first_line_is_refused_too(self) -> None:
+        with pytest.raises(BadDataError, match="quote is not closed"):
+            csv_reader.split_header(b'1,"2\n', replace(self.OPTIONS, header=False))
+
+    @pytest.mark.parametrize("delimiter", ["", ",,", '"', "\n", "\r", "\0", "a", "1", ".", "-", "é"])
+    def test_delimiters_that_cannot_be(self, delimiter: str) -> None:
+        with pytest.raises(UsageError, match="--delimiter"):
+            csv_reader.split_header(b"a\n", replace(self.OPTIONS, delimiter=delimiter))
+
+
+class TestColumns:
+    @pytest.mark.parametrize("name", ["label", "target", "y"])
+    def test_the_label_has_a_usual_name(self, name: str) -> None:
+        _, parsed = read(b"1,7,2\n", f"a,{name},b")
+        assert parsed.rows.labels.tolist() == [7]
+
+    @pytest.mark.parametrize("columns", ["a,b,c", "a,label,y", "label,target,y", "a,LABEL,b"])
+    def test_else_it_must_be_named(self, columns: str) -> None:
+        with pytest.raises(UsageError, match=f"found .* in {columns.replace(',', ', ')}.*--label-column"):
+            csv_reader.scan(b"1,2,3\n", options_of(columns), file="f")
+
+    @pytest.mark.parametrize("column", ["b", 1, -2, "1", "-2"])
+    def test_by_name_or_number(self, column: str | int) -> None:
+        schema, parsed = read(b"1,7,2\n", "a,b,c", label_column=column)
+        assert parsed.rows.labels.tolist() == [7]
+        assert schema.feature_names == ("a", "c")
+
+    def test_a_name_goes_before_a_number(self) -> None:
+        _, parsed = read(b"5,6,7\n", "2,1,0", label_column="0")
+        assert parsed.rows.labels.tolist() == [7]
+
+    @pytest.mark.parametrize("column", ["z", 3, -4, "3", "", "1.0"])
+    def test_that_are_not_there(self, column: str | int) -> None:
+        with pytest.raises(UsageError, match="there are a, b, label"):
+            csv_reader.scan(b"", options_of("a,b,label", weight_column=column), file="f")
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            {"label_column": "a", "weight_column": "a"},
+            {"weight_column": "a", "offset_column": 0},
+            {"categorical_columns": ("a",), "numeric_columns": ("a",)},
+            {"drop_columns": ("label",)},
+            {"group_column": "label"},
+        ],
+    )
+    def test_with_two_uses(self, given: dict[str, Any]) -> None:
+        with pytest.raises(UsageError, match="expected one use"):
+            csv_reader.scan(b"", options_of("a,b,label", **given), file="f")
+
+    def test_must_be_known(self) -> None:
+        with pytest.raises(UsageError, match="split_header"):
+            csv_reader.scan(b"", TextOptions(format="csv"), file="f")
+
+    def test_none_left_for_features(self) -> None:
+        with pytest.raises(UsageError, match="column for features"):
+            read(b"1,2\n", "label,b", drop_columns=("b",))
+
+    def test_dropped_columns_may_hold_anything(self) -> None:
+        schema, parsed = read(b"1,nan,0\n2,1e999,1\n", drop_columns=("b",))
+        assert schema.feature_names == ("a",)
+        assert dense(parsed, 1) == [[1], [2]]
+        assert parsed.bad == ()
+
+
+class TestLimits:
+    def test_categories(self) -> None:
+        text = "".join(f"1,v{i},0\n" for i in range(6)).encode()
+        assert len(read(text, max_categories=6)[0].vocabularies["b"]) == 6
+        for given in ({}, {"categorical_columns": ("b",)}):
+            with pytest.raises(BadDataError, match=r"at most 5 categories.*'b'.*--drop"):
+                read(text, max_categories=5, **given)
+
+    def test_numbers_that_are_categories_count_too(self) -> None:
+        text = b"1,x,0\n" + "".join(f"1,{i},0\n" for i in range(5)).encode()
+        with pytest.raises(BadDataError, match="at most 5 categories"):
+            read(text, max_categories=5)
+
+    def test_characters(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        text = b"1,abcdef,0\n1,abcdeg,0\n"
+        monkeypatch.setattr(csv_schema, "MAX_CHARACTERS", 12)
+        assert read(text)[0].n_features == 3
+        monkeypatch.setattr(csv_schema, "MAX_CHARACTERS", 11)
+        with pytest.raises(BadDataError, match="characters"):
+            read(text)
+
+    @pytest.mark.parametrize("numbers", [range(1001), [f"1.{'0' * i}" for i in range(1001)]])
+    def test_many_numbers_and_a_text_are_no_category(self, numbers: Any) -> None:
+        text = "".join(f"1,{number},0\n" for number in numbers).encode()
+        assert read(text)[0].feature_names == ("a", "b")
+        with pytest.raises(BadDataError, match=r"'b'.*such as oops.*--categorical"):
+            read(text + b"1,oops,0\n")
+        with pytest.raises(BadDataError, match=r"'b'.*such as oops.*--categorical"):
+            read(b"1,oops,0\n" + text)
+        schema, parsed = read(text + b"1,oops,0\n", numeric_columns=("b",))
+        assert parsed.bad_counts == {"bad_value": 1}
+        assert "oops" in read(text + b"1,oops,0\n", categorical_columns=("b",))[0].vocabularies["b"]
+        assert schema.feature_names == ("a", "b")
+
+    def test_a_thousand_numbers_and_a_text_are_categories(self) -> None:
+        text = "".join(f"1,{i},0\n" for i in range(1, 1001)).encode()
+        assert len(read(text + b"1,x,0\n")[0].vocabularies["b"]) == 1001
+        assert len(read(b"1,x,0\n" + text)[0].vocabularies["b"]) == 1001
+
+    def test_do_not_depend_on_the_cut(self) -> None:
+        options = options_of("a,b,label", max_categories=5)
+        lines = [f"{i},v{i % 7},0\n".encode() for i in range(1200)] + [b"x,1,0\n"]
+        whole = csv_reader.scan(b"".join(lines), options, file="f")
+        assert whole.columns["a"]["numbers"] is None
+        assert whole.columns["b"]["texts"] is None
+        for step in (7, 400, 1199):
+            parts = [
+                formats.scan(b"".join(lines[i : i + step]), options, file="f", first_line=i)
+                for i in range(0, len(lines), step)
+            ]
+            assert sum(parts, Summary()) == whole
+
+    def test_a_wide_text_remembers_less(self) -> None:
+        n = 50_000
+        options = TextOptions(format="csv", columns=("label", *(f"x{i}" for i in range(n))))
+        lines = [",".join(map(str, range(row, row + n + 1))).encode() for row in range(12)]
+        summary = csv_reader.scan(b"\n".join(lines), options, file="f")
+        assert all(summary.columns[f"x{i}"]["numbers"] is None for i in range(n))
+        assert csv_reader.resolve(options, summary).n_features == n
+
+
+class TestBind:
+    OPTIONS = options_of("a,b,label,w,o,junk", weight_column="w", offset_column="o", drop_columns=("junk",))
+    TEXT = b"1,x,no,1,0,?\n2,y,yes,2,1,?\n"
+
+    def test_columns_are_known_by_name(self) -> None:
+        schema = csv_reader.bind(schema_of(self.TEXT, self.OPTIONS), ("o", "b", "a"))
+        parsed = csv_reader.parse(b"0,y,7\n", schema, labels="optional")
+        assert dense(parsed, 3) == [[7, 0, 1]]
+        assert math.isnan(parsed.rows.labels[0])
+        assert parsed.rows.weights is None
+        with pytest.raises(BadDataError, match="label"):
+            csv_reader.parse(b"0,y,7\n", schema, labels="required")
+
+    def test_same_columns_same_schema(self) -> None:
+        schema = schema_of(self.TEXT, self.OPTIONS)
+        assert csv_reader.bind(schema, self.OPTIONS.columns or ()) == schema
+
+    @pytest.mark.parametrize(
+        ("columns", "message"), [("b,o", "lack a;"), ("a,b", "lack o;"), ("a,b,o,z", "unknown are z")]
+    )
+    def test_what_does_not_fit(self, columns: str, message: str) -> None:
+        with pytest.raises(BadDataError, match=message):
+            csv_reader.bind(schema_of(self.TEXT, self.OPTIONS), tuple(columns.split(",")))
+
+    def test_without_a_header_the_label_may_be_left_out(self) -> None:
+        options = options_of("c0,c1,c2", header=False, label_column="c1")
+        schema = schema_of(b"1,0,2\n", options)
+        parsed = csv_reader.parse(b"5,6\n", csv_reader.bind(schema, ("c0", "c1")), labels="optional")
+        assert dense(parsed, 2) == [[5, 6]]
+        assert csv_reader.bind(schema, ("c0", "c1", "c2")) == schema
+        with pytest.raises(BadDataError, match="found 4"):
+            csv_reader.bind(schema, ("c0", "c1", "c2", "c3"))
