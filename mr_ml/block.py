@@ -60,6 +60,11 @@ class Block:
         extra = (self.labels, self.weights, self.offsets)
         return self.features.nbytes + sum(a.nbytes for a in extra if a is not None)
 
+    def head(self, n: int) -> Block:
+        """The first n rows."""
+        weights, offsets = (None if column is None else column[:n] for column in (self.weights, self.offsets))
+        return Block(self.features.head(n), self.labels[:n], weights, offsets)
+
 
 @dataclass(frozen=True)
 class BlockAddress:

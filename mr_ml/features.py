@@ -61,6 +61,11 @@ class SparseFeatures:
     def as_sparse(self) -> SparseFeatures:
         return self
 
+    def head(self, n: int) -> SparseFeatures:
+        """The first n rows."""
+        indptr = self.indptr[: n + 1]
+        return SparseFeatures(indptr, self.indices[: indptr[-1]], self.values[: indptr[-1]])
+
     def compact(self) -> tuple[Array, SparseFeatures]:
         """The columns that have entries, ascending, and the same rows over these columns alone.
 
@@ -148,6 +153,10 @@ class DenseFeatures:
         rows, columns = np.nonzero(self.array)
         indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=self.n_rows))]).astype(np.int32)
         return SparseFeatures(indptr, columns.astype(np.int32), self.array[rows, columns])
+
+    def head(self, n: int) -> DenseFeatures:
+        """The first n rows."""
+        return DenseFeatures(self.array[:n])
 
     def dot(self, coef: Floats) -> Floats:
         return np.asarray(self.array @ coef[: self.width])

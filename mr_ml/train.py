@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from hdfs_layout import Layout, NotFoundError, Store, append_event, decode_document, encode_document
 from mr_ml.checkpoints import Checkpoints
 from mr_ml.dataset import Dataset, FeatureMoments
-from mr_ml.early_steps import early_step
+from mr_ml.early_steps import EarlySteps
 from mr_ml.engine.base import Engine
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.model import label_texts, publish_model
@@ -233,6 +233,7 @@ def train(
     state = checkpoints.load()
     if state is None:
         state = optimizer.init(np.zeros(objective.size))
+    advice = EarlySteps(objective, dataset, spec.split, store)
     n_rows = dataset.n_rows(spec.split)
     while (ask := optimizer.ask(state)) is not None:
         began = time.monotonic()
@@ -240,7 +241,7 @@ def train(
         state = optimizer.tell(state, objective.finish(ask, engine.run(objective.query(ask))))
         del ask
         if optimizer.is_early(state) and (early := optimizer.ask(state)) is not None:
-            state = optimizer.stretched(state, early_step(objective, early, dataset, spec.split, store))
+            state = optimizer.stretched(state, advice.factor(early))
             del early
         checkpoints.save(state)
         rate = n_rows / max(time.monotonic() - began, 1e-9)

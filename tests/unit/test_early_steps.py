@@ -10,7 +10,7 @@ from commands import Commands, write_libsvm
 
 from hdfs_layout import Layout, open_store
 from mr_ml.dataset import FeatureMoments, load_dataset
-from mr_ml.early_steps import early_step
+from mr_ml.early_steps import EarlySteps
 from mr_ml.optimize.base import Ask
 from mr_ml.optimize.lbfgs import Lbfgs
 from mr_ml.optimize.line import STEPS
@@ -33,7 +33,7 @@ def test_the_step_is_the_best_of_the_block(tmp_path: Path) -> None:
     spec = TrainSpec(dataset="rows", model="m", loss="logistic", l2=0.1, intercept=False)
     objective = make_objective(spec, dataset, FeatureMoments.load(store, dataset.moments["train"]))
     direction = objective.scaling.scale * np.linspace(0.2, 1.0, 30)
-    found = early_step(objective, Ask(np.zeros(30), direction, STEPS), dataset, "train", store)
+    found = EarlySteps(objective, dataset, "train", store).factor(Ask(np.zeros(30), direction, STEPS))
     # the one block has all rows; theta = w s
     w = direction / objective.scaling.scale
 
@@ -44,6 +44,26 @@ def test_the_step_is_the_best_of_the_block(tmp_path: Path) -> None:
     fine = 2.0 ** np.linspace(-12, 3, 2000)
     best = fine[np.argmin([value(step) for step in fine])]
     assert 2**-0.3 < found / best < 2**0.3
+
+
+def test_the_rows_are_the_same_however_many_partitions_there_are(tmp_path: Path) -> None:
+    mr_ml = Commands(tmp_path / "root")
+    x, y = rows_of(400)
+    text = write_libsvm(tmp_path / "rows", x, y)
+    store, layout = open_store(str(mr_ml.root)), Layout(str(mr_ml.root))
+    samples = []
+    for number in (1, 3, 10, 300):
+        mr_ml("pack", text, "--to", "rows", "--partitions", number)
+        dataset = load_dataset(store, layout, "rows")
+        # fewer rows than a block may have, as where there are many
+        dataset = replace(dataset, packing={**dataset.packing, "block_rows": 10})
+        spec = TrainSpec(dataset="rows", model="m", loss="logistic")
+        objective = make_objective(spec, dataset, FeatureMoments.load(store, dataset.moments["train"]))
+        sample = EarlySteps(objective, dataset, "train", store)._sample
+        assert sum(block.n_rows for block in sample) == 10
+        features = np.concatenate([block.features.toarray(n_features=30) for block in sample])
+        samples.append((features.tolist(), [label for block in sample for label in block.labels.tolist()]))
+    assert all(sample == samples[0] for sample in samples)
 
 
 def test_it_saves_the_pass_that_finds_out(tmp_path: Path, monkeypatch) -> None:
