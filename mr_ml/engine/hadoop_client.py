@@ -31,6 +31,7 @@ _APPLICATION = re.compile(r"\bapplication_[0-9]+_[0-9]+\b", re.ASCII)
 _LISTED = re.compile(r"^\s*(application_[0-9]+_[0-9]+)\s", re.ASCII | re.MULTILINE)
 # With this the client says that YARN is done with the job; without it, it has lost sight of it.
 _VERDICT = re.compile(r"\bJob (?:job_[0-9_]+ failed with state|not successful)", re.ASCII)
+_SUCCEEDED = re.compile(r"^\s*Final-State : SUCCEEDED\s*$", re.ASCII | re.MULTILINE)
 _LOG_LINE = re.compile(r"(?:[0-9/:, -]+)?(?:DEBUG|INFO|WARN)\b", re.ASCII)
 # Of the log's own lines, those that say which attempt failed and how the job ended.
 _EVENT = re.compile(r"\bmapreduce\.Job: ((?:Task Id : .*Status : FAILED|Job job_[0-9_]+ failed).*)", re.ASCII)
@@ -163,6 +164,9 @@ class HadoopClient:
             told = status == 0 or _has_verdict(said)
             # a client that gives up by itself before it has an application has not submitted one
             submission.ended = told or (status > 0 and not applications) or self.stop(submission.tag, applications[-1:])
+            if not told and self._succeeded(applications[-1:]):
+                # the client lost sight of it, as it may when the application master begins anew on another node
+                return
         if status:
             raise failure(list(said), application=applications[-1] if applications else None)
 
@@ -180,6 +184,11 @@ class HadoopClient:
                 return False
             applications = sorted({match[1] for match in _LISTED.finditer(listed)})
         return not applications or self._yarn("application", "-kill", *applications) is not None
+
+    def _succeeded(self, applications: Sequence[str]) -> bool:
+        """Whether YARN says that all of them, one at least, ended well."""
+        answers = [self._yarn("application", "-status", application) or "" for application in applications]
+        return bool(answers) and all(map(_SUCCEEDED.search, answers))
 
     def _yarn(self, *arguments: str) -> str | None:
         """Run the `yarn` command beside the launcher; what it says on stdout, or None if it fails."""
