@@ -1,8 +1,8 @@
 """The shuffle of a pack on one machine: map tasks leave mini-blocks in files, pointers to them go through the job.
 
-A file holds, for each chunk of text, the columns of its rows one after the other, the rows of a partition together:
-written straight from the arrays, and read straight into those of the reduce task. What was read is proved by the rows'
-own hashes, which are computed anew.
+A file holds, for each chunk of text, the columns of its rows one after the other, the rows of a partition together, as
+arrays: feature ids and values in as few bytes as hold them exactly, since memory that is written for the first time
+costs more than narrowing does. What was read is proved by the rows' own hashes, which are computed anew.
 """
 
 from __future__ import annotations
