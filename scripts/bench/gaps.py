@@ -51,10 +51,12 @@ def programs(problem: Problem, optimum: Optimum, work: Path, only: Sequence[str]
 
     def from_text(stop: float) -> Cost:
         shutil.rmtree(cold.root, ignore_errors=True)
+        measure.warm(problem.text)
         pack = measure.run(cold.pack(problem.text, kind), folder=work)
         return measure.added(pack, measure.run(cold.train(kind, kind, problem.l2, *_passes(stop)), folder=work))
 
     def from_blocks(stop: float) -> Cost:
+        measure.warm(packed.root)
         return measure.run(packed.train(kind, kind, problem.l2, *_passes(stop)), folder=work)
 
     def line(stop: float) -> str:
@@ -93,6 +95,7 @@ def _peer(peer: Peer, problem: Problem, optimum: Optimum, work: Path) -> Program
     def train(stop: float) -> Cost:
         for left in work.glob(f"{model.name}*"):
             left.unlink()
+        measure.warm(problem.vw_text if peer.name.startswith("vw-") else problem.text)
         return measure.run(peer.command(problem, model, stop), folder=work)
 
     return Program(

@@ -36,6 +36,7 @@ def _fresh(work: Path, name: str, *, workers: int = 2) -> Ours:
 def _packer(ours: Ours, text: Path, name: str, *more: object) -> Callable[[], Cost]:
     def action() -> Cost:
         shutil.rmtree(ours.root, ignore_errors=True)
+        measure.warm(text)
         return measure.run(ours.pack(text, name, *more), folder=ours.root.parent)
 
     return action
@@ -101,6 +102,7 @@ def _phases(ours: Ours, dataset: str, l2: float, rounds: int) -> dict[str, float
     found: dict[str, list[float]] = {}
     words = ("--max-passes", FIXED_PASSES, "--tolerance", 0)
     for _ in range(rounds):
+        measure.warm(ours.root)
         cost = measure.run(ours.train(dataset, dataset, l2, *words), folder=ours.root.parent)
         trained = answer(cost)
         first, *others = ours.seconds_of_passes(trained["run"])
@@ -132,6 +134,7 @@ def predict(problems: dict[str, Problem], work: Path, rounds: int) -> Result:
         costs = []
         for _ in range(rounds):
             (work / "predictions").unlink(missing_ok=True)
+            measure.warm(problem.text)
             costs.append(measure.run(ours.predict(name, problem.text, work / "predictions"), folder=work))
         middle = measure.median(costs)
         found[name] = {
@@ -196,6 +199,7 @@ def memory(problem: Problem, work: Path, rounds: int) -> Result:
     words = ("--max-passes", FIXED_PASSES, "--tolerance", 0, "--memory", f"{limit >> 20}M")
     costs, seconds = [], []
     for _ in range(rounds):
+        measure.warm(ours.root)
         cost = measure.run(ours.train("m", "m", problem.l2, *words), folder=work)
         costs.append(cost)
         seconds.append(statistics.median(ours.seconds_of_passes(answer(cost)["run"])[1:]))
