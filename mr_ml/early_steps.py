@@ -43,9 +43,18 @@ class EarlySteps:
 
     @cached_property
     def _sample(self) -> list[Block]:
-        return list(self._first_rows(self.dataset.packing["block_rows"]))
+        sample: list[Block] = []
+        left = self.dataset.packing.get("block_rows")
+        for block in self._first_blocks():
+            # who wrote the manifest by other means than a pack may not have said it
+            left = block.n_rows if left is None else left
+            sample.append(block.head(left))
+            left -= sample[-1].n_rows
+            if not left:
+                break
+        return sample
 
-    def _first_rows(self, n: int) -> Iterator[Block]:
+    def _first_blocks(self) -> Iterator[Block]:
         parts = ((p, index) for p in self.dataset.of_split(self.split) for index in range(p.facts.blocks))
         for partition, index in islice(parts, _MOST_BLOCKS):
             sizes = partition.facts.line_bytes
@@ -55,11 +64,7 @@ class EarlySteps:
             expected = BlockAddress(partition.facts.partition, index)
             if stored.address != expected:
                 raise BadDataError(f"{where}: expected {expected}, found {stored.address}")
-            block = stored.block.head(n)
-            n -= block.n_rows
-            yield block
-            if not n:
-                return
+            yield stored.block
 
     def factor(self, ask: Ask) -> float:
         """The length, in multiples of the direction of `ask`, that is best for the sample; 1 if it cannot tell.

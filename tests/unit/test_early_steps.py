@@ -64,6 +64,10 @@ def test_the_rows_are_the_same_however_many_partitions_there_are(tmp_path: Path)
         features = np.concatenate([block.features.toarray(n_features=30) for block in sample])
         samples.append((features.tolist(), [label for block in sample for label in block.labels.tolist()]))
     assert all(sample == samples[0] for sample in samples)
+    # a manifest that does not say how many rows a block has: the first block
+    bare = EarlySteps(objective, replace(dataset, packing={}), "train", store)
+    first = next(partition for partition in dataset.of_split("train") if partition.facts.blocks)
+    assert [block.n_rows for block in bare._sample] == [first.facts.rows]
 
 
 def test_it_saves_the_pass_that_finds_out(tmp_path: Path, monkeypatch) -> None:
