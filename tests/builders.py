@@ -17,16 +17,24 @@ from mr_ml.engine.in_memory import InMemoryEngine
 from mr_ml.features import DenseFeatures, Features, SparseFeatures
 from mr_ml.objective import Objective
 from mr_ml.optimize.base import Optimizer
+from mr_ml.pack.tasks import shifted
 from mr_ml.partition_file import PartitionFacts, PartitionShelf
 from mr_ml.parts import Moments
 from mr_ml.query import MomentsQuery
+from mr_ml.readers import formats
 from mr_ml.readers.rows import Rows
+from mr_ml.readers.schema import Summary, TextOptions
 from mr_ml.rowspec import RowSpec
 from mr_ml.scaling import Scaling
 from mr_ml.tree import PartitionPlan, SumTree
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
+
+
+def scan(text: bytes, options: TextOptions, *, file: str, first_line: int = 0) -> Summary:
+    """What is in a text that has so many lines before it in its file."""
+    return shifted(formats.draft(text, options, file=file)[0], by=first_line)
 
 
 def make_features(x: Any, *, form: str = "dense") -> Features:

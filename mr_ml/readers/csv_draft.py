@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.narrow import narrow, widen
-from mr_ml.readers.numbers import F64
+from mr_ml.readers.fields import F64
 from mr_ml.readers.rows import Parsed, Rows
 from mr_ml.readers.schema import Schema
 

@@ -20,15 +20,15 @@ from numpy.typing import NDArray
 from mr_ml.errors import BadDataError
 from mr_ml.readers.csv_columns import Role, missing_value_of, split_header
 from mr_ml.readers.csv_draft import sparse_rows
-from mr_ml.readers.csv_scan import draft, scan
+from mr_ml.readers.csv_scan import draft
 from mr_ml.readers.csv_schema import MISSING_CATEGORY, bind, merge_columns, resolve
 from mr_ml.readers.csv_table import Table, pieces, read_extras
 from mr_ml.readers.csv_values import Vocabulary, vocabulary
-from mr_ml.readers.numbers import F64, Mask
+from mr_ml.readers.fields import F64, Mask
 from mr_ml.readers.rows import BadRow, Parsed, Rows, concat_rows
 from mr_ml.readers.schema import Schema, first_examples
 
-__all__ = ["bind", "draft", "merge_columns", "parse", "resolve", "scan", "split_header"]
+__all__ = ["bind", "draft", "merge_columns", "parse", "resolve", "split_header"]
 
 
 def parse(text: bytes, schema: Schema, *, labels: Literal["required", "optional"]) -> Parsed:

@@ -11,15 +11,10 @@ from mr_ml.readers.csv_columns import Role, roles_of
 from mr_ml.readers.csv_draft import Draft
 from mr_ml.readers.csv_schema import Facts, bounded, no_facts
 from mr_ml.readers.csv_table import Table, pieces, read_extras
-from mr_ml.readers.numbers import F64, Mask
+from mr_ml.readers.fields import F64, Mask
 from mr_ml.readers.schema import Summary, TextOptions
 
 _READ: tuple[Role, ...] = ("label", "numeric", "either")
-
-
-def scan(text: bytes, options: TextOptions, *, file: str) -> Summary:
-    """Read a text once and say what is in it; see `formats.scan`. Rows must have labels."""
-    return draft(text, options, file=file)[0]
 
 
 def draft(text: bytes, options: TextOptions, *, file: str, seen: Summary | None = None) -> tuple[Summary, Draft | None]:

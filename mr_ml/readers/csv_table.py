@@ -12,8 +12,8 @@ from mr_ml import kernels
 from mr_ml.readers.csv_columns import Role, delimiter_of, is_decimal
 from mr_ml.readers.csv_fields import CODES, KINDS, NO_DEFECT, Fields, fields_that_end_at, split_fields
 from mr_ml.readers.csv_values import Vocabulary, distinct, vocabulary
-from mr_ml.readers.fields import I64, U8, U64, hash_fields
-from mr_ml.readers.numbers import F64, Mask, parse_floats, spells_non_finite
+from mr_ml.readers.fields import F64, I64, U8, U64, Mask, hash_fields
+from mr_ml.readers.numbers import parse_floats, spells_non_finite
 from mr_ml.readers.rows import MAX_EXAMPLES, BadRow, excerpt
 from mr_ml.readers.schema import TextOptions
 

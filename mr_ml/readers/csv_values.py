@@ -10,11 +10,8 @@ from collections.abc import Sequence
 from functools import cached_property, lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mr_ml.readers.fields import I64, U8, hash_fields, words_ending_at, words_of
-
-Mask = NDArray[np.bool_]
+from mr_ml.readers.fields import I64, U8, Mask, hash_fields, words_ending_at, words_of
 
 _WORD = 8
 _LONG = 256

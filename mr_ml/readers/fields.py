@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 U8 = NDArray[np.uint8]
 I64 = NDArray[np.int64]
 U64 = NDArray[np.uint64]
+F64 = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 _HASHED_BY_WORDS = 256
 _GATHER_BYTES = 4 << 20

@@ -3,16 +3,15 @@
 The text is whole lines, cut anywhere between lines; the last line may lack its line feed. It never holds the header of
 a CSV file: where the options say that there is one, cut it off each file and give it to `split_header`.
 
-    summary = sum of scan(text, options, file=...) over all texts
-    schema  = resolve(options, summary)
-    parsed  = parse(text, schema, labels="required")       # as often as needed, in any process
+    summary, rows = draft(text, options, file=...)         # of each text; summaries add
+    schema        = resolve(options, sum of the summaries)
+    parsed        = parse(text, schema, labels="required")  # as often as needed, in any process
 
-Where both are wanted, `draft` does the work of `scan` and keeps what `parse` would do again.
+Rows that a draft kept and that fit the schema need not be parsed again.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Literal, Protocol
 
 from mr_ml.errors import UsageError
@@ -20,34 +19,9 @@ from mr_ml.readers import csv_reader, libsvm
 from mr_ml.readers.rows import Parsed
 from mr_ml.readers.schema import Schema, Summary, TextOptions
 
-__all__ = ["Draft", "Schema", "Summary", "TextOptions", "bind", "draft", "parse", "resolve", "scan", "split_header"]
+__all__ = ["Draft", "Schema", "Summary", "TextOptions", "bind", "draft", "parse", "resolve", "split_header"]
 
 _READERS = {"libsvm": libsvm, "csv": csv_reader}
-
-
-def scan(text: bytes, options: TextOptions, *, file: str, first_line: int = 0) -> Summary:
-    """Read a text once and say what is in it.
-
-    Parameters
-    ----------
-    text : bytes
-        Whole lines, without the header.
-    options : TextOptions
-    file : str
-        Name of the file for messages and for facts that are kept by file.
-    first_line : int
-        Number of lines of the file before this text, the header included; examples of refused rows count from there.
-
-    Raises
-    ------
-    UsageError
-        The options name an unknown format, or columns that are not there.
-    """
-    summary: Summary = _reader(options.format).scan(text, options, file=file)
-    if not first_line:
-        return summary
-    moved = tuple((name, replace(row, line=row.line + first_line)) for name, row in summary.examples)
-    return replace(summary, examples=moved)
 
 
 class Draft(Protocol):
@@ -67,12 +41,28 @@ class Draft(Protocol):
 
 
 def draft(text: bytes, options: TextOptions, *, file: str, seen: Summary | None = None) -> tuple[Summary, Draft | None]:
-    """What `scan` says of a text, and its rows, where these can be read without the schema.
+    """Read a text once: what is in it, and its rows, where these can be read without the schema.
 
     Parameters
     ----------
+    text : bytes
+        Whole lines, without the header.
+    options : TextOptions
+    file : str
+        Name of the file for messages and for facts that are kept by file.
     seen : Summary, optional
         Of other text of the same data: what is too much there already is not counted here.
+
+    Returns
+    -------
+    summary : Summary
+        Examples of refused rows count lines from the start of the text.
+    draft : Draft or None
+
+    Raises
+    ------
+    UsageError
+        The options name an unknown format, or columns that are not there.
     """
     found: tuple[Summary, Draft | None] = _reader(options.format).draft(text, options, file=file, seen=seen)
     return found

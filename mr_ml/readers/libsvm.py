@@ -28,18 +28,15 @@ MAX_ID = 2**31 - 1
 _PIECE_BYTES = 1 << 19
 
 
-def scan(text: bytes, options: TextOptions, *, file: str) -> Summary:
-    """Read a text once and say what is in it; see `formats.scan`. Rows must have labels."""
-    return draft(text, options, file=file)[0]
-
-
 def draft(text: bytes, options: TextOptions, *, file: str, seen: Summary | None = None) -> tuple[Summary, Draft]:
     """Read a text once: what is in it, and its rows; see `formats.draft`. Rows must have labels."""
     # what ids count from unless they turn out to count from 0
     base = 1 if options.index_base is None else options.index_base
-    read, rows = _read(
+    read = _read(
         text, lowest_id=options.index_base or 0, highest_id=MAX_ID + base, base=base, labels_required=True
     )  # fmt: skip
+    rows = read.rows
+    assert isinstance(rows, Rows)
     distinct = np.unique(rows.labels)
     summary = Summary(
         n_rows=rows.n_rows,
@@ -102,7 +99,7 @@ def parse(text: bytes, schema: Schema, *, labels: Literal["required", "optional"
     O(bytes) time. Memory: the result (12 bytes a feature, 24 a row) plus a few MB, whatever the size of the text.
     """
     base = schema.index_base
-    read, _ = _read(
+    read = _read(
         text, lowest_id=base, highest_id=base + MAX_ID, base=base, labels_required=labels == "required"
     )  # fmt: skip
     return read.under(schema)
@@ -151,9 +148,7 @@ class Draft:
         return Parsed(rows=rows, bad=self.bad, bad_counts=self.bad_counts, n_lines=self.n_lines)
 
 
-def _read(
-    text: bytes, *, lowest_id: int, highest_id: int, base: int, labels_required: bool
-) -> tuple[Draft, Rows]:  # fmt: skip
+def _read(text: bytes, *, lowest_id: int, highest_id: int, base: int, labels_required: bool) -> Draft:
     n_ends, most_values = kernels.count_bytes(text, b"\n:") or (_count(text, b"\n"), _count(text, b":"))
     most_rows = n_ends + 1
     labels, row_lines = np.empty(most_rows), np.empty(most_rows, np.int64)
@@ -196,7 +191,7 @@ def _read(
         groups=None if groups is None else groups[:n_rows],
     )
     counts = dict(sorted(bad.counts.items()))
-    return Draft(rows, base, lowest, highest, tuple(sorted(bad.examples)), counts, n_lines), rows
+    return Draft(rows, base, lowest, highest, tuple(sorted(bad.examples)), counts, n_lines)
 
 
 class _BadRows:

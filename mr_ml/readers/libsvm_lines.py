@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mr_ml.readers.fields import I64, U8, U64, hash_fields
+from mr_ml.readers.fields import F64, I64, U8, U64, Mask, hash_fields
 from mr_ml.readers.lines import blank_out_bad_lines
-from mr_ml.readers.numbers import F64, Mask, are_digits, parse_floats, parse_ints, spells_non_finite
+from mr_ml.readers.numbers import are_digits, parse_floats, parse_ints, spells_non_finite
 from mr_ml.readers.rows import BAD_KINDS
 
 KINDS = tuple(BAD_KINDS)

@@ -18,10 +18,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mr_ml.readers.fields import I64, U8, U64, batches_by_width, gather, words_ending_at, words_of
-from mr_ml.readers.rounding import F64, Mask, scaled
-
-__all__ = ["F64", "MAX_INT", "Mask", "are_digits", "parse_floats", "parse_ints", "spells_non_finite"]
+from mr_ml.readers.fields import F64, I64, U8, U64, Mask, batches_by_width, gather, words_ending_at, words_of
+from mr_ml.readers.rounding import scaled
 
 MAX_INT = 2**31 + 1
 

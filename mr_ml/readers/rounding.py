@@ -7,12 +7,8 @@ error far above its own could not change is accepted; see `numbers`.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mr_ml.readers.fields import I64, U64
-
-F64 = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+from mr_ml.readers.fields import F64, I64, U64, Mask
 
 _TEN_TO: F64 = np.array([float(10**i) for i in range(23)])
 _SPLITTER = 134217729.0

@@ -95,7 +95,7 @@ def _peer(peer: Peer, problem: Problem, optimum: Optimum, work: Path) -> Program
     def train(stop: float) -> Cost:
         for left in work.glob(f"{model.name}*"):
             left.unlink()
-        measure.warm(problem.vw_text if peer.name.startswith("vw-") else problem.text)
+        measure.warm(peer.text(problem))
         return measure.run(peer.command(problem, model, stop), folder=work)
 
     return Program(

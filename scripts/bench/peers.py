@@ -61,6 +61,10 @@ class Peer:
     def version(self) -> str:
         return f"{self.package} {importlib.metadata.version(self.package)}"
 
+    def text(self, problem: Problem) -> Path:
+        """What it reads."""
+        return problem.vw_text if self.package == "vowpalwabbit" else problem.text
+
     def command(self, problem: Problem, model: Path, stop: float) -> list[str]:
         if self.package == "vowpalwabbit":
             return _vw(self.name, problem, model, stop)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from builders import scan
 
 from mr_ml.readers import csv_reader
 from mr_ml.readers.rows import Parsed
@@ -16,7 +17,7 @@ def options_of(columns: str, **given: Any) -> TextOptions:
 
 
 def schema_of(text: bytes, options: TextOptions) -> Schema:
-    return csv_reader.resolve(options, csv_reader.scan(text, options, file="f"))
+    return csv_reader.resolve(options, scan(text, options, file="f"))
 
 
 def read(text: bytes, columns: str = "a,b,label", **given: Any) -> tuple[Schema, Parsed]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from builders import scan
 from csv_tables import dense, options_of, read, schema_of
 
 from mr_ml.errors import BadDataError, UsageError
@@ -78,7 +79,7 @@ class TestColumns:
     @pytest.mark.parametrize("columns", ["a,b,c", "a,label,y", "label,target,y", "a,LABEL,b"])
     def test_else_it_must_be_named(self, columns: str) -> None:
         with pytest.raises(UsageError, match=f"found .* in {columns.replace(',', ', ')}.*--label-column"):
-            csv_reader.scan(b"1,2,3\n", options_of(columns), file="f")
+            scan(b"1,2,3\n", options_of(columns), file="f")
 
     @pytest.mark.parametrize("column", ["b", 1, -2, "1", "-2"])
     def test_by_name_or_number(self, column: str | int) -> None:
@@ -93,7 +94,7 @@ class TestColumns:
     @pytest.mark.parametrize("column", ["z", 3, -4, "3", "", "1.0"])
     def test_that_are_not_there(self, column: str | int) -> None:
         with pytest.raises(UsageError, match="there are a, b, label"):
-            csv_reader.scan(b"", options_of("a,b,label", weight_column=column), file="f")
+            scan(b"", options_of("a,b,label", weight_column=column), file="f")
 
     @pytest.mark.parametrize(
         "given",
@@ -107,11 +108,11 @@ class TestColumns:
     )
     def test_with_two_uses(self, given: dict[str, Any]) -> None:
         with pytest.raises(UsageError, match="expected one use"):
-            csv_reader.scan(b"", options_of("a,b,label", **given), file="f")
+            scan(b"", options_of("a,b,label", **given), file="f")
 
     def test_must_be_known(self) -> None:
         with pytest.raises(UsageError, match="split_header"):
-            csv_reader.scan(b"", TextOptions(format="csv"), file="f")
+            scan(b"", TextOptions(format="csv"), file="f")
 
     def test_none_left_for_features(self) -> None:
         with pytest.raises(UsageError, match="column for features"):
@@ -166,13 +167,12 @@ class TestLimits:
     def test_do_not_depend_on_the_cut(self) -> None:
         options = options_of("a,b,label", max_categories=5)
         lines = [f"{i},v{i % 7},0\n".encode() for i in range(1200)] + [b"x,1,0\n"]
-        whole = csv_reader.scan(b"".join(lines), options, file="f")
+        whole = scan(b"".join(lines), options, file="f")
         assert whole.columns["a"]["numbers"] is None
         assert whole.columns["b"]["texts"] is None
         for step in (7, 400, 1199):
             parts = [
-                formats.scan(b"".join(lines[i : i + step]), options, file="f", first_line=i)
-                for i in range(0, len(lines), step)
+                scan(b"".join(lines[i : i + step]), options, file="f", first_line=i) for i in range(0, len(lines), step)
             ]
             assert sum(parts, Summary()) == whole
 
@@ -180,7 +180,7 @@ class TestLimits:
         n = 50_000
         options = TextOptions(format="csv", columns=("label", *(f"x{i}" for i in range(n))))
         lines = [",".join(map(str, range(row, row + n + 1))).encode() for row in range(12)]
-        summary = csv_reader.scan(b"\n".join(lines), options, file="f")
+        summary = scan(b"\n".join(lines), options, file="f")
         assert all(summary.columns[f"x{i}"]["numbers"] is None for i in range(n))
         assert csv_reader.resolve(options, summary).n_features == n
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from builders import scan
 from csv_tables import bad_of, dense, options_of, read, schema_of
 
 from mr_ml.errors import BadDataError
@@ -36,7 +37,7 @@ class TestLines:
         assert kind in BAD_KINDS
         text = b"1,2,3\n" + line + b"\n4,5,6\n"
         options = options_of("a,b,label", detect_categorical=False)
-        summary = csv_reader.scan(text, options, file="f")
+        summary = scan(text, options, file="f")
         assert [(file, row.line, row.kind, row.excerpt) for file, row in summary.examples] == [("f", 1, kind, excerpt)]
         parsed = csv_reader.parse(text, csv_reader.resolve(options, summary), labels="required")
         assert bad_of(parsed) == [(1, kind, excerpt)]
@@ -101,7 +102,7 @@ class TestLines:
         options = options_of("a,b,label")
         for text in (b"", b"\n\n", b"1,2\n"):
             with pytest.raises(BadDataError, match="expected a CSV row"):
-                csv_reader.resolve(options, csv_reader.scan(text, options, file="f"))
+                csv_reader.resolve(options, scan(text, options, file="f"))
 
     def test_nothing_parses_to_nothing(self) -> None:
         schema = schema_of(b"1,x,3\n", options_of("a,b,label", weight_column="a"))

@@ -12,6 +12,7 @@ from functools import reduce
 import numpy as np
 import pytest
 import reference_csv as reference
+from builders import scan
 from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
@@ -285,8 +286,8 @@ def test_cutting_at_lines_and_order_change_nothing(table: tuple[bytes, TextOptio
     text = b"".join(lines)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(lines)), max_size=4)))
     bounds = list(zip([0, *cuts], [*cuts, len(lines)], strict=True))
-    whole = formats.scan(text, options, file="f")
-    parts = [formats.scan(b"".join(lines[a:b]), options, file="f", first_line=a) for a, b in bounds]
+    whole = scan(text, options, file="f")
+    parts = [scan(b"".join(lines[a:b]), options, file="f", first_line=a) for a, b in bounds]
     so_far = Summary()
     for a, b in bounds:
         so_far += formats.draft(b"".join(lines[a:b]), options, file="f", seen=so_far)[0]

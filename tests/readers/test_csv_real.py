@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import reference_csv as reference
+from builders import scan
 from csv_tables import bad_of, options_of, schema_of
 from test_csv_properties import check_bad, check_rows
 
@@ -90,8 +91,8 @@ def test_adult_says_what_is_missing(data_dir: Path) -> None:
     options = TextOptions(format="csv", header=False, label_column=14)
     options = replace(options, columns=csv_reader.split_header(text.split(b"\n", 1)[0], options))
     n_incomplete = sum(b" ?" in line for line in text.splitlines())
-    assert csv_reader.scan(text, options, file="f").bad_counts == {"missing_value": n_incomplete}
-    summary = csv_reader.scan(text, replace(options, missing="drop"), file="f")
+    assert scan(text, options, file="f").bad_counts == {"missing_value": n_incomplete}
+    summary = scan(text, replace(options, missing="drop"), file="f")
     assert (summary.n_rows, summary.n_dropped) == (32561 - n_incomplete, n_incomplete)
 
 
@@ -117,5 +118,5 @@ def test_a_look_at_the_first_rows_spares_the_rest(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(csv_scan.Table, "distinct", spy)
     text = "".join(f"{i},{i % 3},0\n" for i in range(2000)).encode()
-    csv_reader.scan(text, options_of("many,few,label"), file="f")
+    scan(text, options_of("many,few,label"), file="f")
     assert looked_at == ["few", "label"]

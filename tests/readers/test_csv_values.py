@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builders import scan
 from csv_tables import bad_of, dense, options_of, read, schema_of
 
 from mr_ml.errors import BadDataError, UsageError
@@ -69,7 +70,7 @@ class TestFeatures:
 
     def test_a_declared_number_is_never_detected_as_a_category(self) -> None:
         options = options_of("a,b,label", numeric_columns=("b",))
-        summary = csv_reader.scan(b"1,red,0\n1,2,0\n", options, file="f")
+        summary = scan(b"1,red,0\n1,2,0\n", options, file="f")
         assert summary.bad_counts == {"bad_value": 1}
         assert csv_reader.resolve(options, summary).feature_names == ("a", "b")
 
@@ -93,7 +94,7 @@ class TestMissing:
 
     def test_can_be_left_out(self) -> None:
         options = options_of("a,b,label", missing="drop")
-        summary = csv_reader.scan(self.TEXT, options, file="f")
+        summary = scan(self.TEXT, options, file="f")
         assert (summary.n_rows, summary.n_dropped, summary.n_bad) == (1, 2, 0)
         parsed = csv_reader.parse(self.TEXT, csv_reader.resolve(options, summary), labels="required")
         assert (parsed.rows.n_rows, parsed.n_dropped, parsed.bad_counts) == (1, 2, {})
@@ -108,7 +109,7 @@ class TestMissing:
     def test_left_out_is_left_out_whatever_else_is_wrong(self) -> None:
         text = b"1,x,0\n,y,0\n,x,\n1,x,\n"
         options = options_of("a,b,label", missing="drop")
-        summary = csv_reader.scan(text, options, file="f")
+        summary = scan(text, options, file="f")
         parsed = csv_reader.parse(text, csv_reader.resolve(options, summary), labels="required")
         assert summary.n_dropped == parsed.n_dropped == 2
         assert summary.bad_counts == parsed.bad_counts == {"missing_label": 1}
@@ -143,9 +144,7 @@ class TestMissing:
         _, parsed = read(text, "l,w,o,g,a", missing="zero", **roles)
         kinds = ["missing_label", "missing_weight", "missing_offset", "missing_group"]
         assert [row.kind for row in parsed.bad] == kinds
-        assert csv_reader.scan(text, options_of("l,w,o,g,a", **roles), file="f").bad_counts == dict.fromkeys(
-            sorted(kinds), 1
-        )
+        assert scan(text, options_of("l,w,o,g,a", **roles), file="f").bad_counts == dict.fromkeys(sorted(kinds), 1)
 
     def test_a_category_that_is_spelled_like_the_missing_one(self) -> None:
         with pytest.raises(BadDataError, match="<missing>"):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builders import scan
 from reference_libsvm import read
 from sklearn.datasets import load_svmlight_file
 
@@ -22,7 +23,7 @@ OPTIONS = TextOptions(format="libsvm")
 
 def schema_of(text: bytes, **options: object) -> Schema:
     asked = TextOptions(format="libsvm", **options)  # type: ignore[arg-type]
-    return formats.resolve(asked, formats.scan(text, asked, file="rows.libsvm"))
+    return formats.resolve(asked, scan(text, asked, file="rows.libsvm"))
 
 
 def parse(text: bytes, *, base: int = 1, labels: str = "required", has_groups: bool = False) -> Parsed:
@@ -175,22 +176,22 @@ def test_ids_count_from_what_is_declared_or_found() -> None:
     assert schema_of(b"1 2147483648:1\n").n_features == 2**31
     assert schema_of(b"1\n").n_features == 0
     declared = TextOptions(index_base=1)
-    assert formats.scan(b"1 0:1\n1 1:1\n", declared, file="f").bad_counts == {"id_zero": 1}
+    assert scan(b"1 0:1\n1 1:1\n", declared, file="f").bad_counts == {"id_zero": 1}
     with pytest.raises(BadDataError, match="up to 2147483647 where ids count from 0, found 2147483648"):
         schema_of(b"1 0:1 2147483648:1\n")
 
 
 def test_files_that_disagree_about_the_first_id_are_both_named() -> None:
-    def scan(text: bytes, file: str) -> Summary:
-        return formats.scan(text, OPTIONS, file=file)
+    def seen(text: bytes, file: str) -> Summary:
+        return scan(text, OPTIONS, file=file)
 
-    mixed = scan(b"1 1:1\n", "a.txt") + scan(b"1 3:1\n", "b.txt") + scan(b"1 0:1\n", "c.txt")
+    mixed = seen(b"1 1:1\n", "a.txt") + seen(b"1 3:1\n", "b.txt") + seen(b"1 0:1\n", "c.txt")
     with pytest.raises(BadDataError, match=r"an id 0 in 'c\.txt' and none in 'a\.txt' \(its ids begin at 1\)"):
         formats.resolve(OPTIONS, mixed)
     assert formats.resolve(TextOptions(index_base=0), mixed).n_features == 4
     # Two parts of one file, or a file without any id, prove nothing.
-    assert formats.resolve(OPTIONS, scan(b"1 1:1\n", "c.txt") + scan(b"1 0:1\n", "c.txt")).index_base == 0
-    assert formats.resolve(OPTIONS, scan(b"1\n", "a.txt") + scan(b"1 0:1\n", "c.txt")).index_base == 0
+    assert formats.resolve(OPTIONS, seen(b"1 1:1\n", "c.txt") + seen(b"1 0:1\n", "c.txt")).index_base == 0
+    assert formats.resolve(OPTIONS, seen(b"1\n", "a.txt") + seen(b"1 0:1\n", "c.txt")).index_base == 0
 
 
 def test_labels_are_sorted_and_distinct_or_continuous() -> None:
@@ -200,7 +201,7 @@ def test_labels_are_sorted_and_distinct_or_continuous() -> None:
     assert schema_of(many).label_kind == "numeric"
     more = schema_of(many + b"0.5\n")
     assert (more.labels, more.label_kind) == ((), "continuous")
-    few, other = (formats.scan(text, OPTIONS, file="f") for text in (many, b"0.5\n"))
+    few, other = (scan(text, OPTIONS, file="f") for text in (many, b"0.5\n"))
     assert (few + other).labels is None
     assert (other + few).labels is None
     assert (few + other + other).labels is None
@@ -214,7 +215,7 @@ def test_examples_are_few_but_counts_are_whole() -> None:
     assert parsed.bad_counts == {"bad_value": 50, "nul": 1, "not_finite": 30}
     expected = [*range(MAX_EXAMPLES), 50, *range(51, 51 + MAX_EXAMPLES)]
     assert [bad.line for bad in parsed.bad] == expected
-    summary = formats.scan(text, OPTIONS, file="b", first_line=100) + formats.scan(text, OPTIONS, file="a")
+    summary = scan(text, OPTIONS, file="b", first_line=100) + scan(text, OPTIONS, file="a")
     assert summary.n_bad == 162
     assert [(file, bad.line) for file, bad in summary.examples] == [("a", i) for i in expected] + [("b", 150)]
 
@@ -274,7 +275,7 @@ def test_stored_documents_that_were_changed_are_refused_cleanly() -> None:
 def test_an_unknown_format_is_refused() -> None:
     options = TextOptions(format="arff")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="arff"):
-        formats.scan(b"", options, file="f")
+        scan(b"", options, file="f")
 
 
 def test_memory_is_that_of_the_result_and_a_few_megabytes() -> None:

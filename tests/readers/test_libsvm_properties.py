@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from builders import scan
 from hypothesis import example, given
 from hypothesis import strategies as st
 from reference_libsvm import Reference, read
@@ -144,7 +145,7 @@ def test_any_bytes_give_rows_or_bad_rows(text: bytes, base: int, labels: str) ->
 @given(text=st.one_of(st.binary(max_size=300), hostile_texts()), base=st.sampled_from([0, 1, None]))
 def test_scan_and_resolve_give_a_schema_or_a_clean_error(text: bytes, base: int | None) -> None:
     options = TextOptions(index_base=base)
-    summary = formats.scan(text, options, file="rows.libsvm")
+    summary = scan(text, options, file="rows.libsvm")
     assert Summary.from_json(json.loads(json.dumps(summary.to_json()))) == summary
     try:
         resolved = formats.resolve(options, summary)
@@ -180,15 +181,15 @@ def test_summaries_of_pieces_add_up_to_that_of_the_whole(text: bytes, cuts: list
     options = TextOptions(index_base=base)
     summaries, n_lines = [], 0
     for piece in cut_at_lines(text, cuts):
-        summaries.append(formats.scan(piece, options, file="rows.libsvm", first_line=n_lines))
+        summaries.append(scan(piece, options, file="rows.libsvm", first_line=n_lines))
         n_lines += summaries[-1].n_lines
-    whole = formats.scan(text, options, file="rows.libsvm")
+    whole = scan(text, options, file="rows.libsvm")
     assert sum(summaries, Summary()) == whole
     assert sum(reversed(summaries), Summary()) == whole
 
 
 summaries = st.builds(
-    lambda text, file: formats.scan(text, TextOptions(), file=file), hostile_texts(), st.sampled_from(["a", "b", "c"])
+    lambda text, file: scan(text, TextOptions(), file=file), hostile_texts(), st.sampled_from(["a", "b", "c"])
 )
 
 
@@ -204,9 +205,9 @@ def test_the_size_of_pieces_within_a_text_does_not_show(text: bytes, piece_bytes
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(libsvm, "_PIECE_BYTES", piece_bytes)
         parsed = libsvm.parse(text, schema(1, has_groups=True), labels="optional")
-        summary = formats.scan(text, TextOptions(), file="f")
+        summary = scan(text, TextOptions(), file="f")
     assert_same(text, read(text, base=1, labels="optional"), parsed, groups=True)
-    assert summary == formats.scan(text, TextOptions(), file="f")
+    assert summary == scan(text, TextOptions(), file="f")
 
 
 def cut_at_lines(text: bytes, cuts: list[int]) -> list[bytes]:

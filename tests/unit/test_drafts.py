@@ -49,7 +49,6 @@ def assert_same(ours: Parsed, theirs: Parsed) -> None:
 def test_a_draft_that_fits_holds_what_parsing_finds(lines: list[str], asked: Any, base: Any, groups: bool) -> None:
     text, options = "\n".join(lines).encode(), TextOptions(index_base=asked)
     summary, draft = formats.draft(text, options, file="f")
-    assert summary == formats.scan(text, options, file="f")
     assert draft is not None
     schema = Schema(format="libsvm", options=options, index_base=base, n_features=10, has_groups=groups)
     if asked is None or asked == base:
@@ -70,7 +69,6 @@ def test_drafts_take_fewer_bytes() -> None:
 def csv_draft(text: bytes, **options: Any) -> tuple[Schema, formats.Draft | None]:
     asked = TextOptions(format="csv", columns=("y", "a", "b"), label_column="y", **options)
     summary, draft = formats.draft(text, asked, file="f")
-    assert summary == formats.scan(text, asked, file="f")
     return formats.resolve(asked, summary), draft
 
 
