@@ -4,10 +4,9 @@ from mrjob.job import MRJob
 from mrjob.protocol import BytesProtocol, BytesValueProtocol
 
 from mr_ml.engine.fed_text import FedTextMixin
-from mr_ml.pack.cluster_tasks import reduce_shuffled, reported, sent
+from mr_ml.pack.cluster_tasks import ShuffledReduceTask, reported, sent
 from mr_ml.pack.spill import SpillFile
-from mr_ml.pack.tasks import PackRequest, pack_text, reduce_key, spill_text
-from mr_ml.partition_file import PartitionShelf
+from mr_ml.pack.tasks import PackRequest, ReduceTask, pack_text, spill_text
 from mr_ml.readers.source import TextRange
 
 
@@ -26,7 +25,7 @@ class MRPack(FedTextMixin, MRJob):
 
     def mapper(self, _, line):
         request = self._request()
-        with SpillFile(request.spill) as spill:
+        with SpillFile(request.spill, together=request.together) as spill:
             for text in TextRange.listed(line):
                 yield from spill_text(request, text, spill)
 
@@ -40,18 +39,15 @@ class MRPack(FedTextMixin, MRJob):
                 yield sent(partition, data, n_partitions=n_partitions)
 
     def reducer_init(self):
-        self._shelf = PartitionShelf()
+        request = self._request()
+        # where there is a folder for rows, the values point into its files
+        self.task = ReduceTask(request) if request.spill else ShuffledReduceTask(request)
 
     def reducer(self, key, values):
-        request = self._request()
-        # where there is a folder for mini-blocks, the values say where in it
-        if request.spill:
-            yield from reduce_key(request, key, values, self._shelf)
-        else:
-            yield from reduce_shuffled(request, key, values)
+        yield from self.task.add(key, values)
 
     def reducer_final(self):
-        self._shelf.close()
+        yield from self.task.results()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ Whoever calls one of these has the same computation in numpy and scipy beside it
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +86,41 @@ def take_rows(rows: Array, indptr: Array, indices: Array, values: Array) -> tupl
     taken = np.empty(len(rows) + 1, np.int64), np.empty(n, np.int32), np.empty(n)
     native.take_rows(np.ascontiguousarray(rows, np.int64), indptr, indices, values, *taken)
     return taken
+
+
+class Entries(NamedTuple):
+    """Entries of rows in few bytes; row r has those from ends[r - 1], or from 0, to ends[r].
+
+    Attributes
+    ----------
+    ends : int32
+    indices : uint16 or int32
+    values, places
+        As `mr_ml.narrow.narrow` gives them.
+    """
+
+    ends: Array
+    indices: Array
+    values: Array
+    places: int
+
+
+def gather_rows(pieces: Sequence[Entries], piece: Array, row: Array) -> tuple[Array, Array, Array] | None:
+    """indptr, indices and values of a CSR matrix whose row i is row ``row[i]`` of ``pieces[piece[i]]``, or None.
+
+    Raises
+    ------
+    ValueError
+        If there is no such row, or its entries are not there.
+    """
+    if native is None:
+        return None
+    given = [(e.ends, e.indices, e.values, e.values.dtype.kind == "f", 10.0**e.places) for e in pieces]
+    indptr = np.empty(len(row) + 1, np.int64)
+    native.gather_rows(given, piece, row, indptr, None, None)
+    indices, values = np.empty(indptr[-1], np.int32), np.empty(indptr[-1])
+    native.gather_rows(given, piece, row, indptr, indices, values)
+    return indptr, indices, values
 
 
 def hash_entries(start: int, column: int, indptr: Array, indices: Array, values: Array) -> NDArray[np.uint64] | None:

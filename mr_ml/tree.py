@@ -11,7 +11,7 @@ Nodes below level L lie inside a partition; node (L, p) is partition p; the root
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -166,14 +166,6 @@ class PartialSums(Generic[Sum]):
 
     def _name(self, node: Node) -> str:
         return _fault("", self._tree, *self._tree.blocks_of(node)).strip()
-
-
-def sum_over(tree: SumTree, parts: Iterable[tuple[Node, Sum]], add: Callable[[Sum, Sum], Sum]) -> Sum:
-    """Join node sums that arrive in any order into the total."""
-    sums = PartialSums(tree, add)
-    for node, value in parts:
-        sums.add(node, value)
-    return sums.total()
 
 
 def _fault(word: str, tree: SumTree, first: int, last: int) -> str:

@@ -1,14 +1,6 @@
 /* Decimal numbers as integers and back. */
 #include "native.h"
 
-/* Simple loops that are several times faster with the wider registers of newer processors, with the same bits: which
- * version runs is decided when the module is loaded. */
-#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__)
-#define EACH_PROCESSOR __attribute__((target_clones("avx2", "default")))
-#else
-#define EACH_PROCESSOR
-#endif
-
 /* Adding and subtracting it rounds numbers below 2^51 to integers, halves to even. */
 #define ROUNDER 6755399441055744.0
 

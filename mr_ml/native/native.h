@@ -19,6 +19,14 @@
 #error "eight digits are read as one little-endian word; mr_ml does without these files elsewhere"
 #endif
 
+/* Simple loops that are several times faster with the wider registers of newer processors, with the same bits: which
+ * version runs is decided when the module is loaded. */
+#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__)
+#define EACH_PROCESSOR __attribute__((target_clones("avx2", "default")))
+#else
+#define EACH_PROCESSOR
+#endif
+
 /* The functions of each file. */
 extern PyMethodDef libsvm_methods[];
 extern PyMethodDef csv_methods[];

@@ -19,9 +19,9 @@ from mr_ml.engine.hadoop_runner import HadoopJobRunner
 from mr_ml.engine.jobs import pair_of
 from mr_ml.engine.task_main import first_error
 from mr_ml.errors import InternalError
-from mr_ml.pack.movers import Answers, Ranges, add_report
+from mr_ml.pack.movers import Ranges, Shuffled, add_report
 from mr_ml.pack.plan import PackPlan
-from mr_ml.pack.tasks import PackRequest, ScanRequest, facts_of
+from mr_ml.pack.tasks import PackRequest, ScanRequest
 from mr_ml.readers.schema import Schema, Summary, TextOptions
 from mr_ml.readers.source import TextFile
 
@@ -71,7 +71,7 @@ class ClusterMover:
 
     def shuffle(
         self, schema: Schema, plan: PackPlan, files: Sequence[TextFile], *, name: str, data_id: str
-    ) -> tuple[Answers, Ranges]:
+    ) -> Shuffled:
         from mr_ml_jobs.inspect_job import MRInspect
         from mr_ml_jobs.pack_job import MRPack
 
@@ -97,7 +97,7 @@ class ClusterMover:
         paths = [layout.partition(name, data_id, number) for number in range(plan.n_partitions)]
         lines = FileLines(tuple(store.uri(path) for path in paths), sum(file.size for file in files))
         answers = self.runner.run(MRInspect, request=request, input=lines, properties=WHOLE_FILES)
-        return {int(key): facts_of(value) for key, value in answers}, reports
+        return Shuffled.of(plan, answers, reports)
 
     def check_rest(self, files: Sequence[TextFile]) -> None:
         self.text.check_rest(files)

@@ -19,6 +19,7 @@ from mr_ml.engine.reduce_keys import number_of, reduce_key
 from mr_ml.engine.task_main import ERROR_KEY, decode_error
 from mr_ml.errors import BadDataError
 from mr_ml.pack.miniblock import cut, joined
+from mr_ml.pack.split_moments import MOMENTS, SplitMoments
 from mr_ml.pack.tasks import REPORT, PackRequest, facts_line
 from mr_ml.partition_file import PartitionFacts
 from mr_ml.query import MomentsQuery
@@ -41,25 +42,36 @@ def reported(report: bytes, *, n_partitions: int) -> Pair:
     return reduce_key(n_partitions, n_reducers=n_partitions + 1), report
 
 
-def reduce_shuffled(request: PackRequest, key: bytes, values: Iterable[bytes]) -> Iterator[Pair]:
-    """Lines of a partition file, or the reports."""
-    partition = number_of(key)
-    if partition == request.plan.n_partitions:
-        yield from ((REPORT, value) for value in values)
-        return
-    where = f"the shuffle of partition {partition}"
-    miniblocks = [frame.from_text(value, where=where) for value in values]
-    columns = joined(miniblocks, where=where)
-    for index, block in enumerate(cut(columns, block_rows=request.plan.block_rows)):
-        line = encode_line(block, BlockAddress(partition, index))
-        number, _, rest = line.removesuffix(b"\n").partition(b"\t")
-        yield number, rest
+class ShuffledReduceTask:
+    """Answers with the lines of a partition file, or with the reports."""
+
+    def __init__(self, request: PackRequest) -> None:
+        self._plan = request.plan
+
+    def add(self, key: bytes, values: Iterable[bytes]) -> Iterator[Pair]:
+        """Take the mini-blocks of a partition."""
+        partition = number_of(key)
+        if partition == self._plan.n_partitions:
+            yield from ((REPORT, value) for value in values)
+            return
+        where = f"the shuffle of partition {partition}"
+        miniblocks = [frame.from_text(value, where=where) for value in values]
+        columns = joined(miniblocks, where=where)
+        for index, block in enumerate(cut(columns, block_rows=self._plan.block_rows)):
+            line = encode_line(block, BlockAddress(partition, index))
+            number, _, rest = line.removesuffix(b"\n").partition(b"\t")
+            yield number, rest
+
+    def results(self) -> Iterator[Pair]:
+        """Nothing more: the files are read back, see `Inspection`."""
+        yield from ()
 
 
 class Inspection:
     """Reads back a partition file as it lies there, line by line."""
 
     def __init__(self, request: PackRequest) -> None:
+        self._plan = request.plan
         self._query = MomentsQuery(request.schema.n_features)
         self._sha256 = hashlib.sha256()
         self._digest = self._rows = self._nnz = 0
@@ -111,4 +123,7 @@ class Inspection:
         with one_thread(), np.errstate(all="ignore"):
             for node, value in self._parts.items():
                 sums.add(node, value)
-        yield b"%08d" % self._partition, facts_line(facts, sums.total())
+        moments = SplitMoments(self._plan)
+        moments.add(self._partition, sums.total())
+        yield b"%08d" % self._partition, facts_line(facts)
+        yield from ((MOMENTS, line) for line in moments.lines())

@@ -21,7 +21,7 @@ from mr_ml.names import unique_id
 from mr_ml.pack.movers import LocalMover, Mover, PackMemory, Ranges
 from mr_ml.pack.plan import PackPlan, make_plan
 from mr_ml.pack.tasks import shifted
-from mr_ml.pack.totals import feature_moments, label_counts, split_totals, with_labels_of
+from mr_ml.pack.totals import feature_moments, label_counts, with_labels_of
 from mr_ml.partition_file import PartitionFacts
 from mr_ml.readers import formats
 from mr_ml.readers.rows import BAD_KINDS
@@ -98,11 +98,10 @@ def _pack(spec: PackSpec, mover: Mover, *, store: Store, layout: Layout, say: Sa
     data_id = unique_id()
     folder = layout.dataset_data(spec.name, data_id)
     try:
-        answers, reports = mover.shuffle(schema, plan, files, name=spec.name, data_id=data_id)
+        shuffled = mover.shuffle(schema, plan, files, name=spec.name, data_id=data_id)
         paths = [layout.partition(spec.name, data_id, number) for number in range(plan.n_partitions)]
-        partitions = _partitions(plan, paths, {number: facts for number, (facts, _) in answers.items()})
-        totals = split_totals(partitions, {number: moments for number, (_, moments) in answers.items()})
-        packed = sum(_numbered(reports, scanned, options).values(), Summary())
+        partitions, totals = _partitions(plan, paths, shuffled.facts), shuffled.moments
+        packed = sum(_numbered(shuffled.reports, scanned, options).values(), Summary())
         mover.check_rest(files)
         _check_rows(partitions, packed, summary, borrowed=spec.like is not None)
         if spec.like is not None:

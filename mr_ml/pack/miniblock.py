@@ -1,15 +1,15 @@
 """Mini-blocks: what the shuffle of a pack moves. Rows of one chunk that belong to one partition, as columns.
 
-On a cluster a mini-block travels as a frame; on one machine `mr_ml.pack.spill` keeps it in a file. `cut` turns the
-joined mini-blocks of a partition into its blocks: rows sorted by order hash, then by a second hash of their content, so
-the result does not depend on how many mini-blocks there were or in which order they came.
+On a cluster a mini-block travels as a frame; on one machine `mr_ml.pack.spill` keeps rows in files. `cut` turns the
+rows of a partition into its blocks: rows sorted by order hash, then by a second hash of their content, so the result
+does not depend on how many mini-blocks there were or in which order they came.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,10 @@ class Columns:
         )
         return cls(rows, arrays["order"])
 
+    def take(self, chosen: NDArray[np.int64]) -> Rows:
+        """The chosen rows, in that order."""
+        return take(self.rows, chosen)
+
     def slice(self, first: int, last: int) -> Columns:
         """Rows first to last - 1."""
         rows = self.rows
@@ -92,21 +96,21 @@ class Stretch(NamedTuple):
     last: int
 
 
-def arrange(rows: Rows, plan: PackPlan) -> tuple[Columns, list[Stretch]]:
-    """Put the rows of each partition together, and say where they are."""
+def deal(rows: Rows, plan: PackPlan) -> tuple[NDArray[np.int64], Hashes, list[Stretch]]:
+    """The rows by partition, the order hashes of rows so sorted, and where each partition begins and ends there."""
     partition, order = plan.assign(row_hashes(rows), rows.groups if plan.by_group else None)
-    ranked = np.argsort(partition, kind="stable")
-    columns = Columns(take(rows, ranked), order[ranked])
-    sorted_partition = partition[ranked]
+    ranks = np.argsort(partition, kind="stable")
+    sorted_partition = partition[ranks]
     firsts = np.flatnonzero(np.diff(sorted_partition, prepend=-1))
-    lasts = [*firsts[1:].tolist(), len(ranked)]
+    lasts = [*firsts[1:].tolist(), len(ranks)]
     found = zip(sorted_partition[firsts].tolist(), firsts.tolist(), lasts, strict=False)
-    return columns, [Stretch(*item) for item in found]
+    return ranks, order[ranks], [Stretch(*item) for item in found]
 
 
 def split_rows(rows: Rows, plan: PackPlan) -> Iterator[tuple[int, bytes]]:
     """Yield (partition, encoded mini-block) for each partition that has rows here."""
-    columns, stretches = arrange(rows, plan)
+    ranks, order, stretches = deal(rows, plan)
+    columns = Columns(take(rows, ranks), order)
     for partition, first, last in stretches:
         yield partition, frame.encode(KIND, {}, columns.slice(first, last).arrays())
 
@@ -151,18 +155,34 @@ def check_columns(parts: Sequence[Collection[str]], *, where: str) -> None:
         raise BadDataError(f"{where}: some input has weights or offsets and some has not")
 
 
-def cut(columns: Columns, *, block_rows: int) -> Iterator[Block]:
+class RowSource(Protocol):
+    """The rows of one partition, in any order."""
+
+    @property
+    def order(self) -> Hashes: ...
+
+    def take(self, chosen: NDArray[np.int64]) -> Rows:
+        """The chosen rows, in that order."""
+
+
+def cut(source: RowSource, *, block_rows: int) -> Iterator[Block]:
     """Put the rows of one partition in order and cut blocks."""
-    rank = _rank(columns.order, columns.rows)
-    for start in range(0, columns.rows.n_rows, block_rows):
-        part = take(columns.rows, rank[start : start + block_rows])
+    rank = _rank(source)
+    for start in range(0, len(rank), block_rows):
+        part = source.take(rank[start : start + block_rows])
         features = SparseFeatures(part.indptr, part.indices, part.values)
         yield Block(features, part.labels, part.weights, part.offsets)
 
 
-def _rank(order: Hashes, rows: Rows) -> NDArray[np.int64]:
+def _rank(source: RowSource) -> NDArray[np.int64]:
+    order = source.order
     rank = np.argsort(order, kind="stable")
     ranked = order[rank]
-    if (ranked[1:] != ranked[:-1]).all():
-        return rank
-    return np.lexsort((row_hashes(rows, salt=Purpose.TIE), order))
+    like_next = ranked[1:] == ranked[:-1]
+    if like_next.any():
+        tied = np.zeros(len(rank), bool)
+        tied[1:] = like_next
+        tied[:-1] |= like_next
+        rows = rank[tied]
+        rank[tied] = rows[np.lexsort((row_hashes(source.take(rows), salt=Purpose.TIE), order[rows]))]
+    return rank

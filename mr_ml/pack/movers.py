@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from hdfs_layout import Layout, Store
-from mr_ml.engine.jobs import JobRunner, TaskLines
+from mr_ml.engine.jobs import JobRunner, Pair, TaskLines
 from mr_ml.engine.scratch import scratch_folder
 from mr_ml.errors import BadDataError, InternalError, UsageError
 from mr_ml.names import unique_id
 from mr_ml.pack.plan import PackPlan
+from mr_ml.pack.split_moments import MOMENTS, SplitMoments
 from mr_ml.pack.tasks import REPORT, PackRequest, ScanRequest, facts_of, report_of
 from mr_ml.partition_file import PartitionFacts
 from mr_ml.readers.schema import Schema, Summary, TextOptions
@@ -27,8 +28,41 @@ from mr_ml.statistic import Statistic
 
 # By file and first byte of a range of text.
 Ranges = dict[tuple[str, int], Summary]
-# By partition that has rows: its facts and its `MomentsQuery` statistic.
-Answers = dict[int, tuple[PartitionFacts, Statistic]]
+
+
+@dataclass(frozen=True)
+class Shuffled:
+    """What came out of the shuffle.
+
+    Attributes
+    ----------
+    facts
+        Of each partition that has rows.
+    moments
+        `MomentsQuery` statistic of each split that has rows.
+    reports
+        Of ranges that tile the files.
+    """
+
+    facts: dict[int, PartitionFacts]
+    moments: dict[str, Statistic]
+    reports: Ranges
+
+    @classmethod
+    def of(cls, plan: PackPlan, pairs: list[Pair], reports: Ranges) -> Shuffled:
+        """From the answers of tasks, which go as they are read: with many features they are large."""
+        facts: dict[int, PartitionFacts] = {}
+        lines: list[bytes] = []
+        while pairs:
+            key, value = pairs.pop()
+            if key == MOMENTS:
+                lines.append(value)
+            else:
+                facts[int(key)] = facts_of(value)
+        moments = SplitMoments(plan, filled=facts.keys())
+        while lines:
+            moments.add_line(lines.pop())
+        return cls(facts, moments.totals(), reports)
 
 
 class Mover(Protocol):
@@ -43,8 +77,8 @@ class Mover(Protocol):
 
     def shuffle(
         self, schema: Schema, plan: PackPlan, files: Sequence[TextFile], *, name: str, data_id: str
-    ) -> tuple[Answers, Ranges]:
-        """Write the partition files of one pack, empty ones too; and the summaries of ranges that tile the files."""
+    ) -> Shuffled:
+        """Write the partition files of one pack, empty ones too."""
 
     def check_rest(self, files: Sequence[TextFile]) -> None:
         """Raise BadDataError if a file is not as `files` found it."""
@@ -103,7 +137,7 @@ class LocalMover:
 
     def shuffle(
         self, schema: Schema, plan: PackPlan, files: Sequence[TextFile], *, name: str, data_id: str
-    ) -> tuple[Answers, Ranges]:
+    ) -> Shuffled:
         from mr_ml_jobs.pack_job import MRPack
 
         if plan.partition_bytes > self.memory.rows_bytes:
@@ -112,34 +146,36 @@ class LocalMover:
                 f"are {self.memory.rows_bytes >> 20}M for each process; give more memory, fewer --workers or more "
                 "--partitions"
             )
-        answers: Answers = {}
         reports: Ranges = {}
         paths = [self.layout.partition(name, data_id, number) for number in range(plan.n_partitions)]
         self.store.make_folder(self.layout.dataset_data(name, data_id))
         tasks = ranges(files, n_tasks=self.n_tasks)
-        with self._spill(plan, name=name, data_id=data_id) as spill:
-            request = PackRequest(schema, plan, tuple(map(self._local, paths)), spill, self.pack).encode()
-            for key, value in self.runner.run(MRPack, request=request, input=_lines(tasks), n_reducers=self.n_tasks):
-                if key == REPORT:
-                    add_report(reports, *report_of(value))
-                else:
-                    answers[int(key)] = facts_of(value)
+        with self._spill(plan, name=name, data_id=data_id) as (spill, together):
+            local = tuple(map(self._local, paths))
+            request = PackRequest(schema, plan, local, spill, together, self.pack).encode()
+            pairs = self.runner.run(MRPack, request=request, input=_lines(tasks), n_reducers=self.n_tasks)
+        for value in [value for key, value in pairs if key == REPORT]:
+            add_report(reports, *report_of(value))
         _check_ranges(tasks, reports, doing="packing")
-        for number in set(range(plan.n_partitions)) - set(answers):
+        shuffled = Shuffled.of(plan, [pair for pair in pairs if pair[0] != REPORT], reports)
+        for number in set(range(plan.n_partitions)) - set(shuffled.facts):
             self.store.write(paths[number], b"")
-        return answers, reports
+        return shuffled
 
     @contextmanager
-    def _spill(self, plan: PackPlan, *, name: str, data_id: str) -> Iterator[str]:
-        """The folder for what is between map and reduce tasks, for as long as it is needed."""
+    def _spill(self, plan: PackPlan, *, name: str, data_id: str) -> Iterator[tuple[str, bool]]:
+        """The folder for rows between map and reduce tasks, for as long as it is needed.
+
+        And whether those of a partition should lie together there.
+        """
         if plan.shuffled_bytes <= self.memory.spill_bytes:
             parent = scratch_folder(needs_bytes=plan.shuffled_bytes)
             with tempfile.TemporaryDirectory(prefix="spill-", dir=parent) as folder:
-                yield folder
+                yield folder, False
             return
         spill = self.layout.spill(name, data_id)
         self.store.make_folder(spill)
-        yield self._local(spill)
+        yield self._local(spill), True
         self.store.remove_tree(spill)
 
     def check_rest(self, files: Sequence[TextFile]) -> None:

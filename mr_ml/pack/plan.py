@@ -19,6 +19,7 @@ from mr_ml.pack.rowhash import Hashes, Purpose, derive, scale_to
 PARTITION_BYTES = 16 << 20
 LARGE_PARTITION_BYTES = 128 << 20
 LARGE_FROM_PARTITIONS = 256
+EVEN_FROM = 8
 BLOCK_BYTES = 1 << 20
 # A sum over a block has a number for every feature: a block should have many more entries than there are features.
 BLOCK_BYTES_PER_FEATURE = 96
@@ -74,6 +75,13 @@ class PackPlan:
     def n_partitions(self) -> int:
         return sum(s.n_partitions for s in self.segments)
 
+    def partitions_by_split(self) -> dict[str, list[int]]:
+        """Numbers of the partitions of each split, ascending."""
+        found: dict[str, list[int]] = {}
+        for s in self.segments:
+            found.setdefault(s.split, []).extend(range(s.first_partition, s.first_partition + s.n_partitions))
+        return found
+
     @property
     def partition_bytes(self) -> int:
         """About what the rows of the largest partition occupy on their way."""
@@ -91,11 +99,15 @@ class PackPlan:
         if self.folds > 1:
             fold = scale_to(derive(chosen, seed=self.seed, purpose=Purpose.FOLD), self.folds)
             segment = segment * self.folds + fold
-        order = derive(hashes, seed=self.seed, purpose=Purpose.ORDER)
+        order = self.order(hashes)
         first = np.array([s.first_partition for s in self.segments])
         size = np.array([s.n_partitions for s in self.segments], np.uint64)
         within = (order >> np.uint64(32)) * size[segment] >> np.uint64(32)
         return first[segment] + within.astype(np.int64), order
+
+    def order(self, hashes: Hashes) -> Hashes:
+        """Order hash of each row."""
+        return derive(hashes, seed=self.seed, purpose=Purpose.ORDER)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -184,7 +196,10 @@ def _count(stored: float, whole: float, asked: float | None) -> int:
         return max(round(asked), 1)
     # partitions grow to the size of an HDFS block before they become many
     target = min(max(PARTITION_BYTES, whole / LARGE_FROM_PARTITIONS), LARGE_PARTITION_BYTES)
-    return max(math.ceil(stored / target), 1)
+    count = max(math.ceil(stored / target), 1)
+    # 17 give one of two or four tasks more to do than 20 do
+    step = 1 if count <= EVEN_FROM else 4
+    return -(-count // step) * step
 
 
 def _power_of_two(rows: float) -> int:

@@ -1,8 +1,8 @@
 """What the map and reduce tasks of packing do. Pure of mrjob: the jobs hand over lines and yield what comes back.
 
 scan   text -> Summary                                (counts, labels, columns, bad rows)
-map    text -> rows -> mini-blocks by partition, in a file of the map task; pointers go through the shuffle
-reduce mini-blocks of a partition -> partition file, its facts and feature moments
+map    text -> rows, in a file of the map task; pointers to those of each partition go through the shuffle
+reduce rows of a partition -> partition file and its facts; feature moments of the task's partitions
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from mr_ml import frame
 from mr_ml.engine.blas import one_thread
 from mr_ml.errors import BadDataError
 from mr_ml.pack.drafts import DRAFTS
-from mr_ml.pack.miniblock import arrange, cut, split_rows
+from mr_ml.pack.miniblock import RowSource, cut, split_rows
 from mr_ml.pack.plan import PackPlan
-from mr_ml.pack.spill import SpillFile, gather
+from mr_ml.pack.spill import SpillFile, SpillReader
+from mr_ml.pack.split_moments import MOMENTS, SplitMoments
 from mr_ml.partition_file import PartitionFacts, PartitionShelf
 from mr_ml.query import MomentsQuery
 from mr_ml.readers import formats
@@ -28,7 +28,7 @@ from mr_ml.readers.rows import Parsed, Rows
 from mr_ml.readers.schema import Schema, Summary, TextOptions
 from mr_ml.readers.source import TextRange
 from mr_ml.statistic import Statistic
-from mr_ml.tree import Node, PartialSums, PartitionPlan, SumTree
+from mr_ml.tree import PartialSums, PartitionPlan, SumTree
 
 REPORT = b"report"
 
@@ -65,8 +65,10 @@ class PackRequest:
     paths
         File of each partition, which every task can write.
     spill
-        Where map tasks leave mini-blocks for the reduce tasks. On a cluster, where mini-blocks go through the shuffle
-        and Hadoop names the files, there are no such paths.
+        Where map tasks leave rows for the reduce tasks. On a cluster, where mini-blocks go through the shuffle and
+        Hadoop names the files, there are no such paths.
+    together
+        Whether the rows of a partition lie together there.
     pack
         As the scan was told.
     """
@@ -75,6 +77,7 @@ class PackRequest:
     plan: PackPlan
     paths: tuple[str, ...] = ()
     spill: str = ""
+    together: bool = False
     pack: str = ""
 
     def encode(self) -> bytes:
@@ -84,6 +87,7 @@ class PackRequest:
                 "plan": self.plan.to_json(),
                 "paths": list(self.paths),
                 "spill": self.spill,
+                "together": self.together,
                 "pack": self.pack,
             }
         ).encode()
@@ -92,7 +96,7 @@ class PackRequest:
     def decode(cls, data: bytes) -> PackRequest:
         found: dict[str, Any] = json.loads(data)
         schema, plan = Schema.from_json(found["schema"]), PackPlan.from_json(found["plan"])
-        return cls(schema, plan, tuple(found["paths"]), found["spill"], found["pack"])
+        return cls(schema, plan, tuple(found["paths"]), found["spill"], found["together"], found["pack"])
 
 
 class Text(Protocol):
@@ -155,7 +159,7 @@ def pack_text(request: PackRequest, text: Text) -> Iterator[tuple[int | None, by
 
 
 def _spilled(spill: SpillFile, rows: Rows, plan: PackPlan) -> Iterator[tuple[bytes, bytes]]:
-    for partition, pointer in spill.append(*arrange(rows, plan)):
+    for partition, pointer in spill.append(rows, plan):
         yield b"%08d" % partition, pointer
 
 
@@ -195,23 +199,39 @@ def _check_width(schema: Schema, rows: Rows, text: Text) -> None:
         )
 
 
-def reduce_key(
-    request: PackRequest, key: bytes, values: Iterable[bytes], shelf: PartitionShelf
-) -> Iterator[tuple[bytes, bytes]]:
-    """Partitions are written and answered for; reports pass through."""
-    if key == REPORT:
-        yield from ((key, value) for value in values)
-    else:
-        yield key, facts_line(*reduce_partition(request, int(key), values, shelf))
+class ReduceTask:
+    """Writes the partitions to whose rows it gets pointers; answers with facts of each, and at the end with moments."""
+
+    def __init__(self, request: PackRequest) -> None:
+        self._request = request
+        self._shelf = PartitionShelf()
+        self._spilled = SpillReader()
+        self._moments = SplitMoments(request.plan)
+
+    def add(self, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+        """Take the pointers to the rows of a partition; reports pass through."""
+        if key == REPORT:
+            yield from ((key, value) for value in values)
+            return
+        partition, plan = int(key), self._request.plan
+        rows = self._spilled.rows(values, plan=plan, where=f"the shuffle of partition {partition}")
+        facts, moments = write_partition(self._request, partition, rows, self._shelf)
+        self._moments.add(partition, moments)
+        yield key, facts_line(facts)
+
+    def results(self) -> Iterator[tuple[bytes, bytes]]:
+        """Moments, when all files are there."""
+        self._spilled.close()
+        self._shelf.close()
+        yield from ((MOMENTS, line) for line in self._moments.lines())
 
 
-def reduce_partition(
-    request: PackRequest, partition: int, pointers: Iterable[bytes], shelf: PartitionShelf
+def write_partition(
+    request: PackRequest, partition: int, rows: RowSource, shelf: PartitionShelf
 ) -> tuple[PartitionFacts, Statistic]:
     """Write one partition file, there when the shelf is closed; returns its facts and its `MomentsQuery` statistic."""
-    columns = gather(pointers, plan=request.plan, where=f"the shuffle of partition {partition}")
-    n_blocks = -(-columns.rows.n_rows // request.plan.block_rows)
-    blocks = cut(columns, block_rows=request.plan.block_rows)
+    n_blocks = -(-len(rows.order) // request.plan.block_rows)
+    blocks = cut(rows, block_rows=request.plan.block_rows)
     tree = SumTree((PartitionPlan(partition, n_blocks),))
     query = MomentsQuery(request.schema.n_features)
     sums: PartialSums[Statistic] = PartialSums(tree, Statistic.absorb)
@@ -231,15 +251,10 @@ def report_of(line: bytes) -> tuple[tuple[str, int], Summary]:
     return (file, start), Summary.from_json(summary)
 
 
-def facts_line(facts: PartitionFacts, moments: Statistic) -> bytes:
-    """One reducer's answer as text without tabs: facts, a blank, the statistic."""
-    statistic = frame.to_text(moments.encode(Node(0, facts.partition)))
-    return json.dumps(facts.to_json(), separators=(",", ":")).encode() + b" " + statistic
+def facts_line(facts: PartitionFacts) -> bytes:
+    return json.dumps(facts.to_json(), separators=(",", ":")).encode()
 
 
-def facts_of(line: bytes) -> tuple[PartitionFacts, Statistic]:
+def facts_of(line: bytes) -> PartitionFacts:
     """Undo `facts_line`."""
-    facts, statistic = line.split(b" ")
-    where = "a reducer's answer"
-    _, moments = Statistic.decode(frame.from_text(statistic, where=where), where=where)
-    return PartitionFacts.from_json(json.loads(facts)), moments
+    return PartitionFacts.from_json(json.loads(line))

@@ -1,31 +1,17 @@
-"""What the statistics that come back from the shuffle say of each split: moments, extremes and label counts."""
+"""What the moments that come back from the shuffle say of each split: means, extremes and label counts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from mr_ml.dataset import FeatureMoments, Partition
+from mr_ml.dataset import FeatureMoments
 from mr_ml.model import label_texts
 from mr_ml.parts import Keyed, Minimum, Moments
 from mr_ml.readers.schema import Schema, merge_labels
 from mr_ml.statistic import Statistic
-from mr_ml.tree import Node, PartitionPlan, SumTree, sum_over
-
-
-def split_totals(partitions: Sequence[Partition], moments: Mapping[int, Statistic]) -> dict[str, Statistic]:
-    """Feature moments of each split that has rows."""
-    totals = {}
-    for split in dict.fromkeys(p.split for p in partitions):
-        mine = [p.facts.partition for p in partitions if p.split == split and p.facts.partition in moments]
-        if mine:
-            # partitions as the leaves of a tree of their own: the upper part of the tree over blocks
-            tree = SumTree(tuple(PartitionPlan(number, 1) for number in mine))
-            parts = [(Node(0, k), moments[number]) for k, number in enumerate(mine)]
-            totals[split] = sum_over(tree, parts, Statistic.absorb)
-    return totals
 
 
 def with_labels_of(schema: Schema, totals: Mapping[str, Statistic]) -> Schema:

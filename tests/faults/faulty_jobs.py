@@ -231,6 +231,6 @@ class Waits(Struck):
 
     def changed(self, ranges: Any) -> Any:
         with open(os.environ["MR_ML_TEST_PIPE"], "w") as pipe:
-            pipe.write(str(os.getpid()))
+            pipe.write(f"{os.getpid()}\n")
         signal.pause()
         return ranges

@@ -166,6 +166,29 @@ def test_arrays_that_point_outside_are_refused() -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("piece", "row", "ends"),
+    [(1, 0, [2, 3]), (-1, 0, [2, 3]), (0, 2, [2, 3]), (0, -1, [2, 3]), (0, 1, [2, 4]), (0, 1, [2, 1]), (0, 1, [-1, 3])],
+)
+def test_rows_that_are_not_there_are_refused(piece: int, row: int, ends: list[int]) -> None:
+    entries = kernels.Entries(np.array(ends, np.int32), np.arange(3, dtype=np.uint16), np.ones(3, np.int8), 0)
+    with pytest.raises(ValueError, match="out of range"):
+        kernels.gather_rows([entries], np.array([piece], np.int32), np.array([row], np.int32))
+
+
+@pytest.mark.parametrize(
+    ("indices", "values"),
+    [(np.uint8, np.int8), (np.int64, np.int8), (np.uint16, np.int64), (np.uint16, np.float16)],
+)
+def test_entries_of_other_types_are_refused(indices: Any, values: Any) -> None:
+    entries = kernels.Entries(np.array([3], np.int32), np.arange(3, dtype=indices), np.ones(3, values), 0)
+    with pytest.raises(ValueError, match="unknown types"):
+        kernels.gather_rows([entries], np.zeros(1, np.int32), np.zeros(1, np.int32))
+    fewer = kernels.Entries(np.array([3], np.int32), np.arange(3, dtype=np.uint16), np.ones(2, np.int8), 0)
+    with pytest.raises(ValueError, match="different number"):
+        kernels.gather_rows([fewer], np.zeros(1, np.int32), np.zeros(1, np.int32))
+
+
 @given(text=st.binary(max_size=1000), repeats=st.integers(1, 3))
 def test_bytes_are_counted(text: bytes, repeats: int) -> None:
     text *= repeats

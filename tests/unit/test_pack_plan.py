@@ -169,6 +169,7 @@ def test_tiny_data_is_one_partition_and_large_data_grows_them() -> None:
     counts = [partitions(10**k) for k in range(10)]
     assert counts[:4] == [1] * 4
     assert counts == sorted(counts)
+    assert all(count % 4 == 0 for count in counts if count > 8)
     # bytes a partition: about 16 MB first, 128 MB (an HDFS block) in the end
     stored = [10**k * (80 * 6 + 8) for k in range(10)]
     assert stored[6] / counts[6] <= 17e6

@@ -6,15 +6,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from builders import make_rows
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mr_ml import kernels
 from mr_ml.errors import BadDataError, InternalError, StorageError
-from mr_ml.pack.miniblock import arrange, joined, split_rows
+from mr_ml.pack.miniblock import Columns, joined, split_rows
 from mr_ml.pack.plan import PackPlan, make_plan
-from mr_ml.pack.spill import SpillFile, gather
+from mr_ml.pack.spill import SpillFile, SpillReader
+from mr_ml.readers.rows import Rows
 
 numbers = st.sampled_from([0.0, 1.0, -2.5, 1e300])
 row_contents = st.tuples(numbers, st.dictionaries(st.integers(0, 9), numbers, max_size=4), numbers, numbers)
@@ -25,20 +28,38 @@ def plan_of(*, partitions: int = 3) -> PackPlan:
     return make_plan(n_rows=50, nnz=100, n_features=10, shares={"a": 0.7, "b": 0.3}, partitions=partitions, seed=5)
 
 
-def spilled(folder: Path, chunks: list[Any], plan: PackPlan) -> dict[int, list[bytes]]:
-    """Pointers to the mini-blocks of each partition, of two map tasks that share the chunks."""
+def spilled(folder: Path, chunks: list[Any], plan: PackPlan, *, together: bool) -> dict[int, list[bytes]]:
+    """Pointers to the rows of each partition, of two map tasks that share the chunks."""
     pointers: dict[int, list[bytes]] = {}
     for task in range(2):
-        with SpillFile(str(folder)) as spill:
+        with SpillFile(str(folder), together=together) as spill:
             for chunk in chunks[task::2]:
-                for partition, pointer in spill.append(*arrange(make_rows(chunk), plan)):
+                for partition, pointer in spill.append(make_rows(chunk), plan):
                     pointers.setdefault(partition, []).append(pointer)
     return pointers
 
 
-@given(chunks=chunks_of_rows, weighted=st.booleans(), offset=st.booleans())
+def taken(pointers: list[bytes], plan: PackPlan, where: str = "here") -> tuple[Rows, Any]:
+    """All rows of a partition, and their order hashes."""
+    reader = SpillReader()
+    found = reader.rows(pointers, plan=plan, where=where)
+    reader.close()
+    return found.take(np.arange(len(found.order))), found.order
+
+
+@pytest.fixture(params=["compiled", "plain"])
+def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "plain":
+        monkeypatch.setattr(kernels, "native", None)
+    elif kernels.native is None:
+        pytest.skip("mr_ml was installed without its compiled loops")
+
+
+@pytest.mark.usefixtures("kernel")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(chunks=chunks_of_rows, weighted=st.booleans(), offset=st.booleans(), together=st.booleans())
 def test_files_give_what_frames_give(
-    tmp_path_factory: pytest.TempPathFactory, chunks: Any, weighted: bool, offset: bool
+    tmp_path_factory: pytest.TempPathFactory, chunks: Any, weighted: bool, offset: bool, together: bool
 ) -> None:
     chunks = [
         [(y, x, w if weighted else None, o if offset else None) for y, x, w, o in chunk] for chunk in chunks if chunk
@@ -48,57 +69,85 @@ def test_files_give_what_frames_give(
     for chunk in [*chunks[::2], *chunks[1::2]]:
         for partition, data in split_rows(make_rows(chunk), plan):
             frames.setdefault(partition, []).append(data)
-    pointers = spilled(tmp_path_factory.mktemp("spill"), chunks, plan)
+    pointers = spilled(tmp_path_factory.mktemp("spill"), chunks, plan, together=together)
     assert pointers.keys() == frames.keys()
     for partition, miniblocks in frames.items():
-        ours = gather(pointers[partition], plan=plan, where="here").arrays()
+        ours = Columns(*taken(pointers[partition], plan)).arrays()
         theirs = joined(miniblocks, where="here").arrays()
         assert {name: (a.dtype, a.tolist()) for name, a in ours.items()} == {
             name: (a.dtype, a.tolist()) for name, a in theirs.items()
         }
 
 
-def one_partition(folder: Path) -> tuple[list[bytes], PackPlan]:
+ENTRIES = {
+    "tenths": [0.1, -0.2, 12.5],
+    "bytes": [1.0, -3.0, 100.0],
+    "two bytes": [1000.0, 0.0, -2.0],
+    "floats": [0.5**20, 2.0**100, 1.0],
+    "doubles": [1e-300, 0.1, 3.0],
+}
+
+
+@pytest.mark.usefixtures("kernel")
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("most", [10, 70_000])
+@pytest.mark.parametrize("kind", ENTRIES)
+def test_every_kind_of_number_comes_back(tmp_path: Path, kind: str, most: int, together: bool) -> None:
+    plan = make_plan(n_rows=50, nnz=100, n_features=most + 1, shares={"a": 1.0}, partitions=1)
+    rows = [(1.0, {0: v, 3: 1.0, most: 0.0 - v}, None, None) for v in ENTRIES[kind]]
+    found, _ = taken(spilled(tmp_path, [rows, rows[::-1]], plan, together=together)[0], plan)
+    expected = make_rows([*rows, *rows[::-1]])
+    for name in ("labels", "indptr", "indices", "values"):
+        assert getattr(found, name).tobytes() == getattr(expected, name).tobytes(), name
+
+
+def one_partition(folder: Path, *, together: bool) -> tuple[list[bytes], PackPlan]:
     plan = make_plan(n_rows=50, nnz=100, n_features=10, shares={"a": 1.0}, partitions=1)
     chunks = [[(1.0, {0: 2.0, 3: 1.5}, None, None), (0.0, {7: 0.25}, None, None)], [(1.0, {2: 4.0}, None, None)]]
-    return spilled(folder, chunks, plan)[0], plan
+    return spilled(folder, chunks, plan, together=together)[0], plan
 
 
-def test_a_file_cut_short_is_found(tmp_path: Path) -> None:
-    pointers, plan = one_partition(tmp_path)
+@pytest.mark.parametrize("together", [True, False])
+def test_a_file_cut_short_is_found(tmp_path: Path, together: bool) -> None:
+    pointers, plan = one_partition(tmp_path, together=together)
     for path in tmp_path.iterdir():
-        path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(InternalError, match=r"the shuffle of partition 0: .* is shorter than what was written"):
-        gather(pointers, plan=plan, where="the shuffle of partition 0")
+        path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(InternalError, match=r"partition 0: what was written to .* is not there any more"):
+        taken(pointers, plan, where="the shuffle of partition 0")
 
 
-def test_every_changed_byte_is_found(tmp_path: Path) -> None:
-    pointers, plan = one_partition(tmp_path)
-    stored = json.loads(pointers[0])[1]
-    path = Path(json.loads(pointers[0])[0])
+@pytest.mark.usefixtures("kernel")
+@pytest.mark.parametrize("together", [True, False])
+def test_every_changed_byte_is_found(tmp_path: Path, together: bool) -> None:
+    pointers, plan = one_partition(tmp_path, together=together)
+    name, stored, _, n_rows, (_, n_entries) = json.loads(pointers[0])
+    path = Path(name)
     whole = path.read_bytes()
-    for at in range(len(whole)):
+    counts = {column: n_entries if column in ("indices", "values") else n_rows for column in stored}
+    # between columns nothing is read
+    read = [
+        at
+        for column, (offset, dtype, _) in stored.items()
+        for at in range(offset, offset + counts[column] * np.dtype(dtype).itemsize)
+    ]
+    assert len(whole) - 8 * len(stored) < len(read) <= len(whole)
+    for at in read:
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
-        if stored["counts"][0] <= at < stored["indices"][0]:
-            # what belongs to which row changes, so that there may be no rows at all
-            with pytest.raises((InternalError, ValueError, IndexError)):
-                gather(pointers, plan=plan, where="here")
-        else:
-            with pytest.raises(InternalError, match="rows changed between the map and the reduce task"):
-                gather(pointers, plan=plan, where="here")
+        with pytest.raises(InternalError, match=r"rows changed between|is not there any more"):
+            taken(pointers, plan)
 
 
 def test_weights_of_some_rows_only_are_bad_data(tmp_path: Path) -> None:
     plan = make_plan(n_rows=50, nnz=100, n_features=10, shares={"a": 1.0}, partitions=1)
     chunks = [[(1.0, {0: 2.0}, 3.0, None)], [(1.0, {0: 2.0}, None, None)]]
     with pytest.raises(BadDataError, match="some input has weights or offsets and some has not"):
-        gather(spilled(tmp_path, chunks, plan)[0], plan=plan, where="here")
+        taken(spilled(tmp_path, chunks, plan, together=False)[0], plan)
 
 
 def test_a_full_disk_is_a_storage_error() -> None:
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
-    spill = SpillFile("/dev")
+    spill = SpillFile("/dev", together=True)
     spill._path = "/dev/full"
     with spill, pytest.raises(StorageError, match="No space left on device; free some space there"):
-        list(spill.append(*arrange(make_rows([(1.0, {0: 2.0}, None, None)]), plan_of())))
+        list(spill.append(make_rows([(1.0, {0: 2.0}, None, None)]), plan_of()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mr_ml.errors import BadDataError, InternalError
-from mr_ml.tree import Node, PartialSums, PartitionPlan, SumTree, sum_over
+from mr_ml.tree import Node, PartialSums, PartitionPlan, SumTree
 
 T = TypeVar("T")
 
@@ -25,6 +25,14 @@ sizes_of_partitions = (
 def plan_of(sizes: Sequence[int]) -> SumTree:
     """Partitions numbered 7, 10, 13, ...: their numbers are not their positions."""
     return SumTree(tuple(PartitionPlan(7 + 3 * k, n) for k, n in enumerate(sizes)))
+
+
+def sum_over(tree: SumTree, parts: Iterable[tuple[Node, T]], add: Callable[[T, T], T]) -> T:
+    """Join node sums that arrive in any order into the total."""
+    sums = PartialSums(tree, add)
+    for node, value in parts:
+        sums.add(node, value)
+    return sums.total()
 
 
 def addresses(tree: SumTree) -> list[tuple[int, int]]:
