@@ -52,6 +52,7 @@ LAYERS = (
         "mr_ml.pack.plan",
         "mr_ml.pack.rowhash",
         "mr_ml.pack.spill",
+        "mr_ml.pack.split_moments",
         "mr_ml.pack.tasks",
         "mr_ml.predict_tasks",
     ),
