@@ -180,16 +180,29 @@ class DenseFeatures:
     def toarray(self, *, n_features: int) -> Floats:
         return _pad(self.array.T, n_features).T
 
-    def extremes(self, *, n_features: int) -> tuple[Floats, Floats, NDArray[np.int64]]:
-        """Per column: minimum and maximum of the non-zero entries (inf, -inf where none) and their count."""
-        stored = self.array != 0
-        low = np.full(n_features, np.inf)
-        high = np.full(n_features, -np.inf)
-        count = np.zeros(n_features, np.int64)
-        low[: self.width] = np.where(stored, self.array, np.inf).min(axis=0, initial=np.inf)
-        high[: self.width] = np.where(stored, self.array, -np.inf).max(axis=0, initial=-np.inf)
-        count[: self.width] = stored.sum(axis=0)
-        return low, high, count
+    def column_sums(self, *, n_features: int) -> tuple[Floats, Array, Floats, Floats, Array]:
+        """As of sparse features; the entries are all of the array's."""
+        found = kernels.dense_sums(self.array)
+        if found is None:
+            nonzero = self.array != 0
+            low = np.where(nonzero, self.array, np.inf).min(axis=0, initial=np.inf)
+            high = np.where(nonzero, self.array, -np.inf).max(axis=0, initial=-np.inf)
+            found = _sums_down(self.array), low, high, nonzero.sum(axis=0)
+        stored = np.full(self.width, self.n_rows)
+        sums, stored, low, high, count = (
+            np.concatenate([column, np.full(n_features - self.width, rest, column.dtype)])
+            for column, rest in zip((found[0], stored, *found[1:]), (0, 0, np.inf, -np.inf, 0), strict=True)
+        )
+        return sums, stored, low, high, count
+
+    def deviations(self, mean: Floats) -> tuple[Floats, Floats]:
+        """As of sparse features."""
+        found = kernels.dense_deviations(self.array, mean[: self.width])
+        if found is None:
+            deviation = self.array - mean[: self.width]
+            found = _sums_down(deviation), _sums_down(deviation * deviation)
+        left, squares = (_pad(column, len(mean)) for column in found)
+        return left, squares
 
 
 Features = SparseFeatures | DenseFeatures
@@ -198,6 +211,12 @@ Features = SparseFeatures | DenseFeatures
 def _sums_by(columns: Array, values: Floats, n_features: int) -> Floats:
     # of no values bincount makes integers
     return np.asarray(np.bincount(columns, values, n_features), np.float64)
+
+
+def _sums_down(array: Floats) -> Floats:
+    """Sums of the columns, added from the first row to the last."""
+    # numpy adds a single column in another order
+    return np.asarray(array.sum(axis=0) if array.shape[1] != 1 else np.cumsum(array, axis=0)[-1:].sum(axis=0))
 
 
 def _pad(columns: Array, n_features: int) -> Floats:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.block import Block
-from mr_ml.features import Features, SparseFeatures
+from mr_ml.features import DenseFeatures, Features, SparseFeatures
 from mr_ml.parts import ColumnPart, Keyed, Minimum, Moments, Part, Sum
 from mr_ml.rowspec import Linear, RowSpec, check_width
 from mr_ml.slices import is_wide, slices
@@ -203,11 +203,8 @@ def _sliced(parts: Mapping[str, Part], *, width: int, ids: Array | None = None) 
 
 
 def _moment_parts(block: Block, n_features: int) -> dict[str, Part]:
-    if isinstance(block.features, SparseFeatures):
-        moments, low, high, stored = _sparse_moments(block.features, n_features)
-    else:
-        moments = _column_moments(block.features.toarray(n_features=n_features))
-        low, high, stored = block.features.extremes(n_features=n_features)
+    moments, low, high, stored = _feature_moments(block.features, n_features)
+    label_moments, *_ = _feature_moments(DenseFeatures(block.labels[:, None]), 1)
     values, counts = np.unique(block.labels, return_counts=True)
     return {
         "moments": moments,
@@ -215,26 +212,20 @@ def _moment_parts(block: Block, n_features: int) -> dict[str, Part]:
         "highs": Minimum(-high),
         "stored": Sum(stored),
         "labels": Keyed.of(values.view(np.int64), counts[:, None].astype(np.float64), limit=MAX_LABEL_VALUES),
-        "label_moments": _column_moments(block.labels[:, None]),
+        "label_moments": label_moments,
     }
 
 
-def _sparse_moments(features: SparseFeatures, n_features: int) -> tuple[Moments, Floats, Floats, Array]:
+def _feature_moments(features: Features, n_features: int) -> tuple[Moments, Floats, Floats, Array]:
     """Moments of all entries; minimum, maximum and count of those that are not zero."""
     n = features.n_rows
     sums, stored, low, high, nonzero = features.column_sums(n_features=n_features)
     mean = sums / max(n, 1)
     deviations, squares = features.deviations(mean)
-    absent = n - stored
-    moments = _corrected(n, mean, squares + absent * mean * mean, deviations - absent * mean)
+    # not even where the mean is infinite do rows that store all add anything
+    absent = np.where(stored < n, (n - stored) * mean, 0)
+    moments = _corrected(n, mean, squares + np.where(stored < n, absent * mean, 0), deviations - absent)
     return moments, low, high, nonzero
-
-
-def _column_moments(array: Floats) -> Moments:
-    n = len(array)
-    mean = array.sum(axis=0) / max(n, 1)
-    deviation = array - mean
-    return _corrected(n, mean, (deviation * deviation).sum(axis=0), deviation.sum(axis=0))
 
 
 def _corrected(n: int, mean: Floats, m2: Floats, left: Floats) -> Moments:

@@ -92,8 +92,94 @@ done:
     return result;
 }
 
+/* Rows of all columns, one after the other: each loop goes along a row, so that many columns are done at a time. */
+EACH_PROCESSOR static void add_dense_row(const double *restrict row, Py_ssize_t d, double *restrict sums,
+                                         double *restrict low, double *restrict high, int64_t *restrict nonzero)
+{
+    for (Py_ssize_t j = 0; j < d; j++) {
+        double v = row[j];
+        sums[j] += v;
+        low[j] = (v != 0) & (v < low[j]) ? v : low[j];
+        high[j] = (v != 0) & (v > high[j]) ? v : high[j];
+        nonzero[j] += v != 0;
+    }
+}
+
+EACH_PROCESSOR static void add_dense_deviations(const double *restrict row, Py_ssize_t d, const double *restrict mean,
+                                                double *restrict left, double *restrict squares)
+{
+    for (Py_ssize_t j = 0; j < d; j++) {
+        double deviation = row[j] - mean[j];
+        left[j] += deviation;
+        squares[j] += deviation * deviation;
+    }
+}
+
+PyDoc_STRVAR(dense_sums_doc, "dense_sums(values, sums, low, high, nonzero)\n\n"
+                             "As column_sums, for rows of as many values as there are sums.");
+
+static PyObject *dense_sums(PyObject *self, PyObject *args)
+{
+    PyObject *objects[5];
+    (void)self;
+    if (!PyArg_ParseTuple(args, "OOOOO", &objects[0], &objects[1], &objects[2], &objects[3], &objects[4]))
+        return NULL;
+    Buffer b[5] = {{.held = 0}};
+    PyObject *result = NULL;
+    for (int k = 0; k < 5; k++)
+        if (!acquire(objects[k], &b[k], 8, k >= 1))
+            goto done;
+    const double *values = b[0].view.buf;
+    double *sums = b[1].view.buf, *low = b[2].view.buf, *high = b[3].view.buf;
+    int64_t *nonzero = b[4].view.buf;
+    Py_ssize_t n = items(&b[0]), d = items(&b[1]);
+    if (!d || n % d || items(&b[2]) != d || items(&b[3]) != d || items(&b[4]) != d) {
+        PyErr_SetString(PyExc_ValueError, "arrays do not fit together");
+        goto done;
+    }
+    for (Py_ssize_t at = 0; at < n; at += d)
+        add_dense_row(values + at, d, sums, low, high, nonzero);
+    result = Py_None;
+    Py_INCREF(result);
+done:
+    release(b, 5);
+    return result;
+}
+
+PyDoc_STRVAR(dense_deviations_doc, "dense_deviations(values, mean, left, squares)\n\n"
+                                   "As column_deviations, for rows of as many values as there are means.");
+
+static PyObject *dense_deviations(PyObject *self, PyObject *args)
+{
+    PyObject *objects[4];
+    (void)self;
+    if (!PyArg_ParseTuple(args, "OOOO", &objects[0], &objects[1], &objects[2], &objects[3]))
+        return NULL;
+    Buffer b[4] = {{.held = 0}};
+    PyObject *result = NULL;
+    for (int k = 0; k < 4; k++)
+        if (!acquire(objects[k], &b[k], 8, k >= 2))
+            goto done;
+    const double *values = b[0].view.buf, *mean = b[1].view.buf;
+    double *left = b[2].view.buf, *squares = b[3].view.buf;
+    Py_ssize_t n = items(&b[0]), d = items(&b[1]);
+    if (!d || n % d || items(&b[2]) != d || items(&b[3]) != d) {
+        PyErr_SetString(PyExc_ValueError, "arrays do not fit together");
+        goto done;
+    }
+    for (Py_ssize_t at = 0; at < n; at += d)
+        add_dense_deviations(values + at, d, mean, left, squares);
+    result = Py_None;
+    Py_INCREF(result);
+done:
+    release(b, 4);
+    return result;
+}
+
 PyMethodDef column_methods[] = {
     {"column_sums", column_sums, METH_VARARGS, column_sums_doc},
     {"column_deviations", column_deviations, METH_VARARGS, column_deviations_doc},
+    {"dense_sums", dense_sums, METH_VARARGS, dense_sums_doc},
+    {"dense_deviations", dense_deviations, METH_VARARGS, dense_deviations_doc},
     {NULL, NULL, 0, NULL},
 };

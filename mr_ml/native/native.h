@@ -27,6 +27,13 @@
 #define EACH_PROCESSOR
 #endif
 
+/* The same for products of 64-bit integers, of which only the widest registers do several at once. */
+#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
+#define MULTIPLIES_64 __attribute__((target_clones("arch=x86-64-v4", "default")))
+#else
+#define MULTIPLIES_64
+#endif
+
 /* The functions of each file. */
 extern PyMethodDef libsvm_methods[];
 extern PyMethodDef csv_methods[];
@@ -35,6 +42,7 @@ extern PyMethodDef product_methods[];
 extern PyMethodDef column_methods[];
 extern PyMethodDef narrow_methods[];
 extern PyMethodDef write_methods[];
+extern PyMethodDef crc_methods[];
 
 typedef struct {
     Py_buffer view;

@@ -8,6 +8,15 @@ static inline uint64_t mix(uint64_t x)
     return x ^ (x >> 31);
 }
 
+MULTIPLIES_64 static uint64_t sum_of_mixes(const uint64_t *values, const int32_t *indices, int64_t n, uint64_t start,
+                                           uint64_t column)
+{
+    uint64_t sum = 0;
+    for (int64_t k = 0; k < n; k++)
+        sum += mix(values[k] + start + ((uint64_t)(int64_t)indices[k] + 1) * column);
+    return sum;
+}
+
 PyDoc_STRVAR(hash_entries_doc, "hash_entries(start, column, indptr, indices, values, out)\n\n"
                                "out[i] = sum over row i's entries of mix(value bits + start + (id + 1) column).");
 
@@ -34,14 +43,11 @@ static PyObject *hash_entries(PyObject *self, PyObject *args)
         goto done;
     }
     for (Py_ssize_t i = 0; i < n; i++) {
-        uint64_t sum = 0;
         if (indptr[i] < 0 || indptr[i + 1] > nnz) {
             PyErr_SetString(PyExc_ValueError, "indptr points outside the entries");
             goto done;
         }
-        for (int64_t k = indptr[i]; k < indptr[i + 1]; k++)
-            sum += mix(values[k] + start + ((uint64_t)(int64_t)indices[k] + 1) * column);
-        out[i] = sum;
+        out[i] = sum_of_mixes(values + indptr[i], indices + indptr[i], indptr[i + 1] - indptr[i], start, column);
     }
     result = Py_None;
     Py_INCREF(result);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mr_ml import kernels
-from mr_ml.features import SparseFeatures
+from mr_ml.features import DenseFeatures, SparseFeatures
 from mr_ml.pack import miniblock, rowhash
 from mr_ml.readers import libsvm
 from mr_ml.readers.numbers import parse_floats
@@ -144,6 +145,31 @@ def test_column_sums_have_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None
         assert ours.tobytes() == theirs.tobytes()
 
 
+@given(
+    shape=st.tuples(st.integers(0, 400), st.integers(0, 12)),
+    more=st.integers(0, 2),
+    seed=st.integers(0, 999),
+    zeros=st.floats(0, 1),
+)
+def test_dense_column_sums_have_the_same_bits(shape: tuple[int, int], more: int, seed: int, zeros: float) -> None:
+    rng = np.random.default_rng(seed)
+    array = rng.normal(size=shape) * 10.0 ** rng.integers(-8, 8, shape)
+    array[rng.random(shape) < zeros] = 0
+    x, d = DenseFeatures(array), shape[1] + more
+    mean = rng.normal(size=d)
+    compiled = *x.column_sums(n_features=d), *x.deviations(mean)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        without_kernels(monkeypatch)
+        plain = *x.column_sums(n_features=d), *x.deviations(mean)
+    for ours, theirs in zip(compiled, plain, strict=True):
+        assert ours.dtype == theirs.dtype
+        assert ours.tobytes() == theirs.tobytes()
+    sparse = x.as_sparse()
+    names = ("sums", "stored", "low", "high", "nonzero")
+    for name, ours, theirs in zip(names, compiled, sparse.column_sums(n_features=d), strict=False):
+        assert name == "stored" or np.array_equal(ours, theirs), name
+
+
 def test_arrays_that_point_outside_are_refused() -> None:
     x = matrix(5, 10, 6)
     with pytest.raises(ValueError, match="do not fit"):
@@ -187,6 +213,20 @@ def test_entries_of_other_types_are_refused(indices: Any, values: Any) -> None:
     fewer = kernels.Entries(np.array([3], np.int32), np.arange(3, dtype=np.uint16), np.ones(2, np.int8), 0)
     with pytest.raises(ValueError, match="different number"):
         kernels.gather_rows([fewer], np.zeros(1, np.int32), np.zeros(1, np.int32))
+
+
+@given(
+    data=st.binary(max_size=400), start=st.integers(0, 17), repeats=st.integers(1, 9), value=st.integers(0, 2**32 - 1)
+)
+def test_checksums_are_those_of_zlib(data: bytes, start: int, repeats: int, value: int) -> None:
+    view = memoryview(data * repeats)[start:]
+    assert kernels.crc32(view) == zlib.crc32(view)
+    assert kernels.crc32(view, value) == zlib.crc32(view, value)
+
+
+def test_checksums_of_arrays_are_those_of_their_bytes() -> None:
+    for array in (np.arange(1001.0), np.empty(0)):
+        assert kernels.crc32(array) == zlib.crc32(array.tobytes())
 
 
 @given(text=st.binary(max_size=1000), repeats=st.integers(1, 3))
