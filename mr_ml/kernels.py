@@ -124,6 +124,7 @@ class Entries(NamedTuple):
     ----------
     ends : int32
     indices : uint16 or int32
+        Of one row only where all rows have the same.
     values, places
         As `mr_ml.narrow.narrow` gives them.
     """

@@ -48,6 +48,18 @@ def narrow_ids(ids: NDArray[np.int32]) -> Array:
     return ids.astype("<u2") if ids.view(np.uint32).max(initial=0) < 1 << 16 else ids
 
 
+def shared_ids(indptr: NDArray[np.int64], indices: NDArray[np.int32]) -> NDArray[np.int32] | None:
+    """The feature ids of a row, if there are several rows and all have the same; else None."""
+    n = len(indptr) - 1
+    width = len(indices) // max(n, 1)
+    first = indices[:width]
+    # mostly the last row tells
+    if n < 2 or not width or width * n != len(indices) or (indices[-width:] != first).any():
+        return None
+    same = (np.diff(indptr) == width).all() and (indices.reshape(n, width) == first).all()
+    return first if same else None
+
+
 def widen(array: Array, places: int) -> Floats:
     """Undo `narrow`, float64.
 

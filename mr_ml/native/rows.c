@@ -102,10 +102,10 @@ done:
     return result;
 }
 
-/* Entries of rows, in few bytes each. */
+/* Entries of rows, in few bytes each; shared: there are indices of one row only, which are those of all. */
 typedef struct {
     Buffer ends, indices, values;
-    int is_float;
+    int is_float, shared;
     double scale;
 } Entries;
 
@@ -117,7 +117,8 @@ static int open_entries(PyObject *item, Entries *e)
         !acquire(objects[2], &e->values, 0, 0))
         return 0;
     Py_ssize_t id = e->indices.view.itemsize, value = e->values.view.itemsize;
-    if ((id == 2 || id == 4) && items(&e->indices) == items(&e->values) &&
+    e->shared = items(&e->indices) != items(&e->values);
+    if ((id == 2 || id == 4) && (!e->shared || items(&e->indices) * items(&e->ends) == items(&e->values)) &&
         (value == 4 || (e->is_float ? value == 8 : value == 1 || value == 2)))
         return 1;
     PyErr_SetString(PyExc_ValueError, "entries of unknown types or different number");
@@ -165,7 +166,10 @@ static inline int64_t find_row(const Entries *pieces, Py_ssize_t n_pieces, int32
         return -1;
     const int32_t *ends = pieces[piece].ends.view.buf;
     *first = row ? ends[row - 1] : 0;
-    return *first < 0 || ends[row] > items(&pieces[piece].indices) ? -1 : ends[row] - *first;
+    int64_t count = ends[row] - *first;
+    if (*first < 0 || ends[row] > items(&pieces[piece].values))
+        return -1;
+    return pieces[piece].shared && count != items(&pieces[piece].indices) ? -1 : count;
 }
 
 /* Rows lie far apart, so that the processor does not foresee which is next: it is told, this many rows ahead, and for
@@ -186,7 +190,8 @@ static inline __attribute__((always_inline)) void fetch_row(const Entries *piece
 {
     int64_t first, count = find_row(pieces, n_pieces, piece, row, &first);
     if (count > 0) {
-        fetch(&pieces[piece].indices, first, count);
+        if (!pieces[piece].shared)
+            fetch(&pieces[piece].indices, first, count);
         fetch(&pieces[piece].values, first, count);
     }
 }
@@ -238,7 +243,7 @@ static PyObject *gather_rows(PyObject *self, PyObject *args)
             const Entries *e = pieces + piece[i];
             if (i + ROWS_AHEAD < n)
                 fetch_row(pieces, n_pieces, piece[i + ROWS_AHEAD], row[i + ROWS_AHEAD]);
-            copy_ids(e, first, count, indices + at);
+            copy_ids(e, e->shared ? 0 : first, count, indices + at);
             copy_values(e, first, count, values + at);
         }
         indptr[i + 1] = at += count;

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from mr_ml import kernels
 from mr_ml.errors import InternalError, StorageError
-from mr_ml.narrow import narrow, narrow_ids, widen
+from mr_ml.narrow import narrow, narrow_ids, shared_ids, widen
 from mr_ml.pack.miniblock import Array, check_columns, deal, take
 from mr_ml.pack.plan import PackPlan
 from mr_ml.pack.rowhash import Hashes, row_hashes
@@ -38,9 +38,10 @@ _ALIGN = 8
 
 
 class _Stored(NamedTuple):
-    """Where a column begins in a file, how its numbers are stored, and their decimal places."""
+    """Where a column begins in a file, how many numbers it has, how they are stored, and their decimal places."""
 
     offset: int
+    n: int
     dtype: str
     places: int
 
@@ -85,12 +86,13 @@ class SpillFile:
         for name, column in (("weights", rows.weights), ("offsets", rows.offsets)):
             if column is not None:
                 columns[name] = column
-        columns.update(indices=rows.indices, values=rows.values)
+        shared = shared_ids(rows.indptr, rows.indices)
+        columns.update(indices=rows.indices if shared is None else shared, values=rows.values)
         stored: dict[str, _Stored] = {}
         try:
             for name, column in columns.items():
                 kept, places = _narrowed(name, column)
-                stored[name] = _Stored(self._at, kept.dtype.str, places)
+                stored[name] = _Stored(self._at, len(kept), kept.dtype.str, places)
                 self._write(np.ascontiguousarray(kept).view(np.uint8).data)
                 self._write(memoryview(bytes(-self._at % _ALIGN)))
         except OSError as error:
@@ -167,6 +169,9 @@ class SpillReader:
 
         def column(name: str) -> Array:
             first, last = places if name in _OF_PLACES else entries if name in _OF_ENTRIES else lie
+            if name == "indices" and columns[name].n != columns["values"].n:
+                # one row's, which are those of all
+                first, last = 0, columns[name].n
             return read(file, columns[name], first, last)
 
         ends = column("ends")
@@ -274,7 +279,7 @@ def _gathered(pieces: Sequence[kernels.Entries], piece: Array, row: Array) -> tu
         n = counts[at]
         within = np.arange(n.sum()) - np.repeat(np.cumsum(n) - n, n)
         source, target = np.repeat(first[at], n) + within, np.repeat(indptr[at], n) + within
-        indices[target] = entries.indices[source]
+        indices[target] = entries.indices[source if len(entries.indices) == len(entries.values) else within]
         values[target] = widen(entries.values[source], entries.places)
     return indptr, indices, values
 

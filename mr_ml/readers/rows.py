@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mr_ml.narrow import narrow, narrow_ids, widen
+from mr_ml.narrow import narrow, narrow_ids, shared_ids, widen
 
 MAX_EXAMPLES = 20
 EXCERPT_CHARACTERS = 80
@@ -107,7 +107,9 @@ class NarrowRows:
     ----------
     rows
         Everything but the features.
-    indices, values, places
+    indices
+        See `narrow_ids`; of one row where all rows have the same.
+    values, places
         See `narrow`.
     """
 
@@ -120,10 +122,14 @@ class NarrowRows:
     def of(cls, rows: Rows) -> NarrowRows:
         """Undone by `wide`."""
         bare = replace(rows, indices=rows.indices[:0].copy(), values=rows.values[:0].copy())
-        return cls(bare, narrow_ids(rows.indices), *narrow(rows.values))
+        shared = shared_ids(rows.indptr, rows.indices)
+        return cls(bare, narrow_ids(rows.indices if shared is None else shared.copy()), *narrow(rows.values))
 
     def wide(self) -> Rows:
-        return replace(self.rows, indices=self.indices.astype(np.int32), values=widen(self.values, self.places))
+        indices = self.indices.astype(np.int32)
+        if len(indices) != len(self.values):
+            indices = np.tile(indices, self.rows.n_rows)
+        return replace(self.rows, indices=indices, values=widen(self.values, self.places))
 
     @property
     def nbytes(self) -> int:

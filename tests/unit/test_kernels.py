@@ -210,6 +210,9 @@ def test_entries_of_other_types_are_refused(indices: Any, values: Any) -> None:
     entries = kernels.Entries(np.array([3], np.int32), np.arange(3, dtype=indices), np.ones(3, values), 0)
     with pytest.raises(ValueError, match="unknown types"):
         kernels.gather_rows([entries], np.zeros(1, np.int32), np.zeros(1, np.int32))
+    short = kernels.Entries(np.array([1, 4], np.int32), np.arange(2, dtype=np.uint16), np.ones(4, np.int8), 0)
+    with pytest.raises(ValueError, match="out of range"):
+        kernels.gather_rows([short], np.zeros(1, np.int32), np.ones(1, np.int32))
     fewer = kernels.Entries(np.array([3], np.int32), np.arange(3, dtype=np.uint16), np.ones(2, np.int8), 0)
     with pytest.raises(ValueError, match="different number"):
         kernels.gather_rows([fewer], np.zeros(1, np.int32), np.zeros(1, np.int32))

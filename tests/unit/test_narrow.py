@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from mr_ml import kernels
-from mr_ml.narrow import MAX_PLACES, narrow, widen
+from mr_ml.narrow import MAX_PLACES, narrow, shared_ids, widen
 
 decimals = st.decimals(-10_000, 10_000, places=4).map(float)
 whole = st.integers(-(2**33), 2**33).map(float)
@@ -41,6 +41,14 @@ def test_the_compiled_loop_finds_the_same(values: np.ndarray) -> None:
         plain, plain_places = narrow(values)
         assert (found.dtype, found.tobytes(), places) == (plain.dtype, plain.tobytes(), plain_places)
         assert back.tobytes() == widen(plain, places).tobytes()
+
+
+@given(rows=st.lists(st.sampled_from([[1, 4], [1, 5], [0], [1, 4, 6], []]), max_size=5))
+def test_ids_of_a_row_stand_for_those_of_all(rows: list[list[int]]) -> None:
+    indptr = np.cumsum([0, *map(len, rows)])
+    shared = shared_ids(indptr, np.array([k for row in rows for k in row], np.int32))
+    alike = len(rows) > 1 and rows[0] != [] and all(row == rows[0] for row in rows)
+    assert (None if shared is None else shared.tolist()) == (rows[0] if alike else None)
 
 
 @given(values=hnp.arrays(np.float64, (7, 5), elements=decimals))

@@ -101,9 +101,11 @@ def test_every_kind_of_number_comes_back(tmp_path: Path, kind: str, most: int, t
         assert getattr(found, name).tobytes() == getattr(expected, name).tobytes(), name
 
 
-def one_partition(folder: Path, *, together: bool) -> tuple[list[bytes], PackPlan]:
+def one_partition(folder: Path, *, together: bool, dense: bool = False) -> tuple[list[bytes], PackPlan]:
     plan = make_plan(n_rows=50, nnz=100, n_features=10, shares={"a": 1.0}, partitions=1)
     chunks = [[(1.0, {0: 2.0, 3: 1.5}, None, None), (0.0, {7: 0.25}, None, None)], [(1.0, {2: 4.0}, None, None)]]
+    if dense:
+        chunks = [[(1.0, {0: k, 3: 1.5}, None, None) for k in range(4)]]
     return spilled(folder, chunks, plan, together=together)[0], plan
 
 
@@ -118,17 +120,30 @@ def test_a_file_cut_short_is_found(tmp_path: Path, together: bool) -> None:
 
 @pytest.mark.usefixtures("kernel")
 @pytest.mark.parametrize("together", [True, False])
-def test_every_changed_byte_is_found(tmp_path: Path, together: bool) -> None:
-    pointers, plan = one_partition(tmp_path, together=together)
-    name, stored, _, n_rows, (_, n_entries) = json.loads(pointers[0])
+def test_ids_that_all_rows_have_are_written_once(tmp_path: Path, together: bool) -> None:
+    plan = plan_of()
+    chunks = [[(float(k), {1: k / 8, 4: 0.0, 9: -1.0}, None, None) for k in range(40)]]
+    pointers = spilled(tmp_path, chunks, plan, together=together)
+    assert {json.loads(pointer)[1]["indices"][1] for found in pointers.values() for pointer in found} == {3}
+    rows = {}
+    for found in pointers.values():
+        taken_rows, _ = taken(found, plan)
+        assert taken_rows.indices.tolist() == [1, 4, 9] * taken_rows.n_rows
+        rows.update(zip(taken_rows.labels.tolist(), taken_rows.values.reshape(-1, 3).tolist(), strict=True))
+    assert rows == {float(k): [k / 8, 0.0, -1.0] for k in range(40)}
+
+
+@pytest.mark.usefixtures("kernel")
+@pytest.mark.parametrize("dense", [True, False])
+@pytest.mark.parametrize("together", [True, False])
+def test_every_changed_byte_is_found(tmp_path: Path, together: bool, dense: bool) -> None:
+    pointers, plan = one_partition(tmp_path, together=together, dense=dense)
+    name, stored, *_ = json.loads(pointers[0])
     path = Path(name)
     whole = path.read_bytes()
-    counts = {column: n_entries if column in ("indices", "values") else n_rows for column in stored}
     # between columns nothing is read
     read = [
-        at
-        for column, (offset, dtype, _) in stored.items()
-        for at in range(offset, offset + counts[column] * np.dtype(dtype).itemsize)
+        at for offset, n, dtype, _ in stored.values() for at in range(offset, offset + n * np.dtype(dtype).itemsize)
     ]
     assert len(whole) - 8 * len(stored) < len(read) <= len(whole)
     for at in read:
