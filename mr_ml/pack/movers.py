@@ -9,13 +9,13 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from hdfs_layout import Layout, Store
 from mr_ml.engine.jobs import JobRunner, Pair, TaskLines
-from mr_ml.engine.scratch import scratch_folder
+from mr_ml.engine.scratch import SHARED_MEMORY, scratch_folder
 from mr_ml.errors import BadDataError, InternalError, UsageError
 from mr_ml.names import unique_id
 from mr_ml.pack.plan import PackPlan
@@ -114,6 +114,7 @@ class LocalMover:
     memory: PackMemory
     stamps: dict[str, tuple[int, ...] | None] = field(default_factory=dict)
     pack: str = field(default_factory=unique_id)
+    kept: ExitStack = field(default_factory=ExitStack)
 
     def files(self, inputs: Sequence[str]) -> list[TextFile]:
         found = expand(inputs)
@@ -128,7 +129,9 @@ class LocalMover:
 
         found: Ranges = {}
         tasks = ranges(files, n_tasks=self.n_tasks)
-        request = ScanRequest(options, self.pack, self.memory.rows_bytes).encode()
+        # the other half is for the partition that is written
+        keep = self.memory.rows_bytes // 2
+        request = ScanRequest(options, self.pack, keep, self._kept_folder(files, keep)).encode()
         for key, value in self.runner.run(MRScan, request=request, input=_lines(tasks)):
             file, start = json.loads(key)
             found[file, start] = Summary.from_json(json.loads(value))
@@ -183,8 +186,20 @@ class LocalMover:
             if _stamp(file) != self.stamps[file.path]:
                 raise BadDataError(f"{file.path} changed while it was packed; pack again when it is at rest")
 
+    def _kept_folder(self, files: Sequence[TextFile], keep: int) -> str:
+        """Shared memory for what the scan keeps, until `close`; "" if there is not enough."""
+        # rows take fewer bytes than their text
+        needs = min(sum(file.size for file in files if file.compression == "none"), self.n_tasks * keep)
+        if any(file.compression != "none" for file in files):
+            needs = self.n_tasks * keep
+        parent = scratch_folder(needs_bytes=needs)
+        if not parent.is_relative_to(SHARED_MEMORY):
+            return ""
+        return self.kept.enter_context(tempfile.TemporaryDirectory(prefix="kept-", dir=parent))
+
     def close(self) -> None:
-        """Files of this machine are read where they lie."""
+        """Remove what the scan kept."""
+        self.kept.close()
 
     def _local(self, path: str) -> str:
         found = self.store.local_path(path)

@@ -13,11 +13,11 @@ import json
 import mmap
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +28,9 @@ from mr_ml.narrow import narrow, narrow_ids, shared_ids, widen
 from mr_ml.pack.miniblock import Array, check_columns, deal, take
 from mr_ml.pack.plan import PackPlan
 from mr_ml.pack.rowhash import Hashes, row_hashes
-from mr_ml.readers.rows import Rows
+from mr_ml.readers.rows import NarrowRows, Rows
 
-# Columns with a number per entry; all others have one per row.
-_OF_ENTRIES = ("indices", "values")
-# The numbers of these belong to the places of rows in the order of partitions, of the others to rows as they lie.
+# The numbers of these belong to the places of rows in the order of partitions, of others to rows as they lie.
 _OF_PLACES = ("order", "ranks")
 _ALIGN = 8
 
@@ -46,7 +44,58 @@ class _Stored(NamedTuple):
     places: int
 
 
-class SpillFile:
+class _ColumnFile:
+    """A file to which columns are written, one behind the other."""
+
+    def __init__(self, folder: str) -> None:
+        self.path = str(Path(folder) / f"spill-{uuid.uuid4().hex}")
+        self._at = 0
+
+    def __enter__(self) -> Self:
+        # nothing to gain from a buffer: arrays are large
+        self.file = open(self.path, "w+b", buffering=0)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.file.close()
+
+    def write(self, array: Array, places: int = 0) -> _Stored:
+        stored = _Stored(self._at, len(array), array.dtype.str, places)
+        self._write(np.ascontiguousarray(array).view(np.uint8).data)
+        self.fill(_ALIGN)
+        return stored
+
+    def fill(self, unit: int) -> int:
+        """Go on at the next multiple; returns where that is."""
+        self._write(memoryview(bytes(-self._at % unit)))
+        return self._at
+
+    def _write(self, data: memoryview) -> None:
+        while data:
+            written = self.file.write(data)
+            self._at += written
+            data = data[written:]
+
+
+class KeptFile(_ColumnFile):
+    """Features of rows that the scan read, in a file of which reduce tasks copy them."""
+
+    def put(self, rows: NarrowRows) -> NarrowRows:
+        """The same rows, their features in the file; unchanged if it cannot be written."""
+        if not len(rows.values):
+            return rows
+        try:
+            start = self.fill(mmap.ALLOCATIONGRANULARITY)
+            stored = {"indices": self.write(rows.indices), "values": self.write(rows.values, rows.places)}
+            stop = self.fill(mmap.ALLOCATIONGRANULARITY)
+            mapped = mmap.mmap(self.file.fileno(), stop - start, access=mmap.ACCESS_READ, offset=start)
+        except OSError:
+            return rows
+        indices, values = (_view(mapped, column, -start) for column in stored.values())
+        return replace(rows, indices=indices, values=values, where=(self.path, stored))
+
+
+class SpillFile(_ColumnFile):
     """The rows of one map task.
 
     Parameters
@@ -56,20 +105,16 @@ class SpillFile:
     """
 
     def __init__(self, folder: str, *, together: bool) -> None:
-        self._path = str(Path(folder) / f"spill-{uuid.uuid4().hex}")
+        super().__init__(folder)
         self._together = together
-        self._at = 0
 
-    def __enter__(self) -> SpillFile:
-        # nothing to gain from a buffer: arrays are large
-        self._out = open(self._path, "wb", buffering=0)
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._out.close()
-
-    def append(self, rows: Rows, plan: PackPlan) -> Iterator[tuple[int, bytes]]:
+    def append(self, rows: Rows, plan: PackPlan, *, where: Any = None) -> Iterator[tuple[int, bytes]]:
         """Write rows; yield each partition that has some of them, and a pointer to these.
+
+        Parameters
+        ----------
+        where
+            Of their features, if a `KeptFile` has them.
 
         Raises
         ------
@@ -86,28 +131,20 @@ class SpillFile:
         for name, column in (("weights", rows.weights), ("offsets", rows.offsets)):
             if column is not None:
                 columns[name] = column
-        shared = shared_ids(rows.indptr, rows.indices)
-        columns.update(indices=rows.indices if shared is None else shared, values=rows.values)
-        stored: dict[str, _Stored] = {}
         try:
-            for name, column in columns.items():
-                kept, places = _narrowed(name, column)
-                stored[name] = _Stored(self._at, len(kept), kept.dtype.str, places)
-                self._write(np.ascontiguousarray(kept).view(np.uint8).data)
-                self._write(memoryview(bytes(-self._at % _ALIGN)))
+            stored = {name: self.write(column) for name, column in columns.items()}
+            kept = None if self._together else where
+            if kept is None:
+                shared = shared_ids(rows.indptr, rows.indices)
+                ids = narrow_ids(rows.indices if shared is None else shared)
+                kept = self.path, {"indices": self.write(ids), "values": self.write(*narrow(rows.values))}
         except OSError as error:
             raise StorageError(
-                f"cannot write {self._path}: {error.strerror or error}; free some space there, or choose another --root"
+                f"cannot write {self.path}: {error.strerror or error}; free some space there, or choose another --root"
             ) from error
         for partition, first, last in stretches:
             entries = [int(rows.indptr[first]), int(rows.indptr[last])] if self._together else [0, len(rows.indices)]
-            yield partition, json.dumps([self._path, stored, [first, last], rows.n_rows, entries]).encode()
-
-    def _write(self, data: memoryview) -> None:
-        while data:
-            written = self._out.write(data)
-            self._at += written
-            data = data[written:]
+            yield partition, json.dumps([self.path, stored, *kept, [first, last], rows.n_rows, entries]).encode()
 
 
 class SpillReader:
@@ -132,13 +169,14 @@ class SpillReader:
         """
         found = [json.loads(pointer) for pointer in pointers]
         check_columns([stored for _, stored, *_ in found], where=where)
+        paths = {path for rows, _, features, *_ in found for path in (rows, features)}
         try:
             with ExitStack() as stack:
-                files = {
-                    path: stack.enter_context(open(path, "rb", buffering=0)) for path in {path for path, *_ in found}
-                }
-                pieces = [self._piece(files[path], *pointer) for path, *pointer in found]
-        except ValueError as error:
+                files = {path: stack.enter_context(open(path, "rb", buffering=0)) for path in paths}
+                pieces = [
+                    self._piece(files[path], stored, files[features], *rest) for path, stored, features, *rest in found
+                ]
+        except (ValueError, FileNotFoundError) as error:
             raise InternalError(
                 f"{where}: what was written to {Path(found[0][0]).parent} is not there any more ({error}); run it again"
             ) from error
@@ -160,38 +198,39 @@ class SpillReader:
         )
 
     def _piece(
-        self, file: BinaryIO, stored: dict[str, list[int | str]], places: list[int], n_rows: int, entries: list[int]
-    ) -> _Piece:
-        columns = {name: _Stored(*column) for name, column in stored.items()}  # type: ignore[arg-type]
-        scattered = "ranks" in columns
-        lie = [0, n_rows] if scattered else places
+        self, row_file: BinaryIO, by_row: Mapping[str, Sequence[Any]], feature_file: BinaryIO,
+        by_entry: Mapping[str, Sequence[Any]], places: list[int], n_rows: int, entries: list[int],
+    ) -> _Piece:  # fmt: skip
+        scattered = "ranks" in by_row
         read = self._mapped if scattered else _copied
-
-        def column(name: str) -> Array:
-            first, last = places if name in _OF_PLACES else entries if name in _OF_ENTRIES else lie
-            if name == "indices" and columns[name].n != columns["values"].n:
-                # one row's, which are those of all
-                first, last = 0, columns[name].n
-            return read(file, columns[name], first, last)
-
-        ends = column("ends")
+        lie = [0, n_rows] if scattered else places
+        found = {
+            name: read(row_file, _Stored(*stored), *(places if name in _OF_PLACES else lie))
+            for name, stored in by_row.items()
+        }
+        indices, values = _Stored(*by_entry["indices"]), _Stored(*by_entry["values"])
+        # of one row only where all rows have the same
+        ids = read(feature_file, indices, *(entries if indices.n == values.n else [0, indices.n]))
+        ends = found.pop("ends")
         if not scattered:
             ends = ends - np.int32(entries[0])
-        row = column("ranks") if scattered else np.arange(places[1] - places[0], dtype=np.int32)
+        row = found.pop("ranks") if scattered else np.arange(len(ends), dtype=np.int32)
         if len(row) and not 0 <= row.min() <= row.max() < len(ends):
             raise ValueError(f"rows {row.min()} to {row.max()} of {len(ends)}")
-        by_row = {"row": row, "order": column("order")}
-        by_row.update({name: column(name)[row] for name in ("labels", "weights", "offsets") if name in columns})
-        return _Piece(by_row, kernels.Entries(ends, column("indices"), column("values"), columns["values"].places))
+        order = found.pop("order")
+        of_rows = {"row": row, "order": order, **{name: column[row] for name, column in found.items()}}
+        return _Piece(of_rows, kernels.Entries(ends, ids, read(feature_file, values, *entries), values.places))
 
     def _mapped(self, file: BinaryIO, stored: _Stored, first: int, last: int) -> Array:
         """Some of a column, where it lies."""
         if file.name not in self._maps:
             self._maps[file.name] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        dtype = np.dtype(stored.dtype)
-        if first == last:
-            return np.empty(0, dtype)
-        return np.frombuffer(self._maps[file.name], dtype, last - first, stored.offset + first * dtype.itemsize)
+        return _view(self._maps[file.name], stored, 0)[first:last]
+
+
+def _view(data: mmap.mmap, stored: _Stored, moved: int) -> Array:
+    """A column where it lies in memory, so much behind or before where it lies in the file."""
+    return np.frombuffer(data, stored.dtype, stored.n, stored.offset + moved) if stored.n else np.empty(0, stored.dtype)
 
 
 def _copied(file: BinaryIO, stored: _Stored, first: int, last: int) -> Array:
@@ -282,10 +321,3 @@ def _gathered(pieces: Sequence[kernels.Entries], piece: Array, row: Array) -> tu
         indices[target] = entries.indices[source if len(entries.indices) == len(entries.values) else within]
         values[target] = widen(entries.values[source], entries.places)
     return indptr, indices, values
-
-
-def _narrowed(name: str, array: Array) -> tuple[Array, int]:
-    """What most bytes are needed for, in fewer; with its decimal places."""
-    if name == "indices":
-        return narrow_ids(array), 0
-    return narrow(array) if name == "values" else (array, 0)

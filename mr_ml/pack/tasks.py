@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
@@ -19,7 +20,7 @@ from mr_ml.errors import BadDataError
 from mr_ml.pack.drafts import DRAFTS
 from mr_ml.pack.miniblock import RowSource, cut, split_rows
 from mr_ml.pack.plan import PackPlan
-from mr_ml.pack.spill import SpillFile, SpillReader
+from mr_ml.pack.spill import KeptFile, SpillFile, SpillReader
 from mr_ml.pack.split_moments import MOMENTS, SplitMoments
 from mr_ml.partition_file import PartitionFacts, PartitionShelf
 from mr_ml.query import MomentsQuery
@@ -43,19 +44,22 @@ class ScanRequest:
         Identity of this pack, so that a process knows whose rows it keeps.
     keep_bytes
         How much of what was read each process may keep for its map tasks.
+    spill
+        Folder for the larger part of it, which reduce tasks read where it lies; "" if there is none.
     """
 
     options: TextOptions
     pack: str = ""
     keep_bytes: int = 0
+    spill: str = ""
 
     def encode(self) -> bytes:
-        return json.dumps([self.options.to_json(), self.pack, self.keep_bytes]).encode()
+        return json.dumps([self.options.to_json(), self.pack, self.keep_bytes, self.spill]).encode()
 
     @classmethod
     def decode(cls, data: bytes) -> ScanRequest:
-        options, pack, keep_bytes = json.loads(data)
-        return cls(TextOptions.from_json(options), pack, keep_bytes)
+        options, *others = json.loads(data)
+        return cls(TextOptions.from_json(options), *others)
 
 
 @dataclass(frozen=True)
@@ -117,14 +121,16 @@ def scan(request: ScanRequest, text: Text) -> Summary:
     total = Summary()
     room = DRAFTS.room(request.pack, budget=request.keep_bytes)
     kept: list[formats.Draft] | None = []
-    for chunk in text.chunks():
-        found, draft = formats.draft(chunk, request.options, file=text.file, seen=total)
-        if kept is not None:
-            draft = None if draft is None else draft.narrowed()
-            room -= 0 if draft is None else draft.nbytes
-            kept = None if draft is None or room < 0 else [*kept, draft]
-        del draft
-        total = total + shifted(found, by=total.n_lines)
+    with ExitStack() as stack:
+        file = stack.enter_context(KeptFile(request.spill)) if request.spill else None
+        for chunk in text.chunks():
+            found, draft = formats.draft(chunk, request.options, file=text.file, seen=total)
+            if kept is not None:
+                draft = None if draft is None else draft.narrowed()
+                room -= 0 if draft is None else draft.nbytes
+                kept = None if draft is None or room < 0 else [*kept, draft if file is None else draft.put(file.put)]
+            del draft
+            total = total + shifted(found, by=total.n_lines)
     if kept is not None:
         DRAFTS.keep(request.pack, text.key(), kept)
     return total
@@ -143,7 +149,7 @@ def shifted(summary: Summary, *, by: int) -> Summary:
 def spill_text(request: PackRequest, text: TextRange, spill: SpillFile) -> Iterator[tuple[bytes, bytes]]:
     """Parse one range of text; yield partition and pointer of each mini-block that it makes, then the report."""
     parts = _parsed(request, text, DRAFTS.take(request.pack, text.key()))
-    report = yield from _each(request, text, parts, lambda rows: _spilled(spill, rows, request.plan))
+    report = yield from _each(request, text, parts, lambda rows, where: _spilled(spill, rows, request.plan, where))
     yield REPORT, report
 
 
@@ -154,30 +160,34 @@ def pack_text(request: PackRequest, text: Text) -> Iterator[tuple[int | None, by
     those that were refused.
     """
     parts = _parsed(request, text, None)
-    report = yield from _each(request, text, parts, lambda rows: split_rows(rows, request.plan))
+    report = yield from _each(request, text, parts, lambda rows, _: split_rows(rows, request.plan))
     yield None, report
 
 
-def _spilled(spill: SpillFile, rows: Rows, plan: PackPlan) -> Iterator[tuple[bytes, bytes]]:
-    for partition, pointer in spill.append(rows, plan):
+def _spilled(spill: SpillFile, rows: Rows, plan: PackPlan, where: Any) -> Iterator[tuple[bytes, bytes]]:
+    for partition, pointer in spill.append(rows, plan, where=where):
         yield b"%08d" % partition, pointer
 
 
-def _parsed(request: PackRequest, text: Text, drafts: list[formats.Draft] | None) -> Iterator[Parsed]:
+def _parsed(
+    request: PackRequest, text: Text, drafts: list[formats.Draft] | None
+) -> Iterator[tuple[Parsed, Any]]:  # fmt: skip
+    """Rows, and where their features lie if that is in a file."""
     if drafts is not None and all(draft.fits(request.schema) for draft in drafts):
         while drafts:
-            yield drafts.pop(0).under(request.schema)
+            draft = drafts.pop(0)
+            yield draft.under(request.schema), draft.where(request.schema)
         return
     for chunk in text.chunks():
-        yield formats.parse(chunk, request.schema, labels="required")
+        yield formats.parse(chunk, request.schema, labels="required"), None
 
 
 def _each(
-    request: PackRequest, text: Text, parts: Iterable[Parsed], send: Callable[[Rows], Iterator[Sent]]
+    request: PackRequest, text: Text, parts: Iterable[tuple[Parsed, Any]], send: Callable[[Rows, Any], Iterator[Sent]]
 ) -> Generator[Sent, None, bytes]:
     """Send the rows of all parts of a range of text; returns the report on it."""
     report = Summary()
-    for parsed in parts:
+    for parsed, where in parts:
         found = Summary(
             n_rows=parsed.rows.n_rows,
             n_lines=parsed.n_lines,
@@ -187,7 +197,7 @@ def _each(
         )
         report = report + shifted(found, by=report.n_lines)
         _check_width(request.schema, parsed.rows, text)
-        yield from send(parsed.rows)
+        yield from send(parsed.rows, where)
     return json.dumps([json.loads(text.key()), report.to_json()]).encode()
 
 

@@ -12,11 +12,12 @@ Rows that a draft kept and that fit the schema need not be parsed again.
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from collections.abc import Callable
+from typing import Any, Literal, Protocol
 
 from mr_ml.errors import UsageError
 from mr_ml.readers import csv_reader, libsvm
-from mr_ml.readers.rows import Parsed
+from mr_ml.readers.rows import NarrowRows, Parsed
 from mr_ml.readers.schema import Schema, Summary, TextOptions
 
 __all__ = ["Draft", "Schema", "Summary", "TextOptions", "bind", "draft", "parse", "resolve", "split_header"]
@@ -32,6 +33,12 @@ class Draft(Protocol):
 
     def narrowed(self) -> Draft:
         """The same in fewer bytes, to be kept."""
+
+    def put(self, put: Callable[[NarrowRows], NarrowRows]) -> Draft:
+        """The same, with the features put elsewhere if they are held as rows."""
+
+    def where(self, schema: Schema) -> Any:
+        """Where the features of the rows under that schema lie, if `put` left them so; else None."""
 
     def fits(self, schema: Schema) -> bool:
         """Whether these are the rows under that schema; if not, the text must be read again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,15 @@ def test_a_draft_that_fits_holds_what_parsing_finds(lines: list[str], asked: Any
         assert draft.fits(schema) or not resolvable
     if draft.fits(schema) and asked in (None, base):
         assert_same(draft.under(schema), formats.parse(text, schema, labels="required"))
-        assert_same(draft.narrowed().under(schema), formats.parse(text, schema, labels="required"))
+        narrowed = draft.narrowed()
+        assert_same(narrowed.under(schema), formats.parse(text, schema, labels="required"))
+        put = narrowed.put(lambda rows: replace(rows, where="there"))
+        assert_same(put.under(schema), formats.parse(text, schema, labels="required"))
+        # where ids count from something else, the ids that lie there are others
+        assert (narrowed.where(schema), put.where(schema)) == (
+            None,
+            "there" if base == (1 if asked is None else asked) else None,
+        )
 
 
 def test_drafts_take_fewer_bytes() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from mr_ml import kernels
 from mr_ml.errors import BadDataError, InternalError, StorageError
 from mr_ml.pack.miniblock import Columns, joined, split_rows
 from mr_ml.pack.plan import PackPlan, make_plan
-from mr_ml.pack.spill import SpillFile, SpillReader
-from mr_ml.readers.rows import Rows
+from mr_ml.pack.spill import KeptFile, SpillFile, SpillReader
+from mr_ml.readers.rows import NarrowRows, Rows
 
 numbers = st.sampled_from([0.0, 1.0, -2.5, 1e300])
 row_contents = st.tuples(numbers, st.dictionaries(st.integers(0, 9), numbers, max_size=4), numbers, numbers)
@@ -124,7 +125,7 @@ def test_ids_that_all_rows_have_are_written_once(tmp_path: Path, together: bool)
     plan = plan_of()
     chunks = [[(float(k), {1: k / 8, 4: 0.0, 9: -1.0}, None, None) for k in range(40)]]
     pointers = spilled(tmp_path, chunks, plan, together=together)
-    assert {json.loads(pointer)[1]["indices"][1] for found in pointers.values() for pointer in found} == {3}
+    assert {json.loads(pointer)[3]["indices"][1] for found in pointers.values() for pointer in found} == {3}
     rows = {}
     for found in pointers.values():
         taken_rows, _ = taken(found, plan)
@@ -138,8 +139,8 @@ def test_ids_that_all_rows_have_are_written_once(tmp_path: Path, together: bool)
 @pytest.mark.parametrize("together", [True, False])
 def test_every_changed_byte_is_found(tmp_path: Path, together: bool, dense: bool) -> None:
     pointers, plan = one_partition(tmp_path, together=together, dense=dense)
-    name, stored, *_ = json.loads(pointers[0])
-    path = Path(name)
+    name, by_row, _, by_entry, *_ = json.loads(pointers[0])
+    path, stored = Path(name), {**by_row, **by_entry}
     whole = path.read_bytes()
     # between columns nothing is read
     read = [
@@ -150,6 +151,70 @@ def test_every_changed_byte_is_found(tmp_path: Path, together: bool, dense: bool
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
         with pytest.raises(InternalError, match=r"rows changed between|is not there any more"):
             taken(pointers, plan)
+
+
+def kept(folder: Path, rows: Rows) -> NarrowRows:
+    """Rows whose features lie in a file."""
+    with KeptFile(str(folder)) as file:
+        # where a file begins is nothing special
+        file.put(NarrowRows.of(make_rows([(1.0, {5: 1.0, 7: 2.0}, None, None)])))
+        return file.put(NarrowRows.of(rows))
+
+
+def spilled_beside(folder: Path, found: NarrowRows, plan: PackPlan, *, together: bool) -> dict[int, list[bytes]]:
+    with SpillFile(str(folder), together=together) as spill:
+        return {partition: [pointer] for partition, pointer in spill.append(found.wide(), plan, where=found.where)}
+
+
+@pytest.mark.usefixtures("kernel")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(row_contents, min_size=1, max_size=9), together=st.booleans())
+def test_features_that_were_kept_are_read_where_they_lie(
+    tmp_path_factory: pytest.TempPathFactory, rows: Any, together: bool
+) -> None:
+    rows, plan = make_rows([(y, x, w, None) for y, x, w, _ in rows]), plan_of()
+    folder = tmp_path_factory.mktemp("kept")
+    found = kept(folder, rows)
+    assert (found.where is not None) == (len(rows.indices) > 0)
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    beside = spilled_beside(folder, found, plan, together=together)
+    again = spilled_beside(folder, NarrowRows.of(rows), plan, together=together)
+    assert beside.keys() == again.keys()
+    for partition in beside:
+        ours, theirs = (Columns(*taken(pointers[partition], plan)).arrays() for pointers in (beside, again))
+        assert {name: a.tobytes() for name, a in ours.items()} == {name: a.tobytes() for name, a in theirs.items()}
+    assert found.nbytes == NarrowRows.of(rows).nbytes
+    assert size % mmap.ALLOCATIONGRANULARITY == 0
+
+
+@pytest.mark.usefixtures("kernel")
+def test_changes_of_what_was_kept_are_found(tmp_path: Path) -> None:
+    plan = make_plan(n_rows=50, nnz=100, n_features=10, shares={"a": 1.0}, partitions=1)
+    found = kept(tmp_path, make_rows([(1.0, {0: 2.0, 3: 1.5}, None, None), (0.0, {7: 0.25}, None, None)]))
+    pointers = spilled_beside(tmp_path, found, plan, together=False)[0]
+    name, stored = found.where
+    path = Path(name)
+    whole = path.read_bytes()
+    for offset, n, dtype, _ in stored.values():
+        for at in range(offset, offset + n * np.dtype(dtype).itemsize):
+            path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+            with pytest.raises(InternalError, match="rows changed between"):
+                taken(pointers, plan)
+    path.write_bytes(whole)
+    taken(pointers, plan)
+    path.unlink()
+    with pytest.raises(InternalError, match="is not there any more"):
+        taken(pointers, plan)
+
+
+def test_what_cannot_be_kept_in_a_file_stays_in_memory() -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    rows = NarrowRows.of(make_rows([(1.0, {0: 2.0}, None, None)]))
+    file = KeptFile("/dev")
+    file.path = "/dev/full"
+    with file:
+        assert file.put(rows) is rows
 
 
 def test_weights_of_some_rows_only_are_bad_data(tmp_path: Path) -> None:
@@ -163,6 +228,6 @@ def test_a_full_disk_is_a_storage_error() -> None:
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
     spill = SpillFile("/dev", together=True)
-    spill._path = "/dev/full"
+    spill.path = "/dev/full"
     with spill, pytest.raises(StorageError, match="No space left on device; free some space there"):
         list(spill.append(make_rows([(1.0, {0: 2.0}, None, None)]), plan_of()))
