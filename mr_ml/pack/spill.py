@@ -94,6 +94,10 @@ class KeptFile(_ColumnFile):
         indices, values = (_view(mapped, column, -start) for column in stored.values())
         return replace(rows, indices=indices, values=values, where=(self.path, stored))
 
+    def drop(self) -> None:
+        """Give back the room; of what was put nothing may be used any more."""
+        self.file.truncate(0)
+
 
 class SpillFile(_ColumnFile):
     """The rows of one map task.

@@ -131,6 +131,8 @@ def scan(request: ScanRequest, text: Text) -> Summary:
                 kept = None if draft is None or room < 0 else [*kept, draft if file is None else draft.put(file.put)]
             del draft
             total = total + shifted(found, by=total.n_lines)
+        if kept is None and file is not None:
+            file.drop()
     if kept is not None:
         DRAFTS.keep(request.pack, text.key(), kept)
     return total

@@ -86,9 +86,7 @@ def passes(problems: dict[str, Problem], work: Path, rounds: int) -> Result:
         seconds, arithmetic = [], []
         for _ in range(rounds):
             seconds.append(_pass_seconds(ours, name, problem.l2))
-            command = [sys.executable, str(HERE / "ours.py"), name, name, "--root", str(ours.root)]
-            command += ["--workers", str(ours.workers)]
-            arithmetic.append(answer(measure.run(command, folder=work, environment=HEAP))["seconds"])
+            arithmetic.append(_arithmetic_seconds(ours, name))
         found[name] = {
             "pass": statistics.median(seconds),
             "arithmetic": statistics.median(arithmetic),
@@ -123,6 +121,14 @@ def _pass_seconds(ours: Ours, dataset: str, l2: float, *more: object) -> float:
     words = ("--max-passes", FIXED_PASSES, "--tolerance", 0, *more)
     trained = answer(measure.run(ours.train(dataset, dataset, l2, *words), folder=ours.root.parent))
     return statistics.median(ours.seconds_of_passes(trained["run"])[1:])
+
+
+def _arithmetic_seconds(ours: Ours, name: str) -> float:
+    """Of a pass for the model that has the dataset's name."""
+    command = [sys.executable, str(HERE / "ours.py"), name, name, "--root", str(ours.root)]
+    command += ["--workers", str(ours.workers)]
+    seconds: float = answer(measure.run(command, folder=ours.root.parent, environment=HEAP))["seconds"]
+    return seconds
 
 
 def predict(problems: dict[str, Problem], work: Path, rounds: int) -> Result:
@@ -176,10 +182,12 @@ def scaling(factor: float, data: Path, work: Path, rounds: int) -> Result:
     measure.run(ours.pack(problem.text, "s"), folder=work)
     one, two = Ours(ours.root, workers=1), ours
     pairs = [(_pass_seconds(one, "s", problem.l2), _pass_seconds(two, "s", problem.l2)) for _ in range(rounds)]
+    alone = [(_arithmetic_seconds(one, "s"), _arithmetic_seconds(two, "s")) for _ in range(rounds)]
     workers = {
         "1": statistics.median(a for a, _ in pairs),
         "2": statistics.median(b for _, b in pairs),
         "speed-up": statistics.median(a / b for a, b in pairs),
+        "of the arithmetic": statistics.median(a / b for a, b in alone),
     }
     partitions = []
     for number in PARTITIONS:

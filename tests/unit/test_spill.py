@@ -207,6 +207,13 @@ def test_changes_of_what_was_kept_are_found(tmp_path: Path) -> None:
         taken(pointers, plan)
 
 
+def test_room_is_given_back(tmp_path: Path) -> None:
+    with KeptFile(str(tmp_path)) as file:
+        file.put(NarrowRows.of(make_rows([(1.0, {0: 2.0}, None, None)])))
+        file.drop()
+    assert [path.stat().st_size for path in tmp_path.iterdir()] == [0]
+
+
 def test_what_cannot_be_kept_in_a_file_stays_in_memory() -> None:
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
