@@ -149,7 +149,8 @@ def _scaling(found: Result) -> Iterator[str]:
     w = found["workers"]
     yield (
         f"A pass takes {w['1']:.3f} s with one worker, {w['2']:.3f} s with two: {w['speed-up']:.2f} times as fast. Its "
-        f"arithmetic alone, in processes that exchange nothing, is {w['of the arithmetic']:.2f} times as fast in two as in one."
+        "arithmetic alone, in processes that exchange nothing, is "
+        f"{w['of the arithmetic']:.2f} times as fast in two as in one."
     )
     yield table(
         ["partitions", "passes", "pass s"],
