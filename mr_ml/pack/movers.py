@@ -188,10 +188,10 @@ class LocalMover:
 
     def _kept_folder(self, files: Sequence[TextFile], keep: int) -> str:
         """Shared memory for what the scan keeps, until `close`; "" if there is not enough."""
-        # rows take fewer bytes than their text
-        needs = min(sum(file.size for file in files if file.compression == "none"), self.n_tasks * keep)
-        if any(file.compression != "none" for file in files):
-            needs = self.n_tasks * keep
+        needs = self.n_tasks * keep
+        if all(file.compression == "none" for file in files):
+            # rows take fewer bytes than their text
+            needs = min(needs, sum(file.size for file in files))
         parent = scratch_folder(needs_bytes=needs)
         if not parent.is_relative_to(SHARED_MEMORY):
             return ""

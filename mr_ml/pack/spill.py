@@ -2,9 +2,9 @@
 
 A file holds, for each chunk of text, the columns of its rows one after the other: feature ids and values in as few
 bytes as hold them exactly, since memory that is written for the first time costs more than narrowing does. In memory
-the rows stay as they came, and beside them lies which of them belong to which partition; on a disk, where rows far
-apart are slow to read, those of a partition lie together. What was read is proved by the rows' own hashes, which are
-computed anew.
+the rows stay as they came, their features even where the scan kept them, and beside them lies which of them belong to
+which partition; on a disk, where rows far apart are slow to read, those of a partition lie together. What was read is
+proved by the rows' own hashes, which are computed anew.
 """
 
 from __future__ import annotations

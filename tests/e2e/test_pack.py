@@ -12,8 +12,12 @@ import pytest
 from commands import Commands, write_csv, write_libsvm
 
 from hdfs_layout import Layout, open_store
+from mr_ml.cli import pack as cli_pack
 from mr_ml.dataset import load_dataset
+from mr_ml.engine.scratch import scratch_folder
+from mr_ml.pack.movers import PackMemory
 from mr_ml.partition_file import BlockRange
+from mr_ml.readers import source
 
 Row = tuple[float, ...]
 
@@ -70,6 +74,52 @@ def repeated_rows() -> tuple[Any, Any]:
     x = rng.integers(0, 1000, size=(400, 2)) + 0.5
     x, y = x[rng.integers(0, 400, 1200)], np.zeros(1200)
     return x, (x[:, 0] > 500) + y
+
+
+def write_text(path: Path, form: str) -> None:
+    """Some hundred rows: ids from 0 or 1, the same in all rows or not, or CSV."""
+    rng = np.random.default_rng(5)
+    rows = rng.integers(-400, 400, (600, 7)) / 16
+    first = int(form.endswith("1"))
+    lines = ["y,a,b,c,d,e,f,g\n"] if form == "csv" else []
+    for k, row in enumerate(rows.tolist()):
+        if form == "csv":
+            lines.append(",".join(map(repr, [k % 2, *row])) + "\n")
+        else:
+            kept = [j for j in range(7) if form.startswith("dense") or rng.random() < 0.5]
+            lines.append(" ".join([str(k % 2), *(f"{j + first}:{row[j]!r}" for j in kept)]) + "\n")
+    path.write_text("".join(lines))
+
+
+@pytest.mark.parametrize("form", ["sparse-0", "sparse-1", "dense-1", "csv"])
+def test_bytes_do_not_depend_on_room(
+    mr_ml: Commands, tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows stay in shared memory from the scan on, or some do, or none; they go through memory or through the root."""
+    file = tmp_path / ("rows.csv" if form == "csv" else "rows.libsvm")
+    write_text(file, form)
+    # many ranges, so that some find room and some do not
+    monkeypatch.setattr(source, "RANGE_BYTES", 2048)
+    words = ("pack", file, "--partitions", 3, *(("--label-column", "y") if form == "csv" else ()))
+    found = {}
+    for name, rows_bytes, spill_bytes in (
+        ("all", 1 << 30, 1 << 30),
+        ("some", 40_000, 1 << 30),
+        ("on-disk", 1 << 30, 0),
+        ("some-on-disk", 40_000, 0),
+    ):
+        memory = PackMemory(rows_bytes=rows_bytes, spill_bytes=spill_bytes)
+        monkeypatch.setattr(cli_pack, "PackMemory", lambda memory=memory, **_: memory)
+        for runner in (("-r", "inline"), ("-r", "local", "--workers", 2)):
+            mr_ml(*words, "--to", name + runner[1], *runner)
+            found[name, runner[1]] = sorted(mr_ml.partition_hashes(f"{name}{runner[1]}@1").values())
+    with monkeypatch.context() as patch:
+        patch.setenv("TMPDIR", str(tmp_path))
+        mr_ml(*words, "--to", "no-shared-memory", "-r", "inline")
+        found["no-shared-memory", "inline"] = sorted(mr_ml.partition_hashes("no-shared-memory@1").values())
+    assert len({tuple(hashes) for hashes in found.values()}) == 1, found
+    left = [path.name for path in scratch_folder(needs_bytes=0).iterdir()]
+    assert not [name for name in left if name.startswith(("kept-", "spill-"))]
 
 
 def test_splits_are_reproducible_and_keep_equal_rows_together(mr_ml: Commands, tmp_path: Path) -> None:
