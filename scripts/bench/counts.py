@@ -34,8 +34,8 @@ BUDGET: Mapping[str, float] = {
     "pack: processes": 5,
     "train: processes": 5,
     "predict: processes": 5,
-    "pack: text read": 1.7,
-    "pack: text written": 1.1,
+    "pack: text read": 1.1,
+    "pack: text written": 0.9,
     "train: text read": 0.7,
     "train: text written": 0.15,  # more blocks, more sums of the tree; a copy of the input would be 0.9
     "predict: text read": 1.9,
