@@ -227,8 +227,10 @@ class ReduceTask:
             return
         partition, plan = int(key), self._request.plan
         rows = self._spilled.rows(values, plan=plan, where=f"the shuffle of partition {partition}")
-        facts, moments = write_partition(self._request, partition, rows, self._shelf)
-        self._moments.add(partition, moments)
+        # moments that overflow are infinite, which describe and train show
+        with one_thread(), np.errstate(all="ignore"):
+            facts, moments = write_partition(self._request, partition, rows, self._shelf)
+            self._moments.add(partition, moments)
         yield key, facts_line(facts)
 
     def results(self) -> Iterator[tuple[bytes, bytes]]:
@@ -249,11 +251,9 @@ def write_partition(
     sums: PartialSums[Statistic] = PartialSums(tree, Statistic.absorb)
     path = request.paths[partition]
     facts = PartitionFacts.of_nothing(partition)
-    # moments that overflow are infinite, which describe and train show
-    with one_thread(), np.errstate(all="ignore"):
-        for stored, writer in shelf.write(path, blocks, partition=partition):
-            sums.add(tree.leaf(partition, stored.address.index), query.map(stored.block))
-            facts = writer.facts()
+    for stored, writer in shelf.write(path, blocks, partition=partition):
+        sums.add(tree.leaf(partition, stored.address.index), query.map(stored.block))
+        facts = writer.facts()
     return facts, sums.total()
 
 
