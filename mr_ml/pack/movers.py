@@ -57,7 +57,7 @@ class Shuffled:
             key, value = pairs.pop()
             if key == MOMENTS:
                 lines.append(value)
-            else:
+            elif key != REPORT:
                 facts[int(key)] = facts_of(value)
         moments = SplitMoments(plan, filled=facts.keys())
         while lines:
@@ -157,10 +157,10 @@ class LocalMover:
             local = tuple(map(self._local, paths))
             request = PackRequest(schema, plan, local, spill, together, self.pack).encode()
             pairs = self.runner.run(MRPack, request=request, input=_lines(tasks), n_reducers=self.n_tasks)
-        for value in [value for key, value in pairs if key == REPORT]:
-            add_report(reports, *report_of(value))
+        for place, summary in [report_of(value) for key, value in pairs if key == REPORT]:
+            add_report(reports, place, summary)
         _check_ranges(tasks, reports, doing="packing")
-        shuffled = Shuffled.of(plan, [pair for pair in pairs if pair[0] != REPORT], reports)
+        shuffled = Shuffled.of(plan, pairs, reports)
         for number in set(range(plan.n_partitions)) - set(shuffled.facts):
             self.store.write(paths[number], b"")
         return shuffled
