@@ -188,12 +188,11 @@ class DenseFeatures:
             low = np.where(nonzero, self.array, np.inf).min(axis=0, initial=np.inf)
             high = np.where(nonzero, self.array, -np.inf).max(axis=0, initial=-np.inf)
             found = _sums_down(self.array), low, high, nonzero.sum(axis=0)
-        stored = np.full(self.width, self.n_rows)
-        sums, stored, low, high, count = (
-            np.concatenate([column, np.full(n_features - self.width, rest, column.dtype)])
-            for column, rest in zip((found[0], stored, *found[1:]), (0, 0, np.inf, -np.inf, 0), strict=True)
-        )
-        return sums, stored, low, high, count
+        sums, low, high, nonzero = found
+        stored = _pad(np.full(self.width, self.n_rows), n_features)
+        nothing = np.full(n_features - self.width, np.inf)
+        low, high = np.append(low, nothing), np.append(high, -nothing)
+        return _pad(sums, n_features), stored, low, high, _pad(nonzero, n_features)
 
     def deviations(self, mean: Floats) -> tuple[Floats, Floats]:
         """As of sparse features."""
@@ -223,4 +222,4 @@ def _pad(columns: Array, n_features: int) -> Floats:
     missing = n_features - columns.shape[0]
     if not missing:
         return np.asarray(columns)
-    return np.concatenate([columns, np.zeros((missing, *columns.shape[1:]))])
+    return np.concatenate([columns, np.zeros((missing, *columns.shape[1:]), columns.dtype)])

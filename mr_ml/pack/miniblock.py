@@ -117,15 +117,32 @@ def split_rows(rows: Rows, plan: PackPlan) -> Iterator[tuple[int, bytes]]:
 
 def take(rows: Rows, chosen: NDArray[np.int64]) -> Rows:
     """The chosen rows, in that order; groups and line numbers are not carried on."""
-    indptr, indices, values = kernels.take_rows(chosen, rows.indptr, rows.indices, rows.values) or _take(rows, chosen)
+    entries = kernels.take_rows(chosen, rows.indptr, rows.indices, rows.values) or _take(rows, chosen)
+    return with_entries(rows, chosen, entries)
+
+
+class _ByRow(Protocol):
+    """What there is of each row beside its entries."""
+
+    @property
+    def labels(self) -> NDArray[np.float64]: ...
+    @property
+    def weights(self) -> NDArray[np.float64] | None: ...
+    @property
+    def offsets(self) -> NDArray[np.float64] | None: ...
+
+
+def with_entries(source: _ByRow, chosen: NDArray[np.int64], entries: tuple[Array, Array, Array]) -> Rows:
+    """The chosen rows, of which `entries` are indptr, indices and values."""
+    indptr, indices, values = entries
     return Rows(
-        labels=rows.labels[chosen],
+        labels=source.labels[chosen],
         indptr=indptr,
         indices=indices,
         values=values,
         lines=np.zeros(len(chosen), np.int64),
-        weights=None if rows.weights is None else rows.weights[chosen],
-        offsets=None if rows.offsets is None else rows.offsets[chosen],
+        weights=None if source.weights is None else source.weights[chosen],
+        offsets=None if source.offsets is None else source.offsets[chosen],
     )
 
 

@@ -154,6 +154,9 @@ class LocalMover:
         self.store.make_folder(self.layout.dataset_data(name, data_id))
         tasks = ranges(files, n_tasks=self.n_tasks)
         with self._spill(plan, name=name, data_id=data_id) as (spill, together):
+            if together:
+                # map tasks copy what was kept, and have it open: the room is free when they are done
+                self.kept.close()
             local = tuple(map(self._local, paths))
             request = PackRequest(schema, plan, local, spill, together, self.pack).encode()
             pairs = self.runner.run(MRPack, request=request, input=_lines(tasks), n_reducers=self.n_tasks)

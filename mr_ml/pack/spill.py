@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from mr_ml import kernels
 from mr_ml.errors import InternalError, StorageError
 from mr_ml.narrow import narrow, narrow_ids, shared_ids, widen
-from mr_ml.pack.miniblock import Array, check_columns, deal, take
+from mr_ml.pack.miniblock import Array, check_columns, deal, take, with_entries
 from mr_ml.pack.plan import PackPlan
 from mr_ml.pack.rowhash import Hashes, row_hashes
 from mr_ml.readers.rows import NarrowRows, Rows
@@ -78,7 +78,7 @@ class _ColumnFile:
 
 
 class KeptFile(_ColumnFile):
-    """Features of rows that the scan read, in a file of which reduce tasks copy them."""
+    """Features of rows that the scan read, in a file from which reduce tasks copy them."""
 
     def put(self, rows: NarrowRows) -> NarrowRows:
         """The same rows, their features in the file; unchanged if it cannot be written."""
@@ -291,18 +291,10 @@ class SpilledRows:
         piece, row = self.piece[chosen], self.row[chosen]
         changed = f"{self.where}: rows changed between the map and the reduce task; run it again"
         try:
-            indptr, indices, values = kernels.gather_rows(self.pieces, piece, row) or _gathered(self.pieces, piece, row)
+            entries = kernels.gather_rows(self.pieces, piece, row) or _gathered(self.pieces, piece, row)
         except (ValueError, IndexError) as error:
             raise InternalError(changed) from error
-        rows = Rows(
-            labels=self.labels[chosen],
-            indptr=indptr,
-            indices=indices,
-            values=values,
-            lines=np.zeros(len(chosen), np.int64),
-            weights=None if self.weights is None else self.weights[chosen],
-            offsets=None if self.offsets is None else self.offsets[chosen],
-        )
+        rows = with_entries(self, chosen, entries)
         if (self.plan.order(row_hashes(rows)) != self.order[chosen]).any():
             raise InternalError(changed)
         return rows

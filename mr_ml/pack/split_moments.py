@@ -12,7 +12,7 @@ from mr_ml import frame
 from mr_ml.errors import InternalError
 from mr_ml.pack.plan import PackPlan
 from mr_ml.statistic import Statistic
-from mr_ml.tree import Node, PartialSums, PartitionPlan, SumTree
+from mr_ml.tree import PartialSums, PartitionPlan, SumTree
 
 MOMENTS = b"moments"
 
@@ -29,10 +29,11 @@ class SplitMoments:
     """
 
     def __init__(self, plan: PackPlan, *, filled: Set[int] | None = None) -> None:
-        self._split_of = {number: split for split, numbers in plan.partitions_by_split().items() for number in numbers}
+        by_split = plan.partitions_by_split()
+        self._split_of = {number: split for split, numbers in by_split.items() for number in numbers}
         self._trees: dict[str, SumTree] = {}
         self._sums: dict[str, PartialSums[Statistic]] = {}
-        for split, numbers in plan.partitions_by_split().items():
+        for split, numbers in by_split.items():
             if filled is None or not filled.isdisjoint(numbers):
                 leaves = (PartitionPlan(number, int(filled is None or number in filled)) for number in numbers)
                 self._trees[split] = SumTree(tuple(leaves))
@@ -62,7 +63,7 @@ class SplitMoments:
         """What there is, as text without tabs: the split, a blank, the statistic of a node."""
         for split, sums in self._sums.items():
             for node, moments in sums.items():
-                yield split.encode() + b" " + frame.to_text(moments.encode(Node(*node)))
+                yield split.encode() + b" " + frame.to_text(moments.encode(node))
 
     def totals(self) -> dict[str, Statistic]:
         """Of each split that has rows.

@@ -149,7 +149,7 @@ def shifted(summary: Summary, *, by: int) -> Summary:
 
 
 def spill_text(request: PackRequest, text: TextRange, spill: SpillFile) -> Iterator[tuple[bytes, bytes]]:
-    """Parse one range of text; yield partition and pointer of each mini-block that it makes, then the report."""
+    """Parse one range of text; yield each partition and a pointer to the rows that it gets, then the report."""
     parts = _parsed(request, text, DRAFTS.take(request.pack, text.key()))
     report = yield from _each(request, text, parts, lambda rows, where: _spilled(spill, rows, request.plan, where))
     yield REPORT, report
@@ -171,9 +171,7 @@ def _spilled(spill: SpillFile, rows: Rows, plan: PackPlan, where: Any) -> Iterat
         yield b"%08d" % partition, pointer
 
 
-def _parsed(
-    request: PackRequest, text: Text, drafts: list[formats.Draft] | None
-) -> Iterator[tuple[Parsed, Any]]:  # fmt: skip
+def _parsed(request: PackRequest, text: Text, drafts: list[formats.Draft] | None) -> Iterator[tuple[Parsed, Any]]:
     """Rows, and where their features lie if that is in a file."""
     if drafts is not None and all(draft.fits(request.schema) for draft in drafts):
         while drafts:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mr_ml.pack.drafts import Drafts
+from mr_ml.pack.drafts import DRAFTS, Drafts
+from mr_ml.pack.tasks import ScanRequest, scan
 from mr_ml.readers import formats
 from mr_ml.readers.rows import Parsed
 from mr_ml.readers.schema import Schema, TextOptions
@@ -121,6 +124,35 @@ def test_a_draft_fits_no_schema_that_reads_other_columns() -> None:
         Schema(format="libsvm", options=TextOptions(), n_features=2),
     ):
         assert not draft.fits(other)
+
+
+class Chunks:
+    """Text of a file that says nothing of itself."""
+
+    file = "f"
+
+    def __init__(self, *chunks: bytes) -> None:
+        self._chunks = chunks
+
+    def chunks(self) -> Iterator[bytes]:
+        yield from self._chunks
+
+    def key(self) -> bytes:
+        return b"[]"
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_a_range_is_kept_whole_or_takes_no_room(tmp_path: Path, fits: bool) -> None:
+    small, large = b"1 1:2 3:0.5\n", b"1 1:2 3:0.5\n" * 100
+    _, draft = formats.draft(small, TextOptions(), file="f")
+    assert draft is not None
+    keep_bytes = 100_000 if fits else draft.narrowed().nbytes + 1
+    # what an earlier pack kept counts no more
+    pack = f"fits {fits}"
+    assert scan(ScanRequest(TextOptions(), pack, keep_bytes, str(tmp_path)), Chunks(small, large)).n_rows == 101
+    kept = DRAFTS.take(pack, b"[]")
+    (path,) = tmp_path.iterdir()
+    assert (kept is not None, path.stat().st_size > 0) == (fits, fits)
 
 
 def test_drafts_are_given_back_once_and_to_their_pack_only() -> None:

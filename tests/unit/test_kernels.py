@@ -167,6 +167,7 @@ def test_dense_column_sums_have_the_same_bits(shape: tuple[int, int], more: int,
     sparse = x.as_sparse()
     names = ("sums", "stored", "low", "high", "nonzero")
     for name, ours, theirs in zip(names, compiled, sparse.column_sums(n_features=d), strict=False):
+        assert ours.dtype == theirs.dtype, name
         assert name == "stored" or np.array_equal(ours, theirs), name
 
 
