@@ -2,8 +2,9 @@
 
     partition TAB index TAB base64(frame) NEWLINE
 
-The frame keeps each array in the narrowest form that is lossless; decoding widens to float64 and int32, so what is
-computed never depends on how it was stored. A block is dense when at least a third of its entries are stored.
+The frame keeps each array in the narrowest form that is lossless. Sparse features stay so in memory and are widened to
+float64 and int32 where they are used, everything else when it is decoded, so what is computed never depends on how it
+was stored. A block is dense when at least a third of its entries are stored.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mr_ml import frame
+from mr_ml import frame, kernels
 from mr_ml.errors import BadDataError
 from mr_ml.features import DenseFeatures, Features, SparseFeatures
-from mr_ml.narrow import narrow, widen
+from mr_ml.narrow import NARROW_DTYPES, check_narrow, narrow, widen
 
 KIND = "block-2"
 # had no decimal places
@@ -91,7 +92,7 @@ def as_stored(block: Block) -> Block:
         return block
     if features.nnz >= DENSE_FROM * features.n_rows * features.width:
         return replace(block, features=DenseFeatures(features.toarray(n_features=features.width)))
-    return replace(block, features=SparseFeatures(_indptr(features.indptr), features.indices, features.values))
+    return replace(block, features=replace(features, indptr=_indptr(features.indptr)))
 
 
 def encode_line(block: Block, address: BlockAddress) -> bytes:
@@ -122,8 +123,9 @@ def encode_block(block: Block, address: BlockAddress) -> bytes:
     else:
         arrays["counts"] = _narrow_counts(np.diff(features.indptr))
         arrays["indices"] = features.indices.astype("<u2" if features.width <= 1 << 16 else "<i4")
-        if not (features.values == 1).all():
-            add("values", features.values)
+        values = features.wide.values
+        if not (values == 1).all():
+            add("values", values)
     meta = {
         "partition": address.partition,
         "index": address.index,
@@ -170,16 +172,21 @@ def decode_line(line: bytes, *, where: str) -> StoredBlock:
 
 @dataclass(frozen=True)
 class _Numbers:
-    """The arrays of a frame that hold numbers, widened."""
+    """The arrays of a frame that hold numbers."""
 
     arrays: Mapping[str, Array]
     places: Mapping[str, int]
 
-    def get(self, name: str, *, ndim: int = 1) -> Floats:
-        array = self.arrays[name]
+    def narrow(self, name: str, *, ndim: int = 1) -> tuple[Array, int]:
+        """As they are stored: the array and its decimal places."""
+        array, places = self.arrays[name], self.places.get(name, 0)
         if array.ndim != ndim:
             raise ValueError(f"{name} of shape {array.shape}, expected {ndim} dimension(s)")
-        return widen(array, self.places.get(name, 0))
+        check_narrow(array, places)
+        return array, places
+
+    def get(self, name: str, *, ndim: int = 1) -> Floats:
+        return widen(*self.narrow(name, ndim=ndim))
 
     def find(self, name: str) -> Floats | None:
         return self.get(name) if name in self.arrays else None
@@ -195,11 +202,14 @@ def _features(arrays: Mapping[str, Array], numbers: _Numbers) -> Features:
     if counts.ndim != 1 or stored.ndim != 1:
         raise ValueError(f"row counts of shape {counts.shape}, column ids of shape {stored.shape}")
     indptr = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
-    indices = stored.astype(np.int32)
-    values = numbers.get("values") if "values" in arrays else np.ones(len(indices))
-    if indptr[-1] != len(indices) or len(values) != len(indices):
-        raise ValueError(f"{indptr[-1]} entries by row counts, {len(indices)} column ids, {len(values)} values")
-    return SparseFeatures(_indptr(indptr), indices, values)
+    values, places = numbers.narrow("values") if "values" in arrays else (np.ones(len(stored), np.int8), 0)
+    if values.dtype.str not in NARROW_DTYPES:
+        values, places = widen(values, places), 0
+    if indptr[-1] != len(stored) or len(values) != len(stored):
+        raise ValueError(f"{indptr[-1]} entries by row counts, {len(stored)} column ids, {len(values)} values")
+    features = SparseFeatures(_indptr(indptr), stored, values, places)
+    # plain loops would widen it again for each product
+    return features if kernels.installed() else features.wide
 
 
 def _indptr(indptr: Array) -> Array:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml import kernels
+from mr_ml.narrow import widen
 
 Floats = NDArray[np.float64]
 Array = NDArray[Any]
@@ -27,11 +28,20 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class SparseFeatures:
-    """Rows in CSR form: indptr int64 (n_rows + 1,), indices int32 (nnz,), values float64 (nnz,)."""
+    """Rows in CSR form, the entries in few bytes or in full.
+
+    Attributes
+    ----------
+    indptr : int32 or int64, (n_rows + 1,)
+    indices : uint16 or int32, (nnz,)
+    values, places
+        As `mr_ml.narrow.narrow` gives them: floats, or integers over 10^places; (nnz,).
+    """
 
     indptr: Array
     indices: Array
     values: Array
+    places: int = 0
 
     @property
     def n_rows(self) -> int:
@@ -48,15 +58,25 @@ class SparseFeatures:
     @cached_property
     def width(self) -> int:
         """Largest column id + 1; too large for any dataset if there are negative ones."""
-        return int(self.indices.view(np.uint32).max()) + 1 if len(self.indices) else 0
+        return int(self.indices.view(f"u{self.indices.itemsize}").max()) + 1 if len(self.indices) else 0
 
-    def _matrix(self, n_features: int, values: Array | None = None) -> Any:
+    @property
+    def wide(self) -> SparseFeatures:
+        """The same rows with indices int32 and values float64."""
+        if self.indices.dtype == np.int32 and self.values.dtype == np.float64:
+            return self
+        return SparseFeatures(self.indptr, self.indices.astype(np.int32, copy=False), widen(self.values, self.places))
+
+    @property
+    def _entries(self) -> kernels.Entries:
+        return kernels.Entries(self.indptr[1:], self.indices, self.values, self.places)
+
+    def _matrix(self, n_features: int) -> Any:
         # here, since most processes do without, and it takes longer to load than numpy
         from scipy import sparse
 
-        return sparse.csr_array(
-            (self.values if values is None else values, self.indices, self.indptr), shape=(self.n_rows, n_features)
-        )
+        x = self.wide
+        return sparse.csr_array((x.values, x.indices, x.indptr), shape=(self.n_rows, n_features))
 
     def as_sparse(self) -> SparseFeatures:
         return self
@@ -64,7 +84,7 @@ class SparseFeatures:
     def head(self, n: int) -> SparseFeatures:
         """The first n rows."""
         indptr = self.indptr[: n + 1]
-        return SparseFeatures(indptr, self.indices[: indptr[-1]], self.values[: indptr[-1]])
+        return replace(self, indptr=indptr, indices=self.indices[: indptr[-1]], values=self.values[: indptr[-1]])
 
     def compact(self) -> tuple[Array, SparseFeatures]:
         """The columns that have entries, ascending, and the same rows over these columns alone.
@@ -75,43 +95,44 @@ class SparseFeatures:
         return columns, replace(self, indices=ids.astype(np.int32))
 
     def dot(self, coef: Floats) -> Floats:
-        found = kernels.csr_dot(self.indptr, self.indices, self.values, coef, width=self.width)
+        found = kernels.csr_dot(self._entries, coef, width=self.width)
         return np.asarray(self._matrix(len(coef)) @ coef) if found is None else found
 
     def transpose_dot(self, rows: Floats, *, n_features: int) -> Floats:
         return np.asarray(self._matrix(n_features).T @ rows)
 
     def squares_dot(self, rows: Floats, *, n_features: int) -> Floats:
-        return np.asarray(self._matrix(n_features, self.values * self.values).T @ rows)
+        x = self.wide
+        return replace(x, values=x.values * x.values).transpose_dot(rows, n_features=n_features)
 
     def pull(self, rows: Floats, of_squares: Floats | None, *, n_features: int) -> tuple[Floats, Floats | None]:
-        found = kernels.csr_pull(
-            self.indptr, self.indices, self.values, rows, of_squares, width=self.width, n_features=n_features
-        )
+        found = kernels.csr_pull(self._entries, rows, of_squares, width=self.width, n_features=n_features)
         if found is not None:
             return found
         squares = None if of_squares is None else self.squares_dot(of_squares, n_features=n_features)
         return self.transpose_dot(rows, n_features=n_features), squares
 
     def gram(self, rows: Floats, *, n_features: int) -> Floats:
-        weighted = self._matrix(n_features, self.values * np.repeat(rows, np.diff(self.indptr)))
-        return np.asarray((self._matrix(n_features).T @ weighted).toarray())
+        x = self.wide
+        weighted = replace(x, values=x.values * np.repeat(rows, np.diff(x.indptr)))
+        return np.asarray((x._matrix(n_features).T @ weighted._matrix(n_features)).toarray())
 
     def toarray(self, *, n_features: int) -> Floats:
         if self.nnz == self.n_rows * n_features:
             # every row has every column, in order
-            return self.values.reshape(self.n_rows, n_features)
+            return self.wide.values.reshape(self.n_rows, n_features)
         return np.asarray(self._matrix(n_features).toarray())
 
     def column_sums(self, *, n_features: int) -> tuple[Floats, Array, Floats, Floats, Array]:
         """Per column: sum and count of the entries; minimum, maximum (inf, -inf) and count of the non-zero ones."""
-        found = kernels.column_sums(self.indices, self.values, n_features=n_features)
+        x = self.wide
+        found = kernels.column_sums(x.indices, x.values, n_features=n_features)
         if found is not None:
             return found
-        sums = _sums_by(self.indices, self.values, n_features)
-        stored = np.bincount(self.indices, minlength=n_features)
-        kept = self.values != 0
-        columns, values = self.indices[kept], self.values[kept]
+        sums = _sums_by(x.indices, x.values, n_features)
+        stored = np.bincount(x.indices, minlength=n_features)
+        kept = x.values != 0
+        columns, values = x.indices[kept], x.values[kept]
         low, high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
         np.minimum.at(low, columns, values)
         np.maximum.at(high, columns, values)
@@ -119,11 +140,12 @@ class SparseFeatures:
 
     def deviations(self, mean: Floats) -> tuple[Floats, Floats]:
         """Per column: sum of the entries less the column's mean (n_features,), and of their squares."""
-        found = kernels.column_deviations(self.indices, self.values, mean)
+        x = self.wide
+        found = kernels.column_deviations(x.indices, x.values, mean)
         if found is not None:
             return found
-        deviation = self.values - mean[self.indices]
-        return _sums_by(self.indices, deviation, len(mean)), _sums_by(self.indices, deviation * deviation, len(mean))
+        deviation = x.values - mean[x.indices]
+        return _sums_by(x.indices, deviation, len(mean)), _sums_by(x.indices, deviation * deviation, len(mean))
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,6 +29,11 @@ Floats = NDArray[np.float64]
 MOST_NUMBER_BYTES = 32
 
 
+def installed() -> bool:
+    """Whether there are compiled loops."""
+    return native is not None
+
+
 def crc32(data: Any, value: int = 0) -> int:
     """As `zlib.crc32`, and several times as fast."""
     if native is None:
@@ -37,32 +42,54 @@ def crc32(data: Any, value: int = 0) -> int:
     return zlib.crc32(memoryview(data).cast("B")[taken:] if taken else data, value)
 
 
-def csr_dot(indptr: Array, indices: Array, values: Array, coef: Floats, *, width: int) -> Floats | None:
+class Entries(NamedTuple):
+    """Entries of rows in few bytes; row r has those from ends[r - 1], or from 0, to ends[r].
+
+    Attributes
+    ----------
+    ends : int32
+    indices : uint16 or int32
+        Of one row only where all rows have the same.
+    values, places
+        As `mr_ml.narrow.narrow` gives them.
+    """
+
+    ends: Array
+    indices: Array
+    values: Array
+    places: int
+
+    def given(self) -> tuple[Array, Array, Array, bool, float]:
+        """As the compiled loops want them."""
+        return self.ends, self.indices, self.values, self.values.dtype.kind == "f", 10.0**self.places
+
+
+def csr_dot(entries: Entries, coef: Floats, *, width: int) -> Floats | None:
     """X coef for coef (n_features, n_outputs), or None. All indices are in 0 .. width - 1."""
-    if native is None or indptr.dtype != np.int32:
+    if native is None or entries.ends.dtype != np.int32:
         return None
-    out = np.empty((len(indptr) - 1, coef.shape[1]))
-    native.csr_dot(indptr, indices, values, width, coef.shape[1], np.ascontiguousarray(coef), out)
+    out = np.empty((len(entries.ends), coef.shape[1]))
+    native.csr_dot(entries.given(), width, coef.shape[1], np.ascontiguousarray(coef), out)
     return out
 
 
 def csr_pull(
-    indptr: Array, indices: Array, values: Array, slope: Floats, bend: Floats | None, *, width: int, n_features: int
+    entries: Entries, slope: Floats, bend: Floats | None, *, width: int, n_features: int
 ) -> tuple[Floats, Floats | None] | None:
     """X' slope and, if there is a bend, (X o X)' bend, (n_features, n_outputs) each, or None.
 
     All indices are in 0 .. width - 1.
     """
-    if native is None or indptr.dtype != np.int32:
+    if native is None or entries.ends.dtype != np.int32:
         return None
     n_outputs = slope.shape[1]
     slope = np.ascontiguousarray(slope)
     if bend is None:
         sums = np.zeros((n_features, n_outputs))
-        native.csr_pull(indptr, indices, values, width, n_outputs, slope, None, sums)
+        native.csr_pull(entries.given(), width, n_outputs, slope, None, sums)
         return sums, None
     sums = np.zeros((n_features, n_outputs, 2))
-    native.csr_pull(indptr, indices, values, width, n_outputs, slope, np.ascontiguousarray(bend), sums)
+    native.csr_pull(entries.given(), width, n_outputs, slope, np.ascontiguousarray(bend), sums)
     return sums[..., 0], sums[..., 1]
 
 
@@ -117,24 +144,6 @@ def take_rows(rows: Array, indptr: Array, indices: Array, values: Array) -> tupl
     return taken
 
 
-class Entries(NamedTuple):
-    """Entries of rows in few bytes; row r has those from ends[r - 1], or from 0, to ends[r].
-
-    Attributes
-    ----------
-    ends : int32
-    indices : uint16 or int32
-        Of one row only where all rows have the same.
-    values, places
-        As `mr_ml.narrow.narrow` gives them.
-    """
-
-    ends: Array
-    indices: Array
-    values: Array
-    places: int
-
-
 def gather_rows(pieces: Sequence[Entries], piece: Array, row: Array) -> tuple[Array, Array, Array] | None:
     """indptr, indices and values of a CSR matrix whose row i is row ``row[i]`` of ``pieces[piece[i]]``, or None.
 
@@ -145,7 +154,7 @@ def gather_rows(pieces: Sequence[Entries], piece: Array, row: Array) -> tuple[Ar
     """
     if native is None:
         return None
-    given = [(e.ends, e.indices, e.values, e.values.dtype.kind == "f", 10.0**e.places) for e in pieces]
+    given = [entries.given() for entries in pieces]
     indptr = np.empty(len(row) + 1, np.int64)
     native.gather_rows(given, piece, row, indptr, None, None)
     indices, values = np.empty(indptr[-1], np.int32), np.empty(indptr[-1])

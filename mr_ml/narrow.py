@@ -18,6 +18,7 @@ MAX_PLACES = 9
 _PROBE = 64
 _LIMIT = 2**31 - 1
 _INTEGERS = (("|i1", 127), ("<i2", 32767), ("<i4", _LIMIT))
+NARROW_DTYPES = (*(dtype for dtype, _ in _INTEGERS), "<f4", "<f8")
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -60,6 +61,12 @@ def shared_ids(indptr: NDArray[np.int64], indices: NDArray[np.int32]) -> NDArray
     return first if same else None
 
 
+def check_narrow(array: Array, places: int) -> None:
+    """Raise ValueError if the two do not come from `narrow`."""
+    if type(places) is not int or not 0 <= places <= MAX_PLACES or (places and array.dtype.kind != "i"):
+        raise ValueError(f"numbers of type {array.dtype} with {places!r} places")
+
+
 def widen(array: Array, places: int) -> Floats:
     """Undo `narrow`, float64.
 
@@ -68,8 +75,7 @@ def widen(array: Array, places: int) -> Floats:
     ValueError
         If the two do not come from `narrow`.
     """
-    if type(places) is not int or not 0 <= places <= MAX_PLACES or (places and array.dtype.kind != "i"):
-        raise ValueError(f"numbers of type {array.dtype} with {places!r} places")
+    check_narrow(array, places)
     if array.dtype.kind != "i":
         return np.asarray(array, np.float64)
     wide = kernels.widen(array, scale=10.0**places)

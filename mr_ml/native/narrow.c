@@ -53,22 +53,34 @@ done:
     return result;
 }
 
-EACH_PROCESSOR static void scale_up_1(const int8_t *in, Py_ssize_t n, double scale, double *out)
+#define WIDEN(type, widened)                                                                                           \
+    {                                                                                                                  \
+        const type *in = (const type *)held->items + first;                                                            \
+        for (Py_ssize_t k = 0; k < n; k++)                                                                             \
+            out[k] = (widened);                                                                                        \
+    }
+
+EACH_PROCESSOR void widen_values(const Held *held, Py_ssize_t first, Py_ssize_t n, double *restrict out)
 {
-    for (Py_ssize_t i = 0; i < n; i++)
-        out[i] = in[i] / scale;
+    const double scale = held->scale;
+    if (held->is_float && held->size == 8)
+        memcpy(out, (const double *)held->items + first, (size_t)n * sizeof *out);
+    else if (held->is_float)
+        WIDEN(float, in[k])
+    else if (held->size == 4)
+        WIDEN(int32_t, in[k] / scale)
+    else if (held->size == 2)
+        WIDEN(int16_t, in[k] / scale)
+    else
+        WIDEN(int8_t, in[k] / scale)
 }
 
-EACH_PROCESSOR static void scale_up_2(const int16_t *in, Py_ssize_t n, double scale, double *out)
+EACH_PROCESSOR void widen_ids(const Held *held, Py_ssize_t first, Py_ssize_t n, int32_t *restrict out)
 {
-    for (Py_ssize_t i = 0; i < n; i++)
-        out[i] = in[i] / scale;
-}
-
-EACH_PROCESSOR static void scale_up_4(const int32_t *in, Py_ssize_t n, double scale, double *out)
-{
-    for (Py_ssize_t i = 0; i < n; i++)
-        out[i] = in[i] / scale;
+    if (held->size == 4)
+        memcpy(out, (const int32_t *)held->items + first, (size_t)n * sizeof *out);
+    else
+        WIDEN(uint16_t, in[k])
 }
 
 PyDoc_STRVAR(widen_doc, "widen(integers, scale, out)\n\nout = integers / scale; signed integers of 1, 2 or 4 bytes.");
@@ -84,17 +96,12 @@ static PyObject *widen(PyObject *self, PyObject *args)
     PyObject *result = NULL;
     if (!acquire(objects[0], &b[0], 0, 0) || !acquire(objects[1], &b[1], 8, 1))
         goto done;
-    Py_ssize_t n = items(&b[0]), size = b[0].view.itemsize;
-    if (items(&b[1]) != n || (size != 1 && size != 2 && size != 4)) {
+    Held held = held_values(&b[0], 0, scale);
+    if (items(&b[1]) != items(&b[0]) || !are_values(&held)) {
         PyErr_SetString(PyExc_ValueError, "arrays do not fit together");
         goto done;
     }
-    if (size == 1)
-        scale_up_1(b[0].view.buf, n, scale, b[1].view.buf);
-    else if (size == 2)
-        scale_up_2(b[0].view.buf, n, scale, b[1].view.buf);
-    else
-        scale_up_4(b[0].view.buf, n, scale, b[1].view.buf);
+    widen_values(&held, 0, items(&b[0]), b[1].view.buf);
     result = Py_None;
     Py_INCREF(result);
 done:

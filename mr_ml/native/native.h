@@ -27,6 +27,8 @@
 #define EACH_PROCESSOR
 #endif
 
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
 /* The same for products of 64-bit integers, of which only the widest registers do several at once. */
 #if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
 #define MULTIPLIES_64 __attribute__((target_clones("arch=x86-64-v4", "default")))
@@ -74,5 +76,49 @@ static inline Py_ssize_t items(const Buffer *buffer)
 {
     return buffer->view.len / buffer->view.itemsize;
 }
+
+/* Numbers in few bytes each, as mr_ml.narrow makes them: floats, or integers over a scale. Ids: uint16 or int32. */
+typedef struct {
+    const void *items;
+    Py_ssize_t size;
+    int is_float;
+    double scale;
+} Held;
+
+static inline Held held_values(const Buffer *buffer, int is_float, double scale)
+{
+    return (Held){buffer->view.buf, buffer->view.itemsize, is_float, scale};
+}
+
+static inline Held held_ids(const Buffer *buffer)
+{
+    return (Held){buffer->view.buf, buffer->view.itemsize, 0, 1};
+}
+
+static inline int are_values(const Held *held)
+{
+    return held->size == 4 || (held->is_float ? held->size == 8 : held->size == 1 || held->size == 2);
+}
+
+static inline int are_ids(const Held *held)
+{
+    return held->size == 2 || held->size == 4;
+}
+
+/* Numbers first to first + n - 1, in full. */
+void widen_values(const Held *held, Py_ssize_t first, Py_ssize_t n, double *restrict out);
+void widen_ids(const Held *held, Py_ssize_t first, Py_ssize_t n, int32_t *restrict out);
+
+/* Entries of rows: row r's go up to ends[r]. shared: there are indices of one row only, which are those of all. */
+typedef struct {
+    Buffer ends, indices, values;
+    Held ids, numbers;
+    int shared;
+} Entries;
+
+/* Of mr_ml.kernels.Entries.given(). Returns 0 and sets an exception if the arrays do not fit together; what is in ends
+ * remains to be checked. To be closed in any case, so all zero before. */
+int open_entries(PyObject *item, Entries *e);
+void close_entries(Entries *e);
 
 #endif

@@ -1,21 +1,75 @@
-/* Products of sparse rows with coefficients, and of their transpose with rows. */
+/* Products of sparse rows with coefficients, and of their transpose with rows.
+ *
+ * Entries are held in few bytes each, since what has to come from memory is what takes time; they are widened a window
+ * at a time, which stays in the fastest cache. */
 #include "native.h"
 
+#define WINDOW 1024
+
 typedef struct {
-    const int32_t *indptr, *indices;
+    Entries entries;
+    const int32_t *ends;
+    Py_ssize_t n_rows, nnz;
+    /* The values of entries first to last - 1 in full. */
+    Py_ssize_t first, last;
     const double *values;
-    Py_ssize_t n_rows, nnz, n_features;
+    double wide[WINDOW];
 } Csr;
 
-/* That no index reaches `width` is the caller's word: looking through them again and again costs as much as a product. */
-static int is_csr(const Csr *x, Py_ssize_t width)
+/* Returns 0 and sets an exception if that cannot be. */
+static int open_csr(Csr *x, PyObject *item)
 {
-    if (x->indptr[0] != 0 || x->indptr[x->n_rows] != x->nnz)
+    memset(&x->entries, 0, sizeof x->entries);
+    if (!open_entries(item, &x->entries))
         return 0;
-    for (Py_ssize_t i = 0; i < x->n_rows; i++)
-        if (x->indptr[i + 1] < x->indptr[i])
-            return 0;
-    return 0 <= width && width <= x->n_features;
+    x->ends = x->entries.ends.view.buf;
+    x->n_rows = items(&x->entries.ends);
+    x->nnz = items(&x->entries.values);
+    x->first = x->last = 0;
+    int32_t before = 0;
+    int ascend = !x->entries.shared && (x->n_rows ? x->ends[x->n_rows - 1] : 0) == x->nnz;
+    for (Py_ssize_t i = 0; i < x->n_rows; i++) {
+        ascend &= x->ends[i] >= before;
+        before = x->ends[i];
+    }
+    if (!ascend)
+        PyErr_SetString(PyExc_ValueError, "rows and entries do not fit together");
+    return ascend;
+}
+
+/* Go on to the next window, if there is one. */
+static int next_window(Csr *x)
+{
+    Py_ssize_t n = x->nnz - x->last < WINDOW ? x->nnz - x->last : WINDOW;
+    x->first = x->last;
+    x->last += n;
+    x->values = x->wide;
+    if (x->entries.numbers.size == 8)
+        x->values = (const double *)x->entries.numbers.items + x->first;
+    else
+        widen_values(&x->entries.numbers, x->first, n, x->wide);
+    return n > 0;
+}
+
+/* The entries of a row that are in the window. */
+typedef struct {
+    const void *ids;
+    const double *values;
+    Py_ssize_t n;
+    int last; /* whether they are the row's last */
+} Row;
+
+static ALWAYS_INLINE Row row_in_window(const Csr *x, Py_ssize_t i, int id_size)
+{
+    Py_ssize_t start = i ? x->ends[i - 1] : 0, stop = x->ends[i];
+    Py_ssize_t from = start > x->first ? start : x->first, to = stop < x->last ? stop : x->last;
+    return (Row){(const char *)x->entries.ids.items + from * id_size, x->values + (from - x->first), to - from,
+                 stop <= x->last};
+}
+
+static ALWAYS_INLINE Py_ssize_t id_at(const Row *row, Py_ssize_t e, int id_size)
+{
+    return id_size == 2 ? ((const uint16_t *)row->ids)[e] : ((const int32_t *)row->ids)[e];
 }
 
 typedef double Pair __attribute__((vector_size(16), aligned(8)));
@@ -32,143 +86,188 @@ static inline void store_pair(double *at, Pair pair)
     memcpy(at, &pair, sizeof pair);
 }
 
-PyDoc_STRVAR(csr_dot_doc, "csr_dot(indptr, indices, values, width, n_outputs, coef, out)\n\n"
+/* sums += the entries' values times their columns' coefficients */
+static ALWAYS_INLINE void dot_row(const Row *row, int id_size, Py_ssize_t k_all, const double *coef, double *sums)
+{
+    if (k_all == 1) {
+        double sum = *sums;
+        for (Py_ssize_t e = 0; e < row->n; e++)
+            sum += row->values[e] * coef[id_at(row, e, id_size)];
+        *sums = sum;
+    } else if (k_all == 2) {
+        Pair sum = load_pair(sums);
+        for (Py_ssize_t e = 0; e < row->n; e++)
+            sum += row->values[e] * load_pair(coef + 2 * id_at(row, e, id_size));
+        store_pair(sums, sum);
+    } else {
+        for (Py_ssize_t e = 0; e < row->n; e++) {
+            const double *w = coef + k_all * id_at(row, e, id_size);
+            double v = row->values[e];
+            for (Py_ssize_t k = 0; k < k_all; k++)
+                sums[k] += v * w[k];
+        }
+    }
+}
+
+static ALWAYS_INLINE void dot_rows(Csr *x, int id_size, Py_ssize_t k_all, const double *coef, double *out)
+{
+    for (Py_ssize_t i = 0; next_window(x);)
+        for (int whole = 1; whole && i < x->n_rows; i += whole) {
+            Row row = row_in_window(x, i, id_size);
+            whole = row.last;
+            dot_row(&row, id_size, k_all, coef, out + i * k_all);
+        }
+}
+
+/* What is known beforehand takes no time in the loops. */
+EACH_PROCESSOR static void dot(Csr *x, Py_ssize_t k_all, const double *coef, double *out)
+{
+    memset(out, 0, (size_t)(x->n_rows * k_all) * sizeof *out);
+    if (x->entries.ids.size == 4)
+        dot_rows(x, 4, k_all, coef, out);
+    else if (k_all == 1)
+        dot_rows(x, 2, 1, coef, out);
+    else if (k_all == 2)
+        dot_rows(x, 2, 2, coef, out);
+    else
+        dot_rows(x, 2, k_all, coef, out);
+}
+
+PyDoc_STRVAR(csr_dot_doc, "csr_dot(entries, width, n_outputs, coef, out)\n\n"
                           "out (n_rows, n_outputs) = X coef, coef (n_features, n_outputs). All indices are in\n"
-                          "0 .. width - 1: the caller vouches for that.");
+                          "0 .. width - 1: the caller vouches for that, since looking through them again and again\n"
+                          "costs as much as a product.");
 
 static PyObject *csr_dot(PyObject *self, PyObject *args)
 {
-    PyObject *objects[5];
+    PyObject *item, *objects[2], *result = NULL;
     Py_ssize_t width, k_all;
     (void)self;
-    if (!PyArg_ParseTuple(args, "OOOnnOO", &objects[0], &objects[1], &objects[2], &width, &k_all, &objects[3],
-                          &objects[4]))
+    if (!PyArg_ParseTuple(args, "OnnOO", &item, &width, &k_all, &objects[0], &objects[1]))
         return NULL;
-    static const Py_ssize_t sizes[5] = {4, 4, 8, 8, 8};
-    Buffer b[5] = {{.held = 0}};
-    PyObject *result = NULL;
-    for (int k = 0; k < 5; k++)
-        if (!acquire(objects[k], &b[k], sizes[k], k == 4))
-            goto done;
-    const double *coef = b[3].view.buf;
-    double *out = b[4].view.buf;
-    Csr x = {b[0].view.buf, b[1].view.buf, b[2].view.buf, items(&b[0]) - 1, items(&b[1]), 0};
-    x.n_features = k_all > 0 ? items(&b[3]) / k_all : 0;
-    if (k_all < 1 || x.n_rows < 0 || items(&b[2]) != x.nnz || items(&b[3]) != x.n_features * k_all ||
-        items(&b[4]) != x.n_rows * k_all || !is_csr(&x, width)) {
+    Buffer b[2] = {{.held = 0}};
+    Csr x;
+    if (!open_csr(&x, item) || !acquire(objects[0], &b[0], 8, 0) || !acquire(objects[1], &b[1], 8, 1))
+        goto done;
+    const double *coef = b[0].view.buf;
+    double *out = b[1].view.buf;
+    if (k_all < 1 || width < 0 || items(&b[0]) % k_all || items(&b[0]) / k_all < width ||
+        items(&b[1]) != x.n_rows * k_all) {
         PyErr_SetString(PyExc_ValueError, "arrays do not fit together");
         goto done;
     }
     Py_BEGIN_ALLOW_THREADS
-    for (Py_ssize_t i = 0; i < x.n_rows; i++) {
-        int32_t first = x.indptr[i], last = x.indptr[i + 1];
-        if (k_all == 1) {
-            double sum = 0;
-            for (int32_t e = first; e < last; e++)
-                sum += x.values[e] * coef[x.indices[e]];
-            out[i] = sum;
-        } else if (k_all == 2) {
-            Pair sum = {0, 0};
-            for (int32_t e = first; e < last; e++)
-                sum += x.values[e] * load_pair(coef + 2 * (Py_ssize_t)x.indices[e]);
-            store_pair(out + 2 * i, sum);
-        } else {
-            double *sums = out + i * k_all;
-            memset(sums, 0, (size_t)k_all * sizeof *sums);
-            for (int32_t e = first; e < last; e++) {
-                const double *w = coef + k_all * (Py_ssize_t)x.indices[e];
-                double v = x.values[e];
-                for (Py_ssize_t k = 0; k < k_all; k++)
-                    sums[k] += v * w[k];
-            }
-        }
-    }
+    dot(&x, k_all, coef, out);
     Py_END_ALLOW_THREADS
     result = Py_None;
     Py_INCREF(result);
 done:
-    release(b, 5);
+    close_entries(&x.entries);
+    release(b, 2);
     return result;
 }
 
-PyDoc_STRVAR(csr_pull_doc, "csr_pull(indptr, indices, values, width, n_outputs, slope, bend, sums)\n\n"
-                           "sums[..., 0] = X' slope and sums[..., 1] = (X o X)' bend in one sweep; slope and bend\n"
-                           "(n_rows, n_outputs), sums (n_features, n_outputs, 2), zero at the start. The two lie side\n"
-                           "by side because the way to a column's place in memory is what costs. Without a bend, None,\n"
-                           "sums = X' slope, (n_features, n_outputs).");
-
-/* sums += X' slope */
-static inline void pull_slope(const Csr *x, Py_ssize_t k_all, const double *slope, double *sums)
+/* The entries' columns of sums += value times slope */
+static ALWAYS_INLINE void pull_slope(const Row *row, int id_size, Py_ssize_t k_all, const double *slope, double *sums)
 {
-    for (Py_ssize_t i = 0; i < x->n_rows; i++, slope += k_all)
-        for (int32_t e = x->indptr[i]; e < x->indptr[i + 1]; e++) {
-            double v = x->values[e], *at = sums + k_all * (Py_ssize_t)x->indices[e];
-            for (Py_ssize_t k = 0; k < k_all; k++)
-                at[k] += v * slope[k];
-        }
+    if (k_all == 1) {
+        double s = *slope;
+        for (Py_ssize_t e = 0; e < row->n; e++)
+            sums[id_at(row, e, id_size)] += row->values[e] * s;
+        return;
+    }
+    for (Py_ssize_t e = 0; e < row->n; e++) {
+        double v = row->values[e], *at = sums + k_all * id_at(row, e, id_size);
+        for (Py_ssize_t k = 0; k < k_all; k++)
+            at[k] += v * slope[k];
+    }
 }
 
-/* sums[..., 0] += X' slope, sums[..., 1] += (X o X)' bend */
-static void pull_both(const Csr *x, Py_ssize_t k_all, const double *slope, const double *bend, double *sums)
+/* Likewise sums[..., 0] += value times slope, sums[..., 1] += squared value times bend */
+static ALWAYS_INLINE void pull_both(const Row *row, int id_size, Py_ssize_t k_all, const double *slope,
+                                    const double *bend, double *sums)
 {
-    for (Py_ssize_t i = 0; i < x->n_rows; i++) {
-        const double *s = slope + i * k_all, *c = bend + i * k_all;
-        if (k_all == 1) {
-            Pair both = {*s, *c};
-            for (int32_t e = x->indptr[i]; e < x->indptr[i + 1]; e++) {
-                double v = x->values[e], *at = sums + 2 * (Py_ssize_t)x->indices[e];
-                Pair powers = {v, v * v};
-                store_pair(at, load_pair(at) + powers * both);
-            }
-            continue;
+    if (k_all == 1) {
+        Pair both = {*slope, *bend};
+        for (Py_ssize_t e = 0; e < row->n; e++) {
+            double v = row->values[e], *at = sums + 2 * id_at(row, e, id_size);
+            Pair powers = {v, v * v};
+            store_pair(at, load_pair(at) + powers * both);
         }
-        for (int32_t e = x->indptr[i]; e < x->indptr[i + 1]; e++) {
-            double v = x->values[e], square = v * v;
-            double *at = sums + 2 * k_all * (Py_ssize_t)x->indices[e];
-            for (Py_ssize_t k = 0; k < k_all; k++) {
-                at[2 * k] += v * s[k];
-                at[2 * k + 1] += square * c[k];
-            }
+        return;
+    }
+    for (Py_ssize_t e = 0; e < row->n; e++) {
+        double v = row->values[e], square = v * v, *at = sums + 2 * k_all * id_at(row, e, id_size);
+        for (Py_ssize_t k = 0; k < k_all; k++) {
+            at[2 * k] += v * slope[k];
+            at[2 * k + 1] += square * bend[k];
         }
     }
 }
 
+static ALWAYS_INLINE void pull_rows(Csr *x, int id_size, Py_ssize_t k_all, const double *slope, const double *bend,
+                                    double *sums)
+{
+    for (Py_ssize_t i = 0; next_window(x);)
+        for (int whole = 1; whole && i < x->n_rows; i += whole) {
+            Row row = row_in_window(x, i, id_size);
+            whole = row.last;
+            if (bend)
+                pull_both(&row, id_size, k_all, slope + i * k_all, bend + i * k_all, sums);
+            else
+                pull_slope(&row, id_size, k_all, slope + i * k_all, sums);
+        }
+}
+
+EACH_PROCESSOR static void pull(Csr *x, Py_ssize_t k_all, const double *slope, const double *bend, double *sums)
+{
+    if (x->entries.ids.size == 4)
+        pull_rows(x, 4, k_all, slope, bend, sums);
+    else if (k_all == 1 && bend)
+        pull_rows(x, 2, 1, slope, bend, sums);
+    else if (k_all == 1)
+        pull_rows(x, 2, 1, slope, NULL, sums);
+    else
+        pull_rows(x, 2, k_all, slope, bend, sums);
+}
+
+PyDoc_STRVAR(csr_pull_doc, "csr_pull(entries, width, n_outputs, slope, bend, sums)\n\n"
+                           "sums[..., 0] = X' slope and sums[..., 1] = (X o X)' bend in one sweep; slope and bend\n"
+                           "(n_rows, n_outputs), sums (n_features, n_outputs, 2), zero at the start. The two lie side\n"
+                           "by side because the way to a column's place in memory is what costs. Without a bend, None,\n"
+                           "sums = X' slope, (n_features, n_outputs). The caller vouches for the width.");
+
 static PyObject *csr_pull(PyObject *self, PyObject *args)
 {
-    PyObject *objects[6];
+    PyObject *item, *objects[3], *result = NULL;
     Py_ssize_t width, k_all;
     (void)self;
-    if (!PyArg_ParseTuple(args, "OOOnnOOO", &objects[0], &objects[1], &objects[2], &width, &k_all, &objects[3],
-                          &objects[4], &objects[5]))
+    if (!PyArg_ParseTuple(args, "OnnOOO", &item, &width, &k_all, &objects[0], &objects[1], &objects[2]))
         return NULL;
-    static const Py_ssize_t sizes[6] = {4, 4, 8, 8, 8, 8};
-    Buffer b[6] = {{.held = 0}};
-    PyObject *result = NULL;
-    int both = objects[4] != Py_None, n_sums = both ? 2 : 1;
-    for (int k = 0; k < 6; k++)
-        if ((k != 4 || both) && !acquire(objects[k], &b[k], sizes[k], k == 5))
+    Buffer b[3] = {{.held = 0}};
+    Csr x;
+    int both = objects[1] != Py_None;
+    if (!open_csr(&x, item))
+        goto done;
+    for (int k = 0; k < 3; k++)
+        if ((k != 1 || both) && !acquire(objects[k], &b[k], 8, k == 2))
             goto done;
-    const double *slope = b[3].view.buf;
-    double *sums = b[5].view.buf;
-    Csr x = {b[0].view.buf, b[1].view.buf, b[2].view.buf, items(&b[0]) - 1, items(&b[1]), 0};
-    x.n_features = k_all > 0 ? items(&b[5]) / k_all / n_sums : 0;
-    if (k_all < 1 || x.n_rows < 0 || items(&b[2]) != x.nnz || items(&b[3]) != x.n_rows * k_all ||
-        (both && items(&b[4]) != items(&b[3])) || items(&b[5]) != x.n_features * k_all * n_sums || !is_csr(&x, width)) {
+    const double *slope = b[0].view.buf, *bend = both ? b[1].view.buf : NULL;
+    double *sums = b[2].view.buf;
+    Py_ssize_t k_sums = both ? 2 * k_all : k_all;
+    if (k_all < 1 || width < 0 || items(&b[2]) % k_sums || items(&b[2]) / k_sums < width ||
+        items(&b[0]) != x.n_rows * k_all || (both && items(&b[1]) != items(&b[0]))) {
         PyErr_SetString(PyExc_ValueError, "arrays do not fit together");
         goto done;
     }
     Py_BEGIN_ALLOW_THREADS
-    if (both)
-        pull_both(&x, k_all, slope, b[4].view.buf, sums);
-    else if (k_all == 1) /* known beforehand, so that there is no inner loop */
-        pull_slope(&x, 1, slope, sums);
-    else
-        pull_slope(&x, k_all, slope, sums);
+    pull(&x, k_all, slope, bend, sums);
     Py_END_ALLOW_THREADS
     result = Py_None;
     Py_INCREF(result);
 done:
-    release(b, 6);
+    close_entries(&x.entries);
+    release(b, 3);
     return result;
 }
 

@@ -102,61 +102,30 @@ done:
     return result;
 }
 
-/* Entries of rows, in few bytes each; shared: there are indices of one row only, which are those of all. */
-typedef struct {
-    Buffer ends, indices, values;
-    int is_float, shared;
-    double scale;
-} Entries;
-
-static int open_entries(PyObject *item, Entries *e)
+int open_entries(PyObject *item, Entries *e)
 {
     PyObject *objects[3];
-    if (!PyArg_ParseTuple(item, "OOOpd", &objects[0], &objects[1], &objects[2], &e->is_float, &e->scale) ||
+    int is_float;
+    double scale;
+    if (!PyArg_ParseTuple(item, "OOOpd", &objects[0], &objects[1], &objects[2], &is_float, &scale) ||
         !acquire(objects[0], &e->ends, 4, 0) || !acquire(objects[1], &e->indices, 0, 0) ||
         !acquire(objects[2], &e->values, 0, 0))
         return 0;
-    Py_ssize_t id = e->indices.view.itemsize, value = e->values.view.itemsize;
+    e->ids = held_ids(&e->indices);
+    e->numbers = held_values(&e->values, is_float, scale);
     e->shared = items(&e->indices) != items(&e->values);
-    if ((id == 2 || id == 4) && (!e->shared || items(&e->indices) * items(&e->ends) == items(&e->values)) &&
-        (value == 4 || (e->is_float ? value == 8 : value == 1 || value == 2)))
+    if (are_ids(&e->ids) && are_values(&e->numbers) &&
+        (!e->shared || items(&e->indices) * items(&e->ends) == items(&e->values)))
         return 1;
     PyErr_SetString(PyExc_ValueError, "entries of unknown types or different number");
     return 0;
 }
 
-static inline void copy_ids(const Entries *e, int64_t first, int64_t n, int32_t *restrict out)
+void close_entries(Entries *e)
 {
-    if (e->indices.view.itemsize == 4) {
-        memcpy(out, (const int32_t *)e->indices.view.buf + first, (size_t)n * sizeof *out);
-        return;
-    }
-    const uint16_t *ids = (const uint16_t *)e->indices.view.buf + first;
-    for (int64_t k = 0; k < n; k++)
-        out[k] = ids[k];
-}
-
-#define COPY(type, widened)                                                                                            \
-    {                                                                                                                  \
-        const type *in = (const type *)e->values.view.buf + first;                                                     \
-        for (int64_t k = 0; k < n; k++)                                                                                \
-            out[k] = (widened);                                                                                        \
-    }
-
-EACH_PROCESSOR static void copy_values(const Entries *e, int64_t first, int64_t n, double *restrict out)
-{
-    const double scale = e->scale;
-    Py_ssize_t size = e->values.view.itemsize;
-    if (e->is_float && size == 8)
-        memcpy(out, (const double *)e->values.view.buf + first, (size_t)n * sizeof *out);
-    else if (e->is_float)
-        COPY(float, in[k])
-    else if (size == 4)
-        COPY(int32_t, in[k] / scale)
-    else if (size == 2)
-        COPY(int16_t, in[k] / scale)
-    else
-        COPY(int8_t, in[k] / scale)
+    release(&e->ends, 1);
+    release(&e->indices, 1);
+    release(&e->values, 1);
 }
 
 /* How many entries a row has, and where they begin; negative if they are not there. */
@@ -178,7 +147,7 @@ static inline int64_t find_row(const Entries *pieces, Py_ssize_t n_pieces, int32
 #define FETCHED_BYTES 512
 
 /* Inlined at once, since compilers take a function that only fetches for one that does nothing. */
-static inline __attribute__((always_inline)) void fetch(const Buffer *b, int64_t first, int64_t count)
+static ALWAYS_INLINE void fetch(const Buffer *b, int64_t first, int64_t count)
 {
     const char *p = (const char *)b->view.buf + first * b->view.itemsize;
     int64_t n = count * b->view.itemsize;
@@ -186,7 +155,7 @@ static inline __attribute__((always_inline)) void fetch(const Buffer *b, int64_t
         __builtin_prefetch(p + at);
 }
 
-static inline __attribute__((always_inline)) void fetch_row(const Entries *pieces, Py_ssize_t n_pieces, int32_t piece, int32_t row)
+static ALWAYS_INLINE void fetch_row(const Entries *pieces, Py_ssize_t n_pieces, int32_t piece, int32_t row)
 {
     int64_t first, count = find_row(pieces, n_pieces, piece, row, &first);
     if (count > 0) {
@@ -243,8 +212,8 @@ static PyObject *gather_rows(PyObject *self, PyObject *args)
             const Entries *e = pieces + piece[i];
             if (i + ROWS_AHEAD < n)
                 fetch_row(pieces, n_pieces, piece[i + ROWS_AHEAD], row[i + ROWS_AHEAD]);
-            copy_ids(e, e->shared ? 0 : first, count, indices + at);
-            copy_values(e, first, count, values + at);
+            widen_ids(&e->ids, e->shared ? 0 : first, count, indices + at);
+            widen_values(&e->numbers, first, count, values + at);
         }
         indptr[i + 1] = at += count;
     }
@@ -254,11 +223,8 @@ static PyObject *gather_rows(PyObject *self, PyObject *args)
 outside:
     PyErr_SetString(PyExc_ValueError, "a row or its entries are out of range");
 done:
-    for (Py_ssize_t k = 0; k < opened; k++) {
-        release(&pieces[k].ends, 1);
-        release(&pieces[k].indices, 1);
-        release(&pieces[k].values, 1);
-    }
+    for (Py_ssize_t k = 0; k < opened; k++)
+        close_entries(&pieces[k]);
     PyMem_Free(pieces);
     release(b, 5);
     return result;

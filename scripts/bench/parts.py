@@ -203,7 +203,7 @@ def memory(problem: Problem, work: Path, rounds: int) -> Result:
     """Train with a --memory of which the decoded blocks take five times what it leaves for them."""
     ours = _fresh(work, "memory")
     packing = measure.run(ours.pack(problem.text, "m"), folder=work)
-    decoded = problem.nnz * 12 if problem.n_features > 100 else problem.nnz * 8
+    decoded = problem.nnz * (6 if problem.n_features > 100 else 8)
     limit = PROCESS_BYTES * (1 + ours.workers) + decoded // TIMES_MEMORY
     words = ("--max-passes", FIXED_PASSES, "--tolerance", 0, "--memory", f"{limit >> 20}M")
     costs, seconds = [], []

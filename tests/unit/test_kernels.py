@@ -39,14 +39,36 @@ def without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernels, "native", None)
 
 
+def narrowed(x: SparseFeatures, ids: str, values: str) -> SparseFeatures:
+    """Features like these, of which the entries can be held in these types."""
+    if values == "<f4":
+        return SparseFeatures(x.indptr, x.indices.astype(ids), x.values.astype(values))
+    if values == "<f8":
+        return SparseFeatures(x.indptr, x.indices.astype(ids), x.values)
+    whole = (np.abs(x.values) * 1e6).astype(np.int64) % 200 - 100
+    scale = {"|i1": 1, "<i2": 300, "<i4": 20_000_000}[values]
+    return SparseFeatures(x.indptr, x.indices.astype(ids), (whole * scale).astype(values), 3)
+
+
+@pytest.mark.parametrize("values", ["|i1", "<i2", "<i4", "<f4", "<f8"])
+@pytest.mark.parametrize("ids", ["<u2", "<i4"])
 @pytest.mark.parametrize("n_outputs", [1, 2, 3, 7])
-def test_products_have_the_same_bits(monkeypatch: pytest.MonkeyPatch, n_outputs: int) -> None:
-    x, rng = matrix(1, 300, 40), np.random.default_rng(2)
-    coef, slope = rng.normal(size=(41, n_outputs)), rng.normal(size=(300, n_outputs))
-    compiled = x.dot(coef), *x.pull(slope, slope**2, n_features=41), x.pull(slope, None, n_features=41)[0]
+@pytest.mark.parametrize("n_columns", [40, 3000])
+def test_products_have_the_same_bits(
+    monkeypatch: pytest.MonkeyPatch, n_columns: int, n_outputs: int, ids: str, values: str
+) -> None:
+    # rows of 3000 columns are longer than what is widened at a time
+    rng, n_features = np.random.default_rng(2), n_columns + 1
+    x = narrowed(matrix(1, 12000 // n_columns, n_columns), ids, values)
+    coef, slope = rng.normal(size=(n_features, n_outputs)), rng.normal(size=(x.n_rows, n_outputs))
+
+    def products() -> tuple[Any, ...]:
+        both = x.pull(slope, slope**2, n_features=n_features)
+        return x.dot(coef), *both, x.pull(slope, None, n_features=n_features)[0]
+
+    compiled = products()
     without_kernels(monkeypatch)
-    plain = x.dot(coef), *x.pull(slope, slope**2, n_features=41), x.pull(slope, None, n_features=41)[0]
-    for ours, theirs in zip(compiled, plain, strict=True):
+    for ours, theirs in zip(compiled, products(), strict=True):
         assert np.ascontiguousarray(ours).tobytes() == np.ascontiguousarray(theirs).tobytes()
 
 
@@ -171,16 +193,30 @@ def test_dense_column_sums_have_the_same_bits(shape: tuple[int, int], more: int,
         assert name == "stored" or np.array_equal(ours, theirs), name
 
 
-def test_arrays_that_point_outside_are_refused() -> None:
+def test_products_with_arrays_that_do_not_fit_are_refused() -> None:
     x = matrix(5, 10, 6)
+    ends = x.indptr[1:]
+    whole = kernels.Entries(ends, x.indices, x.values, 0)
     with pytest.raises(ValueError, match="do not fit"):
-        kernels.csr_dot(x.indptr, x.indices, x.values, np.ones((3, 1)), width=x.width)
-    broken = x.indptr.copy()
-    broken[4] = 10_000
+        kernels.csr_dot(whole, np.ones((3, 1)), width=x.width)
     with pytest.raises(ValueError, match="do not fit"):
-        kernels.csr_pull(broken, x.indices, x.values, np.ones((10, 1)), np.ones((10, 1)), width=6, n_features=6)
-    with pytest.raises(ValueError, match="do not fit"):
-        kernels.csr_pull(broken, x.indices, x.values, np.ones((10, 1)), None, width=6, n_features=6)
+        kernels.csr_pull(whole, np.ones((10, 1)), np.ones((9, 1)), width=x.width, n_features=6)
+    beyond, descending, short = ends.copy(), ends.copy(), ends[:5]
+    beyond[4] = 10_000
+    descending[4] = ends[3] - 1
+    for wrong in (beyond, descending, short, -ends):
+        entries = whole._replace(ends=wrong)
+        with pytest.raises(ValueError, match="do not fit"):
+            kernels.csr_dot(entries, np.ones((6, 1)), width=6)
+        for bend in (np.ones((10, 1)), None):
+            with pytest.raises(ValueError, match="do not fit"):
+                kernels.csr_pull(entries, np.ones((10, 1)), bend, width=6, n_features=6)
+    with pytest.raises(ValueError, match="unknown types"):
+        kernels.csr_dot(whole._replace(indices=x.indices.astype(np.int64)), np.ones((6, 1)), width=6)
+
+
+def test_rows_to_take_that_are_not_there_are_refused() -> None:
+    x = matrix(5, 10, 6)
     with pytest.raises(ValueError, match="out of range"):
         kernels.native.take_rows(
             np.array([99]),
