@@ -135,7 +135,7 @@ def encode_block(block: Block, address: BlockAddress) -> bytes:
     return frame.encode(KIND, meta, arrays)
 
 
-def decode_line(line: bytes, *, where: str) -> StoredBlock:
+def decode_line(line: bytes | memoryview, *, where: str) -> StoredBlock:
     """Undo `encode_line` (with or without the newline).
 
     Raises
@@ -143,14 +143,15 @@ def decode_line(line: bytes, *, where: str) -> StoredBlock:
     BadDataError
         If the line is not exactly one undamaged block whose address is the one written before it.
     """
+    head = bytes(line[:_LONGEST_ADDRESS])
     try:
-        partition, index, _ = line[:_LONGEST_ADDRESS].split(b"\t", 2)
+        partition, index, _ = head.split(b"\t", 2)
         address = BlockAddress(int(partition), int(index))
     except ValueError:
-        raise BadDataError(f"{where}: expected 'partition TAB index TAB base64', found {line[:40]!r}") from None
+        raise BadDataError(f"{where}: expected 'partition TAB index TAB base64', found {head[:40]!r}") from None
     spot = f"{where}: {address}"
     # a view: the text is megabytes long
-    text = memoryview(line)[len(partition) + len(index) + 2 : len(line) - line.endswith(b"\n")]
+    text = memoryview(line)[len(partition) + len(index) + 2 : len(line) - (line[-1:] == b"\n")]
     opened = frame.decode(frame.from_text(text, where=spot), kind=(KIND, KIND_1), where=spot)
     meta, arrays = opened.meta, opened.arrays
     inside = BlockAddress(meta.get("partition", -1), meta.get("index", -1))

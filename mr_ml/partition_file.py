@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from mr_ml import frame
 from mr_ml.block import Block, BlockAddress, StoredBlock, as_stored, decode_line, encode_block, line_parts
 from mr_ml.errors import BadDataError, StorageError
@@ -242,10 +244,12 @@ class BlockRange:
 
     def read(self, *, skip: int = 0) -> Iterator[StoredBlock]:
         """Decode the blocks, leaving out the first `skip`."""
+        # one buffer: a line of its own for each would leave holes between the blocks that are kept
+        buffer = np.empty(max(self.line_bytes[skip:], default=0), np.uint8).data
         with open(self.path, "rb") as source:
             source.seek(self.offset + sum(self.line_bytes[:skip]))
             for index, size in enumerate(self.line_bytes[skip:], self.first + skip):
-                line = source.read(size)
+                line = buffer[: source.readinto(buffer[:size])]
                 stored = decode_line(line, where=self.path)
                 expected = BlockAddress(self.partition, index)
                 if stored.address != expected or len(line) != size:
