@@ -17,6 +17,9 @@ from mr_ml.loss import Loss, loss_named
 
 Floats = NDArray[np.float64]
 
+# so many are compared one after the other sooner than searched
+_FEW_CLASSES = 8
+
 
 def check_width(block: Block, n_features: int) -> None:
     """Raise BadDataError if a row has a feature beyond the last."""
@@ -88,18 +91,15 @@ class RowSpec:
         """
         if not self.pointwise.classifies:
             return block.labels
-        classes = np.array(self.classes)
-        order = np.argsort(classes)
-        ranked = classes[order]
-        at = np.searchsorted(ranked, block.labels).clip(max=len(ranked) - 1)
-        unknown = ranked[at] != block.labels
+        numbers = _class_numbers(block.labels, self.classes)
+        unknown = numbers < 0
         if unknown.any():
             found = np.unique(block.labels[unknown])[:5].tolist()
             raise BadDataError(
                 f"{int(unknown.sum())} rows have labels that the model does not know: {found}; "
                 f"expected one of {sorted(self.classes)[:10]}"
             )
-        return np.asarray(order[at], dtype=np.float64)
+        return numbers
 
     def weights(self, block: Block, targets: Floats) -> Floats:
         """u, (n_rows,)."""
@@ -143,3 +143,18 @@ class RowSpec:
             class_weights=None if factors is None else tuple(factors),
             row_weights=data["row_weights"],
         )
+
+
+def _class_numbers(labels: Floats, classes: tuple[float, ...]) -> Floats:
+    """Which of the classes each label is, -1 if none; (n_rows,)."""
+    numbers = np.full(len(labels), -1.0)
+    if len(classes) <= _FEW_CLASSES:
+        for k, label in enumerate(classes):
+            numbers += (k + 1) * (labels == label)
+        return numbers
+    order = np.argsort(classes)
+    ranked = np.array(classes)[order]
+    at = np.searchsorted(ranked, labels).clip(max=len(ranked) - 1)
+    known = ranked[at] == labels
+    numbers[known] = order[at[known]]
+    return numbers

@@ -19,6 +19,10 @@ from numpy.typing import NDArray
 from mr_ml.optimize.base import Ask, Evaluation, Floats, Stop
 
 STEPS = (1.0, 4.0, 2.0, 0.5, 0.25, 2.0**-4, 2.0**-7, 2.0**-12)
+# Once the last direction was taken at its full length, others seldom matter; for rows of few entries, losses are what a
+# pass takes time for.
+SETTLED_STEPS = (1.0, 0.5, 0.25, 2.0**-4)
+_SETTLED_FROM = 3
 _ARMIJO = 1e-4
 _ROUNDING = 1e-12
 # what the rounding of the coefficients alone does to a gradient, relative to curvature times coefficient
@@ -153,9 +157,11 @@ class LineMethod(ABC):
             del s, y
         if ev.curvature is not None:
             state = replace(state, curvature=ev.curvature, curved_value=value)
+        settled = step == 1 and len(state.steps) > 1 and state.n_iterations >= _SETTLED_FROM
+        settled = settled and state.value - value > _ROUNDING * abs(value)
         state = replace(
             state, point=point, value=value, gradient=ev.gradient, pairs_s=pairs_s, pairs_y=pairs_y, step=step,
-            steps=STEPS, chosen=0, shrinks=0,
+            steps=SETTLED_STEPS if settled else STEPS, chosen=0, shrinks=0,
         )  # fmt: skip
         if state.gradient_norm <= self.tolerance:
             return replace(state, stop=Stop.GRADIENT)
@@ -167,6 +173,8 @@ class LineMethod(ABC):
         """No step was good enough: try much shorter ones, then forget the pairs, then give up."""
         if abs(slope) <= 64 * np.finfo(float).eps * max(abs(state.value), 1e-300):
             return replace(state, stop=Stop.ROUNDING)
+        if state.steps == SETTLED_STEPS:
+            return self._budget(replace(state, steps=STEPS, chosen=0))
         if state.shrinks < _MAX_SHRINKS:
             scale = _SHRINK ** (state.shrinks + 1)
             steps = tuple(t * scale for t in STEPS)

@@ -14,9 +14,9 @@ from functions import METHODS, ROSENBROCK, Function, barrier, fitted, logistic_r
 from golden_frames import STATE, golden
 
 from mr_ml import frame
-from mr_ml.optimize.base import Stop
+from mr_ml.optimize.base import Evaluation, Stop
 from mr_ml.optimize.lbfgs import Lbfgs
-from mr_ml.optimize.line import LineMethod, LineState
+from mr_ml.optimize.line import SETTLED_STEPS, STEPS, LineMethod, LineState
 from mr_ml.optimize.newton import Newton
 from mr_ml.rowspec import RowSpec
 
@@ -131,6 +131,39 @@ def test_a_gradient_that_turns_into_nan_ends_soon(method: type[LineMethod]) -> N
     assert states[-1].stop is not None
     assert not states[-1].stop.converged
     assert states[-1].n_passes <= 20
+
+
+# --- steps ------------------------------------------------------------------------------------------------------------
+
+
+def settled_states() -> list[LineState]:
+    """Those of a small model, up to the first that asks for few steps."""
+    x, y = logistic_rows(n=200, d=6)
+    states = [Lbfgs(tolerance=1e-12).init(np.zeros(7))]
+    engine = make_engine(x, y)
+    objective = make_objective(engine, RowSpec("logistic", 6, classes=(0.0, 1.0)), l2=1e-3)
+    while states[-1].steps != SETTLED_STEPS:
+        ask = Lbfgs(tolerance=1e-12).ask(states[-1])
+        assert ask is not None
+        states.append(Lbfgs(tolerance=1e-12).tell(states[-1], objective.finish(ask, engine.run(objective.query(ask)))))
+    return states
+
+
+def test_few_steps_are_tried_once_a_direction_was_taken_at_its_full_length() -> None:
+    *before, last = settled_states()
+    assert last.step == 1
+    assert last.n_iterations >= 3
+    assert all(set(state.steps) >= set(SETTLED_STEPS) for state in before[1:] if len(state.steps) > 1)
+
+
+def test_all_steps_are_tried_where_none_of_the_few_will_do() -> None:
+    state = settled_states()[-1]
+    high = Evaluation(np.full(len(SETTLED_STEPS), state.value + 1), state.gradient)
+    found = Lbfgs().tell(state, high)
+    assert (found.steps, found.shrinks, found.stop) == (STEPS, 0, None)
+    assert (found.direction == state.direction).all()
+    shrunk = Lbfgs().tell(found, replace(high, values=np.full(len(STEPS), state.value + 1)))
+    assert (max(shrunk.steps) < min(SETTLED_STEPS), shrunk.shrinks) == (True, 1)
 
 
 # --- states -----------------------------------------------------------------------------------------------------------
