@@ -2,7 +2,7 @@
 
 The direction is -B g by the two-loop recursion (Nocedal & Wright 2006, algorithm 7.4) with
 
-    B_0 = gamma diag(h)^-1,    gamma = s'y / y' diag(h)^-1 y  clipped to [0.001, 4]
+    B_0 = gamma diag(h)^-1,    gamma = s'y / y' diag(h)^-1 y  clipped to [0.1, 4]
 
 h the diagonal at the current point, which makes the method indifferent to the scale of each feature.
 
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from mr_ml.optimize.base import Floats
 from mr_ml.optimize.line import LineMethod, LineState, inverse_diagonal
 
-_GAMMA = (1e-3, 4.0)
+_GAMMA = (0.1, 4.0)
 NARROW_FROM = 5_000_001
 
 

@@ -8,6 +8,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from mr_ml.engine.workers import HEAP
 
 HERE = Path(__file__).resolve().parent
 PARTITIONS = (1, 8, 64, 256)
+# What any program could gain: a loop that uses no memory, shared by processes.
+LOOP, TURNS = "import sys\nfor _ in range(int(sys.argv[1])): pass", 100_000_000
 PROCESS_BYTES = 100 << 20
 TIMES_MEMORY = 5
 # So many that the pass in the middle is one of those without the curvature, as most are.
@@ -183,11 +186,13 @@ def scaling(factor: float, data: Path, work: Path, rounds: int) -> Result:
     one, two = Ours(ours.root, workers=1), ours
     pairs = [(_pass_seconds(one, "s", problem.l2), _pass_seconds(two, "s", problem.l2)) for _ in range(rounds)]
     alone = [(_arithmetic_seconds(one, "s"), _arithmetic_seconds(two, "s")) for _ in range(rounds)]
+    loops = [(_loop_seconds(1), _loop_seconds(2)) for _ in range(max(rounds, 3))]
     workers = {
         "1": statistics.median(a for a, _ in pairs),
         "2": statistics.median(b for _, b in pairs),
         "speed-up": statistics.median(a / b for a, b in pairs),
         "of the arithmetic": statistics.median(a / b for a, b in alone),
+        "of a loop": statistics.median(a / b for a, b in loops),
     }
     partitions = []
     for number in PARTITIONS:
@@ -220,6 +225,15 @@ def memory(problem: Problem, work: Path, rounds: int) -> Result:
         "pass": statistics.median(seconds),
         "nonzeros_per_second_and_core": problem.nnz / statistics.median(seconds) / ours.workers,
     }
+
+
+def _loop_seconds(processes: int) -> float:
+    began = time.perf_counter()
+    command = [sys.executable, "-c", LOOP, str(TURNS // processes)]
+    started = [subprocess.Popen(command) for _ in range(processes)]
+    for process in started:
+        process.wait()
+    return time.perf_counter() - began
 
 
 def problems_of(factor: float, data: Path, kinds: tuple[str, ...]) -> dict[str, Problem]:

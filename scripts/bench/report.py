@@ -150,7 +150,8 @@ def _scaling(found: Result) -> Iterator[str]:
     yield (
         f"A pass takes {w['1']:.3f} s with one worker, {w['2']:.3f} s with two: {w['speed-up']:.2f} times as fast. Its "
         "arithmetic alone, in processes that exchange nothing, is "
-        f"{w['of the arithmetic']:.2f} times as fast in two as in one."
+        f"{w['of the arithmetic']:.2f} times as fast in two as in one; a loop that uses no memory, "
+        f"{w['of a loop']:.2f} times."
     )
     yield table(
         ["partitions", "passes", "pass s"],
