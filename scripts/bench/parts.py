@@ -25,6 +25,8 @@ PARTITIONS = (1, 8, 64, 256)
 # What any program could gain: a loop that uses no memory, shared by processes.
 LOOP, TURNS = "import sys\nfor _ in range(int(sys.argv[1])): pass", 100_000_000
 PROCESS_BYTES = 100 << 20
+# of sums as large as the model, in all processes together, for each feature
+MODEL_BYTES = 1700
 TIMES_MEMORY = 5
 # So many that the pass in the middle is one of those without the curvature, as most are.
 FIXED_PASSES = 16
@@ -209,7 +211,7 @@ def memory(problem: Problem, work: Path, rounds: int) -> Result:
     ours = _fresh(work, "memory")
     packing = measure.run(ours.pack(problem.text, "m"), folder=work)
     decoded = problem.nnz * (6 if problem.n_features > 100 else 8)
-    limit = PROCESS_BYTES * (1 + ours.workers) + decoded // TIMES_MEMORY
+    limit = PROCESS_BYTES * (1 + ours.workers) + MODEL_BYTES * problem.n_features + decoded // TIMES_MEMORY
     words = ("--max-passes", FIXED_PASSES, "--tolerance", 0, "--memory", f"{limit >> 20}M")
     costs, seconds = [], []
     for _ in range(rounds):
