@@ -2,9 +2,9 @@
 
     partition TAB index TAB base64(frame) NEWLINE
 
-The frame keeps each array in the narrowest form that is lossless. Sparse features stay so in memory and are widened to
-float64 and int32 where they are used, everything else when it is decoded, so what is computed never depends on how it
-was stored. A block is dense when at least a third of its entries are stored.
+The frame keeps each array in the narrowest form that is lossless. Where there are compiled loops, sparse features stay
+so in memory and are widened as they are used; all else is widened when it is decoded. What is computed never depends on
+how it was stored. A block is dense when at least a third of its entries are stored.
 """
 
 from __future__ import annotations

@@ -27,14 +27,14 @@
 #define EACH_PROCESSOR
 #endif
 
-#define ALWAYS_INLINE inline __attribute__((always_inline))
-
 /* The same for products of 64-bit integers, of which only the widest registers do several at once. */
 #if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
 #define MULTIPLIES_64 __attribute__((target_clones("arch=x86-64-v4", "default")))
 #else
 #define MULTIPLIES_64
 #endif
+
+#define ALWAYS_INLINE inline __attribute__((always_inline))
 
 /* The functions of each file. */
 extern PyMethodDef libsvm_methods[];

@@ -1,7 +1,7 @@
 /* Products of sparse rows with coefficients, and of their transpose with rows.
  *
- * Entries are held in few bytes each, since what has to come from memory is what takes time; they are widened a window
- * at a time, which stays in the fastest cache. */
+ * Entries are held in few bytes each, so that memory holds more of them; values are widened a window at a time, which
+ * stays in the fastest cache and takes no longer than reading them wide would. */
 #include "native.h"
 
 #define WINDOW 1024

@@ -207,7 +207,7 @@ def scaling(factor: float, data: Path, work: Path, rounds: int) -> Result:
 
 
 def memory(problem: Problem, work: Path, rounds: int) -> Result:
-    """Train with a --memory of which the decoded blocks take five times what it leaves for them."""
+    """Train with a --memory of which the decoded blocks take at least five times what it leaves for them."""
     ours = _fresh(work, "memory")
     packing = measure.run(ours.pack(problem.text, "m"), folder=work)
     decoded = problem.nnz * (6 if problem.n_features > 100 else 8)

@@ -263,6 +263,14 @@ def test_sealed_lines_pass() -> None:
     assert decode_line(sealed_line(DENSE), where="").block.features.width == 3
 
 
+@pytest.mark.parametrize("dtype", ["|u1", "<u2", "<u4", "<i8"])
+def test_numbers_of_types_that_are_not_written_are_read_all_the_same(dtype: str) -> None:
+    most = np.iinfo(dtype).max
+    block = decode_line(sealed_line(GOOD | {"values": np.array([2, most], dtype)}), where="").block
+    assert rows_of(block) == [[(5, 2.0)], [(6, float(most))]]
+    assert block.features.dot(np.ones((7, 1))).tolist() == [[2.0], [float(most)]]
+
+
 SENSELESS = {
     "no labels": {k: v for k, v in GOOD.items() if k != "labels"},
     "no features": {"labels": GOOD["labels"]},
