@@ -5,7 +5,7 @@ import json
 from mrjob.job import MRJob
 from mrjob.protocol import BytesProtocol, BytesValueProtocol
 
-from mr_ml.engine.local_runner import WarmLocalMixin
+from mr_ml.engine.local_mixin import WarmLocalMixin
 from mr_ml.engine.node_report import report
 
 

@@ -4,12 +4,15 @@ from mrjob.compat import jobconf_from_env
 from mrjob.job import MRJob
 from mrjob.protocol import BytesProtocol, BytesValueProtocol
 
-from mr_ml.engine.local_runner import WarmLocalMixin
+from mr_ml.engine.local_mixin import WarmLocalMixin
 from mr_ml.engine.pass_tasks import MapTask, reduce_sums
 from mr_ml.engine.request import PassRequest
 
 
 class MRPass(WarmLocalMixin, MRJob):
+    # the driver adds up what it gets, of one reduce task or of several map tasks
+    REDUCE_FROM_BYTES = 64 << 20
+
     INPUT_PROTOCOL = BytesValueProtocol
     INTERNAL_PROTOCOL = BytesProtocol
     OUTPUT_PROTOCOL = BytesProtocol

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from mr_ml.engine.local_runner import WarmLocalMixin
+from mr_ml.engine.local_mixin import WarmLocalMixin
 from mr_ml.readers import text
 
 # A property of the job, which Hadoop Streaming puts into the tasks' environment with _ for every dot.

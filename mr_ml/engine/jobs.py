@@ -129,7 +129,8 @@ class LocalJobRunner:
             for path, line in zip(inputs, tasks, strict=True):
                 path.write_bytes(line)
             args = ["-r", self.runner, "--request", str(folder / "request")]
-            args += ["--jobconf", f"mapreduce.job.reduces={n_reducers or 1}"]
+            if n_reducers is not None:
+                args += ["--jobconf", f"mapreduce.job.reduces={n_reducers}"]
             if self.runner == "local":
                 args += ["--num-cores", str(self.n_tasks)]
             made = job([*args, *map(str, inputs)])

@@ -3,7 +3,8 @@
 Both differ from mrjob's own runners of these names in what a training pass needs:
 
 - one map task per input file, whatever its size, in the order of their names; the file is linked, never copied;
-- one reduce task, or as many as the job's `mapreduce.job.reduces` says; each key goes whole to one of them;
+- one reduce task, or as many as the job's `mapreduce.job.reduces` says; each key goes whole to one of them; none if
+  the job does not ask for any and whoever reads its output can do without, see `WarmLocalMixin`;
 - no process is started for a job: `-r local` workers stay, and keep their module-level caches, from job to job;
 - what a task raises reaches the driver: a `MrMlError` as it is, anything else as an `InternalError` with the traceback;
 - temporary files lie in memory where there is room, and go away after a failure too.
@@ -15,14 +16,11 @@ Compressed input is refused, since mrjob reads a truncated file as if it were wh
 from __future__ import annotations
 
 import functools
-import io
 import logging
 import os
 import secrets
 import tempfile
-import threading
 import warnings
-from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from mr_ml.engine import local_tasks, task_errors
-from mr_ml.engine.scratch import refuse_what_mrjob_interprets, scratch_folder
+from mr_ml.engine.scratch import refuse_what_mrjob_interprets
 from mr_ml.errors import StorageError, UsageError
 
 with warnings.catch_warnings():
@@ -40,7 +38,6 @@ with warnings.catch_warnings():
     from mrjob.fs.composite import CompositeFilesystem
     from mrjob.fs.local import _from_file_uri
     from mrjob.inline import InlineMRJobRunner
-    from mrjob.job import MRJob
     from mrjob.util import to_lines, unarchive
 
 REDUCE_TASKS = ("mapreduce.job.reduces", "mapred.reduce.tasks")
@@ -60,6 +57,7 @@ class InlineRunner(InlineMRJobRunner):  # type: ignore[misc]
         with only_from(logging.ERROR if kwargs.get("conf_paths") == [] else logging.NOTSET, "mrjob.conf"):
             super().__init__(**kwargs)
         self._task_names: list[str] = []
+        self._reduces = True
 
     @classmethod
     def _default_opts(cls) -> dict[str, Any]:
@@ -118,9 +116,33 @@ class InlineRunner(InlineMRJobRunner):  # type: ignore[misc]
             local_tasks.sort_lines, sort_values=bool(self._sort_values), tmp_dir=self._get_local_tmp_dir()
         )
 
-    def _split_reducer_input(self, step_num: int) -> int:
+    def _sort_reducer_input(self, step_num: int, num_map_tasks: int) -> None:
+        left = self._left_as_mapped(step_num, num_map_tasks)
+        for task_num, path in enumerate(left):
+            os.rename(path, self._task_output_path("reducer", step_num, task_num))
+        self._reduces = not left
+        if self._reduces:
+            super()._sort_reducer_input(step_num, num_map_tasks)
+
+    def _left_as_mapped(self, step_num: int, num_map_tasks: int) -> list[str]:
+        """The output of the map tasks, if the reader of the job's output gets it as it is."""
+        step = self._get_step(step_num)
+        is_last = step_num == self._num_steps() - 1
+        if not is_last or "mapper" not in step or "combiner" in step or self._reduce_tasks(step_num) is not None:
+            return []
+        paths = [self._task_output_path("mapper", step_num, task_num) for task_num in range(num_map_tasks)]
+        return paths if sum(map(os.path.getsize, paths)) < self._mrjob_cls.REDUCE_FROM_BYTES else []
+
+    def _reduce_tasks(self, step_num: int) -> Any:
         jobconf = self._jobconf_for_step(step_num)
-        asked = next((jobconf[name] for name in REDUCE_TASKS if jobconf.get(name) is not None), 1)
+        return next((jobconf[name] for name in REDUCE_TASKS if jobconf.get(name) is not None), None)
+
+    def _split_reducer_input(self, step_num: int) -> int:
+        if not self._reduces:
+            return 0
+        asked = self._reduce_tasks(step_num)
+        if asked is None:
+            asked = 1
         if not str(asked).isdecimal() or int(asked) < 1:
             raise UsageError(f"{REDUCE_TASKS[0]} is {asked!r}; expected a number of reduce tasks from 1 on")
         paths = [self._task_input_path("reducer", step_num, task_num) for task_num in range(int(asked))]
@@ -182,90 +204,6 @@ class WarmLocalRunner(InlineRunner):
         from mr_ml.engine import workers
 
         workers.shared_pool(self._num_cores()).run(list(funcs), names=self._task_names)
-
-
-_Parser = tuple[ArgumentParser, frozenset[str], frozenset[str]]
-_parsers: dict[tuple[type, bool], _Parser] = {}
-_parsing = threading.RLock()
-
-
-class WarmLocalMixin(MRJob):  # type: ignore[misc]
-    """Make a job class use these runners for `-r inline` and `-r local`; other runners stay mrjob's own.
-
-    ::
-
-        class MyJob(WarmLocalMixin, MRJob): ...
-
-    `mrjob.conf` is read only if `--conf-path` names one. Job objects of a class share one option parser, which takes
-    mrjob several milliseconds to build: `configure_args` must depend on the class alone, and options should not have
-    defaults that the job changes in place.
-
-    Attributes
-    ----------
-    SCRATCH_BYTES : int or None
-        The most that a run of this job writes to temporary files, in bytes; they go to memory if there is ample room.
-        None if that grows with the data: then they go to a disk.
-    """
-
-    SCRATCH_BYTES: int | None = 64 << 20
-
-    def __init__(self, args: Sequence[str] | None = None) -> None:
-        # Parsers made for explicit arguments raise where those of a command line exit.
-        key = type(self), args is None
-        with _parsing:
-            known = _parsers.get(key)
-            if known is not None:
-                self.__dict__["configure_args"] = functools.partial(self._adopt, known)
-            super().__init__(None if args is None else list(args))
-            self.__dict__.pop("configure_args", None)
-            if known is None:
-                options = frozenset(self._passthru_arg_dests), frozenset(self._file_arg_dests)
-                _parsers[key] = self.arg_parser, *options
-
-    def _adopt(self, known: _Parser) -> None:
-        self.arg_parser = known[0]
-        self._passthru_arg_dests, self._file_arg_dests = set(known[1]), set(known[2])
-
-    def _runner_class(self) -> Any:
-        if self.options.runner in (None, InlineRunner.alias):
-            return InlineRunner
-        if self.options.runner == WarmLocalRunner.alias:
-            return WarmLocalRunner
-        return super()._runner_class()
-
-    def _runner_kwargs(self) -> dict[str, Any]:
-        kwargs: dict[str, Any] = super()._runner_kwargs()
-        if issubclass(self._runner_class(), InlineRunner):
-            kwargs["mrjob_cls"] = type(self)
-            # A driver without standard input gives its jobs an empty one.
-            kwargs["stdin"] = kwargs["stdin"] or io.BytesIO()
-            if not kwargs["conf_paths"]:
-                kwargs["conf_paths"] = []
-                kwargs["local_tmp_dir"] = kwargs["local_tmp_dir"] or str(scratch_folder(needs_bytes=self.SCRATCH_BYTES))
-        return kwargs
-
-    def _non_option_kwargs(self) -> dict[str, Any]:
-        """As mrjob, which builds a second parser to find the options that tasks get: a small one, of those in use."""
-        given = {argument.partition("=")[0] for argument in self._cl_args}
-        passed = self._passthru_arg_dests | self._file_arg_dests
-        whole: Any = self.arg_parser
-        actions = whole._actions
-        used = [a for a in actions if a.dest in passed or not a.option_strings or given & {*a.option_strings}]
-        self.__dict__["arg_parser"] = Namespace(_actions=used)
-        try:
-            found: dict[str, Any] = super()._non_option_kwargs()
-        finally:
-            self.__dict__["arg_parser"] = whole
-        return found
-
-    def make_runner(self) -> Any:
-        # mrjob works out the arguments twice, once to log them.
-        kwargs = self._runner_kwargs()
-        self.__dict__["_runner_kwargs"] = lambda: kwargs
-        try:
-            return super().make_runner()
-        finally:
-            del self.__dict__["_runner_kwargs"]
 
 
 @dataclass(frozen=True)

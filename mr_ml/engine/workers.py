@@ -28,7 +28,7 @@ from multiprocessing.connection import Connection, wait
 from mr_ml.engine import task_errors
 from mr_ml.errors import InternalError, MrMlError
 
-PRELOAD = ("numpy", "mr_ml.engine.local_runner", "mr_ml.engine.workers")
+PRELOAD = ("numpy", "mr_ml.engine.local_mixin", "mr_ml.engine.workers")
 BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 # glibc gives arrays of some megabytes back to the system when they are freed, and to have the next ones mapped and
 # cleared page by page takes as long as to compute with them. So freed memory is kept, up to this much.

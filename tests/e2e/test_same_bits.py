@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import Commands, read_coef, write_libsvm
+from mr_ml_jobs.pass_job import MRPass
 
 from hdfs_layout import Layout, open_store
 from mr_ml.cli import train as cli_train
@@ -113,6 +114,15 @@ def test_room_for_blocks(
     """No decoded blocks kept between passes, or some; elsewhere there is room for all."""
     monkeypatch.setattr(cli_train, "block_budget", lambda *args: n_bytes)
     assert {name: hash_after(mr_ml, name) for name in PROBLEMS} == expected
+
+
+@pytest.mark.parametrize("runner", [("-r", "inline"), ("-r", "local", "--workers", "3")], ids=["inline", "local"])
+def test_reduce_tasks(
+    mr_ml: Commands, expected: dict[str, str], runner: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Elsewhere there is so little to add that the driver does it alone."""
+    monkeypatch.setattr(MRPass, "REDUCE_FROM_BYTES", 0)
+    assert {name: hash_after(mr_ml, name, *runner) for name in PROBLEMS} == expected
 
 
 Assign = Callable[..., list[list[BlockRange]]]

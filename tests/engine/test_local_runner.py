@@ -147,6 +147,23 @@ class TestTasks:
         with pytest.raises(UsageError, match=r"mapreduce\.job\.reduces"):
             run(toy_jobs.ReduceTasks, f"--reduces={number}", *write(tmp_path, a="a"))
 
+    def test_no_reduce_task_where_it_would_not_pay(self, run, tmp_path):
+        few, many = write(tmp_path, a="d a\n", b="a b c d\n"), write(tmp_path, c="a b c d\n", d="a b c\n")
+        assert pairs(run(toy_jobs.NeedNotReduce, *few)) == [(word, 1) for word in "daabcd"]
+        reduced = [(0, [["a", 2], ["b", 2], ["c", 2], ["d", 1]])]
+        assert pairs(run(toy_jobs.NeedNotReduce, *many)) == reduced
+        assert pairs(run(toy_jobs.NeedNotReduce, "--reduces", 1, *few)) == [
+            (0, [["a", 2], ["b", 1], ["c", 1], ["d", 2]])
+        ]
+        out = tmp_path / "out"
+        run(toy_jobs.NeedNotReduce, "--output-dir", out, *few)
+        assert sorted(path.name for path in out.iterdir()) == ["part-00000", "part-00001"]
+
+    def test_reduce_tasks_of_steps_that_need_them(self, run, tmp_path):
+        inputs = write(tmp_path, a="a b\n", b="a\n")
+        assert pairs(run(toy_jobs.NeedNotReduceTwice, *inputs)) == [("a", [[1, 1]]), ("b", [[1]])]
+        assert pairs(run(toy_jobs.OnlyReducesLast, *inputs)) == [("a", [[[[1, 1]]]]), ("b", [[[[1]]]])]
+
     def test_files_of_the_job_are_linked(self, run, tmp_path, monkeypatch):
         write(tmp_path, query="coefficients", a="x\n")
         monkeypatch.chdir(tmp_path)

@@ -19,7 +19,7 @@ import toy_jobs
 from processes import HERE, ROOT
 from runs import WORDS, make, pairs, write
 
-from mr_ml.engine import local_runner, scratch, workers
+from mr_ml.engine import scratch, workers
 from mr_ml.engine.local_runner import InlineRunner, WarmLocalRunner, run_job
 from mr_ml.errors import BadDataError, InternalError, UsageError
 
@@ -251,4 +251,3 @@ class TestSettings:
             with pytest.raises(SystemExit):
                 toy_jobs.Options()
         assert "invalid int value" in capsys.readouterr().err
-        assert local_runner.WarmLocalMixin.SCRATCH_BYTES

@@ -12,7 +12,7 @@ from mrjob.job import MRJob
 from mrjob.protocol import JSONProtocol, RawValueProtocol
 from mrjob.step import MRStep
 
-from mr_ml.engine.local_runner import WarmLocalMixin
+from mr_ml.engine.local_mixin import WarmLocalMixin
 from mr_ml.errors import BadDataError
 
 LINES_SEEN_BY_THIS_PROCESS: list[bytes] = []
@@ -93,6 +93,32 @@ class ReduceTasks(Job):
 
     def reducer_final(self):
         yield task_number(), self.keys
+
+
+class NeedNotReduce(ReduceTasks):
+    """Leaves words as map tasks wrote them if these are less than 40 bytes altogether: a line of `"w"<tab>1` is six."""
+
+    REDUCE_FROM_BYTES = 40
+
+
+class NeedNotReduceTwice(NeedNotReduce):
+    """Only the second step's reduce task can be left out."""
+
+    def steps(self):
+        return [MRStep(mapper=self.mapper, reducer=self.total), MRStep(mapper=self.same, reducer=self.total)]
+
+    def same(self, key, values):
+        yield key, values
+
+    def total(self, key, values):
+        yield key, [list(values)]
+
+
+class OnlyReducesLast(NeedNotReduceTwice):
+    """The second step has no map tasks whose output could be left."""
+
+    def steps(self):
+        return [MRStep(mapper=self.mapper, reducer=self.total), MRStep(reducer=self.total)]
 
 
 class SortedValues(Job):

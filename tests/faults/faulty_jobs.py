@@ -115,22 +115,28 @@ class CutsALine(Struck):
             yield key, value[: len(value) // 2] if self.struck else value
 
 
-class ReducerLosesALine(MRPass):
+class Reducing(MRPass):
+    """With a reduce task, however little there is to add."""
+
+    REDUCE_FROM_BYTES = 0
+
+
+class ReducerLosesALine(Reducing):
     def reducer(self, key: bytes, values: Any) -> Pairs:
         yield from list(super().reducer(key, values))[:-1]
 
 
-class ReducerLosesAnInput(MRPass):
+class ReducerLosesAnInput(Reducing):
     def reducer(self, key: bytes, values: Any) -> Pairs:
         yield from super().reducer(key, list(values)[1:])
 
 
-class ReducerRepeatsALine(MRPass):
+class ReducerRepeatsALine(Reducing):
     def reducer(self, key: bytes, values: Any) -> Pairs:
         yield from list(super().reducer(key, values)) * 2
 
 
-class ReducerExits(MRPass):
+class ReducerExits(Reducing):
     def reducer(self, key: bytes, values: Any) -> Pairs:
         os._exit(0)
         yield from ()
