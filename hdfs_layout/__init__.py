@@ -6,7 +6,7 @@ Imports the standard library and `mr_ml.errors` only; the store of HDFS loads `r
 from hdfs_layout.document import decode_document, encode_document
 from hdfs_layout.local import LocalStore
 from hdfs_layout.paths import Layout, Reference, check_name, parse_reference, split_path, staged_path
-from hdfs_layout.run_log import append_event, read_events
+from hdfs_layout.run_log import append_events, read_events
 from hdfs_layout.store import AlreadyExistsError, NotFoundError, Store, StoreUnavailableError, check_store, open_store
 from hdfs_layout.versions import (
     Version,
@@ -26,7 +26,7 @@ __all__ = [
     "Store",
     "StoreUnavailableError",
     "Version",
-    "append_event",
+    "append_events",
     "check_name",
     "check_store",
     "decode_document",

@@ -280,9 +280,9 @@ class Layout:
         """Optimizer's state after pass `number`: the checkpoint."""
         return f"{self.run_pass(run, number)}/state"
 
-    def pass_pair(self, run: str, number: int) -> str:
-        """What pass `number` added to the optimizer's memory, where that is too large to be in every state."""
-        return f"{self.run_pass(run, number)}/pair"
+    def pass_pairs(self, run: str, number: int) -> str:
+        """What the optimizer's memory has more than in the state before, where that is too large to be in every one."""
+        return f"{self.run_pass(run, number)}/pairs"
 
 
 def _check_number(number: int, *, kind: str, lowest: int, highest: int) -> int:

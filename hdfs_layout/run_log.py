@@ -1,29 +1,29 @@
 """The log of a run: one JSON object a line, for people, dashboards and `mr-ml runs show`; nothing is restarted from it.
 
-Each event rewrites the file whole (a line per pass: a few hundred short lines), because no append is safe everywhere:
-object stores have none, and on HDFS a killed writer's lease keeps its successor from appending for a while. So a reader
-never meets half a line of ours; a half line at the end, left there by other means, is left out.
+Each addition rewrites the file whole (a line per pass: a few hundred short lines), because no append is safe
+everywhere: object stores have none, and on HDFS a killed writer's lease keeps its successor from appending for a while.
+So a reader never meets half a line of ours; a half line at the end, left there by other means, is left out.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hdfs_layout.store import NotFoundError, Store
 from mr_ml.errors import BadDataError
 
 
-def append_event(store: Store, path: str, event: Mapping[str, Any]) -> None:
-    """Add one event at the end of the log, which is made if it is missing.
+def append_events(store: Store, path: str, events: Iterable[Mapping[str, Any]]) -> None:
+    """Add events at the end of the log, which is made if it is missing.
 
     Parameters
     ----------
-    event : mapping
-        Strings to what JSON holds. NaN and infinities are logged as the strings ``nan``, ``inf``, ``-inf``: a run that
-        diverges must still be able to say so.
+    events : iterable of mapping
+        Each of strings to what JSON holds. NaN and infinities are logged as the strings ``nan``, ``inf``, ``-inf``: a
+        run that diverges must still be able to say so.
 
     Raises
     ------
@@ -34,8 +34,8 @@ def append_event(store: Store, path: str, event: Mapping[str, Any]) -> None:
     -----
     One writer at a time: of two, an event may be lost. O(length of the log).
     """
-    line = json.dumps(_finite(event), sort_keys=True, allow_nan=False).encode("ascii") + b"\n"
-    store.write(path, _whole_lines(_read(store, path)) + line)
+    lines = [json.dumps(_finite(event), sort_keys=True, allow_nan=False).encode("ascii") + b"\n" for event in events]
+    store.write(path, _whole_lines(_read(store, path)) + b"".join(lines))
 
 
 def read_events(store: Store, path: str) -> tuple[dict[str, Any], ...]:

@@ -1,22 +1,34 @@
-"""Checkpoints of a run: the optimizer's state after each pass, of which the last ones are kept.
+"""Checkpoints of a run: the optimizer's state after a pass, of which the last ones are kept, and the run's log.
 
 passes/000012/state    the state
-passes/000012/pair     the pair of vectors that this pass brought, where states are so large that every pair is
-                       written once only: such a state names the passes of its pairs
+passes/000012/pairs    the pairs of vectors that came since the state before, where states are so large that every pair
+                       is written once only: such a state names the pass and the place of each of its pairs
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Any
 
-from hdfs_layout import Layout, NotFoundError, Store
+from numpy.typing import NDArray
+
+from hdfs_layout import Layout, NotFoundError, Store, append_events
 from mr_ml import frame
+from mr_ml.errors import MrMlError
 from mr_ml.optimize.line import LineMethod, LineState
 
 KEPT_STATES = 2
 # Bytes of a vector from which on pairs lie in files of their own.
 PAIRS_APART_FROM = 1 << 16
+# Seconds of passes that a driver which is killed may have to do again.
+AT_STAKE_SECONDS = 1.0
+
+# pass and place in its file
+Place = tuple[int, int]
 
 
 @dataclass
@@ -27,64 +39,80 @@ class Checkpoints:
     layout: Layout
     run: str
     optimizer: LineMethod
-    # pass numbers of the pairs of the states that are kept, the last state's last; and the vectors of that one
-    _pair_passes: list[list[int]] = field(default_factory=list)
+    # the states that are kept, oldest first, by their passes: where their pairs are; and the vectors of the last one
+    _kept: dict[int, list[Place]] = field(default_factory=dict)
     _vectors: list[object] = field(default_factory=list)
+    # passes with a folder, and those of them whose folder has a state
+    _folders: set[int] = field(default_factory=set)
+    _states: set[int] = field(default_factory=set)
 
     def save(self, state: LineState) -> None:
         """Write the state of a pass, and forget those before the last ones."""
         outer: dict[str, object] = {"optimizer": self.optimizer.name}
-        number = state.n_passes
+        number, places = state.n_passes, []
+        self._folders.add(number)
         if state.point.nbytes >= PAIRS_APART_FROM:
-            outer["pairs"] = self._save_pairs(state)
+            outer["pairs"] = places = self._save_pairs(state)
             state = replace(state, pairs_s=(), pairs_y=())
         meta, arrays = self.optimizer.encode(state)
         data = frame.encode("state", {**outer, "state": meta}, arrays)
         self.store.write(self.layout.pass_state(self.run, number), data)
-        self._forget_before(number - KEPT_STATES + 1)
+        self._states.add(number)
+        self._kept[number] = places
+        self._forget()
 
     def load(self) -> LineState | None:
         """The last state that was saved; None if there is none."""
-        for number in sorted(self._passes(), reverse=True):
+        self._folders = set(self._passes())
+        self._states = set(self._folders)
+        for number in sorted(self._folders, reverse=True):
             path = self.layout.pass_state(self.run, number)
             if self.store.exists(path):
                 opened = frame.decode(self.store.read(path), kind="state", where=self.store.uri(path))
                 state = self.optimizer.decode(opened.meta["state"], dict(opened.arrays))
-                return self._with_pairs(state, opened.meta["pairs"]) if "pairs" in opened.meta else state
+                places = [(number, place) for number, place in opened.meta.get("pairs", [])]
+                self._kept = {number: places}
+                return self._with_pairs(state, places) if "pairs" in opened.meta else state
         return None
 
-    def _save_pairs(self, state: LineState) -> list[int]:
-        known = dict(zip(map(id, self._vectors), self._pair_passes[-1] if self._pair_passes else [], strict=True))
-        numbers = []
+    def _save_pairs(self, state: LineState) -> list[Place]:
+        last = next(reversed(self._kept.values()), [])
+        known = dict(zip(map(id, self._vectors), last, strict=True))
+        places: list[Place] = []
+        arrays: dict[str, NDArray[Any]] = {}
         for s, y in zip(state.pairs_s, state.pairs_y, strict=True):
             if id(s) not in known:
-                data = frame.encode("pair", {}, {"s": s, "y": y})
-                self.store.write(self.layout.pass_pair(self.run, state.n_passes), data)
-            numbers.append(known.get(id(s), state.n_passes))
+                place = len(arrays) // 2
+                arrays.update({f"s{place}": s, f"y{place}": y})
+                known[id(s)] = state.n_passes, place
+            places.append(known[id(s)])
+        if arrays:
+            self.store.write(self.layout.pass_pairs(self.run, state.n_passes), frame.encode("pairs", {}, arrays))
         self._vectors = list(state.pairs_s)
-        self._pair_passes = [*self._pair_passes, numbers][-KEPT_STATES:]
-        return numbers
+        return places
 
-    def _with_pairs(self, state: LineState, numbers: Sequence[int]) -> LineState:
-        paths = [self.layout.pass_pair(self.run, number) for number in numbers]
-        opened = [frame.decode(self.store.read(path), kind="pair", where=self.store.uri(path)) for path in paths]
-        pairs_s = tuple(found.arrays["s"] for found in opened)
-        pairs_y = tuple(found.arrays["y"] for found in opened)
-        self._vectors, self._pair_passes = list(pairs_s), [list(numbers)]
+    def _with_pairs(self, state: LineState, places: Sequence[Place]) -> LineState:
+        files: dict[int, Mapping[str, Any]] = {}
+        for number, _ in places:
+            if number not in files:
+                path = self.layout.pass_pairs(self.run, number)
+                files[number] = frame.decode(self.store.read(path), kind="pairs", where=self.store.uri(path)).arrays
+        pairs_s = tuple(files[number][f"s{place}"] for number, place in places)
+        pairs_y = tuple(files[number][f"y{place}"] for number, place in places)
+        self._vectors = list(pairs_s)
         return replace(state, pairs_s=pairs_s, pairs_y=pairs_y)
 
-    def _forget_before(self, first_kept: int) -> None:
-        if first_kept < 1:
-            return
-        if not self._pair_passes:
-            self.store.remove_tree(self.layout.run_pass(self.run, first_kept - 1))
-            return
-        needed = {number for numbers in self._pair_passes for number in numbers}
-        for number in self._passes():
-            if number < first_kept and number not in needed:
+    def _forget(self) -> None:
+        for number in list(self._kept)[:-KEPT_STATES]:
+            del self._kept[number]
+        needed = {number for places in self._kept.values() for number, _ in places}
+        for number in sorted(self._folders - self._kept.keys()):
+            if number not in needed:
                 self.store.remove_tree(self.layout.run_pass(self.run, number))
-            elif number == first_kept - 1:
+                self._folders.remove(number)
+            elif number in self._states:
                 self.store.remove(self.layout.pass_state(self.run, number))
+            self._states.discard(number)
 
     def _passes(self) -> list[int]:
         try:
@@ -92,3 +120,43 @@ class Checkpoints:
         except NotFoundError:
             return []
         return [int(name) for name in found if name.isdigit()]
+
+
+class Journal:
+    """Writes down how a run gets on, a checkpoint and lines of its log: after each pass, or each second of short ones.
+
+    At the end of a `with` block, however that comes, everything is written.
+    """
+
+    def __init__(self, checkpoints: Checkpoints) -> None:
+        self._checkpoints = checkpoints
+        self._state: LineState | None = None
+        self._events: list[Mapping[str, Any]] = []
+        self._written = time.monotonic()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if kind is None:
+            self._write()
+            return
+        # what failed first is what the user must hear of
+        with suppress(MrMlError):
+            self._write()
+
+    def add(self, state: LineState, event: Mapping[str, Any]) -> None:
+        """Take the state after a pass, and what the log says of that."""
+        self._state = state
+        self._events.append(event)
+        if time.monotonic() - self._written >= AT_STAKE_SECONDS:
+            self._write()
+
+    def _write(self) -> None:
+        if self._state is None:
+            return
+        kept = self._checkpoints
+        kept.save(self._state)
+        append_events(kept.store, kept.layout.run_log(kept.run), self._events)
+        self._state, self._events = None, []
+        self._written = time.monotonic()

@@ -3,7 +3,7 @@
     while (ask := optimizer.ask(state)) is not None:
         total = engine.run(objective.query(ask))
         state = optimizer.tell(state, objective.finish(ask, total))
-        checkpoint(state)
+        journal.add(state)
 
 A run is described by its spec, written before the first pass; with the dataset version in it and a state, everything
 that follows is determined to the bit. So a run that was killed goes on from its last state, and publishing twice
@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hdfs_layout import Layout, NotFoundError, Store, append_event, decode_document, encode_document
-from mr_ml.checkpoints import Checkpoints
+from hdfs_layout import Layout, NotFoundError, Store, append_events, decode_document, encode_document
+from mr_ml.checkpoints import Checkpoints, Journal
 from mr_ml.dataset import Dataset, FeatureMoments
 from mr_ml.early_steps import EarlySteps
 from mr_ml.engine.base import Engine
@@ -76,7 +76,7 @@ class TrainSpec:
 
 @dataclass(frozen=True)
 class Progress:
-    """One finished pass, for whoever watches."""
+    """One finished pass, for whoever watches; its time is that since the pass before, the driver's work included."""
 
     number: int
     objective: float
@@ -235,19 +235,20 @@ def train(
         state = optimizer.init(np.zeros(objective.size))
     advice = EarlySteps(objective, dataset, spec.split, store)
     n_rows = dataset.n_rows(spec.split)
-    while (ask := optimizer.ask(state)) is not None:
-        began = time.monotonic()
-        # with millions of features everything here is large: nothing is kept that the next pass does not need
-        state = optimizer.tell(state, objective.finish(ask, engine.run(objective.query(ask))))
-        del ask
-        if optimizer.is_early(state) and (early := optimizer.ask(state)) is not None:
-            state = optimizer.stretched(state, advice.factor(early))
-            del early
-        checkpoints.save(state)
-        rate = n_rows / max(time.monotonic() - began, 1e-9)
-        progress = Progress(state.n_passes, state.value, state.gradient_norm, state.step, rate)
-        append_event(store, layout.run_log(run), {"event": "pass", **vars(progress)})
-        watch(progress)
+    began = time.monotonic()
+    with Journal(checkpoints) as journal:
+        while (ask := optimizer.ask(state)) is not None:
+            # with millions of features everything here is large: nothing is kept that the next pass does not need
+            state = optimizer.tell(state, objective.finish(ask, engine.run(objective.query(ask))))
+            del ask
+            if optimizer.is_early(state) and (early := optimizer.ask(state)) is not None:
+                state = optimizer.stretched(state, advice.factor(early))
+                del early
+            before, began = began, time.monotonic()
+            rate = n_rows / max(began - before, 1e-9)
+            progress = Progress(state.n_passes, state.value, state.gradient_norm, state.step, rate)
+            journal.add(state, {"event": "pass", **vars(progress)})
+            watch(progress)
     assert state.stop is not None
     if state.stop is Stop.DIVERGED:
         raise BadDataError(state.stop.value)
@@ -270,7 +271,7 @@ def train(
     }
     version = publish_model(store, layout, name=spec.model, run=run, coef=coef, document=document)
     seconds = time.monotonic() - started
-    append_event(store, layout.run_log(run), {"event": "published", "version": version, **result})
+    append_events(store, layout.run_log(run), [{"event": "published", "version": version, **result}])
     return TrainResult(model=spec.model, version=version, run=run, seconds=seconds, **result)
 
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 from dataclasses import fields
 
-from hdfs_layout import append_event, check_name
+from hdfs_layout import append_events, check_name
 from mr_ml.cli.common import job_runner, narrator, open_root, print_result, shows_progress
 from mr_ml.cli.memory import Needs, block_budget
 from mr_ml.dataset import Dataset, FeatureMoments, load_dataset
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> None:
     python = getattr(runner, "python", None)
     if python is not None:
         event = {"event": "environment", "python": list(python.command), "archive": python.archive}
-        append_event(store, layout.run_log(run_id), event)
+        append_events(store, layout.run_log(run_id), [event])
     engine = MapReduceEngine(dataset, spec.split, store, runner.of_work(run_id), cache)
     watch = _show if shows_progress(options) else _ignore
     result = train(spec, run=run_id, dataset=dataset, engine=engine, store=store, layout=layout, watch=watch)

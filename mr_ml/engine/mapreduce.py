@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from hdfs_layout import NotFoundError, Store
@@ -24,8 +24,15 @@ class PartitionInput:
 
     partitions: tuple[Partition, ...]
     store: Store
+    # by the number of tasks: the same in every pass
+    _lines: dict[int, list[bytes]] = field(default_factory=dict, compare=False)
 
     def lines(self, *, n_tasks: int) -> list[bytes]:
+        if n_tasks not in self._lines:
+            self._lines[n_tasks] = self._cut(n_tasks)
+        return self._lines[n_tasks]
+
+    def _cut(self, n_tasks: int) -> list[bytes]:
         files = []
         for partition in self.partitions:
             path = self.store.local_path(partition.path)

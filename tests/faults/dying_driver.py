@@ -1,10 +1,11 @@
 """Run `mr-ml` and kill this very process at a chosen instant: before its n-th change of a file below the root.
 
-    python dying_driver.py N SIGNAL COUNTS COMMAND...
+    python dying_driver.py N SIGNAL COUNTS AT_STAKE COMMAND...
 
 N counts what the driver asks of the file system: making, syncing, renaming, linking and removing files and folders
 below the root. With N = 0 nothing happens but that the file COUNTS tells how many there were. A negative N waits -N
-milliseconds from the first of them on.
+milliseconds from the first of them on. AT_STAKE is how many seconds of passes may go without a checkpoint: 0 makes one
+after each.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from mr_ml import checkpoints
 from mr_ml.cli import main
 
 CHANGES = ("fsync", "replace", "rename", "link", "unlink", "mkdir", "rmdir")
@@ -47,7 +49,8 @@ class Countdown:
 
 
 if __name__ == "__main__":
-    instant, number, counts, *command = sys.argv[1:]
+    instant, number, counts, at_stake, *command = sys.argv[1:]
+    checkpoints.AT_STAKE_SECONDS = float(at_stake)
     countdown = Countdown(command[command.index("--root") + 1], int(instant), signal.Signals[number])
     for name in CHANGES:
         setattr(os, name, countdown.watch(getattr(os, name)))

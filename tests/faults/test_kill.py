@@ -22,15 +22,20 @@ TRAIN = ("train", "rows", "--model", "m", "--l2", "0.01", "--max-passes", "4")
 DRIVER = str(Path(__file__).with_name("dying_driver.py"))
 
 
-def dies(mr_ml: Commands, instant: int, *command: object, number: str = "SIGKILL") -> Outcome:
+EACH_PASS, NONE_BEFORE_THE_END = "0", "inf"
+
+
+def dies(
+    mr_ml: Commands, instant: int, *command: object, number: str = "SIGKILL", at_stake: str = EACH_PASS
+) -> Outcome:
     """Run a command that ends at that instant."""
-    return mr_ml.process(*command, program=(DRIVER, str(instant), number, ""))
+    return mr_ml.process(*command, program=(DRIVER, str(instant), number, "", at_stake))
 
 
-def changes_of(mr_ml: Commands, folder: Path, *command: object) -> int:
+def changes_of(mr_ml: Commands, folder: Path, *command: object, at_stake: str = EACH_PASS) -> int:
     """How many changes the whole command makes."""
     counts = folder / "counts"
-    found = mr_ml.process(*command, program=(DRIVER, "0", "SIGKILL", str(counts)))
+    found = mr_ml.process(*command, program=(DRIVER, "0", "SIGKILL", str(counts), at_stake))
     assert found.code == 0, found.err
     return int(counts.read_text())
 
@@ -86,6 +91,19 @@ def test_killed_driver(mr_ml: Commands, undisturbed: tuple[str, int], at: float)
     instant = 1 + int(at * n_changes) if at % 1 else n_changes - int(at)
     assert dies(mr_ml, instant, *TRAIN, *INLINE).code == -signal.SIGKILL
     mend(mr_ml, expected)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.7])
+def test_killed_driver_whose_passes_share_a_checkpoint(
+    mr_ml: Commands, undisturbed: tuple[str, int], tmp_path: Path, share: float
+) -> None:
+    other = Commands(tmp_path / "other")
+    shutil.copytree(mr_ml.root, other.root)
+    n_changes = changes_of(other, tmp_path, *TRAIN, *INLINE, at_stake=NONE_BEFORE_THE_END)
+    assert n_changes < undisturbed[1]
+    instant = 1 + int(share * n_changes)
+    assert dies(mr_ml, instant, *TRAIN, *INLINE, at_stake=NONE_BEFORE_THE_END).code == -signal.SIGKILL
+    mend(mr_ml, undisturbed[0])
 
 
 def test_the_last_instants_are_those_around_the_publication(mr_ml: Commands, undisturbed: tuple[str, int]) -> None:

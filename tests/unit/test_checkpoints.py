@@ -1,16 +1,19 @@
-"""Checkpoints of large states: every pair written once, and a resumed run as if nothing had happened."""
+"""Checkpoints: every pair of a large state written once, and a resumed run as if nothing had happened."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from hdfs_layout import Layout, LocalStore
+from hdfs_layout import Layout, LocalStore, read_events
 from mr_ml import checkpoints
-from mr_ml.checkpoints import Checkpoints
+from mr_ml.checkpoints import Checkpoints, Journal
+from mr_ml.errors import StorageError
 from mr_ml.optimize import lbfgs
 from mr_ml.optimize.base import Ask, Evaluation
 from mr_ml.optimize.lbfgs import Lbfgs
@@ -60,27 +63,42 @@ def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     return str(request.param)
 
 
+def states() -> Iterator[LineState]:
+    """Of an undisturbed run, after each pass."""
+    state = start()
+    while (ask := METHOD.ask(state)) is not None:
+        state = METHOD.tell(state, evaluate(ask))
+        yield state
+
+
+ALL, SOME, LAST = range(1, 21), (2, 3, 7, 8, 13, 20), (20,)
+
+
 @pytest.mark.usefixtures("form")
-def test_a_run_that_is_resumed_after_every_pass(store: LocalStore) -> None:
-    undisturbed = start()
-    while (ask := METHOD.ask(undisturbed)) is not None:
-        undisturbed = METHOD.tell(undisturbed, evaluate(ask))
+@pytest.mark.parametrize("saved", [ALL, SOME, LAST], ids=["all", "some", "last"])
+def test_a_run_that_is_resumed_after_every_checkpoint(store: LocalStore, saved: Collection[int]) -> None:
+    undisturbed = list(states())[-1]
     assert undisturbed.n_passes == 20
     assert len(undisturbed.pairs_s) == 3
     while True:
         kept = of_run(store)
         state = kept.load() or start()
-        ask = METHOD.ask(state)
-        if ask is None:
+        if METHOD.ask(state) is None:
             break
-        state = METHOD.tell(state, evaluate(ask))
-        kept.save(state)
+        while (ask := METHOD.ask(state)) is not None:
+            state = METHOD.tell(state, evaluate(ask))
+            if state.n_passes in saved:
+                kept.save(state)
+                break
         assert encoded(state) == encoded(of_run(store).load() or start())
     assert encoded(state) == encoded(undisturbed)
 
 
-def test_what_lies_in_the_store(store: LocalStore, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two states, and of large ones the pairs that these need; each pair is written once."""
+@pytest.mark.parametrize("saved", [ALL, SOME, LAST], ids=["all", "some", "last"])
+def test_what_lies_in_the_store(
+    store: LocalStore, form: str, saved: Collection[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two states, and of large ones the files of the pairs that these need; each pair is written once."""
     written: list[str] = []
     write = LocalStore.write
 
@@ -89,16 +107,101 @@ def test_what_lies_in_the_store(store: LocalStore, form: str, monkeypatch: pytes
         write(store, path, data)
 
     monkeypatch.setattr(LocalStore, "write", noted)
-    kept, state = of_run(store), start()
-    while (ask := METHOD.ask(state)) is not None:
-        state = METHOD.tell(state, evaluate(ask))
-        kept.save(state)
+    kept = of_run(store)
+    for state in states():
+        if state.n_passes in saved:
+            kept.save(state)
     files = store.walk("runs")
-    states = [path for path in files if path.endswith("state")]
-    pairs = [path for path in files if path.endswith("pair")]
-    assert states == [f"runs/run/passes/{number:06d}/state" for number in (19, 20)]
-    assert len(pairs) in ((3, 4) if form == "large" else (0,))
+    assert [path for path in files if path.endswith("state")] == [
+        f"runs/run/passes/{number:06d}/state" for number in sorted(saved)[-2:]
+    ]
+    assert [path for path in files if path.endswith("pairs")] == [path for path in files if not path.endswith("state")]
+    # passes whose step was refused bring no pair
+    assert sum(path.endswith("pairs") for path in files) in (range(1, 5) if form == "large" else (0,))
     assert len(written) == len(set(written))
+    assert encoded(of_run(store).load() or start()) == encoded(state)
+
+
+def test_what_a_kill_left_of_a_later_pass_goes(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file of its pairs, but no state."""
+    monkeypatch.setattr(checkpoints, "PAIRS_APART_FROM", 0)
+    of_run(store).save(next(states()))
+    store.write("runs/run/passes/000003/pairs", b"half of a file")
+    kept = of_run(store)
+    assert kept.load() is not None
+    for state in states():
+        if state.n_passes in (5, 7):
+            kept.save(state)
+    assert "runs/run/passes/000003/pairs" not in store.walk("runs")
+    assert encoded(of_run(store).load() or start()) == encoded([*states()][6])
+
+
+class Clock:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seconds = 1000.0
+        monkeypatch.setattr(checkpoints, "time", SimpleNamespace(monotonic=lambda: self.seconds))
+
+
+def saved_passes(store: LocalStore) -> list[int]:
+    """The newest state, and the passes in the log."""
+    state = of_run(store).load()
+    return [0 if state is None else state.n_passes, *(e["pass"] for e in read_events(store, "runs/run/log.jsonl"))]
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+def test_short_passes_share_a_checkpoint(store: LocalStore, clock: Clock) -> None:
+    run = states()
+    with Journal(of_run(store)) as journal:
+
+        def a_pass(seconds: float) -> list[int]:
+            clock.seconds += seconds
+            state = next(run)
+            journal.add(state, {"pass": state.n_passes})
+            return saved_passes(store)
+
+        assert [a_pass(0.25) for _ in range(3)] == [[0]] * 3
+        assert a_pass(0.25) == [4, 1, 2, 3, 4]
+        assert a_pass(0.75) == [4, 1, 2, 3, 4]
+        assert a_pass(0.75) == [6, 1, 2, 3, 4, 5, 6]
+        assert a_pass(9.0) == [7, 1, 2, 3, 4, 5, 6, 7]
+        assert a_pass(0.5)[0] == 7
+    assert saved_passes(store) == [8, 1, 2, 3, 4, 5, 6, 7, 8]
+
+
+@pytest.mark.usefixtures("clock")
+def test_what_went_well_before_an_error_is_written(store: LocalStore) -> None:
+    def fails() -> None:
+        with Journal(of_run(store)) as journal:
+            for state in states():
+                if state.n_passes == 3:
+                    raise ZeroDivisionError("the test's own")
+                journal.add(state, {"pass": state.n_passes})
+
+    with pytest.raises(ZeroDivisionError):
+        fails()
+    assert saved_passes(store) == [2, 1, 2]
+    store.remove_tree("runs")
+    store.write("runs", b"not a folder")
+    with pytest.raises(ZeroDivisionError):
+        fails()
+
+
+@pytest.mark.usefixtures("clock")
+def test_nothing_is_written_of_no_pass(store: LocalStore) -> None:
+    with Journal(of_run(store)):
+        pass
+    assert not store.exists("runs")
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_checkpoint_that_cannot_be_written_is_an_error(store: LocalStore) -> None:
+    store.write("runs", b"not a folder")
+    with pytest.raises(StorageError), Journal(of_run(store)) as journal:
+        journal.add(next(states()), {"pass": 1})
 
 
 def test_pairs_of_many_coefficients_take_half(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,7 @@ def test_every_path_is_spelled_as_documented() -> None:
     assert LAYOUT.passes("run-1") == "runs/run-1/passes"
     assert LAYOUT.run_pass("run-1", 12) == "runs/run-1/passes/000012"
     assert LAYOUT.pass_state("run-1", 12) == "runs/run-1/passes/000012/state"
-    assert LAYOUT.pass_pair("run-1", 12) == "runs/run-1/passes/000012/pair"
+    assert LAYOUT.pass_pairs("run-1", 12) == "runs/run-1/passes/000012/pairs"
     assert LAYOUT.moments("iris", "a1", "test") == "datasets/iris/data/a1/moments-test.npz"
     assert LAYOUT.spill("iris", "a1") == "datasets/iris/data/a1/.spill"
     assert LAYOUT.code("4d1b") == "env/code-4d1b.zip"

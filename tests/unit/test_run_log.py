@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hdfs_layout import LocalStore, append_event, read_events
+from hdfs_layout import LocalStore, append_events, read_events
 from mr_ml.errors import BadDataError, StorageError
 
 LOG = "runs/run-1/log.jsonl"
@@ -27,33 +27,34 @@ def test_no_log_is_no_events(store: LocalStore) -> None:
     assert read_events(store, LOG) == ()
 
 
-@given(events=st.lists(EVENTS, max_size=6))
-def test_events_come_back_in_order(tmp_path_factory: pytest.TempPathFactory, events: list[dict[str, Any]]) -> None:
+@given(batches=st.lists(st.lists(EVENTS, max_size=3), max_size=4))
+def test_events_come_back_in_order(
+    tmp_path_factory: pytest.TempPathFactory, batches: list[list[dict[str, Any]]]
+) -> None:
     store = LocalStore(str(tmp_path_factory.mktemp("root")))
-    for event in events:
-        append_event(store, LOG, event)
+    for batch in batches:
+        append_events(store, LOG, iter(batch))
+    events = [event for batch in batches for event in batch]
     assert read_events(store, LOG) == tuple(events)
     if events:
         assert [json.loads(line) for line in store.read(LOG).decode("ascii").splitlines()] == events
 
 
 def test_a_diverging_run_can_say_so(store: LocalStore) -> None:
-    append_event(
-        store, LOG, {"objective": float("nan"), "steps": [float("inf"), (1.5, -float("inf"))], "x": {"y": 1e300}}
-    )
+    event = {"objective": float("nan"), "steps": [float("inf"), (1.5, -float("inf"))], "x": {"y": 1e300}}
+    append_events(store, LOG, [event])
     assert read_events(store, LOG) == ({"objective": "nan", "steps": ["inf", [1.5, "-inf"]], "x": {"y": 1e300}},)
 
 
 def test_half_a_line_at_the_end_is_left_out_and_then_overwritten(store: LocalStore) -> None:
-    append_event(store, LOG, {"pass": 1})
-    append_event(store, LOG, {"pass": 2})
+    append_events(store, LOG, [{"pass": 1}, {"pass": 2}])
     whole = store.read(LOG)
     first = whole.index(b"\n") + 1
     for length in range(len(whole)):
         store.write(LOG, whole[:length])
         expected = ({"pass": 1},) if length >= first else ()
         assert read_events(store, LOG) == expected
-        append_event(store, LOG, {"pass": 3})
+        append_events(store, LOG, [{"pass": 3}])
         assert read_events(store, LOG) == (*expected, {"pass": 3})
 
 
@@ -68,6 +69,6 @@ def test_another_damaged_line_is_named(store: LocalStore, line: bytes) -> None:
 def test_a_log_that_cannot_be_read_is_not_taken_for_an_empty_one(store: LocalStore) -> None:
     store.make_folder(LOG)
     with pytest.raises(StorageError, match="folder"):
-        append_event(store, LOG, {})
+        append_events(store, LOG, [{}])
     with pytest.raises(StorageError, match="folder"):
         read_events(store, LOG)
