@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import shutil
 import sys
@@ -20,6 +21,8 @@ from peers import PEERS, Peer
 
 GAPS = (1e-2, 1e-3, 1e-4)
 PASSES = (3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 18, 20, 24, 28, 34, 40, 60, 90, 140)
+# A program is set no finer once a run took longer.
+PATIENCE_SECONDS = 100.0
 HERE = Path(__file__).resolve().parent
 Say = Callable[[str], None]
 
@@ -105,42 +108,58 @@ def _peer(peer: Peer, problem: Problem, optimum: Optimum, work: Path) -> Program
     )  # fmt: skip
 
 
-def tune(program: Program, problem: Problem, say: Say) -> dict[str, float]:
-    """The first of the program's stops that reaches each gap; kept beside the data, one file a program and version."""
+@dataclass(frozen=True)
+class Tuned:
+    """Attributes
+    ----------
+    stops
+        For each gap that the program reaches the first of its stops that does.
+    last_seconds, last_gap
+        Of the last run tried.
+    """
+
+    stops: dict[str, float]
+    last_seconds: float
+    last_gap: float
+
+
+def tune(program: Program, problem: Problem, say: Say) -> Tuned:
+    """Try the program's stops from rough to fine; kept beside the data, one file a program and version."""
     name = "mr-ml" if program.name.startswith("mr-ml") else program.name
     path = problem.folder / f"tuned-{name}.json"
-    identity = [problem.sha256, program.version, list(program.stops)]
+    identity = [problem.sha256, program.version, list(program.stops), PATIENCE_SECONDS]
     # ours changes while its version does not
     if path.is_file() and (program.name == "mr-ml, cold" or name != "mr-ml"):
         known = json.loads(path.read_text())
-        if known["identity"] == identity:
-            return {str(gap): stop for gap, stop in known["stops"].items()}
-    found: dict[str, float] = {}
+        if known.pop("identity") == identity:
+            return Tuned(**known)
+    stops: dict[str, float] = {}
+    seconds, gap = 0.0, math.inf
     for stop in program.stops:
-        cost = program.train(stop)
-        gap = program.gap()
-        say(f"{problem.name}: {program.name} at {stop:g}: gap {gap:.1e} in {cost.wall:.1f} s")
-        found.update({f"{g:g}": stop for g in GAPS if gap <= g and f"{g:g}" not in found})
-        if len(found) == len(GAPS):
+        seconds, gap = program.train(stop).wall, program.gap()
+        say(f"{problem.name}: {program.name} at {stop:g}: gap {gap:.1e} in {seconds:.1f} s")
+        stops.update({f"{g:g}": stop for g in GAPS if gap <= g and f"{g:g}" not in stops})
+        if len(stops) == len(GAPS) or seconds > PATIENCE_SECONDS:
             break
-    path.write_text(json.dumps({"identity": identity, "stops": found}))
-    return found
+    tuned = Tuned(stops, seconds, gap)
+    path.write_text(json.dumps({"identity": identity, **vars(tuned)}))
+    return tuned
 
 
 def time_to_gap(problem: Problem, optimum: Optimum, work: Path, *, rounds: int, only: Sequence[str], say: Say) -> Any:
     """Rows of program, gap, costs; and for each gap our ratios to the fastest peer that reaches it."""
     actions: dict[str, Callable[[], Cost]] = {}
     gaps: dict[str, float] = {}
-    wanted: list[tuple[Program, str, float | None]] = []
+    wanted: list[tuple[Program, str, Tuned]] = []
     for program in programs(problem, optimum, work, only, say):
         tuned = tune(program, problem, say)
         for gap in (f"{g:g}" for g in GAPS):
-            stop = tuned.get(gap)
-            wanted.append((program, gap, stop))
-            if stop is not None:
+            wanted.append((program, gap, tuned))
+            if gap in tuned.stops:
+                stop = tuned.stops[gap]
                 actions[f"{program.name} {stop:g}"] = _checked(program, stop, gaps)
     costs = measure.interleaved(actions, rounds=rounds)
-    rows = [_row(program, gap, stop, costs, gaps) for program, gap, stop in wanted]
+    rows = [_row(program, gap, tuned, costs, gaps) for program, gap, tuned in wanted]
     return {
         "problem": {k: v for k, v in vars(problem).items() if k != "folder"},
         "optimum": {"value": optimum.value, "scipy": optimum.scipy_value, "left": optimum.decrement},
@@ -160,10 +179,13 @@ def _checked(program: Program, stop: float, gaps: dict[str, float]) -> Callable[
 
 
 def _row(
-    program: Program, gap: str, stop: float | None, costs: dict[str, list[Cost]], gaps: dict[str, float]
+    program: Program, gap: str, tuned: Tuned, costs: dict[str, list[Cost]], gaps: dict[str, float]
 ) -> dict[str, Any]:
+    stop = tuned.stops.get(gap)
     row: dict[str, Any] = {"program": program.name, "version": program.version, "gap": gap, "stop": stop}
-    if stop is not None:
+    if stop is None:
+        row.update(wall=tuned.last_seconds, reached=tuned.last_gap)
+    else:
         key = f"{program.name} {stop:g}"
         middle = measure.median(costs[key])
         row.update(key=key, wall=middle.wall, cpu=middle.cpu, peak_bytes=middle.peak_bytes, reached=gaps[key])

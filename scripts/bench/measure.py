@@ -46,7 +46,7 @@ class Cost:
     wall, cpu
         Seconds.
     peak_bytes
-        Largest sum of proportional set sizes seen; 0 if processes were counted instead.
+        Largest sum of proportional set sizes seen; 0 if it was not sampled.
     read_bytes, written_bytes
         Through system calls, pipes included; what is mapped into memory is not counted.
     processes
@@ -67,14 +67,19 @@ class CommandError(Exception):
 
 
 def run(
-    command: Sequence[str], *, folder: Path, environment: Mapping[str, str] | None = None, counting: bool = False
-) -> Cost:
+    command: Sequence[str], *, folder: Path, environment: Mapping[str, str] | None = None, counting: bool = False,
+    sampling: bool = True,
+) -> Cost:  # fmt: skip
     """Run one command to its end. Not for use beside other child processes: it reaps them.
+
+    Whatever commands before it wrote is on the disk when it starts, so that it need not share processors with that.
 
     Parameters
     ----------
     counting
         Count processes, instead of sampling memory.
+    sampling
+        Sample memory, which takes some per cent of a processor.
 
     Raises
     ------
@@ -88,13 +93,14 @@ def run(
             (Path(scratch) / "sitecustomize.py").write_text(_COUNTER.format(log=str(log)))
             given["PYTHONPATH"] = os.pathsep.join(filter(None, [scratch, given.get("PYTHONPATH", "")]))
         _adopt_orphans()
+        os.sync()
         before, cpu_before = _io(), _cpu()
         with open(Path(scratch) / "output", "w+b") as output:
             began = time.monotonic()
             process = subprocess.Popen(
                 list(command), cwd=folder, env=given, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
             )
-            peak = None if counting else _Peak(process.pid)
+            peak = _Peak(process.pid) if sampling and not counting else None
             try:
                 code = process.wait()
             except BaseException:

@@ -107,7 +107,7 @@ def _phases(ours: Ours, dataset: str, l2: float, rounds: int) -> dict[str, float
     words = ("--max-passes", FIXED_PASSES, "--tolerance", 0)
     for _ in range(rounds):
         measure.warm(ours.root)
-        cost = measure.run(ours.train(dataset, dataset, l2, *words), folder=ours.root.parent)
+        cost = measure.run(ours.train(dataset, dataset, l2, *words), folder=ours.root.parent, sampling=False)
         trained = answer(cost)
         first, *others = ours.seconds_of_passes(trained["run"])
         rest = trained["seconds"] - first - sum(others)
@@ -124,7 +124,7 @@ def _phases(ours: Ours, dataset: str, l2: float, rounds: int) -> dict[str, float
 
 def _pass_seconds(ours: Ours, dataset: str, l2: float, *more: object) -> float:
     words = ("--max-passes", FIXED_PASSES, "--tolerance", 0, *more)
-    trained = answer(measure.run(ours.train(dataset, dataset, l2, *words), folder=ours.root.parent))
+    trained = answer(measure.run(ours.train(dataset, dataset, l2, *words), folder=ours.root.parent, sampling=False))
     return statistics.median(ours.seconds_of_passes(trained["run"])[1:])
 
 
@@ -132,7 +132,7 @@ def _arithmetic_seconds(ours: Ours, name: str) -> float:
     """Of a pass for the model that has the dataset's name."""
     command = [sys.executable, str(HERE / "ours.py"), name, name, "--root", str(ours.root)]
     command += ["--workers", str(ours.workers)]
-    seconds: float = answer(measure.run(command, folder=ours.root.parent, environment=HEAP))["seconds"]
+    seconds: float = answer(measure.run(command, folder=ours.root.parent, environment=HEAP, sampling=False))["seconds"]
     return seconds
 
 
@@ -200,7 +200,7 @@ def scaling(factor: float, data: Path, work: Path, rounds: int) -> Result:
     for number in PARTITIONS:
         measure.run(ours.pack(problem.text, f"p{number}", "--partitions", number), folder=work)
         command = ours.train(f"p{number}", "m", problem.l2, "--tolerance", 1e-5)
-        trained = answer(measure.run(command, folder=work))
+        trained = answer(measure.run(command, folder=work, sampling=False))
         seconds = statistics.median(ours.seconds_of_passes(trained["run"])[1:])
         partitions.append({"partitions": number, "passes": trained["passes"], "pass": seconds})
     return {"rows": rows, "workers": workers, "partitions": partitions}

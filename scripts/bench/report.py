@@ -7,17 +7,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gaps import PATIENCE_SECONDS
+
 RESULTS = "results.json"
 Result = dict[str, Any]
 
-HEAD = """\
+HEAD = f"""\
 # Benchmarks
 
 Written by `scripts/bench/run.py`; do not edit. `scripts/bench/generate.py` makes the data (seeded, the same bytes
 everywhere), `scripts/bench/peers.py` runs the others, each a whole cold process from a text file in the page cache to
 saved coefficients. Gaps are computed by the suite from those coefficients with scipy, relative to an optimum known to
 1e-10. Every program's number of passes, iterations or tolerance is the least of a ladder that reaches the gap.
-Programs run in turns; figures are medians, and ratios medians over the rounds.
+
+A ladder ends with its first run of over {PATIENCE_SECONDS:.0f} s: "not in 120" is how long the last run of a program took that never
+reached the gap, and beside it stands how near that came. Programs run in turns; figures are medians, and ratios medians
+over the rounds.
 
 Seconds are good for comparing within one table only. A load above the number of processors says that other work
 was running: the processor seconds then say more than the wall clock.
@@ -74,7 +79,7 @@ def _gap(found: Result) -> Iterator[str]:
         yield table(
             ["program", "gap", "wall s", "cpu s", "peak MB", "gap reached"],
             [
-                [r["program"], r["gap"], "never", "", "", ""]
+                [r["program"], r["gap"], f"not in {r['wall']:.0f}", "", "", f"{r['reached']:.1e}"]
                 if r["stop"] is None
                 else [
                     r["program"], r["gap"], f"{r['wall']:.2f}", f"{r['cpu']:.2f}", _mb(r["peak_bytes"]),
