@@ -20,9 +20,9 @@ everywhere), `scripts/bench/peers.py` runs the others, each a whole cold process
 saved coefficients. Gaps are computed by the suite from those coefficients with scipy, relative to an optimum known to
 1e-10. Every program's number of passes, iterations or tolerance is the least of a ladder that reaches the gap.
 
-A ladder ends with its first run of over {PATIENCE_SECONDS:.0f} s: "not in 120" is how long the last run of a program took that never
-reached the gap, and beside it stands how near that came. Programs run in turns; figures are medians, and ratios medians
-over the rounds.
+A ladder ends with its first run of over {PATIENCE_SECONDS:.0f} s. "not in 120" is how long a program's last run took
+where none reached the gap, and beside it stands how near it came. Programs run in turns; figures are medians, and
+ratios medians over the rounds.
 
 Seconds are good for comparing within one table only. A load above the number of processors says that other work
 was running: the processor seconds then say more than the wall clock.
