@@ -114,13 +114,15 @@ class Tuned:
     ----------
     stops
         For each gap that the program reaches the first of its stops that does.
-    last_seconds, last_gap
+    last_seconds
         Of the last run tried.
+    least_gap
+        Of all runs tried.
     """
 
     stops: dict[str, float]
     last_seconds: float
-    last_gap: float
+    least_gap: float
 
 
 def tune(program: Program, problem: Problem, say: Say) -> Tuned:
@@ -134,14 +136,15 @@ def tune(program: Program, problem: Problem, say: Say) -> Tuned:
         if known.pop("identity") == identity:
             return Tuned(**known)
     stops: dict[str, float] = {}
-    seconds, gap = 0.0, math.inf
+    seconds, least = 0.0, math.inf
     for stop in program.stops:
         seconds, gap = program.train(stop).wall, program.gap()
+        least = min(least, gap)
         say(f"{problem.name}: {program.name} at {stop:g}: gap {gap:.1e} in {seconds:.1f} s")
         stops.update({f"{g:g}": stop for g in GAPS if gap <= g and f"{g:g}" not in stops})
         if len(stops) == len(GAPS) or seconds > PATIENCE_SECONDS:
             break
-    tuned = Tuned(stops, seconds, gap)
+    tuned = Tuned(stops, seconds, least)
     path.write_text(json.dumps({"identity": identity, **vars(tuned)}))
     return tuned
 
@@ -184,7 +187,7 @@ def _row(
     stop = tuned.stops.get(gap)
     row: dict[str, Any] = {"program": program.name, "version": program.version, "gap": gap, "stop": stop}
     if stop is None:
-        row.update(wall=tuned.last_seconds, reached=tuned.last_gap)
+        row.update(wall=tuned.last_seconds, reached=tuned.least_gap)
     else:
         key = f"{program.name} {stop:g}"
         middle = measure.median(costs[key])

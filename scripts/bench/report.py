@@ -21,7 +21,7 @@ saved coefficients. Gaps are computed by the suite from those coefficients with 
 1e-10. Every program's number of passes, iterations or tolerance is the least of a ladder that reaches the gap.
 
 A ladder ends with its first run of over {PATIENCE_SECONDS:.0f} s. "not in 120" is how long a program's last run took
-where none reached the gap, and beside it stands how near it came. Programs run in turns; figures are medians, and
+where none reached the gap, and beside it stands the least gap of all. Programs run in turns; figures are medians, and
 ratios medians over the rounds.
 
 Seconds are good for comparing within one table only. A load above the number of processors says that other work

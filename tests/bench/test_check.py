@@ -146,6 +146,43 @@ def test_a_peer_that_is_absent_is_left_out_visibly(monkeypatch: pytest.MonkeyPat
     assert all(peer.missing is not None and "mr_ml[bench]" in peer.missing for peer in peers.PEERS)
 
 
+def climbing(outcomes: dict[float, tuple[float, float]]) -> tuple[gaps.Program, list[float]]:
+    """A program with a gap and seconds for each of its stops, and the stops that were tried."""
+    tried: list[float] = []
+
+    def train(stop: float) -> measure.Cost:
+        tried.append(stop)
+        return measure.Cost(outcomes[stop][1], 0, 0, 0, 0, 0, "")
+
+    def gap() -> float:
+        return outcomes[tried[-1]][0]
+
+    return gaps.Program("climber", "climber 1", tuple(outcomes), str, train, gap), tried
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "stops", "n_tried", "least"),
+    [
+        ({1: (0.5, 1), 2: (5e-3, 1), 3: (4e-3, 1), 4: (5e-5, 1), 5: (1e-9, 1)}, [2, 4, 4], 4, 5e-5),
+        ({1: (0.08, 1), 2: (0.2, 1)}, [None] * 3, 2, 0.08),
+        ({1: (5e-3, 90), 2: (2e-3, 130), 3: (1e-9, 200)}, [1, None, None], 2, 2e-3),
+    ],
+    ids=["reaches all", "reaches none", "takes too long"],
+)
+def test_the_ladder_of_a_program(
+    tmp_path: Path, outcomes: dict[float, tuple[float, float]], stops: list[float | None], n_tried: int, least: float
+) -> None:
+    problem = generate.generate("dense", TINY, tmp_path)
+    climber, tried = climbing(outcomes)
+    found = gaps.tune(climber, problem, print)
+    assert [found.stops.get(gap) for gap in ("0.01", "0.001", "0.0001")] == stops
+    assert (len(tried), found.least_gap, found.last_seconds) == (n_tried, least, outcomes[tried[-1]][1])
+    assert gaps.tune(climber, problem, print) == found
+    assert len(tried) == n_tried
+    rows = [gaps._row(climber, "0.0001", found, {}, {})] if stops[-1] is None else []
+    assert all((row["wall"], row["reached"]) == (found.last_seconds, least) for row in rows)
+
+
 def test_ratios_are_to_the_fastest_peer_that_reaches_the_gap() -> None:
     def cost(wall: float) -> measure.Cost:
         return measure.Cost(wall, wall, 0, 0, 0, 0, "")
