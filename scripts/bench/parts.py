@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ MODEL_BYTES = 1700
 TIMES_MEMORY = 5
 # So many that the pass in the middle is one of those without the curvature, as most are.
 FIXED_PASSES = 16
+PARTS_OF_ROWS = (0.1, 1.0, 3.0)
 Result = dict[str, Any]
 
 
@@ -175,16 +176,24 @@ def startup(work: Path, rounds: int) -> Result:
 
 def scaling(factor: float, data: Path, work: Path, rounds: int) -> Result:
     """Against rows, workers and partitions, on the sparse set."""
-    rows: list[Result] = []
-    for part in (0.1, 1.0, 3.0):
-        problem = generate("sparse", factor * part, data)
-        ours = _fresh(work, "scaling")
-        costs = measure.interleaved({"pack": _packer(ours, problem.text, "s")}, rounds=rounds)["pack"]
-        seconds = statistics.median(_pass_seconds(ours, "s", problem.l2) for _ in range(rounds))
-        rows.append({"rows": problem.n_rows, "pack_wall": measure.median(costs).wall, "pass": seconds})
-    problem = generate("sparse", factor, data)
-    ours = _fresh(work, "scaling")
-    measure.run(ours.pack(problem.text, "s"), folder=work)
+    sizes = {part: generate("sparse", factor * part, data) for part in PARTS_OF_ROWS}
+    roots = {part: _fresh(work, f"scaling-{part}") for part in sizes}
+    packers = {str(part): _packer(roots[part], problem.text, "s") for part, problem in sizes.items()}
+    packs = [[cost.wall for cost in costs] for costs in measure.interleaved(packers, rounds=rounds).values()]
+    # in turns, like the packs: a slow minute of the machine must not fall on one size only
+    turns = [[_pass_seconds(roots[part], "s", sizes[part].l2) for part in sizes] for _ in range(rounds)]
+    passes = list(map(list, zip(*turns, strict=True)))
+    rows = [
+        {
+            "rows": problem.n_rows,
+            "pack_wall": statistics.median(packs[k]),
+            "pass": statistics.median(passes[k]),
+            "pack_per_row": _per_row(packs, sizes, k),
+            "pass_per_row": _per_row(passes, sizes, k),
+        }
+        for k, problem in enumerate(sizes.values())
+    ]
+    problem, ours = sizes[1.0], roots[1.0]
     one, two = Ours(ours.root, workers=1), ours
     pairs = [(_pass_seconds(one, "s", problem.l2), _pass_seconds(two, "s", problem.l2)) for _ in range(rounds)]
     alone = [(_arithmetic_seconds(one, "s"), _arithmetic_seconds(two, "s")) for _ in range(rounds)]
@@ -204,6 +213,13 @@ def scaling(factor: float, data: Path, work: Path, rounds: int) -> Result:
         seconds = statistics.median(ours.seconds_of_passes(trained["run"])[1:])
         partitions.append({"partitions": number, "passes": trained["passes"], "pass": seconds})
     return {"rows": rows, "workers": workers, "partitions": partitions}
+
+
+def _per_row(seconds: Sequence[Sequence[float]], sizes: Mapping[float, Problem], k: int) -> float:
+    """Time per row of the k-th size against that of the full one, median over the rounds."""
+    n_rows, whole = [problem.n_rows for problem in sizes.values()], list(sizes).index(1.0)
+    ratios = [a / b for a, b in zip(seconds[k], seconds[whole], strict=True)]
+    return statistics.median(ratios) * n_rows[whole] / n_rows[k]
 
 
 def memory(problem: Problem, work: Path, rounds: int) -> Result:

@@ -148,9 +148,16 @@ def _startup(found: Result) -> Iterator[str]:
 
 def _scaling(found: Result) -> Iterator[str]:
     yield table(
-        ["rows", "pack s", "pass s"],
-        [[f"{r['rows']:,}", f"{r['pack_wall']:.2f}", f"{r['pass']:.3f}"] for r in found["rows"]],
-    )
+        ["rows", "pack s", "per row", "pass s", "per row"],
+        [
+            [
+                f"{r['rows']:,}", f"{r['pack_wall']:.2f}", f"{r['pack_per_row']:.2f}", f"{r['pass']:.3f}",
+                f"{r['pass_per_row']:.2f}",
+            ]
+            for r in found["rows"]
+        ],
+    )  # fmt: skip
+    yield "Per row: time per row against that of the full size, median over the rounds."
     w = found["workers"]
     yield (
         f"A pass takes {w['1']:.3f} s with one worker, {w['2']:.3f} s with two: {w['speed-up']:.2f} times as fast. Its "
