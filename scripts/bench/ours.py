@@ -74,13 +74,30 @@ def arithmetic(root: str, dataset_name: str, model: str, *, workers: int, repeat
     found = [seconds.get() for _ in processes]
     for process in processes:
         process.join()
+    if not all(found):
+        raise RuntimeError(f"a process that maps blocks of {dataset_name} failed; its message is above")
     return statistics.median(map(max, zip(*found, strict=True)))
 
 
 def _map_share(
     root: str, dataset_name: str, model: str, workers: int, repeats: int, barrier: Any, seconds: Any, share: int
 ) -> None:
-    """Put into the queue how long each repeat of one process's share took."""
+    """Put into the queue how long each repeat of one process's share took; nothing if it fails."""
+    taken: list[float] = []
+    try:
+        _time_share(root, dataset_name, model, workers, repeats, barrier, share, taken)
+    except BaseException:
+        taken.clear()
+        # the others wait there
+        barrier.abort()
+        raise
+    finally:
+        seconds.put(taken)
+
+
+def _time_share(
+    root: str, dataset_name: str, model: str, workers: int, repeats: int, barrier: Any, share: int, taken: list[float]
+) -> None:
     from hdfs_layout import Layout, open_store
     from mr_ml.cli.common import free_memory
     from mr_ml.dataset import FeatureMoments, load_dataset
@@ -100,12 +117,13 @@ def _map_share(
     point = np.full(objective.size, 1e-3)
     query = objective.query(Ask(point, direction=point, steps=STEPS, curvature=False, hessian=newton))
     files = [(store.local_path(p.path) or "", p.facts) for p in dataset.of_split("train")]
+    shares = assign(files, n_tasks=workers)
     blocks = [
         stored.block
-        for found in ranges_of(task_line(assign(files, n_tasks=workers)[share]))
+        # of very few blocks there may be none for the last processes
+        for found in ranges_of(task_line(shares[share] if share < len(shares) else []))
         for stored in CACHE.blocks(found, dataset=dataset.data_id, budget=free_memory() // 2)
     ]
-    taken = []
     for _ in range(repeats):
         barrier.wait()
         began = time.perf_counter()
@@ -113,7 +131,6 @@ def _map_share(
             for block in blocks:
                 query.map(block)
         taken.append(time.perf_counter() - began)
-    seconds.put(taken)
 
 
 def main() -> None:
