@@ -33,11 +33,11 @@ BUDGET: Mapping[str, float] = {
     "help: processes": 1,
     "pack: processes": 5,
     "train: processes": 5,
-    "predict: processes": 5,
+    "predict: processes": 4,
     "pack: text read": 1.1,
     "pack: text written": 0.9,
-    "train: text read": 0.7,
-    "train: text written": 0.15,  # more blocks, more sums of the tree; a copy of the input would be 0.9
+    "train: text read": 0.6,
+    "train: text written": 0.08,  # more blocks, more sums of the tree; a copy of the input would be 0.9
     "predict: text read": 1.9,
     "predict: text written": 0.1,
 }
