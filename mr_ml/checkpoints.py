@@ -50,6 +50,7 @@ class Checkpoints:
         """Write the state of a pass, and forget those before the last ones."""
         outer: dict[str, object] = {"optimizer": self.optimizer.name}
         number, places = state.n_passes, []
+        vectors: list[object] = list(state.pairs_s)
         self._folders.add(number)
         if state.point.nbytes >= PAIRS_APART_FROM:
             outer["pairs"] = places = self._save_pairs(state)
@@ -57,8 +58,9 @@ class Checkpoints:
         meta, arrays = self.optimizer.encode(state)
         data = frame.encode("state", {**outer, "state": meta}, arrays)
         self.store.write(self.layout.pass_state(self.run, number), data)
+        # only now: a save that failed may be tried again
         self._states.add(number)
-        self._kept[number] = places
+        self._kept[number], self._vectors = places, vectors if places else []
         self._forget()
 
     def load(self) -> LineState | None:
@@ -88,7 +90,6 @@ class Checkpoints:
             places.append(known[id(s)])
         if arrays:
             self.store.write(self.layout.pass_pairs(self.run, state.n_passes), frame.encode("pairs", {}, arrays))
-        self._vectors = list(state.pairs_s)
         return places
 
     def _with_pairs(self, state: LineState, places: Sequence[Place]) -> LineState:

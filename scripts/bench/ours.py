@@ -83,27 +83,25 @@ def _map_share(
     root: str, dataset_name: str, model: str, workers: int, repeats: int, barrier: Any, seconds: Any, share: int
 ) -> None:
     """Put into the queue how long each repeat of one process's share took; nothing if it fails."""
-    taken: list[float] = []
     try:
-        _time_share(root, dataset_name, model, workers, repeats, barrier, share, taken)
+        taken = _time_share(root, dataset_name, model, workers, repeats, barrier, share)
     except BaseException:
-        taken.clear()
         # the others wait there
         barrier.abort()
+        seconds.put([])
         raise
-    finally:
-        seconds.put(taken)
+    seconds.put(taken)
 
 
 def _time_share(
-    root: str, dataset_name: str, model: str, workers: int, repeats: int, barrier: Any, share: int, taken: list[float]
-) -> None:
+    root: str, dataset_name: str, model: str, workers: int, repeats: int, barrier: Any, share: int
+) -> list[float]:
     from hdfs_layout import Layout, open_store
     from mr_ml.cli.common import free_memory
     from mr_ml.dataset import FeatureMoments, load_dataset
     from mr_ml.engine.blas import one_thread
     from mr_ml.engine.cache import CACHE
-    from mr_ml.engine.request import assign, ranges_of, task_line
+    from mr_ml.engine.request import assign
     from mr_ml.optimize.base import Ask
     from mr_ml.optimize.choose import choose
     from mr_ml.optimize.line import STEPS
@@ -121,9 +119,10 @@ def _time_share(
     blocks = [
         stored.block
         # of very few blocks there may be none for the last processes
-        for found in ranges_of(task_line(shares[share] if share < len(shares) else []))
+        for found in (shares[share] if share < len(shares) else [])
         for stored in CACHE.blocks(found, dataset=dataset.data_id, budget=free_memory() // 2)
     ]
+    taken = []
     for _ in range(repeats):
         barrier.wait()
         began = time.perf_counter()
@@ -131,6 +130,7 @@ def _time_share(
             for block in blocks:
                 query.map(block)
         taken.append(time.perf_counter() - began)
+    return taken
 
 
 def main() -> None:

@@ -21,9 +21,11 @@ import counts  # noqa: E402
 import gaps  # noqa: E402
 import generate  # noqa: E402
 import measure  # noqa: E402
+import parts  # noqa: E402
 import peers  # noqa: E402
 import report  # noqa: E402
 from optimum import Logistic  # noqa: E402
+from ours import Ours  # noqa: E402
 
 TINY = 0.0003
 
@@ -181,6 +183,23 @@ def test_the_ladder_of_a_program(
     assert len(tried) == n_tried
     rows = [gaps._row(climber, "0.0001", found, {}, {})] if stops[-1] is None else []
     assert all((row["wall"], row["reached"]) == (found.last_seconds, least) for row in rows)
+
+
+def test_arithmetic_of_fewer_blocks_than_processes(tmp_path: Path) -> None:
+    problem, ours = generate.generate("dense", TINY, tmp_path), Ours(tmp_path / "root")
+    for command in (ours.pack(problem.text, "d"), ours.train("d", "d", 1e-3, "--max-passes", 2)):
+        subprocess.run(command, check=True, capture_output=True, env=environment(), timeout=300)
+    command = [sys.executable, SUITE / "ours.py", "d", "d", "--root", ours.root, "--workers", "3"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment(), timeout=60)
+    assert json.loads(done.stdout)["seconds"] > 0
+
+
+def test_time_per_row_is_compared_within_a_round(tmp_path: Path) -> None:
+    sizes = {1.0: generate.generate("dense", TINY, tmp_path), 3.0: generate.generate("dense", 3 * TINY, tmp_path)}
+    # the second round is slower by half, the third by ten times: for both sizes
+    seconds = [[2.0, 3.0, 20.0], [9.0, 13.5, 90.0]]
+    assert parts._per_row(seconds, sizes, 0) == pytest.approx(1)
+    assert parts._per_row(seconds, sizes, 1) == pytest.approx(4.5 / 3, rel=1e-2)
 
 
 def test_ratios_are_to_the_fastest_peer_that_reaches_the_gap() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -173,21 +174,57 @@ def test_short_passes_share_a_checkpoint(store: LocalStore, clock: Clock) -> Non
 
 
 @pytest.mark.usefixtures("clock")
-def test_what_went_well_before_an_error_is_written(store: LocalStore) -> None:
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
+def test_what_went_well_before_an_error_is_written(store: LocalStore, error: type[BaseException]) -> None:
     def fails() -> None:
         with Journal(of_run(store)) as journal:
             for state in states():
                 if state.n_passes == 3:
-                    raise ZeroDivisionError("the test's own")
+                    raise error("the test's own")
                 journal.add(state, {"pass": state.n_passes})
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(error, match="the test's own"):
         fails()
     assert saved_passes(store) == [2, 1, 2]
     store.remove_tree("runs")
     store.write("runs", b"not a folder")
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(error, match="the test's own"):
         fails()
+
+
+@pytest.mark.usefixtures("form")
+@pytest.mark.parametrize("fails_at", range(1, 20))
+@pytest.mark.parametrize("name", ["state", "pairs"])
+def test_a_save_that_failed_is_tried_once_more_at_the_end(
+    store: LocalStore, name: str, fails_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error is the first one's, and what is written then is right."""
+    monkeypatch.setattr(checkpoints, "AT_STAKE_SECONDS", 0)
+    write, failing = LocalStore.write, {f"runs/run/passes/{fails_at:06d}/{name}"}
+
+    def fails_once(store: LocalStore, path: str, data: Any) -> None:
+        if path in failing:
+            failing.remove(path)
+            raise StorageError("the test's own")
+        write(store, path, data)
+
+    monkeypatch.setattr(LocalStore, "write", fails_once)
+    state = start()
+
+    def runs() -> None:
+        nonlocal state
+        with Journal(of_run(store)) as journal:
+            for state in states():
+                journal.add(state, {"pass": state.n_passes})
+
+    if name == "state":
+        with pytest.raises(StorageError, match="the test's own"):
+            runs()
+    else:
+        # not every pass brings pairs, nor do small states have files of them
+        with suppress(StorageError):
+            runs()
+    assert encoded(of_run(store).load() or start()) == encoded(state)
 
 
 @pytest.mark.usefixtures("clock")
