@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -172,7 +173,10 @@ def load_dataset(store: Store, layout: Layout, reference: str) -> Dataset:
 
 @dataclass(frozen=True, eq=False)
 class FeatureMoments:
-    """Of the rows of one split, unweighted: count (), the others (n_features,)."""
+    """Of the rows of one split, unweighted: count and those of labels (), the others (n_features,).
+
+    Datasets of before did not say what their labels are like: not a number.
+    """
 
     count: int
     mean: Array
@@ -180,13 +184,16 @@ class FeatureMoments:
     minimum: Array
     maximum: Array
     nonzero: Array
+    label_mean: float = math.nan
+    label_variance: float = math.nan
 
     def save(self, store: Store, path: str) -> StoredFile:
-        data = to_npz({**vars(self), "count": np.array(self.count)})
+        data = to_npz({name: np.asarray(value) for name, value in vars(self).items()})
         store.write(path, data)
         return StoredFile(path, hashlib.sha256(data).hexdigest())
 
     @classmethod
     def load(cls, store: Store, file: StoredFile) -> FeatureMoments:
         arrays = from_npz(file.read(store), where=store.uri(file.path))
-        return cls(count=int(arrays.pop("count")), **arrays)
+        found: dict[str, Any] = {name: array if array.ndim else array.item() for name, array in arrays.items()}
+        return cls(**found)

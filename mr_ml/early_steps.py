@@ -48,8 +48,9 @@ class EarlySteps:
         for block in self._first_blocks():
             # who wrote the manifest by other means than a pack may not have said it
             left = block.n_rows if left is None else left
-            sample.append(block.head(left))
-            left -= sample[-1].n_rows
+            head = block.head(left)
+            sample.append(self.objective.rows.read(head))
+            left -= head.n_rows
             if not left:
                 break
         return sample

@@ -30,8 +30,9 @@ def evaluate(model: Model, dataset: Dataset, *, engine: Engine, row_weights: boo
         n_features=model.n_features,
         classes=_classes_in(model, dataset),
         row_weights=row_weights,
+        shift=model.shift,
     )
-    found = finish_metrics(engine.run(MetricsQuery(rows, model.coef)), rows)
+    found = finish_metrics(engine.run(MetricsQuery(rows, model.reading_coef)), rows)
     return {"model": model.reference, "dataset": dataset.reference, **found, "labels": model.label_texts}
 
 

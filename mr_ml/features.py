@@ -5,6 +5,7 @@
     squares_dot(D)    (X o X)' D     (n_features, K)
     pull(R, D)        the two above at once, or only the first if D is None
     gram(d)           X' diag(d) X   (n_features, n_features)
+    shifted(ids, by)  X less by in the columns ids
 
 X is (n_rows, n_features) but a block does not know n_features: the dataset does, so it is passed in.
 The order of additions is fixed by the block's content alone, so results are the same bits everywhere.
@@ -86,6 +87,13 @@ class SparseFeatures:
         indptr = self.indptr[: n + 1]
         return replace(self, indptr=indptr, indices=self.indices[: indptr[-1]], values=self.values[: indptr[-1]])
 
+    def rows(self, chosen: Array) -> SparseFeatures:
+        """The rows of these numbers."""
+        counts = np.diff(self.indptr)[chosen]
+        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(self.indptr.dtype)
+        entries = np.repeat(self.indptr[:-1][chosen] - indptr[:-1], counts) + np.arange(indptr[-1])
+        return replace(self, indptr=indptr, indices=self.indices[entries], values=self.values[entries])
+
     def compact(self) -> tuple[Array, SparseFeatures]:
         """The columns that have entries, ascending, and the same rows over these columns alone.
 
@@ -93,6 +101,17 @@ class SparseFeatures:
         """
         columns, ids = np.unique(self.indices, return_inverse=True)
         return columns, replace(self, indices=ids.astype(np.int32))
+
+    def shifted(self, ids: Array, by: Floats) -> SparseFeatures:
+        """X less `by` in the columns `ids`, which fills them: (len(ids),) each, ids ascending."""
+        from scipy import sparse
+
+        width, n = max(self.width, int(ids[-1]) + 1), self.n_rows
+        starts = np.arange(n + 1) * len(ids)
+        off = sparse.csr_array((np.tile(by, n), np.tile(ids, n), starts), shape=(n, width))
+        found = self._matrix(width) - off
+        found.sort_indices()
+        return SparseFeatures(found.indptr.astype(np.int32), found.indices.astype(np.int32), found.data)
 
     def dot(self, coef: Floats) -> Floats:
         found = kernels.csr_dot(self._entries, coef, width=self.width)
@@ -179,6 +198,16 @@ class DenseFeatures:
     def head(self, n: int) -> DenseFeatures:
         """The first n rows."""
         return DenseFeatures(self.array[:n])
+
+    def shifted(self, ids: Array, by: Floats) -> DenseFeatures:
+        """As of sparse features."""
+        array = _pad(self.array.T, max(self.width, int(ids[-1]) + 1)).T.copy(order="C")
+        array[:, ids] -= by
+        return DenseFeatures(array)
+
+    def rows(self, chosen: Array) -> DenseFeatures:
+        """The rows of these numbers."""
+        return DenseFeatures(self.array[chosen])
 
     def dot(self, coef: Floats) -> Floats:
         return np.asarray(self.array @ coef[: self.width])

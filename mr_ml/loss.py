@@ -37,6 +37,12 @@ class Loss(Protocol):
     def bends(self, margins: Floats, weights: Floats) -> dict[tuple[int, int], Floats]:
         """Weighted second derivatives in margins j <= k, (n_rows,) each, keyed (j, k)."""
 
+    def lead(self, margins: Floats, labels: Floats) -> tuple[Floats, Floats]:
+        """The least and the most by which a row's own class is ahead of another one, (n_rows,) each.
+
+        It is linear in the margins; a row is on the right side where the least is positive. Infinite without classes.
+        """
+
     def predict(self, margins: Floats) -> Floats:
         """Class probabilities (n_rows, n_classes), or the predicted value (n_rows, 1)."""
 
@@ -57,6 +63,9 @@ class SquaredLoss:
 
     def bends(self, margins: Floats, weights: Floats) -> dict[tuple[int, int], Floats]:
         return {(0, 0): weights}
+
+    def lead(self, margins: Floats, labels: Floats) -> tuple[Floats, Floats]:
+        return np.full(len(labels), np.inf), np.full(len(labels), -np.inf)
 
     def predict(self, margins: Floats) -> Floats:
         return margins
@@ -87,6 +96,10 @@ class LogisticLoss:
     def bends(self, margins: Floats, weights: Floats) -> dict[tuple[int, int], Floats]:
         smaller, larger = _two_classes(margins[:, 0])
         return {(0, 0): weights * smaller * larger}
+
+    def lead(self, margins: Floats, labels: Floats) -> tuple[Floats, Floats]:
+        ahead = (2 * labels - 1) * margins[:, 0]
+        return ahead, ahead
 
     def predict(self, margins: Floats) -> Floats:
         smaller, larger = _two_classes(margins)
@@ -121,6 +134,15 @@ class SoftmaxLoss:
         n = p.shape[1]
         mixed = {(j, k): -weights * p[:, j] * p[:, k] for j in range(n) for k in range(j + 1, n)}
         return {(k, k): weights * p[:, k] * rest[:, k] for k in range(n)} | mixed
+
+    def lead(self, margins: Floats, labels: Floats) -> tuple[Floats, Floats]:
+        own = np.arange(len(labels)), labels.astype(np.int64)
+        ahead = margins[own][:, None] - margins
+        # a class is no rival of its own
+        ahead[own] = np.inf
+        least = ahead.min(axis=1)
+        ahead[own] = -np.inf
+        return least, ahead.max(axis=1)
 
     def predict(self, margins: Floats) -> Floats:
         return _softmax(margins)

@@ -43,6 +43,13 @@ class MetricsQuery:
     def _linear(self) -> Linear:
         return Linear.of(self.coef)
 
+    @property
+    def reading(self) -> str:
+        return self.rows.reading
+
+    def prepare(self, block: Block) -> Block:
+        return self.rows.read(block)
+
     def map(self, block: Block) -> Statistic:
         spec, loss = self.rows, self.rows.pointwise
         y = spec.targets(block)

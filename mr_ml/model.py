@@ -16,6 +16,7 @@ from mr_ml.errors import BadDataError
 from mr_ml.loss import loss_named
 from mr_ml.npz import from_npz, to_npz
 from mr_ml.readers.schema import Schema
+from mr_ml.shift import NO_SHIFT, Shift
 
 Floats = NDArray[np.float64]
 
@@ -28,6 +29,9 @@ class Model:
     ----------
     coef
         (n_outputs, n_features + 1), raw feature space, intercept last.
+    shift, reading_coef
+        What was taken off features and targets in training, and the coefficients of what is then left: the same
+        function, with the digits that an intercept at the origin has no room for.
     classes
         Label values of the outputs as the schema codes them; empty for regression.
     manifest
@@ -40,6 +44,8 @@ class Model:
     schema: Schema
     classes: tuple[float, ...]
     coef: Floats
+    shift: Shift
+    reading_coef: Floats
     manifest: Mapping[str, Any]
 
     @property
@@ -68,11 +74,20 @@ def label_texts(schema: Schema, classes: tuple[float, ...]) -> list[str]:
 
 
 def publish_model(
-    store: Store, layout: Layout, *, name: str, run: str, coef: Floats, document: Mapping[str, Any]
+    store: Store, layout: Layout, *, name: str, run: str, coef: Floats, shift: Shift, document: Mapping[str, Any]
 ) -> int:
-    """Write the coefficients, then publish the manifest; the same run publishes once however often this is called."""
+    """Write the coefficients, then publish the manifest; the same run publishes once however often this is called.
+
+    `coef` (n_outputs, n_features + 1) is that of rows less the shift.
+    """
     path = layout.coef(name, run)
-    data = to_npz({"coef": coef[:, :-1], "intercept": coef[:, -1]})
+    arrays = {"coef": coef[:, :-1], "intercept": shift.intercepts(coef)}
+    if shift:
+        arrays.update(
+            shift_ids=np.array(shift.ids, np.int64), shift_by=np.array(shift.by), shift_target=np.array(shift.target),
+            shifted_intercept=coef[:, -1],
+        )  # fmt: skip
+    data = to_npz(arrays)
     store.write(path, data)
     sha256 = hashlib.sha256(data).hexdigest()
     manifest = {**document, "kind": "model", "run": run, "coef": {"uri": path, "sha256": sha256}}
@@ -98,6 +113,12 @@ def load_model(store: Store, layout: Layout, reference: str) -> Model:
         file = StoredFile(document["coef"]["uri"], document["coef"]["sha256"])
         arrays = from_npz(file.read(store), where=store.uri(file.path))
         coef = np.concatenate([arrays["coef"], arrays["intercept"][:, None]], axis=1)
+        shift, reading_coef = NO_SHIFT, coef
+        if "shift_ids" in arrays:
+            shift = Shift(
+                tuple(arrays["shift_ids"].tolist()), tuple(arrays["shift_by"].tolist()), float(arrays["shift_target"])
+            )
+            reading_coef = np.concatenate([arrays["coef"], arrays["shifted_intercept"][:, None]], axis=1)
         return Model(
             name=asked.name,
             version=found.number,
@@ -105,6 +126,8 @@ def load_model(store: Store, layout: Layout, reference: str) -> Model:
             schema=Schema.from_json(document["schema"]),
             classes=tuple(document["classes"]),
             coef=coef,
+            shift=shift,
+            reading_coef=reading_coef,
             manifest=document,
         )
     except (KeyError, TypeError) as error:

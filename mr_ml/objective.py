@@ -3,7 +3,12 @@
     f(theta) = loss_sum / weight_sum + 1/2 sum_j q_j theta_j^2
 
 Division and penalty happen here, once. q_j is l2 / s_j^2 when the penalty refers to coefficients in raw feature
-space (1/2 l2 |w|^2), l2 when it refers to scaled features, and 0 for the intercept.
+space (1/2 l2 |w|^2), l2 (d_j / s_j)^2 when it refers to features divided by their standard deviation d_j, and 0 for
+the intercept.
+
+What a gradient is measured by has its unit: for each output k the mean absolute slope A_k (no less than a millionth of
+the largest, or classes that a softmax tells apart without fail would be judged by nothing), and for the fit as a whole
+(sum_k A_k^2 / B_k)^1/2, B_k being the mean curvature. For the squared loss both are the mean absolute residual.
 """
 
 from __future__ import annotations
@@ -15,13 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.errors import BadDataError
-from mr_ml.optimize.base import Ask, Evaluation
+from mr_ml.optimize.base import Ask, Evaluation, Leads
 from mr_ml.query import LineQuery
 from mr_ml.rowspec import RowSpec
 from mr_ml.scaling import Scaling
 from mr_ml.statistic import Statistic
 
 Floats = NDArray[np.float64]
+
+_LEAST_UNIT = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +55,7 @@ class Objective:
     @cached_property
     def _penalty(self) -> Floats:
         scale = self.scaling.scale
-        q = self.l2 / scale**2 if self.penalty_space == "raw" else np.full(len(scale), self.l2)
+        q = self.l2 / scale**2 if self.penalty_space == "raw" else self.l2 * (self.scaling.deviation / scale) ** 2
         return np.tile(np.append(q, 0.0) if self.scaling.intercept else q, self.rows.n_outputs)
 
     @property
@@ -56,8 +63,13 @@ class Objective:
         """Length of theta."""
         return self.rows.n_outputs * (self.rows.n_features + self.scaling.intercept)
 
+    @property
+    def may_separate(self) -> bool:
+        """Whether no penalty keeps coefficients from growing for ever."""
+        return self.rows.pointwise.classifies and self.l2 == 0
+
     def coef(self, theta: Floats) -> Floats:
-        """(n_outputs, n_features + 1) in raw feature space, intercept last."""
+        """(n_outputs, n_features + 1) in the space of features as they are read, intercept last."""
         return self.scaling.to_raw(theta, self.rows.n_outputs)
 
     def query(self, ask: Ask) -> LineQuery:
@@ -71,6 +83,7 @@ class Objective:
             curvature=ask.curvature,
             cross=ask.curvature and self.scaling.centred,
             hessian=ask.hessian,
+            leads=self.may_separate,
         )
 
     def values(self, ask: Ask, total: Statistic) -> Floats:
@@ -104,7 +117,15 @@ class Objective:
             hessian[np.diag_indices_from(hessian)] += q
             if curvature is None:
                 curvature = np.diag(hessian).copy()
-        return Evaluation(values, gradient, curvature, hessian)
+        slopes, bends = total.sum("slope_sum") / weight_sum, total.sum("bend_sum") / weight_sum
+        known, units = bends > 0, np.maximum(slopes, _LEAST_UNIT * slopes.max())
+        leads = total.part("leads").arrays()["value"].tolist() if self.may_separate else ()
+        return Evaluation(
+            values, gradient, curvature, hessian,
+            unit=units if len(units) == 1 else np.repeat(units, self.size // len(units)),
+            fit_unit=float(np.sqrt(np.sum(slopes[known] ** 2 / bends[known]))),
+            leads=Leads(*leads) if leads else None,
+        )  # fmt: skip
 
 
 def _at(ask: Ask, step: float) -> Floats:

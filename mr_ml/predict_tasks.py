@@ -33,6 +33,7 @@ from mr_ml.readers.rows import MAX_EXAMPLES, BadRow, Rows
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.source import TextRange
 from mr_ml.rowspec import Linear, RowSpec
+from mr_ml.shift import NO_SHIFT, Shift
 
 KIND = "predict"
 REPORT = b"!report"
@@ -55,6 +56,8 @@ class PredictRequest:
         What to do with feature ids that the model does not know: "error" or "ignore".
     folder
         Where each task that opens its text leaves its lines.
+    shift
+        What is taken off features and targets.
     """
 
     schema: Schema
@@ -63,6 +66,7 @@ class PredictRequest:
     labels: tuple[str, ...]
     unseen: str
     folder: str
+    shift: Shift = NO_SHIFT
 
     def encode(self) -> bytes:
         meta = {
@@ -71,6 +75,7 @@ class PredictRequest:
             "labels": list(self.labels),
             "unseen": self.unseen,
             "folder": self.folder,
+            "shift": self.shift.to_json(),
         }
         return frame.encode(KIND, meta, {"coef": self.coef})
 
@@ -79,7 +84,8 @@ class PredictRequest:
         opened = frame.decode(data, kind=KIND, where="the predict request")
         meta = dict(opened.meta)
         schema, labels = Schema.from_json(meta.pop("schema")), tuple(meta.pop("labels"))
-        return cls(schema=schema, labels=labels, coef=opened.arrays["coef"], **meta)
+        shift = Shift.from_json(meta.pop("shift"))
+        return cls(schema=schema, labels=labels, coef=opened.arrays["coef"], shift=shift, **meta)
 
     @cached_property
     def linear(self) -> Linear:
@@ -172,9 +178,9 @@ def predict_text(
 
 def predicted(request: PredictRequest, rows: Rows) -> Floats:
     """Probabilities of each class (n_rows, n_classes), or values (n_rows, 1)."""
-    spec = RowSpec(request.loss, request.coef.shape[1] - 1)
-    block = Block(_known_features(request, rows), np.zeros(rows.n_rows), None, rows.offsets)
-    return loss_named(request.loss).predict(spec.margins(block, request.linear))
+    spec = RowSpec(request.loss, request.coef.shape[1] - 1, shift=request.shift)
+    block = spec.read(Block(_known_features(request, rows), np.zeros(rows.n_rows), None, rows.offsets))
+    return loss_named(request.loss).predict(spec.margins(block, request.linear) + request.shift.target)
 
 
 def format_rows(request: PredictRequest, values: Floats, lines: Ints, *, n_lines: int) -> bytes | memoryview:

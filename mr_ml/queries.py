@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from mr_ml.errors import BadDataError
 from mr_ml.metrics import MetricsQuery
 from mr_ml.query import LineQuery, MomentsQuery, Query
+from mr_ml.sides import SidesQuery
 
-QUERIES: dict[str, type[Query]] = {query.kind: query for query in (LineQuery, MetricsQuery, MomentsQuery)}
+QUERIES: dict[str, type[Query]] = {query.kind: query for query in (LineQuery, MetricsQuery, MomentsQuery, SidesQuery)}
 
 Array = NDArray[Any]
 

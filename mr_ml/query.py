@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mr_ml.block import Block
 from mr_ml.features import DenseFeatures, Features, SparseFeatures
+from mr_ml.loss import Loss
 from mr_ml.parts import ColumnPart, Keyed, Minimum, Moments, Part, Sum
 from mr_ml.rowspec import Linear, RowSpec, check_width
 from mr_ml.slices import is_wide, slices
@@ -32,8 +33,15 @@ _COMPACT_BELOW = 1 / 4
 class Query(Protocol):
     kind: ClassVar[str]
 
+    @property
+    def reading(self) -> str:
+        """What `prepare` depends on: queries of the same dataset and reading prepare a block alike."""
+
+    def prepare(self, block: Block) -> Block:
+        """A stored block as `map` wants it; may be kept from pass to pass."""
+
     def map(self, block: Block) -> Statistic:
-        """The block's statistic, without receipts."""
+        """The statistic of a prepared block, without receipts."""
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """JSON and arrays from which `from_parts` makes the same query."""
@@ -56,6 +64,10 @@ class LineQuery:
         hessian_sum   = sum_i u_i L''(z_i(t), y_i) (x) (x_i, 1)(x_i, 1)'    (n, n), n = n_outputs (n_features + 1), if
                         `hessian`; L'' is the (n_outputs, n_outputs) Hessian of the loss in its margins
         weight_sum    = sum_i u_i
+        slope_sum     = sum_i u_i |l'(z_i(t), y_i)|              (n_outputs,): what the gradient is made of
+        bend_sum      = sum_i u_i l''(z_i(t), y_i)               (n_outputs,)
+        leads         = minima over rows of positive weight, if `leads`: by how much the own class is ahead at t, the
+                        negative of the most it is; how far direction moves it ahead, the negative of the most
 
     Losses at further steps cost no product with X.
     """
@@ -70,22 +82,30 @@ class LineQuery:
     curvature: bool = True
     cross: bool = False
     hessian: bool = False
+    leads: bool = False
+
+    @property
+    def reading(self) -> str:
+        return self.rows.reading
+
+    def prepare(self, block: Block) -> Block:
+        return self.rows.read(block)
 
     def map(self, block: Block) -> Statistic:
         d = self.rows.n_features
         if not is_wide(d) or self.cross or self.hessian:
             return Statistic(self._parts(block))
         check_width(block, d)
-        compact = _compact(block, d)
-        if compact is None:
-            return _sliced(self._parts(block), width=d + 1)
-        ids, small = compact
+        found = compact(block, d)
+        if found is None:
+            return sliced(self._parts(block), width=d + 1)
+        ids, small = found
         # the intercept's column is the last, there and here
         at = np.append(ids, d)
         direction = None if self.direction is None else self.direction[:, at]
         rows = replace(self.rows, n_features=len(ids))
         parts = replace(self, rows=rows, coef=self.coef[:, at], direction=direction)._parts(small)
-        return _sliced(parts, width=d + 1, ids=at)
+        return sliced(parts, width=d + 1, ids=at)
 
     @cached_property
     def _linear(self) -> Linear:
@@ -114,9 +134,13 @@ class LineQuery:
             "weight_sum": Sum(u.sum()),
             "loss_sums": Sum(loss_sums),
             "gradient_sum": Sum(_with_intercept(gradient, slope)),
+            "slope_sum": Sum(np.abs(slope).sum(axis=0)),
+            "bend_sum": Sum(bend.sum(axis=0)),
         }
         if curvature is not None:
             parts["curvature_sum"] = Sum(_with_intercept(curvature, bend))
+        if self.leads:
+            parts["leads"] = Minimum(_leads(loss, at(self.steps[self.chosen]), along, targets, u > 0))
         if self.cross:
             parts["cross_sum"] = Sum(features.transpose_dot(bend, n_features=d).T)
         if self.hessian:
@@ -125,7 +149,7 @@ class LineQuery:
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
         meta = {"rows": self.rows.to_json(), "steps": list(self.steps), "chosen": self.chosen}
-        meta.update(curvature=self.curvature, cross=self.cross, hessian=self.hessian)
+        meta.update(curvature=self.curvature, cross=self.cross, hessian=self.hessian, leads=self.leads)
         arrays = {"coef": self.coef}
         if self.direction is not None:
             arrays["direction"] = self.direction
@@ -142,6 +166,7 @@ class LineQuery:
             curvature=meta.get("curvature", True),
             cross=meta["cross"],
             hessian=meta["hessian"],
+            leads=meta.get("leads", False),
         )
 
 
@@ -157,16 +182,23 @@ class MomentsQuery:
 
     n_features: int
 
+    @property
+    def reading(self) -> str:
+        return ""
+
+    def prepare(self, block: Block) -> Block:
+        return block
+
     def map(self, block: Block) -> Statistic:
         d = self.n_features
         if not is_wide(d):
             return Statistic(_moment_parts(block, d))
         check_width(block, d)
-        compact = _compact(block, d)
-        if compact is None:
-            return _sliced(_moment_parts(block, d), width=d)
-        ids, small = compact
-        return _sliced(_moment_parts(small, len(ids)), width=d, ids=ids)
+        found = compact(block, d)
+        if found is None:
+            return sliced(_moment_parts(block, d), width=d)
+        ids, small = found
+        return sliced(_moment_parts(small, len(ids)), width=d, ids=ids)
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
         return {"n_features": self.n_features}, {}
@@ -181,7 +213,7 @@ MAX_LABEL_VALUES = 1024
 _BY_COLUMN = ("gradient_sum", "curvature_sum", "moments", "lows", "highs", "stored")
 
 
-def _compact(block: Block, n_features: int) -> tuple[Array, Block] | None:
+def compact(block: Block, n_features: int) -> tuple[Array, Block] | None:
     """The columns that a block has and the block over them alone; None if these are too many to be worth it."""
     features = block.features
     if not isinstance(features, SparseFeatures) or features.nnz >= _COMPACT_BELOW * n_features:
@@ -190,7 +222,7 @@ def _compact(block: Block, n_features: int) -> tuple[Array, Block] | None:
     return ids, replace(block, features=small)
 
 
-def _sliced(parts: Mapping[str, Part], *, width: int, ids: Array | None = None) -> Statistic:
+def sliced(parts: Mapping[str, Part], *, width: int, ids: Array | None = None) -> Statistic:
     """A statistic with the parts that have columns, which are `ids` of `width`, in slices."""
     cut: dict[str, ColumnPart] = {}
     whole: dict[str, Part] = {}
@@ -246,6 +278,16 @@ def _hessian(features: Features, bends: Mapping[tuple[int, int], Floats], n_feat
         block[-1, -1] = bend.sum()
         whole[j, :, k, :] = whole[k, :, j, :] = block
     return whole.reshape(n_outputs * size, n_outputs * size)
+
+
+def _leads(loss: Loss, margins: Floats, along: Floats | None, targets: Floats, counted: NDArray[np.bool_]) -> Floats:
+    """As `LineQuery` says; (4,), infinite where there is nothing."""
+    found = np.full(4, np.inf)
+    for k, z in enumerate([margins] if along is None else [margins, along]):
+        least, most = loss.lead(z, targets)
+        found[2 * k] = least.min(where=counted, initial=np.inf)
+        found[2 * k + 1] = -most.max(where=counted, initial=-np.inf)
+    return found
 
 
 def _with_intercept(columns: Floats, rows: Floats) -> Floats:

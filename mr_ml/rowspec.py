@@ -1,10 +1,13 @@
 """How a query reads a block's rows: targets, weights and margins.
 
 u_i = weight_i * class_weight(y_i)            z_i = X_i W' + b + offset_i
+
+X and y are what `read` gives: as they are stored, less the shift.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +17,7 @@ from numpy.typing import NDArray
 from mr_ml.block import Block
 from mr_ml.errors import BadDataError
 from mr_ml.loss import Loss, loss_named
+from mr_ml.shift import NO_SHIFT, Shift
 
 Floats = NDArray[np.float64]
 
@@ -65,6 +69,8 @@ class RowSpec:
         One factor per class, or None.
     row_weights
         Whether the rows' own weights count.
+    shift
+        What is taken off features and targets.
     """
 
     loss: str
@@ -72,6 +78,16 @@ class RowSpec:
     classes: tuple[float, ...] = ()
     class_weights: tuple[float, ...] | None = None
     row_weights: bool = True
+    shift: Shift = NO_SHIFT
+
+    @property
+    def reading(self) -> str:
+        """What `read` depends on."""
+        return json.dumps(self.shift.to_json()) if self.shift else ""
+
+    def read(self, block: Block) -> Block:
+        """The block as all other methods want it, the same in every pass."""
+        return self.shift.read(block)
 
     @property
     def pointwise(self) -> Loss:
@@ -131,6 +147,7 @@ class RowSpec:
             "classes": list(self.classes),
             "class_weights": None if self.class_weights is None else list(self.class_weights),
             "row_weights": self.row_weights,
+            **({"shift": self.shift.to_json()} if self.shift else {}),
         }
 
     @classmethod
@@ -142,6 +159,7 @@ class RowSpec:
             classes=tuple(data["classes"]),
             class_weights=None if factors is None else tuple(factors),
             row_weights=data["row_weights"],
+            shift=Shift.from_json(data["shift"]) if "shift" in data else NO_SHIFT,
         )
 
 

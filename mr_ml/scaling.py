@@ -4,8 +4,9 @@ Optimizers work on theta = (v, c), flat, for each output k:
 
     v_j = w_j s_j          c = b + sum_j w_j m_j        so that  x . w + b = sum_j v_j (x_j - m_j) / s_j + c
 
-s_j is the standard deviation of feature j (1 where it is constant); m_j its mean for dense data with an intercept,
-else 0. With gradient (g, g_b) and Hessian diagonal (h, h_b), cross terms q_j = sum_i l''_i x_ij in raw space:
+s_j is the standard deviation of feature j, its root mean square where there is no intercept to take a mean in (1 where
+that is zero); m_j what is left of its mean after the shift, for dense data with an intercept, else 0. With gradient
+(g, g_b) and Hessian diagonal (h, h_b), cross terms q_j = sum_i l''_i x_ij in raw space:
 
     df/dv_j = (g_j - m_j g_b) / s_j        d2f/dv_j2 = (h_j - 2 m_j q_j + m_j^2 h_b) / s_j^2        c: g_b, h_b
 """
@@ -23,20 +24,20 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    """mean m and scale s, both (n_features,)."""
+    """mean m, scale s and standard deviation (1 where constant), (n_features,) each."""
 
     mean: Floats
     scale: Floats
     intercept: bool
+    deviation: Floats
 
     @classmethod
-    def of(cls, *, mean: Floats, variance: Floats, intercept: bool, centre: bool) -> Scaling:
-        deviation = np.sqrt(variance)
-        # a deviation at the level of the mean's rounding is a constant column
-        constant = deviation <= 1e-12 * np.abs(mean)
+    def of(cls, *, mean: Floats, deviation: Floats, intercept: bool, centre: bool) -> Scaling:
+        """From means and standard deviations of the features as they are read."""
         # zeros that are never written to take no memory
         kept = mean if centre and intercept else np.zeros(len(mean))
-        return cls(kept, np.where(constant, 1.0, deviation), intercept)
+        scale = deviation if intercept else np.hypot(deviation, mean)
+        return cls(kept, _or_one(scale), intercept, _or_one(deviation))
 
     @cached_property
     def centred(self) -> bool:
@@ -91,3 +92,7 @@ class Scaling:
             whole = whole[:, :d, :, :d]
         size = n_outputs * whole.shape[1]
         return whole.reshape(size, size)
+
+
+def _or_one(values: Floats) -> Floats:
+    return np.where(values > 0, values, 1.0)

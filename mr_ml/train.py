@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hdfs_layout import Layout, NotFoundError, Store, append_events, decode_document, encode_document
+from mr_ml.advice import warnings
 from mr_ml.checkpoints import Checkpoints, Journal
 from mr_ml.dataset import Dataset, FeatureMoments
 from mr_ml.early_steps import EarlySteps
@@ -32,6 +33,8 @@ from mr_ml.optimize.base import Stop
 from mr_ml.optimize.choose import choose
 from mr_ml.rowspec import RowSpec
 from mr_ml.scaling import Scaling
+from mr_ml.shift import NO_SHIFT, Shift
+from mr_ml.sides import SidesQuery, telling_features
 
 Floats = NDArray[np.float64]
 
@@ -63,7 +66,7 @@ class TrainSpec:
     row_weights: bool = True
     class_weights: str | None = None
     solver: str = "auto"
-    tolerance: float = 1e-7
+    tolerance: float = 1e-6
     max_passes: int = 500
 
     def to_json(self) -> dict[str, Any]:
@@ -96,6 +99,7 @@ class TrainResult:
     gradient_norm: float
     converged: bool
     stop: str
+    warnings: tuple[str, ...]
     seconds: float
 
 
@@ -112,27 +116,49 @@ def make_objective(spec: TrainSpec, dataset: Dataset, moments: FeatureMoments) -
     if not (spec.l2 >= 0 and np.isfinite(spec.l2)):
         raise UsageError(f"--l2: expected a number >= 0, found {spec.l2}")
     classes = _classes(spec, dataset)
+    _check_scales(dataset, moments)
+    shift = _shift(spec, moments)
     rows = RowSpec(
         loss=spec.loss,
         n_features=dataset.schema.n_features,
         classes=classes,
         class_weights=_class_weights(spec, dataset, classes),
         row_weights=spec.row_weights,
+        shift=shift,
     )
-    _check_scales(dataset, moments)
     entries = dataset.n_rows() * dataset.schema.n_features
     centre = dataset.nnz >= CENTRE_FROM_DENSITY * entries
-    scaling = Scaling.of(mean=moments.mean, variance=moments.variance, intercept=spec.intercept, centre=centre)
+    scaling = Scaling.of(
+        mean=shift.left_of(moments.mean), deviation=_deviation(moments), intercept=spec.intercept, centre=centre
+    )
     return Objective(rows, scaling, spec.l2, spec.penalty_space)
+
+
+def _shift(spec: TrainSpec, moments: FeatureMoments) -> Shift:
+    """What an intercept can take in."""
+    if not spec.intercept:
+        return NO_SHIFT
+    target = (moments.label_mean, moments.label_variance**0.5) if spec.loss == "squared" else (0.0, 0.0)
+    # a mean may be rounded; the one value of a constant column is not, and what is left of it is zero
+    constant = moments.minimum == moments.maximum
+    mean = np.where(constant, moments.minimum, moments.mean)
+    return Shift.of(mean=mean, spread=_deviation(moments), target=target)
+
+
+def _deviation(moments: FeatureMoments) -> Floats:
+    """Standard deviations: zero of constant columns, whatever rounding has left there, and of no others."""
+    spread = moments.maximum - moments.minimum
+    # of n numbers it is no smaller, also where squares are too small to be told from zero
+    least = spread / np.sqrt(2 * max(moments.count, 1))
+    return np.where(spread > 0, np.maximum(np.sqrt(moments.variance), least), 0.0)
 
 
 def _check_scales(dataset: Dataset, moments: FeatureMoments) -> None:
     huge = np.flatnonzero(~np.isfinite(moments.variance))
     if len(huge):
-        schema, j = dataset.schema, int(huge[0])
-        name = j + schema.index_base if schema.feature_names is None else schema.feature_names[j]
+        j = int(huge[0])
         raise BadDataError(
-            f"the values of feature {name} in {dataset.reference} are too large to square: from "
+            f"the values of feature {dataset.schema.name_of(j)} in {dataset.reference} are too large to square: from "
             f"{moments.minimum[j]:g} to {moments.maximum[j]:g}, not finite when scaled; mend, rescale or drop it"
         )
 
@@ -149,8 +175,16 @@ def _classes(spec: TrainSpec, dataset: Dataset) -> tuple[float, ...]:
             "use --loss squared"
         )
     values = schema.labels if schema.label_kind == "numeric" else range(len(schema.labels))
-    classes = tuple(float(value) for value in values)
-    loss.n_outputs(len(classes))
+    known = tuple(float(value) for value in values)
+    loss.n_outputs(len(known))
+    # of a class without rows an intercept would run away
+    counts = dataset.label_counts[spec.split]
+    classes = tuple(c for c, text in zip(known, label_texts(schema, known), strict=True) if counts[text])
+    if len(classes) < 2:
+        raise BadDataError(
+            f"split {spec.split!r} of {dataset.reference} has rows of one label only, {label_texts(schema, classes)}; "
+            "pack with other shares or more data"
+        )
     if spec.loss == "softmax" and schema.options.offset_column is not None:
         raise UsageError("the softmax loss has no use for offsets: they move all classes alike; use --loss logistic")
     return classes
@@ -252,14 +286,20 @@ def train(
     assert state.stop is not None
     if state.stop is Stop.DIVERGED:
         raise BadDataError(state.stop.value)
-    coef = _centred(objective.coef(state.point), spec)
+    stop, telling = state.stop, np.empty(0, np.int64)
+    if stop.converged and objective.may_separate and not optimizer.measured:
+        telling = telling_features(engine.run(SidesQuery(objective.rows)), intercept=spec.intercept)
+        stop = Stop.SEPARABLE if len(telling) else stop
+        state = replace(state, n_passes=state.n_passes + 1, stop=stop)
+    coef, shift = _centred(objective.coef(state.point), spec), objective.rows.shift
     result = {
         "solver": optimizer.name,
         "passes": state.n_passes,
         "objective": state.value,
         "gradient_norm": state.gradient_norm,
-        "converged": state.stop.converged,
-        "stop": state.stop.value,
+        "converged": stop.converged,
+        "stop": stop.value,
+        "warnings": tuple(warnings(objective, dataset, spec.split, state, telling)),
     }
     document = {
         "spec": spec.to_json(),
@@ -269,7 +309,7 @@ def train(
         "n_rows": n_rows,
         "training": result,
     }
-    version = publish_model(store, layout, name=spec.model, run=run, coef=coef, document=document)
+    version = publish_model(store, layout, name=spec.model, run=run, coef=coef, shift=shift, document=document)
     seconds = time.monotonic() - started
     append_events(store, layout.run_log(run), [{"event": "published", "version": version, **result}])
     return TrainResult(model=spec.model, version=version, run=run, seconds=seconds, **result)

@@ -119,10 +119,12 @@ def make_objective(
     """The objective as training makes it from the features' moments; without `scale` theta is in raw space."""
     if not scale:
         d = rows.n_features
-        return Objective(rows, Scaling(np.zeros(d), np.ones(d), intercept), l2, penalty_space)
+        return Objective(rows, Scaling(np.zeros(d), np.ones(d), intercept, np.ones(d)), l2, penalty_space)
     moments = engine.run(MomentsQuery(rows.n_features)).parts["moments"]
     assert isinstance(moments, Moments)
-    scaling = Scaling.of(mean=moments.mean, variance=moments.m2 / moments.count, intercept=intercept, centre=centre)
+    scaling = Scaling.of(
+        mean=moments.mean, deviation=np.sqrt(moments.m2 / moments.count), intercept=intercept, centre=centre
+    )
     return Objective(rows, scaling, l2, penalty_space)
 
 

@@ -18,12 +18,13 @@ from mr_ml import frame
 from mr_ml.block import Block, BlockAddress, encode_line
 from mr_ml.engine.request import PassRequest
 from mr_ml.features import DenseFeatures, SparseFeatures
-from mr_ml.optimize.base import Stop
+from mr_ml.optimize.base import Leads, Stop
 from mr_ml.optimize.lbfgs import Lbfgs
 from mr_ml.optimize.line import LineState
 from mr_ml.parts import Keyed, Minimum, Moments, Sum
 from mr_ml.query import LineQuery
 from mr_ml.rowspec import RowSpec
+from mr_ml.shift import Shift
 from mr_ml.statistic import Receipts, Statistic
 from mr_ml.tree import Node, PartitionPlan, SumTree
 
@@ -50,13 +51,16 @@ STATISTIC = Statistic(
 NODE = Node(1, 26)
 
 QUERY = LineQuery(
-    rows=RowSpec("logistic", 2, classes=(-1.0, 1.0), class_weights=(1.0, 0.1), row_weights=False),
+    rows=RowSpec(
+        "logistic", 2, classes=(-1.0, 1.0), class_weights=(1.0, 0.1), row_weights=False, shift=Shift((1,), (0.1,), 2.5)
+    ),
     coef=np.array([[0.1, -2.0, 0.0]]),
     direction=np.array([[1.0, 1e-300, 3.0]]),
     steps=(1.0, 0.5),
     chosen=0,
     curvature=False,
     cross=True,
+    leads=True,
 )
 REQUEST = PassRequest(
     QUERY, SumTree((PartitionPlan(0, 3), PartitionPlan(2, 1))), dataset="20261123T052811-0badcafe", cache_bytes=1 << 30
@@ -78,6 +82,13 @@ STATE = LineState(
     n_passes=12,
     n_iterations=11,
     stop=Stop.PASSES,
+    unit=np.array([0.25]),
+    fit_unit=0.5,
+    start_unit=2.0,
+    distance=np.inf,
+    stalls=1,
+    suspicions=2,
+    leads=Leads(-0.5, -3.0, 1e-3, -np.inf),
 )
 
 
@@ -92,8 +103,8 @@ def state_frame() -> bytes:
 GOLDEN: dict[str, Callable[[], bytes]] = {
     "block-format-2.txt": block_lines,
     "statistic-format-1.frame": lambda: STATISTIC.encode(NODE),
-    "pass-format-2.frame": REQUEST.encode,
-    "state-format-2.frame": state_frame,
+    "pass-format-3.frame": REQUEST.encode,
+    "state-format-3.frame": state_frame,
 }
 
 

@@ -86,13 +86,13 @@ def _text(model: Model, data: dict[str, Any], most: int) -> str:
         f"objective {training['objective']:.10g} after {training['passes']} passes; {training['stop']}",
         f"coefficients: {data['coef_uri']}",
     ]
-    coef, names = model.coef, model.schema.feature_names
-    first = model.schema.index_base
+    lines.extend(f"warning: {warning}" for warning in training.get("warnings", ()))
+    coef = model.coef
     largest = np.argsort(-np.abs(coef[:, :-1]).max(axis=0), kind="stable")[:most]
     outputs = model.label_texts if len(coef) > 1 else ["coef"]
     rows = [["(intercept)", *(f"{b:.6g}" for b in coef[:, -1])]]
     for j in largest.tolist():
-        rows.append([str(j + first) if names is None else names[j], *(f"{w:.6g}" for w in coef[:, j])])
+        rows.append([model.schema.name_of(j), *(f"{w:.6g}" for w in coef[:, j])])
     lines.append(table(["feature", *outputs], rows))
     if model.n_features > most:
         lines.append(f"... and {model.n_features - most} smaller ones (--features N)")

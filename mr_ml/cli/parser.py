@@ -176,8 +176,8 @@ def _train(commands: Any) -> None:
     )  # fmt: skip
     group = parser.add_argument_group("when to stop")
     group.add_argument(
-        "--tolerance", type=float, default=1e-7, metavar="X",
-        help="largest gradient component per standard deviation of its feature (default 1e-7)",
+        "--tolerance", type=float, default=1e-6, metavar="X",
+        help="largest gradient component in units of the mean absolute slope (default 1e-6)",
     )  # fmt: skip
     group.add_argument("--max-passes", type=int, default=500, metavar="N", help="(default 500)")
     _runner(parser, jobs=("pass_job",))

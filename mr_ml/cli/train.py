@@ -50,8 +50,8 @@ def run(options: argparse.Namespace) -> None:
     engine = MapReduceEngine(dataset, spec.split, store, runner.of_work(run_id), cache)
     watch = _show if shows_progress(options) else _ignore
     result = train(spec, run=run_id, dataset=dataset, engine=engine, store=store, layout=layout, watch=watch)
-    if not result.converged:
-        say(f"warning: {result.stop}")
+    for warning in [*([] if result.converged else [result.stop]), *result.warnings]:
+        say(f"warning: {warning}")
     text = (
         f"{result.model}@{result.version}: objective {result.objective:.10g}, |gradient| {result.gradient_norm:.2e} "
         f"after {result.passes} passes in {result.seconds:.2f} s (run {result.run})\n{result.stop}"

@@ -6,22 +6,25 @@ decoded again each pass; dropping the least recently used would drop exactly wha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
-from mr_ml.block import StoredBlock
+from mr_ml.block import Block, StoredBlock
 from mr_ml.partition_file import BlockRange
 
 
 class BlockCache:
-    """At most `budget` bytes of decoded blocks of one dataset."""
+    """At most `budget` bytes of decoded blocks of one dataset, prepared in one way."""
 
     def __init__(self) -> None:
         self._dataset = ""
         self._kept: dict[tuple[str, int], tuple[tuple[int, int, int], StoredBlock]] = {}
         self._used = 0
 
-    def blocks(self, asked: BlockRange, *, dataset: str, budget: int) -> Iterator[StoredBlock]:
-        """The blocks of a range, decoded now or before.
+    def blocks(
+        self, asked: BlockRange, *, dataset: str, budget: int, prepare: Callable[[Block], Block] = lambda block: block
+    ) -> Iterator[StoredBlock]:
+        """The blocks of a range, decoded and prepared now or before; `dataset` says of what and how.
 
         Raises
         ------
@@ -38,7 +41,8 @@ class BlockCache:
                 break
             n_known += 1
             yield known[1]
-        for stored in asked.read(skip=n_known):
+        for read in asked.read(skip=n_known):
+            stored = replace(read, block=prepare(read.block))
             size = stored.block.nbytes
             key = (asked.path, stored.address.index)
             if key in self._kept:

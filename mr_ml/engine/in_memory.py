@@ -13,7 +13,7 @@ from mr_ml.tree import PartialSums, SumTree
 
 
 def add_block(sums: PartialSums[Statistic], tree: SumTree, query: Query, stored: StoredBlock) -> None:
-    """Map one block and put its statistic, with the receipt, into its place in the tree."""
+    """Map one prepared block and put its statistic, with the receipt, into its place in the tree."""
     address, block = stored.address, stored.block
     receipt = Receipts.of_block(partition=address.partition, index=address.index, rows=block.n_rows, crc=stored.crc)
     sums.add(tree.leaf(address.partition, address.index), replace(query.map(block), receipts=receipt))
@@ -30,7 +30,7 @@ class InMemoryEngine:
         sums: PartialSums[Statistic] = PartialSums(self.tree, Statistic.absorb)
         with one_thread():
             for stored in self.blocks:
-                add_block(sums, self.tree, query, stored)
+                add_block(sums, self.tree, query, replace(stored, block=query.prepare(stored.block)))
         total = sums.total()
         check_receipts(total, tree=self.tree, expected=self.expected, dataset=self.dataset)
         return total

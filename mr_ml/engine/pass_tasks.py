@@ -7,6 +7,7 @@ blocks to read, which lets a warm process keep them decoded.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -39,11 +40,18 @@ class MapTask:
                 add_block(self._sums, self._request.tree, self._request.query, stored)
 
     def _blocks(self, line: bytes) -> Iterator[StoredBlock]:
+        request = self._request
         if not line.startswith(b"["):
-            yield decode_line(line, where="a map task's input")
+            stored = decode_line(line, where="a map task's input")
+            yield replace(stored, block=request.query.prepare(stored.block))
             return
         for asked in ranges_of(line):
-            yield from CACHE.blocks(asked, dataset=self._request.dataset, budget=self._request.cache_bytes)
+            yield from CACHE.blocks(
+                asked,
+                dataset=f"{request.dataset} {request.query.reading}",
+                budget=request.cache_bytes,
+                prepare=request.query.prepare,
+            )
 
     def results(self) -> Iterator[tuple[bytes, bytes]]:
         n = self._n_reducers

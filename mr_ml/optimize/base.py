@@ -8,7 +8,8 @@ A state is an immutable value that round-trips through storage; every pass is a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol, TypeVar
 
@@ -31,17 +32,35 @@ class Ask:
     hessian: bool = False
 
 
+@dataclass(frozen=True)
+class Leads:
+    """How far classes are apart: over all rows, the least and the most by which the own class is ahead of another one,
+    and by which the direction, taken once, moves it ahead. Negatives of what is most, so that all are minima; infinite
+    where there is nothing.
+    """
+
+    least: float
+    minus_most: float
+    least_move: float = math.inf
+    minus_most_move: float = math.inf
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """The objective's values (n_steps,) and gradient (n,); and as asked for, the Hessian (n, n) and its diagonal (n,).
 
-    With the Hessian the diagonal always comes.
+    With the Hessian the diagonal always comes. `unit`, (n,) or (1,), is the size of what the components of the gradient
+    are the sums of, `fit_unit` that of what (g' H^-1 g)^1/2 is measured by; `leads` comes where the objective may have
+    no minimum.
     """
 
     values: Floats
     gradient: Floats
     curvature: Floats | None = None
     hessian: Floats | None = None
+    unit: Floats = field(default_factory=lambda: np.ones(1))
+    fit_unit: float = 1.0
+    leads: Leads | None = None
 
 
 class Stop(Enum):
@@ -49,8 +68,16 @@ class Stop(Enum):
 
     GRADIENT = "converged: the largest gradient component is below the tolerance"
     ROUNDING = (
-        "converged as far as floating point goes: no step lowers the objective; "
+        "converged as far as floating point goes: what is left of the gradient is rounding; "
         "the tolerance asks for more than the data's rounding allows"
+    )
+    SEPARABLE = (
+        "stopped: there is no finite optimum: the classes can be separated, so that coefficients grow for ever; "
+        "give --l2, or drop the features that separate them"
+    )
+    FLAT = (
+        "stopped: the data does not determine the fit in double precision: some features are almost a sum of others; "
+        "drop, centre or combine such features, or give --l2"
     )
     LINE_SEARCH = (
         "stopped: no step lowers the objective although the gradient is large; "

@@ -37,6 +37,11 @@ class Lbfgs(LineMethod):
 
     name: ClassVar[str] = "lbfgs"
     early_steps: ClassVar[int] = 3
+    # its distance is a worst case, and comes down in waves
+    fit_slack: ClassVar[float] = 1000.0
+    patience: ClassVar[int] = 10
+    # may leap to where probabilities are one and nothing moves any more
+    measured: ClassVar[bool] = False
 
     def direction(self, state: LineState, hessian: Floats | None) -> Floats:
         inverse = inverse_diagonal(state)
@@ -53,6 +58,13 @@ class Lbfgs(LineMethod):
         for (s, y), product, alpha in zip(pairs, products, reversed(alphas), strict=True):
             q += np.multiply(s, alpha - _dot(y, q) / product, dtype=np.float64)
         return q
+
+    def distance(self, state: LineState) -> float:
+        """As if all that is left of the gradient lay in the flattest direction that was seen."""
+        steps = ((_dot(s, y), _dot(s * state.curvature, s)) for s, y in zip(state.pairs_s, state.pairs_y, strict=True))
+        flattest = min((bend / size for bend, size in steps if size > 0), default=1.0)
+        left = float(np.sqrt(state.gradient**2 @ inverse_diagonal(state)))
+        return max(state.distance, left / float(np.sqrt(flattest)))
 
     def kept(self, vector: Floats) -> NDArray[Any]:
         return vector.astype(np.float32) if len(vector) >= NARROW_FROM else vector

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import astuple, dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mr_ml.optimize.base import Ask, Evaluation, Floats, Stop
+from mr_ml.optimize import stopping
+from mr_ml.optimize.base import Ask, Evaluation, Floats, Leads, Stop
 
 STEPS = (1.0, 4.0, 2.0, 0.5, 0.25, 2.0**-4, 2.0**-7, 2.0**-12)
 # Once the last direction was taken at its full length, others seldom matter; for rows of few entries, losses are what a
@@ -25,10 +26,9 @@ SETTLED_STEPS = (1.0, 0.5, 0.25, 2.0**-4)
 _SETTLED_FROM = 3
 _ARMIJO = 1e-4
 _ROUNDING = 1e-12
-# what the rounding of the coefficients alone does to a gradient, relative to curvature times coefficient
-_NOISE = 4 * np.finfo(float).eps
 _SHRINK = 2.0**-13
 _PAIRS = ("pairs_s", "pairs_y")
+_COUNTS = ("chosen", "shrinks", "n_passes", "n_iterations", "stalls", "suspicions")
 _MAX_SHRINKS = 2
 # When the curvature is asked for, which is as large as the gradient: at first, and where it may have become another
 # one. Asked for at every iteration it saves no pass.
@@ -42,7 +42,9 @@ class LineState:
     """Everything that the next pass depends on.
 
     `steps` and `chosen` describe the ask that is open; pairs are (n,) each, oldest first (none for methods that keep
-    none); curvature is the Hessian's diagonal where the objective was `curved_value`, here or some iterations ago.
+    none); curvature is the Hessian's diagonal where the objective was `curved_value`, here or some iterations ago;
+    fit_unit is that of the fit here, start_unit that at the start; distance is (g' H^-1 g)^1/2, as far as it is known;
+    stalls and suspicions are counted by `mr_ml.optimize.stopping`.
     """
 
     point: Floats
@@ -60,11 +62,19 @@ class LineState:
     n_passes: int
     n_iterations: int
     stop: Stop | None
+    unit: Floats = field(default_factory=lambda: np.ones(1))
+    fit_unit: float = 1.0
+    start_unit: float = 1.0
+    distance: float = np.inf
+    stalls: int = 0
+    suspicions: int = 0
+    leads: Leads | None = None
 
     @property
     def gradient_norm(self) -> float:
-        """Largest absolute component."""
-        return float(np.abs(self.gradient).max(initial=0.0))
+        """Largest component, in units of what it is the sum of."""
+        size = np.abs(self.gradient)
+        return float(np.divide(size, self.unit, out=size, where=self.unit > 0).max(initial=0.0))
 
 
 @dataclass(frozen=True)
@@ -74,12 +84,13 @@ class LineMethod(ABC):
     Attributes
     ----------
     tolerance
-        Stop when no component of the gradient (per standard deviation of its feature) is larger.
+        Stop when no component of the gradient (per standard deviation of its feature) is larger, in units of the mean
+        absolute slope; and what is left to gain is as small.
     max_passes
         Stop after this many passes.
     """
 
-    tolerance: float = 1e-7
+    tolerance: float = 1e-6
     max_passes: int = 500
 
     name: ClassVar[str]
@@ -87,10 +98,20 @@ class LineMethod(ABC):
     # of how many first directions the length means little
     early_steps: ClassVar[int] = 0
     memory = 0
+    # the distance may be so many times the tolerance, in units of the fit; after so many iterations without much
+    # progress it is what it is
+    fit_slack: ClassVar[float] = 10.0
+    patience: ClassVar[int] = 3
+    # whether its steps are so measured that it sees by itself where coefficients grow for ever
+    measured: ClassVar[bool] = True
 
     @abstractmethod
     def direction(self, state: LineState, hessian: Floats | None) -> Floats:
         """Where to go from a freshly accepted point; `hessian` (n, n) if the method asks for it."""
+
+    def distance(self, state: LineState) -> float:
+        """How far the optimum is at most, (g' H^-1 g)^1/2, by what the method knows of H."""
+        return state.distance
 
     def kept(self, vector: Floats) -> NDArray[Any]:
         """A vector of a pair as it is kept."""
@@ -124,7 +145,7 @@ class LineMethod(ABC):
             parts = (value, evaluation.gradient, evaluation.curvature)
             if not all(np.isfinite(part).all() for part in parts):
                 return replace(passed, value=value, stop=Stop.DIVERGED)
-            return self._move(passed, state.point, value, evaluation, 0.0)
+            return self._move(replace(passed, start_unit=evaluation.fit_unit), state.point, value, evaluation, 0.0)
         step = state.steps[state.chosen]
         slope = float(state.gradient @ state.direction)
         best = _best_step(state, evaluation.values, slope)
@@ -161,18 +182,32 @@ class LineMethod(ABC):
         settled = settled and state.value - value > _ROUNDING * abs(value)
         state = replace(
             state, point=point, value=value, gradient=ev.gradient, pairs_s=pairs_s, pairs_y=pairs_y, step=step,
-            steps=SETTLED_STEPS if settled else STEPS, chosen=0, shrinks=0,
+            steps=SETTLED_STEPS if settled else STEPS, chosen=0, shrinks=0, unit=ev.unit, fit_unit=ev.fit_unit,
+            leads=ev.leads,
         )  # fmt: skip
-        if state.gradient_norm <= self.tolerance:
-            return replace(state, stop=Stop.GRADIENT)
-        if state.gradient_norm <= _NOISE * (state.curvature * (1 + np.abs(state.point))).max(initial=0.0):
-            return replace(state, stop=Stop.ROUNDING)
-        return self._budget(self._aim(state, ev.hessian))
+        if stopping.separated(state):
+            return replace(state, stop=Stop.SEPARABLE)
+        arrived = stopping.arrived(state, tolerance=self.tolerance)
+        before, state = state.distance, self._aim(state, ev.hessian)
+        if arrived is None:
+            return self._budget(replace(state, stalls=0, suspicions=0))
+        state = replace(state, distance=self.distance(state))
+        fit_tolerance = self.fit_slack * self.tolerance
+        return self._budget(
+            stopping.judged(state, arrived, before=before, fit_tolerance=fit_tolerance, patience=self.patience)
+        )
 
     def _retreat(self, state: LineState, slope: float) -> LineState:
         """No step was good enough: try much shorter ones, then forget the pairs, then give up."""
-        if abs(slope) <= 64 * np.finfo(float).eps * max(abs(state.value), 1e-300):
-            return replace(state, stop=Stop.ROUNDING)
+        arrived = stopping.arrived(state, tolerance=self.tolerance)
+        if arrived is not None:
+            # it went on for the sake of the fit only
+            return replace(state, stop=stopping.at_last(state))
+        if _is_rounding(state, slope):
+            fresh = scaled_descent(state)
+            if not len(state.pairs_s) or _is_rounding(state, float(state.gradient @ fresh)):
+                return replace(state, stop=stopping.at_last(state))
+            return self._afresh(state, fresh)
         if state.steps == SETTLED_STEPS:
             return self._budget(replace(state, steps=STEPS, chosen=0))
         if state.shrinks < _MAX_SHRINKS:
@@ -180,19 +215,25 @@ class LineMethod(ABC):
             steps = tuple(t * scale for t in STEPS)
             return self._budget(replace(state, steps=steps, chosen=0, shrinks=state.shrinks + 1))
         if len(state.pairs_s):
-            fresh = replace(state, pairs_s=(), pairs_y=(), steps=STEPS, chosen=0, shrinks=0)
-            return self._budget(replace(fresh, direction=scaled_descent(fresh)))
+            return self._afresh(state, scaled_descent(state))
         return replace(state, stop=Stop.LINE_SEARCH)
+
+    def _afresh(self, state: LineState, direction: Floats) -> LineState:
+        fresh = replace(state, pairs_s=(), pairs_y=(), steps=STEPS, chosen=0, shrinks=0)
+        return self._budget(replace(fresh, direction=direction))
 
     def _aim(self, state: LineState, hessian: Floats | None) -> LineState:
         direction = self.direction(state, hessian)
-        if not state.gradient @ direction < 0:
+        slope = float(state.gradient @ direction)
+        if not slope < 0:
             state = replace(state, pairs_s=(), pairs_y=())
             direction = scaled_descent(state)
-        return replace(state, direction=direction)
+            slope = float(state.gradient @ direction)
+        return replace(state, direction=direction, distance=float(np.sqrt(abs(slope))))
 
     def _budget(self, state: LineState) -> LineState:
-        return replace(state, stop=Stop.PASSES) if state.n_passes >= self.max_passes else state
+        used_up = state.stop is None and state.n_passes >= self.max_passes
+        return replace(state, stop=Stop.PASSES) if used_up else state
 
     def encode(self, state: LineState) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """JSON and arrays that `decode` turns into the same state, bit for bit."""
@@ -203,7 +244,10 @@ class LineMethod(ABC):
         # as arrays: infinity has no JSON
         arrays["scalars"] = np.array([state.value, state.step, *state.steps])
         arrays["curved_value"] = np.array([state.curved_value])
-        meta = {name: values[name] for name in ("chosen", "shrinks", "n_passes", "n_iterations")}
+        arrays["fit"] = np.array([state.fit_unit, state.start_unit, state.distance])
+        if state.leads is not None:
+            arrays["leads"] = np.array(astuple(state.leads))
+        meta = {name: values[name] for name in _COUNTS}
         return {**meta, "stop": state.stop and state.stop.name}, arrays
 
     def decode(self, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> LineState:
@@ -214,11 +258,21 @@ class LineMethod(ABC):
         value, step, *steps = arrays["scalars"].tolist()
         # states were without it once; then the curvature is asked for at the next pass
         (curved_value,) = arrays.get("curved_value", np.array([np.inf])).tolist()
-        counts = {name: meta[name] for name in ("chosen", "shrinks", "n_passes", "n_iterations")}
+        # nor did they have what stopping now is judged by: until the next pass they are judged as they were then
+        fit_unit, start_unit, distance = arrays.get("fit", np.array([1.0, 1.0, np.inf])).tolist()
+        leads = Leads(*arrays["leads"].tolist()) if "leads" in arrays else None
+        counts = {name: meta.get(name, 0) for name in _COUNTS}
         stop = None if meta["stop"] is None else Stop[meta["stop"]]
         return LineState(
-            **named, **counts, value=value, curved_value=curved_value, step=step, steps=tuple(steps), stop=stop
-        )
+            **named, **counts, value=value, curved_value=curved_value, step=step, steps=tuple(steps), stop=stop,
+            unit=arrays.get("unit", np.ones(1)), fit_unit=fit_unit, start_unit=start_unit, distance=distance,
+            leads=leads,
+        )  # fmt: skip
+
+
+def _is_rounding(state: LineState, slope: float) -> bool:
+    """Whether a step would gain less than the value is known to."""
+    return abs(slope) <= 64 * float(np.finfo(float).eps) * max(stopping.value_size(state), 1e-300)
 
 
 def _enough(state: LineState, value: float, step: float, slope: float) -> bool:
@@ -226,7 +280,7 @@ def _enough(state: LineState, value: float, step: float, slope: float) -> bool:
 
 
 def _flat_enough(state: LineState, value: float, slope: float, ev: Evaluation) -> bool:
-    if not value <= state.value + _ROUNDING * abs(state.value):
+    if not value <= state.value + _ROUNDING * stopping.value_size(state):
         return False
     new_slope = float(ev.gradient @ state.direction)
     return (2 * _ARMIJO - 1) * slope >= new_slope >= 0.9 * slope

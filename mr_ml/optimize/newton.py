@@ -1,9 +1,10 @@
 """Newton's method with the exact Hessian from the pass: the fewest passes where the Hessian is small enough to send.
 
-The direction solves (H + r diag(H)) p = -g by Cholesky in units of diag(H)^1/2, r = 1e-13 or, where that
-is not positive definite in floating point, larger. The ridge makes directions along
-which the objective is flat (the common shift of softmax intercepts, collinear features) harmless, and changes the
-others by less than the next iteration repairs. Also known as IRLS (McCullagh & Nelder 1989, sec. 2.5).
+The direction solves (H + r diag(H)) p = -g in units of diag(H)^1/2: by Cholesky, or where some directions are almost
+flat, by eigenvectors, which keep what is known of these apart from all others. r is what rounding does to H: directions
+along which the objective is flat (the common shift of softmax intercepts, collinear features) move little, and what is
+lost in others the next iterations repair, since the gradient is exact. Also known as IRLS (McCullagh & Nelder 1989,
+sec. 2.5).
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import numpy as np
 from mr_ml.optimize.base import Floats
 from mr_ml.optimize.line import LineMethod, LineState, inverse_diagonal, scaled_descent
 
-_RIDGES = (1e-13, 1e-10, 1e-6, 1e-2)
+_RIDGE = 4 * np.finfo(float).eps
+# Pivots below this are those of almost flat directions.
+_FLAT = 1e-9
 
 
 @dataclass(frozen=True)
@@ -32,10 +35,13 @@ class Newton(LineMethod):
             return scaled_descent(state)
         unit = np.sqrt(inverse_diagonal(state))
         scaled = hessian * unit * unit[:, None]
-        for ridge in _RIDGES:
-            try:
-                factor = linalg.cho_factor(scaled + ridge * np.eye(len(unit)), lower=True)
-            except linalg.LinAlgError:
-                continue
-            return np.asarray(-unit * linalg.cho_solve(factor, unit * state.gradient))
-        return scaled_descent(state)
+        ridge = _RIDGE * max(len(unit), 8)
+        scaled[np.diag_indices_from(scaled)] += ridge
+        try:
+            factor = linalg.cho_factor(scaled, lower=True)
+            if (np.diag(factor[0]) ** 2 > _FLAT).all():
+                return np.asarray(-unit * linalg.cho_solve(factor, unit * state.gradient))
+        except linalg.LinAlgError:
+            pass
+        curvature, vectors = linalg.eigh(scaled)
+        return np.asarray(-unit * (vectors @ ((vectors.T @ (unit * state.gradient)) / np.maximum(curvature, ridge))))

@@ -40,8 +40,9 @@ def label_counts(total: Statistic, schema: Schema) -> dict[str, int]:
 
 
 def feature_moments(total: Statistic) -> FeatureMoments:
-    moments, lows, highs = (total.part(name) for name in ("moments", "lows", "highs"))
+    moments, labels, lows, highs = (total.part(name) for name in ("moments", "label_moments", "lows", "highs"))
     assert isinstance(moments, Moments)
+    assert isinstance(labels, Moments)
     assert isinstance(lows, Minimum)
     assert isinstance(highs, Minimum)
     count, stored = int(moments.count), total.sum("stored")
@@ -55,4 +56,6 @@ def feature_moments(total: Statistic) -> FeatureMoments:
         minimum=np.where(full, low, np.minimum(low, 0)),
         maximum=np.where(full, high, np.maximum(high, 0)),
         nonzero=stored,
+        label_mean=float(labels.mean[0]),
+        label_variance=float(labels.m2[0]) / max(count, 1),
     )

@@ -53,7 +53,7 @@ def predict(
     names = output_names([file.path for file in files], inputs)
     labels = tuple(model.label_texts)
     with output:
-        request = PredictRequest(schema, model.loss, model.coef, labels, unseen, output.scratch)
+        request = PredictRequest(schema, model.loss, model.reading_coef, labels, unseen, output.scratch, model.shift)
         with scorer.score(request, files) as found:
             n_bad = _check_bad(found, max_bad_rows, model.schema, say)
             parts: dict[str, list[Scored]] = {file.path: [] for file in files}

@@ -219,6 +219,10 @@ class Schema:
     label_kind: LabelKind = "numeric"
     columns: dict[str, Any] = field(default_factory=dict)
 
+    def name_of(self, feature: int) -> str:
+        """What users call the feature of this number."""
+        return str(feature + self.index_base) if self.feature_names is None else self.feature_names[feature]
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types; `from_json` gives the same object back."""
         return {

@@ -208,7 +208,7 @@ def scaling(factor: float, data: Path, work: Path, rounds: int) -> Result:
     partitions = []
     for number in PARTITIONS:
         measure.run(ours.pack(problem.text, f"p{number}", "--partitions", number), folder=work)
-        command = ours.train(f"p{number}", "m", problem.l2, "--tolerance", 1e-5)
+        command = ours.train(f"p{number}", "m", problem.l2, "--tolerance", 1e-4)
         trained = answer(measure.run(command, folder=work, sampling=False))
         seconds = statistics.median(ours.seconds_of_passes(trained["run"])[1:])
         partitions.append({"partitions": number, "passes": trained["passes"], "pass": seconds})

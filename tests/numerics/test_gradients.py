@@ -115,15 +115,16 @@ def textbook(
     """The whole objective as a function of theta, from the documentation: (v, c) of features (x - m) / s."""
     n_outputs = 3 if loss == "softmax" else 1
     x = given["x"]
-    s = x.std(axis=0) if scaling != "none" else np.ones(D)
-    s = np.where(s < 1e-12, 1.0, s)
+    # without an intercept there is no mean to deviate from
+    sizes = {"scale": np.std(x, axis=0) if intercept else np.sqrt(np.mean(x**2, axis=0)), "std": np.std(x, axis=0)}
+    s, deviation = (np.where(size < 1e-12, 1.0, size) if scaling != "none" else np.ones(D) for size in sizes.values())
     m = x.mean(axis=0) if scaling == "centred" and intercept else np.zeros(D)
 
     def f(theta: Any) -> Any:
         by_output = theta.reshape(n_outputs, -1)
         w = by_output[:, :D] / s
         b = by_output[:, D] - w @ m if intercept else np.zeros(n_outputs)
-        penalty = L2 / 2 * ((w if space == "raw" else w * s) ** 2).sum()
+        penalty = L2 / 2 * ((w if space == "raw" else w * deviation) ** 2).sum()
         return by_definition(given, loss, w, b, u=u, offsets=offsets) + penalty
 
     return f

@@ -181,14 +181,14 @@ def digits(data_dir: Path) -> Any:
 
 
 BUDGETS = {
-    "heart_scale": (libsvm("heart_scale/heart_scale", 13, (-1.0, 1.0)), 1e-7, 15, 6),
-    "breast-cancer": (libsvm("libsvm_small/breast-cancer", 10, (2.0, 4.0)), 1e-7, 21, 9),
+    "heart_scale": (libsvm("heart_scale/heart_scale", 13, (-1.0, 1.0)), 4e-7, 15, 6),
+    "breast-cancer": (libsvm("libsvm_small/breast-cancer", 10, (2.0, 4.0)), 1e-6, 21, 9),
     "housing_scale": (libsvm("libsvm_small/housing_scale", 13, (), "squared"), 1e-7, 27, 2),
-    "iris": (libsvm("spark_mllib/iris_libsvm.txt", 4, (0.0, 1.0, 2.0), "softmax"), 1e-7, 28, 8),
-    "agaricus": (libsvm("agaricus/agaricus.txt.train", 126, (0.0, 1.0)), 1e-6, 81, 10),
-    "dna": (libsvm("dna/dna.scale", 180, (1.0, 2.0, 3.0), "softmax"), 1e-5, 90, None),
-    "digits": (digits, 1e-5, 40, None),
-    "a9a": (libsvm("a9a/a9a", 123, (-1.0, 1.0)), 1e-4, 47, 7),
+    "iris": (libsvm("spark_mllib/iris_libsvm.txt", 4, (0.0, 1.0, 2.0), "softmax"), 3e-6, 28, 8),
+    "agaricus": (libsvm("agaricus/agaricus.txt.train", 126, (0.0, 1.0)), 1e-4, 81, 10),
+    "dna": (libsvm("dna/dna.scale", 180, (1.0, 2.0, 3.0), "softmax"), 2e-4, 90, None),
+    "digits": (digits, 3e-4, 40, None),
+    "a9a": (libsvm("a9a/a9a", 123, (-1.0, 1.0)), 4e-4, 47, 7),
 }
 
 

@@ -26,6 +26,8 @@ SENTENCES = {
     Stop.GRADIENT: r"^converged: the largest gradient component is below the tolerance",
     Stop.ROUNDING: r"^converged as far as floating point goes.*the tolerance asks for more than",
     Stop.LINE_SEARCH: r"^stopped: no step lowers the objective although.*mr-ml describe.*raise --l2",
+    Stop.SEPARABLE: r"^stopped: there is no finite optimum.*give --l2",
+    Stop.FLAT: r"^stopped: the data does not determine the fit in double precision.*give --l2",
     Stop.PASSES: r"^stopped: the budget of passes is used up; raise --max-passes, loosen --tolerance or raise --l2",
     Stop.DIVERGED: r"^stopped: the objective is not finite at the starting point; look for huge feature values",
 }
@@ -46,6 +48,19 @@ def line_search_stop(method: type[LineMethod]) -> LineState:
     return run(wrong, method(), [1.0, 2.0])[-1]
 
 
+def separable_stop(method: type[LineMethod]) -> LineState:
+    x, _ = logistic_rows()
+    return fitted(x, (x[:, 0] > x[:, 1]).astype(float), method(), l2=0.0)
+
+
+def flat_stop(method: type[LineMethod]) -> LineState:
+    """Powers of a number of which each is almost a sum of the others: beyond double precision by normal equations."""
+    t = np.linspace(-9, -3, 80)
+    x = t[:, None] ** np.arange(1, 12)
+    y = np.sin(3 * t) + 0.001 * (np.arange(80) % 3)
+    return fitted(x, y, method(), l2=0.0, loss="squared", classes=(), centre=True)
+
+
 def passes_stop(method: type[LineMethod]) -> LineState:
     return run(ROSENBROCK, method(max_passes=3), [-1.2, 1.0])[-1]
 
@@ -63,6 +78,8 @@ def diverged_stop(method: type[LineMethod]) -> LineState:
         (line_search_stop, Stop.LINE_SEARCH),
         (passes_stop, Stop.PASSES),
         (diverged_stop, Stop.DIVERGED),
+        (separable_stop, Stop.SEPARABLE),
+        (flat_stop, Stop.FLAT),
     ],
 )
 def test_every_stop_is_reached_and_says_what_to_do(
@@ -257,10 +274,13 @@ def test_memory_bounds_the_pairs_and_the_oldest_go_first() -> None:
             np.testing.assert_allclose(later.pairs_s[-1], later.point - earlier.point, rtol=1e-15)
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_every_format_is_read_as_ever(version: int) -> None:
     opened = frame.decode(golden(f"state-format-{version}.frame"), kind="state", where="golden")
     found = Lbfgs().decode(dict(opened.meta), dict(opened.arrays))
-    # the first one did not say where the curvature is from
-    assert same_state(found, STATE if version > 1 else replace(STATE, curved_value=np.inf))
+    # the first two said nothing of units, and the first one not where the curvature is from
+    judged = {"unit": np.ones(1), "fit_unit": 1.0, "start_unit": 1.0, "distance": np.inf, "leads": None}
+    older = replace(STATE, **judged, stalls=0, suspicions=0)
+    oldest = replace(older, curved_value=np.inf)
+    assert same_state(found, {1: oldest, 2: older, 3: STATE}[version])
     assert not same_state(found, replace(STATE, n_passes=11))

@@ -21,7 +21,7 @@ def scalings(draw: st.DrawFn) -> Scaling:
     d = draw(st.integers(0, 4))
     mean, scale = (draw(hnp.arrays(np.float64, d, elements=elements)) for elements in (numbers, scales))
     intercept, centre = draw(st.booleans()), draw(st.booleans())
-    return Scaling.of(mean=mean, variance=scale**2, intercept=intercept, centre=centre)
+    return Scaling.of(mean=mean, deviation=scale, intercept=intercept, centre=centre)
 
 
 def theta_for(draw: Any, scaling: Scaling, n_outputs: int) -> Any:
@@ -83,21 +83,18 @@ def test_gradients_and_hessians_follow_the_chain_rule(scaling: Scaling, n_output
     assert (curvature >= 0).all()
 
 
-def test_constant_features_keep_their_scale() -> None:
-    """Also where the deviation is what rounding left of a large mean."""
-    mean = np.array([0.0, 5.0, 1e6, 1e6, -3.0])
-    deviation = np.array([0.0, 0.0, 1e-7, 1e-3, 2.0])
-    scaling = Scaling.of(mean=mean, variance=deviation**2, intercept=True, centre=True)
-    np.testing.assert_allclose(scaling.scale, [1.0, 1.0, 1.0, 1e-3, 2.0])
-
-
 @pytest.mark.parametrize(
-    ("intercept", "centre", "centred"), [(True, True, True), (True, False, False), (False, True, False)]
+    ("intercept", "centre", "mean", "scale"),
+    [(True, True, 3.0, 4.0), (True, False, 0.0, 4.0), (False, True, 0.0, 5.0), (False, False, 0.0, 5.0)],
 )
-def test_means_are_taken_out_only_if_an_intercept_can_take_them_in(
-    intercept: bool, centre: bool, centred: bool
+def test_without_an_intercept_nothing_is_centred_and_the_root_mean_square_is_the_scale(
+    intercept: bool, centre: bool, mean: float, scale: float
 ) -> None:
-    scaling = Scaling.of(mean=np.array([2.0]), variance=np.array([4.0]), intercept=intercept, centre=centre)
-    assert scaling.centred == centred
-    assert scaling.mean.tolist() == ([2.0] if centred else [0.0])
-    assert scaling.scale.tolist() == [2.0]
+    """A feature of mean 3 and deviation 4, and constant ones of 0 and 5, whose deviation is no divisor."""
+    scaling = Scaling.of(
+        mean=np.array([3.0, 0.0, 5.0]), deviation=np.array([4.0, 0.0, 0.0]), intercept=intercept, centre=centre
+    )
+    assert scaling.centred == (centre and intercept)
+    assert scaling.mean[0] == mean
+    assert scaling.scale.tolist() == [scale, 1.0, 1.0 if intercept else 5.0]
+    assert scaling.deviation.tolist() == [4.0, 1.0, 1.0]

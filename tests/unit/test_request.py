@@ -21,6 +21,8 @@ from mr_ml.partition_file import PartitionFacts
 from mr_ml.queries import QUERIES, query_parts
 from mr_ml.query import LineQuery, MomentsQuery, Query
 from mr_ml.rowspec import RowSpec
+from mr_ml.shift import NO_SHIFT, Shift
+from mr_ml.sides import SidesQuery
 from mr_ml.tree import PartitionPlan, SumTree
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -32,6 +34,7 @@ specs = st.builds(
     classes=st.lists(finite, max_size=4).map(tuple),
     class_weights=st.none() | st.lists(finite, max_size=4).map(tuple),
     row_weights=st.booleans(),
+    shift=st.just(NO_SHIFT) | st.builds(Shift, st.just((0, 7)), st.tuples(finite, finite), finite),
 )
 lines = st.builds(
     LineQuery,
@@ -43,8 +46,10 @@ lines = st.builds(
     curvature=st.booleans(),
     cross=st.booleans(),
     hessian=st.booleans(),
+    leads=st.booleans(),
 )
-queries = lines | st.builds(MomentsQuery, st.integers(0, 10**9)) | st.builds(MetricsQuery, specs, coefs)
+others = st.builds(MomentsQuery, st.integers(0, 10**9)) | st.builds(SidesQuery, specs)
+queries = lines | others | st.builds(MetricsQuery, specs, coefs)
 plans = st.lists(st.integers(0, 10**6), max_size=5).map(
     lambda sizes: SumTree(tuple(PartitionPlan(3 * k, n) for k, n in enumerate(sizes)))
 )
@@ -70,7 +75,8 @@ def test_requests_arrive_as_they_were(query: Query, tree: SumTree, dataset: str,
 
 
 def test_every_kind_of_query_travels() -> None:
-    assert {type(q) for q in (QUERY, MomentsQuery(1), MetricsQuery(QUERY.rows, QUERY.coef))} == set(QUERIES.values())
+    asked = (QUERY, MomentsQuery(1), MetricsQuery(QUERY.rows, QUERY.coef), SidesQuery(QUERY.rows))
+    assert {type(query) for query in asked} == set(QUERIES.values())
 
 
 def test_no_changed_byte_passes() -> None:
@@ -92,11 +98,12 @@ def test_a_query_of_a_later_version_is_refused_by_name() -> None:
         PassRequest.decode(data, where="request-3")
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_every_format_is_read_as_ever(version: int) -> None:
     found = PassRequest.decode(golden(f"pass-format-{version}.frame"), where="golden")
-    # the first one asked for the curvature always
-    assert same_query(found.query, QUERY if version > 1 else replace(QUERY, curvature=True))
+    # the first two knew of no shift and no leads, and the first one asked for the curvature always
+    older = replace(QUERY, rows=replace(QUERY.rows, shift=NO_SHIFT), leads=False)
+    assert same_query(found.query, {1: replace(older, curvature=True), 2: older, 3: QUERY}[version])
     assert found.tree == SumTree((PartitionPlan(0, 3), PartitionPlan(2, 1)))
     assert (found.dataset, found.cache_bytes) == ("20261123T052811-0badcafe", 1 << 30)
 
