@@ -130,12 +130,14 @@ class LineQuery:
         slope, bend = slope * u[:, None], bend * u[:, None]
         d = spec.n_features
         gradient, curvature = features.pull(slope, bend if self.curvature else None, n_features=d)
+        # many times as fast as numpy's sum along short rows
+        ones = np.ones(len(u))
         parts: dict[str, Part] = {
             "weight_sum": Sum(u.sum()),
             "loss_sums": Sum(loss_sums),
             "gradient_sum": Sum(_with_intercept(gradient, slope)),
-            "slope_sum": Sum(np.abs(slope).sum(axis=0)),
-            "bend_sum": Sum(bend.sum(axis=0)),
+            "slope_sum": Sum(ones @ np.abs(slope)),
+            "bend_sum": Sum(ones @ bend),
         }
         if curvature is not None:
             parts["curvature_sum"] = Sum(_with_intercept(curvature, bend))
