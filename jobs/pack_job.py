@@ -36,7 +36,7 @@ class MRPack(FedTextMixin, MRJob):
             if partition is None:
                 yield reported(data, n_partitions=n_partitions)
             else:
-                yield sent(partition, data, n_partitions=n_partitions)
+                yield sent(partition, data, n_reducers=n_partitions + 1)
 
     def reducer_init(self):
         request = self._request()

@@ -57,7 +57,7 @@ LAYERS = (
         "mr_ml.pack.tasks",
         "mr_ml.predict_tasks",
     ),
-    ("mr_ml.pack.cluster_tasks",),
+    ("mr_ml.pack.cluster_tasks", "mr_ml.pack.equal_rows"),
     ("mr_ml_jobs",),
     (
         "mr_ml.advice",

@@ -1,5 +1,7 @@
 """Packing on a Hadoop cluster: raw files on HDFS to partition files on HDFS, by three jobs.
 
+Where rows are equal there are two more, see `mr_ml.pack.equal_rows`.
+
 Hadoop feeds the text to the map tasks where it lies, moves the mini-blocks, and names the partition files: reduce task
 p writes part-0000p of the job's output folder, which is the folder of the dataset's partitions. One more reduce task
 collects the reports; its file is read and removed.
@@ -16,12 +18,13 @@ from hdfs_layout import NotFoundError
 from mr_ml.engine.cluster_files import WHOLE_FILES, ClusterFiles, FileLines
 from mr_ml.engine.fed_text import WITH_HEADER, WITHOUT_HEADER
 from mr_ml.engine.hadoop_runner import HadoopJobRunner
-from mr_ml.engine.jobs import pair_of
+from mr_ml.engine.jobs import Pair, pair_of
 from mr_ml.engine.task_main import first_error
 from mr_ml.errors import InternalError
+from mr_ml.names import unique_id
 from mr_ml.pack.movers import Ranges, Shuffled, add_report
 from mr_ml.pack.plan import PackPlan
-from mr_ml.pack.tasks import PackRequest, ScanRequest
+from mr_ml.pack.tasks import AGAIN, PackRequest, ScanRequest
 from mr_ml.readers.schema import Schema, Summary, TextOptions
 from mr_ml.readers.source import TextFile
 
@@ -72,7 +75,6 @@ class ClusterMover:
     def shuffle(
         self, schema: Schema, plan: PackPlan, files: Sequence[TextFile], *, name: str, data_id: str
     ) -> Shuffled:
-        from mr_ml_jobs.inspect_job import MRInspect
         from mr_ml_jobs.pack_job import MRPack
 
         store, layout = self.runner.store, self.runner.layout
@@ -94,10 +96,39 @@ class ClusterMover:
         reports: Ranges = {}
         fed = [self._report(reports, *json.loads(value)) for _, value in pairs]
         self.text.check_fed(files, fed, doing="packing")
-        paths = [layout.partition(name, data_id, number) for number in range(plan.n_partitions)]
-        lines = FileLines(tuple(store.uri(path) for path in paths), sum(file.size for file in files))
-        answers = self.runner.run(MRInspect, request=request, input=lines, properties=WHOLE_FILES)
-        return Shuffled.of(plan, answers, reports)
+        n_bytes = sum(file.size for file in files)
+        answers = self._inspected(plan, request, name=name, data_id=data_id, n_bytes=n_bytes)
+        if any(key == AGAIN for key, _ in answers):
+            answers, data_id = self._spread(plan, request, name=name, data_id=data_id, n_bytes=n_bytes)
+        return Shuffled.of(plan, answers, reports, data_id=data_id)
+
+    def _inspected(self, plan: PackPlan, request: bytes, *, name: str, data_id: str, n_bytes: int) -> list[Pair]:
+        from mr_ml_jobs.inspect_job import MRInspect
+
+        lines = self._partitions(plan, name=name, data_id=data_id, n_bytes=n_bytes)
+        return self.runner.run(MRInspect, request=request, input=lines, properties=WHOLE_FILES)
+
+    def _spread(
+        self, plan: PackPlan, request: bytes, *, name: str, data_id: str, n_bytes: int
+    ) -> tuple[list[Pair], str]:
+        """The second round, since equal rows met: see `mr_ml.pack.equal_rows`. Its files lie in another folder."""
+        from mr_ml_jobs.spread_job import MRSpread
+
+        store, layout, second = self.runner.store, self.runner.layout, unique_id()
+        try:
+            lines = self._partitions(plan, name=name, data_id=data_id, n_bytes=n_bytes)
+            output = layout.dataset_data(name, second)
+            self.runner.produce(MRSpread, request=request, input=lines, output=output, n_reducers=plan.n_partitions)
+            answers = self._inspected(plan, request, name=name, data_id=second, n_bytes=n_bytes)
+        except BaseException:
+            store.remove_tree(layout.dataset_data(name, second))
+            raise
+        store.remove_tree(layout.dataset_data(name, data_id))
+        return answers, second
+
+    def _partitions(self, plan: PackPlan, *, name: str, data_id: str, n_bytes: int) -> FileLines:
+        paths = (self.runner.layout.partition(name, data_id, number) for number in range(plan.n_partitions))
+        return FileLines(tuple(map(self.runner.store.uri, paths)), n_bytes)
 
     def check_rest(self, files: Sequence[TextFile]) -> None:
         self.text.check_rest(files)

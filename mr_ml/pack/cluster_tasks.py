@@ -1,8 +1,10 @@
 """What the tasks of packing do on a cluster, where a reduce task's output file is the partition file.
 
 map      text -> mini-blocks, whole, through the shuffle; reduce task p gets those of partition p
-reduce   mini-blocks -> the lines of the partition file; the reports of map tasks go to one more reduce task
+reduce   mini-blocks -> the lines of the partition file, and behind them rows that are equal to some of these; the
+         reports of map tasks go to one more reduce task
 inspect  partition file -> its facts and feature moments, by a map task that reads all of it
+spread   only where there are equal rows: the lines of all partition files once more through the shuffle
 """
 
 from __future__ import annotations
@@ -18,9 +20,11 @@ from mr_ml.engine.blas import one_thread
 from mr_ml.engine.reduce_keys import number_of, reduce_key
 from mr_ml.engine.task_main import ERROR_KEY, decode_error
 from mr_ml.errors import BadDataError
-from mr_ml.pack.miniblock import cut, joined
+from mr_ml.pack.equal_rows import lines_of_others
+from mr_ml.pack.miniblock import Array, Columns, cut, joined, ranked
+from mr_ml.pack.plan import MAX_BLOCK_ROWS, PackPlan
 from mr_ml.pack.split_moments import MOMENTS, SplitMoments
-from mr_ml.pack.tasks import REPORT, PackRequest, facts_line
+from mr_ml.pack.tasks import AGAIN, REPORT, PackRequest, facts_line
 from mr_ml.partition_file import PartitionFacts
 from mr_ml.query import MomentsQuery
 from mr_ml.statistic import Statistic
@@ -32,9 +36,9 @@ Pair = tuple[bytes, bytes]
 _MANY_BLOCKS = 1 << 30
 
 
-def sent(partition: int, data: bytes, *, n_partitions: int) -> Pair:
+def sent(partition: int, data: bytes, *, n_reducers: int) -> Pair:
     """A mini-block on its way to its reduce task."""
-    return reduce_key(partition, n_reducers=n_partitions + 1), frame.to_text(data)
+    return reduce_key(partition, n_reducers=n_reducers), frame.to_text(data)
 
 
 def reported(report: bytes, *, n_partitions: int) -> Pair:
@@ -43,7 +47,10 @@ def reported(report: bytes, *, n_partitions: int) -> Pair:
 
 
 class ShuffledReduceTask:
-    """Answers with the lines of a partition file, or with the reports."""
+    """Answers with the lines of a partition file, or with the reports.
+
+    Of equal rows the file has only the first, and the others behind its blocks: see `mr_ml.pack.equal_rows`.
+    """
 
     def __init__(self, request: PackRequest) -> None:
         self._plan = request.plan
@@ -54,17 +61,40 @@ class ShuffledReduceTask:
         if partition == self._plan.n_partitions:
             yield from ((REPORT, value) for value in values)
             return
-        where = f"the shuffle of partition {partition}"
-        miniblocks = [frame.from_text(value, where=where) for value in values]
-        columns = joined(miniblocks, where=where)
-        for index, block in enumerate(cut(columns, block_rows=self._plan.block_rows)):
-            line = encode_line(block, BlockAddress(partition, index))
-            number, _, rest = line.removesuffix(b"\n").partition(b"\t")
-            yield number, rest
+        columns = _joined(partition, values)
+        rank = ranked(columns)
+        yield from _lines(columns, rank.firsts, partition, self._plan)
+        for chosen, met in rank.others(home=partition, at_most=MAX_BLOCK_ROWS):
+            yield from lines_of_others(columns.take(chosen), self._plan, met)
 
     def results(self) -> Iterator[Pair]:
         """Nothing more: the files are read back, see `Inspection`."""
         yield from ()
+
+
+class SpreadReduceTask:
+    """Answers with the lines of a partition file in the second round, in which every row is where it belongs."""
+
+    def __init__(self, request: PackRequest) -> None:
+        self._plan = request.plan
+
+    def add(self, key: bytes, values: Iterable[bytes]) -> Iterator[Pair]:
+        """Take the mini-blocks of a partition."""
+        partition = number_of(key)
+        columns = _joined(partition, values)
+        yield from _lines(columns, ranked(columns).rows, partition, self._plan)
+
+
+def _joined(partition: int, values: Iterable[bytes]) -> Columns:
+    where = f"the shuffle of partition {partition}"
+    return joined([frame.from_text(value, where=where) for value in values], where=where)
+
+
+def _lines(columns: Columns, rank: Array, partition: int, plan: PackPlan) -> Iterator[Pair]:
+    for index, block in enumerate(cut(columns, rank, block_rows=plan.block_rows)):
+        line = encode_line(block, BlockAddress(partition, index))
+        number, _, rest = line.removesuffix(b"\n").partition(b"\t")
+        yield number, rest
 
 
 class Inspection:
@@ -78,6 +108,7 @@ class Inspection:
         self._line_bytes: list[int] = []
         self._partition: int | None = None
         self._parts: PartialSums[Statistic] | None = None
+        self._again = False
 
     def add(self, line: bytes) -> None:
         """Take the next line, without its line feed.
@@ -91,6 +122,9 @@ class Inspection:
         """
         if line.startswith(ERROR_KEY):
             raise decode_error(line.partition(b"\t")[2])
+        if line.startswith(AGAIN):
+            self._again = True
+            return
         whole = line + b"\n"
         stored = decode_line(whole, where="a partition file just written")
         if self._partition is None:
@@ -111,7 +145,10 @@ class Inspection:
             self._parts.add(self._tree.leaf(self._partition, expected.index), self._query.map(stored.block))
 
     def results(self) -> Iterator[Pair]:
-        """Facts and moments; nothing of a file without rows."""
+        """Facts and moments; nothing of a file without rows; only `AGAIN` of one that awaits the second round."""
+        if self._again:
+            yield AGAIN, b""
+            return
         if self._partition is None or self._parts is None:
             return
         facts = PartitionFacts(

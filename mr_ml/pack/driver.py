@@ -18,6 +18,7 @@ from mr_ml.dataset import Dataset, Partition, StoredFile
 from mr_ml.engine.jobs import JobRunner, LocalJobRunner
 from mr_ml.errors import BadDataError, InternalError, UsageError
 from mr_ml.names import unique_id
+from mr_ml.pack import chance
 from mr_ml.pack.movers import LocalMover, Mover, PackMemory, Ranges
 from mr_ml.pack.plan import PackPlan, make_plan
 from mr_ml.pack.tasks import shifted
@@ -99,6 +100,8 @@ def _pack(spec: PackSpec, mover: Mover, *, store: Store, layout: Layout, say: Sa
     folder = layout.dataset_data(spec.name, data_id)
     try:
         shuffled = mover.shuffle(schema, plan, files, name=spec.name, data_id=data_id)
+        data_id = shuffled.data_id
+        folder = layout.dataset_data(spec.name, data_id)
         paths = [layout.partition(spec.name, data_id, number) for number in range(plan.n_partitions)]
         partitions, totals = _partitions(plan, paths, shuffled.facts), shuffled.moments
         packed = sum(_numbered(shuffled.reports, scanned, options).values(), Summary())
@@ -113,6 +116,8 @@ def _pack(spec: PackSpec, mover: Mover, *, store: Store, layout: Layout, say: Sa
             for split, total in totals.items()
         }
         dataset = _manifest(spec, data_id, schema, plan, partitions, totals, packed, moments)
+        for warning in chance.warnings(plan, {s: dataset.n_rows(s) for s in dataset.splits}, dataset.label_counts):
+            say(f"warning: {warning}")
     except BaseException:
         store.remove_tree(folder)
         raise

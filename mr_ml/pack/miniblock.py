@@ -2,7 +2,8 @@
 
 On a cluster a mini-block travels as a frame; on one machine `mr_ml.pack.spill` keeps rows in files. `cut` turns the
 rows of a partition into its blocks: rows sorted by order hash, then by a second hash of their content, so the result
-does not depend on how many mini-blocks there were or in which order they came.
+does not depend on how many mini-blocks there were or in which order they came. Equal rows meet in one partition, where
+`ranked` counts them: see `mr_ml.pack.equal_rows`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from mr_ml.block import Block
 from mr_ml.errors import BadDataError
 from mr_ml.features import SparseFeatures
 from mr_ml.pack.plan import PackPlan
-from mr_ml.pack.rowhash import Hashes, Purpose, row_hashes
+from mr_ml.pack.rowhash import Hashes, Purpose, again, row_hashes
 from mr_ml.readers.rows import Rows
 
 KIND = "miniblock"
@@ -96,9 +97,20 @@ class Stretch(NamedTuple):
     last: int
 
 
-def deal(rows: Rows, plan: PackPlan) -> tuple[NDArray[np.int64], Hashes, list[Stretch]]:
+class Met(NamedTuple):
+    """Rows that met equal ones in partition `home`, so many of them before each: int64, (n_rows,), from 1 on."""
+
+    home: int
+    numbers: NDArray[np.int64]
+
+
+def deal(rows: Rows, plan: PackPlan, met: Met | None = None) -> tuple[NDArray[np.int64], Hashes, list[Stretch]]:
     """The rows by partition, the order hashes of rows so sorted, and where each partition begins and ends there."""
-    partition, order = plan.assign(row_hashes(rows), rows.groups if plan.by_group else None)
+    hashes = row_hashes(rows)
+    if met is None:
+        partition, order = plan.assign(hashes, rows.groups if plan.by_group else None)
+    else:
+        partition, order = plan.assign_again(again(hashes, met.numbers), home=met.home)
     ranks = np.argsort(partition, kind="stable")
     sorted_partition = partition[ranks]
     firsts = np.flatnonzero(np.diff(sorted_partition, prepend=-1))
@@ -107,9 +119,9 @@ def deal(rows: Rows, plan: PackPlan) -> tuple[NDArray[np.int64], Hashes, list[St
     return ranks, order[ranks], [Stretch(*item) for item in found]
 
 
-def split_rows(rows: Rows, plan: PackPlan) -> Iterator[tuple[int, bytes]]:
+def split_rows(rows: Rows, plan: PackPlan, met: Met | None = None) -> Iterator[tuple[int, bytes]]:
     """Yield (partition, encoded mini-block) for each partition that has rows here."""
-    ranks, order, stretches = deal(rows, plan)
+    ranks, order, stretches = deal(rows, plan, met)
     columns = Columns(take(rows, ranks), order)
     for partition, first, last in stretches:
         yield partition, frame.encode(KIND, {}, columns.slice(first, last).arrays())
@@ -182,24 +194,62 @@ class RowSource(Protocol):
         """The chosen rows, in that order."""
 
 
-def cut(source: RowSource, *, block_rows: int) -> Iterator[Block]:
-    """Put the rows of one partition in order and cut blocks."""
-    rank = _rank(source)
+@dataclass(frozen=True, eq=False)
+class Ranked:
+    """The rows of a partition in order.
+
+    Attributes
+    ----------
+    rows : int64, shape (n,)
+    numbers : int64, shape (n,), or None
+        How many equal ones stand before each of them; None if no two are equal.
+    """
+
+    rows: NDArray[np.int64]
+    numbers: NDArray[np.int64] | None
+
+    @property
+    def firsts(self) -> NDArray[np.int64]:
+        """One row of each kind."""
+        return self.rows if self.numbers is None else self.rows[self.numbers == 0]
+
+    def others(self, *, home: int, at_most: int) -> Iterator[tuple[NDArray[np.int64], Met]]:
+        """The rows that `firsts` leaves out, so many at a time."""
+        if self.numbers is None:
+            return
+        left = self.numbers > 0
+        rows, numbers = self.rows[left], self.numbers[left]
+        for start in range(0, len(rows), at_most):
+            yield rows[start : start + at_most], Met(home, numbers[start : start + at_most])
+
+
+def ranked(source: RowSource) -> Ranked:
+    """Put the rows of one partition in order."""
+    order = source.order
+    rank = np.argsort(order, kind="stable")
+    sorted_order = order[rank]
+    like_next = sorted_order[1:] == sorted_order[:-1]
+    if not like_next.any():
+        return Ranked(rank, None)
+    tied = np.zeros(len(rank), bool)
+    tied[1:] = like_next
+    tied[:-1] |= like_next
+    rows = rank[tied]
+    content = row_hashes(source.take(rows), salt=Purpose.TIE)
+    by_content = np.lexsort((content, order[rows]))
+    rank[tied] = rows = rows[by_content]
+    content = content[by_content]
+    begins = np.ones(len(rows), bool)
+    begins[1:] = (content[1:] != content[:-1]) | (order[rows[1:]] != order[rows[:-1]])
+    starts = np.flatnonzero(begins)
+    numbers = np.zeros(len(rank), np.int64)
+    numbers[tied] = np.arange(len(rows)) - np.repeat(starts, np.diff(starts, append=len(rows)))
+    return Ranked(rank, numbers if numbers.any() else None)
+
+
+def cut(source: RowSource, rank: NDArray[np.int64], *, block_rows: int) -> Iterator[Block]:
+    """Cut blocks of rows of one partition, which are in order."""
     for start in range(0, len(rank), block_rows):
         part = source.take(rank[start : start + block_rows])
         features = SparseFeatures(part.indptr, part.indices, part.values)
         yield Block(features, part.labels, part.weights, part.offsets)
-
-
-def _rank(source: RowSource) -> NDArray[np.int64]:
-    order = source.order
-    rank = np.argsort(order, kind="stable")
-    ranked = order[rank]
-    like_next = ranked[1:] == ranked[:-1]
-    if like_next.any():
-        tied = np.zeros(len(rank), bool)
-        tied[1:] = like_next
-        tied[:-1] |= like_next
-        rows = rank[tied]
-        rank[tied] = rows[np.lexsort((row_hashes(source.take(rows), salt=Purpose.TIE), order[rows]))]
-    return rank

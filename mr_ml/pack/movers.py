@@ -20,7 +20,7 @@ from mr_ml.errors import BadDataError, InternalError, UsageError
 from mr_ml.names import unique_id
 from mr_ml.pack.plan import PackPlan
 from mr_ml.pack.split_moments import MOMENTS, SplitMoments
-from mr_ml.pack.tasks import REPORT, PackRequest, ScanRequest, facts_of, report_of
+from mr_ml.pack.tasks import AGAIN, REPORT, PackRequest, ScanRequest, facts_of, report_of
 from mr_ml.partition_file import PartitionFacts
 from mr_ml.readers.schema import Schema, Summary, TextOptions
 from mr_ml.readers.source import TextFile, TextRange, expand, first_line, ranges
@@ -42,14 +42,17 @@ class Shuffled:
         `MomentsQuery` statistic of each split that has rows.
     reports
         Of ranges that tile the files.
+    data_id
+        Of the folder of the partition files.
     """
 
     facts: dict[int, PartitionFacts]
     moments: dict[str, Statistic]
     reports: Ranges
+    data_id: str
 
     @classmethod
-    def of(cls, plan: PackPlan, pairs: list[Pair], reports: Ranges) -> Shuffled:
+    def of(cls, plan: PackPlan, pairs: list[Pair], reports: Ranges, *, data_id: str) -> Shuffled:
         """From the answers of tasks, which go as they are read: with many features they are large."""
         facts: dict[int, PartitionFacts] = {}
         lines: list[bytes] = []
@@ -62,7 +65,7 @@ class Shuffled:
         moments = SplitMoments(plan, filled=facts.keys())
         while lines:
             moments.add_line(lines.pop())
-        return cls(facts, moments.totals(), reports)
+        return cls(facts, moments.totals(), reports, data_id)
 
 
 class Mover(Protocol):
@@ -78,7 +81,10 @@ class Mover(Protocol):
     def shuffle(
         self, schema: Schema, plan: PackPlan, files: Sequence[TextFile], *, name: str, data_id: str
     ) -> Shuffled:
-        """Write the partition files of one pack, empty ones too."""
+        """Write the partition files of one pack, empty ones too.
+
+        They are in the folder of `data_id`, or of another one; if this fails, only the folder of `data_id` is left.
+        """
 
     def check_rest(self, files: Sequence[TextFile]) -> None:
         """Raise BadDataError if a file is not as `files` found it."""
@@ -160,13 +166,27 @@ class LocalMover:
             local = tuple(map(self._local, paths))
             request = PackRequest(schema, plan, local, spill, together, self.pack).encode()
             pairs = self.runner.run(MRPack, request=request, input=_lines(tasks), n_reducers=self.n_tasks)
-        for place, summary in [report_of(value) for key, value in pairs if key == REPORT]:
-            add_report(reports, place, summary)
-        _check_ranges(tasks, reports, doing="packing")
-        shuffled = Shuffled.of(plan, pairs, reports)
+            for place, summary in [report_of(value) for key, value in pairs if key == REPORT]:
+                add_report(reports, place, summary)
+            _check_ranges(tasks, reports, doing="packing")
+            pairs = self._spread(pairs, request)
+        shuffled = Shuffled.of(plan, pairs, reports, data_id=data_id)
         for number in set(range(plan.n_partitions)) - set(shuffled.facts):
             self.store.write(paths[number], b"")
         return shuffled
+
+    def _spread(self, pairs: list[Pair], request: bytes) -> list[Pair]:
+        """The second round, if equal rows met: see `mr_ml.pack.equal_rows`."""
+        met = [value for key, value in pairs if key == AGAIN]
+        if not met:
+            return pairs
+        from mr_ml_jobs.merge_job import MRMerge
+
+        from mr_ml.pack.equal_rows import merging_lines
+
+        facts = {int(key): facts_of(value) for key, value in pairs if key not in (AGAIN, MOMENTS, REPORT)}
+        lines = merging_lines(facts, met, n_tasks=self.n_tasks)
+        return self.runner.run(MRMerge, request=request, input=TaskLines(lines))
 
     @contextmanager
     def _spill(self, plan: PackPlan, *, name: str, data_id: str) -> Iterator[tuple[str, bool]]:

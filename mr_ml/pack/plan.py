@@ -5,6 +5,7 @@ All of it follows from the rows and the user's options alone, never from files, 
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -99,6 +100,19 @@ class PackPlan:
         if self.folds > 1:
             fold = scale_to(derive(chosen, seed=self.seed, purpose=Purpose.FOLD), self.folds)
             segment = segment * self.folds + fold
+        return self._within(segment, hashes)
+
+    def assign_again(self, hashes: Hashes, *, home: int) -> tuple[NDArray[np.int64], Hashes]:
+        """As `assign`, of rows by `rowhash.again` that met an equal one in partition `home`.
+
+        Rows of a group stay in its split and fold.
+        """
+        if not self.by_group:
+            return self.assign(hashes, None)
+        firsts = [s.first_partition for s in self.segments]
+        return self._within(np.full(len(hashes), bisect.bisect_right(firsts, home) - 1), hashes)
+
+    def _within(self, segment: NDArray[np.int64], hashes: Hashes) -> tuple[NDArray[np.int64], Hashes]:
         order = self.order(hashes)
         first = np.array([s.first_partition for s in self.segments])
         size = np.array([s.n_partitions for s in self.segments], np.uint64)

@@ -4,7 +4,8 @@
 
 The sum makes h_i independent of how the text was cut; equal rows have equal hashes. Everything that must look random
 but be reproducible (split, fold, order) is a further mix of h_i with a seed and a purpose, so the purposes are
-independent of each other. Steele, Lea & Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
+independent of each other. Of equal rows, which would all go one way, all but the first have hashes of their own, see
+`again`. Steele, Lea & Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ Hashes = NDArray[np.uint64]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _COLUMN = np.uint64(0xD1B54A32D192ED03)
+_AGAIN = np.uint64(0xA0761D6478BD642F)
 _MASK = (1 << 64) - 1
 
 
@@ -56,6 +58,11 @@ def _hash_entries(rows: Rows, start: np.uint64) -> Hashes:
     entries = mix(entries + (rows.indices.astype(np.uint64) + np.uint64(1)) * _COLUMN)
     running = np.concatenate([np.zeros(1, np.uint64), np.cumsum(entries)])
     return np.asarray(running[rows.indptr[1:]] - running[rows.indptr[:-1]])
+
+
+def again(hashes: Hashes, numbers: NDArray[np.int64]) -> Hashes:
+    """Hashes of rows of which `numbers` equal ones came before, (n_rows,); of the first of its kind, its content's."""
+    return np.where(numbers == 0, hashes, mix(hashes + numbers.astype(np.uint64) * _AGAIN))
 
 
 def derive(hashes: Hashes, *, seed: int, purpose: Purpose) -> Hashes:

@@ -25,13 +25,13 @@ from numpy.typing import NDArray
 from mr_ml import kernels
 from mr_ml.errors import InternalError, StorageError
 from mr_ml.narrow import narrow, narrow_ids, shared_ids, widen
-from mr_ml.pack.miniblock import Array, check_columns, deal, take, with_entries
+from mr_ml.pack.miniblock import Array, Met, check_columns, deal, take, with_entries
 from mr_ml.pack.plan import PackPlan
-from mr_ml.pack.rowhash import Hashes, row_hashes
+from mr_ml.pack.rowhash import Hashes, again, row_hashes
 from mr_ml.readers.rows import NarrowRows, Rows
 
 # The numbers of these belong to the places of rows in the order of partitions, of others to rows as they lie.
-_OF_PLACES = ("order", "ranks")
+_OF_PLACES = ("order", "ranks", "numbers")
 _ALIGN = 8
 
 
@@ -112,21 +112,27 @@ class SpillFile(_ColumnFile):
         super().__init__(folder)
         self._together = together
 
-    def append(self, rows: Rows, plan: PackPlan, *, where: Any = None) -> Iterator[tuple[int, bytes]]:
+    def append(
+        self, rows: Rows, plan: PackPlan, *, where: Any = None, met: Met | None = None
+    ) -> Iterator[tuple[int, bytes]]:
         """Write rows; yield each partition that has some of them, and a pointer to these.
 
         Parameters
         ----------
         where
             Of their features, if a `KeptFile` has them.
+        met
+            Of rows that met equal ones.
 
         Raises
         ------
         StorageError
             If they cannot be written.
         """
-        ranks, order, stretches = deal(rows, plan)
+        ranks, order, stretches = deal(rows, plan, met)
         columns: dict[str, Array] = {"order": order}
+        if met is not None:
+            columns["numbers"] = met.numbers[ranks]
         if self._together:
             rows = take(rows, ranks)
         else:
@@ -199,6 +205,7 @@ class SpillReader:
             labels=joined("labels"),
             weights=joined("weights") if "weights" in pieces[0].by_row else None,
             offsets=joined("offsets") if "offsets" in pieces[0].by_row else None,
+            numbers=joined("numbers") if "numbers" in pieces[0].by_row else None,
         )
 
     def _piece(
@@ -221,8 +228,8 @@ class SpillReader:
         row = found.pop("ranks") if scattered else np.arange(len(ends), dtype=np.int32)
         if len(row) and not 0 <= row.min() <= row.max() < len(ends):
             raise ValueError(f"rows {row.min()} to {row.max()} of {len(ends)}")
-        order = found.pop("order")
-        of_rows = {"row": row, "order": order, **{name: column[row] for name, column in found.items()}}
+        of_places: dict[str, Array] = {name: found.pop(name) for name in ("order", "numbers") if name in found}
+        of_rows = {"row": row, **of_places, **{name: column[row] for name, column in found.items()}}
         return _Piece(of_rows, kernels.Entries(ends, ids, read(feature_file, values, *entries), values.places))
 
     def _mapped(self, file: BinaryIO, stored: _Stored, first: int, last: int) -> Array:
@@ -268,6 +275,8 @@ class SpilledRows:
         Where the entries of each row are.
     order : uint64, shape (n,)
     labels, weights, offsets : float64, shape (n,)
+    numbers : int64, shape (n,), or None
+        Of rows that met equal ones, as in `Met`.
     """
 
     plan: PackPlan
@@ -279,6 +288,7 @@ class SpilledRows:
     labels: NDArray[np.float64]
     weights: NDArray[np.float64] | None
     offsets: NDArray[np.float64] | None
+    numbers: NDArray[np.int64] | None = None
 
     def take(self, chosen: NDArray[np.int64]) -> Rows:
         """The chosen rows, in that order.
@@ -295,7 +305,10 @@ class SpilledRows:
         except (ValueError, IndexError) as error:
             raise InternalError(changed) from error
         rows = with_entries(self, chosen, entries)
-        if (self.plan.order(row_hashes(rows)) != self.order[chosen]).any():
+        hashes = row_hashes(rows)
+        if self.numbers is not None:
+            hashes = again(hashes, self.numbers[chosen])
+        if (self.plan.order(hashes) != self.order[chosen]).any():
             raise InternalError(changed)
         return rows
 

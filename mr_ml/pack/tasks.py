@@ -2,7 +2,8 @@
 
 scan   text -> Summary                                (counts, labels, columns, bad rows)
 map    text -> rows, in a file of the map task; pointers to those of each partition go through the shuffle
-reduce rows of a partition -> partition file and its facts; feature moments of the task's partitions
+reduce rows of a partition -> partition file and its facts; feature moments of the task's partitions; pointers to rows
+       that are equal to another
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ import numpy as np
 from mr_ml.engine.blas import one_thread
 from mr_ml.errors import BadDataError
 from mr_ml.pack.drafts import DRAFTS
-from mr_ml.pack.miniblock import RowSource, cut, split_rows
-from mr_ml.pack.plan import PackPlan
+from mr_ml.pack.miniblock import Array, RowSource, cut, ranked, split_rows
+from mr_ml.pack.plan import MAX_BLOCK_ROWS, PackPlan
 from mr_ml.pack.spill import KeptFile, SpillFile, SpillReader
 from mr_ml.pack.split_moments import MOMENTS, SplitMoments
 from mr_ml.partition_file import PartitionFacts, PartitionShelf
@@ -32,6 +33,8 @@ from mr_ml.statistic import Statistic
 from mr_ml.tree import PartialSums, PartitionPlan, SumTree
 
 REPORT = b"report"
+# Rows that are equal to others: see `mr_ml.pack.equal_rows`.
+AGAIN = b"!again"
 
 Sent = TypeVar("Sent")
 
@@ -210,13 +213,18 @@ def _check_width(schema: Schema, rows: Rows, text: Text) -> None:
 
 
 class ReduceTask:
-    """Writes the partitions to whose rows it gets pointers; answers with facts of each, and at the end with moments."""
+    """Writes the partitions to whose rows it gets pointers; answers with facts of each, and at the end with moments.
+
+    Of equal rows only the first is written; to the others it answers pointers, as map tasks do.
+    """
 
     def __init__(self, request: PackRequest) -> None:
         self._request = request
         self._shelf = PartitionShelf()
         self._spilled = SpillReader()
         self._moments = SplitMoments(request.plan)
+        self._open = ExitStack()
+        self._again: SpillFile | None = None
 
     def add(self, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
         """Take the pointers to the rows of a partition; reports pass through."""
@@ -225,25 +233,36 @@ class ReduceTask:
             return
         partition, plan = int(key), self._request.plan
         rows = self._spilled.rows(values, plan=plan, where=f"the shuffle of partition {partition}")
+        rank = ranked(rows)
         # moments that overflow are infinite, which describe and train show
         with one_thread(), np.errstate(all="ignore"):
-            facts, moments = write_partition(self._request, partition, rows, self._shelf)
+            facts, moments = write_partition(self._request, partition, rows, rank.firsts, self._shelf)
             self._moments.add(partition, moments)
         yield key, facts_line(facts)
+        for chosen, met in rank.others(home=partition, at_most=MAX_BLOCK_ROWS):
+            if self._again is None:
+                file = SpillFile(self._request.spill, together=self._request.together)
+                self._again = self._open.enter_context(file)
+            for number, pointer in self._again.append(rows.take(chosen), plan, met=met):
+                yield AGAIN, b"%08d " % number + pointer
 
     def results(self) -> Iterator[tuple[bytes, bytes]]:
         """Moments, when all files are there."""
+        self._open.close()
         self._spilled.close()
         self._shelf.close()
         yield from ((MOMENTS, line) for line in self._moments.lines())
 
 
 def write_partition(
-    request: PackRequest, partition: int, rows: RowSource, shelf: PartitionShelf
+    request: PackRequest, partition: int, rows: RowSource, rank: Array, shelf: PartitionShelf
 ) -> tuple[PartitionFacts, Statistic]:
-    """Write one partition file, there when the shelf is closed; returns its facts and its `MomentsQuery` statistic."""
-    n_blocks = -(-len(rows.order) // request.plan.block_rows)
-    blocks = cut(rows, block_rows=request.plan.block_rows)
+    """Write one partition file, of the rows that `rank` says in that order, there when the shelf is closed.
+
+    Returns its facts and its `MomentsQuery` statistic.
+    """
+    n_blocks = -(-len(rank) // request.plan.block_rows)
+    blocks = cut(rows, rank, block_rows=request.plan.block_rows)
     tree = SumTree((PartitionPlan(partition, n_blocks),))
     query = MomentsQuery(request.schema.n_features)
     sums: PartialSums[Statistic] = PartialSums(tree, Statistic.absorb)

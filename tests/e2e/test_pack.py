@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +122,7 @@ def test_bytes_do_not_depend_on_room(
     assert not [name for name in left if name.startswith(("kept-", "spill-"))]
 
 
-def test_splits_are_reproducible_and_keep_equal_rows_together(mr_ml: Commands, tmp_path: Path) -> None:
+def test_splits_are_reproducible(mr_ml: Commands, tmp_path: Path) -> None:
     x, y = repeated_rows()
     file = write_libsvm(tmp_path / "rows", x, y)
     shares = ("--split", "train=0.6,validation=0.15,test=0.25", "--seed", "7")
@@ -133,18 +133,20 @@ def test_splits_are_reproducible_and_keep_equal_rows_together(mr_ml: Commands, t
     for split, share in (("train", 0.6), ("validation", 0.15), ("test", 0.25)):
         assert shape["splits"][split] == pytest.approx(1200 * share, rel=0.25)
         assert sum(shape["label_counts"][split].values()) == shape["splits"][split]
-    assert sum(len(set(rows)) for rows in first.values()) == len(set(map(tuple, np.column_stack([y, x]).tolist())))
+    assert Counter(row for rows in first.values() for row in rows) == Counter(
+        map(tuple, np.column_stack([y, x]).tolist())
+    )
 
     mr_ml("pack", file, "--to", "b", *shares, "-r", "inline")
     assert by_split(packed_rows(mr_ml, "b")) == first
     mr_ml("pack", file, "--to", "c", *shares[:2], "--seed", "8")
     assert sorted(by_split(packed_rows(mr_ml, "c"))["test"]) != sorted(first["test"])
 
-    # a row's split depends on the row and the seed: more rows tomorrow do not move today's
-    more = write_libsvm(tmp_path / "more", x[:300] + 0.25, y[:300])
-    mr_ml("pack", file, more, "--to", "d", *shares)
+    # a row's split depends on the row, its equals and the seed: more rows tomorrow, old or new, do not move today's
+    more = write_libsvm(tmp_path / "more", np.concatenate([x[:300] + 0.25, x[:60]]), np.concatenate([y[:300], y[:60]]))
+    mr_ml("pack", more, file, "--to", "d", *shares)
     later = by_split(packed_rows(mr_ml, "d"))
-    assert all(set(rows) <= set(later[split]) for split, rows in first.items())
+    assert all(Counter(rows) <= Counter(later[split]) for split, rows in first.items())
 
 
 def test_folds(mr_ml: Commands, tmp_path: Path) -> None:
@@ -153,8 +155,9 @@ def test_folds(mr_ml: Commands, tmp_path: Path) -> None:
     mr_ml("pack", file, "--to", "a", "--folds", "4", "--split", "train=0.75,test=0.25")
     found = packed_rows(mr_ml, "a")
     assert {(split, fold) for split, fold, _ in found} == {(s, f) for s in ("train", "test") for f in range(4)}
-    seen = [row for rows in found.values() for row in set(rows)]
-    assert len(seen) == len(set(seen))
+    assert Counter(row for rows in found.values() for row in rows) == Counter(
+        map(tuple, np.column_stack([y, x]).tolist())
+    )
     sizes = [len(rows) for (split, _, _), rows in found.items() if split == "train"]
     assert min(sizes) > 100
     mr_ml("pack", file, "--to", "b", "--folds", "4", "--split", "train=0.75,test=0.25", "--partitions", "16")
@@ -164,6 +167,36 @@ def test_folds(mr_ml: Commands, tmp_path: Path) -> None:
     assert {key: sorted(rows) for key, rows in folds.items()} == {
         (split, fold): sorted(rows) for (split, fold, _), rows in found.items()
     }
+
+
+def test_a_table_of_few_distinct_rows_is_split_by_chance(mr_ml: Commands, tmp_path: Path) -> None:
+    """Three groups with rates 1/5, 1/2 and 1/10 of `yes`, 200 rows each: every part has them, at those rates."""
+    lines = ["group,label", *(f"g{k % 3},{('yes' if k // 3 < (40, 100, 20)[k % 3] else 'no')}" for k in range(600))]
+    file = tmp_path / "table.csv"
+    file.write_text("\n".join(lines) + "\n")
+    for seed in range(3):
+        shape = mr_ml("pack", file, "--to", "few", "--split", "train=0.7,test=0.3", "--seed", seed, "-r", "inline")
+        for split, share in (("train", 0.7), ("test", 0.3)):
+            rows = Counter(tuple(row) for row in by_split(packed_rows(mr_ml, f"few@{shape['version']}"))[split])
+            assert len(rows) == 6
+            whole = Counter(
+                tuple(row)
+                for found in by_split(packed_rows(mr_ml, f"few@{shape['version']}")).values()
+                for row in found
+            )
+            for row, n in whole.items():
+                assert abs(rows[row] - n * share) <= 4.5 * np.sqrt(n * share * (1 - share))
+
+
+def test_splits_that_are_not_alike_are_said(mr_ml: Commands, tmp_path: Path) -> None:
+    """A hundred rows of each of four groups, of one label each: the splits cannot be alike."""
+    file = tmp_path / "grouped"
+    file.write_text("".join(f"{k % 2} qid:{k % 4} 1:{k}\n" for k in range(400)))
+    words = ("pack", file, "--to", "few", "--split", "train=0.6,test=0.4")
+    assert "warning" not in mr_ml.run(*words).err
+    said = mr_ml.run(*words, "--split-by", "qid").err
+    assert "rows of label" in said
+    assert "the splits are not alike; rows of a group stay together" in said
 
 
 def groups_straddle(found: dict[tuple[str, int | None, int], list[Row]], column: int) -> bool:

@@ -15,7 +15,7 @@ from mr_ml import frame
 from mr_ml.block import Block, BlockAddress, encode_line
 from mr_ml.errors import BadDataError
 from mr_ml.features import SparseFeatures
-from mr_ml.pack.miniblock import cut, joined, split_rows, take
+from mr_ml.pack.miniblock import Columns, cut, joined, ranked, split_rows, take
 from mr_ml.pack.plan import make_plan
 
 values = st.sampled_from([0.0, 1.0, -2.5, 1e300])
@@ -41,6 +41,10 @@ def content(block: Block) -> list[tuple[Any, ...]]:
     return found
 
 
+def blocks_of(columns: Columns, block_rows: int) -> Any:
+    return cut(columns, ranked(columns).rows, block_rows=block_rows)
+
+
 def pack(chunks: Any, plan: Any, *, order: Any = None) -> dict[int, list[bytes]]:
     """Partition -> block lines, as map and reduce tasks make them of chunks of rows."""
     mini: dict[int, list[bytes]] = {}
@@ -50,7 +54,7 @@ def pack(chunks: Any, plan: Any, *, order: Any = None) -> dict[int, list[bytes]]
     if order is not None:
         for p in mini:
             mini[p] = [mini[p][k] for k in order(len(mini[p]))]
-    return {p: lines_of(cut(joined(m, where="here"), block_rows=plan.block_rows)) for p, m in sorted(mini.items())}
+    return {p: lines_of(blocks_of(joined(m, where="here"), plan.block_rows)) for p, m in sorted(mini.items())}
 
 
 def plan_of(*, partitions: int, block_rows: int) -> Any:
@@ -102,7 +106,7 @@ def test_rows_whose_order_hashes_collide_have_an_order_too(rows: Any, data: st.D
 
     def blocks(dealt: list[list[Any]]) -> list[bytes]:
         mini = [sealed([row for row, _ in some], [h for _, h in some]) for some in dealt]
-        return lines_of(cut(joined(mini, where="here"), block_rows=4))
+        return lines_of(blocks_of(joined(mini, where="here"), 4))
 
     alone = blocks([rows])
     shuffled = data.draw(st.permutations(rows))
@@ -119,7 +123,7 @@ def test_no_row_is_lost_or_changed(rows: Any, block_rows: int) -> None:
     assert all(len(parts) == 1 for parts in mini.values())
     found = []
     for parts in mini.values():
-        blocks = list(cut(joined(parts, where="here"), block_rows=block_rows))
+        blocks = list(blocks_of(joined(parts, where="here"), block_rows))
         assert all(block.n_rows == block_rows for block in blocks[:-1])
         assert 1 <= blocks[-1].n_rows <= block_rows
         found += [row for block in blocks for row in content(block)]
@@ -129,14 +133,14 @@ def test_no_row_is_lost_or_changed(rows: Any, block_rows: int) -> None:
 def test_rows_are_in_the_order_of_their_hashes() -> None:
     rows = [(float(k), {0: 1.0}, None, None) for k in range(5)]
     order = [2**63, 5, 2**64 - 1, 0, 7]
-    (block,) = cut(joined([sealed(rows[:2], order[:2]), sealed(rows[2:], order[2:])], where="here"), block_rows=8)
+    (block,) = blocks_of(joined([sealed(rows[:2], order[:2]), sealed(rows[2:], order[2:])], where="here"), 8)
     assert block.labels.tolist() == [3.0, 1.0, 4.0, 0.0, 2.0]
 
 
 def test_nothing_gives_no_blocks() -> None:
     plan = plan_of(partitions=2, block_rows=4)
     assert list(split_rows(make_rows([]), plan)) == []
-    assert list(cut(joined([sealed([], [])], where="here"), block_rows=4)) == []
+    assert list(blocks_of(joined([sealed([], [])], where="here"), 4)) == []
 
 
 def test_weights_of_some_rows_only_are_bad_data() -> None:

@@ -110,7 +110,7 @@ def test_groups_stay_together(hashes: Any) -> None:
     assert abs(counts[0] - n_groups * 0.7 / 3).max() <= bound(0.7 / 3, n_groups)
 
 
-def test_equal_rows_never_straddle() -> None:
+def test_equal_rows_meet_in_one_partition() -> None:
     rows = make_rows([(1.0, {0: float(k % 50)}, None, None) for k in range(1000)])
     plan = plan_for({"train": 0.5, "test": 0.5}, folds=3, partitions=30)
     partition, _ = plan.assign(row_hashes(rows), None)

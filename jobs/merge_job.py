@@ -1,0 +1,31 @@
+"""Add to partition files of this machine the rows that belong there beside equal ones elsewhere."""
+
+from mrjob.job import MRJob
+from mrjob.protocol import BytesProtocol, BytesValueProtocol
+
+from mr_ml.engine.local_mixin import WarmLocalMixin
+from mr_ml.pack.equal_rows import MergeTask
+from mr_ml.pack.tasks import PackRequest
+
+
+class MRMerge(WarmLocalMixin, MRJob):
+    INPUT_PROTOCOL = BytesValueProtocol
+    OUTPUT_PROTOCOL = BytesProtocol
+
+    def configure_args(self):
+        super().configure_args()
+        self.add_file_arg("--request", help="the pack request: schema and plan")
+
+    def mapper_init(self):
+        with open(self.options.request, "rb") as source:
+            self.task = MergeTask(PackRequest.decode(source.read()))
+
+    def mapper(self, _, line):
+        yield from self.task.add(line)
+
+    def mapper_final(self):
+        yield from self.task.results()
+
+
+if __name__ == "__main__":
+    MRMerge.run()

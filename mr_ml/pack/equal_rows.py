@@ -1,0 +1,140 @@
+"""Rows that are equal to another row, label included, each on a way of its own.
+
+A row finds its partition by a hash of its content, so equal rows meet in one. That keeps the first; of each other one,
+the hash of content and number among its equals says where it belongs, so that equal rows spread over splits, folds,
+partitions and places as rows that differ do. Which of them has which number does not matter: they are equal.
+
+Only where a pack met some is there a second round: it adds to the rows of each partition, as its file has them, those
+that came to it, and writes it anew. On one machine these come through the files of `mr_ml.pack.spill`; on a cluster
+they lie at the end of the file of the partition in which they met, and one more job shuffles all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from mr_ml import frame
+from mr_ml.block import Block, decode_line
+from mr_ml.engine.blas import one_thread
+from mr_ml.engine.task_main import ERROR_KEY, decode_error
+from mr_ml.features import DenseFeatures
+from mr_ml.pack.miniblock import KIND, Columns, Met, check_columns, ranked, split_rows
+from mr_ml.pack.plan import PackPlan
+from mr_ml.pack.rowhash import row_hashes
+from mr_ml.pack.spill import SpillReader
+from mr_ml.pack.split_moments import MOMENTS, SplitMoments
+from mr_ml.pack.tasks import AGAIN, PackRequest, facts_line, write_partition
+from mr_ml.partition_file import BlockRange, PartitionFacts, PartitionShelf
+from mr_ml.readers.rows import Rows
+
+Pair = tuple[bytes, bytes]
+
+
+def merging_lines(facts: Mapping[int, PartitionFacts], answers: Sequence[bytes], *, n_tasks: int) -> list[bytes]:
+    """The line of each task of the second round on one machine.
+
+    Parameters
+    ----------
+    facts
+        Of the partitions that have rows.
+    answers
+        Partition, a blank and a pointer of each `AGAIN` that the first round answered.
+    """
+    pointers: dict[int, list[str]] = {}
+    for answer in answers:
+        place, _, pointer = answer.partition(b" ")
+        pointers.setdefault(int(place), []).append(pointer.decode())
+    tasks: list[list[object]] = [[] for _ in range(n_tasks)]
+    for k, number in enumerate(sorted({*facts, *pointers})):
+        line_bytes = facts[number].line_bytes if number in facts else ()
+        tasks[k % n_tasks].append([number, list(line_bytes), pointers.get(number, [])])
+    return [json.dumps(task, separators=(",", ":")).encode() + b"\n" for task in tasks if task]
+
+
+class MergeTask:
+    """Adds to partition files the rows that came to them; answers as `ReduceTask` does."""
+
+    def __init__(self, request: PackRequest) -> None:
+        self._request = request
+        self._shelf = PartitionShelf()
+        self._spilled = SpillReader()
+        self._moments = SplitMoments(request.plan)
+
+    def add(self, line: bytes) -> Iterator[Pair]:
+        """Take the partitions of a line of `merging_lines`."""
+        for partition, line_bytes, pointers in json.loads(line):
+            where = f"the second shuffle of partition {partition}"
+            path = self._request.paths[partition]
+            file = BlockRange(path, partition, 0, 0, tuple(line_bytes), sum(line_bytes))
+            parts = [_columns(stored.block, self._request.plan) for stored in file.read()] if line_bytes else []
+            if pointers:
+                came = self._spilled.rows(map(str.encode, pointers), plan=self._request.plan, where=where)
+                parts.append(Columns(came.take(np.arange(len(came.order))), came.order))
+            # moments that overflow are infinite, which describe and train show
+            rows = _below_each_other(parts, where=where)
+            with one_thread(), np.errstate(all="ignore"):
+                facts, moments = write_partition(self._request, partition, rows, ranked(rows).rows, self._shelf)
+                self._moments.add(partition, moments)
+            yield b"%08d" % partition, facts_line(facts)
+
+    def results(self) -> Iterator[Pair]:
+        """Moments, when all files are there."""
+        self._spilled.close()
+        self._shelf.close()
+        yield from ((MOMENTS, line) for line in self._moments.lines())
+
+
+def lines_of_others(rows: Rows, plan: PackPlan, met: Met) -> Iterator[Pair]:
+    """What a partition file on a cluster holds, until the second round, of rows that belong to other partitions."""
+    for partition, data in split_rows(rows, plan, met):
+        yield AGAIN, b"%08d\t" % partition + frame.to_text(data)
+
+
+def spread_line(line: bytes, plan: PackPlan) -> tuple[int, bytes]:
+    """The partition to which a line of a partition file goes in the second round, and its mini-block.
+
+    Raises
+    ------
+    MrMlError
+        What the task that should have written the line says, or if it is damaged.
+    """
+    where = "a partition file just written"
+    key, _, value = line.partition(b"\t")
+    if key.startswith(ERROR_KEY):
+        raise decode_error(value)
+    if key == AGAIN:
+        number, _, text = value.partition(b"\t")
+        return int(number), frame.from_text(text, where=where)
+    stored = decode_line(line, where=where)
+    return stored.address.partition, frame.encode(KIND, {}, _columns(stored.block, plan).arrays())
+
+
+def _columns(block: Block, plan: PackPlan) -> Columns:
+    """Rows of a block. In one that is stored dense, a row has an entry in every column."""
+    features = block.features
+    if isinstance(features, DenseFeatures):
+        n, width = features.array.shape
+        indptr, indices = np.arange(n + 1) * width, np.tile(np.arange(width, dtype=np.int32), n)
+        values = features.array.reshape(-1)
+    else:
+        wide = features.wide
+        indptr, indices, values = wide.indptr.astype(np.int64), wide.indices, wide.values
+    rows = Rows(
+        labels=block.labels,
+        indptr=indptr,
+        indices=indices,
+        values=values,
+        lines=np.zeros(block.n_rows, np.int64),
+        weights=block.weights,
+        offsets=block.offsets,
+    )
+    return Columns(rows, plan.order(row_hashes(rows)))
+
+
+def _below_each_other(parts: Sequence[Columns], *, where: str) -> Columns:
+    arrays = [part.arrays() for part in parts]
+    check_columns(arrays, where=where)
+    return Columns.of_arrays({name: np.concatenate([a[name] for a in arrays]) for name in arrays[0]})
