@@ -48,12 +48,15 @@ class FileStatus:
         Bytes.
     file_id : int
         Stays with the file when it is renamed, and is never given to another.
+    is_link : bool
+        A symbolic link, which Hadoop has not made since 2013 unless told to.
     """
 
     name: str
     is_folder: bool
     length: int
     file_id: int
+    is_link: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -258,6 +261,7 @@ def _file_status(found: dict[str, Any]) -> FileStatus:
         is_folder=_field(found, "type", str) == "DIRECTORY",
         length=_field(found, "length", int),
         file_id=_field(found, "fileId", int),
+        is_link=found["type"] == "SYMLINK",
     )
 
 

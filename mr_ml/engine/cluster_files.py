@@ -9,7 +9,6 @@ a list goes by its number too.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -25,7 +24,7 @@ from mr_ml.names import unique_id
 from mr_ml.readers import source, text
 from mr_ml.readers.source import TextFile
 
-_INTERPRETED = frozenset("*?[]{}\\,#")
+_INTERPRETED = frozenset("*?[]{}\\,#\n")
 _FIRST_READ_BYTES = 1 << 16
 _PIECE_BYTES = 1 << 20
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -57,13 +56,10 @@ class _Input:
         By which tasks are fed the file; None of one that is not brought there yet.
     found
         On HDFS; None of a file of this machine.
-    stamp
-        What changes when the file does.
     """
 
     uri: str | None
     found: HdfsFile | None
-    stamp: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -94,7 +90,7 @@ class ClusterFiles:
         Raises
         ------
         UsageError
-            If an input names nothing, is elsewhere, or names a file twice.
+            If an input names nothing, is elsewhere, or a file is named twice, by whatever names.
         """
         here = [_path_here(given) for given in inputs if _scheme(given) in ("", "file")]
         there = [given for given in inputs if _scheme(given) not in ("", "file")]
@@ -104,16 +100,18 @@ class ClusterFiles:
         if len(set(named)) < len(named):
             twice = next(name for name in named if named.count(name) > 1)
             raise UsageError(f"{twice} is named more than once; its rows would count double")
+        _check_numbers(found)
         for on_hdfs in found:
             file = TextFile(on_hdfs.uri, on_hdfs.size)
             by_number = file.compression != "none" or bool(_INTERPRETED & set(file.path))
             uri = on_hdfs.uri_by_number if by_number else file.path
-            self._inputs[file.path] = _Input(uri, on_hdfs, on_hdfs.stamp)
+            self._inputs[file.path] = _Input(uri, on_hdfs)
             files.append(file)
         for file in files:
             # an unknown compression is refused here
             if file.compression is not None and file.path not in self._inputs:
-                self._inputs[file.path] = _Input(None, None, _stamp(file.path))
+                self._inputs[file.path] = _Input(None, None)
+        source.check_content(files)
         return sorted(files)
 
     def _bring(self, file: TextFile) -> str:
@@ -142,6 +140,8 @@ class ClusterFiles:
             If the file is not compressed as its name says, or begins with a byte order mark.
         """
         on_hdfs = self._inputs[file.path].found
+        if not file.size:
+            return b""
         if on_hdfs is None:
             line = source.first_line(file)
         elif file.compression == "none":
@@ -230,9 +230,10 @@ class ClusterFiles:
 
     def check_rest(self, files: Sequence[TextFile]) -> None:
         """Raise BadDataError if a file is not as it was found."""
+        source.check_rest([file for file in files if self._inputs[file.path].found is None])
         for file in files:
-            known = self._inputs[file.path]
-            if known.stamp != (_stamp(file.path) if known.found is None else known.found.stamp_now()):
+            on_hdfs = self._inputs[file.path].found
+            if on_hdfs is not None and on_hdfs.stamp != on_hdfs.stamp_now():
                 raise BadDataError(f"{file.path} changed while it was read; run it again when the file is at rest")
 
     def close(self) -> None:
@@ -251,12 +252,14 @@ def _path_here(given: str) -> str:
     return unquote(urlsplit(given).path) if _scheme(given) == "file" else given
 
 
-def _stamp(path: str) -> tuple[int, ...]:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return ()
-    return status.st_ino, status.st_size, status.st_mtime_ns
+def _check_numbers(files: Sequence[HdfsFile]) -> None:
+    """Refuse a file by two names: another spelling of the NameNode, or its number."""
+    known: dict[object, str] = {}
+    for file in files:
+        for identity in ((file.store.root, file.number), (file.path, file.number, file.size)):
+            other = known.setdefault(identity, file.uri)
+            if other != file.uri:
+                raise UsageError(f"{other} and {file.uri} are one file by two names; its rows would count double")
 
 
 def _first_line(store: HdfsStore, path: str) -> bytes:

@@ -67,7 +67,7 @@ def find_on_hdfs(given: str) -> list[HdfsFile]:
     Raises
     ------
     UsageError
-        If it is not a URI of HDFS, or names nothing.
+        If it is not a URI of HDFS, or names nothing or a symbolic link.
     """
     scheme, _, rest = given.partition("://")
     if scheme.lower() != "hdfs":
@@ -90,6 +90,8 @@ def find_on_hdfs(given: str) -> list[HdfsFile]:
     files: dict[str, HdfsFile] = {}
     for name, status in found.items():
         for file, entry in _files_in(store, name) if status.is_folder else [(name, status)]:
+            if entry.is_link:
+                raise UsageError(f"expected files, found a symbolic link: {store.uri(file)}; name what it leads to")
             files[file] = HdfsFile(store, file, entry.length, entry.file_id)
     if not files:
         what = "none in it" if found else "nothing there"

@@ -6,7 +6,6 @@ A mover looks at the files, runs the scan job over them, and runs the job that s
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,14 +15,14 @@ from typing import Protocol
 from hdfs_layout import Layout, Store
 from mr_ml.engine.jobs import JobRunner, Pair, TaskLines
 from mr_ml.engine.scratch import SHARED_MEMORY, scratch_folder
-from mr_ml.errors import BadDataError, InternalError, UsageError
+from mr_ml.errors import InternalError, UsageError
 from mr_ml.names import unique_id
 from mr_ml.pack.plan import PackPlan
 from mr_ml.pack.split_moments import MOMENTS, SplitMoments
 from mr_ml.pack.tasks import AGAIN, REPORT, PackRequest, ScanRequest, facts_of, report_of
 from mr_ml.partition_file import PartitionFacts
 from mr_ml.readers.schema import Schema, Summary, TextOptions
-from mr_ml.readers.source import TextFile, TextRange, expand, first_line, ranges
+from mr_ml.readers.source import TextFile, TextRange, check_content, check_rest, expand, first_line, ranges
 from mr_ml.statistic import Statistic
 
 # By file and first byte of a range of text.
@@ -118,13 +117,12 @@ class LocalMover:
     runner: JobRunner
     n_tasks: int
     memory: PackMemory
-    stamps: dict[str, tuple[int, ...] | None] = field(default_factory=dict)
     pack: str = field(default_factory=unique_id)
     kept: ExitStack = field(default_factory=ExitStack)
 
     def files(self, inputs: Sequence[str]) -> list[TextFile]:
         found = expand(inputs)
-        self.stamps.update({file.path: _stamp(file) for file in found})
+        check_content(found)
         return found
 
     def first_line(self, file: TextFile) -> bytes:
@@ -205,9 +203,7 @@ class LocalMover:
         self.store.remove_tree(spill)
 
     def check_rest(self, files: Sequence[TextFile]) -> None:
-        for file in files:
-            if _stamp(file) != self.stamps[file.path]:
-                raise BadDataError(f"{file.path} changed while it was packed; pack again when it is at rest")
+        check_rest(files)
 
     def _kept_folder(self, files: Sequence[TextFile], keep: int) -> str:
         """Shared memory for what the scan keeps, until `close`; "" if there is not enough."""
@@ -257,12 +253,3 @@ def _check_ranges(
     lost = sorted({(text.file, text.start) for task in tasks for text in task} - set(found))
     if lost:
         raise InternalError(f"{doing} {lost[0][0]} from byte {lost[0][1]} brought no answer; run it again")
-
-
-def _stamp(file: TextFile) -> tuple[int, ...] | None:
-    """What changes when a file does; None if it is gone."""
-    try:
-        status = os.stat(file.path)
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns

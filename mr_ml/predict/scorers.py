@@ -10,7 +10,7 @@ from typing import Protocol
 from mr_ml.engine.jobs import LocalJobRunner, TaskLines
 from mr_ml.errors import BadDataError, InternalError, StorageError, UsageError
 from mr_ml.predict_tasks import PredictRequest, RangeReport
-from mr_ml.readers.source import TextFile, TextRange, expand, first_line, ranges
+from mr_ml.readers.source import TextFile, TextRange, check_content, check_rest, expand, first_line, ranges
 
 _CHUNK_BYTES = 1 << 20
 
@@ -67,7 +67,9 @@ class LocalScorer:
     runner: LocalJobRunner
 
     def files(self, inputs: Sequence[str]) -> list[TextFile]:
-        return expand(inputs)
+        found = expand(inputs)
+        check_content(found)
+        return found
 
     def first_line(self, file: TextFile) -> bytes:
         return first_line(file)
@@ -91,6 +93,7 @@ class LocalScorer:
                 "others; run it again"
             )
         _check_read(files, reports)
+        check_rest(files)
         yield [ScoredFile(report) for report in reports]
 
 

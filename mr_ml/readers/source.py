@@ -6,15 +6,15 @@ splits), so every line is read once however the file is cut. A compressed file i
 
 from __future__ import annotations
 
-import glob
 import itertools
 import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
-from mr_ml.errors import StorageError, UsageError
+from mr_ml.errors import BadDataError, StorageError, UsageError
 from mr_ml.readers import text
+from mr_ml.readers.find import find
 
 RANGE_BYTES = 32 << 20
 
@@ -29,11 +29,14 @@ class TextFile:
         Absolute, of a file that this machine can open.
     header_bytes
         Length of the header line, which is no row; 0 without one. For a compressed file, after decompression.
+    stamp
+        What changes when a file of this machine does.
     """
 
     path: str
     size: int
     header_bytes: int = 0
+    stamp: tuple[int, ...] = ()
 
     @property
     def compression(self) -> text.Compression:
@@ -90,39 +93,55 @@ class TextRange:
 
 
 def expand(inputs: Sequence[str]) -> list[TextFile]:
-    """The files that inputs name: files, folders and globs (hidden and _-names left out of these two); sorted.
+    """The files that inputs name, sorted; see `mr_ml.readers.find`.
 
     Raises
     ------
     UsageError
-        If an input names nothing, or a file is named twice.
+        If an input names nothing or what is no file, or a file is named twice.
     StorageError
         If something cannot be read.
     """
-    paths: list[str] = []
     for given in inputs:
         if "://" in given:
             raise UsageError(f"expected files of this machine, found {given!r}; files on HDFS are for -r hadoop")
-        # a name that exists is that name, even with [ or * in it
-        found = [given] if os.path.lexists(given) else _glob(given)
-        files = [path for name in found for path in (_files_in(name) if os.path.isdir(name) else [name])]
-        if not files:
-            raise UsageError(f"expected input files, found nothing that matches {given!r}; check the path")
-        paths.extend(os.path.abspath(path) for path in files)
-    twice = {path for path in paths if paths.count(path) > 1} if len(set(paths)) < len(paths) else set()
-    if twice:
-        raise UsageError(f"{sorted(twice)[0]} is named more than once; its rows would count double")
-    for path in paths:
-        if "\n" in path or not os.path.isfile(path):
-            raise UsageError(f"expected a regular file, found {path!r}")
-    try:
-        return [TextFile(path, os.path.getsize(path)) for path in sorted(paths)]
-    except OSError as error:
-        raise StorageError(f"cannot read {error.filename}: {error.strerror}") from error
+    return [TextFile(path, status.st_size, stamp=_stamp_of(status)) for path, status in find(inputs)]
+
+
+def check_content(files: Sequence[TextFile]) -> None:
+    """Refuse files of which nothing is there and one should at least be compressed.
+
+    Among files with content, an empty one is a part without rows, as jobs write them.
+    """
+    packed = [file for file in files if file.compression != "none"]
+    if packed and not any(file.size for file in files):
+        raise BadDataError(
+            f"{packed[0].path}: expected {packed[0].compression} data as the name says, found an empty file; copy it "
+            "again"
+        )
+
+
+def check_rest(files: Sequence[TextFile]) -> None:
+    """Raise BadDataError if a file of this machine is not as `expand` found it."""
+    for file in files:
+        try:
+            now = _stamp_of(os.stat(file.path))
+        except FileNotFoundError:
+            now = ()
+        except OSError as error:
+            raise StorageError(f"cannot read {file.path}: {error.strerror}") from error
+        if now != file.stamp:
+            raise BadDataError(f"{file.path} changed while it was read; run it again when it is at rest")
+
+
+def _stamp_of(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def first_line(file: TextFile) -> bytes:
     """The first line, newline included; empty for an empty file."""
+    if not file.size:
+        return b""
     whole = TextRange(file.path, 0, file.size, file.compression, 0)
     for chunk in whole.chunks():
         return chunk[: chunk.find(b"\n") + 1] or chunk
@@ -133,6 +152,8 @@ def ranges(files: Sequence[TextFile], *, n_tasks: int) -> list[list[TextRange]]:
     """Cut the files into ranges and deal them to at most as many tasks as are useful, about equal bytes each."""
     pieces: list[TextRange] = []
     for file in files:
+        if not file.size:
+            continue
         if file.compression != "none":
             pieces.append(TextRange(file.path, 0, file.size, file.compression, file.header_bytes))
             continue
@@ -147,19 +168,3 @@ def ranges(files: Sequence[TextFile], *, n_tasks: int) -> list[list[TextRange]]:
         loads[lightest] += piece.stop - piece.start
         tasks[lightest].append(piece)
     return [sorted(task) for task in tasks if task]
-
-
-def _glob(pattern: str) -> list[str]:
-    """What matches; a name that begins with _, as one with a dot, is matched by a pattern that begins so only."""
-    found = sorted(glob.glob(pattern, recursive=True))
-    if os.path.basename(pattern).startswith("_"):
-        return found
-    return [name for name in found if not os.path.basename(name).startswith("_")]
-
-
-def _files_in(folder: str) -> list[str]:
-    found: list[str] = []
-    for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "_")))
-        found.extend(os.path.join(parent, name) for name in sorted(files) if not name.startswith((".", "_")))
-    return found

@@ -139,7 +139,13 @@ def test_empty_inputs(mr_ml: Commands, tmp_path: Path) -> None:
     assert mr_ml.run("pack", tmp_path / "headless.csv", "--to", "nothing").code == 65
     rows = tmp_path / "rows"
     rows.write_text("1 1:1\n0 1:2\n")
-    assert mr_ml("pack", empty, rows, blank, "--to", "some")["n_rows"] == 2
+    zipped, nothing = tmp_path / "empty.gz", tmp_path / "nothing.bz2"
+    zipped.write_bytes(b"")
+    nothing.write_bytes(bz2.compress(b""))
+    assert mr_ml("pack", empty, zipped, nothing, rows, blank, "--to", "some")["n_rows"] == 2
+    for inputs in ((zipped,), (zipped, empty)):
+        found = mr_ml.run("pack", *inputs, "--to", "nothing")
+        assert (found.code, f"{zipped}: expected gzip data" in found.err) == (65, True)
 
 
 def test_folders_and_globs(mr_ml: Commands, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from commands import Commands, write_csv, write_libsvm
 from scipy import special
 
+from mr_ml import predict_tasks
 from mr_ml.engine.jobs import LocalJobRunner
 from mr_ml.predict_tasks import RangeReport
 from mr_ml.readers import source
@@ -184,6 +186,46 @@ def test_an_empty_file(mr_ml: Commands, tmp_path: Path) -> None:
     (tmp_path / "new").write_bytes(b"")
     assert mr_ml("predict", "logistic", tmp_path / "new", "--to", tmp_path / "out")["n_rows"] == 0
     assert (tmp_path / "out").read_bytes() == b""
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_input_that_is_overwritten_while_it_is_read(
+    mr_ml: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    """In place, by as many bytes: nothing but the time of the file tells."""
+    file = tmp_path / f"new{suffix}"
+    whole = write_libsvm(tmp_path / "rows", new_rows(), np.zeros(50)).read_bytes()
+    file.write_bytes(gzip.compress(whole) if suffix else whole)
+    before = sorted(tmp_path.iterdir())
+    scored = predict_tasks.predicted
+
+    def overwriting(*args: Any) -> Any:
+        status = os.stat(file)
+        with open(file, "r+b") as out:
+            out.write(file.read_bytes())
+        os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+        return scored(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(predict_tasks, "predicted", overwriting)
+        found = mr_ml.run("predict", "logistic", file, "--to", tmp_path / "out", "-r", "inline")
+    assert (found.code, f"{file} changed while it was read" in found.err) == (65, True)
+    assert sorted(tmp_path.iterdir()) == before
+    assert mr_ml("predict", "logistic", file, "--to", tmp_path / "out")["n_rows"] == 50
+
+
+def test_parts_without_rows(mr_ml: Commands, tmp_path: Path) -> None:
+    """Empty files of a folder, also where their name says that they are compressed, and compressed nothing."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    write_libsvm(folder / "a", new_rows(5), np.zeros(5))
+    for name, data in (("b", b""), ("c.gz", b""), ("d.bz2", b""), ("e.gz", gzip.compress(b"")), ("f.zst", b"")):
+        (folder / name).write_bytes(data)
+    found = mr_ml("predict", "logistic", folder, "--to", tmp_path / "out")
+    assert (found["n_rows"], len(found["outputs"])) == (5, 6)
+    assert [len((tmp_path / "out" / name).read_text().splitlines()) for name in "abcdef"] == [5, 0, 0, 0, 0, 0]
+    found = mr_ml.run("predict", "logistic", folder / "c.gz", "--to", tmp_path / "alone")
+    assert (found.code, f"{folder}/c.gz: expected gzip data" in found.err) == (65, True)
 
 
 def test_features_that_the_model_does_not_know(mr_ml: Commands, tmp_path: Path) -> None:
