@@ -104,8 +104,16 @@ static PyObject *read_libsvm(PyObject *self, PyObject *args)
             label = NAN;
         else if (!end || !(is_blank(*end) || *end == '\n' || (*end == '\r' && end[1] == '\n')))
             goto unusual;
-        else
+        else {
+            if (label >= 9007199254740992.0 || label <= -9007199254740992.0) { /* 2^53: an integer may be rounded */
+                p += *p == '-' || *p == '+';
+                while (is_digit((unsigned char)*p))
+                    p++;
+                if (p == end)
+                    goto unusual;
+            }
             p = end;
+        }
         int64_t before = lowest - 1;
         for (;;) {
             while (is_blank(*p))

@@ -1,8 +1,8 @@
 """libsvm (svmlight) text: ``label [qid:N] id:value ... [# comment]``, one row a line.
 
-Tokens are separated by blanks or tabs, runs of them allowed; labels are decimal numbers; ids are plain decimal digits
-that ascend strictly within a row and count from 0 or from 1; lines that are blank or hold a comment only are no rows.
-Everything else is a refused row of a kind named in `rows.BAD_KINDS`.
+Tokens are separated by blanks or tabs, runs of them allowed, behind a colon too; labels are decimal numbers; ids are
+plain decimal digits that ascend strictly within a row and count from 0 or from 1; lines that are blank or hold a
+comment only are no rows. Everything else is a refused row of a kind named in `rows.BAD_KINDS`.
 
 The text is read in pieces that fit the processor's cache: by a compiled loop, where that is there and the piece holds
 nothing unusual, straight into the result; else with arrays that are made, used and dropped in the cache.

@@ -9,6 +9,8 @@ a field is a key (``id`` of ``id:value``), a value, or a bare token, the first o
     colon   colon   '3:1:2'
     blank   blank   bare token; empty: a run of blanks
 
+Blanks between a colon and what follows it in the line are none of this: '3: 1' is '3:1'.
+
 `read_lines` is all that the reader calls, for lines that its compiled loop does not take.
 """
 
@@ -25,7 +27,11 @@ from mr_ml.readers.rows import BAD_KINDS
 
 KINDS = tuple(BAD_KINDS)
 
+# From here on not every integer is a 64-bit float.
+EXACT_BELOW = 2.0**53
+
 _COLON, _SPACE, _TAB, _LF = b": \t\n"
+_NONE = np.zeros(0, np.int64)
 _NUMERIC = np.isin(np.arange(256), np.frombuffer(b"0123456789_.+-eE", np.uint8))
 
 
@@ -119,10 +125,12 @@ def read_lines(text: bytes, *, lowest_id: int, highest_id: int, labels_required:
     mask = (buffer == _COLON) | (buffer == _SPACE) | (buffer == _LF)
     if b"\t" in text:
         mask |= buffer == _TAB
+    colons, values_at = _take_out_blanks(buffer, mask) if b": " in text or b":\t" in text else (_NONE, _NONE)
     ends = np.flatnonzero(mask)
     delimiters = buffer[ends]
     starts = np.zeros_like(ends)
     np.add(ends[:-1], 1, out=starts[1:])
+    starts[np.searchsorted(ends, colons) + 1] = values_at
 
     before_colon = delimiters == _COLON
     after_colon = np.zeros_like(before_colon)
@@ -147,6 +155,26 @@ def read_lines(text: bytes, *, lowest_id: int, highest_id: int, labels_required:
     return _assemble(cut, is_row, labels, ids, values, groups)
 
 
+def _take_out_blanks(buffer: U8, mask: Mask) -> tuple[I64, I64]:
+    """Take blanks between a colon and what follows it in its line out of the mask of delimiters.
+
+    Returns
+    -------
+    colons, following : int64, shape (n,)
+        Positions of such colons, and of what follows them.
+    """
+    blank = (buffer == _SPACE) | (buffer == _TAB)
+    colons = np.flatnonzero((buffer[:-1] == _COLON) & blank[1:])
+    solid = np.flatnonzero(~blank)
+    following = solid[np.searchsorted(solid, colons + 1)]
+    followed = buffer[following] != _LF
+    colons, following = colons[followed], following[followed]
+    depth = np.zeros(len(buffer) + 1, np.int8)
+    depth[colons + 1], depth[following] = 1, -1
+    mask &= np.cumsum(depth[:-1], dtype=np.int8) == 0
+    return colons, following
+
+
 def _read_labels(cut: _Fields, bare: I64) -> tuple[F64, Mask]:
     """Labels by line, NaN where there is none, and whether there is one; any other bare token is refused."""
     # The last bare token of a line may be the very field that the line feed ends.
@@ -161,7 +189,15 @@ def _read_labels(cut: _Fields, bare: I64) -> tuple[F64, Mask]:
     labels[lines], ok = parse_floats(cut.buffer, *cut.span(bare[first]))
     has_label[lines] = True
     _refuse_numbers(cut, "bad_label", bare[first], labels[lines], ok)
+    large = first[ok & (np.abs(labels[lines]) >= EXACT_BELOW)]
+    merged = [f for f in bare[large].tolist() if _is_rounded(bytes(cut.buffer[cut.starts[f] : cut.ends[f]]))]
+    cut.refuse("inexact_label", np.array(merged, np.int64))
     return labels, has_label
+
+
+def _is_rounded(text: bytes) -> bool:
+    """Whether a label is an integer that as a 64-bit float is another one."""
+    return text.lstrip(b"+-").isdigit() and int(text) != int(float(text))
 
 
 def _read_query_ids(cut: _Fields) -> tuple[_Fields, U64 | None]:

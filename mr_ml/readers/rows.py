@@ -27,7 +27,7 @@ BAD_KINDS: dict[str, str] = {
     "lone_cr": "The line holds a carriage return that does not end it; end lines by LF or CR LF.",
     # Tokens of libsvm text that do not stand where they belong.
     "no_label": "The row begins with a feature where its label belongs.",
-    "ragged_token": "A token is not id:value, such as '3:', ':2', '3:1:2', or a blank beside the colon.",
+    "ragged_token": "A token is not id:value, such as '3:', ':2', '3:1:2', or a blank before the colon.",
     "bad_qid": "The query id is not 'qid:' and decimal digits, or does not stand between label and features.",
     # What is wrong with a number.
     "non_ascii": "A character outside ASCII stands where a number belongs, such as a full-width digit.",
@@ -35,6 +35,10 @@ BAD_KINDS: dict[str, str] = {
     "overflow": "A number is too large for a 64-bit float, such as 1e400.",
     "underscore": "A number holds an underscore, such as 1_000; write plain digits.",
     "bad_label": "The label is not a decimal number.",
+    "inexact_label": (
+        "An integer label beyond 2^53 is another number as a 64-bit float, so labels would merge: number the classes "
+        "anew, or write a target with a decimal point."
+    ),
     "bad_value": "A value is not a decimal number.",
     "bad_id": "A feature id is not plain decimal digits.",
     "id_too_large": "A feature id is beyond 2147483647 (counted from 0).",

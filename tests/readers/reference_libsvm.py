@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -61,7 +62,9 @@ def kinds_of_bytes(line: bytes) -> set[str]:
 
 
 def read_line(line: str, *, base: int, labels: str):
-    tokens = [token for token in line.split("#")[0].replace("\t", " ").split(" ") if token]
+    # blanks behind a colon do not count, if anything follows them
+    line = re.sub(r":[ \t]+(?=[^ \t])", ":", line.split("#")[0])
+    tokens = [token for token in line.replace("\t", " ").split(" ") if token]
     if not tokens:
         return set(), None
     kinds: set[str] = set()
@@ -77,6 +80,8 @@ def read_line(line: str, *, base: int, labels: str):
     features = tokens
     if ":" not in tokens[0]:
         label, features = checked(number, tokens[0], "bad_label"), tokens[1:]
+        if re.fullmatch("[+-]?[0-9]+", tokens[0]) and label is not math.nan and int(tokens[0]) != int(label):
+            kinds.add("inexact_label")
     elif labels == "required":
         kinds.add("no_label")
     ids, values = [], []

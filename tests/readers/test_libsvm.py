@@ -66,7 +66,10 @@ def test_rows_as_arrays() -> None:
         ("ragged_token", b"1 :2"),
         ("ragged_token", b"1 3:1:2"),
         ("ragged_token", b"1 3 :1"),
-        ("ragged_token", b"1 3: 1"),
+        ("ragged_token", b"1 3: # 1"),
+        ("ragged_token", b"1 3: 4:1"),
+        ("inexact_label", b"9007199254740993 1:1"),
+        ("inexact_label", b"-18446744073709551615"),
         ("ragged_token", b"1 2 3:1"),
         ("ragged_token", b"1 3:1 2"),
         ("bad_qid", b"1 qid:a 1:1"),
@@ -131,6 +134,20 @@ def test_ids_that_the_schema_has_not_seen_are_kept() -> None:
     schema = schema_of(b"1 1:1 3:1\n0 2:1\n")
     assert schema.n_features == 3
     assert formats.parse(b"1 2:1 900:4\n", schema, labels="required").rows.indices.tolist() == [1, 899]
+
+
+def test_blanks_behind_a_colon_do_not_count() -> None:
+    parsed = parse(b"1 1: 2 3:4\n0 1:\t 5 2: 6 # 7\n-1 qid: 8 4:   9\r\n")
+    assert parsed.bad_counts == {}
+    assert parsed.rows.indptr.tolist() == [0, 2, 4, 5]
+    assert parsed.rows.indices.tolist() == [0, 2, 0, 1, 3]
+    assert parsed.rows.values.tolist() == [2, 4, 5, 6, 9]
+
+
+def test_labels_beyond_whole_doubles_are_kept_if_they_are_exact() -> None:
+    """2^53 + 2, its neighbour without a double written as a target, and a number of many digits."""
+    parsed = parse(b"9007199254740994 1:1\n9007199254740993. 1:1\n9007199254740993e0 1:1\n1000000000000000000000\n")
+    assert parsed.rows.labels.tolist() == [2.0**53 + 2, 2.0**53, 2.0**53, 1e21]
 
 
 def test_optional_labels() -> None:

@@ -44,6 +44,7 @@ decimals = st.one_of(
         ["1", "0", "-1", "+1", "2.000000", "1.", ".5", "1e-400", "-0", "-0.0", "1E5", "00012", "1e22", "1e23"]
     ),
 )
+label_texts = decimals.filter(lambda text: not text.lstrip("+-").isdigit() or int(text) == int(float(text)))
 blanks = st.sampled_from([" ", " ", " ", "  ", "\t", " \t "])
 line_ends = st.sampled_from(["\n", "\n", "\r\n", " \n"])
 
@@ -51,10 +52,10 @@ line_ends = st.sampled_from(["\n", "\n", "\r\n", " \n"])
 @st.composite
 def valid_rows(draw: st.DrawFn, *, base: int, labelled: bool, query: bool) -> str:
     ids = sorted(draw(st.sets(st.one_of(st.integers(base, 40), st.integers(base, 2**31 - 1 + base)), max_size=6)))
-    tokens = [draw(decimals)] if labelled else []
+    tokens = [draw(label_texts)] if labelled else []
     if query:
         tokens.append(f"qid:{draw(st.integers(0, 10**25))}")
-    tokens += [f"{i}:{draw(decimals)}" for i in ids]
+    tokens += [f"{i}:{draw(st.sampled_from(['', '', '', ' ', chr(9) + ' ']))}{draw(decimals)}" for i in ids]
     line = "".join(token + draw(blanks) for token in tokens).removesuffix(" ")
     comment = draw(st.sampled_from(["", "", "", "#", "# 1:2", " # é"]))
     return draw(st.sampled_from(["", "", " "])) + line + comment + draw(line_ends)
@@ -63,7 +64,7 @@ def valid_rows(draw: st.DrawFn, *, base: int, labelled: bool, query: bool) -> st
 STRANGE_TEXT = """
 nan NaN -inf Infinity 1e400 -1e999 1_000 1__0 0x10 1e 1e5.0 1.2.3 - + . e5 qid qid:3 qid:x qid:3:4 qid: 1: :1 : 1:2:3
 1:1 2:1 3:1 0:1 1:nan 2:inf 3:1e400 4:1_0 +5:1 -5:1 5:x 2147483647:1 2147483648:1 2147483649:1 99999999999999999999:1
-000000000000000000000000007:1 nan:1 1_0:1 foo # #1:1 #é
+000000000000000000000000007:1 nan:1 1_0:1 foo # #1:1 #é 9007199254740993 -9007199254740993 9007199254740993.
 """
 # Full-width digits one and two; control characters that Python's `float` would strip.
 STRANGE = [*STRANGE_TEXT.split(), "\uff11:1", "2:\uff12", "1:\x0b1", "1:1\x0c", "\x1c1"]
