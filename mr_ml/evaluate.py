@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from mr_ml.dataset import Dataset
+from hdfs_layout import Store
+from mr_ml.dataset import Dataset, FeatureMoments
 from mr_ml.engine.base import Engine
 from mr_ml.errors import BadDataError
 from mr_ml.metrics import MetricsQuery, finish_metrics
-from mr_ml.model import Model
+from mr_ml.model import Floats, Model
 from mr_ml.rowspec import RowSpec
+from mr_ml.shift import Shift
 
 
 # metrics of enormous numbers are infinite; the warning would name no row
 @np.errstate(all="ignore")
 def evaluate(model: Model, dataset: Dataset, *, engine: Engine, row_weights: bool = True) -> dict[str, Any]:
-    """Metrics of the rows that `engine` runs over.
+    """Metrics of the rows that `engine` runs over; what these have of `unseen_features` counts for nothing.
 
     Raises
     ------
@@ -25,31 +28,68 @@ def evaluate(model: Model, dataset: Dataset, *, engine: Engine, row_weights: boo
         If the dataset's features or labels are not those that the model knows.
     """
     check_features(model, dataset)
+    coef, shift = _over_columns(model, dataset)
     rows = RowSpec(
         loss=model.loss,
-        n_features=model.n_features,
+        n_features=coef.shape[1] - 1,
         classes=_classes_in(model, dataset),
         row_weights=row_weights,
-        shift=model.shift,
+        shift=shift,
     )
-    found = finish_metrics(engine.run(MetricsQuery(rows, model.reading_coef)), rows)
+    found = finish_metrics(engine.run(MetricsQuery(rows, coef)), rows)
     return {"model": model.reference, "dataset": dataset.reference, **found, "labels": model.label_texts}
 
 
 def check_features(model: Model, dataset: Dataset) -> None:
-    """Refuse a dataset whose columns are not the model's; one without names may be narrower, never wider."""
+    """Refuse a dataset whose columns have other names than the model's, or another order."""
     ours, theirs = model.schema.feature_names, dataset.schema.feature_names
-    if (ours is None) != (theirs is None) or (ours is not None and ours != theirs):
+    if ours != theirs:
         differing = sorted(set(ours or ()) ^ set(theirs or ()))[:5]
         raise BadDataError(
             f"{dataset.reference} has other features than {model.reference} was trained on, such as {differing}; "
             f"pack it with --like {model.manifest['dataset']}"
         )
-    if dataset.schema.n_features > model.n_features:
-        raise BadDataError(
-            f"{dataset.reference} has {dataset.schema.n_features} features, {model.reference} knows "
-            f"{model.n_features}; train on data that has them all"
-        )
+
+
+def unseen_features(model: Model, dataset: Dataset, store: Store, *, split: str) -> list[int]:
+    """Features that the model does not know and that are not zero in all rows of a split, by their ids in the text.
+
+    Raises
+    ------
+    BadDataError
+        If the dataset's features have other names than the model's, or its moments are damaged.
+    """
+    check_features(model, dataset)
+    n, first = dataset.schema.n_features, _first_column(model, dataset)
+    if (first <= 0 and n <= first + model.n_features) or split not in dataset.moments:
+        return []
+    moments = FeatureMoments.load(store, dataset.moments[split])
+    used = (moments.minimum != 0) | (moments.maximum != 0)
+    used[max(first, 0) : max(first + model.n_features, 0)] = False
+    return (np.flatnonzero(used) + dataset.schema.index_base).tolist()
+
+
+def _first_column(model: Model, dataset: Dataset) -> int:
+    """The column of the dataset that holds the model's first feature; both know what ids in their text count from."""
+    return model.schema.index_base - dataset.schema.index_base
+
+
+def _over_columns(model: Model, dataset: Dataset) -> tuple[Floats, Shift]:
+    """The model's `reading_coef` by columns of the dataset, (n_outputs, n_columns + 1), and its shift."""
+    coef, shift, first = model.reading_coef, model.shift, _first_column(model, dataset)
+    if not first and dataset.schema.n_features <= model.n_features:
+        return coef, shift
+    n = max(dataset.schema.n_features, first + model.n_features)
+    moved = np.zeros((len(coef), n + 1))
+    moved[:, max(first, 0) : first + model.n_features] = coef[:, max(-first, 0) : -1]
+    moved[:, -1] = coef[:, -1]
+    columns = [(k + first, by) for k, by in zip(shift.ids, shift.by, strict=True)]
+    for k, by in columns:
+        if k < 0:
+            # the dataset cannot have this feature: it is zero
+            moved[:, -1] -= by * coef[:, k - first]
+    kept = [(k, by) for k, by in columns if k >= 0]
+    return moved, replace(shift, ids=tuple(k for k, _ in kept), by=tuple(by for _, by in kept))
 
 
 def _classes_in(model: Model, dataset: Dataset) -> tuple[float, ...]:

@@ -25,7 +25,6 @@ from mr_ml import frame, kernels
 from mr_ml.block import Block
 from mr_ml.engine.blas import one_thread
 from mr_ml.engine.fed_text import FedText
-from mr_ml.errors import BadDataError
 from mr_ml.features import SparseFeatures
 from mr_ml.loss import loss_named
 from mr_ml.readers import formats
@@ -52,8 +51,6 @@ class PredictRequest:
     ----------
     labels
         The classes as users write them; empty for regression.
-    unseen
-        What to do with feature ids that the model does not know: "error" or "ignore".
     folder
         Where each task that opens its text leaves its lines.
     shift
@@ -64,7 +61,6 @@ class PredictRequest:
     loss: str
     coef: Floats
     labels: tuple[str, ...]
-    unseen: str
     folder: str
     shift: Shift = NO_SHIFT
 
@@ -73,7 +69,6 @@ class PredictRequest:
             "schema": self.schema.to_json(),
             "loss": self.loss,
             "labels": list(self.labels),
-            "unseen": self.unseen,
             "folder": self.folder,
             "shift": self.shift.to_json(),
         }
@@ -110,6 +105,8 @@ class RangeReport:
         Bytes of text read in it.
     n_lines, n_rows
         Lines and rows in it; the header is neither.
+    n_unseen
+        Features that the model does not know and that were ignored, as asked.
     bad_counts, bad
         Refused rows by kind, and examples, whose lines count from the start of the range.
     n_written
@@ -123,6 +120,7 @@ class RangeReport:
     n_read: int = 0
     n_lines: int = 0
     n_rows: int = 0
+    n_unseen: int = 0
     bad_counts: dict[str, int] = field(default_factory=dict)
     bad: tuple[BadRow, ...] = ()
     n_written: int = 0
@@ -148,13 +146,7 @@ def predict_to_file(request: PredictRequest, text: TextRange) -> RangeReport:
 def predict_text(
     request: PredictRequest, text: TextRange | FedText, write: Callable[[bytes | memoryview], object]
 ) -> RangeReport:
-    """Write the output lines of one range of text.
-
-    Raises
-    ------
-    BadDataError
-        If a row has a feature that the model does not know, and that is an error.
-    """
+    """Write the output lines of one range of text."""
     found = RangeReport(file=text.file, start=text.start)
     n_read = 0
     # numbers that overflow show in the output
@@ -170,6 +162,7 @@ def predict_text(
             bad = [*found.bad, *(replace(row, line=row.line + found.n_lines) for row in parsed.bad)]
             found = replace(
                 found, n_lines=found.n_lines + parsed.n_lines, n_rows=found.n_rows + parsed.rows.n_rows,
+                n_unseen=found.n_unseen + parsed.n_unseen,
                 bad_counts=counts, bad=tuple(bad[:_EXAMPLES]), n_written=found.n_written + len(lines),
             )  # fmt: skip
     # what was fed has the header too
@@ -179,7 +172,8 @@ def predict_text(
 def predicted(request: PredictRequest, rows: Rows) -> Floats:
     """Probabilities of each class (n_rows, n_classes), or values (n_rows, 1)."""
     spec = RowSpec(request.loss, request.coef.shape[1] - 1, shift=request.shift)
-    block = spec.read(Block(_known_features(request, rows), np.zeros(rows.n_rows), None, rows.offsets))
+    features = SparseFeatures(rows.indptr, rows.indices, rows.values)
+    block = spec.read(Block(features, np.zeros(rows.n_rows), None, rows.offsets))
     return loss_named(request.loss).predict(spec.margins(block, request.linear) + request.shift.target)
 
 
@@ -207,18 +201,3 @@ def header(labels: Sequence[str]) -> bytes:
 def escaped(label: str) -> str:
     """A label without tabs and line ends."""
     return label.translate(_ESCAPES)
-
-
-def _known_features(request: PredictRequest, rows: Rows) -> SparseFeatures:
-    n_features = request.coef.shape[1] - 1
-    largest = int(rows.indices.max(initial=-1))
-    if largest < n_features:
-        return SparseFeatures(rows.indptr, rows.indices, rows.values)
-    if request.unseen == "error":
-        raise BadDataError(
-            f"feature id {largest} (counted from 0) is not one of the model's {n_features}; "
-            "retrain on data that has it, or leave such features out with --unseen-features ignore"
-        )
-    known = rows.indices < n_features
-    before = np.concatenate([[0], np.cumsum(known)])
-    return SparseFeatures(before[rows.indptr], rows.indices[known], rows.values[known])

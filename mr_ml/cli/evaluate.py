@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from mr_ml.cli.common import job_runner, open_root, print_result, table
+from mr_ml.cli.common import job_runner, narrator, open_root, print_result, table
 from mr_ml.cli.memory import Needs, block_budget
 from mr_ml.dataset import Dataset, load_dataset
 from mr_ml.engine.mapreduce import MapReduceEngine
-from mr_ml.evaluate import evaluate
+from mr_ml.errors import BadDataError
+from mr_ml.evaluate import evaluate, unseen_features
 from mr_ml.metrics import TABLE_KEYS
 from mr_ml.model import Model, load_model
 
@@ -21,7 +22,17 @@ def run(options: argparse.Namespace) -> None:
     dataset = load_dataset(store, layout, options.dataset)
     cache = block_budget(options, runner, _needs(model, dataset, options.split))
     engine = MapReduceEngine(dataset, options.split, store, runner, cache)
+    unseen = unseen_features(model, dataset, store, split=options.split)
+    if unseen:
+        what = f"{len(unseen)} features that {model.reference} does not know, such as {unseen[0]}"
+        if options.unseen_features == "error":
+            raise BadDataError(
+                f"{dataset.reference} {options.split} has {what}; leave them out with --unseen-features ignore, or "
+                "train on data that has them"
+            )
+        narrator(options)(f"ignored: {what}")
     found = evaluate(model, dataset, engine=engine, row_weights=options.weights == "rows")
+    found["unseen_features"] = len(unseen)
     found["split"] = options.split
     print_result(options, found, _text(found))
 

@@ -13,7 +13,7 @@ from mr_ml.errors import UsageError
 from mr_ml.pack.driver import PackSpec, pack
 from mr_ml.pack.movers import PackMemory
 from mr_ml.pack.plan import parse_shares
-from mr_ml.readers.schema import Format, TextOptions
+from mr_ml.readers.schema import Format, TextOptions, with_unseen_features
 
 
 def run(options: argparse.Namespace) -> None:
@@ -23,6 +23,13 @@ def run(options: argparse.Namespace) -> None:
         if value is not None and value < least:
             raise UsageError(f"--{name.replace('_', '-')}: expected at least {least}, found {value}")
     like = None if options.like is None else load_dataset(store, layout, options.like).schema
+    if options.unseen_features == "ignore":
+        if like is None or like.format != "libsvm":
+            raise UsageError(
+                "--unseen-features: expected --like with a dataset of libsvm rows, whose features are known; for CSV "
+                "there is --unseen"
+            )
+        like = with_unseen_features(like, "ignore")
     text = text_options(options) if like is None else _borrowed(options, like.options)
     spec = PackSpec(
         inputs=tuple(options.inputs),

@@ -78,6 +78,10 @@ def _text(parser: Any) -> None:
     )
 
 
+def _unseen_features(parser: Any, what: str) -> None:
+    parser.add_argument("--unseen-features", choices=("error", "ignore"), default="error", help=what)
+
+
 def _pack(commands: Any) -> None:
     parser = _command(
         commands, "pack", "pack", "run", "text rows to a new version of a dataset: parsed, shuffled, split, in blocks",
@@ -99,6 +103,7 @@ def _pack(commands: Any) -> None:
     parser.add_argument(
         "--like", metavar="DATASET", help="use the schema (columns, vocabularies, labels) of that dataset"
     )
+    _unseen_features(parser, "libsvm, with --like: feature ids that that dataset does not have")
     _text(parser)
     group = parser.add_argument_group("what the text is")
     group.add_argument("--format", choices=("libsvm", "csv"), help="(default: csv if the name says so, else libsvm)")
@@ -199,6 +204,7 @@ def _evaluate(commands: Any) -> None:
     parser.add_argument("dataset", help="name, or name@version")
     parser.add_argument("--split", default="test", help="(default test)")
     parser.add_argument("--weights", choices=("rows", "none"), default="rows", help="use row weights, if any (default)")
+    _unseen_features(parser, "libsvm: feature ids that the model does not know")
     _runner(parser, jobs=("pass_job",))
     _memory(parser)
 
@@ -213,12 +219,7 @@ def _predict(commands: Any) -> None:
     parser.add_argument(
         "--to", required=True, metavar="PATH", help="output file for one file, else a folder; here or hdfs://..."
     )
-    parser.add_argument(
-        "--unseen-features",
-        choices=("error", "ignore"),
-        default="error",
-        help="feature ids that the model does not know",
-    )
+    _unseen_features(parser, "libsvm: feature ids that the model does not know")
     _text(parser)
     _runner(parser, jobs=("predict_job",))
 

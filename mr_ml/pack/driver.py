@@ -111,6 +111,8 @@ def _pack(spec: PackSpec, mover: Mover, *, store: Store, layout: Layout, say: Sa
             # the scan judged the rows by themselves; a borrowed schema also refuses what it does not know
             _judge(packed, spec, say)
             schema = with_labels_of(schema, totals)
+        if packed.n_unseen:
+            say(f"{packed.n_unseen} unseen values were ignored")
         moments = {
             split: feature_moments(total).save(store, layout.moments(spec.name, data_id, split))
             for split, total in totals.items()
@@ -231,6 +233,7 @@ def _manifest(
         **{key: value for key, value in plan.to_json().items() if key != "segments"},
         "inputs": list(spec.inputs),
         "bad_rows": summary.bad_counts,
+        "unseen_values": summary.n_unseen,
     }
     nnz = sum(p.facts.nnz for p in partitions)
     counts = {split: label_counts(total, schema) for split, total in totals.items()}

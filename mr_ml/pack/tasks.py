@@ -17,7 +17,6 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from mr_ml.engine.blas import one_thread
-from mr_ml.errors import BadDataError
 from mr_ml.pack.drafts import DRAFTS
 from mr_ml.pack.miniblock import Array, RowSource, cut, ranked, split_rows
 from mr_ml.pack.plan import MAX_BLOCK_ROWS, PackPlan
@@ -195,21 +194,13 @@ def _each(
             n_rows=parsed.rows.n_rows,
             n_lines=parsed.n_lines,
             n_dropped=parsed.n_dropped,
+            n_unseen=parsed.n_unseen,
             bad_counts=parsed.bad_counts,
             examples=tuple((text.file, row) for row in parsed.bad),
         )
         report = report + shifted(found, by=report.n_lines)
-        _check_width(request.schema, parsed.rows, text)
         yield from send(parsed.rows, where)
     return json.dumps([json.loads(text.key()), report.to_json()]).encode()
-
-
-def _check_width(schema: Schema, rows: Rows, text: Text) -> None:
-    if rows.indices.max(initial=-1) >= schema.n_features:
-        raise BadDataError(
-            f"{text.file}: found feature id {int(rows.indices.max()) + schema.index_base}, expected ids up to "
-            f"{schema.n_features - 1 + schema.index_base} as in the dataset given by --like; pack without --like"
-        )
 
 
 class ReduceTask:

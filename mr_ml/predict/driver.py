@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from mr_ml.errors import BadDataError, InternalError, UsageError
@@ -17,7 +17,8 @@ from mr_ml.predict.output import Output
 from mr_ml.predict.scorers import Scored, Scorer
 from mr_ml.predict_tasks import PredictRequest, header
 from mr_ml.readers import formats
-from mr_ml.readers.schema import Schema
+from mr_ml.readers.rows import BAD_KINDS
+from mr_ml.readers.schema import Schema, with_unseen_features
 from mr_ml.readers.source import TextFile
 
 _SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
@@ -32,7 +33,7 @@ def predict(
     scorer: Scorer,
     output: Output,
     max_bad_rows: int,
-    unseen: str,
+    unseen: Literal["error", "ignore"],
     say: Callable[[str], None],
 ) -> dict[str, Any]:
     """Predict every row of the inputs.
@@ -43,17 +44,18 @@ def predict(
     Raises
     ------
     BadDataError
-        If there are more bad rows than allowed, or features that the model does not know.
+        If there are more bad rows than allowed; a row with features that the model does not know is one, unless these
+        are ignored.
     UsageError
         If the output exists.
     InternalError
         If not every line of input has its line of output.
     """
-    files, schema = _bound(scorer, scorer.files(inputs), model.schema)
+    files, schema = _bound(scorer, scorer.files(inputs), with_unseen_features(model.schema, unseen))
     names = output_names([file.path for file in files], inputs)
     labels = tuple(model.label_texts)
     with output:
-        request = PredictRequest(schema, model.loss, model.reading_coef, labels, unseen, output.scratch, model.shift)
+        request = PredictRequest(schema, model.loss, model.reading_coef, labels, output.scratch, model.shift)
         with scorer.score(request, files) as found:
             n_bad = _check_bad(found, max_bad_rows, model.schema, say)
             parts: dict[str, list[Scored]] = {file.path: [] for file in files}
@@ -62,9 +64,11 @@ def predict(
             for file, name in zip(files, names, strict=True):
                 output.write(name, _lines(header(labels) if file.header_bytes else b"", parts[file.path]))
             output.publish()
-    n_rows = sum(part.report.n_rows for part in found)
+    n_rows, n_unseen = (sum(getattr(part.report, name) for part in found) for name in ("n_rows", "n_unseen"))
+    if n_unseen:
+        say(f"{n_unseen} unseen values were ignored: of features that the model's data did not have")
     return {
-        "model": model.reference, "n_rows": n_rows, "bad_rows": n_bad,
+        "model": model.reference, "n_rows": n_rows, "bad_rows": n_bad, "unseen_values": n_unseen,
         "outputs": [output.uri(name) for name in names], "labels": list(labels),
     }  # fmt: skip
 
@@ -108,7 +112,8 @@ def _check_bad(found: Sequence[Scored], limit: int, schema: Schema, say: Callabl
         file = report.file
         lines += [f"  {row.kind}: {file}:{at[file] + row.line + 1}: {row.excerpt}" for row in report.bad]
         at[file] += report.n_lines
-    text = "\n".join(lines[: 1 + _SHOWN])
+    kinds = sorted({kind for report in reports for kind in report.bad_counts})
+    text = "\n".join([*lines[: 1 + _SHOWN], *(f"{kind}: {BAD_KINDS[kind]}" for kind in kinds)])
     if n_bad > limit:
         raise BadDataError(f"{text}\nNothing was written. Mend the rows, or allow them with --max-bad-rows {n_bad}")
     say(text)

@@ -91,8 +91,8 @@ def resolve(options: TextOptions, summary: Summary) -> Schema:
 def parse(text: bytes, schema: Schema, *, labels: Literal["required", "optional"]) -> Parsed:
     """Turn text into rows; see `formats.parse`.
 
-    Feature ids beyond the schema's are kept as they are. Query ids become groups if the schema has groups, and are
-    checked and left out if not.
+    Feature ids beyond the schema's are refused or left out, as its options say. Query ids become groups if the schema
+    has groups, and are checked and left out if not.
 
     Notes
     -----
@@ -100,9 +100,20 @@ def parse(text: bytes, schema: Schema, *, labels: Literal["required", "optional"
     """
     base = schema.index_base
     read = _read(
-        text, lowest_id=base, highest_id=base + MAX_ID, base=base, labels_required=labels == "required"
+        text, lowest_id=base, highest_id=base + MAX_ID, base=base, labels_required=labels == "required",
+        known_id=schema.n_features - 1 + base if schema.options.unseen == "error" else None,
     )  # fmt: skip
-    return read.under(schema)
+    parsed = read.under(schema)
+    return parsed if read.highest - base < schema.n_features else _known(parsed, schema.n_features)
+
+
+def _known(parsed: Parsed, n_features: int) -> Parsed:
+    """The rows without the features that the schema does not have."""
+    rows = parsed.rows
+    known = rows.indices < n_features
+    before = np.concatenate([np.zeros(1, np.int64), np.cumsum(known)])
+    kept = replace(rows, indptr=before[rows.indptr], indices=rows.indices[known], values=rows.values[known])
+    return replace(parsed, rows=kept, n_unseen=len(known) - len(kept.indices))
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,8 +141,9 @@ class Draft:
         return self.rows.nbytes
 
     def fits(self, schema: Schema) -> bool:
-        """Whether `parse` refuses no row that is here."""
-        return self.highest < 0 or schema.index_base <= self.lowest <= self.highest <= schema.index_base + MAX_ID
+        """Whether `parse` refuses no row that is here, and leaves nothing out."""
+        base = schema.index_base
+        return self.highest < 0 or base <= self.lowest <= self.highest < base + schema.n_features
 
     def narrowed(self) -> Draft:
         """The same in fewer bytes."""
@@ -156,7 +168,10 @@ class Draft:
         return Parsed(rows=rows, bad=self.bad, bad_counts=self.bad_counts, n_lines=self.n_lines)
 
 
-def _read(text: bytes, *, lowest_id: int, highest_id: int, base: int, labels_required: bool) -> Draft:
+def _read(
+    text: bytes, *, lowest_id: int, highest_id: int, base: int, labels_required: bool, known_id: int | None = None
+) -> Draft:
+    known_id = highest_id if known_id is None else known_id
     n_ends, most_values = kernels.count_bytes(text, b"\n:") or (_count(text, b"\n"), _count(text, b":"))
     most_rows = n_ends + 1
     labels, row_lines = np.empty(most_rows), np.empty(most_rows, np.int64)
@@ -169,15 +184,17 @@ def _read(text: bytes, *, lowest_id: int, highest_id: int, base: int, labels_req
     lowest, highest = MAX_ID + 2, -1
     for start, stop in _pieces(text):
         usual = kernels.read_libsvm(
-            text, start, stop, lowest_id=lowest_id, highest_id=highest_id, base=base, labels_required=labels_required,
-            filled=(n_rows, nnz, n_lines), arrays=arrays,
+            text, start, stop, lowest_id=lowest_id, highest_id=min(highest_id, known_id), base=base,
+            labels_required=labels_required, filled=(n_rows, nnz, n_lines), arrays=arrays,
         )  # fmt: skip
         if usual is not None:
             n_rows, nnz, n_lines, least, largest = usual
             lowest, highest = min(lowest, least), max(highest, largest)
             continue
         piece = text[start:stop] if text.endswith(b"\n", start, stop) else text[start:stop] + b"\n"
-        lines = read_lines(piece, lowest_id=lowest_id, highest_id=highest_id, labels_required=labels_required)
+        lines = read_lines(
+            piece, lowest_id=lowest_id, highest_id=highest_id, known_id=known_id, labels_required=labels_required
+        )
         bad.add(piece, lines, first_line=n_lines)
         row, entry = slice(n_rows, n_rows + len(lines.labels)), slice(nnz, nnz + len(lines.ids))
         labels[row] = lines.labels

@@ -109,7 +109,7 @@ class _Fields:
         return _Fields(self.buffer, self.starts, self.ends, self.newlines, keys, keys_end, self.defects)
 
 
-def read_lines(text: bytes, *, lowest_id: int, highest_id: int, labels_required: bool) -> Lines:
+def read_lines(text: bytes, *, lowest_id: int, highest_id: int, known_id: int, labels_required: bool) -> Lines:
     """Read whole lines of libsvm text.
 
     Parameters
@@ -118,6 +118,8 @@ def read_lines(text: bytes, *, lowest_id: int, highest_id: int, labels_required:
         Ends with a line feed, or is empty.
     lowest_id, highest_id : int
         Ids beyond them are refused as 'id_zero' and 'id_too_large'; highest_id <= 2^31.
+    known_id : int
+        Ids beyond this one are refused as 'unseen_feature'.
     labels_required : bool
         Refuse a row that begins with ``id:value``.
     """
@@ -149,7 +151,7 @@ def read_lines(text: bytes, *, lowest_id: int, highest_id: int, labels_required:
     groups = None
     if b"qid" in text:
         cut, groups = _read_query_ids(cut)
-    ids = _read_ids(cut, lowest_id, highest_id)
+    ids = _read_ids(cut, lowest_id, highest_id, known_id)
     values, ok = parse_floats(buffer, *cut.span(cut.keys + 1))
     _refuse_numbers(cut, "bad_value", cut.keys + 1, values, ok)
     return _assemble(cut, is_row, labels, ids, values, groups)
@@ -217,7 +219,7 @@ def _read_query_ids(cut: _Fields) -> tuple[_Fields, U64 | None]:
     return cut.with_keys(np.delete(cut.keys, found)), groups
 
 
-def _read_ids(cut: _Fields, lowest_id: int, highest_id: int) -> I64:
+def _read_ids(cut: _Fields, lowest_id: int, highest_id: int, known_id: int) -> I64:
     starts, ends = cut.span(cut.keys)
     ids, ok = parse_ints(cut.buffer, starts, ends)
     if len(ids):
@@ -228,6 +230,8 @@ def _read_ids(cut: _Fields, lowest_id: int, highest_id: int) -> I64:
         cut.refuse("id_too_large", bad[digits])
         _refuse_strange(cut, "bad_id", bad[~digits])
     cut.refuse("id_too_large", cut.keys[ids > highest_id])
+    if known_id < highest_id:
+        cut.refuse("unseen_feature", cut.keys[ok & (ids > known_id) & (ids <= highest_id)])
     cut.refuse("id_zero", cut.keys[ok & (ids < lowest_id)])
     step = np.diff(ids)
     stalls = step <= 0

@@ -59,6 +59,7 @@ BAD_KINDS: dict[str, str] = {
     "missing_group": "The group is missing.",
     "missing_value": "A feature has no value; --missing drop, zero or value:<x> says what to do with such rows.",
     "unseen_value": "A category is none of those that the schema was made from; --unseen ignore takes it as all zeros.",
+    "unseen_feature": "A feature id is beyond those that the schema has; --unseen-features ignore leaves it out.",
 }
 
 
@@ -172,6 +173,8 @@ class Parsed:
         Lines in the text, those without a row included.
     n_dropped : int
         Rows left out on request because a value is missing; they are not bad.
+    n_unseen : int
+        Features in the rows that the schema does not have and that were ignored, as asked.
     """
 
     rows: Rows
@@ -179,6 +182,7 @@ class Parsed:
     bad_counts: dict[str, int]
     n_lines: int
     n_dropped: int = 0
+    n_unseen: int = 0
 
 
 def concat_rows(parts: Sequence[Rows], *, line_starts: Sequence[int]) -> Rows:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any, Literal, Self
 
 from mr_ml.errors import BadDataError
@@ -50,7 +50,7 @@ class TextOptions:
     missing_markers : tuple of str
         CSV: texts that mean a missing value, besides the empty field.
     unseen : {'error', 'ignore'}
-        CSV: what a category is that the schema does not have: a bad row, or a row without any category there.
+        What a category (CSV) or feature (libsvm) is that the schema does not have: a bad row, or left out.
     max_categories : int
         CSV: the most distinct values that a categorical column may have.
     """
@@ -97,9 +97,10 @@ class Summary:
 
     Attributes
     ----------
-    n_rows, nnz, n_lines, n_dropped : int
-        Good rows, their stored features, lines of any kind, and rows left out on request. Of CSV, nnz counts the
-        fields of features that hold something else than the number 0, a good estimate.
+    n_rows, nnz, n_lines, n_dropped, n_unseen : int
+        Good rows, their stored features, lines of any kind, rows left out on request, and categories or features that
+        were ignored on request. Of CSV, nnz counts the fields of features that hold something else than the number 0, a
+        good estimate.
     n_groups : int
         libsvm: rows that have a query id.
     max_index : int
@@ -120,6 +121,7 @@ class Summary:
     nnz: int = 0
     n_lines: int = 0
     n_dropped: int = 0
+    n_unseen: int = 0
     n_groups: int = 0
     max_index: int = -1
     min_index: dict[str, int] = field(default_factory=dict)
@@ -135,6 +137,7 @@ class Summary:
             nnz=self.nnz + other.nnz,
             n_lines=self.n_lines + other.n_lines,
             n_dropped=self.n_dropped + other.n_dropped,
+            n_unseen=self.n_unseen + other.n_unseen,
             n_groups=self.n_groups + other.n_groups,
             max_index=max(self.max_index, other.max_index),
             min_index={
@@ -250,6 +253,13 @@ class Schema:
             values["vocabularies"] = {name: tuple(texts) for name, texts in values["vocabularies"].items()}
             values["labels"] = tuple(values["labels"])
             return cls(**values)
+
+
+def with_unseen_features(schema: Schema, unseen: Literal["error", "ignore"]) -> Schema:
+    """The schema with another answer to ids of features that it does not have; columns of CSV have names."""
+    if schema.format != "libsvm":
+        return schema
+    return replace(schema, options=replace(schema.options, unseen=unseen))
 
 
 def merge_labels(a: frozenset[float] | None, b: frozenset[float] | None) -> frozenset[float] | None:

@@ -139,7 +139,8 @@ MISTAKES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "libsvm read as csv": (pack("two", "--format", "csv"), 2, ("column", "--label-column")),
     "like nothing": (pack("two", "--like", "nowhere"), 74, ("datasets/nowhere",)),
     # evaluate and predict
-    "a wider dataset": (evaluate("two", "wide"), 65, ("5 features", "knows 3")),
+    "a wider dataset": (evaluate("two", "wide"), 65, ("2 features", "such as 4", "--unseen-features")),
+    "features that are to be known from nowhere": (pack("two", "--unseen-features", "ignore"), 2, ("--like",)),
     "a dataset with names": (evaluate("two", "csv"), 65, ("other features", "--like")),
     "a dataset of other columns": (evaluate("text", "csv"), 65, ("'c'", "--like")),
     "a dataset of other labels": (evaluate("two", "three"), 65, ("labels that the model does not know",)),

@@ -316,7 +316,8 @@ def test_like_of_libsvm(mr_ml: Commands, tmp_path: Path) -> None:
     assert mr_ml("pack", tmp_path / "narrow", "--to", "narrow", "--like", "train")["n_features"] == 5
     found = mr_ml.run("pack", tmp_path / "wide", "--to", "wide", "--like", "train")
     assert found.code == 65
-    assert f"{tmp_path / 'wide'}: found feature id 9, expected ids up to 5" in found.err
+    assert f"{tmp_path / 'wide'}:2: 0 9:1" in found.err
+    assert "unseen_feature (1)" in found.err
     assert not list((mr_ml.root / "datasets").glob("wide/v*"))
 
 

@@ -229,12 +229,15 @@ def test_parts_without_rows(mr_ml: Commands, tmp_path: Path) -> None:
 
 
 def test_features_that_the_model_does_not_know(mr_ml: Commands, tmp_path: Path) -> None:
-    (tmp_path / "new").write_text("0 1:1\n0 1:1 9:5\n")
-    found = mr_ml.run("predict", "logistic", tmp_path / "new", "--to", tmp_path / "out")
+    file = tmp_path / "new"
+    file.write_text("0 1:1\n# a comment\n0 1:1 9:5\n")
+    found = mr_ml.run("predict", "logistic", file, "--to", tmp_path / "out")
     assert (found.code, "--unseen-features ignore" in found.err) == (65, True)
+    assert f"unseen_feature: {file}:3: 0 1:1 9:5" in found.err
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
-    mr_ml("predict", "logistic", tmp_path / "new", "--to", tmp_path / "out", "--unseen-features", "ignore")
-    first, second = (tmp_path / "out").read_text().splitlines()
+    shape = mr_ml("predict", "logistic", file, "--to", tmp_path / "out", "--unseen-features", "ignore")
+    assert shape["unseen_values"] == 1
+    first, _, second = (tmp_path / "out").read_text().splitlines()
     assert first == second
 
 

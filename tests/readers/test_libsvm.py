@@ -14,7 +14,7 @@ from sklearn.datasets import load_svmlight_file
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.readers import formats, libsvm
 from mr_ml.readers.rows import BAD_KINDS, MAX_EXAMPLES, BadRow, Parsed, concat_rows, empty_rows, excerpt
-from mr_ml.readers.schema import MAX_LABELS, Schema, Summary, TextOptions
+from mr_ml.readers.schema import MAX_LABELS, Schema, Summary, TextOptions, with_unseen_features
 
 pytestmark = pytest.mark.usefixtures("each_implementation")
 
@@ -31,7 +31,7 @@ def parse(text: bytes, *, base: int = 1, labels: str = "required", has_groups: b
         format="libsvm",
         options=OPTIONS,
         index_base=base,
-        n_features=9,
+        n_features=2**31,
         has_groups=has_groups,  # type: ignore[arg-type]
     )
     return formats.parse(text, schema, labels=labels)  # type: ignore[arg-type]
@@ -130,10 +130,18 @@ def test_limits_of_ids() -> None:
         assert parsed.bad_counts == {"id_too_large": 1}
 
 
-def test_ids_that_the_schema_has_not_seen_are_kept() -> None:
+def test_ids_that_the_schema_does_not_have() -> None:
     schema = schema_of(b"1 1:1 3:1\n0 2:1\n")
     assert schema.n_features == 3
-    assert formats.parse(b"1 2:1 900:4\n", schema, labels="required").rows.indices.tolist() == [1, 899]
+    text = b"1 2:1 4:4\n1 1:2 3:3\n0 900:1 # no other\n"
+    parsed = formats.parse(text, schema, labels="required")
+    assert (parsed.bad_counts, [row.line for row in parsed.bad]) == ({"unseen_feature": 2}, [0, 2])
+    assert parsed.rows.indices.tolist() == [0, 2]
+    parsed = formats.parse(text, with_unseen_features(schema, "ignore"), labels="required")
+    assert (parsed.bad_counts, parsed.n_unseen) == ({}, 2)
+    assert parsed.rows.indptr.tolist() == [0, 1, 3, 3]
+    assert parsed.rows.indices.tolist() == [1, 0, 2]
+    assert parsed.rows.values.tolist() == [1, 2, 3]
 
 
 def test_blanks_behind_a_colon_do_not_count() -> None:

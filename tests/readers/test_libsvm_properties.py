@@ -29,7 +29,7 @@ def schema(base: int, *, has_groups: bool = False) -> Schema:
         format="libsvm",
         options=TextOptions(),
         index_base=base,
-        n_features=1,
+        n_features=2**31,
         has_groups=has_groups,
         label_kind="numeric",
     )

@@ -54,7 +54,7 @@ def test_a_draft_that_fits_holds_what_parsing_finds(lines: list[str], asked: Any
     text, options = "\n".join(lines).encode(), TextOptions(index_base=asked)
     summary, draft = formats.draft(text, options, file="f")
     assert draft is not None
-    schema = Schema(format="libsvm", options=options, index_base=base, n_features=10, has_groups=groups)
+    schema = Schema(format="libsvm", options=options, index_base=base, n_features=2**31, has_groups=groups)
     if asked is None or asked == base:
         resolvable = summary.max_index - base < 2**31 and (base == 0 or 0 not in summary.min_index.values())
         assert draft.fits(schema) or not resolvable
@@ -121,7 +121,7 @@ def test_a_draft_fits_no_schema_that_reads_other_columns() -> None:
         csv_draft(b"no,2,3\n")[0],
         formats.bind(schema, b"a,y,b\n"),
         formats.bind(schema, b"y,b,a\n"),
-        Schema(format="libsvm", options=TextOptions(), n_features=2),
+        Schema(format="libsvm", options=TextOptions(), n_features=2**31),
     ):
         assert not draft.fits(other)
 
