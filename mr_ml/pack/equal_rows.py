@@ -20,7 +20,6 @@ from mr_ml import frame
 from mr_ml.block import Block, decode_line
 from mr_ml.engine.blas import one_thread
 from mr_ml.engine.task_main import ERROR_KEY, decode_error
-from mr_ml.features import DenseFeatures
 from mr_ml.pack.miniblock import KIND, Columns, Met, check_columns, ranked, split_rows
 from mr_ml.pack.plan import PackPlan
 from mr_ml.pack.rowhash import row_hashes
@@ -113,20 +112,13 @@ def spread_line(line: bytes, plan: PackPlan) -> tuple[int, bytes]:
 
 
 def _columns(block: Block, plan: PackPlan) -> Columns:
-    """Rows of a block. In one that is stored dense, a row has an entry in every column."""
-    features = block.features
-    if isinstance(features, DenseFeatures):
-        n, width = features.array.shape
-        indptr, indices = np.arange(n + 1) * width, np.tile(np.arange(width, dtype=np.int32), n)
-        values = features.array.reshape(-1)
-    else:
-        wide = features.wide
-        indptr, indices, values = wide.indptr.astype(np.int64), wide.indices, wide.values
+    """Rows of a block. In one that is stored dense, a row has an entry where it is not zero."""
+    features = block.features.as_sparse().wide
     rows = Rows(
         labels=block.labels,
-        indptr=indptr,
-        indices=indices,
-        values=values,
+        indptr=features.indptr.astype(np.int64),
+        indices=features.indices,
+        values=features.values,
         lines=np.zeros(block.n_rows, np.int64),
         weights=block.weights,
         offsets=block.offsets,
