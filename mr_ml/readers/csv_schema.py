@@ -14,6 +14,7 @@ from typing import Any, TypedDict
 
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.readers.csv_columns import Role, is_decimal, listed, roles_of
+from mr_ml.readers.numbers import is_rounded
 from mr_ml.readers.schema import MAX_LABELS, LabelKind, Schema, Summary, TextOptions
 
 #: A column with texts and more distinct numbers than this is a damaged column of numbers rather than a category. Less
@@ -167,7 +168,8 @@ def bind(schema: Schema, columns: Sequence[str]) -> Schema:
 
 def _resolve_label(name: str, facts: Facts) -> tuple[LabelKind, tuple[float, ...] | tuple[str, ...]]:
     numbers, texts = facts["numbers"], facts["texts"]
-    if texts == []:
+    # ids that no 64-bit float holds are texts: as numbers they would merge
+    if texts == [] and not any(map(is_rounded, numbers or ())):
         if numbers is None:
             return "continuous", ()
         values = {float(text) + 0.0 for text in numbers if is_decimal(text)}

@@ -22,7 +22,7 @@ import numpy as np
 
 from mr_ml.readers.fields import F64, I64, U8, U64, Mask, hash_fields
 from mr_ml.readers.lines import blank_out_bad_lines
-from mr_ml.readers.numbers import are_digits, parse_floats, parse_ints, spells_non_finite
+from mr_ml.readers.numbers import are_digits, is_rounded, parse_floats, parse_ints, spells_non_finite
 from mr_ml.readers.rows import BAD_KINDS
 
 KINDS = tuple(BAD_KINDS)
@@ -192,14 +192,9 @@ def _read_labels(cut: _Fields, bare: I64) -> tuple[F64, Mask]:
     has_label[lines] = True
     _refuse_numbers(cut, "bad_label", bare[first], labels[lines], ok)
     large = first[ok & (np.abs(labels[lines]) >= EXACT_BELOW)]
-    merged = [f for f in bare[large].tolist() if _is_rounded(bytes(cut.buffer[cut.starts[f] : cut.ends[f]]))]
+    merged = [f for f in bare[large].tolist() if is_rounded(cut.buffer[cut.starts[f] : cut.ends[f]].tobytes().decode())]
     cut.refuse("inexact_label", np.array(merged, np.int64))
     return labels, has_label
-
-
-def _is_rounded(text: bytes) -> bool:
-    """Whether a label is an integer that as a 64-bit float is another one."""
-    return text.lstrip(b"+-").isdigit() and int(text) != int(float(text))
 
 
 def _read_query_ids(cut: _Fields) -> tuple[_Fields, U64 | None]:

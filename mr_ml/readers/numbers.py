@@ -328,3 +328,12 @@ def _is_decimal(characters: U8, lengths: I64) -> Mask:
     fine &= (is_digit & before_e).any(axis=1) & ((n_e == 0) | (is_digit & ~before_e).any(axis=1))
     answer: Mask = fine
     return answer
+
+
+def is_rounded(text: str) -> bool:
+    """Whether a decimal number is written as an integer, and as a 64-bit float is another one."""
+    digits = text.lstrip("+-").lstrip("0")
+    if not (digits.isascii() and digits.isdigit()):
+        return False
+    # no integer of more digits than the largest float has is one
+    return len(digits) > 308 or int(digits) != int(float(digits))

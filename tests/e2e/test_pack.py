@@ -307,6 +307,21 @@ def test_like_lists_numeric_labels_never_seen(mr_ml: Commands, tmp_path: Path) -
     assert mr_ml("pack", many, "--to", "c", "--like", "a")["label_kind"] == "continuous"
 
 
+def test_labels_beyond_whole_doubles_do_not_merge(mr_ml: Commands, tmp_path: Path) -> None:
+    """2^60, and its neighbour that would be read as the same."""
+    ids = [str(2**60), str(2**60 + 1)]
+    file = tmp_path / "ids.csv"
+    file.write_text("a,label\n" + "".join(f"{k},{ids[k % 2]}\n" for k in range(8)))
+    shape = mr_ml("pack", file, "--to", "ids")
+    assert (shape["labels"], shape["label_counts"]["train"]) == (ids, dict.fromkeys(ids, 4))
+    (tmp_path / "ids").write_text("".join(f"{ids[k % 2]} 1:{k}\n" for k in range(8)))
+    found = mr_ml.run("pack", tmp_path / "ids", "--to", "ids")
+    assert (found.code, "inexact_label (4)" in found.err) == (65, True)
+    # powers of two are what they are
+    file.write_text("a,label\n" + "".join(f"{k},{2 ** (60 + k % 2)}\n" for k in range(8)))
+    assert mr_ml("pack", file, "--to", "ids")["labels"] == [2.0**60, 2.0**61]
+
+
 def test_like_of_libsvm(mr_ml: Commands, tmp_path: Path) -> None:
     (tmp_path / "train").write_text("1 1:1 5:2\n0 2:1\n")
     (tmp_path / "narrow").write_text("1 1:1\n0 2:1\n")

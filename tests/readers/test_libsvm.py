@@ -70,6 +70,8 @@ def test_rows_as_arrays() -> None:
         ("ragged_token", b"1 3: 4:1"),
         ("inexact_label", b"9007199254740993 1:1"),
         ("inexact_label", b"-18446744073709551615"),
+        ("inexact_label", b"1" + b"0" * 308),
+        ("overflow", b"1" * 5000),
         ("ragged_token", b"1 2 3:1"),
         ("ragged_token", b"1 3:1 2"),
         ("bad_qid", b"1 qid:a 1:1"),
@@ -154,8 +156,9 @@ def test_blanks_behind_a_colon_do_not_count() -> None:
 
 def test_labels_beyond_whole_doubles_are_kept_if_they_are_exact() -> None:
     """2^53 + 2, its neighbour without a double written as a target, and a number of many digits."""
-    parsed = parse(b"9007199254740994 1:1\n9007199254740993. 1:1\n9007199254740993e0 1:1\n1000000000000000000000\n")
-    assert parsed.rows.labels.tolist() == [2.0**53 + 2, 2.0**53, 2.0**53, 1e21]
+    text = b"9007199254740994 1:1\n9007199254740993. 1:1\n9007199254740993e0 1:1\n1000000000000000000000\n"
+    parsed = parse(text + b"0" * 5000 + b"7\n")
+    assert parsed.rows.labels.tolist() == [2.0**53 + 2, 2.0**53, 2.0**53, 1e21, 7]
 
 
 def test_optional_labels() -> None:
