@@ -112,3 +112,27 @@ def test_features_below_the_models(mr_ml: Commands, tmp_path: Path) -> None:
     assert (found.code, "1 features that from1@1 does not know, such as 0" in found.err) == (65, True)
     found = mr_ml.run("evaluate", "from1", "below", "--split", "train", "--unseen-features", "ignore", "--json")
     assert found.result["log_loss"] == pytest.approx(log_loss(mr_ml, "from1", x[:, 1:], y), rel=1e-12)
+
+
+def test_features_far_from_zero(mr_ml: Commands, tmp_path: Path) -> None:
+    """A model that takes the mean off its first feature: rows that lack this, and rows with others beside it."""
+    _, x, y = rows(0, seed=3)
+    x[:, 0] += 1000
+
+    def write(name: str, first: int, extra: str = "") -> None:
+        (tmp_path / name).write_text(
+            "".join(
+                f"{label} {' '.join(f'{j}:{v}' for j, v in list(enumerate(row))[first:])}{extra}\n"
+                for label, row in zip(y.tolist(), x.tolist(), strict=True)
+            )
+        )
+        mr_ml("pack", tmp_path / name, "--to", name)
+
+    write("far", 0)
+    mr_ml("train", "far", "--model", "far", "--l2", "0.1")
+    write("far-lacking", 1)
+    write("far-more", 0, " 8:3")
+    found = mr_ml("evaluate", "far", "far-lacking", "--split", "train")
+    assert found["log_loss"] == pytest.approx(log_loss(mr_ml, "far", x * [0, 1, 1], y), rel=1e-9)
+    found = mr_ml("evaluate", "far", "far-more", "--split", "train", "--unseen-features", "ignore")
+    assert found["log_loss"] == pytest.approx(log_loss(mr_ml, "far", x, y), rel=1e-9)

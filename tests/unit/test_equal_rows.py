@@ -108,7 +108,7 @@ def rows_in(files: dict[int, bytes]) -> list[tuple[int, float, tuple[float, ...]
     return found
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
 @given(rows=few_kinds, data=st.data(), together=st.booleans(), n=st.integers(1, 3))
 def test_the_same_files_everywhere(
     tmp_path_factory: pytest.TempPathFactory, rows: Any, data: st.DataObject, together: bool, n: int
