@@ -287,7 +287,9 @@ def train(
     if state.stop is Stop.DIVERGED:
         raise BadDataError(state.stop.value)
     stop, telling = state.stop, np.empty(0, np.int64)
-    if stop.converged and objective.may_separate and not optimizer.measured:
+    # where the budget is used up there is no pass left to ask why
+    sure = stop is Stop.PASSES or (stop.converged and optimizer.measured)
+    if objective.may_separate and not sure:
         telling = telling_features(engine.run(SidesQuery(objective.rows)), intercept=spec.intercept)
         stop = Stop.SEPARABLE if len(telling) else stop
         state = replace(state, n_passes=state.n_passes + 1, stop=stop)
