@@ -13,9 +13,18 @@ from mr_ml.errors import BadDataError
 
 
 def to_npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """The file's bytes; the same arrays give the same bytes."""
+    """The file's bytes; the same arrays give the same bytes.
+
+    Raises
+    ------
+    TypeError
+        If an array holds Python objects: numpy would pickle them, and cannot be told not to before version 2.2.
+    """
+    objects = [name for name, array in arrays.items() if array.dtype.hasobject]
+    if objects:
+        raise TypeError(f"expected arrays of numbers, found Python objects in {', '.join(objects)}")
     out = io.BytesIO()
-    np.savez(out, allow_pickle=False, **arrays)
+    np.savez(out, **arrays)
     return out.getvalue()
 
 

@@ -26,6 +26,7 @@ from mr_ml.checkpoints import Checkpoints, Journal
 from mr_ml.dataset import Dataset, FeatureMoments
 from mr_ml.early_steps import EarlySteps
 from mr_ml.engine.base import Engine
+from mr_ml.engine.blas import on_one_thread, one_thread
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.model import label_texts, publish_model
 from mr_ml.objective import Objective
@@ -241,6 +242,7 @@ def run_spec(store: Store, layout: Layout, run: str) -> TrainSpec:
 
 # numbers that overflow end a run with a reason; a warning would only spoil the output
 @np.errstate(all="ignore")
+@on_one_thread
 def train(
     spec: TrainSpec,
     *,
@@ -270,7 +272,7 @@ def train(
     advice = EarlySteps(objective, dataset, spec.split, store)
     n_rows = dataset.n_rows(spec.split)
     began = time.monotonic()
-    with Journal(checkpoints) as journal:
+    with one_thread(*optimizer.modules), Journal(checkpoints) as journal:
         while (ask := optimizer.ask(state)) is not None:
             # with millions of features everything here is large: nothing is kept that the next pass does not need
             state = optimizer.tell(state, objective.finish(ask, engine.run(objective.query(ask))))

@@ -19,9 +19,8 @@ from mr_ml.errors import InternalError, MrMlError, StorageError
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    # before numpy is loaded: more threads would only make results depend on the machine
-    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
+    # before numpy is loaded: nothing here uses more BLAS threads than one, so none need be started
+    os.environ.update(dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
     if sys.version_info < (3, 12) and "_distutils_hack" in sys.modules:
         # mrjob imports distutils: the standard library's loads much faster than the copy that setuptools puts before it
         sys.modules["_distutils_hack"].remove_shim()

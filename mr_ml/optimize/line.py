@@ -104,6 +104,8 @@ class LineMethod(ABC):
     patience: ClassVar[int] = 3
     # whether its steps are so measured that it sees by itself where coefficients grow for ever
     measured: ClassVar[bool] = True
+    # those whose BLAS it computes with, beside numpy
+    modules: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def direction(self, state: LineState, hessian: Floats | None) -> Floats:

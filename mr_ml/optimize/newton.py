@@ -26,6 +26,7 @@ _FLAT = 1e-9
 class Newton(LineMethod):
     name: ClassVar[str] = "newton"
     hessian: ClassVar[bool] = True
+    modules: ClassVar[tuple[str, ...]] = ("scipy.linalg",)
 
     def direction(self, state: LineState, hessian: Floats | None) -> Floats:
         from scipy import linalg
