@@ -17,7 +17,7 @@ from mr_ml.rowspec import RowSpec
 from mr_ml.shift import Shift
 
 
-# metrics of enormous numbers are infinite; the warning would name no row
+# numbers that overflow are counted and said; the warning would name no row
 @np.errstate(all="ignore")
 def evaluate(model: Model, dataset: Dataset, *, engine: Engine, row_weights: bool = True) -> dict[str, Any]:
     """Metrics of the rows that `engine` runs over; what these have of `unseen_features` counts for nothing.

@@ -4,8 +4,11 @@
     log loss   sum_i -u_i log p_i[y_i] / sum_i u_i
     AUC        P(score of a positive > score of a negative), ties counted half; one against the rest for each class
 
-The AUC comes from tables score -> (weight of negatives, weight of positives), exact with up to `TABLE_KEYS` distinct
-scores; with more, neighbouring scores share a key, and the AUC is known up to half the share of pairs within a key.
+The score of a class is its log-odds, which still tell rows apart whose probabilities have run into 1.0. The AUC comes
+from tables score -> (weight of negatives, weight of positives), exact with up to `TABLE_KEYS` distinct scores of all
+classes together; with more, neighbouring scores share a key, and it is known up to half the share of pairs in a key.
+
+Rows of weight 0 count nowhere. Of others whose prediction or loss is not finite there are no metrics.
 """
 
 from __future__ import annotations
@@ -56,18 +59,22 @@ class MetricsQuery:
         u = spec.weights(block, y)
         # BLAS may round equal rows differently by where they stand; CSR products give them equal bits, hence exact ties
         z = spec.margins(replace(block, features=block.features.as_sparse()), self._linear)
-        parts: dict[str, Part] = {"weight_sum": Sum(u.sum()), "loss_sum": Sum((u * loss.value(z, y)).sum())}
+        p, losses = loss.predict(z), loss.value(z, y)
+        lost = (u > 0) & ~(np.isfinite(losses) & np.isfinite(p).all(axis=1))
+        parts: dict[str, Part] = {
+            "weight_sum": Sum(u.sum()),
+            "loss_sum": Sum((u * losses)[u > 0].sum()),
+            "lost": Sum(np.asarray(np.count_nonzero(lost), float)),
+        }
         if not loss.classifies:
-            error = z[:, 0] - y
+            u, y, error = u[u > 0], y[u > 0], (z[:, 0] - y)[u > 0]
             sums = np.array([u * error * error, u * np.abs(error)]).sum(axis=1)
             return Statistic({**parts, "errors": Sum(sums), "targets": _weighted_moments(y, u)})
-        p = loss.predict(z)
         n_classes = p.shape[1]
         truth, guess = y.astype(np.int64), p.argmax(axis=1)
         confusion = np.bincount(truth * n_classes + guess, u, n_classes * n_classes)
         parts["confusion"] = Sum(confusion.reshape(n_classes, n_classes))
-        # margins order rows where probabilities have run into 1.0; between softmax outputs only probabilities compare
-        scores = z if z.shape[1] == 1 else p
+        scores = log_odds(z)
         for k in range(scores.shape[1]):
             positive = truth == (k if scores.shape[1] > 1 else 1)
             sides = np.stack([u * ~positive, u * positive], axis=1)
@@ -81,6 +88,29 @@ class MetricsQuery:
     @classmethod
     def from_parts(cls, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> MetricsQuery:
         return cls(rows=RowSpec.from_json(meta["rows"]), coef=arrays["coef"])
+
+
+def log_odds(margins: Floats) -> Floats:
+    """log p_k - log(1 - p_k) of each class, (n_rows, n_outputs); of a single output, of the second of two classes.
+
+    z_k - log sum_{j != k} e^{z_j} without differences of large sums, so that it is right where p_k is next to 0 or 1.
+    """
+    if margins.shape[1] == 1:
+        return margins
+    likeliest = np.arange(len(margins)), margins.argmax(axis=1)
+    highest = margins[likeliest][:, None]
+    rest = margins.copy()
+    rest[likeliest] = -np.inf
+    second = rest.max(axis=1, keepdims=True)
+    e = np.exp(margins - highest)
+    # of all classes before each, and of all behind it
+    zero = np.zeros((len(e), 1))
+    others = np.hstack([zero, e[:, :-1].cumsum(axis=1)]) + np.hstack([e[:, :0:-1].cumsum(axis=1)[:, ::-1], zero])
+    with np.errstate(divide="ignore"):
+        # of the likeliest class it may have run into 0
+        found = margins - highest - np.log(others)
+    found[likeliest] = (highest - second)[:, 0] - np.log(np.exp(rest - second).sum(axis=1))
+    return found
 
 
 def order_keys(scores: Floats) -> NDArray[np.int64]:
@@ -127,11 +157,18 @@ def finish_metrics(total: Statistic, rows: RowSpec) -> dict[str, Any]:
     Raises
     ------
     BadDataError
-        If the weights of all rows sum to zero: there is nothing to measure.
+        If the weights of all rows sum to zero, or a prediction or loss is not finite: there is nothing to measure.
     """
     weight = float(total.sum("weight_sum"))
     if not weight > 0:
         raise BadDataError(f"the weights of the {total.n_rows} rows sum to {weight}; expected a positive sum")
+    lost = int(total.sum("lost"))
+    if lost:
+        raise BadDataError(
+            f"expected finite predictions, found {lost} of {total.n_rows} rows where the prediction or its loss "
+            "overflows, so that no mean would say anything; look for huge feature values, offsets or labels (mr-ml "
+            "describe), such as those in other units than the model was trained in"
+        )
     result: dict[str, Any] = {"n_rows": total.n_rows, "weight_sum": weight}
     if not rows.pointwise.classifies:
         squares, absolute = (float(v) for v in total.sum("errors"))

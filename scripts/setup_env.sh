@@ -2,6 +2,7 @@
 # Set up a virtual environment with mr_ml of this checkout in it; does nothing if it is there and up to date.
 #
 #   scripts/setup_env.sh FOLDER EXTRAS          e.g. scripts/setup_env.sh .venv test
+#   scripts/setup_env.sh FOLDER lowest          all that the tests run with, in the lowest versions that setup.cfg allows
 #
 # MR_ML_PYTHON   the Python to use (default: the first of python3, python3.11, python3.12, python3.13 that is >= 3.11)
 #
@@ -54,7 +55,7 @@ python=$(find_python)
 # all that the environment depends on
 recipe=$(
     printf '%s\n' "$checkout" "$venv" "$extras" "$(identity "$python")"
-    cat "$checkout/setup.cfg" "$checkout/pyproject.toml"
+    cat "$checkout/setup.cfg" "$checkout/pyproject.toml" "$checkout/scripts/lowest.py"
 )
 usable=no
 if [ "$(identity "$venv/bin/python")" = "$(identity "$python")" ]; then usable=yes; fi
@@ -71,6 +72,11 @@ if [ $usable = no ]; then
     "$python" -m venv --clear "$venv"
 fi
 say "installing mr_ml[$extras] and what it needs into $venv; the first time this takes a minute or two"
-"$venv/bin/python" -m pip --quiet --no-input install --progress-bar off --editable "$checkout[$extras]" ||
+wanted=(--editable "$checkout[$extras]")
+if [ "$extras" = lowest ]; then
+    mapfile -t wanted < <("$python" "$checkout/scripts/lowest.py")
+    wanted+=(--editable "$checkout")
+fi
+"$venv/bin/python" -m pip --quiet --no-input install --progress-bar off "${wanted[@]}" ||
     give_up "pip could not install mr_ml[$extras]; its message is above. Can it reach a package index?"
 printf '%s\n' "$recipe" >"$venv/made-from"

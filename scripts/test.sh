@@ -5,7 +5,8 @@
 #   scripts/test.sh tests/unit -k layout   the same, but pytest gets these arguments
 #
 # Each Python of 3.11, 3.12 and 3.13 that is on PATH gets an environment of its own, .venv-test-3.11 and so on. The
-# lowest runs everything; the others leave out the tests that are slow or need Hadoop.
+# lowest runs everything; the others leave out the tests that are slow or need Hadoop. Python 3.11 runs those once more
+# in .venv-test-lowest, with the lowest versions of all packages that setup.cfg allows, with few of the generated examples.
 #
 # MR_ML_PYTHON=python3.13   use this one only
 # MR_ML_SKIP_HADOOP=1       leave out the tests that start a Hadoop cluster on this machine (they need a JDK and Maven)
@@ -48,6 +49,16 @@ for version in "${versions[@]:1}"; do
     # 5: the arguments chose slow tests only
     MR_ML_SKIP_HADOOP=1 ".venv-test-$version/bin/python" -m pytest -m "not slow" "$@" || [ $? -eq 5 ]
 done
+
+if [ "$main" = 3.11 ]; then
+    say "pytest (Python $main, lowest versions of all packages), without the slow tests"
+    MR_ML_PYTHON=${pythons[$main]} scripts/setup_env.sh .venv-test-lowest lowest
+    chosen=("$@")
+    if [ $# -eq 0 ]; then chosen=(tests/unit tests/numerics tests/readers tests/e2e); fi
+    # nothing takes so long but what waits for ever
+    MR_ML_SKIP_HADOOP=1 timeout 900 .venv-test-lowest/bin/python -m pytest -m "not slow" --hypothesis-profile few \
+        "${chosen[@]}" || [ $? -eq 5 ]
+fi
 
 if [ $# -gt 0 ] || [ -n "${MR_ML_SKIP_HADOOP:-}" ]; then
     say "pytest (Python $main)"

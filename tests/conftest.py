@@ -24,6 +24,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 # how long an example takes says nothing of right or wrong on a machine that others use too
 settings.register_profile("mr_ml", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# `--hypothesis-profile few`: where it is asked whether things work at all
+settings.register_profile("few", settings.get_profile("mr_ml"), max_examples=5)
 settings.load_profile("mr_ml")
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -52,3 +54,13 @@ def test_without_venv_it_names_the_package(tmp_path: Path) -> None:
     expected = f"apt-get did not install {package}" if os.getuid() == 0 else f"sudo apt-get install {package}"
     assert expected in found.stderr
     assert not (tmp_path / "env").exists()
+
+
+def test_lowest_pins_whatever_is_needed() -> None:
+    """Exact versions, none left open, of all that the code cannot do without and of what the tests need."""
+    script = [sys.executable, SCRIPTS / "lowest.py"]
+    lines = subprocess.run(script, capture_output=True, text=True, check=True).stdout.split()
+    pinned = dict(line.split("==") for line in lines)
+    assert len(pinned) == len(lines)
+    needed = {re.split("[^A-Za-z0-9_-]", line)[0] for line in metadata.requires("mr_ml") or () if ";" not in line}
+    assert needed | {"pytest", "scikit-learn", "urllib3"} <= set(pinned)

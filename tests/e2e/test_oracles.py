@@ -151,7 +151,7 @@ def test_softmax(mr_ml: Commands, data_dir: Path, tmp_path: Path, name: str, sol
     assert found["objective"] * n == pytest.approx(known["f"], rel=1e-8)
     coef = mr_ml.coef(model)
     np.testing.assert_allclose(coef.coef.T, known["W"], atol=1e-6)
-    np.testing.assert_allclose(coef.intercept, known["b"], atol=2e-5 if name == "iris" else 2e-6)
+    np.testing.assert_allclose(coef.intercept, known["b"], atol=2e-5 if name == "iris" else 5e-6)
     metrics = mr_ml("evaluate", model, name, "--split", "train")
     assert metrics["accuracy"] == pytest.approx(known["train"]["accuracy"], abs=1e-12)
     assert metrics["log_loss"] == pytest.approx(known["train"]["mean_logloss"], abs=1e-8)

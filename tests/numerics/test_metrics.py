@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from decimal import Decimal, localcontext
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from mr_ml import metrics
 from mr_ml.engine.in_memory import InMemoryEngine
 from mr_ml.errors import BadDataError
 from mr_ml.features import DenseFeatures
-from mr_ml.metrics import MetricsQuery, auc, finish_metrics, order_keys
+from mr_ml.metrics import MetricsQuery, auc, finish_metrics, log_odds, order_keys
 from mr_ml.parts import Keyed
 from mr_ml.rowspec import RowSpec
 from mr_ml.statistic import Statistic
@@ -192,11 +193,50 @@ def test_a_class_without_rows_has_no_area() -> None:
     json.dumps(alone, allow_nan=False)
 
 
-def test_margins_that_saturate_the_probability_still_rank() -> None:
-    x = np.linspace(30, 300, 28)[:, None]
+@pytest.mark.parametrize("n_outputs", [1, 2, 4])
+def test_margins_that_saturate_the_probability_still_rank(n_outputs: int) -> None:
+    """From probabilities of 1 - 1e-13 on to such as differ from 1, or from 0, by less than any double."""
+    x = np.linspace(30, 1500, 28)[:, None]
     y = (np.arange(28) >= 14).astype(float)
-    found = measured(make_engine(x, y), RowSpec("logistic", 1, classes=(0.0, 1.0)), np.array([[1.0, 0.0]]))
+    coef = np.array([[float(k == 1 or n_outputs == 1), 0.0] for k in range(n_outputs)])
+    rows = RowSpec("logistic" if n_outputs == 1 else "softmax", 1, classes=(0.0, 1.0, 2.0, 3.0)[: max(n_outputs, 2)])
+    found = measured(make_engine(x, y), rows, coef)
     assert found["auc"] == 1.0
+
+
+margins = hnp.arrays(np.float64, (3, 4), elements=st.floats(-1500, 1500) | st.integers(-3, 3).map(float))
+
+
+@given(z=margins, n_classes=st.integers(2, 4))
+def test_log_odds_are_right_in_the_tails(z: Any, n_classes: int) -> None:
+    """Against decimal numbers of 50 digits."""
+    z = z[:, :n_classes]
+    found = log_odds(z)
+    with localcontext(prec=50):
+        for row, scores in zip(z.tolist(), found.tolist(), strict=True):
+            powers = [Decimal(value).exp() for value in row]
+            for k, score in enumerate(scores):
+                expected = float((powers[k] / sum(powers[:k] + powers[k + 1 :])).ln())
+                assert score == pytest.approx(expected, rel=1e-14, abs=1e-15 * max(1, *map(abs, row)))
+
+
+@pytest.mark.parametrize("loss", ["squared", "logistic", "softmax"])
+def test_rows_without_a_finite_prediction_are_counted(loss: str) -> None:
+    """Never averaged; those of weight 0 do not count."""
+    x, y, u = np.ones((9, 2)), np.arange(9) % 2.0, np.ones(9)
+    x[[1, 4, 6, 8]] = 1e300
+    u[4] = 0
+    classes = () if loss == "squared" else (0.0, 1.0)
+    rows = RowSpec(loss, 2, classes=classes)
+    coef = np.array([[1e300, -1e300, 0.0]] * rows.n_outputs)
+    with np.errstate(all="ignore"), pytest.raises(BadDataError, match=r"found 3 of 9 rows .*huge feature values"):
+        measured(make_engine(x, y, weights=u, block_rows=4), rows, coef)
+    u[[1, 4, 6, 8]] = 0
+    with np.errstate(all="ignore"):
+        found = measured(make_engine(x, y, weights=u, block_rows=4), rows, coef)
+    # of margins that are 0: a mean of labels, or log 2
+    name, expected = ("mean_squared_error", 3 / 5) if loss == "squared" else ("log_loss", np.log(2))
+    assert found[name] == pytest.approx(expected, rel=1e-14)
 
 
 # --- tables of scores -------------------------------------------------------------------------------------------------
