@@ -58,6 +58,14 @@ class StoredFile:
 
 
 @dataclass(frozen=True)
+class RowWeights:
+    """The largest weight of a row, and their sums by split and label (those that are finite)."""
+
+    largest: float
+    by_label: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
 class Dataset:
     """One version of a dataset.
 
@@ -69,6 +77,8 @@ class Dataset:
         By split: an .npz with count (), mean, variance, minimum, maximum (n_features,) and nonzero.
     packing
         How it was packed, for people: seed, shares, folds, rows per block, inputs.
+    weights
+        None if rows have no weights, or were packed before these were noted.
     """
 
     name: str
@@ -80,6 +90,12 @@ class Dataset:
     label_counts: Mapping[str, Mapping[str, int]]
     nnz: int
     packing: Mapping[str, Any]
+    weights: RowWeights | None = None
+
+    @property
+    def weight_exponent(self) -> int:
+        """That of the power of two that brings the largest weight to between 1/2 and 1."""
+        return -math.frexp(self.weights.largest)[1] if self.weights else 0
 
     @property
     def reference(self) -> str:
@@ -131,6 +147,7 @@ class Dataset:
             "label_counts": {split: dict(counts) for split, counts in self.label_counts.items()},
             "nnz": self.nnz,
             "packing": dict(self.packing),
+            **({"weights": vars(self.weights)} if self.weights else {}),
         }
 
     @classmethod
@@ -148,6 +165,7 @@ class Dataset:
             label_counts=data["label_counts"],
             nnz=data["nnz"],
             packing=data["packing"],
+            weights=RowWeights(**data["weights"]) if "weights" in data else None,
         )
 
 

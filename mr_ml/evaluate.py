@@ -35,6 +35,7 @@ def evaluate(model: Model, dataset: Dataset, *, engine: Engine, row_weights: boo
         classes=_classes_in(model, dataset),
         row_weights=row_weights,
         shift=shift,
+        weight_exponent=dataset.weight_exponent,
     )
     found = finish_metrics(engine.run(MetricsQuery(rows, coef)), rows)
     return {"model": model.reference, "dataset": dataset.reference, **found, "labels": model.label_texts}

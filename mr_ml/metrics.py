@@ -110,7 +110,7 @@ def log_odds(margins: Floats) -> Floats:
         # of the likeliest class it may have run into 0
         found = margins - highest - np.log(others)
     found[likeliest] = (highest - second)[:, 0] - np.log(np.exp(rest - second).sum(axis=1))
-    return found
+    return np.asarray(found)
 
 
 def order_keys(scores: Floats) -> NDArray[np.int64]:
@@ -169,7 +169,9 @@ def finish_metrics(total: Statistic, rows: RowSpec) -> dict[str, Any]:
             "overflows, so that no mean would say anything; look for huge feature values, offsets or labels (mr-ml "
             "describe), such as those in other units than the model was trained in"
         )
-    result: dict[str, Any] = {"n_rows": total.n_rows, "weight_sum": weight}
+    # in the unit in which weights were given
+    exponent = -rows.weight_exponent if rows.row_weights else 0
+    result: dict[str, Any] = {"n_rows": total.n_rows, "weight_sum": float(np.ldexp(weight, exponent))}
     if not rows.pointwise.classifies:
         squares, absolute = (float(v) for v in total.sum("errors"))
         targets = total.parts["targets"]
@@ -196,5 +198,5 @@ def finish_metrics(total: Statistic, rows: RowSpec) -> dict[str, Any]:
         "auc": float(np.mean(known)) if known else None,
         "auc_error": max(area.error for area in areas),
         "auc_by_class": [area.value for area in areas] if len(areas) > 1 else None,
-        "confusion": confusion.tolist(),
+        "confusion": np.ldexp(confusion, exponent).tolist(),
     }

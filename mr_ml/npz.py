@@ -24,7 +24,8 @@ def to_npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     if objects:
         raise TypeError(f"expected arrays of numbers, found Python objects in {', '.join(objects)}")
     out = io.BytesIO()
-    np.savez(out, **arrays)
+    named: dict[str, Any] = dict(arrays)
+    np.savez(out, **named)
     return out.getvalue()
 
 

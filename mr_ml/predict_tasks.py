@@ -109,6 +109,8 @@ class RangeReport:
         Features that the model does not know and that were ignored, as asked.
     bad_counts, bad
         Refused rows by kind, and examples, whose lines count from the start of the range.
+    n_lost, lost_line
+        Rows whose prediction is not finite, and the line of the first of them, from the start of the range.
     n_written
         Bytes of the output lines, of which there are n_lines.
     path
@@ -123,6 +125,8 @@ class RangeReport:
     n_unseen: int = 0
     bad_counts: dict[str, int] = field(default_factory=dict)
     bad: tuple[BadRow, ...] = ()
+    n_lost: int = 0
+    lost_line: int = -1
     n_written: int = 0
     path: str = ""
 
@@ -154,8 +158,11 @@ def predict_text(
         for chunk in text.chunks():
             n_read += len(chunk)
             parsed = formats.parse(chunk, request.schema, labels="optional")
-            lines = format_rows(request, predicted(request, parsed.rows), parsed.rows.lines, n_lines=parsed.n_lines)
+            values = predicted(request, parsed.rows)
+            lines = format_rows(request, values, parsed.rows.lines, n_lines=parsed.n_lines)
             write(lines)
+            if not np.isfinite(values).all():
+                found = _with_lost(found, parsed.rows.lines[~np.isfinite(values).all(axis=1)])
             counts = dict(found.bad_counts)
             for kind, count in parsed.bad_counts.items():
                 counts[kind] = counts.get(kind, 0) + count
@@ -167,6 +174,12 @@ def predict_text(
             )  # fmt: skip
     # what was fed has the header too
     return replace(found, n_read=text.n_bytes if isinstance(text, FedText) else n_read)
+
+
+def _with_lost(found: RangeReport, lines: Ints) -> RangeReport:
+    """With rows more whose prediction is not finite, of a chunk that begins where the report ends so far."""
+    first = found.lost_line if found.n_lost else found.n_lines + int(lines[0])
+    return replace(found, n_lost=found.n_lost + len(lines), lost_line=first)
 
 
 def predicted(request: PredictRequest, rows: Rows) -> Floats:

@@ -177,7 +177,8 @@ class MomentsQuery:
     """Count, mean, squared deviations, extremes and non-zero count of each feature, and rows of each label (if few).
 
     `lows` holds the minimum of each column's non-zero values and `highs` the minimum of their negatives
-    (infinity where a column has none); labels are counted as the keys of their float64 bits.
+    (infinity where a column has none); labels are counted as the keys of their float64 bits. Where rows have weights,
+    these are summed beside the counts, and `heaviest` is the negative of the largest.
     """
 
     kind: ClassVar[str] = "moments"
@@ -239,13 +240,18 @@ def sliced(parts: Mapping[str, Part], *, width: int, ids: Array | None = None) -
 def _moment_parts(block: Block, n_features: int) -> dict[str, Part]:
     moments, low, high, stored = _feature_moments(block.features, n_features)
     label_moments, *_ = _feature_moments(DenseFeatures(block.labels[:, None]), 1)
-    values, counts = np.unique(block.labels, return_counts=True)
+    values, which, counts = np.unique(block.labels, return_inverse=True, return_counts=True)
+    columns, weighted = [counts.astype(np.float64)], dict[str, Part]()
+    if block.weights is not None:
+        columns.append(np.asarray(np.bincount(which, block.weights, len(values)), np.float64))
+        weighted["heaviest"] = Minimum(np.asarray(-block.weights.max(initial=0.0)))
     return {
+        **weighted,
         "moments": moments,
         "lows": Minimum(low),
         "highs": Minimum(-high),
         "stored": Sum(stored),
-        "labels": Keyed.of(values.view(np.int64), counts[:, None].astype(np.float64), limit=MAX_LABEL_VALUES),
+        "labels": Keyed.of(values.view(np.int64), np.stack(columns, axis=1), limit=MAX_LABEL_VALUES),
         "label_moments": label_moments,
     }
 

@@ -2,13 +2,13 @@
 
 u_i = weight_i * class_weight(y_i)            z_i = X_i W' + b + offset_i
 
-X and y are what `read` gives: as they are stored, less the shift.
+X, y and the weights are what `read` gives: as they are stored, less the shift, and times a power of two.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -71,6 +71,9 @@ class RowSpec:
         Whether the rows' own weights count.
     shift
         What is taken off features and targets.
+    weight_exponent
+        That of the power of two, which keeps sums of tiny and of huge weights from running out of the numbers that there
+        are, and changes no bit of what is divided by the sum of weights.
     """
 
     loss: str
@@ -79,14 +82,22 @@ class RowSpec:
     class_weights: tuple[float, ...] | None = None
     row_weights: bool = True
     shift: Shift = NO_SHIFT
+    weight_exponent: int = 0
 
     @property
     def reading(self) -> str:
         """What `read` depends on."""
-        return json.dumps(self.shift.to_json()) if self.shift else ""
+        how = self._reading()
+        return json.dumps(how) if how else ""
+
+    def _reading(self) -> dict[str, Any]:
+        shift = {"shift": self.shift.to_json()} if self.shift else {}
+        return {**shift, **({"weight_exponent": self.weight_exponent} if self.weight_exponent else {})}
 
     def read(self, block: Block) -> Block:
         """The block as all other methods want it, the same in every pass."""
+        if self.weight_exponent and block.weights is not None:
+            block = replace(block, weights=np.ldexp(block.weights, self.weight_exponent))
         return self.shift.read(block)
 
     @property
@@ -147,7 +158,7 @@ class RowSpec:
             "classes": list(self.classes),
             "class_weights": None if self.class_weights is None else list(self.class_weights),
             "row_weights": self.row_weights,
-            **({"shift": self.shift.to_json()} if self.shift else {}),
+            **self._reading(),
         }
 
     @classmethod
@@ -160,6 +171,7 @@ class RowSpec:
             class_weights=None if factors is None else tuple(factors),
             row_weights=data["row_weights"],
             shift=Shift.from_json(data["shift"]) if "shift" in data else NO_SHIFT,
+            weight_exponent=data.get("weight_exponent", 0),
         )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from mr_ml.cli.common import open_root, print_result, table
 from mr_ml.dataset import Dataset, FeatureMoments, load_dataset
+from mr_ml.model import label_texts
 
 
 def run(options: argparse.Namespace) -> None:
@@ -47,8 +48,10 @@ def summary(dataset: Dataset) -> dict[str, Any]:
 def summary_text(dataset: Dataset) -> str:
     data = summary(dataset)
     density = data["nnz"] / max(data["n_rows"] * data["n_features"], 1)
-    first = [label if isinstance(label, str) else f"{label:g}" for label in data["labels"][:10]]
-    labels = ", ".join(first) + (", ..." if len(data["labels"]) > 10 else "") or "continuous"
+    schema = dataset.schema
+    codes = range(len(schema.labels)) if schema.label_kind == "text" else schema.labels
+    first = label_texts(schema, tuple(map(float, codes[:10])))
+    labels = ", ".join(first) + (", ..." if len(codes) > 10 else "") or "continuous"
     lines = [
         f"{dataset.reference}: {data['n_rows']} rows x {data['n_features']} features, {data['nnz']} values "
         f"({density:.1%} of all), {data['bytes']} bytes in {data['blocks']} block(s) of "
@@ -79,7 +82,8 @@ def _features(dataset: Dataset, moments: FeatureMoments, most: int) -> list[dict
 
 def _feature_table(dataset: Dataset, moments: FeatureMoments, most: int) -> str:
     features = _features(dataset, moments, most)
-    rows = [[str(f["feature"]), *(f"{f[k]:.6g}" for k in ("mean", "std", "min", "max", "nonzero"))] for f in features]
-    text = table(["feature", "mean", "std", "min", "max", "nonzero"], rows)
+    numbers = ("mean", "std", "min", "max")
+    rows = [[str(f["feature"]), *(f"{f[k]:.6g}" for k in numbers), str(f["nonzero"])] for f in features]
+    text = table(["feature", *numbers, "nonzero"], rows)
     more = dataset.schema.n_features - len(features)
     return f"{text}\n... and {more} more (--features N)" if more else text

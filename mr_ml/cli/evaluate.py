@@ -53,6 +53,6 @@ def _text(found: dict[str, Any]) -> str:
             lines.append(f"  {name:<24}{found[name]:.6f}{within}")
     if "confusion" in found:
         labels = found["labels"]
-        rows = [[label, *(f"{n:g}" for n in row)] for label, row in zip(labels, found["confusion"], strict=True)]
+        rows = [[label, *(f"{n:.15g}" for n in row)] for label, row in zip(labels, found["confusion"], strict=True)]
         lines.append(table(["truth \\ predicted", *labels], rows))
     return "\n".join(lines)

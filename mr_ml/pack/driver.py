@@ -22,7 +22,7 @@ from mr_ml.pack import chance
 from mr_ml.pack.movers import LocalMover, Mover, PackMemory, Ranges
 from mr_ml.pack.plan import PackPlan, make_plan
 from mr_ml.pack.tasks import shifted
-from mr_ml.pack.totals import feature_moments, label_counts, with_labels_of
+from mr_ml.pack.totals import feature_moments, label_counts, row_weights, with_labels_of
 from mr_ml.partition_file import PartitionFacts
 from mr_ml.readers import formats
 from mr_ml.readers.rows import BAD_KINDS
@@ -237,4 +237,5 @@ def _manifest(
     }
     nnz = sum(p.facts.nnz for p in partitions)
     counts = {split: label_counts(total, schema) for split, total in totals.items()}
-    return Dataset(spec.name, 0, data_id, schema, tuple(partitions), moments, counts, nnz, packing)
+    weights = row_weights(totals, schema)
+    return Dataset(spec.name, 0, data_id, schema, tuple(partitions), moments, counts, nnz, packing, weights)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from mr_ml.dataset import FeatureMoments
+from mr_ml.dataset import FeatureMoments, RowWeights
 from mr_ml.model import label_texts
 from mr_ml.parts import Keyed, Minimum, Moments
 from mr_ml.readers.schema import Schema, merge_labels
@@ -29,14 +30,34 @@ def with_labels_of(schema: Schema, totals: Mapping[str, Statistic]) -> Schema:
 
 
 def label_counts(total: Statistic, schema: Schema) -> dict[str, int]:
+    """Rows of each label, by what users call it; empty where labels are continuous."""
+    return {label: int(sums[0]) for label, sums in _by_label(total, schema).items()}
+
+
+def row_weights(totals: Mapping[str, Statistic], schema: Schema) -> RowWeights | None:
+    """What the weights of rows are like, if there are any."""
+    parts = [total.parts.get("heaviest") for total in totals.values()]
+    largest = max((-float(part.value) for part in parts if isinstance(part, Minimum)), default=None)
+    if largest is None:
+        return None
+    sums = {split: _by_label(total, schema) for split, total in totals.items()}
+    finite = {
+        split: {label: of[1] for label, of in found.items() if math.isfinite(of[1])} for split, found in sums.items()
+    }
+    return RowWeights(largest, finite)
+
+
+def _by_label(total: Statistic, schema: Schema) -> dict[str, list[float]]:
+    """Count of rows, and the sum of their weights if they have some."""
     found = total.parts["labels"]
     assert isinstance(found, Keyed)
     if schema.label_kind == "continuous":
         return {}
-    counts = dict(zip(found.keys.view(np.float64).tolist(), found.values[:, 0].astype(int).tolist(), strict=True))
+    sums = dict(zip(found.keys.view(np.float64).tolist(), found.values.tolist(), strict=True))
     labels = range(len(schema.labels)) if schema.label_kind == "text" else schema.labels
     codes = tuple(map(float, labels))
-    return dict(zip(label_texts(schema, codes), (counts.get(code, 0) for code in codes), strict=True))
+    none = [0.0] * found.values.shape[1]
+    return dict(zip(label_texts(schema, codes), (sums.get(code, none) for code in codes), strict=True))
 
 
 def feature_moments(total: Statistic) -> FeatureMoments:

@@ -15,7 +15,7 @@ from mr_ml.errors import BadDataError, InternalError, UsageError
 from mr_ml.model import Model
 from mr_ml.predict.output import Output
 from mr_ml.predict.scorers import Scored, Scorer
-from mr_ml.predict_tasks import PredictRequest, header
+from mr_ml.predict_tasks import PredictRequest, RangeReport, header
 from mr_ml.readers import formats
 from mr_ml.readers.rows import BAD_KINDS
 from mr_ml.readers.schema import Schema, with_unseen_features
@@ -58,6 +58,7 @@ def predict(
         request = PredictRequest(schema, model.loss, model.reading_coef, labels, output.scratch, model.shift)
         with scorer.score(request, files) as found:
             n_bad = _check_bad(found, max_bad_rows, model.schema, say)
+            n_lost = _say_lost(found, model.schema, say)
             parts: dict[str, list[Scored]] = {file.path: [] for file in files}
             for part in sorted(found, key=lambda part: part.report.start):
                 parts[part.report.file].append(part)
@@ -68,7 +69,7 @@ def predict(
     if n_unseen:
         say(f"{n_unseen} unseen values were ignored: of features that the model's data did not have")
     return {
-        "model": model.reference, "n_rows": n_rows, "bad_rows": n_bad, "unseen_values": n_unseen,
+        "model": model.reference, "n_rows": n_rows, "bad_rows": n_bad, "unseen_values": n_unseen, "not_finite": n_lost,
         "outputs": [output.uri(name) for name in names], "labels": list(labels),
     }  # fmt: skip
 
@@ -102,22 +103,38 @@ def _bound(scorer: Scorer, files: Sequence[TextFile], schema: Schema) -> tuple[l
 
 
 def _check_bad(found: Sequence[Scored], limit: int, schema: Schema, say: Callable[[str], None]) -> int:
-    reports = sorted((part.report for part in found), key=lambda report: (report.file, report.start))
-    n_bad = sum(sum(report.bad_counts.values()) for report in reports)
+    n_bad = sum(sum(part.report.bad_counts.values()) for part in found)
     if not n_bad:
         return 0
     lines = [f"{n_bad} bad rows:"]
-    at = dict.fromkeys((report.file for report in reports), int(schema.format == "csv" and schema.options.header))
-    for report in reports:
-        file = report.file
-        lines += [f"  {row.kind}: {file}:{at[file] + row.line + 1}: {row.excerpt}" for row in report.bad]
-        at[file] += report.n_lines
-    kinds = sorted({kind for report in reports for kind in report.bad_counts})
+    for report, first in _in_order(found, schema):
+        lines += [f"  {row.kind}: {report.file}:{first + row.line}: {row.excerpt}" for row in report.bad]
+    kinds = sorted({kind for part in found for kind in part.report.bad_counts})
     text = "\n".join([*lines[: 1 + _SHOWN], *(f"{kind}: {BAD_KINDS[kind]}" for kind in kinds)])
     if n_bad > limit:
         raise BadDataError(f"{text}\nNothing was written. Mend the rows, or allow them with --max-bad-rows {n_bad}")
     say(text)
     return n_bad
+
+
+def _say_lost(found: Sequence[Scored], schema: Schema, say: Callable[[str], None]) -> int:
+    n_lost = sum(part.report.n_lost for part in found)
+    if n_lost:
+        report, first = next((report, first) for report, first in _in_order(found, schema) if report.n_lost)
+        say(
+            f"warning: the predictions for {n_lost} rows are not finite, first for {report.file}:"
+            f"{first + report.lost_line}; look for huge feature values or offsets"
+        )
+    return n_lost
+
+
+def _in_order(found: Sequence[Scored], schema: Schema) -> Iterator[tuple[RangeReport, int]]:
+    """Reports by file and place, with the number of the first line of each in its file."""
+    reports = sorted((part.report for part in found), key=lambda report: (report.file, report.start))
+    at = dict.fromkeys((report.file for report in reports), 1 + int(schema.format == "csv" and schema.options.header))
+    for report in reports:
+        yield report, at[report.file]
+        at[report.file] += report.n_lines
 
 
 def output_names(paths: Sequence[str], inputs: Sequence[str]) -> list[str]:

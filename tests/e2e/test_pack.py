@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
@@ -382,6 +383,11 @@ def test_labels_that_look_alike(mr_ml: Commands, tmp_path: Path) -> None:
     mr_ml("train", "d", "--model", "m", "--loss", "softmax", "--l2", "1", "--class-weights", "balanced")
     assert mr_ml("models", "show", "m")["labels"] == ["0.1", "1000001", "1000002"]
     mr_ml("train", "d", "--model", "m", "--loss", "softmax", "--l2", "1", "--class-weights", "1000002=3")
+    for command in (
+        ("pack", tmp_path / "rows", "--to", "d"), ("describe", "d"), ("models", "show", "m"),
+        ("evaluate", "m", "d", "--split", "train"),
+    ):  # fmt: skip
+        assert {"0.1", "1000001", "1000002"} <= set(re.split(r"[\s,:]+", mr_ml.run(*command).out)), command
 
 
 def test_columns_named_by_digits(mr_ml: Commands, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -252,6 +253,23 @@ def test_bad_rows_leave_nothing(mr_ml: Commands, tmp_path: Path, monkeypatch: py
     assert f"bad_value: {file}:18: 0 1:x" in found.err
     assert f"descending_ids: {file}:34: 0 2:1 1:2" in found.err
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+@pytest.mark.parametrize("model", ["softmax", "logistic", "squared"])
+def test_predictions_that_are_not_finite_are_said(
+    mr_ml: Commands, tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "RANGE_BYTES", 300)
+    x = new_rows(20)
+    # with coefficients of either sign
+    x[[9, 16], :2] = 1.7e308
+    text = write_libsvm(tmp_path / "new", x, np.zeros(20))
+    text.write_text("# a comment\n" + text.read_text())
+    done = mr_ml.run("predict", model, text, "--to", tmp_path / "out", "--json")
+    lines = (tmp_path / "out").read_text().splitlines()
+    assert [k for k, line in enumerate(lines) if "nan" in line or "inf" in line] == [10, 17]
+    assert (done.code, done.result["not_finite"]) == (0, 2)
+    assert re.search(rf"warning: .* 2 rows are not finite, first for {text}:11;", done.err)
 
 
 def test_existing_output_stays(mr_ml: Commands, tmp_path: Path) -> None:

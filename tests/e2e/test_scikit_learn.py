@@ -15,6 +15,8 @@ from scipy import optimize, special
 from sklearn import datasets, linear_model
 from sklearn.utils.class_weight import compute_sample_weight
 
+from hdfs_layout import decode_document, encode_document
+
 TIGHT = ("--tolerance", "1e-10")
 
 
@@ -94,15 +96,50 @@ def test_class_weights(mr_ml: Commands, tmp_path: Path, spec: str, theirs: Any) 
     np.testing.assert_allclose(fitted.intercept, intercept, atol=1e-6)
 
 
-def test_class_weights_multiply_row_weights(mr_ml: Commands, tmp_path: Path) -> None:
+@pytest.mark.parametrize("given", ["2=5", "balanced"])
+def test_class_weights_multiply_row_weights(mr_ml: Commands, tmp_path: Path, given: str) -> None:
+    """Balanced: after that every class weighs the same."""
     x, _, u = small_problem()
     y = np.digitize(x[:, 0] + x[:, 1] / 2 + np.random.default_rng(0).normal(size=len(x)), [-0.5, 0.8])
     packed(mr_ml, "three", write_csv(tmp_path / "rows.csv", named(x, label=y, u=u)), "--weight-column", "u")
-    mr_ml("train", "three", "--model", "three", "--loss", "softmax", "--l2", "0.02", "--class-weights", "2=5", *TIGHT)
-    coef, intercept = sklearn_logistic(x, y, l2=0.02, weights=u * np.where(y == 2, 5.0, 1.0))
+    mr_ml("train", "three", "--model", "three", "--loss", "softmax", "--l2", "0.02", "--class-weights", given, *TIGHT)
+    factors = [1.0, 1.0, 5.0] if given == "2=5" else [u.sum() / (3 * u[y == k].sum()) for k in range(3)]
+    coef, intercept = sklearn_logistic(x, y, l2=0.02, weights=u * np.array(factors)[y])
     fitted = mr_ml.coef("three")
     np.testing.assert_allclose(fitted.coef, coef, atol=1e-6)
     np.testing.assert_allclose(fitted.intercept, intercept - intercept.mean(), atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "scale"), [("tiny", 2.0**-1074), ("huge", 2.0**1010)])
+@pytest.mark.parametrize("more", [("--class-weights", "balanced"), ("--class-weights", "0=1e-319,1=3e-319")])
+def test_tiny_and_huge_weights_are_like_others(
+    mr_ml: Commands, tmp_path: Path, name: str, scale: float, more: tuple[str, ...]
+) -> None:
+    """Down to the smallest numbers that there are."""
+    x, y, _ = small_problem()
+    u = np.random.default_rng(5).integers(1, 9, len(y))
+    found = []
+    for data, weights in (("plain", u.astype(float)), (name, u * scale)):
+        packed(mr_ml, data, write_csv(tmp_path / f"{data}.csv", named(x, label=y, u=weights)), "--weight-column", "u")
+        mr_ml("train", data, "--model", "scaled-weights", "--l2", "0.01", *more, *TIGHT)
+        metrics = mr_ml("evaluate", "scaled-weights", data, "--split", "train")
+        fitted = mr_ml.coef("scaled-weights")
+        found.append([*fitted.coef[0], *fitted.intercept, *(metrics[m] for m in ("accuracy", "log_loss", "auc"))])
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-10)
+
+
+def test_datasets_that_do_not_say_what_labels_weigh(mr_ml: Commands, tmp_path: Path) -> None:
+    """Those of before are trained as they were, and refused where it is needed."""
+    x, y, u = small_problem()
+    packed(mr_ml, "before", write_csv(tmp_path / "rows.csv", named(x, label=y, u=u)), "--weight-column", "u")
+    (path,) = (mr_ml.root / "datasets/before").glob("v*.json")
+    document = decode_document(path.read_bytes(), where="here")
+    path.write_bytes(encode_document({k: v for k, v in document.items() if k != "weights"}))
+    found = mr_ml.run("train", "before", "--model", "before", "--class-weights", "balanced")
+    assert (found.code, "pack it again" in found.err) == (2, True)
+    mr_ml("train", "before", "--model", "before", "--class-weights", "balanced", "--weights", "none")
+    mr_ml("train", "before", "--model", "before", "--l2", "0.01")
+    mr_ml("evaluate", "before", "before", "--split", "train")
 
 
 def test_no_intercept(mr_ml: Commands, tmp_path: Path) -> None:

@@ -32,6 +32,12 @@ def test_arrays_come_back_as_they_were(given: Any) -> None:
     assert to_npz(given) == data
 
 
+def test_python_objects_are_not_written() -> None:
+    """numpy would pickle them."""
+    with pytest.raises(TypeError, match="found Python objects in bad"):
+        to_npz({**SMALL, "bad": np.array([{}], object)})
+
+
 def test_no_damage_changes_a_number() -> None:
     """Damage may hide an array, since some bytes of a zip only count its members; it never changes one."""
     good = to_npz(SMALL)
