@@ -72,8 +72,8 @@ class RowSpec:
     shift
         What is taken off features and targets.
     weight_exponent
-        That of the power of two, which keeps sums of tiny and of huge weights from running out of the numbers that there
-        are, and changes no bit of what is divided by the sum of weights.
+        That of the power of two, which keeps sums of tiny and of huge weights in the range of numbers, and changes no
+        bit of what is divided by the sum of weights.
     """
 
     loss: str

@@ -13,7 +13,7 @@ publishes once.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from hdfs_layout import Layout, NotFoundError, Store, append_events, decode_document, encode_document
 from mr_ml.advice import warnings
 from mr_ml.checkpoints import Checkpoints, Journal
+from mr_ml.class_weights import class_weights
 from mr_ml.dataset import Dataset, FeatureMoments
 from mr_ml.early_steps import EarlySteps
 from mr_ml.engine.base import Engine
@@ -40,7 +41,6 @@ from mr_ml.sides import SidesQuery, telling_features
 Floats = NDArray[np.float64]
 
 CENTRE_FROM_DENSITY = 1 / 3
-_FURTHEST_CLASSES = 2.0**52
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,9 @@ def make_objective(spec: TrainSpec, dataset: Dataset, moments: FeatureMoments) -
         loss=spec.loss,
         n_features=dataset.schema.n_features,
         classes=classes,
-        class_weights=_class_weights(spec, dataset, classes),
+        class_weights=class_weights(
+            spec.class_weights, dataset, classes, split=spec.split, row_weights=spec.row_weights
+        ),
         row_weights=spec.row_weights,
         shift=shift,
         weight_exponent=dataset.weight_exponent,
@@ -191,62 +193,6 @@ def _classes(spec: TrainSpec, dataset: Dataset) -> tuple[float, ...]:
     if spec.loss == "softmax" and schema.options.offset_column is not None:
         raise UsageError("the softmax loss has no use for offsets: they move all classes alike; use --loss logistic")
     return classes
-
-
-def _class_weights(spec: TrainSpec, dataset: Dataset, classes: tuple[float, ...]) -> tuple[float, ...] | None:
-    if spec.class_weights is None:
-        return None
-    if not classes:
-        raise UsageError(f"--class-weights: the {spec.loss} loss has no classes")
-    names = label_texts(dataset.schema, classes)
-    if spec.class_weights == "balanced":
-        sums = _label_sums(spec, dataset, names)
-        if not sums.all():
-            missing = [name for name, total in zip(names, sums, strict=True) if not total]
-            raise UsageError(f"--class-weights balanced: split {spec.split!r} has no rows of {missing}, or of weight 0")
-        sums = _near_one(sums)
-        return tuple((sums.sum() / (len(sums) * sums)).tolist())
-    given: dict[str, float] = {}
-    for item in spec.class_weights.split(","):
-        name, _, factor = item.rpartition("=")
-        try:
-            given[name.strip()] = float(factor)
-        except ValueError:
-            given[name.strip()] = np.nan
-    unknown = sorted(set(given) - set(names))
-    if unknown or not all(np.isfinite(f) and f >= 0 for f in given.values()):
-        raise UsageError(
-            f"--class-weights: expected 'balanced' or LABEL=FACTOR,... with labels of {names[:20]} and factors >= 0, "
-            f"found {spec.class_weights!r}"
-        )
-    factors = np.array([given.get(name, 1.0) for name in names])
-    counted = factors[factors > 0]
-    if len(counted) and counted.max() > _FURTHEST_CLASSES * counted.min():
-        raise UsageError(
-            f"--class-weights: expected factors no further apart than {_FURTHEST_CLASSES:.0e}, found {counted.min():g} "
-            f"and {counted.max():g}: the rows of one class would vanish in the rounding of the others'"
-        )
-    return tuple(_near_one(factors).tolist())
-
-
-def _near_one(factors: Floats) -> Floats:
-    """Divided by a power of two, which changes no bit of a mean and keeps sums in the range of numbers."""
-    return np.asarray(np.ldexp(factors, -np.frexp(factors.max())[1]))
-
-
-def _label_sums(spec: TrainSpec, dataset: Dataset, names: Sequence[str]) -> Floats:
-    """What the rows of each label weigh in the split."""
-    if not spec.row_weights or dataset.schema.options.weight_column is None:
-        counts = dataset.label_counts[spec.split]
-        return np.array([counts[name] for name in names], float)
-    found = dataset.weights.by_label[spec.split] if dataset.weights else {}
-    lacking = [name for name in names if name not in found]
-    if lacking:
-        raise UsageError(
-            f"--class-weights balanced: expected sums of row weights in {dataset.reference}, found none of {lacking}: "
-            "an earlier mr-ml packed it, or they are larger than any number; pack it again, or say LABEL=FACTOR,..."
-        )
-    return np.array([found[name] for name in names])
 
 
 def start_run(store: Store, layout: Layout, run: str, spec: TrainSpec) -> None:

@@ -62,6 +62,7 @@ LAYERS = (
     (
         "mr_ml.advice",
         "mr_ml.checkpoints",
+        "mr_ml.class_weights",
         "mr_ml.early_steps",
         "mr_ml.evaluate",
         "mr_ml.pack",
