@@ -240,9 +240,10 @@ def sliced(parts: Mapping[str, Part], *, width: int, ids: Array | None = None) -
 def _moment_parts(block: Block, n_features: int) -> dict[str, Part]:
     moments, low, high, stored = _feature_moments(block.features, n_features)
     label_moments, *_ = _feature_moments(DenseFeatures(block.labels[:, None]), 1)
-    values, which, counts = np.unique(block.labels, return_inverse=True, return_counts=True)
+    values, counts = np.unique(block.labels, return_counts=True)
     columns, weighted = [counts.astype(np.float64)], dict[str, Part]()
     if block.weights is not None:
+        which = np.searchsorted(values, block.labels)
         columns.append(np.asarray(np.bincount(which, block.weights, len(values)), np.float64))
         weighted["heaviest"] = Minimum(np.asarray(-block.weights.max(initial=0.0)))
     return {
