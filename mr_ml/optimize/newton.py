@@ -32,7 +32,8 @@ class Newton(LineMethod):
         from scipy import linalg
 
         assert hessian is not None
-        if not (np.isfinite(hessian).all() and np.isfinite(state.gradient).all()):
+        # some versions of scipy do not solve for nothing
+        if not (hessian.size and np.isfinite(hessian).all() and np.isfinite(state.gradient).all()):
             return scaled_descent(state)
         unit = np.sqrt(inverse_diagonal(state))
         scaled = hessian * unit * unit[:, None]
