@@ -1,6 +1,7 @@
 """Where everything lies, and the stores that read and write it: every path, manifest and version. See README.md here.
 
-Imports the standard library and `mr_ml.errors` only; the store of HDFS loads `requests` when it is opened.
+Imports the standard library, `mr_ml.errors` and `mr_ml.faults` only; the store of HDFS loads `requests` when it is
+opened.
 """
 
 from hdfs_layout.document import decode_document, encode_document
@@ -9,6 +10,7 @@ from hdfs_layout.paths import Layout, Reference, check_name, parse_reference, sp
 from hdfs_layout.run_log import append_events, read_events
 from hdfs_layout.store import AlreadyExistsError, NotFoundError, Store, StoreUnavailableError, check_store, open_store
 from hdfs_layout.versions import (
+    PerhapsPublishedError,
     Version,
     latest_version,
     list_versions,
@@ -22,6 +24,7 @@ __all__ = [
     "Layout",
     "LocalStore",
     "NotFoundError",
+    "PerhapsPublishedError",
     "Reference",
     "Store",
     "StoreUnavailableError",

@@ -26,30 +26,10 @@ from typing import BinaryIO
 from hdfs_layout.paths import HIDDEN, join, split_path, writing_path
 from hdfs_layout.store import AlreadyExistsError, NotFoundError
 from mr_ml.errors import BadDataError, StorageError
+from mr_ml.faults import sentence
 
 _WRITE_BUFFER_BYTES = 1 << 20
 
-_INTACT = "Nothing half-written is visible; published versions are intact."
-# What was found, and what to do about it.
-_SENTENCES: dict[int, tuple[str, str]] = {
-    errno.ENOENT: ("no such file or folder", "Check the name and --root, or whether somebody removed it."),
-    errno.ENOTDIR: ("a file where a folder is needed", "Rename or remove that file, or choose another name."),
-    errno.EISDIR: ("a folder where a file is needed", "Rename or remove that folder, or choose another name."),
-    errno.EACCES: ("permission denied", "Ask its owner for access, or choose another --root."),
-    errno.EPERM: ("operation not permitted", "Ask its owner for access, or choose another --root."),
-    errno.EROFS: ("a read-only file system", "Choose a --root on one that can be written, or have it remounted."),
-    errno.ENOSPC: (
-        "no space left on the device",
-        f"Free some space or choose another --root, then run again. {_INTACT}",
-    ),
-    errno.EDQUOT: ("disk quota exceeded", f"Free some space or have the quota raised, then run again. {_INTACT}"),
-    errno.EFBIG: ("a file larger than allowed", f"Raise the limit (ulimit -f), then run again. {_INTACT}"),
-    errno.ENAMETOOLONG: ("a name that is too long", "Choose a shorter name or a --root with a shorter path."),
-    errno.ELOOP: ("symbolic links that lead round in a circle", "Mend or remove those links."),
-    errno.EMFILE: ("too many open files", "Raise the limit (ulimit -n), then run again."),
-    errno.EIO: ("an input/output error", "The disk or mount is failing: see the system's log."),
-    errno.ESTALE: ("a stale network mount", "Have it mounted again, then run again."),
-}
 _NO_HARD_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 # Some network mounts cannot sync a folder: there, nothing stronger can be had.
 _NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF})
@@ -236,11 +216,9 @@ def _os_errors(doing: str, place: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        number = error.errno or 0
-        found, remedy = _SENTENCES.get(number, (error.strerror or str(error), "See the system's log."))
-        code = errno.errorcode.get(number, "no code")
-        kind = NotFoundError if number in (errno.ENOENT, errno.ENOTDIR) else StorageError
-        raise kind(f"could not {doing} {place!r}: found {found} ({code}). {remedy}") from error
+        found, remedy = sentence(error)
+        kind = NotFoundError if error.errno in (errno.ENOENT, errno.ENOTDIR) else StorageError
+        raise kind(f"could not {doing} {place!r}: found {found}. {remedy}") from error
 
 
 def _make_folders(folder: str) -> None:

@@ -8,14 +8,21 @@ version that could disagree with what is there: the latest is the highest number
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from hdfs_layout.document import decode_document, encode_document
 from hdfs_layout.paths import MAX_VERSION, join, staged_path, version_file, version_of
-from hdfs_layout.store import AlreadyExistsError, NotFoundError, Store
+from hdfs_layout.store import AlreadyExistsError, NotFoundError, Store, StoreUnavailableError
 from mr_ml.errors import StorageError
+
+_LOG = logging.getLogger(__name__)
+
+
+class PerhapsPublishedError(StorageError):
+    """Publishing failed at a moment, and so that nobody could look, when the version may be visible."""
 
 
 @dataclass(frozen=True)
@@ -83,14 +90,16 @@ def read_version(store: Store, folder: str, version: int | None = None) -> Versi
 def publish_version(store: Store, folder: str, document: Mapping[str, Any]) -> int:
     """Publish a manifest as the next version and return its number.
 
-    All that it refers to must be written before. Publishers at once each get a number of their own. If this raises or
-    is killed, the version was published whole or not at all; to publish again without making a second one use
+    All that it refers to must be written before. Publishers at once each get a number of their own. If this is killed,
+    the version was published whole or not at all; to publish again without making a second one use
     `publish_version_once`.
 
     Raises
     ------
+    PerhapsPublishedError, StoreUnavailableError
+        The version may be visible, or become so.
     StorageError
-        If the manifest cannot be written.
+        If it cannot be published; it is not visible.
     BadDataError
         If it holds NaN or infinity.
     """
@@ -99,7 +108,7 @@ def publish_version(store: Store, folder: str, document: Mapping[str, Any]) -> i
         while True:
             number += 1
             with contextlib.suppress(AlreadyExistsError):
-                return _publish_as(store, folder, staged, number)
+                return staged.publish_as(number)
 
 
 def publish_version_once(store: Store, folder: str, document: Mapping[str, Any], *, key: str = "run") -> int:
@@ -116,7 +125,8 @@ def publish_version_once(store: Store, folder: str, document: Mapping[str, Any],
     Raises
     ------
     StorageError
-        If the manifest cannot be written, or another one cannot be read.
+        If the manifest cannot be written, or another one cannot be read. `PerhapsPublishedError` if the version may
+        be visible.
     BadDataError
         If it holds NaN or infinity, or another version's manifest is damaged: it may be the one.
     ValueError
@@ -132,7 +142,7 @@ def publish_version_once(store: Store, folder: str, document: Mapping[str, Any],
         raise ValueError(f"expected in document[{key!r}] a non-empty string; found {value!r}")
     seen: set[int] = set()
     with contextlib.ExitStack() as stack:
-        staged: str | None = None
+        staged: _Staged | None = None
         while True:
             there = list_versions(store, folder)
             for number in sorted(set(there) - seen, reverse=True):
@@ -142,29 +152,60 @@ def publish_version_once(store: Store, folder: str, document: Mapping[str, Any],
             if staged is None:
                 staged = stack.enter_context(_staged(store, folder, document))
             with contextlib.suppress(AlreadyExistsError):
-                return _publish_as(store, folder, staged, max(there, default=0) + 1)
+                return staged.publish_as(max(there, default=0) + 1)
+
+
+@dataclass(frozen=True)
+class _Staged:
+    """A manifest that lies in the folder under a name of its own."""
+
+    store: Store
+    folder: str
+    path: str
+    data: bytes
+
+    def publish_as(self, number: int) -> int:
+        if number > MAX_VERSION:
+            raise StorageError(
+                f"expected at most {MAX_VERSION} versions in {self.store.uri(self.folder)}; found that all numbers up "
+                f"to it are taken. Publish under another name."
+            )
+        target = join(self.folder, version_file(number))
+        try:
+            self.store.publish(self.path, target)
+        except (AlreadyExistsError, StoreUnavailableError):
+            raise
+        except StorageError as error:
+            if not self._is_visible(target, error):
+                raise
+            _LOG.warning(
+                "version %d is published and whole, but may not survive a crash of the machine: %s", number, error
+            )
+        return number
+
+    def _is_visible(self, target: str, error: StorageError) -> bool:
+        """Whether the name was given, although something failed then or after it."""
+        try:
+            return self.store.read(target) == self.data
+        except NotFoundError:
+            return False
+        except StorageError as blind:
+            raise PerhapsPublishedError(
+                f"{error} Whether {self.store.uri(target)} is visible nonetheless could not be seen: look for it "
+                f"before you publish again."
+            ) from blind
 
 
 @contextlib.contextmanager
-def _staged(store: Store, folder: str, document: Mapping[str, Any]) -> Iterator[str]:
+def _staged(store: Store, folder: str, document: Mapping[str, Any]) -> Iterator[_Staged]:
     """Write the manifest under a name of its own; whatever happens, that name does not stay."""
-    staged = staged_path(folder)
-    store.write(staged, encode_document(document))
+    staged = _Staged(store, folder, staged_path(folder), encode_document(document))
     try:
+        store.write(staged.path, staged.data)
         yield staged
     finally:
         with contextlib.suppress(StorageError):
-            store.remove(staged)
-
-
-def _publish_as(store: Store, folder: str, staged: str, number: int) -> int:
-    if number > MAX_VERSION:
-        raise StorageError(
-            f"expected at most {MAX_VERSION} versions in {store.uri(folder)}; found that all numbers up to it are "
-            f"taken. Publish under another name."
-        )
-    store.publish(staged, join(folder, version_file(number)))
-    return number
+            store.remove(staged.path)
 
 
 def _ranges(numbers: tuple[int, ...]) -> str:

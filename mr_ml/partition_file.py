@@ -16,6 +16,7 @@ import numpy as np
 from mr_ml import frame
 from mr_ml.block import Block, BlockAddress, StoredBlock, as_stored, decode_line, encode_block, line_parts
 from mr_ml.errors import BadDataError, StorageError
+from mr_ml.faults import storage_error
 
 
 @dataclass(frozen=True)
@@ -186,9 +187,7 @@ def _explained(path: str, partition: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageError(
-            f"cannot write partition {partition} to {path}: {error.strerror}; free some space or choose another --root"
-        ) from error
+        raise storage_error(error, doing=f"write partition {partition} to", place=path) from error
 
 
 @dataclass(frozen=True)
@@ -228,6 +227,8 @@ class BlockRange:
         ------
         BadDataError
             If it is missing or has another size than when it was packed.
+        StorageError
+            If the system does not say.
         """
         try:
             found = os.stat(self.path)
@@ -235,6 +236,8 @@ class BlockRange:
             raise BadDataError(
                 f"partition {self.partition} is missing: expected {self.path}; restore it or pack the dataset again"
             ) from None
+        except OSError as error:
+            raise self._unreadable(error) from error
         if found.st_size != self.file_bytes:
             raise BadDataError(
                 f"partition {self.partition} changed since it was packed: expected {self.file_bytes} bytes, found "
@@ -243,15 +246,29 @@ class BlockRange:
         return found.st_ino, found.st_size, found.st_mtime_ns
 
     def read(self, *, skip: int = 0) -> Iterator[StoredBlock]:
-        """Decode the blocks, leaving out the first `skip`."""
+        """Decode the blocks, leaving out the first `skip`.
+
+        Raises
+        ------
+        BadDataError
+            If they are not what was packed.
+        StorageError
+            If they cannot be read.
+        """
         # one buffer: a line of its own for each would leave holes between the blocks that are kept
         buffer = np.empty(max(self.line_bytes[skip:], default=0), np.uint8).data
-        with open(self.path, "rb") as source:
-            source.seek(self.offset + sum(self.line_bytes[:skip]))
-            for index, size in enumerate(self.line_bytes[skip:], self.first + skip):
-                line = buffer[: source.readinto(buffer[:size])]
-                stored = decode_line(line, where=self.path)
-                expected = BlockAddress(self.partition, index)
-                if stored.address != expected or len(line) != size:
-                    raise BadDataError(f"{self.path}: expected {expected} in {size} bytes, found {stored.address}")
-                yield stored
+        try:
+            with open(self.path, "rb") as source:
+                source.seek(self.offset + sum(self.line_bytes[:skip]))
+                for index, size in enumerate(self.line_bytes[skip:], self.first + skip):
+                    line = buffer[: source.readinto(buffer[:size])]
+                    stored = decode_line(line, where=self.path)
+                    expected = BlockAddress(self.partition, index)
+                    if stored.address != expected or len(line) != size:
+                        raise BadDataError(f"{self.path}: expected {expected} in {size} bytes, found {stored.address}")
+                    yield stored
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: OSError) -> StorageError:
+        return storage_error(error, doing=f"read partition {self.partition} from", place=self.path)

@@ -25,6 +25,7 @@ from mr_ml import frame, kernels
 from mr_ml.block import Block
 from mr_ml.engine.blas import one_thread
 from mr_ml.engine.fed_text import FedText
+from mr_ml.faults import storage_error
 from mr_ml.features import SparseFeatures
 from mr_ml.loss import loss_named
 from mr_ml.readers import formats
@@ -141,10 +142,19 @@ class RangeReport:
 
 
 def predict_to_file(request: PredictRequest, text: TextRange) -> RangeReport:
-    """Write the output lines of one range to a file of their own."""
-    handle, path = tempfile.mkstemp(dir=request.folder, prefix="lines-")
-    with os.fdopen(handle, "wb") as out:
-        return replace(predict_text(request, text, out.write), path=path)
+    """Write the output lines of one range to a file of their own.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
+    try:
+        handle, path = tempfile.mkstemp(dir=request.folder, prefix="lines-")
+        with os.fdopen(handle, "wb") as out:
+            return replace(predict_text(request, text, out.write), path=path)
+    except OSError as error:
+        raise storage_error(error, doing="write predictions to", place=request.folder) from error
 
 
 def predict_text(

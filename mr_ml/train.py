@@ -12,6 +12,7 @@ publishes once.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -28,7 +29,8 @@ from mr_ml.dataset import Dataset, FeatureMoments
 from mr_ml.early_steps import EarlySteps
 from mr_ml.engine.base import Engine
 from mr_ml.engine.blas import on_one_thread, one_thread
-from mr_ml.errors import BadDataError, UsageError
+from mr_ml.errors import BadDataError, StorageError, UsageError
+from mr_ml.interrupts import see_through
 from mr_ml.model import label_texts, publish_model
 from mr_ml.objective import Objective
 from mr_ml.optimize.base import Stop
@@ -39,6 +41,8 @@ from mr_ml.shift import NO_SHIFT, Shift
 from mr_ml.sides import SidesQuery, telling_features
 
 Floats = NDArray[np.float64]
+
+_LOG = logging.getLogger(__name__)
 
 CENTRE_FROM_DENSITY = 1 / 3
 
@@ -289,9 +293,14 @@ def train(
         "n_rows": n_rows,
         "training": result,
     }
+    see_through()
     version = publish_model(store, layout, name=spec.model, run=run, coef=coef, shift=shift, document=document)
     seconds = time.monotonic() - started
-    append_events(store, layout.run_log(run), [{"event": "published", "version": version, **result}])
+    try:
+        append_events(store, layout.run_log(run), [{"event": "published", "version": version, **result}])
+    except StorageError as error:
+        # it is visible, and whoever resumes the run will find it
+        _LOG.warning("%s@%d is published, but the run's log does not say so: %s", spec.model, version, error)
     return TrainResult(model=spec.model, version=version, run=run, seconds=seconds, **result)
 
 

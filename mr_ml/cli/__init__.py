@@ -1,7 +1,7 @@
 """The command line, `mr-ml`.
 
 Every command prints its result on stdout (with --json: one JSON object as the last line) and everything else on
-stderr. Exit codes are those of `mr_ml.errors`.
+stderr. Exit codes are those of `mr_ml.errors`, and 128 + N after signal N.
 """
 
 from __future__ import annotations
@@ -9,18 +9,39 @@ from __future__ import annotations
 import gc
 import os
 import re
+import signal
 import sys
-import traceback
-from collections.abc import Sequence
-from typing import NoReturn
+from contextlib import suppress
 
-from mr_ml.errors import InternalError, MrMlError, StorageError
+from mr_ml import interrupts
+from mr_ml.errors import InternalError, MrMlError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import NoReturn
+
+_BY_SIGNAL = {
+    signal.SIGINT: "interrupted",
+    signal.SIGTERM: "ended by SIGTERM",
+    signal.SIGHUP: "ended by SIGHUP, as when a terminal is closed",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     # before numpy is loaded: nothing here uses more BLAS threads than one, so none need be started
     os.environ.update(dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
+    try:
+        with interrupts.heard():
+            return _command(argv)
+    except SystemExit:
+        raise
+    except BaseException as error:
+        return _failed(error)
+
+
+def _command(argv: Sequence[str] | None) -> int:
     if sys.version_info < (3, 12) and "_distutils_hack" in sys.modules:
         # mrjob imports distutils: the standard library's loads much faster than the copy that setuptools puts before it
         sys.modules["_distutils_hack"].remove_shim()
@@ -29,39 +50,84 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = make_parser().parse_args(argv)
     if getattr(options, "runner", None) == "local":
         # workers load their modules while this process loads its own
-        from mr_ml.engine.workers import prepare
+        from mr_ml.engine.fork_server import prepare
 
         # of all tasks only those of one loss need this, which takes longer to load than all the rest
         extra = ["scipy.special"] if getattr(options, "loss", None) == "softmax" else []
         prepare([*options.worker_modules, *extra])
-    try:
-        # imported only when chosen: help should be instant
-        return int(options.command_module()(options) or 0)
-    except MrMlError as error:
-        print(printable(f"mr-ml: {error}"), file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("mr-ml: interrupted; nothing half-written is visible", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # whoever read our output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return StorageError.exit_code
-    except OSError as error:
-        print(printable(f"mr-ml: {error}"), file=sys.stderr)
-        return StorageError.exit_code
-    except Exception:
-        traceback.print_exc()
-        print("mr-ml: this is a defect of mr-ml; please report what stands above", file=sys.stderr)
-        return InternalError.exit_code
+    # imported only when chosen: help should be instant
+    return int(options.command_module()(options) or 0)
+
+
+def _failed(error: BaseException) -> int:
+    """Say what ended the command; returns the exit code."""
+    number = interrupts.raised() or (signal.SIGINT if isinstance(error, KeyboardInterrupt) else 0)
+    if number:
+        # whatever came of it on the way here
+        _say(f"{_BY_SIGNAL[signal.Signals(number)]}; nothing half-written is visible")
+        return 128 + number
+    if isinstance(error, BrokenPipeError):
+        # whoever read our output has gone, and wants no more of it
+        return 128 + signal.SIGPIPE
+    from mr_ml.faults import of_machine
+
+    known = error if isinstance(error, MrMlError) else of_machine(error)
+    if known is not None:
+        _say(str(known))
+        return known.exit_code
+    with suppress(OSError):
+        import traceback
+
+        traceback.print_exception(error)
+    _say("this is a defect of mr-ml; please report what stands above")
+    return InternalError.exit_code
+
+
+def _say(text: str) -> None:
+    with suppress(OSError):
+        print(printable(f"mr-ml: {text}"), file=sys.stderr, flush=True)
 
 
 def run() -> NoReturn:
     """The console script: run one command and end."""
-    code = main()
+    interrupts.install()
+    _open_standard_files()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            # a terminal that lacks a letter of a label
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        code = main()
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 0
+    code = _written_out(code)
+    interrupts.ignore()
     # Python would look through all that was imported once more before it ends, which takes longer than most commands
     gc.freeze()
     sys.exit(code)
+
+
+def _open_standard_files() -> None:
+    """If one of them is closed, the next file would get its number, and what a library says would go into data."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
+def _written_out(code: int) -> int:
+    """Write out what is left of our output; returns the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError as error:
+            # Python would try once more, and complain
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            if stream is sys.stdout and not code:
+                code = _failed(error)
+    return code
 
 
 def printable(text: str) -> str:

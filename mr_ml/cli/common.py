@@ -15,6 +15,7 @@ from hdfs_layout import Layout, Store, open_store
 from mr_ml.cli import printable
 from mr_ml.engine.jobs import JobRunner, LocalJobRunner
 from mr_ml.errors import UsageError
+from mr_ml.faults import storage_error
 
 if TYPE_CHECKING:
     from mr_ml.engine.hadoop_settings import HadoopSettings
@@ -68,7 +69,13 @@ def shows_progress(options: argparse.Namespace) -> bool:
 
 def print_result(options: argparse.Namespace, data: Mapping[str, Any], text: str) -> None:
     """The result: text for people, or one JSON line, in which numbers that are not finite are null."""
-    print(json.dumps(_finite(data), allow_nan=False) if options.json else printable(text), flush=True)
+    shown = json.dumps(_finite(data), allow_nan=False) if options.json else printable(text)
+    try:
+        print(shown, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise storage_error(error, doing="write the result to", place="standard output") from error
 
 
 def _finite(value: Any) -> Any:

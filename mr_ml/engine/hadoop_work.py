@@ -14,14 +14,12 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from hdfs_layout import Layout, NotFoundError, Store
 from mr_ml.errors import LockedError, StorageError, UnavailableError, UsageError
+from mr_ml.owners import FORGOTTEN_SECONDS, place, start_of
 
 OWNER_NAME = "owner"
-# A work of another machine, where nobody here can look whether the process lives, is given up after this long.
-FORGOTTEN_SECONDS = 30 * 86_400.0
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Owner:
 
     @classmethod
     def here(cls) -> Owner:
-        return cls(_place(), os.getpid(), _start_of(os.getpid()), time.time())
+        return cls(place(), os.getpid(), start_of(os.getpid()), time.time())
 
     @classmethod
     def decode(cls, data: bytes) -> Owner | None:
@@ -62,12 +60,12 @@ class Owner:
     @property
     def can_be_seen(self) -> bool:
         """Whether this process could look at it."""
-        return self.place == _place()
+        return self.place == place()
 
     @property
     def lives(self) -> bool:
         """Whether it runs; only of one that can be seen."""
-        return self.pid > 0 and _start_of(self.pid) == self.started != -1
+        return self.pid > 0 and start_of(self.pid) == self.started != -1
 
     @property
     def is_given_up(self) -> bool:
@@ -128,27 +126,3 @@ def _works(store: Store, layout: Layout) -> tuple[str, ...]:
         return store.list(layout.jobs)
     except NotFoundError:
         return ()
-
-
-def _place() -> str:
-    def read(path: str) -> str:
-        with suppress(OSError):
-            return Path(path).read_text(encoding="ascii").strip()
-        return ""
-
-    def link(path: str) -> str:
-        with suppress(OSError):
-            return os.readlink(path)
-        return ""
-
-    return " ".join((os.uname().nodename, read("/proc/sys/kernel/random/boot_id"), link("/proc/self/ns/pid")))
-
-
-def _start_of(pid: int) -> int:
-    """Start of a process in clock ticks since boot; -1 if it is gone."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as source:
-            fields = source.read().rpartition(b")")[2].split()
-    except OSError:
-        return -1
-    return -1 if fields[0] in (b"Z", b"X") else int(fields[19])

@@ -30,6 +30,7 @@ from typing import Any
 from mr_ml.engine import local_tasks, task_errors
 from mr_ml.engine.scratch import refuse_what_mrjob_interprets
 from mr_ml.errors import StorageError, UsageError
+from mr_ml.faults import of_machine
 
 with warnings.catch_warnings():
     # mrjob imports modules that Python has deprecated, or dropped, since mrjob's last release.
@@ -249,7 +250,9 @@ def run_job(job: Any) -> JobOutput:
                 chunks = [] if job.options.output_dir else runner.cat_output()
                 return JobOutput([line.removesuffix(b"\n") for line in to_lines(chunks)], runner.counters())
         except OSError as error:
-            raise StorageError(f"{type(job).__name__} could not run: {error}") from error
+            known = of_machine(error, what=f"{type(job).__name__} could not run")
+            assert known is not None
+            raise known from error
 
 
 @contextmanager

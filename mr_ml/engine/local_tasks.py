@@ -87,6 +87,11 @@ def run_task(
         try:
             inputs = [stdin.readline().decode().rpartition("\t")[2].rstrip("\n")] * 2 if reads == "manifest" else []
             load_class()([*arguments, *inputs]).execute()
+        except OSError as error:
+            if error.filename is None:
+                # what a task itself opens it explains itself: this is one of its three streams
+                error.filename = folder
+            raise
         finally:
             # Long-lived workers would collect an entry for every folder in which a task imported something.
             sys.path_importer_cache.pop(folder, None)

@@ -2,55 +2,54 @@
 
 A pass writes a few kilobytes that are read once, a moment later. In shared memory (`/dev/shm`) that costs no disk
 access, but a folder left behind there holds memory until the machine restarts. So every process has one scratch
-folder, locked as long as the process lives, and the next process to ask for one removes those whose lock is free.
+folder, whose name says whose it is, and the next process to ask for one removes those of processes that are gone.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import tempfile
-import time
 import weakref
+from collections.abc import Iterable
 from pathlib import Path
 
 from mr_ml.errors import StorageError, UsageError
+from mr_ml.faults import storage_error
+from mr_ml.interrupts import uninterrupted
+from mr_ml.owners import owned, sweep
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the folders made in it are private and have unguessable names
 PREFIX = "mr_ml-scratch-"
-LOCK_NAME = "lock"
 # Free space asked for, as a multiple of what a job says it writes: others use the same memory.
 HEADROOM = 4
-# A folder this young may not have been locked yet by the process that made it.
-SETTLING_SECONDS = 60.0
+# The longest path of a socket, without the zero at its end, and what the name of one in a folder of ours takes.
+_SOCKET_PATH = 107
+_SOCKET_NAME = len("/listener-12345678")
 
 
 class _Scratch:
-    """One locked folder; removed when the process ends, or by a later process if this one is killed."""
+    """One folder; removed when the process ends, or by a later process if this one is killed."""
 
     def __init__(self, parent: Path) -> None:
         self.owner = os.getpid()
+        self.path = parent / owned(PREFIX)
         try:
-            self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
-            self._lock = os.open(self.path / LOCK_NAME, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with uninterrupted():
+                self.path.mkdir(0o700)
+                self._finalizer = weakref.finalize(self, _remove, self.path, self.owner)
         except OSError as error:
-            raise StorageError(
-                f"cannot make a temporary folder in {parent}: {error.strerror}; free some space there, "
-                "or set TMPDIR to a folder that can be written"
-            ) from error
-        self._finalizer = weakref.finalize(self, _remove, self.path, self._lock, self.owner)
+            found = storage_error(error, doing="make a temporary folder in", place=str(parent))
+            raise StorageError(f"{found} Or set TMPDIR to a folder that can be written.") from error
 
     def remove(self) -> None:
         self._finalizer()
 
 
-def _remove(path: Path, lock: int, owner: int) -> None:
+def _remove(path: Path, owner: int) -> None:
     # A forked child inherits this object: the folder stays its parent's.
     if os.getpid() == owner:
         shutil.rmtree(path, ignore_errors=True)
-    os.close(lock)
 
 
 _current: dict[Path, _Scratch] = {}
@@ -81,11 +80,44 @@ def scratch_folder(*, needs_bytes: int | None) -> Path:
     UsageError
         If mrjob cannot handle its path.
     """
+    if not _current:
+        # first of all: what lies there takes the room that is asked for
+        _sweep()
     parent = _parent(needs_bytes)
     refuse_what_mrjob_interprets(parent)
+    return _folder(parent)
+
+
+def socket_folder() -> Path:
+    """Give a folder like `scratch_folder`, in which the path of a socket is short enough for the system.
+
+    Raises
+    ------
+    StorageError
+        If there is none.
+    """
+    if not _current:
+        _sweep()
+    usual = _parent(0)
+    taken = _SOCKET_NAME + 1 + len(owned(PREFIX))
+    short = [folder for folder in (usual, *_short_folders()) if len(os.fsencode(folder)) + taken <= _SOCKET_PATH]
+    for folder in short:
+        if _has_room(folder, 0):
+            return _folder(folder)
+    raise StorageError(
+        f"cannot make a socket: the path of the folder for temporary files, {str(usual)!r}, is too long for one, and "
+        f"none of {', '.join(map(str, _short_folders()))} can be written; set TMPDIR to a shorter path"
+    )
+
+
+def _short_folders() -> Iterable[Path]:
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    return [*([Path(runtime)] if runtime else []), SHARED_MEMORY, Path("/tmp"), Path("/var/tmp")]  # noqa: S108
+
+
+def _folder(parent: Path) -> Path:
     scratch = _current.get(parent)
     if scratch is None or scratch.owner != os.getpid() or not scratch.path.is_dir():
-        _sweep(parent)
         scratch = _current[parent] = _Scratch(parent)
     return scratch.path
 
@@ -102,6 +134,10 @@ def refuse_what_mrjob_interprets(folder: Path) -> None:
 def _parent(needs_bytes: int | None) -> Path:
     if needs_bytes is not None and not os.environ.get("TMPDIR") and _has_room(SHARED_MEMORY, HEADROOM * needs_bytes):
         return SHARED_MEMORY
+    return _temporary()
+
+
+def _temporary() -> Path:
     return Path(tempfile.gettempdir()).absolute()
 
 
@@ -113,20 +149,7 @@ def _has_room(folder: Path, n_bytes: int) -> bool:
     return stat.f_bavail * stat.f_frsize >= n_bytes and os.access(folder, os.W_OK | os.X_OK)
 
 
-def _sweep(parent: Path) -> None:
-    """Remove the scratch folders of this user's processes that are gone."""
-    for folder in parent.glob(PREFIX + "*"):
-        try:
-            stat = folder.lstat()
-            if stat.st_uid != os.getuid() or time.time() - stat.st_mtime < SETTLING_SECONDS:
-                continue
-            lock = os.open(folder / LOCK_NAME, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        except OSError:
-            continue
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
-        except OSError:
-            pass  # its owner lives
-        finally:
-            os.close(lock)
+def _sweep() -> None:
+    """Remove what this user's processes that are gone have left, also where this one will not put anything."""
+    for parent in dict.fromkeys((SHARED_MEMORY, _temporary(), *_short_folders())):
+        sweep(parent, PREFIX)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import pickle
 import traceback
 from contextlib import suppress
 
-from mr_ml.errors import InternalError, MrMlError, StorageError
+from mr_ml.errors import InternalError, MrMlError
+from mr_ml.faults import of_machine
 
 
 def as_mr_ml_error(error: BaseException, *, where: str) -> MrMlError:
@@ -23,15 +23,17 @@ def as_mr_ml_error(error: BaseException, *, where: str) -> MrMlError:
     Returns
     -------
     MrMlError
-        The error itself if it is one, with its traceback as a note; a `StorageError` if a disk is full; else an
-        `InternalError` whose message ends with the traceback.
+        The error itself if it is one, or what `mr_ml.faults` makes of a fault of the machine, with the traceback as a
+        note; else an `InternalError` whose message ends with the traceback.
     """
     trace = "".join(traceback.format_exception(error))
     if isinstance(error, MrMlError):
         error.add_note(f"Raised by {where}:\n{trace}")
         return error
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StorageError(f"{where} failed: {error}; free some space there, or set TMPDIR to a folder with more")
+    known = of_machine(error, what=f"{where} failed")
+    if known is not None:
+        known.add_note(trace)
+        return known
     what = "".join(traceback.format_exception_only(error)).strip()
     if isinstance(error, SystemExit):
         what = f"it called sys.exit({error.code!r}), expected it to return or to raise an error"

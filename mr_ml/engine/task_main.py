@@ -18,10 +18,13 @@ from typing import Any
 import mr_ml
 from mr_ml.engine.dropped import provide_dropped
 from mr_ml.engine.reduce_keys import sent_to
-from mr_ml.errors import BadDataError, InternalError, MrMlError, StorageError, UsageError
+from mr_ml.errors import BadDataError, InternalError, MrMlError, StorageError, UnavailableError, UsageError
+from mr_ml.faults import of_machine
 
 ERROR_KEY = b"!error"
-_KINDS: dict[str, type[MrMlError]] = {kind.__name__: kind for kind in (BadDataError, UsageError, StorageError)}
+_KINDS: dict[str, type[MrMlError]] = {
+    kind.__name__: kind for kind in (BadDataError, UsageError, StorageError, UnavailableError)
+}
 _CHUNK_BYTES = 1 << 20
 # Application masters of a second attempt number the attempts of their tasks from 1000 on.
 _ATTEMPTS_OF_A_MASTER = 1000
@@ -95,6 +98,9 @@ def encode_error(error: Exception, *, where: str) -> bytes:
     """An exception as one line of JSON."""
     if isinstance(error, MrMlError):
         data = {"kind": type(error).__name__, "message": str(error), "where": where}
+    # what the job brought along and is not there tells of a defect
+    elif not isinstance(error, FileNotFoundError) and (known := of_machine(error, what=f"{where} failed")):
+        data = {"kind": type(known).__name__, "message": str(known), "where": where}
     else:
         trace = "".join(traceback.format_exception(error))
         what = "".join(traceback.format_exception_only(error)).strip()

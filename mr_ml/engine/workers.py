@@ -12,32 +12,26 @@ therefore be importable from a module.
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 import pickle
 import signal
 import sys
 import threading
-import types
+import weakref
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from multiprocessing import forkserver
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 
 from mr_ml.engine import task_errors
+from mr_ml.engine.fork_server import BLAS_VARIABLES, CONTEXT, start
 from mr_ml.errors import InternalError, MrMlError
+from mr_ml.faults import of_machine
 
-PRELOAD = ("numpy", "mr_ml.engine.local_mixin", "mr_ml.engine.workers")
-BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-# glibc gives arrays of some megabytes back to the system when they are freed, and to have the next ones mapped and
-# cleared page by page takes as long as to compute with them. So freed memory is kept, up to this much.
-HEAP = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(64 << 20)}
 # How long a worker that was told to end may take before it is killed.
 STOP_SECONDS = 2.0
-
-_CONTEXT = multiprocessing.get_context("forkserver")
-_STARTING = threading.Lock()
 
 
 class WorkerPool:
@@ -167,16 +161,18 @@ class _Worker:
     """The driver's side of one worker process."""
 
     def __init__(self) -> None:
-        self.connection, theirs = _CONTEXT.Pipe(duplex=True)
+        self.owner = os.getpid()
+        self.connection, theirs = CONTEXT.Pipe(duplex=True)
         environment = {**os.environ, **dict.fromkeys(BLAS_VARIABLES, "1")}
-        self.process = _CONTEXT.Process(target=_serve, args=(theirs, environment), name="mr_ml worker", daemon=True)
+        self.process = CONTEXT.Process(target=_serve, args=(theirs, environment), name="mr_ml worker", daemon=True)
         try:
-            prepare()
-            with _STARTING, _hidden_main():
-                self.process.start()
+            start(self.process)
         except (OSError, EOFError) as error:
             self.connection.close()
-            raise InternalError(f"cannot start a worker process: {error!r}; see the messages above, if any") from error
+            known = of_machine(error, what="cannot start a worker process")
+            raise known or InternalError(
+                f"cannot start a worker process: {error!r}; see the messages above, if any"
+            ) from error
         except BaseException:
             self.connection.close()
             raise
@@ -184,6 +180,7 @@ class _Worker:
             theirs.close()
         assert self.process.pid is not None
         self.pid = self.process.pid
+        _living.add(self)
 
     def send(self, call: Callable[[], None], *, name: str) -> None:
         try:
@@ -215,9 +212,21 @@ class _Worker:
 
     def kill(self) -> None:
         self.connection.close()
+        _living.discard(self)
         self.process.kill()
         self.process.join()
         self.process.close()
+
+
+_living: weakref.WeakSet[_Worker] = weakref.WeakSet()
+
+
+@atexit.register
+def _end_workers() -> None:
+    """At the end of this process, before multiprocessing ends them by a signal to which they are deaf."""
+    for worker in list(_living):
+        if worker.owner == os.getpid():
+            worker.process.kill()
 
 
 def _cause_of_death(status: int | None) -> str:
@@ -235,54 +244,6 @@ def _cause_of_death(status: int | None) -> str:
             "budget, and look for an out-of-memory message in the system's log"
         )
     return f"was killed by {name}"
-
-
-def prepare(modules: Sequence[str] = ()) -> None:
-    """Start importing the modules that workers need, in the background. Optional: it saves time at the first `run`.
-
-    Parameters
-    ----------
-    modules
-        Those that their tasks will import, so that each worker finds them there. The first call counts.
-    """
-    with _STARTING, _server_environment():
-        _CONTEXT.set_forkserver_preload([*PRELOAD, *modules])
-        forkserver.ensure_running()
-
-
-@contextmanager
-def _server_environment() -> Iterator[None]:
-    """The environment in which the fork server starts: it keeps that of its first moment.
-
-    It finds the same modules as the driver, but none in the current folder, where a file of the user's may have the
-    name of a module of the standard library.
-    """
-    path = os.pathsep.join(os.path.abspath(p) for p in sys.path if os.path.exists(p) and os.pathsep not in p)
-    settings = {**dict.fromkeys(BLAS_VARIABLES, "1"), **HEAP, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
-    if sys.version_info < (3, 12):
-        # mrjob imports distutils: the standard library's loads in half the time of the copy in setuptools.
-        settings["SETUPTOOLS_USE_DISTUTILS"] = "stdlib"
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-@contextmanager
-def _hidden_main() -> Iterator[None]:
-    """Keep multiprocessing from importing the driver's script, which it finds by this name, again in every worker."""
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
 
 
 def _serve(connection: Connection, environment: dict[str, str]) -> None:

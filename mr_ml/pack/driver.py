@@ -8,15 +8,17 @@ Nothing is visible before the manifest is published; what a failed pack wrote is
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from hdfs_layout import Layout, Store, check_name, publish_version
+from hdfs_layout import Layout, PerhapsPublishedError, Store, check_name, publish_version
 from mr_ml.dataset import Dataset, Partition, StoredFile
 from mr_ml.engine.jobs import JobRunner, LocalJobRunner
-from mr_ml.errors import BadDataError, InternalError, UsageError
+from mr_ml.errors import BadDataError, InternalError, StorageError, UnavailableError, UsageError
+from mr_ml.interrupts import see_through, uninterrupted
 from mr_ml.names import unique_id
 from mr_ml.pack import chance
 from mr_ml.pack.movers import LocalMover, Mover, PackMemory, Ranges
@@ -98,6 +100,7 @@ def _pack(spec: PackSpec, mover: Mover, *, store: Store, layout: Layout, say: Sa
     )  # fmt: skip
     data_id = unique_id()
     folder = layout.dataset_data(spec.name, data_id)
+    publishing = False
     try:
         shuffled = mover.shuffle(schema, plan, files, name=spec.name, data_id=data_id)
         data_id = shuffled.data_id
@@ -120,12 +123,21 @@ def _pack(spec: PackSpec, mover: Mover, *, store: Store, layout: Layout, say: Sa
         dataset = _manifest(spec, data_id, schema, plan, partitions, totals, packed, moments)
         for warning in chance.warnings(plan, {s: dataset.n_rows(s) for s in dataset.splits}, dataset.label_counts):
             say(f"warning: {warning}")
-    except BaseException:
-        store.remove_tree(folder)
+        see_through()
+        publishing = True
+        version = publish_version(store, layout.dataset(spec.name), dataset.to_json())
+    except BaseException as error:
+        if not (publishing and _may_be_visible(error)):
+            # the reason for it is worth more than what comes of this
+            with uninterrupted(), suppress(StorageError, UnavailableError):
+                store.remove_tree(folder)
         raise
-    # from here on the version may be visible whatever is raised, so its data stays
-    version = publish_version(store, layout.dataset(spec.name), dataset.to_json())
     return replace(dataset, version=version)
+
+
+def _may_be_visible(error: BaseException) -> bool:
+    """Whether a version may be there in spite of the error that ended its publication; then its data must stay."""
+    return not isinstance(error, StorageError) or isinstance(error, PerhapsPublishedError | UnavailableError)
 
 
 def _mover(store: Store, layout: Layout, runner: JobRunner, memory: PackMemory) -> Mover:

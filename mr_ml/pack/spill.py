@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml import kernels
-from mr_ml.errors import InternalError, StorageError
+from mr_ml.errors import InternalError
+from mr_ml.faults import storage_error
 from mr_ml.narrow import narrow, narrow_ids, shared_ids, widen
 from mr_ml.pack.miniblock import Array, Met, check_columns, deal, take, with_entries
 from mr_ml.pack.plan import PackPlan
@@ -149,9 +150,7 @@ class SpillFile(_ColumnFile):
                 ids = narrow_ids(rows.indices if shared is None else shared)
                 kept = self.path, {"indices": self.write(ids), "values": self.write(*narrow(rows.values))}
         except OSError as error:
-            raise StorageError(
-                f"cannot write {self.path}: {error.strerror or error}; free some space there, or choose another --root"
-            ) from error
+            raise storage_error(error, doing="write rows to", place=self.path) from error
         for partition, first, last in stretches:
             entries = [int(rows.indptr[first]), int(rows.indptr[last])] if self._together else [0, len(rows.indices)]
             yield partition, json.dumps([self.path, stored, *kept, [first, last], rows.n_rows, entries]).encode()
@@ -176,6 +175,8 @@ class SpillReader:
             If only some have weights or offsets.
         InternalError
             If what is there is not what was written.
+        StorageError
+            If it cannot be read.
         """
         found = [json.loads(pointer) for pointer in pointers]
         check_columns([stored for _, stored, *_ in found], where=where)
@@ -190,6 +191,8 @@ class SpillReader:
             raise InternalError(
                 f"{where}: what was written to {Path(found[0][0]).parent} is not there any more ({error}); run it again"
             ) from error
+        except OSError as error:
+            raise storage_error(error, doing="read rows from", place=found[0][0]) from error
 
         def joined(name: str) -> Array:
             return np.concatenate([piece.by_row[name] for piece in pieces])

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from mr_ml.errors import BadDataError, InternalError, UsageError
+from mr_ml.interrupts import see_through
 from mr_ml.model import Model
 from mr_ml.predict.output import Output
 from mr_ml.predict.scorers import Scored, Scorer
@@ -64,6 +65,7 @@ def predict(
                 parts[part.report.file].append(part)
             for file, name in zip(files, names, strict=True):
                 output.write(name, _lines(header(labels) if file.header_bytes else b"", parts[file.path]))
+            see_through()
             output.publish()
     n_rows, n_unseen = (sum(getattr(part.report, name) for part in found) for name in ("n_rows", "n_unseen"))
     if n_unseen:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +12,11 @@ from typing import Protocol
 
 from hdfs_layout import AlreadyExistsError, staged_path
 from mr_ml.errors import StorageError, UnavailableError, UsageError
+from mr_ml.faults import storage_error
+from mr_ml.interrupts import uninterrupted
+from mr_ml.owners import owned, sweep
 
+_PREFIX = ".predict-"
 REMOTE = ("hdfs://", "webhdfs://", "swebhdfs://")
 
 
@@ -70,6 +73,8 @@ class LocalOutput:
         self._target = Path(to).absolute()
         if os.path.lexists(self._target):
             raise _taken(to)
+        self._folder = str(self._target.parent / owned(_PREFIX))
+        self._whole = Path(self._folder) / "whole"
 
     @property
     def scratch(self) -> str:
@@ -78,16 +83,20 @@ class LocalOutput:
     def __enter__(self) -> LocalOutput:
         try:
             self._target.parent.mkdir(parents=True, exist_ok=True)
-            self._folder = tempfile.mkdtemp(dir=self._target.parent, prefix=".predict-")
+            sweep(self._target.parent, _PREFIX)
+            os.mkdir(self._folder, 0o700)
         except OSError as error:
-            raise StorageError(f"cannot write beside {self._to}: {error.strerror}; choose another --to") from error
-        self._whole = Path(self._folder) / "whole"
+            raise storage_error(error, doing="write beside --to", place=self._to) from error
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+        with uninterrupted():
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def write(self, name: str, chunks: Iterable[bytes]) -> None:
         target = self._whole / name if name else self._whole
@@ -126,7 +135,7 @@ class LocalOutput:
         return str(self._target / name) if name else str(self._target)
 
     def _failed(self, error: OSError) -> StorageError:
-        return StorageError(f"cannot write {self._to}: {error.strerror}; free some space or choose another --to")
+        return storage_error(error, doing="write --to", place=self._to)
 
 
 class HdfsOutput:

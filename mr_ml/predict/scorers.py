@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mr_ml.engine.jobs import LocalJobRunner, TaskLines
-from mr_ml.errors import BadDataError, InternalError, StorageError, UsageError
+from mr_ml.errors import BadDataError, InternalError, UsageError
+from mr_ml.faults import storage_error
 from mr_ml.predict_tasks import PredictRequest, RangeReport
 from mr_ml.readers.source import TextFile, TextRange, check_content, check_rest, expand, first_line, ranges
 
@@ -57,7 +58,7 @@ class ScoredFile:
                 while chunk := part.read(_CHUNK_BYTES):
                     yield chunk
         except OSError as error:
-            raise StorageError(f"cannot read {self.report.path}: {error.strerror}") from error
+            raise storage_error(error, doing="read", place=self.report.path) from error
 
 
 @dataclass(frozen=True)

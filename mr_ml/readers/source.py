@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from mr_ml.errors import BadDataError, StorageError, UsageError
+from mr_ml.faults import storage_error
 from mr_ml.readers import text
 from mr_ml.readers.find import find
 
@@ -73,9 +74,7 @@ class TextRange:
                     yield chunk[header:]
                     header = 0
         except OSError as error:
-            raise StorageError(
-                f"cannot read {self.file}: {error.strerror or error}; check that it exists and is readable"
-            ) from error
+            raise storage_error(error, doing="read", place=self.file) from error
 
     def key(self) -> bytes:
         """JSON of file and start, for putting ranges back in order."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -9,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from mr_ml import owners
 from mr_ml.engine import scratch
 from mr_ml.engine.scratch import scratch_folder
 from mr_ml.errors import StorageError
@@ -63,9 +65,7 @@ class TestPlace:
             scratch_folder(needs_bytes=None)
 
     def test_made_again_if_somebody_removed_it(self):
-        folder = scratch_folder(needs_bytes=1)
-        (folder / scratch.LOCK_NAME).unlink()
-        folder.rmdir()
+        scratch_folder(needs_bytes=1).rmdir()
         assert scratch_folder(needs_bytes=1).is_dir()
 
 
@@ -114,38 +114,70 @@ class TestRemoval:
             owner.kill()
         assert folder.exists()
         scratch._current.clear()
-        # Too young to judge by its lock, then old enough.
-        os.utime(folder)
-        scratch_folder(needs_bytes=None)
-        assert folder.exists()
-        scratch._current.clear()
-        make_old(folder)
         ours = scratch_folder(needs_bytes=None)
-        assert not folder.exists()
         assert [path for path in (places / "disk").iterdir() if path != ours] == []
 
+    def test_also_where_this_process_puts_nothing(self, places):
+        """What a killed process left in memory may be why there is no room in it."""
+        left = places / "memory" / abandoned()
+        left.mkdir()
+        scratch_folder(needs_bytes=None)
+        assert not left.exists()
+
+    @pytest.mark.parametrize("age", ["new", "old"])
+    def test_what_another_machine_made_is_given_up_when_it_is_very_old(self, places, monkeypatch, age):
+        with monkeypatch.context() as patch:
+            patch.setattr(owners, "_hash", lambda: "0" * 8)
+            folder = places / "disk" / owners.owned(scratch.PREFIX)
+        folder.mkdir()
+        if age == "old":
+            make_old(folder)
+        scratch_folder(needs_bytes=None)
+        assert folder.exists() == (age == "new")
+
     def test_leaves_alone_what_is_not_ours(self, places, monkeypatch):
-        for name in ("other", scratch.PREFIX + "theirs"):
+        names = ["other", scratch.PREFIX + "theirs", abandoned()]
+        for name in names:
             (places / "disk" / name).mkdir()
             make_old(places / "disk" / name)
         monkeypatch.setattr(os, "getuid", lambda: 12345)
         scratch_folder(needs_bytes=None)
-        assert {"other", scratch.PREFIX + "theirs"} <= {path.name for path in (places / "disk").iterdir()}
-
-    def test_half_made_folders_go_too(self, places):
-        half = places / "disk" / (scratch.PREFIX + "half")
-        half.mkdir()
-        make_old(half)
-        scratch_folder(needs_bytes=None)
-        assert not half.exists()
+        assert {*names} <= {path.name for path in (places / "disk").iterdir()}
 
     def test_links_are_not_followed(self, places):
         target = places / "target"
         target.mkdir()
         (target / "file").write_text("x")
-        link = places / "disk" / (scratch.PREFIX + "link")
-        link.symlink_to(target)
-        os.utime(link, (1, 1), follow_symlinks=False)
-        make_old(target)
+        (places / "disk" / abandoned()).symlink_to(target)
         scratch_folder(needs_bytes=None)
         assert (target / "file").read_text() == "x"
+
+
+def abandoned() -> str:
+    """The name of a folder whose process is gone: it began at another time than this one, which has its id."""
+    return owners.owned(scratch.PREFIX).replace(f"-{owners.start_of(os.getpid())}-", "-1-")
+
+
+class TestSocket:
+    @pytest.mark.parametrize("length", [20, 200])
+    def test_is_short_enough_wherever_temporary_files_go(self, places, monkeypatch, length):
+        monkeypatch.setattr(scratch, "_short_folders", lambda: [short])
+        with tempfile.TemporaryDirectory(prefix="s", dir="/tmp") as name:
+            short = Path(name)
+            long = short / ("x" * length)
+            long.mkdir()
+            monkeypatch.setenv("TMPDIR", str(long))
+            monkeypatch.setattr(tempfile, "tempdir", str(long))
+            folder = scratch.socket_folder()
+            assert folder.parent == (long if length == 20 else short)
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(str(folder / "listener-12345678"))
+
+    def test_no_place_is_an_error_with_a_remedy(self, places, monkeypatch):
+        long = places / ("x" * 120)
+        long.mkdir()
+        monkeypatch.setenv("TMPDIR", str(long))
+        monkeypatch.setattr(tempfile, "tempdir", str(long))
+        monkeypatch.setattr(scratch, "_short_folders", lambda: [places / "nowhere"])
+        with pytest.raises(StorageError, match=r"too long .*TMPDIR"):
+            scratch.socket_folder()

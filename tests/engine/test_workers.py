@@ -15,7 +15,8 @@ import threadpoolctl
 import toy_calls
 from processes import notes, wait_for_end
 
-from mr_ml.engine.workers import BLAS_VARIABLES, WorkerPool, prepare, shared_pool
+from mr_ml.engine.fork_server import BLAS_VARIABLES, prepare
+from mr_ml.engine.workers import WorkerPool, shared_pool
 from mr_ml.errors import BadDataError, InternalError, StorageError
 
 
@@ -85,7 +86,8 @@ class TestWhatWorkersSee:
         script.write_text(
             "from functools import partial\n"
             "import toy_calls\n"
-            "from mr_ml.engine.workers import WorkerPool, prepare\n"
+            "from mr_ml.engine.fork_server import prepare\n"
+            "from mr_ml.engine.workers import WorkerPool\n"
             "prepare(['colorsys', 'no_such_module'])\n"
             "with WorkerPool(1) as pool:\n"
             f"    pool.run([partial(toy_calls.save, {str(tmp_path / 'saved')!r}, 'modules')])\n"
@@ -161,7 +163,7 @@ class TestErrors:
         assert str(pool.pids()[0]) in first
 
     def test_a_full_disk_is_a_storage_error(self, pool):
-        with pytest.raises(StorageError, match=r"No space left.*free some space"):
+        with pytest.raises(StorageError, match=r"No space left.*Free some space"):
             pool.run([toy_calls.disk_full])
 
     @pytest.mark.parametrize("code", [0, 1])

@@ -122,7 +122,7 @@ def test_a_disk_that_fails_is_a_storage_error(path: Path, monkeypatch: pytest.Mo
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(StorageError, match=rf"cannot write partition 4 to .*part-00004: {os.strerror(code)}; free"):
+    with pytest.raises(StorageError, match=rf"cannot write partition 4 to .*part-00004: {os.strerror(code)} "):
         write_partition(path, some_blocks(), partition=PARTITION)
     assert list(path.parent.iterdir()) == []
 

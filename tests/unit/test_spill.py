@@ -236,5 +236,8 @@ def test_a_full_disk_is_a_storage_error() -> None:
         pytest.skip("no /dev/full here")
     spill = SpillFile("/dev", together=True)
     spill.path = "/dev/full"
-    with spill, pytest.raises(StorageError, match="No space left on device; free some space there"):
+    with (
+        spill,
+        pytest.raises(StorageError, match=r"rows to /dev/full: No space left on device.*Free some space"),
+    ):
         list(spill.append(make_rows([(1.0, {0: 2.0}, None, None)]), plan_of()))

@@ -1,0 +1,140 @@
+"""Ctrl-C, SIGTERM and SIGHUP: an exception in the middle of a command, at no moment anywhere else.
+
+A program that calls `install` first thing is deaf at first: signals are noted, not raised. Within `heard` the first of
+them is raised, as `Interrupted`, which is a `KeyboardInterrupt`; within `uninterrupted` it waits for the end of the
+block. Once it was raised others are deaf again, so that cleaning up is not cleaned up half: wrappers and terminals send
+the same signal twice. Who insists, after some time, ends the process at once.
+
+In a program that has not called `install` nothing here changes anything.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from contextlib import contextmanager
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType, TracebackType
+
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# A signal that comes so much later than the first one is from somebody who does not want to wait.
+PATIENCE_SECONDS = 2.0
+# After an interrupt got lost in a place from which Python lets no exception out.
+_AGAIN_SECONDS = 0.01
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asked this process to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+class _Ear:
+    """What is known of signals: there is one process, so there is one of these."""
+
+    installed = False
+    listens = False
+    held = 0
+    received = 0
+    raised = False
+    since = 0.0
+
+    def hear(self, number: int, frame: FrameType | None) -> None:
+        if not self.received:
+            self.received, self.since = number, time.monotonic()
+            self.speak()
+        elif time.monotonic() - self.since > PATIENCE_SECONDS:
+            os.write(2, b"mr-ml: ended at once, without cleaning up; the next command does that\n")
+            os._exit(128 + number)
+
+    def speak(self) -> None:
+        """Raise what was heard, if this is the moment."""
+        if self.received and self.listens and not self.held and not self.raised:
+            self.raised = True
+            raise Interrupted(self.received)
+
+    def repeat(self, number: int, frame: FrameType | None) -> None:
+        if self.held:
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
+        elif self.listens:
+            raise Interrupted(self.received)
+
+
+_ear = _Ear()
+
+
+def install() -> None:
+    """Take over the signals of this process, but for those that it was started to ignore, as by nohup."""
+    _ear.installed = True
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _ear.hear)
+    signal.signal(signal.SIGALRM, _ear.repeat)
+    before = sys.unraisablehook
+
+    def hook(lost: sys.UnraisableHookArgs) -> None:
+        if lost.exc_type is Interrupted:
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
+        else:
+            before(lost)
+
+    sys.unraisablehook = hook
+
+
+def ignore() -> None:
+    """Nothing is left that a signal could end but the process itself, which ends anyhow."""
+    if _ear.installed:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+
+
+def raised() -> int:
+    """The number of the signal that was raised; 0 if none was."""
+    return _ear.received if _ear.raised else 0
+
+
+@contextmanager
+def heard() -> Iterator[None]:
+    """Raise signals within the block, and one that came before it."""
+    _ear.held, _ear.listens = 0, True
+    try:
+        _ear.speak()
+        yield
+    finally:
+        _ear.listens = False
+
+
+class uninterrupted:
+    """``with uninterrupted():`` a signal is raised at the end of the block, not in its middle. For what is short."""
+
+    def __enter__(self) -> None:
+        _ear.held += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _ear.held -= 1
+        _ear.speak()
+
+
+def see_through() -> None:
+    """From here on no signal stops the command: it is about to make its result visible, and should say so."""
+    _ear.held += 1
+
+
+@contextmanager
+def blocked() -> Iterator[None]:
+    """Keep the signals from this thread, and from processes that it starts for as long as they live."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,95 @@
+"""Names that say which process made a file or folder, so that others can tell when nobody needs it any more.
+
+A name holds ``-PLACE-PID-START-``: where a process id means this process (a hash of host, boot and name space), the id,
+and when it started, since ids are given again. Whoever is in the same place looks whether that process lives. From
+elsewhere, as on a folder that several machines share, nobody can look: there, what is very old is given up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import time
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+# What a process in another place made is given up after this long.
+FORGOTTEN_SECONDS = 30 * 86_400.0
+
+_TAG = re.compile(r"-([0-9a-f]{8})-([0-9]+)-([0-9]+)-", re.ASCII)
+
+
+def owned(prefix: str) -> str:
+    """A new name that begins with `prefix`, says that this process made it, and cannot be guessed."""
+    pid = os.getpid()
+    return f"{prefix.removesuffix('-')}-{_hash()}-{pid}-{max(start_of(pid), 0)}-{secrets.token_hex(4)}"
+
+
+def is_abandoned(name: str, *, since: float) -> bool:
+    """Whether nobody needs what has this name.
+
+    Parameters
+    ----------
+    since
+        When it was last changed, Unix time.
+    """
+    tag = _TAG.search(name)
+    if tag is None or tag[1] != _hash():
+        return time.time() - since > FORGOTTEN_SECONDS
+    return start_of(int(tag[2])) != int(tag[3])
+
+
+def sweep(folder: str | os.PathLike[str], *prefixes: str) -> None:
+    """Remove files and folders of these prefixes in a folder, but not below it, if this user's process that made them
+    is gone. Whatever cannot be removed stays."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(prefixes):
+                with suppress(OSError):
+                    _remove_abandoned(entry)
+
+
+def _remove_abandoned(entry: os.DirEntry[str]) -> None:
+    status = entry.stat(follow_symlinks=False)
+    if status.st_uid != os.getuid() or not is_abandoned(entry.name, since=status.st_mtime):
+        return
+    if entry.is_dir(follow_symlinks=False):
+        shutil.rmtree(entry.path, ignore_errors=True)
+    else:
+        os.unlink(entry.path)
+
+
+@cache
+def place() -> str:
+    """Host, boot and name space in which a process id means a process of this one's world."""
+
+    def read(path: str) -> str:
+        with suppress(OSError):
+            return Path(path).read_text(encoding="ascii").strip()
+        return ""
+
+    def link(path: str) -> str:
+        with suppress(OSError):
+            return os.readlink(path)
+        return ""
+
+    return " ".join((os.uname().nodename, read("/proc/sys/kernel/random/boot_id"), link("/proc/self/ns/pid")))
+
+
+@cache
+def _hash() -> str:
+    return hashlib.sha256(place().encode()).hexdigest()[:8]
+
+
+def start_of(pid: int) -> int:
+    """Start of a process in clock ticks since boot; -1 if it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as source:
+            fields = source.read().rpartition(b")")[2].split()
+    except OSError:
+        return -1
+    return -1 if fields[0] in (b"Z", b"X") else int(fields[19])
