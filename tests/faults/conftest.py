@@ -1,5 +1,6 @@
 import random
 import shutil
+import uuid
 from pathlib import Path
 
 import numpy as np
@@ -49,3 +50,11 @@ def expected(pristine: Commands, tmp_path_factory: pytest.TempPathFactory) -> st
     commands = Commands(folder / "root")
     commands(*TRAIN, *INLINE)
     return commands.coef("m").sha256
+
+
+@pytest.fixture
+def marked(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A mark in the environment of every process that a command starts."""
+    mark = f"MR_ML_TEST_MARK={uuid.uuid4().hex}"
+    monkeypatch.setenv(*mark.split("="))
+    return mark
