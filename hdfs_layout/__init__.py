@@ -1,7 +1,7 @@
 """Where everything lies, and the stores that read and write it: every path, manifest and version. See README.md here.
 
-Imports the standard library, `mr_ml.errors` and `mr_ml.faults` only; the store of HDFS loads `requests` when it is
-opened.
+Imports the standard library and the modules at the bottom of `mr_ml` only: errors, faults, owners. The store of HDFS
+loads `requests` when it is opened.
 """
 
 from hdfs_layout.document import decode_document, encode_document

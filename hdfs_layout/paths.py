@@ -11,10 +11,10 @@ path. What the names mean on disk is drawn in README.md of this folder.
 from __future__ import annotations
 
 import re
-import uuid
 from dataclasses import dataclass
 
 from mr_ml.errors import BadDataError, UsageError
+from mr_ml.owners import owned
 
 MAX_NAME_LENGTH = 100
 MAX_VERSION = 999_999
@@ -125,12 +125,12 @@ def join(folder: str, name: str) -> str:
 
 def staged_path(folder: str) -> str:
     """Return a path in `folder` that nobody else uses, for a file that waits to be published."""
-    return join(folder, STAGED_PREFIX + uuid.uuid4().hex)
+    return join(folder, owned(STAGED_PREFIX))
 
 
 def writing_path(path: str) -> str:
     """Return the temporary path beside `path` under which it is written until it is whole."""
-    return join(path.rpartition("/")[0], WRITING_PREFIX + uuid.uuid4().hex)
+    return join(path.rpartition("/")[0], owned(WRITING_PREFIX))
 
 
 def split_path(path: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 from collections.abc import Iterable
 
 from mr_ml.errors import MrMlError, StorageError, UnavailableError
@@ -41,9 +42,27 @@ _MEMORY = (
     "give a smaller --memory or fewer --workers, let other programs end, or raise the limit that is set (ulimit -v, "
     f"the job's or container's). {_INTACT}"
 )
+# What Python, numpy and scipy take before there is any data. With less, OpenBLAS ends the process or waits for ever.
+LEAST_ADDRESS_SPACE = 384 << 20
 # What the loader of libraries says; it has no error numbers.
 _OF_THE_LOADER = ("cannot open shared object file: Error 24", os.strerror(errno.EMFILE))
 _OF_MEMORY = (os.strerror(errno.ENOMEM), "failed to map segment", "cannot create shared object descriptor")
+
+
+def check_address_space() -> None:
+    """Look whether this process may have the memory that the libraries alone need.
+
+    Raises
+    ------
+    UnavailableError
+        If a limit forbids it.
+    """
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if soft != resource.RLIM_INFINITY and soft < LEAST_ADDRESS_SPACE:
+        raise UnavailableError(
+            f"expected that a process may have {LEAST_ADDRESS_SPACE >> 20} MB of address space, for libraries alone, "
+            f"found a limit of {soft >> 20} MB; raise it (ulimit -v)"
+        )
 
 
 def sentence(error: OSError) -> tuple[str, str]:

@@ -46,7 +46,7 @@ LAYERS = (
     ("mr_ml.optimize.base",),
     ("mr_ml.objective",),
     ("mr_ml.optimize",),
-    ("mr_ml.dataset", "mr_ml.model"),
+    ("mr_ml.dataset", "mr_ml.leftovers", "mr_ml.model"),
     ("mr_ml.engine",),
     (
         "mr_ml.pack.drafts",
@@ -272,7 +272,7 @@ def test_hdfs_layout_needs_the_standard_library_and_the_errors_only() -> None:
         for name in [ours(found.names)[-1] if ours(found.names) else found.names[0].partition(".")[0]]
         if name not in sys.stdlib_module_names and not is_within(name, ("hdfs_layout",))
     }
-    assert tops - declared()[1] == {"mr_ml.errors", "mr_ml.faults"}
+    assert tops - declared()[1] == {"mr_ml.errors", "mr_ml.faults", "mr_ml.owners"}
 
 
 def test_no_module_asks_to_be_two() -> None:

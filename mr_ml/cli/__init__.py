@@ -15,6 +15,7 @@ from contextlib import suppress
 
 from mr_ml import interrupts
 from mr_ml.errors import InternalError, MrMlError
+from mr_ml.faults import check_address_space, of_machine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ _BY_SIGNAL = {
     signal.SIGTERM: "ended by SIGTERM",
     signal.SIGHUP: "ended by SIGHUP, as when a terminal is closed",
 }
+# Made while there is memory: it is needed to say that there is none.
+_OBEYED = re.compile(r"[^\t\n\x20-\x7e\xa0-\U0010ffff]|[\ud800-\udfff]")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,6 +51,7 @@ def _command(argv: Sequence[str] | None) -> int:
     from mr_ml.cli.parser import make_parser
 
     options = make_parser().parse_args(argv)
+    check_address_space()
     if getattr(options, "runner", None) == "local":
         # workers load their modules while this process loads its own
         from mr_ml.engine.fork_server import prepare
@@ -69,8 +73,6 @@ def _failed(error: BaseException) -> int:
     if isinstance(error, BrokenPipeError):
         # whoever read our output has gone, and wants no more of it
         return 128 + signal.SIGPIPE
-    from mr_ml.faults import of_machine
-
     known = error if isinstance(error, MrMlError) else of_machine(error)
     if known is not None:
         _say(str(known))
@@ -132,4 +134,4 @@ def _written_out(code: int) -> int:
 
 def printable(text: str) -> str:
     """Escape what a terminal would obey: names of files and labels come from others."""
-    return re.sub(r"[^\t\n\x20-\x7e\xa0-\U0010ffff]|[\ud800-\udfff]", lambda found: ascii(found[0])[1:-1], text)
+    return _OBEYED.sub(lambda found: ascii(found[0])[1:-1], text)

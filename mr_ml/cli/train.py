@@ -12,6 +12,7 @@ from mr_ml.cli.memory import Needs, block_budget
 from mr_ml.dataset import Dataset, FeatureMoments, load_dataset
 from mr_ml.engine.mapreduce import MapReduceEngine
 from mr_ml.errors import UsageError
+from mr_ml.leftovers import sweep_folders
 from mr_ml.names import unique_id
 from mr_ml.optimize.choose import choose
 from mr_ml.optimize.lbfgs import NARROW_FROM
@@ -47,6 +48,7 @@ def run(options: argparse.Namespace) -> None:
     if python is not None:
         event = {"event": "environment", "python": list(python.command), "archive": python.archive}
         append_events(store, layout.run_log(run_id), [event])
+    sweep_folders(store, layout.run(run_id), layout.model(spec.model), layout.model_data(spec.model, run_id))
     engine = MapReduceEngine(dataset, spec.split, store, runner.of_work(run_id), cache)
     watch = _show if shows_progress(options) else _ignore
     result = train(spec, run=run_id, dataset=dataset, engine=engine, store=store, layout=layout, watch=watch)

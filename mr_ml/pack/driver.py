@@ -8,17 +8,16 @@ Nothing is visible before the manifest is published; what a failed pack wrote is
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from hdfs_layout import Layout, PerhapsPublishedError, Store, check_name, publish_version
+from hdfs_layout import Layout, Store, check_name
 from mr_ml.dataset import Dataset, Partition, StoredFile
 from mr_ml.engine.jobs import JobRunner, LocalJobRunner
-from mr_ml.errors import BadDataError, InternalError, StorageError, UnavailableError, UsageError
-from mr_ml.interrupts import see_through, uninterrupted
+from mr_ml.errors import BadDataError, InternalError, UsageError
+from mr_ml.leftovers import UnfinishedPack
 from mr_ml.names import unique_id
 from mr_ml.pack import chance
 from mr_ml.pack.movers import LocalMover, Mover, PackMemory, Ranges
@@ -99,12 +98,9 @@ def _pack(spec: PackSpec, mover: Mover, *, store: Store, layout: Layout, say: Sa
         seed=spec.seed, by_group=spec.by_group, partitions=spec.partitions,
     )  # fmt: skip
     data_id = unique_id()
-    folder = layout.dataset_data(spec.name, data_id)
-    publishing = False
-    try:
+    with UnfinishedPack(store, layout, spec.name, data_id) as unfinished:
         shuffled = mover.shuffle(schema, plan, files, name=spec.name, data_id=data_id)
-        data_id = shuffled.data_id
-        folder = layout.dataset_data(spec.name, data_id)
+        data_id = unfinished.data_id = shuffled.data_id
         paths = [layout.partition(spec.name, data_id, number) for number in range(plan.n_partitions)]
         partitions, totals = _partitions(plan, paths, shuffled.facts), shuffled.moments
         packed = sum(_numbered(shuffled.reports, scanned, options).values(), Summary())
@@ -123,21 +119,8 @@ def _pack(spec: PackSpec, mover: Mover, *, store: Store, layout: Layout, say: Sa
         dataset = _manifest(spec, data_id, schema, plan, partitions, totals, packed, moments)
         for warning in chance.warnings(plan, {s: dataset.n_rows(s) for s in dataset.splits}, dataset.label_counts):
             say(f"warning: {warning}")
-        see_through()
-        publishing = True
-        version = publish_version(store, layout.dataset(spec.name), dataset.to_json())
-    except BaseException as error:
-        if not (publishing and _may_be_visible(error)):
-            # the reason for it is worth more than what comes of this
-            with uninterrupted(), suppress(StorageError, UnavailableError):
-                store.remove_tree(folder)
-        raise
+        version = unfinished.publish(dataset.to_json())
     return replace(dataset, version=version)
-
-
-def _may_be_visible(error: BaseException) -> bool:
-    """Whether a version may be there in spite of the error that ended its publication; then its data must stay."""
-    return not isinstance(error, StorageError) or isinstance(error, PerhapsPublishedError | UnavailableError)
 
 
 def _mover(store: Store, layout: Layout, runner: JobRunner, memory: PackMemory) -> Mover:

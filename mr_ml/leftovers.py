@@ -1,0 +1,105 @@
+"""What commands that were killed outright left below a root on this machine, and how the next ones remove it.
+
+Files on their way to their names say in their own whose they are. The data of a pack has the name that it keeps; so
+while it is written a note lies beside the dataset's versions, which says whose it is. On HDFS there are no such notes:
+jobs of a driver that was killed may still be writing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from types import TracebackType
+from typing import Any
+
+from hdfs_layout import Layout, PerhapsPublishedError, Store, list_versions, publish_version, read_version
+from hdfs_layout.paths import STAGED_PREFIX, WRITING_PREFIX
+from mr_ml.errors import MrMlError, StorageError, UnavailableError
+from mr_ml.faults import storage_error
+from mr_ml.interrupts import see_through, uninterrupted
+from mr_ml.owners import is_abandoned, owned, sweep
+
+_NOTE = ".packing-"
+
+
+def sweep_folders(store: Store, *folders: str) -> None:
+    """Remove half-written files of processes that are gone from these folders; not below them."""
+    for folder in folders:
+        place = store.local_path(folder)
+        if place is not None:
+            sweep(place, STAGED_PREFIX, WRITING_PREFIX)
+
+
+class UnfinishedPack:
+    """The data of a pack: within the block it is known as unfinished, and left without `publish` it goes.
+
+    At the start of the block goes what killed packs of the same dataset left.
+
+    Attributes
+    ----------
+    data_id
+        Of the data that is there; on a cluster it may become another one.
+    """
+
+    def __init__(self, store: Store, layout: Layout, name: str, data_id: str) -> None:
+        self._store, self._layout, self._name, self.data_id = store, layout, name, data_id
+        self._folder = layout.dataset(name)
+        place = store.local_path(self._folder)
+        self._note = None if place is None else os.path.join(place, f"{owned(_NOTE)}.{data_id}")
+        if place is not None:
+            _sweep_packs(store, layout, name, place)
+        self._publishing = False
+
+    def __enter__(self) -> UnfinishedPack:
+        if self._note is not None:
+            self._store.make_folder(self._folder)
+            try:
+                open(self._note, "xb").close()
+            except OSError as error:
+                raise storage_error(error, doing="write", place=self._note) from error
+        return self
+
+    def publish(self, document: Mapping[str, Any]) -> int:
+        """Publish the manifest, which names the data. Raises as `hdfs_layout.publish_version`."""
+        see_through()
+        self._publishing = True
+        return publish_version(self._store, self._folder, document)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # what went wrong here is not worth as much as what went wrong before
+        with uninterrupted(), suppress(OSError, StorageError, UnavailableError):
+            if error is not None and not (self._publishing and _may_be_visible(error)):
+                self._store.remove_tree(self._layout.dataset_data(self._name, self.data_id))
+            if self._note is not None:
+                os.unlink(self._note)
+
+
+def _may_be_visible(error: BaseException) -> bool:
+    """Whether a version may be there in spite of the error that ended its publication; then its data must stay."""
+    return not isinstance(error, StorageError) or isinstance(error, PerhapsPublishedError | UnavailableError)
+
+
+def _sweep_packs(store: Store, layout: Layout, name: str, place: str) -> None:
+    sweep(place, STAGED_PREFIX, WRITING_PREFIX)
+    with suppress(OSError), os.scandir(place) as entries:
+        for entry in entries:
+            if not entry.name.startswith(_NOTE):
+                continue
+            # what cannot be told or removed stays
+            with suppress(OSError, MrMlError):
+                status = entry.stat(follow_symlinks=False)
+                if status.st_uid == os.getuid() and is_abandoned(entry.name, since=status.st_mtime):
+                    data_id = entry.name.rpartition(".")[2]
+                    if not _is_published(store, layout, name, data_id):
+                        store.remove_tree(layout.dataset_data(name, data_id))
+                    os.unlink(entry.path)
+
+
+def _is_published(store: Store, layout: Layout, name: str, data_id: str) -> bool:
+    """Whether a version has this data: a pack may be killed between its publication and its end."""
+    folder = layout.dataset(name)
+    numbers = reversed(list_versions(store, folder))
+    return any(read_version(store, folder, number).document["data_id"] == data_id for number in numbers)
