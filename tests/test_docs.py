@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mr_ml import errors
+from mr_ml import errors, interrupts
 from mr_ml.cli import main
 from mr_ml.cli.parser import make_parser
 from mr_ml.optimize.base import Stop
@@ -149,7 +150,7 @@ def test_every_exit_code_is_documented() -> None:
     }
     table = text_of("docs/operations.md").split("## At 3 a.m.")[0]
     listed = {int(code) for code in re.findall(r"^\| ([0-9]+) \|", table, re.MULTILINE)}
-    assert listed == codes | {0, 130}
+    assert listed == codes | {0} | {128 + number for number in (*interrupts.SIGNALS, signal.SIGPIPE)}
 
 
 def anchors(path: Path) -> set[str]:

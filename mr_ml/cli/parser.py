@@ -13,8 +13,8 @@ from mr_ml import __version__
 DEFAULT_ROOT = "./mr_ml_data"
 
 _EXIT_CODES = """\
-exit codes: 0 done, 2 usage, 3 gate refused, 65 bad data, 69 cluster unavailable, 70 internal, 74 input/output,
-75 locked (try later)"""
+exit codes: 0 done, 2 usage, 3 gate refused, 65 bad data, 69 cluster or memory unavailable, 70 internal,
+74 input/output, 75 locked (try later), 128 + N ended by signal N (130: Ctrl-C)"""
 
 
 def make_parser() -> argparse.ArgumentParser:
