@@ -179,7 +179,9 @@ class _Staged:
             if not self._is_visible(target, error):
                 raise
             _LOG.warning(
-                "version %d is published and whole, but may not survive a crash of the machine: %s", number, error
+                "%s is published and whole, but may not survive a crash of the machine: %s",
+                self.store.uri(target),
+                error.__cause__ or error,
             )
         return number
 

@@ -1,0 +1,105 @@
+"""When a signal is raised, and when it waits; each in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+ROOT = str(Path(__file__).parents[2])
+START = """
+    import os, signal, sys
+    from mr_ml import interrupts
+    from mr_ml.interrupts import Interrupted, heard, see_through, uninterrupted
+    def send(number=signal.SIGTERM):
+        os.kill(os.getpid(), number)
+    interrupts.install()
+"""
+
+
+def run(program: str, *, code: int = 0) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(START) + textwrap.dedent(program)],
+        env={**os.environ, "PYTHONPATH": ROOT}, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("where", ["before", "within", "held", "twice"])
+def test_is_raised_where_it_is_heard(where: str) -> None:
+    said = run(f"""
+        where = {where!r}
+        if where == "before":
+            send()
+        try:
+            with heard():
+                print("in")
+                if where == "within":
+                    send()
+                if where == "held":
+                    with uninterrupted():
+                        send()
+                        print("held")
+                if where == "twice":
+                    try:
+                        send()
+                    finally:
+                        send(signal.SIGINT)
+                        print("cleaned up")
+                print("not reached")
+        except Interrupted as error:
+            print(int(error.number), int(interrupts.raised()))
+    """)
+    before = {"before": "", "within": "in\n", "held": "in\nheld\n", "twice": "in\ncleaned up\n"}[where]
+    assert said == f"{before}{int(signal.SIGTERM)} {int(signal.SIGTERM)}\n"
+
+
+def test_is_not_raised_once_the_end_is_decided_or_outside() -> None:
+    said = run("""
+        with heard():
+            see_through()
+            send()
+            print("seen through")
+        send()
+        print(interrupts.raised())
+    """)
+    assert said == "seen through\n0\n"
+
+
+def test_is_raised_again_if_it_got_lost() -> None:
+    """Python lets no exception out of a destructor."""
+    run(
+        """
+        class Lost:
+            def __del__(self):
+                send()
+        try:
+            with heard():
+                Lost()
+                while True:
+                    pass
+        except Interrupted:
+            sys.exit(3)
+    """,
+        code=3,
+    )
+
+
+def test_who_insists_is_obeyed() -> None:
+    run(
+        """
+        interrupts.PATIENCE_SECONDS = 0.0
+        with heard(), uninterrupted():
+            send()
+            send(signal.SIGHUP)
+            print("not reached")
+    """,
+        code=128 + signal.SIGHUP,
+    )
