@@ -20,7 +20,7 @@ from mr_ml.interrupts import uninterrupted
 from mr_ml.owners import owned, sweep
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the folders made in it are private and have unguessable names
-PREFIX = "mr_ml-scratch-"
+PREFIX = "mr_ml-tmp-"
 # Free space asked for, as a multiple of what a job says it writes: others use the same memory.
 HEADROOM = 4
 # The longest path of a socket, without the zero at its end, and what the name of one in a folder of ours takes.

@@ -202,7 +202,7 @@ def test_a_reader_that_goes_away(mr_ml: Commands, tmp_path: Path) -> None:
     process = mr_ml.start("describe", "iris", stdout=theirs, stderr=subprocess.PIPE)
     os.close(theirs)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 74
+    assert process.returncode == 141
     assert b"Traceback" not in err
 
 
