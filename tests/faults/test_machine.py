@@ -217,6 +217,19 @@ def test_what_a_killed_pack_left_goes_with_the_next_one(mr_ml: Commands, tmp_pat
     assert mr_ml("describe", "rows@1")["n_rows"] == 800
 
 
+def test_what_a_killed_prediction_left_goes_with_the_next_one(mr_ml: Commands, tmp_path: Path) -> None:
+    mr_ml(*TRAIN, *INLINE)
+    text, out = tmp_path / "text", tmp_path / "out"
+    text.write_text("0 1:1\n1 1:2\n")
+    out.mkdir()
+    alive = owners.owned(".predict-")
+    for name in (alive, alive.replace(f"-{owners.start_of(os.getpid())}-", "-1-")):
+        (out / name).mkdir()
+        (out / name / "lines").touch()
+    mr_ml("predict", "m", text, "--to", out / "predictions", *INLINE)
+    assert sorted(path.name for path in out.iterdir()) == [alive, "predictions"]
+
+
 @pytest.mark.parametrize("command", [("models", "list"), ("--help",), ("describe", "--help")])
 def test_whoever_reads_the_output_may_go(mr_ml: Commands, command: tuple[str, ...]) -> None:
     """As other programs end then: without a word, as if by SIGPIPE. Of help not even that is known if Python does not
