@@ -46,10 +46,10 @@ def check_features(model: Model, dataset: Dataset) -> None:
     ours, theirs = model.schema.feature_names, dataset.schema.feature_names
     if ours != theirs:
         differing = sorted(set(ours or ()) ^ set(theirs or ()))[:5]
-        raise BadDataError(
-            f"{dataset.reference} has other features than {model.reference} was trained on, such as {differing}; "
-            f"pack it with --like {model.manifest['dataset']}"
-        )
+        what = f"other features than those of {model.reference}, such as {differing}"
+        if not differing:
+            what = f"the features of {model.reference} in another order"
+        raise BadDataError(f"{dataset.reference} has {what}; pack it with --like {model.manifest['dataset']}")
 
 
 def unseen_features(model: Model, dataset: Dataset, store: Store, *, split: str) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,10 @@ import numpy as np
 from mr_ml.cli.common import open_root, print_result, table
 from mr_ml.dataset import Dataset, FeatureMoments, load_dataset
 from mr_ml.model import label_texts
+from mr_ml.readers.schema import Schema
+
+MOST_COLUMNS = 200
+SHOWN_COLUMNS = 20
 
 
 def run(options: argparse.Namespace) -> None:
@@ -41,6 +46,9 @@ def summary(dataset: Dataset) -> dict[str, Any]:
         "blocks": sum(p.facts.blocks for p in dataset.partitions),
         "bytes": sum(p.facts.n_bytes for p in dataset.partitions),
         "bad_rows": dataset.packing["bad_rows"],
+        "dropped_rows": dataset.packing.get("dropped_rows", 0),
+        "unseen_values": dataset.packing.get("unseen_values", 0),
+        "columns": _columns(dataset.schema),
         "seed": dataset.packing["seed"],
     }
 
@@ -62,7 +70,40 @@ def summary_text(dataset: Dataset) -> str:
         counts = data["label_counts"].get(split, {})
         shown = ", ".join(f"{label}: {n}" for label, n in list(counts.items())[:10])
         lines.append(f"  {split}: {rows} rows" + (f" ({shown})" if shown else ""))
+    columns: dict[str, Any] = data["columns"]
+    if columns:
+        lines.append(_columns_text(columns))
+    if data["dropped_rows"]:
+        lines.append(f"left out for missing values (--missing drop): {data['dropped_rows']} rows")
+    if data["unseen_values"]:
+        lines.append(f"unseen values ignored (--unseen ignore): {data['unseen_values']}")
     return "\n".join(lines)
+
+
+def _columns(schema: Schema) -> dict[str, Any]:
+    """What the columns of CSV text were taken for, the first of each kind; of categorical ones the number of values."""
+    if schema.format != "csv":
+        return {}
+    kinds: dict[str, list[str]] = {}
+    for name, column in filter(itemgetter(0), schema.columns.items()):
+        kinds.setdefault(column["kind"], []).append(name)
+    categorical = kinds.pop("categorical", [])
+    return {
+        "n_numeric": len(kinds.get("numeric", [])),
+        "n_categorical": len(categorical),
+        **{kind: names[:MOST_COLUMNS] for kind, names in sorted(kinds.items())},
+        "categorical": {name: len(schema.vocabularies[name]) for name in categorical[:MOST_COLUMNS]},
+    }
+
+
+def _columns_text(columns: dict[str, Any]) -> str:
+    shown = []
+    for kind in ("numeric", "categorical"):
+        n, names = columns[f"n_{kind}"], columns.get(kind, [])
+        texts = [f"{name} ({names[name]} values)" if kind == "categorical" else name for name in names]
+        more = [f"... {n - SHOWN_COLUMNS} more"] if n > SHOWN_COLUMNS else []
+        shown.append(f"{kind}: {', '.join([*texts[:SHOWN_COLUMNS], *more]) or 'none'}")
+    return f"columns: {'; '.join(shown)}"
 
 
 def _features(dataset: Dataset, moments: FeatureMoments, most: int) -> list[dict[str, Any]]:

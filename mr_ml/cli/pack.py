@@ -14,6 +14,7 @@ from mr_ml.pack.driver import PackSpec, pack
 from mr_ml.pack.movers import PackMemory
 from mr_ml.pack.plan import parse_shares
 from mr_ml.readers.schema import Format, TextOptions, with_unseen_features
+from mr_ml.readers.source import expand, is_csv
 
 
 def run(options: argparse.Namespace) -> None:
@@ -42,6 +43,8 @@ def run(options: argparse.Namespace) -> None:
         partitions=options.partitions,
         max_bad_rows=options.max_bad_rows,
         like=like,
+        format_is_said=options.format is not None,
+        header_is_said=options.header,
     )
     runner = job_runner(options, store, layout)
     memory = PackMemory(
@@ -73,6 +76,10 @@ def text_options(options: argparse.Namespace) -> TextOptions:
         categorical_columns=_columns(options.categorical),
         numeric_columns=_columns(options.numeric),
         missing_markers=markers,
+        number_markers=TextOptions.number_markers if asked is None else (),
+        decimal=options.decimal,
+        thousands=options.thousands,
+        percent=options.percent,
         missing=options.missing,
         unseen=options.unseen,
     )
@@ -90,8 +97,12 @@ def _borrowed(options: argparse.Namespace, like: TextOptions) -> TextOptions:
 
 
 def _format_of(inputs: list[str]) -> Format:
-    stems = [name.removesuffix(".gz").removesuffix(".bz2").removesuffix(".zst").lower() for name in inputs]
-    return "csv" if all(stem.endswith(".csv") for stem in stems) else "libsvm"
+    """What the names of the files on this machine say; of others the names of the inputs."""
+    here = [name for name in inputs if "://" not in name]
+    names = [name for name in inputs if "://" in name]
+    if not all(map(is_csv, here)):
+        here = [file.path for file in expand(here)]
+    return "csv" if all(map(is_csv, [*here, *names])) else "libsvm"
 
 
 def _columns(text: str) -> tuple[str, ...]:

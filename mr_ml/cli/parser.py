@@ -111,7 +111,13 @@ def _pack(commands: Any) -> None:
         "--index-base", choices=("auto", "0", "1"), default="auto", help="libsvm: first feature id (default: detected)"
     )
     group.add_argument("--delimiter", default=",", help="CSV: one character, or 'tab' (default ,)")
-    group.add_argument("--no-header", action="store_true", help="CSV: the first line is a row; columns are c0, c1, ...")
+    header = group.add_mutually_exclusive_group()
+    header.add_argument(
+        "--no-header", action="store_true", help="CSV: the first line is a row; columns are c0, c1, ..."
+    )
+    header.add_argument(
+        "--header", action="store_true", help="CSV: the first line names the columns although it looks like a row"
+    )
     group.add_argument("--label-column", metavar="COLUMN", help="CSV (default: one called label, target or y)")
     group.add_argument("--weight-column", metavar="COLUMN", help="CSV: row weights, >= 0")
     group.add_argument("--offset-column", metavar="COLUMN", help="CSV: a known part of the margin")
@@ -126,8 +132,15 @@ def _pack(commands: Any) -> None:
         "--numeric", metavar="COLUMN,...", default="", help="CSV: columns in which anything but a number is a bad row"
     )
     group.add_argument(
-        "--missing-markers", metavar="TEXT,...", help="CSV: texts that mean no value (default NA,?,nan,NaN,null)"
+        "--missing-markers",
+        metavar="TEXT,...",
+        help="CSV: texts that mean no value (default: NA, N/A, NULL, NaN, ? and others, and - in columns of numbers)",
     )
+    group.add_argument("--decimal", default=".", metavar="C", help="CSV: decimal mark, . (default) or ,")
+    group.add_argument(
+        "--thousands", default="", metavar="C", help="CSV: what separates groups of three digits (default: nothing)"
+    )
+    group.add_argument("--percent", action="store_true", help="CSV: numbers may end with %%, and are then hundredths")
     group.add_argument(
         "--missing",
         default="error",

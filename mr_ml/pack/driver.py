@@ -7,9 +7,9 @@ Nothing is visible before the manifest is published; what a failed pack wrote is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -26,12 +26,14 @@ from mr_ml.pack.tasks import shifted
 from mr_ml.pack.totals import feature_moments, label_counts, row_weights, with_labels_of
 from mr_ml.partition_file import PartitionFacts
 from mr_ml.readers import formats
+from mr_ml.readers.csv_columns import listed
 from mr_ml.readers.rows import BAD_KINDS
 from mr_ml.readers.schema import Schema, Summary, TextOptions
-from mr_ml.readers.source import TextFile
+from mr_ml.readers.source import TextFile, is_csv
 from mr_ml.statistic import Statistic
 
 Say = Callable[[str], None]
+_SHOWN_REASONS = 20
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,9 @@ class PackSpec:
         Split name -> share.
     like
         Schema of an existing dataset to use instead of what this text suggests.
+    format_is_said, header_is_said
+        Whether the user said that the text is what the options say, or that first lines are headers whatever they look
+        like.
     """
 
     inputs: tuple[str, ...]
@@ -56,6 +61,8 @@ class PackSpec:
     partitions: int | None = None
     max_bad_rows: int = 0
     like: Schema | None = None
+    format_is_said: bool = True
+    header_is_said: bool = False
 
 
 # moments of enormous numbers are infinite; the warning would name no feature
@@ -79,16 +86,28 @@ def pack(
 
 
 def _pack(spec: PackSpec, mover: Mover, *, store: Store, layout: Layout, say: Say) -> Dataset:
-    files = [_with_header(file, spec.options, mover) for file in mover.files(spec.inputs)]
-    columns = _columns(files, spec.options, mover) if spec.options.format == "csv" else {}
-    options = replace(spec.options, **columns)
-    like = None if spec.like is None else _bound(spec.like, files[0], mover)
-    found = mover.scan(options, files)
-    scanned = _numbered(found, found, options)
-    summary = sum(scanned.values(), Summary())
-    if spec.like is None:
-        _judge(summary, spec, say)
-    schema = formats.resolve(options, summary) if like is None else like
+    files, options, like = _opened(spec, mover)
+    if spec.like is not None and like is not None:
+        unknown = tuple(name for name in like.columns if name and name not in spec.like.columns)
+        if unknown:
+            say(f"left out, for --like does not know them: the columns {listed(unknown)}")
+    asked, reasons = options, list[str]()
+    while True:
+        found = mover.scan(asked, files)
+        scanned = _numbered(found, found, options)
+        summary = sum(scanned.values(), Summary())
+        more, why = (asked, []) if like is not None else formats.declared(asked, summary)
+        if more == asked:
+            break
+        asked, reasons = more, [*reasons, *why]
+    if like is None:
+        _judge(summary, spec, say, reasons)
+        schema = formats.resolve(options, summary)
+        if not spec.header_is_said:
+            with _in_first_line(next((file.path for file in files if file.header_bytes), "")):
+                formats.check_header(options, schema)
+    else:
+        schema = like
     if spec.by_group and not schema.has_groups:
         raise UsageError(
             "--split-by: expected rows with groups, found none; libsvm rows need a qid:N, CSV rows a column"
@@ -108,7 +127,7 @@ def _pack(spec: PackSpec, mover: Mover, *, store: Store, layout: Layout, say: Sa
         _check_rows(partitions, packed, summary, borrowed=spec.like is not None)
         if spec.like is not None:
             # the scan judged the rows by themselves; a borrowed schema also refuses what it does not know
-            _judge(packed, spec, say)
+            _judge(packed, spec, say, [])
             schema = with_labels_of(schema, totals)
         if packed.n_unseen:
             say(f"{packed.n_unseen} unseen values were ignored")
@@ -133,30 +152,44 @@ def _mover(store: Store, layout: Layout, runner: JobRunner, memory: PackMemory) 
     return ClusterMover(runner)
 
 
-def _with_header(file: TextFile, options: TextOptions, mover: Mover) -> TextFile:
-    return replace(file, header_bytes=len(mover.first_line(file))) if _has_header(options) else file
+def _opened(spec: PackSpec, mover: Mover) -> tuple[list[TextFile], TextOptions, Schema | None]:
+    """The files without their headers, the options with the names of the columns, and the borrowed schema for these.
+
+    Files without content, as Spark and Hive write them, have no header and no rows.
+    """
+    files, options = mover.files(spec.inputs), spec.options
+    if options.format != "csv":
+        if not spec.format_is_said and all(is_csv(file.path) for file in files):
+            raise UsageError(f"expected libsvm text, found {files[0].path} and other csv files; say --format csv")
+        return files, options, spec.like
+    lines = {file.path: mover.first_line(file) for file in files}
+    with_rows = [path for path, line in lines.items() if line]
+    if not with_rows:
+        raise BadDataError(f"expected rows, found none in {', '.join(spec.inputs)[:500]}")
+    first = with_rows[0]
+    with _in_first_line(first):
+        columns = formats.split_header(lines[first], options)
+        like = None if spec.like is None else formats.bind(spec.like, lines[first], needs_all=True)
+    for path in with_rows[1:] if options.header else ():
+        with _in_first_line(path):
+            found = formats.split_header(lines[path], options)
+            if found != columns:
+                raise BadDataError(
+                    f"expected the columns of {first}, {listed(columns)}, found {listed(found)}; if the first lines "
+                    "are rows, say --no-header"
+                )
+    if options.header:
+        files = [replace(file, header_bytes=len(lines[file.path])) for file in files]
+    return files, replace(options, columns=columns) if like is None else like.options, like
 
 
-def _columns(files: Sequence[TextFile], options: TextOptions, mover: Mover) -> dict[str, Any]:
-    """Column names of the files, which must agree."""
-    first = files[0]
-    header = mover.first_line(first)
-    columns = formats.split_header(header, options)
-    for file in files[1:] if options.header else ():
-        found = formats.split_header(mover.first_line(file), options)
-        if found != columns:
-            raise BadDataError(
-                f"{file.path}: expected the columns of {first.path}, {list(columns)}, found {list(found)}"
-            )
-    return {"columns": columns}
-
-
-def _bound(like: Schema, file: TextFile, mover: Mover) -> Schema:
-    """The borrowed schema for the columns of these files."""
+@contextmanager
+def _in_first_line(path: str) -> Iterator[None]:
+    """Name the file in which a header is wrong."""
     try:
-        return formats.bind(like, mover.first_line(file))
+        yield
     except BadDataError as error:
-        raise BadDataError(f"{file.path}: {error}") from error
+        raise BadDataError(f"{path}:1: {error}") from error
 
 
 def _numbered(found: Ranges, scanned: Ranges, options: TextOptions) -> Ranges:
@@ -170,10 +203,10 @@ def _numbered(found: Ranges, scanned: Ranges, options: TextOptions) -> Ranges:
     return numbered
 
 
-def _judge(total: Summary, spec: PackSpec, say: Say) -> None:
+def _judge(total: Summary, spec: PackSpec, say: Say, reasons: Sequence[str]) -> None:
     """Report bad rows; too many, or no good ones, are the end."""
     if total.n_bad:
-        report = _bad_rows(total)
+        report = "\n".join([_bad_rows(total), *reasons[:_SHOWN_REASONS]])
         if total.n_bad > spec.max_bad_rows:
             raise BadDataError(
                 f"{report}\nNothing was packed. Mend the rows, or allow them with --max-bad-rows {total.n_bad}"
@@ -228,6 +261,7 @@ def _manifest(
         **{key: value for key, value in plan.to_json().items() if key != "segments"},
         "inputs": list(spec.inputs),
         "bad_rows": summary.bad_counts,
+        "dropped_rows": summary.n_dropped,
         "unseen_values": summary.n_unseen,
     }
     nnz = sum(p.facts.nnz for p in partitions)

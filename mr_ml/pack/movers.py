@@ -108,7 +108,7 @@ class PackMemory:
     spill_bytes: int
 
 
-@dataclass(frozen=True)
+@dataclass
 class LocalMover:
     """Files of this machine, read and written by tasks on this machine."""
 
@@ -117,7 +117,7 @@ class LocalMover:
     runner: JobRunner
     n_tasks: int
     memory: PackMemory
-    pack: str = field(default_factory=unique_id)
+    pack: str = ""
     kept: ExitStack = field(default_factory=ExitStack)
 
     def files(self, inputs: Sequence[str]) -> list[TextFile]:
@@ -132,6 +132,9 @@ class LocalMover:
         from mr_ml_jobs.scan_job import MRScan
 
         found: Ranges = {}
+        # what another scan kept is of no use
+        self.close()
+        self.pack = unique_id()
         tasks = ranges(files, n_tasks=self.n_tasks)
         # the other half is for the partition that is written
         keep = self.memory.rows_bytes // 2

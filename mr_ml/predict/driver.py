@@ -18,6 +18,7 @@ from mr_ml.predict.output import Output
 from mr_ml.predict.scorers import Scored, Scorer
 from mr_ml.predict_tasks import PredictRequest, RangeReport, header
 from mr_ml.readers import formats
+from mr_ml.readers.csv_columns import listed
 from mr_ml.readers.rows import BAD_KINDS
 from mr_ml.readers.schema import Schema, with_unseen_features
 from mr_ml.readers.source import TextFile
@@ -52,7 +53,7 @@ def predict(
     InternalError
         If not every line of input has its line of output.
     """
-    files, schema = _bound(scorer, scorer.files(inputs), with_unseen_features(model.schema, unseen))
+    files, schema = _bound(scorer, scorer.files(inputs), with_unseen_features(model.schema, unseen), say)
     names = output_names([file.path for file in files], inputs)
     labels = tuple(model.label_texts)
     with output:
@@ -92,16 +93,32 @@ def _lines(first: bytes, parts: Sequence[Scored]) -> Iterator[bytes]:
             )
 
 
-def _bound(scorer: Scorer, files: Sequence[TextFile], schema: Schema) -> tuple[list[TextFile], Schema]:
-    """The files without their headers, and the schema for the columns that they have."""
+def _bound(
+    scorer: Scorer, files: Sequence[TextFile], schema: Schema, say: Callable[[str], None]
+) -> tuple[list[TextFile], Schema]:
+    """The files without their headers, and the schema for the columns that they have.
+
+    A file without content has neither columns nor rows.
+    """
     lines = [scorer.first_line(file) for file in files]
-    bound = [formats.bind(schema, line) for line in lines]
-    for file, found in zip(files, bound, strict=True):
-        if found != bound[0]:
-            raise BadDataError(f"{file.path}: expected the columns of {files[0].path}; predict it by itself")
+    bound = schema
+    first = ""
+    for file, line in zip(files, lines, strict=True):
+        if not line:
+            continue
+        try:
+            found = formats.bind(schema, line)
+        except BadDataError as error:
+            raise BadDataError(f"{file.path}:1: {error}") from error
+        if first and found != bound:
+            raise BadDataError(f"{file.path}:1: expected the columns of {first}; predict it by itself")
+        bound, first = found, first or file.path
+    unknown = tuple(name for name in bound.columns if name not in schema.columns and name)
+    if unknown:
+        say(f"left out, for the model does not know them: the columns {listed(unknown)}")
     if schema.format != "csv" or not schema.options.header:
-        return list(files), bound[0]
-    return [replace(file, header_bytes=len(line)) for file, line in zip(files, lines, strict=True)], bound[0]
+        return list(files), bound
+    return [replace(file, header_bytes=len(line)) for file, line in zip(files, lines, strict=True)], bound
 
 
 def _check_bad(found: Sequence[Scored], limit: int, schema: Schema, say: Callable[[str], None]) -> int:

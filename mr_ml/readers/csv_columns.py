@@ -11,14 +11,15 @@ from typing import Literal
 
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.readers.csv_fields import KINDS, NO_DEFECT, split_fields
+from mr_ml.readers.csv_numbers import check_marks, is_decimal
 from mr_ml.readers.rows import BAD_KINDS, excerpt
 from mr_ml.readers.schema import Column, TextOptions
 
 Role = Literal["label", "weight", "offset", "group", "dropped", "numeric", "categorical", "either"]
 
 LABEL_NAMES = ("label", "target", "y")
-
-_DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+#: What stands behind a delimiter at the end of every line.
+NAMELESS = ""
 
 
 def split_header(first_line: bytes, options: TextOptions) -> tuple[str, ...]:
@@ -31,11 +32,16 @@ def split_header(first_line: bytes, options: TextOptions) -> tuple[str, ...]:
     options : TextOptions
         Without a header the columns are called c0, c1, ..., and the line is a row still to be read.
 
+    Returns
+    -------
+    tuple of str
+        A delimiter at the end of the line gives a last column `NAMELESS`, in which rows must have nothing.
+
     Raises
     ------
     BadDataError
         The line is no usable header: empty, byte order mark, not UTF-8, unpaired quotes, empty or equal names, control
-        characters in a name, or nothing but numbers with a fraction, which is a row.
+        characters in a name. Whether it may be a row is for `csv_header` to judge.
     UsageError
         The delimiter is not usable.
     """
@@ -52,14 +58,9 @@ def split_header(first_line: bytes, options: TextOptions) -> tuple[str, ...]:
         return tuple(f"c{i}" for i in range(fields.starts.shape[1]))
     spans = zip(fields.starts[0].tolist(), fields.ends[0].tolist(), strict=True)
     names = tuple(fields.buffer[start:end].tobytes().decode() for start, end in spans)
-    if all(_DECIMAL.fullmatch(name) for name in names) and not all(name.isdecimal() for name in names):
-        raise BadDataError(
-            f"expected a header with the names of the columns, found numbers only: '{shown}'; "
-            "if the file has no header, say --no-header"
-        )
     count = Counter(names)
     for position, name in enumerate(names):
-        if not name:
+        if not name and (position < len(names) - 1 or position == 0):
             problem = f"no name for column {position}"
         elif count[name] > 1:
             problem = f"the name '{excerpt(name.encode())}' twice"
@@ -104,7 +105,7 @@ def missing_value_of(options: TextOptions) -> float | None:
         return None
     if options.missing == "zero":
         return 0.0
-    if policy == "value" and _DECIMAL.fullmatch(number) and math.isfinite(float(number)):
+    if policy == "value" and is_decimal(number) and math.isfinite(float(number)):
         return float(number)
     raise UsageError(f"expected --missing error, drop, zero or value:<finite number>, found {options.missing!r}")
 
@@ -122,11 +123,13 @@ def roles_of(options: TextOptions) -> dict[str, Role]:
         raise UsageError("expected options with the names of the columns; take them from split_header")
     columns = options.columns
     missing_value_of(options)
+    check_marks(options)
     if options.unseen not in ("error", "ignore"):
         raise UsageError(f"expected --unseen error or ignore, found {options.unseen!r}")
     if not all(is_text(marker) for marker in options.missing_markers):
         raise UsageError(f"expected missing markers of valid UTF-8, found {options.missing_markers!r}")
-    roles: dict[str, Role] = {}
+    roles: dict[str, Role] = dict.fromkeys(columns[-1:], "dropped") if columns[-1:] == (NAMELESS,) else {}
+    find = _Columns(options).find
     wanted: list[tuple[Role, Iterable[Column]]] = [
         ("label", [label_column_of(options)]),
         ("weight", _given(options.weight_column)),
@@ -138,31 +141,49 @@ def roles_of(options: TextOptions) -> dict[str, Role]:
     ]
     for role, chosen in wanted:
         for column in chosen:
-            name = _find(column, columns)
+            name = find(column)
+            if roles.get(name) == "label" and role in ("numeric", "categorical"):
+                continue  # what kind of label it is
             if roles.setdefault(name, role) != role:
                 raise UsageError(f"expected one use of column {name!r}, found two: as {roles[name]} and as {role}")
     rest: Role = "either" if options.detect_categorical else "numeric"
+    label_kind_of(options)
     return {name: roles.get(name, rest) for name in columns}
+
+
+def label_kind_of(options: TextOptions) -> Literal["numeric", "categorical"] | None:
+    """What the options say of the label: numbers, texts, or nothing.
+
+    Raises
+    ------
+    UsageError
+        Both.
+    """
+    columns = _Columns(options)
+    label = columns.find(label_column_of(options))
+    numeric = label in map(columns.find, options.numeric_columns)
+    categorical = label in map(columns.find, options.categorical_columns)
+    if numeric and categorical:
+        raise UsageError(f"expected one use of column {label!r}, found two: --numeric and --categorical")
+    return "numeric" if numeric else "categorical" if categorical else None
 
 
 def label_column_of(options: TextOptions) -> str:
     """The name of the label column, as asked for or by its usual names."""
     columns = options.columns or ()
     if options.label_column is not None:
-        return _find(options.label_column, columns)
+        return _Columns(options).find(options.label_column)
     usual = [name for name in columns if name in LABEL_NAMES]
     if len(usual) != 1:
         found = f"{len(usual)} of them" if usual else "none"
+        first = "" if not options.header or not any(map(is_decimal, columns)) else (
+            "if the first line is a row and not the names of the columns, say --no-header; "
+        )  # fmt: skip
         raise UsageError(
-            f"expected one column called 'label', 'target' or 'y', found {found} in {listed(columns)}; "
+            f"expected one column called 'label', 'target' or 'y', found {found} in {listed(columns)}; {first}"
             "say which column is the label by --label-column NAME or its number from 0 (-1: the last)"
         )
     return usual[0]
-
-
-def is_decimal(text: str) -> bool:
-    """Whether a text is a decimal number as `numbers.parse_floats` takes it, finite or beyond the doubles."""
-    return _DECIMAL.fullmatch(text) is not None
 
 
 def is_text(value: str) -> bool:
@@ -174,16 +195,26 @@ def _given(column: Column | None) -> list[Column]:
     return [] if column is None else [column]
 
 
-def _find(column: Column, columns: Sequence[str]) -> str:
-    if isinstance(column, str) and column in columns:
-        return column
-    if isinstance(column, int) or re.fullmatch(r"-?[0-9]{1,9}", column):
-        position = int(column)
-        if -len(columns) <= position < len(columns):
-            return columns[position]
-    raise UsageError(
-        f"expected the name of a column or its number from 0, found {column!r}; there are {listed(columns)}"
-    )
+class _Columns:
+    """The columns of a text by name or number, without one that has no name."""
+
+    def __init__(self, options: TextOptions) -> None:
+        columns = options.columns or ()
+        self._columns = columns[:-1] if columns[-1:] == (NAMELESS,) else columns
+        self._names = frozenset(self._columns)
+
+    def find(self, column: Column) -> str:
+        """Its name."""
+        columns = self._columns
+        if isinstance(column, str) and column in self._names:
+            return column
+        if isinstance(column, int) or re.fullmatch(r"-?[0-9]{1,9}", column):
+            position = int(column)
+            if -len(columns) <= position < len(columns):
+                return columns[position]
+        raise UsageError(
+            f"expected the name of a column or its number from 0, found {column!r}; there are {listed(columns)}"
+        )
 
 
 def listed(names: Sequence[str]) -> str:

@@ -18,17 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.errors import BadDataError
+from mr_ml.readers.csv_categories import MISSING_CATEGORY, Categories
 from mr_ml.readers.csv_columns import Role, missing_value_of, split_header
 from mr_ml.readers.csv_draft import sparse_rows
+from mr_ml.readers.csv_header import check_header
 from mr_ml.readers.csv_scan import draft
-from mr_ml.readers.csv_schema import MISSING_CATEGORY, bind, merge_columns, resolve
+from mr_ml.readers.csv_schema import bind, declared, merge_columns, resolve
 from mr_ml.readers.csv_table import Table, pieces, read_extras
 from mr_ml.readers.csv_values import Vocabulary, vocabulary
 from mr_ml.readers.fields import F64, Mask
 from mr_ml.readers.rows import BadRow, Parsed, Rows, concat_rows
 from mr_ml.readers.schema import Schema, first_examples
 
-__all__ = ["bind", "draft", "merge_columns", "parse", "resolve", "split_header"]
+__all__ = ["bind", "check_header", "declared", "draft", "merge_columns", "parse", "resolve", "split_header"]
 
 
 def parse(text: bytes, schema: Schema, *, labels: Literal["required", "optional"]) -> Parsed:
@@ -50,15 +52,16 @@ def parse(text: bytes, schema: Schema, *, labels: Literal["required", "optional"
     line_starts = [0]
     examples: list[tuple[str, BadRow]] = []
     counts: Counter[str] = Counter()
-    n_dropped = 0
+    n_dropped = n_unseen = 0
     for piece in pieces(text, n_columns=len(plan.roles)) if text else [b""]:
         table = Table(piece, schema.options)
-        rows, dropped = _parse_table(table, plan)
+        rows, dropped, unseen = _parse_table(table, plan)
         bad, found = table.bad_rows()
         parts.append(rows)
         examples += [("", replace(row, line=line_starts[-1] + row.line)) for row in bad]
         counts.update(found)
         n_dropped += dropped
+        n_unseen += unseen
         line_starts.append(line_starts[-1] + table.n_lines)
     return Parsed(
         rows=concat_rows(parts, line_starts=line_starts[:-1]),
@@ -66,6 +69,7 @@ def parse(text: bytes, schema: Schema, *, labels: Literal["required", "optional"
         bad_counts=dict(sorted(counts.items())),
         n_lines=line_starts[-1],
         n_dropped=n_dropped,
+        n_unseen=n_unseen,
     )
 
 
@@ -81,7 +85,7 @@ class _Plan:
     is_numeric: Mask
     first: NDArray[np.int32]
     fill: float | None
-    categories: dict[str, Vocabulary]
+    categories: dict[str, Categories]
     missing_codes: dict[str, int]
     unseen_is_bad: bool
 
@@ -101,7 +105,7 @@ def _plan_of(schema: Schema, *, labels_required: bool) -> _Plan:
         is_numeric=np.array([name not in schema.vocabularies for name in features]),
         first=np.array([schema.columns[name]["first"] for name in features], np.int32),
         fill=missing_value_of(schema.options),
-        categories={name: vocabulary(values) for name, values in schema.vocabularies.items()},
+        categories={name: Categories(values) for name, values in schema.vocabularies.items()},
         missing_codes={
             name: values.index(MISSING_CATEGORY)
             for name, values in schema.vocabularies.items()
@@ -111,11 +115,17 @@ def _plan_of(schema: Schema, *, labels_required: bool) -> _Plan:
     )
 
 
-def _parse_table(table: Table, plan: _Plan) -> tuple[Rows, int]:
+def _parse_table(table: Table, plan: _Plan) -> tuple[Rows, int, int]:
     weights, offsets, groups = read_extras(table, plan.roles)
     labels = _read_labels(table, plan)
     ids, values, missing = _read_features(table, plan)
     kept, n_dropped = table.kept(plan.features, missing)
+    # a missing category that is none of its own is no unseen one: such rows are refused or left out
+    unseen = (
+        0
+        if plan.unseen_is_bad or not plan.categories
+        else int(np.count_nonzero((values == 0)[kept][:, ~plan.is_numeric]))
+    )
     if not kept.all():
         values, labels = values[kept], labels[kept]
         ids = ids[kept] if ids.shape == missing.shape else ids
@@ -133,7 +143,7 @@ def _parse_table(table: Table, plan: _Plan) -> tuple[Rows, int]:
         offsets=offsets,
         groups=groups,
     )
-    return rows, n_dropped
+    return rows, n_dropped, unseen
 
 
 def _read_labels(table: Table, plan: _Plan) -> F64:
@@ -149,7 +159,7 @@ def _read_labels(table: Table, plan: _Plan) -> F64:
     else:
         values, ok, missing = table.numbers(names)
         if plan.labels_required:
-            table.refuse_numbers("bad_label", names, values, ~ok & ~missing)
+            table.refuse_numbers("bad_label", names, ~ok & ~missing)
     if plan.labels_required:
         table.refuse("missing_label", names, missing)
     values[~ok | missing] = np.nan
@@ -160,7 +170,7 @@ def _read_labels(table: Table, plan: _Plan) -> F64:
 def _read_features(table: Table, plan: _Plan) -> tuple[NDArray[np.int32], F64, Mask]:
     """Feature numbers, (n_rows, k) or (k,), values and missing, (n_rows, k): a row has one feature a column at most."""
     numbers, ok, no_number = table.numbers(plan.numeric)
-    table.refuse_numbers("bad_value", plan.numeric, numbers, ~ok & ~no_number)
+    table.refuse_numbers("bad_value", plan.numeric, ~ok & ~no_number)
     if plan.fill is not None:
         numbers[no_number] = plan.fill
     if not plan.categories:

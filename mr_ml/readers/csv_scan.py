@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from mr_ml.readers.csv_columns import Role, roles_of
+from mr_ml.readers.csv_columns import Role, label_kind_of, roles_of
 from mr_ml.readers.csv_draft import Draft
+from mr_ml.readers.csv_numbers import kind_like_number
 from mr_ml.readers.csv_schema import Facts, bounded, no_facts
 from mr_ml.readers.csv_table import Table, pieces, read_extras
 from mr_ml.readers.fields import F64, Mask
@@ -20,8 +21,9 @@ _READ: tuple[Role, ...] = ("label", "numeric", "either")
 def draft(text: bytes, options: TextOptions, *, file: str, seen: Summary | None = None) -> tuple[Summary, Draft | None]:
     """Read a text once: what is in it, and its rows if all that is looked at is numbers; see `formats.draft`.
 
-    Rows must have labels. Facts about columns are those of the rows that are neither bad nor left out. What only the
-    whole data can tell, that a column is numeric although it holds "inf" or "1e400" here, is for `parse` to find.
+    Rows must have labels. Facts about columns are those of the rows that are neither bad nor left out. That a column is
+    one of numbers although it holds other things, which are bad then, only the whole data can tell:
+    `csv_schema.declared` does, and the text is scanned again under the options that it gives.
 
     Raises
     ------
@@ -56,22 +58,37 @@ def _scan_piece(
     """
     table = Table(piece, options)
     read_extras(table, roles)
-    read = [name for name, role in roles.items() if role in _READ]
-    declared = [name for name, role in roles.items() if role == "categorical"]
-    is_label, is_numeric = (np.array([roles[name] == role for name in read]) for role in ("label", "numeric"))
-    values, ok, missing = table.numbers(read)
+    label_kind = label_kind_of(options)
+    is_text = {
+        name: role == "categorical" or (role == "label" and label_kind == "categorical") for name, role in roles.items()
+    }
+    read = [name for name, role in roles.items() if role in _READ and not is_text[name]]
+    declared = [name for name in roles if is_text[name]]
+    is_label = np.array([roles[name] == "label" for name in read], np.bool_)
+    is_numeric = np.array([roles[name] == "numeric" for name in read], np.bool_) | (
+        is_label & (label_kind == "numeric")
+    )
+    is_no_feature = np.array([roles[name] == "label" for name in declared], np.bool_)
+    values, ok, missing = table.numbers(read, sure=is_numeric)
     strange, no_category = ~ok & ~missing, table.missing(declared)
-    table.refuse("missing_label", read, missing & is_label)
-    table.refuse_numbers("bad_value", read, values, strange & is_numeric)
-    kept, n_dropped = table.kept([*read, *declared], np.hstack([missing & ~is_label, no_category]))
+    for names, cells in ((read, missing & is_label), (declared, no_category & is_no_feature)):
+        table.refuse("missing_label", names, cells)
+    table.refuse_numbers("bad_label", read, strange & is_numeric & is_label)
+    table.refuse_numbers("bad_value", read, strange & is_numeric & ~is_label)
+    kept, n_dropped = table.kept([*read, *declared], np.hstack([missing & ~is_label, no_category & ~is_no_feature]))
     bad, counts = table.bad_rows()
-    is_draft = bool(ok.all()) and not set(roles.values()) - {*_READ, "dropped"} and table.n_rows == table.n_lines
+    is_draft = (
+        bool(ok.all())
+        and not declared
+        and not set(roles.values()) - {*_READ, "dropped"}
+        and table.n_rows == table.n_lines
+    )
 
     chosen = kept[:, None]
     ok, strange, missing = ok & chosen, strange & chosen, missing & chosen
     category, no_category = ~no_category & chosen, no_category & chosen
     columns = _facts_of_categories(table, declared, known, category)
-    columns |= _facts_of_numbers(table, read, known, values, ok, strange)
+    columns |= _facts_of_numbers(table, read, known, values, ok, strange, markers=frozenset(options.number_markers))
     for names, cells in ((read, missing), (declared, no_category)):
         for name, n_missing in zip(names, np.count_nonzero(cells, axis=0).tolist(), strict=True):
             if n_missing and name in known:
@@ -79,7 +96,7 @@ def _scan_piece(
     present = (strange | (ok & (values != 0))) & ~is_label
     summary = Summary(
         n_rows=int(np.count_nonzero(kept)),
-        nnz=int(np.count_nonzero(present) + np.count_nonzero(category)),
+        nnz=int(np.count_nonzero(present) + np.count_nonzero(category & ~is_no_feature)),
         n_lines=table.n_lines,
         n_dropped=n_dropped,
         bad_counts=counts,
@@ -98,20 +115,27 @@ def _facts_of_categories(
     facts = {name: _nothing_new(known[name]) for name in names}
     for name, found in zip(names, table.distinct(names, chosen[:, open_]), strict=True):
         facts[name]["texts"] = bounded(found, limit=facts[name]["max_texts"])
+        if facts[name]["texts"] is None:
+            facts[name]["like"] = facts[name]["maybe_missing"] = None
     return facts
 
 
 def _facts_of_numbers(
-    table: Table, read: list[str], known: Mapping[str, Facts], values: F64, ok: Mask, strange: Mask
-) -> dict[str, Facts]:
+    table: Table, read: list[str], known: Mapping[str, Facts], values: F64, ok: Mask, strange: Mask,
+    *, markers: Collection[str],
+) -> dict[str, Facts]:  # fmt: skip
     """Facts about the label and the columns that the data will decide: their numbers (`ok`) and other texts."""
-    texts: list[bool] = np.any(strange, axis=0).tolist()
-    may_tell = [name in known and (known[name]["numbers"] is not None or texts[i]) for i, name in enumerate(read)]
+    n_strange: list[int] = np.count_nonzero(strange, axis=0).tolist()
+    may_tell = [
+        name in known and (known[name]["numbers"] is not None or bool(n_strange[i])) for i, name in enumerate(read)
+    ]
     at = np.flatnonzero(may_tell)
     names = [read[i] for i in at.tolist()]
     if not names:
         return {}
     facts = {name: _nothing_new(known[name]) for name in names}
+    for name, i in zip(names, at.tolist(), strict=True):
+        facts[name]["strange"] = n_strange[i]
     values, ok, strange = values[:, at], ok[:, at], strange[:, at]
     # More different values than a set may have are more different texts; this spares most columns of real numbers.
     limits = np.array([column["max_numbers"] for column in facts.values()])
@@ -123,30 +147,38 @@ def _facts_of_numbers(
             facts[name]["numbers"] = None
     many = np.array([column["numbers"] is None for column in facts.values()], np.bool_)
     closed = many & np.array([column["texts"] is None for column in facts.values()], np.bool_)
-    cells = np.where(many, strange, ok | strange) & ~closed
-    looked_at = np.flatnonzero(cells.any(axis=0))
-    names = [names[i] for i in looked_at.tolist()]
-    for name, found in zip(names, table.distinct(names, cells[:, looked_at]), strict=True):
-        column = facts[name]
-        numbers = {text for text in found if _reads_as_number(text)}
-        if column["texts"] is not None:
-            column["texts"] = bounded(found - numbers, limit=column["max_texts"])
-        if column["numbers"] is not None:
-            column["numbers"] = bounded(numbers, limit=column["max_numbers"])
+    for cells, key in ((ok & ~many, "numbers"), (strange & ~closed, "texts")):
+        looked_at = np.flatnonzero(cells.any(axis=0))
+        chosen = [names[i] for i in looked_at.tolist()]
+        if not chosen:
+            continue
+        for name, found in zip(chosen, table.distinct(chosen, cells[:, looked_at]), strict=True):
+            column = facts[name]
+            if key == "numbers":
+                column["numbers"] = bounded(found, limit=column["max_numbers"])
+            elif column["texts"] is not None:
+                column["texts"] = bounded(found, limit=column["max_texts"])
+    _count_texts(table, facts, strange, markers)
     return facts
+
+
+def _count_texts(table: Table, facts: dict[str, Facts], strange: Mask, markers: Collection[str]) -> None:
+    """Count, of columns whose texts are known, the fields that look like numbers and those that may be missing ones."""
+    for i, (name, column) in enumerate(facts.items()):
+        texts = column["texts"]
+        if texts is None:
+            column["like"] = column["maybe_missing"] = None
+        elif texts:
+            maybe_missing = [text for text in texts if text in markers]
+            like = [text for text in texts if text not in markers and kind_like_number(text)]
+            column["like"] = table.count(name, like, strange[:, i])
+            column["maybe_missing"] = table.count(name, maybe_missing, strange[:, i])
 
 
 def _nothing_new(known: Facts) -> Facts:
     empty = Facts(**known)
-    empty["missing"] = 0
+    empty["missing"] = empty["strange"] = 0
     empty["numbers"] = None if known["numbers"] is None else []
     empty["texts"] = None if known["texts"] is None else []
+    empty["like"] = empty["maybe_missing"] = None if known["texts"] is None else 0
     return empty
-
-
-def _reads_as_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

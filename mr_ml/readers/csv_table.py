@@ -9,15 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml import kernels
-from mr_ml.readers.csv_columns import Role, delimiter_of, is_decimal
+from mr_ml.readers.csv_categories import Categories
+from mr_ml.readers.csv_columns import NAMELESS, Role, delimiter_of
 from mr_ml.readers.csv_fields import CODES, KINDS, NO_DEFECT, Fields, fields_that_end_at, split_fields
+from mr_ml.readers.csv_numbers import is_plain, kind_of_bad_number, numbers_of, read_numbers
 from mr_ml.readers.csv_values import Vocabulary, distinct, vocabulary
 from mr_ml.readers.fields import F64, I64, U8, U64, Mask, hash_fields
-from mr_ml.readers.numbers import parse_floats, spells_non_finite
+from mr_ml.readers.numbers import parse_floats
 from mr_ml.readers.rows import MAX_EXAMPLES, BadRow, excerpt
 from mr_ml.readers.schema import TextOptions
 
-_NUMERIC = np.isin(np.arange(256), np.frombuffer(b"0123456789_.+-eE", np.uint8))
 _BEGINS_NUMBER = np.isin(np.arange(256), np.frombuffer(b"0123456789.+-", np.uint8))
 _SHOWN = 100
 _PIECE_BYTES = 1 << 20
@@ -61,8 +62,11 @@ class Table:
         self._position = {name: i for i, name in enumerate(columns)}
         # of ordinary lines the numbers are read at once, and where fields are only if somebody asks
         self._plain = kernels.read_csv(self._text, delimiter=delimiter_of(options), n_columns=len(columns))
-        self._markers = vocabulary(("", *options.missing_markers))
-        self._a_marker_is_a_number = any(map(is_decimal, options.missing_markers))
+        anywhere = tuple(dict.fromkeys(("", *options.missing_markers)))
+        among_numbers = tuple(marker for marker in options.number_markers if marker not in anywhere)
+        self._markers, self._n_anywhere = vocabulary((*anywhere, *among_numbers)), len(anywhere)
+        self._a_marker_is_a_number = bool(numbers_of((*anywhere, *among_numbers), options))
+        self._is_plain = is_plain(options)
         if self._plain is None:
             self.lines, self.n_lines = self._fields.lines, len(self._fields.defects)
         else:
@@ -78,8 +82,13 @@ class Table:
             return fields_that_end_at(self._plain[1], self._text)
         return split_fields(self._text, delimiter=delimiter_of(self._options), n_columns=len(self._columns))
 
-    def numbers(self, names: Sequence[str]) -> tuple[F64, Mask, Mask]:
+    def numbers(self, names: Sequence[str], *, sure: Mask | None = None) -> tuple[F64, Mask, Mask]:
         """Read columns as numbers.
+
+        Parameters
+        ----------
+        sure : bool (k,), optional
+            Which are known to be columns of numbers, in which more texts mean a missing value. All, if not given.
 
         Returns
         -------
@@ -89,32 +98,46 @@ class Table:
             The field is a finite decimal number; it is empty or a missing marker. Never both.
         """
         values, ok = self._read_plain(names) or self._parse(*self._spans(names))
+        k = max(len(names), 1)
         missing = np.zeros(len(ok), np.bool_)
         suspects = np.arange(len(ok)) if self._a_marker_is_a_number else np.flatnonzero(~ok)
         if len(suspects):
             starts, ends = self._spans(names)
-            missing[suspects] = self._markers.find(self._buffer, starts[suspects], ends[suspects]) >= 0
+            found = self._markers.find(self._buffer, starts[suspects], ends[suspects])
+            n_markers = np.where(sure is None or sure[suspects % k], self._markers.n_values, self._n_anywhere)
+            missing[suspects] = (found >= 0) & (found < n_markers)
             ok &= ~missing
         shape = self.n_rows, len(names)
         return values.reshape(shape), ok.reshape(shape), missing.reshape(shape)
 
-    def codes(self, name: str, values: Vocabulary) -> tuple[I64, Mask]:
+    def codes(self, name: str, values: Vocabulary | Categories) -> tuple[I64, Mask]:
         """Look a column up among `values`: the position of each field or -1; and whether it is missing."""
         starts, ends = self._spans([name])
         codes = values.find(self._buffer, starts, ends)
         missing = np.zeros(self.n_rows, np.bool_)
         # A scan never takes a missing field for a value, so no value of a vocabulary is a marker.
         suspects = np.flatnonzero(codes < 0)
-        missing[suspects] = self._markers.find(self._buffer, starts[suspects], ends[suspects]) >= 0
+        missing[suspects] = self._is_marker(starts[suspects], ends[suspects])
         return codes, missing
 
     def missing(self, names: Sequence[str]) -> Mask:
         """Whether fields are empty or missing markers, (n_rows, k)."""
         if not names:
             return np.zeros((self.n_rows, 0), np.bool_)
-        starts, ends = self._spans(names)
-        found: Mask = self._markers.find(self._buffer, starts, ends) >= 0
-        return found.reshape(self.n_rows, len(names))
+        found: Mask = self._is_marker(*self._spans(names)).reshape(self.n_rows, len(names))
+        return found
+
+    def _is_marker(self, starts: I64, ends: I64) -> Mask:
+        """Whether fields mean a missing value in whatever column."""
+        found = self._markers.find(self._buffer, starts, ends)
+        is_one: Mask = (found >= 0) & (found < self._n_anywhere)
+        return is_one
+
+    def empty(self, name: str) -> Mask:
+        """Whether the fields of a column are empty, (n_rows, 1)."""
+        starts, ends = self._spans([name])
+        found: Mask = (starts == ends)[:, None]
+        return found
 
     def hashes(self, name: str) -> U64:
         """Hash the fields of a column."""
@@ -124,6 +147,13 @@ class Table:
         """Return the distinct fields of each column among those that are `chosen`, (n_rows, k)."""
         found = distinct(self._buffer, *self._bounds(self._at(names)), chosen)
         return [{value.decode() for value in values} for values in found]
+
+    def count(self, name: str, texts: Sequence[str], chosen: Mask) -> int:
+        """How many of the `chosen` fields of a column, (n_rows,), are one of some texts."""
+        if not texts:
+            return 0
+        starts, ends = (bounds[chosen] for bounds in self._spans([name]))
+        return int(np.count_nonzero(Vocabulary(texts).find(self._buffer, starts, ends) >= 0))
 
     def refuse(self, kind: str, names: Sequence[str], cells: Mask) -> None:
         """Make the rows of some cells bad. Of many reasons the first in `BAD_KINDS` counts, then the first of `names`.
@@ -137,27 +167,23 @@ class Table:
         rows, columns = np.nonzero(cells)
         self._refuse(kind, rows, self._at(names)[columns])
 
-    def refuse_numbers(self, kind: str, names: Sequence[str], values: F64, cells: Mask) -> None:
-        """Make the rows of cells bad that are no finite decimal number, for the reason found or else as `kind`."""
+    def refuse_numbers(self, kind: str, names: Sequence[str], cells: Mask) -> None:
+        """Make the rows of cells bad that are no number, for the reason found or else as `kind`."""
         if not cells.any():
             return
         rows, columns = np.nonzero(cells)
         at = self._at(names)[columns]
-        buffer = self._fields.buffer
         starts, ends = self._fields.starts[rows, at], self._fields.ends[rows, at]
-        overflow = np.isinf(values[rows, columns])
-        spelled = spells_non_finite(buffer, starts, ends)
-        non_ascii = _count(buffer >= 0x80, starts, ends) > 0
-        underscore = _count(buffer == ord("_"), starts, ends) > 0
-        underscore &= _count(_NUMERIC[buffer], starts, ends) == ends - starts
-        for reason, found in (
-            ("overflow", overflow),
-            ("not_finite", spelled),
-            ("non_ascii", non_ascii),
-            ("underscore", underscore),
-            (kind, ~(overflow | spelled | non_ascii | underscore)),
-        ):
-            self._refuse(reason, rows[found], at[found])
+        reasons = np.empty(len(rows), np.int64)
+        known: dict[bytes, int] = {}
+        for i, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
+            text = self._fields.buffer[start:end].tobytes()
+            if text not in known:
+                known[text] = CODES[kind_of_bad_number(text.decode(), kind)]
+            reasons[i] = known[text]
+        for code in np.unique(reasons).tolist():
+            chosen = reasons == code
+            self._refuse(KINDS[code], rows[chosen], at[chosen])
 
     def kept(self, names: Sequence[str], missing: Mask) -> tuple[Mask, int]:
         """Apply the policy for missing features, and tell which rows are good and how many were left out.
@@ -199,7 +225,7 @@ class Table:
 
     def _read_plain(self, names: Sequence[str]) -> tuple[F64, Mask] | None:
         """What was read of these columns when the text was cut, with what the compiled loop left to others."""
-        if self._plain is None:
+        if self._plain is None or not self._is_plain:
             return None
         values, _, left = self._plain
         columns = self._columns_of(names)
@@ -214,6 +240,8 @@ class Table:
         return read, ok
 
     def _parse(self, starts: I64, ends: I64) -> tuple[F64, Mask]:
+        if not self._is_plain:
+            return read_numbers(self._buffer, starts, ends, self._options)
         usual = kernels.read_floats(self._fields.buffer, starts, ends)
         if usual is None:
             return _parse(self._fields.buffer, starts, ends)
@@ -269,8 +297,13 @@ class Table:
 
 
 def read_extras(table: Table, roles: Mapping[str, Role]) -> tuple[F64 | None, F64 | None, U64 | None]:
-    """Read weights, offsets and groups, None without such a column, and refuse the rows in which they are wrong."""
+    """Read weights, offsets and groups, None without such a column, and refuse the rows in which they are wrong.
+
+    So are rows that have something in a column without a name: that has a name in no schema.
+    """
     weights = offsets = groups = None
+    if NAMELESS in roles:
+        table.refuse("too_many_fields", [NAMELESS], ~table.empty(NAMELESS))
     for name, role in roles.items():
         if role == "weight":
             weights = _read_extra(table, name, role, lowest=0.0)
@@ -300,11 +333,3 @@ def _parse(buffer: U8, starts: I64, ends: I64) -> tuple[F64, Mask]:
     values, ok = np.full(len(starts), np.nan), np.zeros(len(starts), np.bool_)
     values[promising], ok[promising] = parse_floats(buffer, starts[promising], ends[promising])
     return values, ok
-
-
-def _count(mask: Mask, starts: I64, ends: I64) -> I64:
-    """Count the true bytes of each field."""
-    before = np.zeros(len(mask) + 1, np.int64)
-    np.cumsum(mask, out=before[1:])
-    number: I64 = before[ends] - before[starts]
-    return number

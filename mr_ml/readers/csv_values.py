@@ -98,6 +98,10 @@ class Vocabulary:
         self._order = np.argsort(hashes, kind="stable")
         self._hashes = hashes[self._order]
 
+    @property
+    def n_values(self) -> int:
+        return len(self._values)
+
     def find(self, buffer: U8, starts: I64, ends: I64) -> I64:
         """Position of each field among the values; -1 where it is none of them.
 

@@ -4,6 +4,7 @@ The text is whole lines, cut anywhere between lines; the last line may lack its 
 a CSV file: where the options say that there is one, cut it off each file and give it to `split_header`.
 
     summary, rows = draft(text, options, file=...)         # of each text; summaries add
+    options       = declared(options, sum of the summaries)[0]  # and again from the start, if these are others
     schema        = resolve(options, sum of the summaries)
     parsed        = parse(text, schema, labels="required")  # as often as needed, in any process
 
@@ -20,7 +21,19 @@ from mr_ml.readers import csv_reader, libsvm
 from mr_ml.readers.rows import NarrowRows, Parsed
 from mr_ml.readers.schema import Schema, Summary, TextOptions
 
-__all__ = ["Draft", "Schema", "Summary", "TextOptions", "bind", "draft", "parse", "resolve", "split_header"]
+__all__ = [
+    "Draft",
+    "Schema",
+    "Summary",
+    "TextOptions",
+    "bind",
+    "check_header",
+    "declared",
+    "draft",
+    "parse",
+    "resolve",
+    "split_header",
+]
 
 _READERS = {"libsvm": libsvm, "csv": csv_reader}
 
@@ -75,6 +88,31 @@ def draft(text: bytes, options: TextOptions, *, file: str, seen: Summary | None 
     return found
 
 
+def declared(options: TextOptions, summary: Summary) -> tuple[TextOptions, list[str]]:
+    """Say in the options what the whole text tells of its columns, so that another scan refuses the rows that differ.
+
+    Returns
+    -------
+    options : TextOptions
+        The same if no other scan is needed.
+    reasons : list of str
+        For the user, should rows be refused.
+    """
+    return csv_reader.declared(options, summary) if options.format == "csv" else (options, [])
+
+
+def check_header(options: TextOptions, schema: Schema) -> None:
+    """See that the first lines that were taken for headers are none of the rows.
+
+    Raises
+    ------
+    BadDataError
+        They look like rows.
+    """
+    if options.format == "csv" and options.header:
+        csv_reader.check_header(options, schema)
+
+
 def resolve(options: TextOptions, summary: Summary) -> Schema:
     """Decide how text is turned into rows, from what was asked and what was seen in all of it.
 
@@ -117,8 +155,13 @@ def split_header(first_line: bytes, options: TextOptions) -> tuple[str, ...]:
     return names
 
 
-def bind(schema: Schema, first_line: bytes) -> Schema:
+def bind(schema: Schema, first_line: bytes, *, needs_all: bool = False) -> Schema:
     """Return the schema for a text whose first line is this: its columns may stand in another order.
+
+    Parameters
+    ----------
+    needs_all
+        Whether the rows are for training, which needs labels, weights and groups where the schema has them.
 
     Raises
     ------
@@ -127,8 +170,7 @@ def bind(schema: Schema, first_line: bytes) -> Schema:
     """
     if schema.format != "csv":
         return schema
-    bound: Schema = csv_reader.bind(schema, csv_reader.split_header(first_line, schema.options))
-    return bound
+    return csv_reader.bind(schema, csv_reader.split_header(first_line, schema.options), needs_all=needs_all)
 
 
 def _reader(name: str):  # type: ignore[no-untyped-def]  # a module has no type of its own

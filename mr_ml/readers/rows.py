@@ -34,6 +34,10 @@ BAD_KINDS: dict[str, str] = {
     "not_finite": "A number is NaN or infinite; leave the feature out, or clean the row.",
     "overflow": "A number is too large for a 64-bit float, such as 1e400.",
     "underscore": "A number holds an underscore, such as 1_000; write plain digits.",
+    "thousands": "A number has separators, such as 1,037; --thousands says which (and --decimal which decimal mark).",
+    "decimal_mark": "A number has another decimal mark than the others; --decimal and --thousands say which there are.",
+    "percent": "A number ends with a percent sign; --percent takes 12% as 0.12.",
+    "date": "A date or time stands where a number belongs; write it as a number, or leave the column out by --drop.",
     "bad_label": "The label is not a decimal number.",
     "inexact_label": (
         "An integer label beyond 2^53 is another number as a 64-bit float, so labels would merge: number the classes "
@@ -57,7 +61,10 @@ BAD_KINDS: dict[str, str] = {
     "missing_offset": "The offset is missing.",
     "bad_offset": "The offset is not a finite decimal number.",
     "missing_group": "The group is missing.",
-    "missing_value": "A feature has no value; --missing drop, zero or value:<x> says what to do with such rows.",
+    "missing_value": (
+        "A feature has no value; --missing drop, zero or value:<x> says what to do with such rows, and "
+        "--missing-markers which texts mean that, if one of them is a name."
+    ),
     "unseen_value": "A category is none of those that the schema was made from; --unseen ignore takes it as all zeros.",
     "unseen_feature": "A feature id is beyond those that the schema has; --unseen-features ignore leaves it out.",
 }

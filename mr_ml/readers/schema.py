@@ -21,6 +21,14 @@ Column = str | int
 
 MAX_LABELS = 1000
 
+#: As R, pandas, SQL, Hive, Weka and spreadsheets write a missing value, where it is no likely name of a category ...
+MISSING_MARKERS = ("NA", "N/A", "n/a", "#N/A", "<NA>", "NULL", "null", "NaN", "nan", "?", "\\N")
+#: ... and where it is: these are missing values in columns of numbers only.
+NUMBER_MARKERS = (
+    "-", "--", ".", "None", "none", "na", "Null", "#NA", "#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NUM!", "#NAME?",
+    "NAN", "Nan", "+nan", "-nan", "+NaN", "-NaN", "+NAN", "-NAN", "1.#QNAN", "-1.#IND",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, kw_only=True)
 class TextOptions:
@@ -41,14 +49,23 @@ class TextOptions:
         CSV: a column by name, or by its position from 0.
         Without a label column: the one that is called 'label', 'target' or 'y', if there is exactly one.
     drop_columns, categorical_columns, numeric_columns : tuple of str or int
-        CSV: columns to leave out, to read as categories (one-hot), and to read as numbers.
+        CSV: columns to leave out, to read as categories (one-hot), and to read as numbers. Of the label column the last
+        two say whether labels are texts or numbers.
     detect_categorical : bool
-        CSV: of the other columns, those that hold something else than numbers are categorical; else all are numeric.
+        CSV: whether the other columns may be categorical: see `csv_schema.is_numeric`. Else all are numeric.
     missing : {'error', 'drop', 'zero'} or 'value:<number>'
         CSV: what to do where a feature has no value: refuse the row, leave it out, or read it as a number. With the
         last two a missing category is a category of its own.
     missing_markers : tuple of str
         CSV: texts that mean a missing value, besides the empty field.
+    number_markers : tuple of str
+        CSV: texts that mean one in columns of numbers only; elsewhere they may be names.
+    decimal : {'.', ','}
+        CSV: the decimal mark.
+    thousands : str
+        CSV: what stands between groups of three digits; empty: nothing.
+    percent : bool
+        CSV: a number may end with %, and is then so many hundredths.
     unseen : {'error', 'ignore'}
         What a category (CSV) or feature (libsvm) is that the schema does not have: a bad row, or left out.
     max_categories : int
@@ -69,7 +86,11 @@ class TextOptions:
     numeric_columns: tuple[Column, ...] = ()
     detect_categorical: bool = True
     missing: str = "error"
-    missing_markers: tuple[str, ...] = ("NA", "?", "nan", "NaN", "null")
+    missing_markers: tuple[str, ...] = MISSING_MARKERS
+    number_markers: tuple[str, ...] = NUMBER_MARKERS
+    decimal: str = "."
+    thousands: str = ""
+    percent: bool = False
     unseen: Literal["error", "ignore"] = "error"
     max_categories: int = 100_000
 
@@ -87,7 +108,8 @@ class TextOptions:
             It is something else. Fields that came later than what was written have their defaults.
         """
         with _reading(cls):
-            values = _values_of(cls, document)
+            # before there were such markers those texts were bad rows
+            values = _values_of(cls, {"number_markers": [], **document})
             return cls(**{name: _tuple_if_list(value) for name, value in values.items()})
 
 

@@ -91,6 +91,14 @@ class TextRange:
         return [TextRange(**item) for item in json.loads(line)]
 
 
+def is_csv(path: str) -> bool:
+    """Whether a file is called so."""
+    stem = path.lower()
+    for suffix in (".gz", ".bz2", ".zst"):
+        stem = stem.removesuffix(suffix)
+    return stem.endswith(".csv")
+
+
 def expand(inputs: Sequence[str]) -> list[TextFile]:
     """The files that inputs name, sorted; see `mr_ml.readers.find`.
 

@@ -393,10 +393,11 @@ def test_labels_that_look_alike(mr_ml: Commands, tmp_path: Path) -> None:
 def test_columns_named_by_digits(mr_ml: Commands, tmp_path: Path) -> None:
     """A name comes before a position, which may count from the end."""
     file = write_csv(tmp_path / "rows.csv", {"2019": [5, 6], "2020": [1, 0], "7": [3, 4]})
-    assert mr_ml("pack", file, "--to", "a", "--label-column", "2020")["labels"] == [0, 1]
-    assert mr_ml("pack", file, "--to", "a", "--label-column", "7")["labels"] == [3, 4]
-    assert mr_ml("pack", file, "--to", "a", "--label-column", "0")["labels"] == [5, 6]
-    assert mr_ml("pack", file, "--to", "a", "--label-column", "-1", "--drop", "2019")["n_features"] == 1
+    words = ("pack", file, "--to", "a", "--header")
+    assert mr_ml(*words, "--label-column", "2020")["labels"] == [0, 1]
+    assert mr_ml(*words, "--label-column", "7")["labels"] == [3, 4]
+    assert mr_ml(*words, "--label-column", "0")["labels"] == [5, 6]
+    assert mr_ml(*words, "--label-column", "-1", "--drop", "2019")["n_features"] == 1
 
 
 def test_versions_stay(mr_ml: Commands, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from reference_libsvm import NUMERIC, kinds_of_bytes
@@ -53,7 +54,7 @@ def roles(options: TextOptions) -> dict[str, str]:
     found |= dict.fromkeys(options.drop_columns, "dropped")
     found |= dict.fromkeys(options.categorical_columns, "categorical")
     found |= dict.fromkeys(options.numeric_columns, "numeric")
-    for role in ("label", "weight", "offset", "group"):
+    for role in ("label", "weight", "offset", "group"):  # of the label the lists say of which kind it is
         if (name := getattr(options, f"{role}_column")) is not None:
             found[name] = role
     return found
@@ -116,33 +117,65 @@ def first(kinds: set[str]) -> str:
     return min(kinds, key=list(BAD_KINDS).index)
 
 
-def is_number(cell: str) -> bool:
-    return DECIMAL.fullmatch(cell) is not None and math.isfinite(float(cell))
+def number_of(cell: str, options: TextOptions) -> float | None:
+    """The number that a cell spells under the options; None if it spells none, or one beyond the doubles."""
+    text = cell
+    if options.percent and text.endswith("%"):
+        text = text[:-1].removesuffix(" ") + "e-2"
+    if options.thousands and options.thousands in text:
+        grouped = re.fullmatch(rf"([+-]?[0-9]{{1,3}})((?:{re.escape(options.thousands)}[0-9]{{3}})+)(\D.*)?", text)
+        if grouped:
+            text = grouped[1] + grouped[2].replace(options.thousands, "") + (grouped[3] or "")
+    if options.decimal == ",":
+        if "." in text:
+            return None
+        text = text.replace(",", ".")
+    if DECIMAL.fullmatch(text) is None or math.isinf(float(text)):
+        return None
+    return float(text)
 
 
-def reads_as_number(cell: str) -> bool:
+def is_number(cell: str, options: TextOptions) -> bool:
+    return number_of(cell, options) is not None
+
+
+def kind_if_like_a_number(cell: str) -> str | None:
+    """Of cells that are no numbers; 'other' if a number but for a currency sign, or as Python alone reads it."""
+    bare = cell.strip()
+    if bare.lower().lstrip("+-") in ("nan", "inf", "infinity") and len(bare) - len(bare.lstrip("+-")) <= 1:
+        return "not_finite"
+    if DECIMAL.fullmatch(cell):
+        return "overflow" if math.isinf(float(cell)) else "decimal_mark"
     try:
         float(cell)
     except ValueError:
-        return False
-    return True
+        pass
+    else:
+        return "non_ascii" if not cell.isascii() else "underscore" if "_" in cell else "other"
+    for pattern, kind in (
+        (r"[+-]?[$]?[0-9.,]*[0-9] ?%", "percent"),
+        (r"[+-]?[$]?[0-9]{1,3}([,. '][0-9]{3})+([.,][0-9]*)?", "thousands"),
+        (r"[+-]?[0-9]*,[0-9]+", "decimal_mark"),
+        (r"[+-]?[$][0-9]+(\.[0-9]*)?", "other"),
+    ):
+        if re.fullmatch(pattern, cell):
+            return kind
+    return None
 
 
 def kinds_of_number(cell: str, default: str) -> set[str]:
-    kinds = set()
-    if DECIMAL.fullmatch(cell):
-        kinds.add("overflow")
-    if cell.lower().lstrip("+-") in ("nan", "inf", "infinity") and len(cell) - len(cell.lstrip("+-")) <= 1:
-        kinds.add("not_finite")
+    kind = kind_if_like_a_number(cell)
+    if kind is not None:
+        return {default if kind == "other" else kind}
     if not cell.isascii():
-        kinds.add("non_ascii")
+        return {"non_ascii"}
     if "_" in cell and set(cell) <= NUMERIC:
-        kinds.add("underscore")
-    return kinds or {default}
+        return {"underscore"}
+    return {"date"} if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{1,2}:[0-9]{2}", cell) else {default}
 
 
-def is_missing(cell: str, options: TextOptions) -> bool:
-    return cell == "" or cell in options.missing_markers
+def is_missing(cell: str, options: TextOptions, *, among_numbers: bool = False) -> bool:
+    return cell == "" or cell in (*options.missing_markers, *(options.number_markers if among_numbers else ()))
 
 
 def kinds_of_extras(cells: Cells, options: TextOptions) -> set[str]:
@@ -151,10 +184,12 @@ def kinds_of_extras(cells: Cells, options: TextOptions) -> set[str]:
         if name not in cells or role not in ("weight", "offset", "group"):
             continue
         cell = cells[name]
-        if is_missing(cell, options):
+        if is_missing(cell, options, among_numbers=role != "group"):
             kinds.add(f"missing_{role}")
-        elif role != "group" and not (is_number(cell) and (role == "offset" or float(cell) >= 0)):
-            kinds.add(f"bad_{role}")
+        elif role != "group":
+            number = number_of(cell, options)
+            if number is None or (role == "weight" and number < 0):
+                kinds.add(f"bad_{role}")
     return kinds
 
 
@@ -167,13 +202,14 @@ def scan(text: bytes, options: TextOptions) -> tuple[list[Cells], dict[int, str]
         kinds = kinds_of_extras(cells, options)
         incomplete = False
         for name, role in roles(options).items():
-            missing = is_missing(cells[name], options)
+            sure = role == "numeric" or (role == "label" and name in options.numeric_columns)
+            missing = is_missing(cells[name], options, among_numbers=sure)
             if role == "label" and missing:
                 kinds.add("missing_label")
             elif role in ("numeric", "categorical", "either") and missing:
                 incomplete = True
-            elif role == "numeric" and not is_number(cells[name]):
-                kinds |= kinds_of_number(cells[name], "bad_value")
+            elif sure and not is_number(cells[name], options):
+                kinds |= kinds_of_number(cells[name], "bad_label" if role == "label" else "bad_value")
         if incomplete and options.missing == "error":
             kinds.add("missing_value")
         if incomplete and options.missing == "drop":
@@ -185,6 +221,29 @@ def scan(text: bytes, options: TextOptions) -> tuple[list[Cells], dict[int, str]
     return good, bad, n_dropped
 
 
+def declared(text: bytes, options: TextOptions) -> TextOptions:
+    """With the columns of numbers that hold other things too among the numeric ones; one round of it."""
+    good, _, _ = scan(text, options)
+    found = []
+    for name, role in roles(options).items():
+        said = name in (*options.numeric_columns, *options.categorical_columns)
+        values = [row[name] for row in good if not is_missing(row[name], options)]
+        if role in ("either", "label") and not said and has_others(values, options) and are_numbers(values, options):
+            found.append(name)
+    return replace(options, numeric_columns=(*options.numeric_columns, *found))
+
+
+def has_others(values: list[str], options: TextOptions) -> bool:
+    return not all(is_number(value, options) for value in values)
+
+
+def are_numbers(values: list[str], options: TextOptions) -> bool:
+    """Nine of ten are numbers or like numbers, of those that could not mean a missing one; and one is."""
+    judged = [value for value in values if is_number(value, options) or value not in options.number_markers]
+    numbers = [value for value in judged if is_number(value, options) or kind_if_like_a_number(value)]
+    return not has_others(values, options) or (len(numbers) > 0 and 10 * len(numbers) >= 9 * len(judged))
+
+
 def resolve(text: bytes, options: TextOptions) -> ReferenceSchema:
     """Decide kinds, vocabularies, labels and features. Raises RefusedText. Takes sets of any size."""
     good, _, _ = scan(text, options)
@@ -193,27 +252,63 @@ def resolve(text: bytes, options: TextOptions) -> ReferenceSchema:
     result = ReferenceSchema(kinds={}, vocabularies={}, labels=[], label_kind="numeric", feature_names=[])
     for name, role in roles(options).items():
         cells = {row[name] for row in good}
-        values = {cell for cell in cells if not is_missing(cell, options)}
+        given = [row[name] for row in good if not is_missing(row[name], options)]
+        values = set(given)
         result.kinds[name] = role
         if role == "label":
-            if all(map(reads_as_number, values)):
-                result.labels = sorted({float(value) + 0.0 for value in values if is_number(value)})
+            merged = any(
+                re.fullmatch("[+-]?[0-9]+", value, re.ASCII) and int(float(value)) != int(value) for value in values
+            )
+            if name not in options.categorical_columns and not merged and are_numbers(given, options):
+                found = [number_of(value, options) for value in values]
+                result.labels = sorted({number + 0.0 for number in found if number is not None})
             else:
                 result.label_kind, result.labels = "text", sorted(values)
-        elif role == "categorical" or (role == "either" and not all(map(reads_as_number, values))):
+        elif role == "categorical" or (role == "either" and not are_numbers(given, options)):
             result.kinds[name] = "categorical"
             if values != cells:
                 if "<missing>" in values:
                     raise RefusedText("<missing>")
                 values.add("<missing>")
-            result.vocabularies[name] = sorted(values)
-            result.feature_names += [f"{name}={value}" for value in sorted(values)]
+            result.vocabularies[name] = sorted(once(values))
+            result.feature_names += [f"{name}={value}" for value in result.vocabularies[name]]
         elif role in ("numeric", "either"):
             result.kinds[name] = "numeric"
             result.feature_names.append(name)
     if len(set(result.feature_names)) < len(result.feature_names):
         raise RefusedText("names")
     return result
+
+
+def whole(value: str) -> str | None:
+    """A whole number that does not begin as codes do, without its fraction of zeros."""
+    found = re.fullmatch(r"(-?)(0|[1-9][0-9]*)(\.0*)?", value, re.ASCII)
+    return found and ("" if found[2] == "0" else found[1]) + found[2]
+
+
+def are_whole(values: Iterable[str]) -> bool:
+    return all(whole(value) is not None for value in values if value != "<missing>")
+
+
+def once(values: set[str]) -> set[str]:
+    """Of whole numbers, the shortest spelling of each."""
+    if not are_whole(values):
+        return values
+    best: dict[str, str] = {}
+    for value in sorted(values, key=lambda value: (len(value), value), reverse=True):
+        best[whole(value) or value] = value
+    return set(best.values())
+
+
+def place(cell: str, values: list[str]) -> int | None:
+    """Where a cell stands among the values."""
+    if cell in values:
+        return values.index(cell)
+    form = whole(cell.removeprefix("+"))
+    if form is None or not are_whole(values):
+        return None
+    forms = [whole(value) for value in values]
+    return forms.index(form) if form in forms else None
 
 
 def read(text: bytes, options: TextOptions, schema: ReferenceSchema, *, labels: str) -> Reference:
@@ -232,7 +327,8 @@ def read(text: bytes, options: TextOptions, schema: ReferenceSchema, *, labels: 
         at = 0
         for name, kind in schema.kinds.items():
             cell = cells.get(name, "")
-            missing = is_missing(cell, options)
+            among_numbers = kind == "numeric" or (kind == "label" and schema.label_kind != "text")
+            missing = is_missing(cell, options, among_numbers=among_numbers)
             if kind == "label" and name not in cells:
                 continue
             if kind == "label" and missing:
@@ -244,22 +340,22 @@ def read(text: bytes, options: TextOptions, schema: ReferenceSchema, *, labels: 
                 elif labels == "required":
                     kinds.add("unseen_label")
             elif kind == "label":
-                if is_number(cell):
-                    label = float(cell) + 0.0
+                if (number_found := number_of(cell, options)) is not None:
+                    label = number_found + 0.0
                 elif labels == "required":
                     kinds |= kinds_of_number(cell, "bad_label")
-            elif kind == "weight" and name in cells and is_number(cell):
-                weight = float(cell) + 0.0
-            elif kind == "offset" and name in cells and is_number(cell):
-                offset = float(cell) + 0.0
+            elif kind == "weight" and name in cells and is_number(cell, options):
+                weight = (number_of(cell, options) or 0.0) + 0.0
+            elif kind == "offset" and name in cells and is_number(cell, options):
+                offset = (number_of(cell, options) or 0.0) + 0.0
             elif kind == "group" and name in cells:
                 group = cell
             elif kind == "numeric":
                 if missing:
                     incomplete = True
                     features[at] = fill or 0.0
-                elif is_number(cell):
-                    features[at] = float(cell)
+                elif (number_found := number_of(cell, options)) is not None:
+                    features[at] = number_found
                 else:
                     kinds |= kinds_of_number(cell, "bad_value")
                 at += 1
@@ -267,8 +363,8 @@ def read(text: bytes, options: TextOptions, schema: ReferenceSchema, *, labels: 
                 values = schema.vocabularies[name]
                 incomplete |= missing
                 value = "<missing>" if missing and fill is not None else cell
-                if value in values and not (missing and fill is None):
-                    features[at + values.index(value)] = 1.0
+                if (found := place(value, values)) is not None and not (missing and fill is None):
+                    features[at + found] = 1.0
                 elif options.unseen == "error" and not (missing and fill is None):
                     kinds.add("unseen_value")
                 at += len(values)

@@ -11,7 +11,7 @@ from builders import scan
 from csv_tables import dense, options_of, read, schema_of
 
 from mr_ml.errors import BadDataError, UsageError
-from mr_ml.readers import csv_reader, csv_schema, formats
+from mr_ml.readers import csv_columns, csv_reader, csv_schema, formats
 from mr_ml.readers.schema import Summary, TextOptions
 
 
@@ -44,7 +44,7 @@ class TestHeader:
             (b'a, "a"\n', "'a' twice"),
             (b"a,,b\n", "no name for column 1"),
             (b'a,"",b\n', "no name for column 1"),
-            (b"a,b,\n", "no name for column 2"),
+            (b"a,,\n", "no name for column 1"),
             (b"\xef\xbb\xbfa,b\n", "byte order mark"),
             (b"a,\xff\n", "UTF-8"),
             (b"a\0,b\n", "NUL"),
@@ -52,7 +52,6 @@ class TestHeader:
             (b'a,"b\n', "quote is not closed"),
             (b'a,b"c"\n', "quote stands in the middle"),
             (b"a,b\x1b[31m\n", "control character"),
-            (b"0.5,1,-2\n", "numbers only"),
         ],
     )
     def test_refuses(self, line: bytes, message: str) -> None:
@@ -115,14 +114,69 @@ class TestColumns:
             scan(b"", TextOptions(format="csv"), file="f")
 
     def test_none_left_for_features(self) -> None:
-        with pytest.raises(UsageError, match="column for features"):
-            read(b"1,2\n", "label,b", drop_columns=("b",))
+        schema, parsed = read(b"1,2\n3,x\n", "label,b", drop_columns=("b",))
+        assert (schema.n_features, schema.labels) == (0, (1, 3))
+        assert (parsed.rows.labels.tolist(), parsed.rows.indptr.tolist()) == ([1, 3], [0, 0, 0])
+
+    def test_a_delimiter_at_the_end_of_every_line(self) -> None:
+        columns = csv_reader.split_header(b"label,b,\n", TextOptions(format="csv"))
+        options = TextOptions(format="csv", columns=columns, drop_columns=(-1,))
+        assert csv_reader.resolve(options, scan(b"1,4,\n", options, file="f")).feature_names == ()
+        options = replace(options, drop_columns=())
+        text = b'1,4,\n2,5,""\n3,6,7\n4,7\n'
+        summary = scan(text, options, file="f")
+        parsed = csv_reader.parse(text, csv_reader.resolve(options, summary), labels="required")
+        assert parsed.bad_counts == summary.bad_counts == {"too_few_fields": 1, "too_many_fields": 1}
+        assert dense(parsed, 1) == [[4], [5]]
 
     def test_dropped_columns_may_hold_anything(self) -> None:
         schema, parsed = read(b"1,nan,0\n2,1e999,1\n", drop_columns=("b",))
         assert schema.feature_names == ("a",)
         assert dense(parsed, 1) == [[1], [2]]
         assert parsed.bad == ()
+
+
+class TestWhetherItIsOne:
+    """Whether the first line is a header."""
+
+    def check(self, header: str, text: bytes, **given: Any) -> None:
+        columns = csv_reader.split_header(header.encode(), TextOptions(format="csv"))
+        options = TextOptions(format="csv", columns=columns, **given)
+        csv_reader.check_header(options, csv_reader.resolve(options, scan(text, options, file="f")))
+
+    @pytest.mark.parametrize(
+        ("header", "text"),
+        [
+            ("0.02,0.0371,R", b"0.05,0.1,R\n0.1,0.3,M\n"),
+            ("28.7,16,1e2,g", b"3.5,15,7,g\n28,1,3,h\n"),
+            ("1,5,3", b"2,6,4\n3,7,5\n"),
+            ("1,?,3", b"2,6,4\n3,7,5\n"),
+            ("39,State-gov,77516,<=50K", b"50,State-gov,83311,<=50K\n38,Private,1,>50K\n"),
+            ("1,John Smith,M,23", b"2,Jane Doe,F,24\n3,Joe Bloggs,M,31\n"),
+            ("low,2,small,bad", b"high,3,small,bad\nlow,x,big,good\nlow,2,big,good\n"),
+        ],
+    )
+    def test_looks_like_a_row(self, header: str, text: bytes) -> None:
+        with pytest.raises(BadDataError, match=r"looks like a row.*--no-header.*--header"):
+            self.check(header, text, label_column=-1)
+
+    @pytest.mark.parametrize(
+        ("header", "text", "given"),
+        [
+            ("0,1,label", b"2,6,4\n3,7,5\n", {}),
+            ("id,1990,1991", b"1,6,4\n3,7,5\n", {"label_column": -1}),
+            ("country,1990,1991,y", b"NO,6,4,a\nSE,7,5,b\n", {}),
+            ("country,1990,1991", b"NO,6,4\nSE,7,5\n", {"categorical_columns": ("country",), "label_column": -1}),
+            ("sex,smoker,outcome", b"f,no,a\nm,yes,b\n", {"label_column": -1}),
+            ("label,b,", b"1,2,\n", {}),
+        ],
+    )
+    def test_is_one(self, header: str, text: bytes, given: dict[str, Any]) -> None:
+        self.check(header, text, **given)
+
+    def test_a_row_without_a_label_leads_to_the_right_option(self) -> None:
+        with pytest.raises(UsageError, match="say --no-header"):
+            self.check("1.5,2,x", b"1,2,x\n")
 
 
 class TestLimits:
@@ -147,22 +201,22 @@ class TestLimits:
             read(text)
 
     @pytest.mark.parametrize("numbers", [range(1001), [f"1.{'0' * i}" for i in range(1001)]])
-    def test_many_numbers_and_a_text_are_no_category(self, numbers: Any) -> None:
+    def test_many_numbers_and_texts_are_no_category(self, numbers: Any) -> None:
         text = "".join(f"1,{number},0\n" for number in numbers).encode()
+        texts = b"1,oops,0\n" * 200
         assert read(text)[0].feature_names == ("a", "b")
-        with pytest.raises(BadDataError, match=r"'b'.*such as oops.*--categorical"):
-            read(text + b"1,oops,0\n")
-        with pytest.raises(BadDataError, match=r"'b'.*such as oops.*--categorical"):
-            read(b"1,oops,0\n" + text)
-        schema, parsed = read(text + b"1,oops,0\n", numeric_columns=("b",))
-        assert parsed.bad_counts == {"bad_value": 1}
-        assert "oops" in read(text + b"1,oops,0\n", categorical_columns=("b",))[0].vocabularies["b"]
+        for mixed in (text + texts, texts + text):
+            with pytest.raises(BadDataError, match=r"'b'.*such as oops.*--categorical"):
+                read(mixed)
+        schema, parsed = read(text + texts, numeric_columns=("b",))
+        assert parsed.bad_counts == {"bad_value": 200}
+        assert "oops" in read(text + texts, categorical_columns=("b",))[0].vocabularies["b"]
         assert schema.feature_names == ("a", "b")
 
-    def test_a_thousand_numbers_and_a_text_are_categories(self) -> None:
-        text = "".join(f"1,{i},0\n" for i in range(1, 1001)).encode()
-        assert len(read(text + b"1,x,0\n")[0].vocabularies["b"]) == 1001
-        assert len(read(b"1,x,0\n" + text)[0].vocabularies["b"]) == 1001
+    def test_a_thousand_numbers_and_texts_are_categories(self) -> None:
+        text, texts = "".join(f"1,{i},0\n" for i in range(1, 1001)).encode(), b"1,x,0\n" * 200
+        assert len(read(text + texts)[0].vocabularies["b"]) == 1001
+        assert len(read(texts + text)[0].vocabularies["b"]) == 1001
 
     def test_do_not_depend_on_the_cut(self) -> None:
         options = options_of("a,b,label", max_categories=5)
@@ -202,12 +256,42 @@ class TestBind:
         schema = schema_of(self.TEXT, self.OPTIONS)
         assert csv_reader.bind(schema, self.OPTIONS.columns or ()) == schema
 
+    def test_columns_that_are_not_known_are_left_out(self) -> None:
+        schema = csv_reader.bind(schema_of(self.TEXT, self.OPTIONS), ("z", "b", "a", "o"))
+        assert dense(csv_reader.parse(b"?,y,7,0\n", schema, labels="optional"), 3) == [[7, 0, 1]]
+
     @pytest.mark.parametrize(
-        ("columns", "message"), [("b,o", "lack a;"), ("a,b", "lack o;"), ("a,b,o,z", "unknown are z")]
+        ("columns", "message"), [("b,o", "lack a;"), ("a,b", "lack o;"), ("1,x,3", "is there a header")]
     )
     def test_what_does_not_fit(self, columns: str, message: str) -> None:
         with pytest.raises(BadDataError, match=message):
             csv_reader.bind(schema_of(self.TEXT, self.OPTIONS), tuple(columns.split(",")))
+
+    @pytest.mark.parametrize(("column", "lacks"), [("label", "label"), ("w", "w")])
+    def test_training_can_spare_nothing(self, column: str, lacks: str) -> None:
+        columns = [name for name in self.OPTIONS.columns or () if name not in (column, "junk")]
+        schema = schema_of(self.TEXT, self.OPTIONS)
+        with pytest.raises(BadDataError, match=f"lack {lacks};"):
+            csv_reader.bind(schema, columns, needs_all=True)
+        assert csv_reader.bind(schema, columns).columns == schema.columns
+
+    def test_numbers_of_columns_become_names(self) -> None:
+        """So that a scan of the other text reads the same columns."""
+        schema = schema_of(b"1,2,0,7\n", options_of("a,b,c,d", label_column=2, weight_column="3", drop_columns=("0",)))
+        options = csv_reader.bind(schema, ("d", "c", "b", "a", "e"), needs_all=True).options
+        assert csv_columns.roles_of(options) == {
+            "d": "weight", "c": "label", "b": "numeric", "a": "dropped", "e": "dropped",
+        }  # fmt: skip
+
+    def test_without_a_header_it_must_be_certain_what_lacks(self) -> None:
+        options = options_of("c0,c1,c2,c3", header=False, label_column="c1", weight_column="c3")
+        schema = schema_of(b"5,0,6,1\n", options)
+        parsed = csv_reader.parse(b"5,6\n", csv_reader.bind(schema, ("c0", "c1")), labels="optional")
+        assert dense(parsed, 2) == [[5, 6]]
+        with pytest.raises(BadDataError, match=r"expected 4 columns, or the 2 that are needed.*found 3"):
+            csv_reader.bind(schema, ("c0", "c1", "c2"))
+        with pytest.raises(BadDataError, match="expected 4 columns"):
+            csv_reader.bind(schema, ("c0", "c1"), needs_all=True)
 
     def test_without_a_header_the_label_may_be_left_out(self) -> None:
         options = options_of("c0,c1,c2", header=False, label_column="c1")

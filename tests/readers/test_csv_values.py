@@ -13,7 +13,7 @@ from csv_tables import bad_of, dense, options_of, read, schema_of
 
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.readers import csv_reader
-from mr_ml.readers.schema import Schema
+from mr_ml.readers.schema import Schema, TextOptions
 
 
 class TestFeatures:
@@ -56,10 +56,105 @@ class TestFeatures:
         assert schema.vocabularies == {"b": ("10", "x")}
 
     def test_what_float_reads_is_no_category_but_a_bad_number(self) -> None:
-        schema, parsed = read("1,2,0\n1,inf,0\n1,1e400,0\n1,1_0,0\n1,٣,0\n1,-NAN,0\n".encode())
+        schema, parsed = read("1,2,0\n1,inf,0\n1,1e400,0\n1,1_0,0\n1,٣,0\n1,-nAn,0\n1,-NAN,0\n".encode())
         assert schema.vocabularies == {}
-        kinds = [(row.line, row.kind) for row in parsed.bad]
-        assert kinds == [(1, "not_finite"), (2, "overflow"), (3, "underscore"), (4, "non_ascii"), (5, "not_finite")]
+        kinds = [row.kind for row in parsed.bad]
+        assert kinds == ["not_finite", "overflow", "underscore", "non_ascii", "not_finite", "missing_value"]
+
+    @pytest.mark.parametrize(
+        ("cell", "kind"),
+        [
+            ("1,037", "thousands"),
+            ("1.037,5", "thousands"),
+            ("12 345 678", "thousands"),
+            ("1\u202f000", "thousands"),
+            ("12,34,567", "thousands"),
+            ("2,5", "decimal_mark"),
+            ("12%", "percent"),
+            ("1.5 %", "percent"),
+            ("$1,200", "thousands"),
+            ("$12", "bad_value"),
+            ("\u22125", "bad_value"),
+        ],
+    )
+    def test_numbers_in_another_writing_are_no_categories(self, cell: str, kind: str) -> None:
+        """Not even where all of a column are written so."""
+        for text in (f"1;{cell};0\n1;{cell};1\n", f"1;2;0\n1;{cell};1\n1;3;0\n"):
+            schema, parsed = read(text.encode(), delimiter=";")
+            assert schema.feature_names == ("a", "b")
+            assert set(parsed.bad_counts) == {kind}
+
+    @pytest.mark.parametrize(
+        "cell", ["1-2", "1.2.3", "10.0.0.1", "2024-01-05", "12:30", "A1", "1,2,3", "007x", "0x1F", "1 2"]
+    )
+    def test_other_texts_with_digits_are_categories(self, cell: str) -> None:
+        schema, _ = read(f"1;{cell};0\n1;{cell}x;1\n1;5;1\n".encode(), delimiter=";")
+        assert schema.vocabularies == {"b": tuple(sorted(["5", cell, f"{cell}x"]))}
+
+    def test_nine_numbers_to_a_text_make_a_column_of_numbers(self) -> None:
+        text = "".join(f"1,{i},0\n" for i in range(9)).encode()
+        schema, parsed = read(text + b"1,2024-01-05,0\n")
+        assert (schema.feature_names, parsed.bad_counts) == (("a", "b"), {"date": 1})
+        assert read(text[6:] + b"1,2024-01-05,0\n")[0].vocabularies["b"][-1] == "8"
+        assert "b" in read(text + b"1,oops,0\n", categorical_columns=("b",))[0].vocabularies
+
+    def test_marks_that_are_said(self) -> None:
+        marks = {"decimal": ",", "thousands": ".", "percent": True, "delimiter": ";", "numeric_columns": ("a",)}
+        text = b"1.234.567,5;12,5%;-1,5\n-1.234;7 %;+2.000\n0,5;1e2;3\n1.23;0;0\n1,5,5;0;0\n1234.567;0;0\n1.5e3;0;0\n"
+        schema, parsed = read(text, **marks)
+        assert schema.label_kind == "numeric"
+        assert parsed.rows.labels.tolist() == [-1.5, 2000, 3]
+        assert dense(parsed, 2) == [[1234567.5, 0.125], [-1234, 0.07], [0.5, 100]]
+        assert [row.line for row in parsed.bad] == [3, 4, 5, 6]
+        assert csv_reader.parse(b"9,5;1%;0\n", schema, labels="optional").rows.values.tolist() == [9.5, 0.01]
+
+    @pytest.mark.parametrize(
+        ("cell", "thousands"),
+        [("1 234", " "), ("1\u00a0234", " "), ("1\u202f234", " "), ("1'234", "'"), ("1\u2019234", "'"), ("1_234", "_")],
+    )
+    def test_separators(self, cell: str, thousands: str) -> None:
+        text = f"{cell},{cell}.5,{cell}{cell[1:]}\n".encode()
+        _, parsed = read(text, "a,b,label", thousands=thousands)
+        assert (dense(parsed, 2), parsed.rows.labels.tolist()) == ([[1234, 1234.5]], [1234234])
+
+    @pytest.mark.parametrize(
+        ("decimal", "thousands"), [(";", ""), ("", ""), (".", "."), (",", ","), (".", "x"), (".", "  ")]
+    )
+    def test_marks_that_cannot_be(self, decimal: str, thousands: str) -> None:
+        with pytest.raises(UsageError, match="--decimal"):
+            read(b"1,2,3\n", decimal=decimal, thousands=thousands)
+
+    def test_whole_numbers_meet_however_they_are_written(self) -> None:
+        schema, parsed = read(b"1,1,0\n1,2.0,0\n1,1.0,0\n1,-3.,0\n1,+1,0\n1,0,0\n", categorical_columns=("b",))
+        assert schema.vocabularies["b"] == ("+1", "-3.", "0", "1", "1.0", "2.0")  # a sign is no number's own spelling
+        schema, parsed = read(b"1,1,0\n1,2.0,0\n1,1.0,0\n1,-3.,0\n1,0,0\n", categorical_columns=("b",))
+        assert schema.vocabularies["b"] == ("-3.", "0", "1", "2.0")
+        assert [row.index(1) for row in (line[1:] for line in dense(parsed, 5))] == [2, 3, 2, 0, 1]
+        text = b"1,+1.000,0\n1,2,0\n1,-0.0,0\n1,-3,0\n1,1.5,0\n1,01,0\n1,1.0e0,0\n1,.0,0\n"
+        parsed = csv_reader.parse(text, schema, labels="required")
+        assert [row.index(1) for row in (line[1:] for line in dense(parsed, 5))] == [2, 3, 1, 0]
+        assert parsed.bad_counts == {"unseen_value": 4}
+
+    @pytest.mark.parametrize(
+        ("values", "other"),
+        [
+            (["01569", "1569"], "1569.0"),
+            (["9007199254740992", "9007199254740993"], "9007199254740994.0"),
+            (["1.1", "1.10"], "1.100"),
+            (["x", "1"], "1.0"),
+        ],
+    )
+    def test_codes_and_long_ids_stay_apart(self, values: list[str], other: str) -> None:
+        text = "".join(f"1,{value},0\n" for value in values).encode()
+        schema, _ = read(text, categorical_columns=("b",))
+        assert schema.vocabularies["b"] == tuple(sorted(values))
+        parsed = csv_reader.parse(f"1,{other},0\n".encode(), schema, labels="required")
+        assert parsed.bad_counts == {"unseen_value": 1}
+
+    def test_unseen_values_that_are_ignored_are_counted(self) -> None:
+        schema, _ = read(b"1,x,0\n2,y,0\n", unseen="ignore", missing="zero")
+        parsed = csv_reader.parse(b"1,z,0\n2,y,0\n,,0\n", schema, labels="required")
+        assert (parsed.n_unseen, parsed.rows.n_rows, parsed.bad_counts) == (2, 3, {})
 
     def test_without_detection_a_text_is_a_bad_number(self) -> None:
         schema, parsed = read(self.TEXT + b"1,2,3\n", detect_categorical=False)
@@ -124,10 +219,22 @@ class TestMissing:
         _, parsed = read(f"1,1,1\n{cell},1,1\n".encode())
         assert parsed.bad_counts == {"missing_value": 1}
 
-    @pytest.mark.parametrize("cell", ["NAN", "na", "Null", "N A"])
+    @pytest.mark.parametrize("cell", ["N.A.", "nothing", "N A", "---", "0"])
     def test_and_nothing_else(self, cell: str) -> None:
         _, parsed = read(f"1,1,1\n{cell},1,1\n".encode(), numeric_columns=("a",))
         assert "missing_value" not in parsed.bad_counts
+
+    @pytest.mark.parametrize("cell", ["-", "None", "NAN", "+nan", "#DIV/0!", ".", "na"])
+    def test_is_what_would_be_a_name_in_a_column_of_numbers(self, cell: str) -> None:
+        """And a category elsewhere, or nothing but a bad number where the markers were said."""
+        _, parsed = read(f"1,1,1\n{cell},1,1\n".encode())
+        assert parsed.bad_counts == {"missing_value": 1}
+        schema, parsed = read(f"1,1,1\n{cell},1,1\nx,1,1\n".encode())
+        assert (schema.vocabularies["a"], parsed.bad_counts) == (tuple(sorted(["1", cell, "x"])), {})
+        said = {"missing_markers": ("NA",), "number_markers": (), "numeric_columns": ("a",)}
+        _, parsed = read(f"1,1,1\n{cell},1,1\n".encode(), **said)
+        assert set(parsed.bad_counts) <= {"bad_value", "not_finite"}
+        assert parsed.rows.n_rows == 1
 
     def test_markers_may_be_numbers(self) -> None:
         _, parsed = read(b"-999,1,1\n-999.0,1,1\n7,1,1\n", missing="zero", missing_markers=("-999",))
@@ -205,10 +312,25 @@ class TestLabels:
         assert (schema.label_kind, schema.labels) == ("continuous", ())
         assert parsed.rows.labels.tolist() == list(range(1001))
 
-    @pytest.mark.parametrize("labels", [[f"x{i}" for i in range(1001)], [*map(str, range(1001)), "x"]])
-    def test_many_texts_are_no_labels(self, labels: list[str]) -> None:
+    @pytest.mark.parametrize("n_numbers", [0, 801])
+    def test_many_texts_are_no_labels(self, n_numbers: int) -> None:
+        labels = [*map(str, range(n_numbers)), *(f"x{i}" for i in range(1001 - n_numbers))]
         with pytest.raises(BadDataError, match="label column 'label'"):
             read("".join(f"1,{label}\n" for label in labels).encode(), "a,label")
+
+    def test_may_be_said_to_be_texts_or_numbers(self) -> None:
+        schema, parsed = read(b"1,1\n1,2\n1,1.0\n", "a,label", categorical_columns=("label",))
+        assert (schema.label_kind, schema.labels) == ("text", ("1", "1.0", "2"))
+        assert parsed.rows.labels.tolist() == [0, 2, 1]
+        assert schema.feature_names == ("a",)
+        options = options_of("a,label", numeric_columns=("label",))
+        assert scan(b"1,1\n1,x\n1,y\n", options, file="f").bad_counts == {"bad_label": 2}
+        with pytest.raises(UsageError, match="--numeric and --categorical"):
+            read(b"1,1\n", "a,label", categorical_columns=("label",), numeric_columns=("label",))
+
+    def test_a_text_among_many_numbers_is_bad(self) -> None:
+        _, parsed = read("".join(f"1,{i}\n" for i in range(9)).encode() + b"1,x\n", "a,label")
+        assert parsed.bad_counts == {"bad_label": 1}
 
     def test_that_are_no_numbers(self) -> None:
         _, parsed = read(b"1,1\n1,inf\n1,1e999\n1,1_0\n", "a,label")
@@ -261,3 +383,12 @@ class TestWeightsOffsetsGroups:
         _, parsed = read(b'g,1,0\n"g",1,0\n g ,1,0\nG,1,0\n', "g,a,label", group_column="g")
         assert parsed.rows.groups is not None
         assert len(set(parsed.rows.groups.tolist())) == 2
+
+
+def test_options_of_earlier_versions_read_as_they_did() -> None:
+    """Texts that mean a missing value now were bad numbers then."""
+    document = TextOptions(format="csv", columns=("a", "label"), numeric_columns=("a",)).to_json()
+    for name in ("number_markers", "decimal", "thousands", "percent"):
+        del document[name]
+    options = TextOptions.from_json({**document, "missing_markers": ["NA", "?", "nan", "NaN", "null"]})
+    assert scan(b"-,1\nNULL,1\nnull,1\n", options, file="f").bad_counts == {"bad_value": 2, "missing_value": 1}

@@ -1,0 +1,64 @@
+"""Whether the first line of a CSV text is a header or a row."""
+
+from __future__ import annotations
+
+from mr_ml.errors import BadDataError
+from mr_ml.readers.csv_columns import LABEL_NAMES, NAMELESS, listed, roles_of
+from mr_ml.readers.csv_numbers import numbers_of
+from mr_ml.readers.schema import Schema, TextOptions
+
+
+def check_header(options: TextOptions, schema: Schema) -> None:
+    """Refuse names that look like one more row: numbers above numbers, or values of their own columns.
+
+    One name that can be none of a row's fields settles it: a text above numbers, 'label', 'target' or 'y', or a name by
+    which the user called the column.
+
+    Parameters
+    ----------
+    options, schema
+        As asked and as resolved, of a text with a header.
+
+    Raises
+    ------
+    BadDataError
+        The names look like a row.
+    """
+    columns = options.columns or ()
+    numbers = numbers_of(columns, options)
+    called = _names_said(options)
+    rowlike = 0
+    for name, role in roles_of(options).items():
+        if name in called or (role == "label" and name in LABEL_NAMES):
+            return
+        kind, values = _found_in(name, schema)
+        is_number, is_marker = name in numbers, name in (*options.missing_markers, *options.number_markers)
+        if kind == "numeric" and not is_number and not is_marker and name != NAMELESS:
+            return
+        rowlike += is_marker or (is_number and kind == "numeric") or name in values
+    if rowlike:
+        raise BadDataError(
+            f"expected a header with the names of the columns, found a first line that looks like a row: "
+            f"'{listed(columns)}'; say --no-header if it is one (columns are then c0, c1, ..., or numbers from 0, "
+            "-1 the last), or --header if it is not"
+        )
+
+
+def _names_said(options: TextOptions) -> set[str]:
+    """The names in the options that are no numbers of columns."""
+    said = {
+        options.label_column, options.weight_column, options.offset_column, options.group_column,
+        *options.drop_columns, *options.categorical_columns, *options.numeric_columns,
+    }  # fmt: skip
+    return {name for name in said if isinstance(name, str) and not name.lstrip("-").isdecimal()}
+
+
+def _found_in(name: str, schema: Schema) -> tuple[str, set[str]]:
+    """'numeric', 'text' or '' for a column, and the distinct values of one of texts."""
+    column = schema.columns[name]
+    kind = column["kind"]
+    if kind == "label":
+        return ("text", set(map(str, schema.labels))) if schema.label_kind == "text" else ("numeric", set())
+    if kind == "categorical":
+        return "text", set(schema.vocabularies[name])
+    return ("numeric", set()) if kind in ("numeric", "weight", "offset") else ("", set())

@@ -1,0 +1,206 @@
+"""CSV text as people have it: numbers that are none, first lines that are rows, empty parts, other columns."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from commands import Commands, write_csv
+
+
+def lines_of(columns: dict[str, list[Any]]) -> list[str]:
+    return [",".join(columns), *(",".join(map(str, row)) for row in zip(*columns.values(), strict=True))]
+
+
+def write(path: Path, lines: list[str]) -> Path:
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def hashes(mr_ml: Commands, dataset: str) -> dict[str, str]:
+    return mr_ml.partition_hashes(f"{dataset}@{mr_ml('describe', dataset)['version']}")
+
+
+SIZES = [0.5 * k for k in range(40)]
+TABLE: dict[str, list[Any]] = {
+    "label": [k % 2 for k in range(40)],
+    "size": SIZES,
+    "colour": ["red", "blue", "green", "red"] * 10,
+}
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "kind"),
+    [("size", "inf", "not_finite"), ("size", "1e400", "overflow"), ("size", "1_0", "underscore"),
+     ("size", "٣", "non_ascii"), ("size", "oops", "bad_value"), ("size", "NAN", "missing_value"),
+     ("size", "2026-01-05", "date"), ("label", "inf", "not_finite"), ("label", "oops", "bad_label"),
+     ("label", "-", "missing_label")],
+)  # fmt: skip
+def test_what_is_no_number_is_a_bad_row(mr_ml: Commands, tmp_path: Path, column: str, cell: str, kind: str) -> None:
+    """And the others are packed as if it were not there."""
+    where = list(TABLE).index(column)
+    good = lines_of(TABLE)
+    fields = good[7].split(",")
+    bad = [*good[:7], ",".join([*fields[:where], cell, *fields[where + 1 :]]), *good[7:]]
+    data = ("\n".join(bad) + "\n").encode()
+    files = [tmp_path / "rows.csv", tmp_path / "rows.csv.gz"]
+    for file, content in zip(files, (data, gzip.compress(data)), strict=True):
+        file.write_bytes(content)
+        found = mr_ml.run("pack", file, "--to", "bad", "-r", "inline")
+        assert found.code == 65
+        assert f"  {kind} (1): " in found.err
+        assert f"{file}:8: {column}=" in found.err
+        assert "changed while" not in found.err
+        assert f"olumn '{column}' is read as numbers: 40 of 41 values are" in found.err
+        packed = mr_ml("pack", file, "--to", "bad", "--max-bad-rows", "1")
+        assert (packed["n_rows"], packed["bad_rows"]) == (40, {kind: 1})
+        assert packed["columns"]["categorical"] == {"colour": 3}
+    mr_ml("pack", write(tmp_path / "good.csv", good), "--to", "good")
+    assert hashes(mr_ml, "bad") == hashes(mr_ml, "good")
+
+
+def test_how_numbers_are_written_is_remembered(mr_ml: Commands, tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    income, share = rng.integers(500, 5_000_000, 50).tolist(), rng.integers(1, 100, 50).tolist()
+    label = [int(i > 1_000_000) ^ (k % 7 == 0) for k, i in enumerate(income)]
+    plain = {"label": label, "income": [i + 0.5 for i in income], "share": [s / 100 for s in share]}
+    texts = [f"{i:,}.5".translate(str.maketrans(",.", ".,")) for i in income]
+    written = ["label;income;share", *(f"{y};{i};{s}%" for y, i, s in zip(label, texts, share, strict=True))]
+    there, here = write(tmp_path / "there.csv", written), write_csv(tmp_path / "here.csv", plain)
+    options = ("--delimiter", ";", "--decimal", ",", "--thousands", ".", "--percent")
+    found = mr_ml.run("pack", there, "--to", "there", "--delimiter", ";")
+    assert (found.code, "--thousands" in found.err, "--percent" in found.err) == (65, True, True)
+    mr_ml("pack", there, "--to", "there", *options)
+    mr_ml("pack", here, "--to", "here")
+    assert hashes(mr_ml, "there") == hashes(mr_ml, "here")
+    for name, file in (("there", there), ("here", here)):
+        mr_ml("train", name, "--model", name, "--l2", "0.1")
+        mr_ml("predict", name, file, "--to", tmp_path / f"{name}.tsv")
+        mr_ml("pack", file, "--to", f"{name}-again", "--like", name)
+    assert (tmp_path / "there.tsv").read_bytes() == (tmp_path / "here.tsv").read_bytes()
+    assert hashes(mr_ml, "there-again") == hashes(mr_ml, "here")
+    found = mr_ml.run("pack", here, "--to", "x", "--decimal", "..")
+    assert (found.code, "--decimal" in found.err) == (2, True)
+
+
+@pytest.mark.parametrize("header", [True, False])
+def test_parts_without_content(mr_ml: Commands, tmp_path: Path, header: bool) -> None:
+    """Of a folder of CSV files, as Spark and Hive write them; which needs no --format."""
+    folder, lines = tmp_path / "parts", lines_of(TABLE)
+    folder.mkdir()
+    top = lines[:1] if header else []
+    options = () if header else ("--no-header", "--label-column", "0")
+    (folder / "part-0.csv").touch()
+    write(folder / "part-1.csv", [*top, *lines[1:15]])
+    (folder / "part-2.csv.bz2").write_bytes(bz2.compress(b""))
+    (folder / "part-3.csv.gz").write_bytes(gzip.compress(("\n".join([*top, *lines[15:]]) + "\n").encode()))
+    if header:
+        write(folder / "part-4.csv", top)
+    whole = write(tmp_path / "whole.csv", [*top, *lines[1:]])
+    mr_ml("pack", whole, "--to", "whole", *options)
+    assert mr_ml("pack", folder, "--to", "parts", *options)["n_rows"] == 40
+    assert hashes(mr_ml, "parts") == hashes(mr_ml, "whole")
+    mr_ml("train", "parts", "--model", "m", "--l2", "0.1")
+    found = mr_ml("predict", "m", folder, "--to", tmp_path / "out")
+    assert found["n_rows"] == 40
+    n_lines = [len(path.read_text().splitlines()) for path in sorted((tmp_path / "out").iterdir())]
+    assert n_lines == ([0, 15, 0, 27, 1] if header else [0, 14, 0, 26])
+    assert mr_ml("pack", folder, "--to", "again", "--like", "parts")["n_rows"] == 40
+
+
+def test_a_first_line_that_is_a_row(mr_ml: Commands, tmp_path: Path) -> None:
+    """The way from message to message ends at all rows."""
+    rng = np.random.default_rng(1)
+    lines = [f"{a:.4f},{b:.4f},{c}" for a, b, c in zip(rng.random(60), rng.random(60), "RM" * 30, strict=False)]
+    file = write(tmp_path / "rows.csv", lines)
+    found = mr_ml.run("pack", file, "--to", "x")
+    assert (found.code, "--no-header" in found.err, "--label-column" in found.err) == (2, True, True)
+    found = mr_ml.run("pack", file, "--to", "x", "--label-column", "-1")
+    assert (found.code, f"{file}:1: " in found.err, "--no-header" in found.err) == (65, True, True)
+    found = mr_ml("pack", file, "--to", "x", "--label-column", "-1", "--no-header")
+    assert (found["n_rows"], found["labels"], found["columns"]["numeric"]) == (60, ["M", "R"], ["c0", "c1"])
+    assert mr_ml("pack", file, "--to", "y", "--label-column", "-1", "--header")["n_rows"] == 59
+    (tmp_path / "parts").mkdir()
+    for k in range(3):
+        write(tmp_path / "parts" / f"{k}.csv", lines[20 * k : 20 * k + 20])
+    found = mr_ml.run("pack", tmp_path / "parts", "--to", "x", "--label-column", "-1")
+    assert (found.code, "1.csv:1: " in found.err, "--no-header" in found.err) == (65, True, True)
+    mr_ml("train", "x", "--model", "m", "--l2", "0.1")
+    mr_ml("predict", "m", tmp_path / "parts", "--to", tmp_path / "out")
+    assert [len(path.read_text().splitlines()) for path in sorted((tmp_path / "out").iterdir())] == [20, 20, 20]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"\xef\xbb\xbflabel,x\n1,2\n", "byte order mark"), (b"\n1,2\n", "one line"), (b"label,x,x\n1,2,3\n", "twice")],
+)
+def test_a_wrong_header_names_its_file(mr_ml: Commands, tmp_path: Path, content: bytes, said: str) -> None:
+    write_csv(tmp_path / "a.csv", {"label": [0, 1], "x": [1, 2]})
+    mr_ml("pack", tmp_path / "a.csv", "--to", "a")
+    mr_ml("train", "a", "--model", "a", "--l2", "1")
+    (tmp_path / "b.csv").write_bytes(content)
+    for words in (
+        ("pack", tmp_path / "a.csv", tmp_path / "b.csv", "--to", "x"),
+        ("pack", tmp_path / "b.csv", "--to", "x", "--like", "a"),
+        ("predict", "a", tmp_path / "a.csv", tmp_path / "b.csv", "--to", tmp_path / "out"),
+    ):
+        found = mr_ml.run(*words)
+        assert (found.code, f"{tmp_path / 'b.csv'}:1: " in found.err, said in found.err) == (65, True, True), found.err
+
+
+def test_other_columns_and_values(mr_ml: Commands, tmp_path: Path) -> None:
+    """What a model does not know is left out and said; what it needs must be there."""
+    table = {**TABLE, "{}": [k % 3 for k in range(40)]}
+    file = write_csv(tmp_path / "a.csv", table)
+    mr_ml("pack", file, "--to", "a", "--unseen", "ignore")
+    mr_ml("train", "a", "--model", "a", "--l2", "0.1")
+    new = {"{}": [1, 2], "who": ["z", "7"], "colour": ["red", "black"], "size": [3, 4]}
+    found = mr_ml.run("predict", "a", write_csv(tmp_path / "new.csv", new), "--to", tmp_path / "new.tsv")
+    assert found.code == 0
+    assert "columns who" in found.err
+    assert "1 unseen values were ignored" in found.err
+    same = {"size": [3], "colour": ["red"], "{}": [1]}
+    mr_ml("predict", "a", write_csv(tmp_path / "same.csv", same), "--to", tmp_path / "same.tsv")
+    assert (tmp_path / "new.tsv").read_text().startswith((tmp_path / "same.tsv").read_text())
+    lacks = write_csv(tmp_path / "lacks.csv", {"size": [3], "{}": [1]})
+    found = mr_ml.run("predict", "a", lacks, "--to", tmp_path / "x")
+    assert (found.code, f"{lacks}:1: " in found.err, "lack colour" in found.err) == (65, True, True)
+
+    more = {**new, "label": [1, 0]}
+    like = mr_ml.run("pack", write_csv(tmp_path / "more.csv", more), "--to", "like", "--like", "a", "--json")
+    assert "columns who" in like.err
+    assert (like.result["n_rows"], like.result["n_features"], like.result["unseen_values"]) == (2, 5, 1)
+    assert mr_ml("evaluate", "a", "like", "--split", "train")["n_rows"] == 2
+    found = mr_ml.run("pack", tmp_path / "new.csv", "--to", "x", "--like", "a")
+    assert (found.code, "lack label" in found.err) == (65, True)
+    turned = {name: table[name] for name in reversed(table)}
+    mr_ml("pack", write_csv(tmp_path / "turned.csv", turned), "--to", "turned")
+    found = mr_ml.run("evaluate", "a", "turned", "--split", "train")
+    assert (found.code, "another order" in found.err, "--like a@1" in found.err) == (65, True, True)
+
+
+def test_labels_only(mr_ml: Commands, tmp_path: Path) -> None:
+    mr_ml("pack", write_csv(tmp_path / "a.csv", {"label": [1, 0, 1, 1]}), "--to", "a")
+    mr_ml("train", "a", "--model", "a")
+    assert mr_ml.coef("a").intercept.tolist() == [pytest.approx(math.log(3), abs=1e-5)]
+    mr_ml("predict", "a", tmp_path / "a.csv", "--to", tmp_path / "out")
+    assert mr_ml("evaluate", "a", "a", "--split", "train")["accuracy"] == 0.75
+
+
+def test_what_columns_are_taken_for_is_said(mr_ml: Commands, tmp_path: Path) -> None:
+    table = {**TABLE, "size": ["", *SIZES[1:39], "n/a"]}
+    file = write_csv(tmp_path / "a.csv", {name: [str(value) for value in column] for name, column in table.items()})
+    found = mr_ml.run("pack", file, "--to", "a", "--missing", "drop")
+    assert "columns: numeric: size; categorical: colour (3 values)" in found.out
+    assert "left out for missing values (--missing drop): 2 rows" in found.out
+    shown = mr_ml("describe", "a")
+    assert shown["dropped_rows"] == 2
+    assert (shown["columns"]["n_numeric"], shown["columns"]["categorical"]) == (1, {"colour": 3})
+    wide = {"label": [0, 1], **{f"x{i}": [1, 2] for i in range(300)}}
+    found = mr_ml.run("pack", write_csv(tmp_path / "wide.csv", wide), "--to", "wide")
+    assert "x19, ... 280 more; categorical: none" in found.out
