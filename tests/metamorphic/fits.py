@@ -55,7 +55,7 @@ class Solver:
             self.mr_ml("pack", path, "--to", name, *options)
         return name
 
-    def solve(self, problem: Problem, *, method: str = "auto", tolerance: float = 1e-7) -> Fit:
+    def solve(self, problem: Problem, *, method: str = "auto", tolerance: float = TrainSpec.tolerance) -> Fit:
         """Train as `mr-ml train` does."""
         name, root = self.packed(problem), str(self.mr_ml.root)
         store, layout = open_store(root), Layout(root)

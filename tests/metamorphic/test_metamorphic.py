@@ -15,7 +15,9 @@ import pytest
 from fits import Fit, Solver
 from problems import CHANGES, LOSSES, PENALTIES, STORAGES, Floats, Problem, base, bound
 
-TOLERANCE = 1e-7
+from mr_ml.train import TrainSpec
+
+TOLERANCE = TrainSpec.tolerance
 _METHODS = ("newton", "lbfgs")
 _OF_WEIGHTS = ("rows repeated", "weights shared", "weights x 1e12", "weights x 1e-12")
 
