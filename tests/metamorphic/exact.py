@@ -9,6 +9,7 @@ Doubles are taken for what they are. With theta = (w, b), a_i = (x_i, 1) and p_i
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -30,35 +31,36 @@ def _logistic(problem: Problem) -> tuple[Floats, Floats]:
         # the mean taken off: otherwise the first steps from zero are of no use; put back at the end, exactly enough
         columns = [[mpmath.mpf(v) for v in column.tolist()] for column in problem.x.T]
         means = [mpmath.fsum(column) / len(column) for column in columns]
-        rows = mpmath.matrix(len(problem.y), len(columns) + 1)
-        for j, (column, mean) in enumerate(zip(columns, means, strict=True)):
-            for i, value in enumerate(column):
-                rows[i, j] = value - mean
-        u = [mpmath.mpf(w) for w in problem.u.tolist()]
-        total = mpmath.fsum(u)
-        rate = mpmath.fsum(w for w, y in zip(u, problem.y, strict=True) if y) / total
+        rows = mpmath.matrix(
+            [[v - m for v, m in zip(row, means, strict=True)] + [1] for row in zip(*columns, strict=True)]
+        )
+        total = mpmath.fsum(problem.u.tolist())
+        u, y = [mpmath.mpf(w) / total for w in problem.u.tolist()], problem.y.tolist()
         size = len(columns) + 1
+
+        def objective(theta: Any) -> Any:
+            losses = [
+                w * mpmath.log1p(mpmath.exp(z if not one else -z)) for w, one, z in zip(u, y, rows * theta, strict=True)
+            ]
+            return mpmath.fsum(losses) + problem.l2 * mpmath.fsum(v * v for v in theta[: size - 1]) / 2
+
+        rate = mpmath.fsum(w for w, one in zip(u, y, strict=True) if one)
         theta = mpmath.matrix(size, 1)
-        for i in range(len(u)):
-            rows[i, size - 1] = 1
         theta[size - 1] = mpmath.log(rate / (1 - rate))
+        value = objective(theta)
         for _ in range(200):
-            z = rows * theta
-            g, h = mpmath.matrix(size, 1), mpmath.matrix(size, size)
-            for i, (w, y) in enumerate(zip(u, problem.y.tolist(), strict=True)):
-                p = 1 / (1 + mpmath.exp(-z[i]))
-                for j in range(size):
-                    g[j] += w * (p - y) * rows[i, j] / total
-                    for k in range(size):
-                        h[j, k] += w * p * (1 - p) * rows[i, j] * rows[i, k] / total
+            p = [1 / (1 + mpmath.exp(-z)) for z in rows * theta]
+            g = rows.T * mpmath.matrix([w * (a - b) for w, a, b in zip(u, p, y, strict=True)])
+            h = rows.T * mpmath.diag([w * a * (1 - a) for w, a in zip(u, p, strict=True)]) * rows
             for j in range(size - 1):
                 g[j] += problem.l2 * theta[j]
                 h[j, j] += problem.l2
             step = mpmath.lu_solve(h, -g)
-            # no longer than what moves a margin by 2: from afar a full step may overshoot
-            longest = max(abs(v) for v in rows * step)
-            theta += step * min(1, 2 / longest) if longest else step
-            if longest < mpmath.mpf(10) ** (-_DIGITS * 3 // 5):
+            length = mpmath.mpf(1)
+            while (new := objective(theta + length * step)) > value and length > 1e-9:
+                length /= 2
+            theta, value = theta + length * step, new
+            if max(abs(z) for z in rows * step) < mpmath.mpf(10) ** (-_DIGITS // 2):
                 break
         else:
             raise AssertionError("expected an optimum")

@@ -6,18 +6,19 @@ certain than that.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 from exact import answer
 from fits import Fit, Solver
-from problems import Problem
+from problems import Floats, Problem
 
 METHODS = ("newton", "lbfgs")
 
 
-def labels(random: np.random.Generator, z: np.ndarray) -> np.ndarray:
+def labels(random: np.random.Generator, z: Floats) -> Floats:
     return (z + random.logistic(size=z.shape) > 0).astype(float)
 
 
@@ -77,9 +78,16 @@ def polynomial(degree: int, start: float, step: float, unit: float = 1.0) -> Cal
     return make
 
 
-def checked(problem: Problem, fit: Fit, *, digits: float) -> None:
+@functools.cache
+def known(name: str) -> tuple[Problem, Floats]:
+    """The problem and the margins of its rows."""
+    problem = HARD[name]()
+    return problem, answer(problem)[1]
+
+
+def checked(name: str, fit: Fit, *, digits: float) -> None:
     """As many digits of the margins' spread."""
-    _, margins = answer(problem)
+    _, margins = known(name)
     assert fit.converged, fit.stop
     off = np.abs(fit.margins[:, 0] - margins)
     allowed = 10.0**-digits * margins.std() + 8 * fit.rounding[:, 0]
@@ -109,20 +117,36 @@ _ROUND_VALLEYS = [name for name in HARD if not name.startswith(("nearly equal", 
 
 @pytest.mark.parametrize("name", HARD)
 def test_what_the_default_tolerance_gives(solver: Solver, name: str) -> None:
-    problem = HARD[name]()
-    checked(problem, solver.solve(problem), digits=5)
+    checked(name, solver.solve(known(name)[0]), digits=5)
 
 
 @pytest.mark.parametrize("name", HARD)
 def test_what_double_precision_allows(solver: Solver, name: str) -> None:
-    problem = HARD[name]()
-    checked(problem, solver.solve(problem, method="newton", tolerance=1e-11), digits=8)
+    checked(name, solver.solve(known(name)[0], method="newton", tolerance=1e-11), digits=8)
 
 
 @pytest.mark.parametrize("name", _ROUND_VALLEYS)
 def test_without_a_hessian(solver: Solver, name: str) -> None:
-    problem = HARD[name]()
-    checked(problem, solver.solve(problem, method="lbfgs"), digits=4)
+    checked(name, solver.solve(known(name)[0], method="lbfgs"), digits=4)
+
+
+@pytest.mark.parametrize(
+    ("name", "method"), [*((name, "newton") for name in HARD), *((name, "lbfgs") for name in _ROUND_VALLEYS)]
+)
+def test_the_fit_is_as_near_as_a_tolerance_says(solver: Solver, name: str, method: str) -> None:
+    """Root mean square of what margins are off by, in the fit's unit: mean absolute slope by root mean curvature."""
+    (problem, margins), tolerance = known(name), 1e-6
+    fit = solver.solve(problem, method=method, tolerance=tolerance)
+    u, off = problem.u / problem.u.sum(), fit.margins[:, 0] - margins
+    if problem.loss == "squared":
+        slope, bend = margins - problem.y, np.ones(len(margins))
+    else:
+        p, rest = 1 / (1 + np.exp(-margins)), 1 / (1 + np.exp(margins))
+        slope, bend = np.where(problem.y == 1, rest, p), p * rest
+        mean_off = u @ (bend * off + p * rest * (rest - p) / 2 * off**2)
+        assert abs(mean_off) <= 2 * tolerance * (u @ p) + 8 * (u * bend) @ fit.rounding[:, 0]
+    promised = (20 if method == "newton" else 1000) * tolerance * (u @ np.abs(slope)) / np.sqrt(u @ bend)
+    assert np.sqrt((u * bend) @ off**2) <= promised + 8 * np.sqrt((u * bend) @ fit.rounding[:, 0] ** 2)
 
 
 @pytest.mark.parametrize(("degree", "start", "step"), [(6, -9.0, 0.15), (7, 3.0, 0.1), (6, 20.0, 0.5)])
@@ -142,7 +166,7 @@ def test_fitted_values_of_steep_polynomials(solver: Solver, degree: int, start: 
 @pytest.mark.parametrize("name", ["a tiny feature", "mean 1e8 spreads", "events 1e-6", "a line, in units of 1e-9"])
 def test_a_sparse_storage_tells_the_same(solver: Solver, name: str, method: str) -> None:
     """Beside columns of which nearly all is zero: the rows are stored, and read, in another way."""
-    problem = HARD[name]()
+    problem, margins = known(name)
     n = len(problem.y)
     # one row for each further column, of weight zero, so that the answer stays
     extra = 4 * problem.x.shape[1]
@@ -153,7 +177,6 @@ def test_a_sparse_storage_tells_the_same(solver: Solver, name: str, method: str)
     y = np.append(problem.y, np.resize(problem.y[:1], extra))
     weights = np.append(problem.u, np.zeros(extra))
     fit = solver.solve(Problem(problem.loss, wide, y, weights, l2=problem.l2), method=method, tolerance=1e-9)
-    _, margins = answer(problem)
     assert fit.converged, fit.stop
     off = np.abs(fit.margins[:n, 0] - margins).max()
     allowed = 1e-7 * margins.std() + 8 * fit.rounding[:n].max()
