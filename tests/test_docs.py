@@ -153,6 +153,13 @@ def test_every_exit_code_is_documented() -> None:
     assert listed == codes | {0} | {128 + number for number in (*interrupts.SIGNALS, signal.SIGPIPE)}
 
 
+def test_every_test_that_a_promise_names_exists() -> None:
+    named = re.findall(r"`(tests/[a-z0-9_/]+\.py)::(\w+)`", text_of("docs/correctness.md"))
+    assert len(named) > 20
+    for path, function in named:
+        assert f"def {function}(" in text_of(path), (path, function)
+
+
 def anchors(path: Path) -> set[str]:
     headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^a-z0-9_ -]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -76,7 +76,8 @@ class Solver:
         return fit_of(problem, coef, converged=result.converged, stop=result.stop)
 
     def command(self, problem: Problem, *, method: str) -> Fit:
-        """The same by commands alone; the margins are those that `predict` gives, turned back from probabilities."""
+        """The same by commands alone; the margins are those that `predict` gives, turned back from probabilities. It
+        knows the digits that an intercept at the origin has no room for."""
         name = self.packed(problem)
         options = ["--loss", problem.loss, "--l2", problem.l2, "--penalty-space", problem.space, "--solver", method]
         options += [] if problem.intercept else ["--no-intercept"]
@@ -84,7 +85,8 @@ class Solver:
         found = self.mr_ml.coef(name)
         coef = np.hstack([found.coef, found.intercept[:, None]])
         exact = fit_of(problem, coef, converged=result["converged"], stop=result["stop"])
-        return replace(exact, margins=self._predicted(problem, name))
+        margins = self._predicted(problem, name)
+        return replace(exact, margins=margins, rounding=1e-12 * (1 + np.abs(margins)).max(axis=1, keepdims=True))
 
     def _predicted(self, problem: Problem, name: str) -> Floats:
         (text,) = self.mr_ml.root.parent.glob(f"{name}.*")

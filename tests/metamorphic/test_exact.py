@@ -78,6 +78,16 @@ def polynomial(degree: int, start: float, step: float, unit: float = 1.0) -> Cal
     return make
 
 
+def nearly_exact(residuals: float) -> Callable[[], Problem]:
+    def make() -> Problem:
+        """A target of which features tell all but this share."""
+        random = np.random.default_rng(9)
+        x = np.round(random.normal(size=(40, 3)), 3)
+        return Problem("squared", x, np.round(x @ [1.0, 2.0, 3.0] + residuals * random.normal(size=40), 12))
+
+    return make
+
+
 @functools.cache
 def known(name: str) -> tuple[Problem, Floats]:
     """The problem and the margins of its rows."""
@@ -109,6 +119,8 @@ HARD: dict[str, Callable[[], Problem]] = {
     "a line, in units of 1e12": polynomial(1, 2.0, 0.25, unit=1e12),
     "a polynomial of degree 5": polynomial(5, 0.0, 0.5),
     "a polynomial of degree 5, in units of 1e-9": polynomial(5, 0.0, 0.5, unit=1e-9),
+    "residuals of 1e-6": nearly_exact(1e-6),
+    "residuals of 1e-8": nearly_exact(1e-8),
     "years since 1990": polynomial(1, 1990.0, 0.5),
 }
 # L-BFGS has no Hessian: where features go together so much, the tolerance is all that it can keep.

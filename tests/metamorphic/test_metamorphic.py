@@ -86,9 +86,9 @@ def test_change(solver: Solver, key: tuple[str, ...]) -> None:
     "key",
     [
         ("plain", "squared", "free", "dense", "newton", "target x 1e-12"),
-        ("plain", "squared", "free", "dense", "lbfgs", "features + 2^20"),
+        ("plain", "squared", "free", "dense", "lbfgs", "features + 2^40"),
         ("plain", "logistic", "raw", "dense", "newton", "a feature of 1e-8"),
-        ("plain", "logistic", "free", "sparse", "auto", "features + 2^20"),
+        ("plain", "logistic", "free", "sparse", "auto", "features + 2^40"),
         ("weighted", "logistic", "free", "dense", "auto", "rows repeated"),
         ("plain", "softmax", "scaled", "sparse", "lbfgs", "each feature in a unit of its own"),
         ("plain", "softmax", "free", "dense", "auto", "a column of 1e9"),
