@@ -15,13 +15,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from mr_ml.readers.fields import I64, U8
-from mr_ml.readers.lines import blank_out_bad_lines
+from mr_ml.readers.lines import blank_out_bad_lines, defect_of_line, long_line_before
 from mr_ml.readers.rows import BAD_KINDS
 
 KINDS = tuple(BAD_KINDS)
 CODES = {kind: code for code, kind in enumerate(KINDS)}
 #: Behind the code of every kind, so that the minimum of two codes is the first of two kinds.
 NO_DEFECT = len(KINDS)
+
+# Of a long line: what takes some hundred bytes for each, and some for each byte.
+_MOST_DELIMITERS = 1 << 19
+_MOST_BYTES = 8 << 20
+_BYTES_PER_COLUMN = 64
+_MOST_COLUMNS = 1 << 17
 
 _TAB, _LF, _CR, _SPACE, _QUOTE = b'\t\n\r "'
 
@@ -91,6 +97,12 @@ def split_fields(text: bytes, *, delimiter: int, n_columns: int | None) -> Field
     if not text.endswith(b"\n"):
         text += b"\n" if text else b""
     raw = np.frombuffer(text, np.uint8)
+    if (
+        text
+        and long_line_before(text, 0, len(text)) == 0
+        and (refused := _refused(text, delimiter, n_columns)) is not None
+    ):
+        return _no_row(raw, n_columns or 0, *refused)
     line_ends = np.flatnonzero(raw == _LF)
     defects = np.full(len(line_ends), NO_DEFECT)
     for kind, lines, _ in blank_out_bad_lines(text)[1]:
@@ -133,6 +145,35 @@ def split_fields(text: bytes, *, delimiter: int, n_columns: int | None) -> Field
         counts=counts,
         line_starts=line_starts,
         line_ends=line_ends,
+    )
+
+
+def _refused(text: bytes, delimiter: int, n_columns: int | None) -> tuple[str, int] | None:
+    """Why a long line, with its line feed, cannot be cut in bounded memory or is no row; its fields if counted."""
+    defect = defect_of_line(text, 0, len(text) - 1)
+    if defect is not None:
+        return defect[0], 0
+    n_delimiters, n_quotes = text.count(delimiter), text.count(b'"')
+    if n_columns is None:
+        n_columns = _MOST_COLUMNS
+    elif n_delimiters and not n_quotes and n_delimiters + 1 != n_columns:
+        return "too_few_fields" if n_delimiters + 1 < n_columns else "too_many_fields", n_delimiters + 1
+    crowded = n_delimiters + n_quotes > max(_MOST_DELIMITERS, 4 * n_columns)
+    return ("long_line", 0) if crowded or len(text) > max(_MOST_BYTES, _BYTES_PER_COLUMN * n_columns) else None
+
+
+def _no_row(raw: U8, n_columns: int, kind: str, n_fields: int) -> Fields:
+    """One line that is refused."""
+    nothing = np.zeros((0, n_columns), np.int64)
+    return Fields(
+        buffer=raw,
+        starts=nothing,
+        ends=nothing,
+        lines=np.zeros(0, np.int64),
+        defects=np.array([CODES[kind]]),
+        counts=np.array([n_fields]),
+        line_starts=np.zeros(1, np.int64),
+        line_ends=np.array([len(raw) - 1]),
     )
 
 

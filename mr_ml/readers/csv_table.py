@@ -15,6 +15,7 @@ from mr_ml.readers.csv_fields import CODES, KINDS, NO_DEFECT, Fields, fields_tha
 from mr_ml.readers.csv_numbers import is_plain, kind_of_bad_number, numbers_of, read_numbers
 from mr_ml.readers.csv_values import Vocabulary, distinct, vocabulary
 from mr_ml.readers.fields import F64, I64, U8, U64, Mask, hash_fields
+from mr_ml.readers.lines import long_line_before
 from mr_ml.readers.numbers import parse_floats
 from mr_ml.readers.rows import MAX_EXAMPLES, BadRow, excerpt
 from mr_ml.readers.schema import TextOptions
@@ -28,11 +29,14 @@ _PIECE_BYTES_PER_COLUMN = 256
 def pieces(text: bytes, *, n_columns: int) -> Iterator[bytes]:
     """Cut a text behind line feeds into pieces so small that what is made of one stays near the processor.
 
-    Wide rows get larger pieces: there is some work per column and piece, whatever the number of rows.
+    Long lines are pieces by themselves. Wide rows get larger pieces: there is some work per column and piece, whatever
+    the number of rows.
     """
     start, size = 0, max(_PIECE_BYTES, _PIECE_BYTES_PER_COLUMN * n_columns)
     while start < len(text):
         end = text.find(b"\n", start + size - 1) + 1 or len(text)
+        before = long_line_before(text, start, end)
+        end = before if before > start else end
         yield text[start:end]
         start = end
 

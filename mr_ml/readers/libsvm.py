@@ -20,12 +20,15 @@ from mr_ml import kernels
 from mr_ml.errors import BadDataError
 from mr_ml.readers.fields import U64
 from mr_ml.readers.libsvm_lines import KINDS, NO_GROUP, Lines, read_lines
+from mr_ml.readers.libsvm_long import LongLine, has_long_token, read_long_line
+from mr_ml.readers.lines import long_line_before
 from mr_ml.readers.rows import MAX_EXAMPLES, BadRow, NarrowRows, Parsed, Rows, excerpt
-from mr_ml.readers.schema import MAX_LABELS, Schema, Summary, TextOptions, first_examples
+from mr_ml.readers.schema import MAX_LABELS, Schema, Summary, TextOptions, first_examples, sampled_ids
 
 MAX_ID = 2**31 - 1
 
 _PIECE_BYTES = 1 << 19
+_SHOWN = 200
 
 
 def draft(text: bytes, options: TextOptions, *, file: str, seen: Summary | None = None) -> tuple[Summary, Draft]:
@@ -45,6 +48,7 @@ def draft(text: bytes, options: TextOptions, *, file: str, seen: Summary | None 
         n_groups=0 if rows.groups is None else int(np.count_nonzero(rows.groups != NO_GROUP)),
         max_index=read.highest,
         min_index={file: read.lowest} if read.highest >= 0 else {},
+        some_ids=sampled_ids(rows.indices, highest=read.highest),
         labels=frozenset(distinct.tolist()) if len(distinct) <= MAX_LABELS else None,
         bad_counts=read.bad_counts,
         examples=first_examples(tuple((file, row) for row in read.bad)),
@@ -172,8 +176,9 @@ def _read(
     text: bytes, *, lowest_id: int, highest_id: int, base: int, labels_required: bool, known_id: int | None = None
 ) -> Draft:
     known_id = highest_id if known_id is None else known_id
-    n_ends, most_values = kernels.count_bytes(text, b"\n:") or (_count(text, b"\n"), _count(text, b":"))
-    most_rows = n_ends + 1
+    n_ends, n_colons = kernels.count_bytes(text, b"\n:") or (_count(text, b"\n"), _count(text, b":"))
+    # a feature takes four bytes at least
+    most_rows, most_values = n_ends + 1, min(n_colons, len(text) // 4 + 1)
     labels, row_lines = np.empty(most_rows), np.empty(most_rows, np.int64)
     indptr = np.zeros(most_rows + 1, np.int64)
     indices, values = np.empty(most_values, np.int32), np.empty(most_values)
@@ -183,13 +188,34 @@ def _read(
     n_rows = nnz = n_lines = 0
     lowest, highest = MAX_ID + 2, -1
     for start, stop in _pieces(text):
-        usual = kernels.read_libsvm(
+        is_long = long_line_before(text, start, stop) == start
+        # whatever reads it, the line is refused then
+        usual = None if is_long and has_long_token(text, start, stop) else kernels.read_libsvm(
             text, start, stop, lowest_id=lowest_id, highest_id=min(highest_id, known_id), base=base,
             labels_required=labels_required, filled=(n_rows, nnz, n_lines), arrays=arrays,
         )  # fmt: skip
         if usual is not None:
             n_rows, nnz, n_lines, least, largest = usual
             lowest, highest = min(lowest, least), max(highest, largest)
+            continue
+        if is_long:
+            end = stop - text.endswith(b"\n", start, stop)
+            line = read_long_line(
+                text, start, end, lowest_id=lowest_id, highest_id=highest_id, known_id=known_id, base=base,
+                labels_required=labels_required, indices=indices[nnz:], values=values[nnz:],
+            )  # fmt: skip
+            if line.bad is not None:
+                bad.add_line(text, start, end, line, number=n_lines)
+            elif line.is_row:
+                labels[n_rows], row_lines[n_rows] = line.label, n_lines
+                if line.group is not None:
+                    groups = np.full(most_rows, NO_GROUP) if groups is None else groups
+                    groups[n_rows] = line.group
+                if line.n_values:
+                    lowest, highest = min(lowest, line.lowest), max(highest, line.highest)
+                n_rows, nnz = n_rows + 1, nnz + line.n_values
+                indptr[n_rows] = nnz
+            n_lines += 1
             continue
         piece = text[start:stop] if text.endswith(b"\n", start, stop) else text[start:stop] + b"\n"
         lines = read_lines(
@@ -240,6 +266,17 @@ class _BadRows:
                 text = excerpt(piece[start : int(line_ends[line])], at=int(lines.bad_at[i]))
                 self.examples.append(BadRow(first_line + line, name, text))
 
+    def add_line(self, text: bytes, start: int, stop: int, line: LongLine, *, number: int) -> None:
+        """Count the long line text[start:stop]."""
+        assert line.bad is not None
+        name = KINDS[line.bad]
+        self.counts[name] = self.counts.get(name, 0) + 1
+        if self.counts[name] <= MAX_EXAMPLES:
+            # no copy of all that is not shown
+            first = max(start + line.bad_at - _SHOWN, start)
+            shown = excerpt(text[first : min(start + line.bad_at + _SHOWN, stop)], at=start + line.bad_at - first)
+            self.examples.append(BadRow(number, name, shown))
+
 
 def _detect_base(summary: Summary) -> Literal[0, 1]:
     from_0 = min((file for file, lowest in summary.min_index.items() if lowest == 0), default=None)
@@ -253,10 +290,12 @@ def _detect_base(summary: Summary) -> Literal[0, 1]:
 
 
 def _pieces(text: bytes) -> Iterator[tuple[int, int]]:
-    """Cut a text after line feeds."""
+    """Cut a text after line feeds, and before long lines."""
     start = 0
     while start < len(text):
         stop = text.find(b"\n", start + _PIECE_BYTES - 1) + 1 or len(text)
+        before = long_line_before(text, start, stop)
+        stop = before if before > start else stop
         yield start, stop
         start = stop
 

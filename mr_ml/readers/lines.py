@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
+
 import numpy as np
 
 from mr_ml.readers.fields import I64, U8
 
 BOM = b"\xef\xbb\xbf"
+# Longer lines are looked at alone, and with care: what is made of their bytes at once would take many times their size.
+LONG_LINE_BYTES = 1 << 20
 
 _LF, _CR, _SPACE = b"\n\r "
+_DECODED_BYTES = 1 << 16
 
 
 def blank_out_bad_lines(text: bytes, *, comment: bytes | None = None) -> tuple[U8, list[tuple[str, I64, I64]]]:
@@ -55,6 +60,36 @@ def blank_out_bad_lines(text: bytes, *, comment: bytes | None = None) -> tuple[U
     if begin:
         _fill(buffer, np.concatenate(begin), np.concatenate(end))
     return buffer, defects
+
+
+def long_line_before(text: bytes, start: int, stop: int) -> int:
+    """Where the last line of whole lines text[start:stop] begins if it is a long one, else `stop`."""
+    if stop - start <= LONG_LINE_BYTES:
+        return stop
+    begin = max(text.rfind(b"\n", start, stop - 1) + 1, start)
+    return begin if stop - begin > LONG_LINE_BYTES else stop
+
+
+def defect_of_line(text: bytes, start: int, stop: int) -> tuple[str, int] | None:
+    """What is wrong with the bytes of the line text[start:stop], without its line feed, and where in it.
+
+    Of several kinds the first one, as `blank_out_bad_lines` finds them; in no memory worth the name.
+    """
+    if text.startswith(BOM, start, stop):
+        return "bom", 0
+    nul = text.find(b"\0", start, stop)
+    if nul >= 0:
+        return "nul", nul - start
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for at in range(start, stop, _DECODED_BYTES):
+        left = len(decoder.getstate()[0])
+        end = min(at + _DECODED_BYTES, stop)
+        try:
+            decoder.decode(text[at:end], final=end == stop)
+        except UnicodeDecodeError as error:
+            return "not_utf8", at - left + error.start - start
+    lone = text.find(b"\r", start, stop)
+    return None if lone in (-1, stop - 1) else ("lone_cr", lone - start)
 
 
 def _fill(buffer: U8, begin: I64, end: I64) -> None:

@@ -25,6 +25,7 @@ BAD_KINDS: dict[str, str] = {
     "nul": "The line holds a NUL byte; the file is binary, UTF-16 or damaged.",
     "not_utf8": "The line is not valid UTF-8; convert the file to UTF-8.",
     "lone_cr": "The line holds a carriage return that does not end it; end lines by LF or CR LF.",
+    "long_line": "The line is too long for a row, or too much of it is one token or delimiters; write one row a line.",
     # Tokens of libsvm text that do not stand where they belong.
     "no_label": "The row begins with a feature where its label belongs.",
     "ragged_token": "A token is not id:value, such as '3:', ':2', '3:1:2', or a blank before the colon.",

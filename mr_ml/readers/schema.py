@@ -12,6 +12,9 @@ from contextlib import contextmanager
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any, Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mr_ml.errors import BadDataError
 from mr_ml.readers.rows import MAX_EXAMPLES, BadRow
 
@@ -113,6 +116,18 @@ class TextOptions:
             return cls(**{name: _tuple_if_list(value) for name, value in values.items()})
 
 
+# Of larger ids one of so many is kept, to tell about how many different ones there are.
+_SAMPLED_FROM, _SAMPLED_OF = 1 << 18, 1 << 10
+
+
+def sampled_ids(ids: NDArray[np.int32], *, highest: int) -> frozenset[int]:
+    """Those of the ids, up to `highest`, that are in the sample: which are does not depend on the others."""
+    if highest < _SAMPLED_FROM:
+        return frozenset()
+    drawn = ids[ids.view(np.uint32) * np.uint32(0x9E3779B1) < np.uint32(2**32 // _SAMPLED_OF)]
+    return frozenset(np.unique(drawn[drawn >= _SAMPLED_FROM]).tolist())
+
+
 @dataclass(frozen=True, kw_only=True)
 class Summary:
     """What is in a text; ``a + b`` is the summary of both together.
@@ -129,6 +144,8 @@ class Summary:
         libsvm: the largest feature id as written; -1 if there is none.
     min_index : dict of str to int
         libsvm: the smallest feature id as written in each file that has one.
+    some_ids : frozenset of int
+        libsvm: of the feature ids those that `sampled_ids` draws.
     labels : frozenset of float, or None
         Distinct numeric labels; None once there are more than `MAX_LABELS`.
     bad_counts : dict of str to int
@@ -147,6 +164,7 @@ class Summary:
     n_groups: int = 0
     max_index: int = -1
     min_index: dict[str, int] = field(default_factory=dict)
+    some_ids: frozenset[int] = frozenset()
     labels: frozenset[float] | None = frozenset()
     bad_counts: dict[str, int] = field(default_factory=dict)
     examples: tuple[tuple[str, BadRow], ...] = ()
@@ -166,6 +184,7 @@ class Summary:
                 file: min(s.min_index[file] for s in (self, other) if file in s.min_index)
                 for file in sorted({*self.min_index, *other.min_index})
             },
+            some_ids=self.some_ids | other.some_ids,
             labels=merge_labels(self.labels, other.labels),
             bad_counts={
                 kind: self.bad_counts.get(kind, 0) + other.bad_counts.get(kind, 0)
@@ -174,6 +193,10 @@ class Summary:
             examples=first_examples((*self.examples, *other.examples)),
             columns=_merge_columns(self.columns, other.columns),
         )
+
+    def n_columns(self, n_features: int) -> int:
+        """About how many of the features occur."""
+        return min(_SAMPLED_FROM + _SAMPLED_OF * len(self.some_ids), self.nnz, n_features)
 
     @property
     def n_bad(self) -> int:
@@ -184,6 +207,7 @@ class Summary:
         """Plain JSON types; `from_json` gives the same object back."""
         return {
             **{f.name: getattr(self, f.name) for f in fields(self)},
+            "some_ids": sorted(self.some_ids),
             "labels": None if self.labels is None else sorted(self.labels),
             "examples": [[file, *row.to_json()] for file, row in self.examples],
         }
@@ -201,6 +225,7 @@ class Summary:
             values = _values_of(cls, document)
             labels = values["labels"]
             values["labels"] = None if labels is None else frozenset(float(label) for label in labels)
+            values["some_ids"] = frozenset(values["some_ids"])
             values["examples"] = tuple(
                 (file, BadRow(line, kind, text)) for file, line, kind, text in values["examples"]
             )

@@ -46,13 +46,17 @@ class TextFile:
 
 @dataclass(frozen=True, order=True)
 class TextRange:
-    """The lines of a file that start in bytes [start, stop); of a compressed file, all lines."""
+    """The lines of a file that start in bytes [start, stop); of a compressed file, all lines.
+
+    A line that is longer than `longest_line` is refused.
+    """
 
     file: str
     start: int
     stop: int
     compression: text.Compression
     header_bytes: int
+    longest_line: int = text.MAX_LINE_BYTES
 
     def chunks(self) -> Iterator[bytes]:
         """Whole lines, some megabytes at a time, without the file's header.
@@ -66,11 +70,12 @@ class TextRange:
         """
         try:
             if self.compression == "none":
-                yield from text.read_range(self.file, self.start, self.stop)
+                yield from text.read_range(self.file, self.start, self.stop, max_line_bytes=self.longest_line)
                 return
             with open(self.file, "rb") as stream:
                 header = self.header_bytes
-                for chunk in text.open_chunks(stream, self.compression, name=self.file):
+                chunks = text.open_chunks(stream, self.compression, name=self.file, max_line_bytes=self.longest_line)
+                for chunk in chunks:
                     yield chunk[header:]
                     header = 0
         except OSError as error:
@@ -145,29 +150,31 @@ def _stamp_of(status: os.stat_result) -> tuple[int, ...]:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def first_line(file: TextFile) -> bytes:
+def first_line(file: TextFile, *, longest_line: int = text.MAX_LINE_BYTES) -> bytes:
     """The first line, newline included; empty for an empty file."""
     if not file.size:
         return b""
-    whole = TextRange(file.path, 0, file.size, file.compression, 0)
+    whole = TextRange(file.path, 0, file.size, file.compression, 0, longest_line)
     for chunk in whole.chunks():
         return chunk[: chunk.find(b"\n") + 1] or chunk
     return b""
 
 
-def ranges(files: Sequence[TextFile], *, n_tasks: int) -> list[list[TextRange]]:
+def ranges(
+    files: Sequence[TextFile], *, n_tasks: int, longest_line: int = text.MAX_LINE_BYTES
+) -> list[list[TextRange]]:
     """Cut the files into ranges and deal them to at most as many tasks as are useful, about equal bytes each."""
     pieces: list[TextRange] = []
     for file in files:
         if not file.size:
             continue
         if file.compression != "none":
-            pieces.append(TextRange(file.path, 0, file.size, file.compression, file.header_bytes))
+            pieces.append(TextRange(file.path, 0, file.size, file.compression, file.header_bytes, longest_line))
             continue
         step = max(-(-file.size // max(-(-file.size // RANGE_BYTES), 1)), 1)
         cuts = [*range(file.header_bytes, file.size, step), max(file.size, file.header_bytes)]
         for start, stop in itertools.pairwise(cuts):
-            pieces.append(TextRange(file.path, start, stop, "none", 0))
+            pieces.append(TextRange(file.path, start, stop, "none", 0, longest_line))
     loads = [0] * max(n_tasks, 1)
     tasks: list[list[TextRange]] = [[] for _ in loads]
     for piece in sorted(pieces, key=lambda p: (p.start - p.stop, p)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from itertools import pairwise
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from reference_libsvm import Reference, read
 
 from mr_ml.errors import BadDataError
-from mr_ml.readers import formats, libsvm
+from mr_ml.readers import formats, libsvm, libsvm_long, lines
 from mr_ml.readers.fields import hash_fields
 from mr_ml.readers.schema import Schema, Summary, TextOptions
 
@@ -209,6 +210,25 @@ def test_the_size_of_pieces_within_a_text_does_not_show(text: bytes, piece_bytes
         summary = scan(text, TextOptions(), file="f")
     assert_same(text, read(text, base=1, labels="optional"), parsed, groups=True)
     assert summary == scan(text, TextOptions(), file="f")
+
+
+@given(text=hostile_texts(), base=BASES, labels=LABELS, stretch=st.integers(24, 64))
+def test_long_lines_are_read_as_short_ones(text: bytes, base: int, labels: str, stretch: int) -> None:
+    """Stretch by stretch: the same rows, and the same kinds of bad rows."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines, "LONG_LINE_BYTES", 3)
+        patch.setattr(libsvm, "_PIECE_BYTES", 1)
+        patch.setattr(libsvm_long, "STRETCH_BYTES", stretch)
+        parsed = libsvm.parse(text, schema(base, has_groups=True), labels=labels)
+    reference = read(text, base=base, labels=labels)
+    # but for those of which a token alone is too long
+    for bad in parsed.bad:
+        if bad.kind == "long_line":
+            content = text.split(b"\n")[bad.line].split(b"#")[0]
+            assert re.search(rb"([^ \t]|:[ \t]+){%d}" % (stretch - 12), content)
+            reference.rows[:] = [row for row in reference.rows if row[0] != bad.line]
+            reference.bad[bad.line] = bad.kind
+    assert_same(text, reference, parsed, groups=True)
 
 
 def cut_at_lines(text: bytes, cuts: list[int]) -> list[bytes]:
