@@ -20,34 +20,45 @@ Ints = NDArray[np.int64]
 _NAMED = 5
 
 
-def warnings(objective: Objective, dataset: Dataset, split: str, state: LineState, telling: Ints) -> Iterator[str]:
+def warnings(
+    objective: Objective, dataset: Dataset, split: str, state: LineState, telling: Ints,
+    features: NDArray[np.int32] | None,
+) -> Iterator[str]:  # fmt: skip
     """What whoever uses the model should know of it, besides why training stopped.
 
-    `telling` are features that are known to tell a class without fail.
+    `telling` are features that are known to tell a class without fail; they count, as those of the objective do, within
+    `features` where these are given.
     """
+
+    def name_of(j: int) -> str:
+        return dataset.schema.name_of(j if features is None else int(features[j]))
+
+    def strongest(direction: Floats) -> str:
+        return ", ".join([name_of(j) for j in _strongest(objective, direction)]) or "the intercept"
+
     lacking = sorted(dataset.label_counts[split].keys() - set(label_texts(dataset.schema, objective.rows.classes)))
     if objective.rows.classes and lacking:
         yield f"no row of split {split!r} has the label {', '.join(lacking[:_NAMED])}, of which the model knows nothing"
     if state.stop is Stop.SEPARABLE:
         assert state.leads is not None
         whole = state.leads.least > 0
-        strongest = _strongest(objective, dataset, state.point if whole else state.direction)
-        by = [dataset.schema.name_of(j) for j in telling[:_NAMED].tolist()] if len(telling) else strongest
+        by = ", ".join([name_of(j) for j in telling[:_NAMED].tolist()])
         more = f" and {len(telling) - _NAMED} more features" if len(telling) > _NAMED else ""
         yield (
-            f"{'all' if whole else 'some'} rows are told apart without fail by {', '.join(by)}{more}; the largest "
+            f"{'all' if whole else 'some'} rows are told apart without fail by "
+            f"{by or strongest(state.point if whole else state.direction)}{more}; the largest "
             f"margin has come to {-state.leads.minus_most:.3g} and would grow for ever"
         )
     if state.stop is Stop.FLAT:
-        yield f"not determined are combinations of {', '.join(_strongest(objective, dataset, state.direction))}"
+        yield f"not determined are combinations of {strongest(state.direction)}"
     n_rows, per_output = dataset.n_rows(split), objective.size // objective.rows.n_outputs
     if objective.l2 == 0 and per_output > n_rows:
         yield f"{per_output} coefficients are not determined by {n_rows} rows: others would fit as well; give --l2"
 
 
-def _strongest(objective: Objective, dataset: Dataset, direction: Floats) -> list[str]:
-    """Names of the features that change margins most along a direction."""
-    n_features = dataset.schema.n_features
+def _strongest(objective: Objective, direction: Floats) -> list[int]:
+    """The features that change margins most along a direction."""
+    n_features = objective.rows.n_features
     size = np.abs(direction.reshape(objective.rows.n_outputs, -1)[:, :n_features]).max(axis=0)
     first = np.argsort(-size, kind="stable")[:_NAMED]
-    return [dataset.schema.name_of(int(j)) for j in first if size[j] >= 0.01 * size[first[0]]] or ["the intercept"]
+    return [int(j) for j in first if size[j] >= 0.01 * size[first[0]]]

@@ -61,6 +61,10 @@ class Block:
         extra = (self.labels, self.weights, self.offsets)
         return self.features.nbytes + sum(a.nbytes for a in extra if a is not None)
 
+    def over(self, columns: Array) -> Block:
+        """The rows over these columns alone, see `SparseFeatures.over`."""
+        return replace(self, features=self.features.over(columns))
+
     def head(self, n: int) -> Block:
         """The first n rows."""
         weights, offsets = (None if column is None else column[:n] for column in (self.weights, self.offsets))
@@ -83,6 +87,10 @@ class StoredBlock:
     address: BlockAddress
     block: Block
     crc: int
+
+    def over(self, columns: Array) -> StoredBlock:
+        """The block's rows over these columns alone."""
+        return replace(self, block=self.block.over(columns))
 
 
 def as_stored(block: Block) -> Block:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from mr_ml.errors import BadDataError, UsageError
 from mr_ml.npz import from_npz, to_npz
 from mr_ml.partition_file import PartitionFacts
 from mr_ml.readers.schema import Schema
+from mr_ml.slices import are_few
 from mr_ml.tree import PartitionPlan, SumTree
 
 Array = NDArray[Any]
@@ -74,7 +75,7 @@ class Dataset:
     data_id
         Unique to the pack that wrote the partitions.
     moments
-        By split: an .npz with count (), mean, variance, minimum, maximum (n_features,) and nonzero.
+        By split: an .npz of `FeatureMoments`.
     packing
         How it was packed, for people: seed, shares, folds, rows per block, inputs.
     weights
@@ -189,11 +190,36 @@ def load_dataset(store: Store, layout: Layout, reference: str) -> Dataset:
         raise BadDataError(f"{store.uri(found.path)}: not a dataset's manifest: {error!r}") from error
 
 
+def checked_features(stored: Array, n_features: int, *, where: str) -> NDArray[np.int32]:
+    """Which features a file's numbers are of, as the file has it.
+
+    Raises
+    ------
+    BadDataError
+        If these are not some of the features in order.
+    """
+    if stored.ndim != 1 or stored.dtype.kind != "i":
+        raise BadDataError(f"{where}: expected a row of features, found {stored.dtype} of shape {stored.shape}")
+    if len(stored) and not (stored[0] >= 0 and stored[-1] < n_features and (np.diff(stored) > 0).all()):
+        raise BadDataError(f"{where}: expected features from 0 to {n_features - 1} in order, found others; restore it")
+    return stored.astype(np.int32)
+
+
+_COLUMNS = ("mean", "variance", "minimum", "maximum", "nonzero")
+
+
 @dataclass(frozen=True, eq=False)
 class FeatureMoments:
-    """Of the rows of one split, unweighted: count and those of labels (), the others (n_features,).
+    """Of the rows of one split, unweighted.
 
-    Datasets of before did not say what their labels are like: not a number.
+    Attributes
+    ----------
+    count, label_mean, label_variance
+        (). Datasets of before did not say what their labels are like: not a number.
+    mean, variance, minimum, maximum, nonzero
+        (n_features,), or (n,) if there are `features`.
+    features : int32 (n,), or None
+        Which features these are, counted from 0 and ascending; all others are zero in every row. None for all.
     """
 
     count: int
@@ -204,14 +230,55 @@ class FeatureMoments:
     nonzero: Array
     label_mean: float = math.nan
     label_variance: float = math.nan
+    features: Array | None = None
+
+    @property
+    def n_features(self) -> int:
+        """How many features there are moments of."""
+        return len(self.mean)
+
+    def feature(self, k: int) -> int:
+        """Which feature, counted from 0, the moments at k are of."""
+        return k if self.features is None else int(self.features[k])
+
+    def compact(self, n_features: int) -> FeatureMoments:
+        """The same: over the features that occur where these are few of `n_features`, else over all."""
+        occur = np.flatnonzero(self.nonzero)
+        if are_few(len(occur), n_features):
+            if self.features is not None and len(occur) == len(self.features):
+                return self
+            ids = occur if self.features is None else self.features[occur]
+            return self._each(lambda array: array[occur], ids.astype(np.int32))
+        if self.features is None:
+            return self
+
+        def spread(array: Array) -> Array:
+            whole = np.zeros(n_features, array.dtype)
+            whole[self.features] = array
+            return whole
+
+        return self._each(spread, None)
+
+    def _each(self, change: Callable[[Array], Array], features: Array | None) -> FeatureMoments:
+        """The same with every column changed."""
+        columns: dict[str, Any] = {name: change(getattr(self, name)) for name in _COLUMNS}
+        return replace(self, features=features, **columns)
 
     def save(self, store: Store, path: str) -> StoredFile:
-        data = to_npz({name: np.asarray(value) for name, value in vars(self).items()})
+        given = {name: np.asarray(value) for name, value in vars(self).items() if value is not None}
+        if self.features is not None:
+            given["features"] = self.features.astype(np.int64)
+        data = to_npz(given)
         store.write(path, data)
         return StoredFile(path, hashlib.sha256(data).hexdigest())
 
     @classmethod
-    def load(cls, store: Store, file: StoredFile) -> FeatureMoments:
-        arrays = from_npz(file.read(store), where=store.uri(file.path))
+    def load(cls, store: Store, dataset: Dataset, split: str) -> FeatureMoments:
+        """Those of a split, over the features that occur where these are few."""
+        file = dataset.moments[split]
+        where = store.uri(file.path)
+        arrays = from_npz(file.read(store), where=where)
+        if "features" in arrays:
+            arrays["features"] = checked_features(arrays["features"], dataset.schema.n_features, where=where)
         found: dict[str, Any] = {name: array if array.ndim else array.item() for name, array in arrays.items()}
-        return cls(**found)
+        return cls(**found).compact(dataset.schema.n_features)

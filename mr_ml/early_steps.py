@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from itertools import islice
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hdfs_layout import Store
 from mr_ml.block import Block, BlockAddress, decode_line
@@ -34,12 +36,13 @@ _MOST_BLOCKS = 16
 
 @dataclass(frozen=True)
 class EarlySteps:
-    """Advice on the directions of one training."""
+    """Advice on the directions of one training, whose features are `columns` where these are given."""
 
     objective: Objective
     dataset: Dataset
     split: str
     store: Store
+    columns: NDArray[Any] | None = None
 
     @cached_property
     def _sample(self) -> list[Block]:
@@ -49,7 +52,8 @@ class EarlySteps:
             # who wrote the manifest by other means than a pack may not have said it
             left = block.n_rows if left is None else left
             head = block.head(left)
-            sample.append(self.objective.rows.read(head))
+            over = head if self.columns is None else head.over(self.columns)
+            sample.append(self.objective.rows.read(over))
             left -= head.n_rows
             if not left:
                 break

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hdfs_layout import Store
 from mr_ml.dataset import Dataset, FeatureMoments
@@ -28,7 +29,7 @@ def evaluate(model: Model, dataset: Dataset, *, engine: Engine, row_weights: boo
         If the dataset's features or labels are not those that the model knows.
     """
     check_features(model, dataset)
-    coef, shift = _over_columns(model, dataset)
+    coef, shift, columns = _over_columns(model, dataset)
     rows = RowSpec(
         loss=model.loss,
         n_features=coef.shape[1] - 1,
@@ -37,7 +38,7 @@ def evaluate(model: Model, dataset: Dataset, *, engine: Engine, row_weights: boo
         shift=shift,
         weight_exponent=dataset.weight_exponent,
     )
-    found = finish_metrics(engine.run(MetricsQuery(rows, coef)), rows)
+    found = finish_metrics(engine.run(MetricsQuery(rows, coef), columns=columns), rows)
     return {"model": model.reference, "dataset": dataset.reference, **found, "labels": model.label_texts}
 
 
@@ -64,10 +65,12 @@ def unseen_features(model: Model, dataset: Dataset, store: Store, *, split: str)
     n, first = dataset.schema.n_features, _first_column(model, dataset)
     if (first <= 0 and n <= first + model.n_features) or split not in dataset.moments:
         return []
-    moments = FeatureMoments.load(store, dataset.moments[split])
+    moments = FeatureMoments.load(store, dataset, split)
+    columns = np.arange(moments.n_features) if moments.features is None else moments.features
     used = (moments.minimum != 0) | (moments.maximum != 0)
-    used[max(first, 0) : max(first + model.n_features, 0)] = False
-    return (np.flatnonzero(used) + dataset.schema.index_base).tolist()
+    unseen = columns[used & ((columns < first) | (columns >= first + model.n_features))]
+    found: list[int] = (unseen.astype(np.int64) + dataset.schema.index_base).tolist()
+    return found
 
 
 def _first_column(model: Model, dataset: Dataset) -> int:
@@ -75,22 +78,19 @@ def _first_column(model: Model, dataset: Dataset) -> int:
     return model.schema.index_base - dataset.schema.index_base
 
 
-def _over_columns(model: Model, dataset: Dataset) -> tuple[Floats, Shift]:
-    """The model's `reading_coef` by columns of the dataset, (n_outputs, n_columns + 1), and its shift."""
+def _over_columns(model: Model, dataset: Dataset) -> tuple[Floats, Shift, NDArray[np.int32] | None]:
+    """The model's `reading_coef` and shift, and the columns of the dataset that they are of, None for the first."""
     coef, shift, first = model.reading_coef, model.shift, _first_column(model, dataset)
-    if not first and dataset.schema.n_features <= model.n_features:
-        return coef, shift
-    n = max(dataset.schema.n_features, first + model.n_features)
-    moved = np.zeros((len(coef), n + 1))
-    moved[:, max(first, 0) : first + model.n_features] = coef[:, max(-first, 0) : -1]
-    moved[:, -1] = coef[:, -1]
-    columns = [(k + first, by) for k, by in zip(shift.ids, shift.by, strict=True)]
-    for k, by in columns:
-        if k < 0:
-            # the dataset cannot have this feature: it is zero
-            moved[:, -1] -= by * coef[:, k - first]
-    kept = [(k, by) for k, by in columns if k >= 0]
-    return moved, replace(shift, ids=tuple(k for k, _ in kept), by=tuple(by for _, by in kept))
+    if model.features is None and not first and dataset.schema.n_features <= model.n_features:
+        return coef, shift, None
+    columns = (np.arange(model.n_features) if model.features is None else model.features.astype(np.int64)) + first
+    if len(columns) and columns[0] < 0:
+        # the dataset cannot have this feature: it is zero
+        off = dict(zip(shift.ids, shift.by, strict=True))
+        coef, columns = np.delete(coef, 0, axis=1), columns[1:]
+        coef[:, -1] -= off.pop(0, 0.0) * model.reading_coef[:, 0]
+        shift = replace(shift, ids=tuple(k - 1 for k in off), by=tuple(off.values()))
+    return coef, shift, columns.astype(np.int32)
 
 
 def _classes_in(model: Model, dataset: Dataset) -> tuple[float, ...]:

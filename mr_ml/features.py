@@ -102,6 +102,19 @@ class SparseFeatures:
         columns, ids = np.unique(self.indices, return_inverse=True)
         return columns, replace(self, indices=ids.astype(np.int32))
 
+    def over(self, columns: Array) -> SparseFeatures:
+        """The same rows over these columns alone, int32 and ascending; entries in other columns are left out."""
+        at = np.searchsorted(columns, self.indices.astype(np.int32, copy=False))
+        known = columns[np.minimum(at, len(columns) - 1)] == self.indices if len(columns) else np.zeros(len(at), bool)
+        # plain loops would widen narrow ids again for each product
+        narrow = kernels.installed() and len(columns) <= 1 << 16
+        indices = at.astype(np.uint16 if narrow else np.int32)
+        if known.all():
+            # not a view, which would keep the ids that were here
+            return replace(self, indices=indices, values=self.values.copy())
+        before = np.concatenate([np.zeros(1, self.indptr.dtype), np.cumsum(known, dtype=self.indptr.dtype)])
+        return replace(self, indptr=before[self.indptr], indices=indices[known], values=self.values[known])
+
     def shifted(self, ids: Array, by: Floats) -> SparseFeatures:
         """X less `by` in the columns `ids`, which fills them: (len(ids),) each, ids ascending."""
         from scipy import sparse
@@ -198,6 +211,10 @@ class DenseFeatures:
     def head(self, n: int) -> DenseFeatures:
         """The first n rows."""
         return DenseFeatures(self.array[:n])
+
+    def over(self, columns: Array) -> DenseFeatures:
+        """As of sparse features."""
+        return DenseFeatures(self.array[:, columns[: np.searchsorted(columns, self.width)]])
 
     def shifted(self, ids: Array, by: Floats) -> DenseFeatures:
         """As of sparse features."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdfs_layout import Layout, Store, parse_reference, publish_version_once, read_version
-from mr_ml.dataset import StoredFile
+from mr_ml.dataset import StoredFile, checked_features
 from mr_ml.errors import BadDataError
 from mr_ml.loss import loss_named
 from mr_ml.npz import from_npz, to_npz
@@ -19,6 +19,10 @@ from mr_ml.readers.schema import Schema
 from mr_ml.shift import NO_SHIFT, Shift
 
 Floats = NDArray[np.float64]
+
+# Of coef.npz: 1 has the coefficients of all features, which is still written where it is not wasteful; 2 those of
+# `features`.
+_FORMAT = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +32,9 @@ class Model:
     Attributes
     ----------
     coef
-        (n_outputs, n_features + 1), raw feature space, intercept last.
+        (n_outputs, n_features + 1), or (n_outputs, n + 1) if there are `features`; raw feature space, intercept last.
+    features : int32 (n,), or None
+        Which features the coefficients are of, counted from 0 and ascending; those of all others are 0. None for all.
     shift, reading_coef
         What was taken off features and targets in training, and the coefficients of what is then left: the same
         function, with the digits that an intercept at the origin has no room for.
@@ -44,6 +50,7 @@ class Model:
     schema: Schema
     classes: tuple[float, ...]
     coef: Floats
+    features: NDArray[np.int32] | None
     shift: Shift
     reading_coef: Floats
     manifest: Mapping[str, Any]
@@ -54,7 +61,16 @@ class Model:
 
     @property
     def n_features(self) -> int:
-        return int(self.coef.shape[1]) - 1
+        return self.schema.n_features
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the coefficients."""
+        return self.coef.nbytes + (0 if self.features is None else self.features.nbytes)
+
+    def feature(self, k: int) -> int:
+        """Which feature, counted from 0, the coefficients at k are of."""
+        return k if self.features is None else int(self.features[k])
 
     @property
     def label_texts(self) -> list[str]:
@@ -74,14 +90,17 @@ def label_texts(schema: Schema, classes: tuple[float, ...]) -> list[str]:
 
 
 def publish_model(
-    store: Store, layout: Layout, *, name: str, run: str, coef: Floats, shift: Shift, document: Mapping[str, Any]
-) -> int:
+    store: Store, layout: Layout, *, name: str, run: str, coef: Floats, shift: Shift, document: Mapping[str, Any],
+    features: NDArray[np.int32] | None = None,
+) -> int:  # fmt: skip
     """Write the coefficients, then publish the manifest; the same run publishes once however often this is called.
 
-    `coef` (n_outputs, n_features + 1) is that of rows less the shift.
+    `coef` (n_outputs, n_features + 1), or only of the `features`, is that of rows less the shift.
     """
     path = layout.coef(name, run)
     arrays = {"coef": coef[:, :-1], "intercept": shift.intercepts(coef)}
+    if features is not None:
+        arrays["features"] = features.astype(np.int64)
     if shift:
         arrays.update(
             shift_ids=np.array(shift.ids, np.int64), shift_by=np.array(shift.by), shift_target=np.array(shift.target),
@@ -89,8 +108,10 @@ def publish_model(
         )  # fmt: skip
     data = to_npz(arrays)
     store.write(path, data)
-    sha256 = hashlib.sha256(data).hexdigest()
-    manifest = {**document, "kind": "model", "run": run, "coef": {"uri": path, "sha256": sha256}}
+    file: dict[str, Any] = {"uri": path, "sha256": hashlib.sha256(data).hexdigest()}
+    if features is not None:
+        file["format"] = _FORMAT
+    manifest = {**document, "kind": "model", "run": run, "coef": file}
     return publish_version_once(store, layout.model(name), manifest, key="run")
 
 
@@ -111,7 +132,15 @@ def load_model(store: Store, layout: Layout, reference: str) -> Model:
     document = found.document
     try:
         file = StoredFile(document["coef"]["uri"], document["coef"]["sha256"])
+        if (number := document["coef"].get("format", 1)) > _FORMAT:
+            raise BadDataError(
+                f"{store.uri(found.path)}: expected coefficients of format {_FORMAT} at most, found {number}; upgrade "
+                "mr_ml to read them"
+            )
         arrays = from_npz(file.read(store), where=store.uri(file.path))
+        schema, features = Schema.from_json(document["schema"]), arrays.get("features")
+        if features is not None:
+            features = checked_features(features, schema.n_features, where=store.uri(file.path))
         coef = np.concatenate([arrays["coef"], arrays["intercept"][:, None]], axis=1)
         shift, reading_coef = NO_SHIFT, coef
         if "shift_ids" in arrays:
@@ -123,9 +152,10 @@ def load_model(store: Store, layout: Layout, reference: str) -> Model:
             name=asked.name,
             version=found.number,
             loss=document["spec"]["loss"],
-            schema=Schema.from_json(document["schema"]),
+            schema=schema,
             classes=tuple(document["classes"]),
             coef=coef,
+            features=features,
             shift=shift,
             reading_coef=reading_coef,
             manifest=document,

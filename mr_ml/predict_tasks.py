@@ -56,6 +56,8 @@ class PredictRequest:
         Where each task that opens its text leaves its lines.
     shift
         What is taken off features and targets.
+    features
+        Which features the coefficients are of; None for all of the schema's.
     """
 
     schema: Schema
@@ -64,6 +66,7 @@ class PredictRequest:
     labels: tuple[str, ...]
     folder: str
     shift: Shift = NO_SHIFT
+    features: NDArray[np.int32] | None = None
 
     def encode(self) -> bytes:
         meta = {
@@ -73,15 +76,17 @@ class PredictRequest:
             "folder": self.folder,
             "shift": self.shift.to_json(),
         }
-        return frame.encode(KIND, meta, {"coef": self.coef})
+        features = {} if self.features is None else {"features": self.features}
+        return frame.encode(KIND, meta, {"coef": self.coef, **features})
 
     @classmethod
     def decode(cls, data: bytes) -> PredictRequest:
         opened = frame.decode(data, kind=KIND, where="the predict request")
         meta = dict(opened.meta)
         schema, labels = Schema.from_json(meta.pop("schema")), tuple(meta.pop("labels"))
+        coef, features = opened.arrays["coef"], opened.arrays.get("features")
         shift = Shift.from_json(meta.pop("shift"))
-        return cls(schema=schema, labels=labels, coef=opened.arrays["coef"], shift=shift, **meta)
+        return cls(schema=schema, labels=labels, coef=coef, shift=shift, features=features, **meta)
 
     @cached_property
     def linear(self) -> Linear:
@@ -196,6 +201,7 @@ def predicted(request: PredictRequest, rows: Rows) -> Floats:
     """Probabilities of each class (n_rows, n_classes), or values (n_rows, 1)."""
     spec = RowSpec(request.loss, request.coef.shape[1] - 1, shift=request.shift)
     features = SparseFeatures(rows.indptr, rows.indices, rows.values)
+    features = features if request.features is None else features.over(request.features)
     block = spec.read(Block(features, np.zeros(rows.n_rows), None, rows.offsets))
     return loss_named(request.loss).predict(spec.margins(block, request.linear) + request.shift.target)
 

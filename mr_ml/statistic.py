@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from mr_ml import frame
 from mr_ml.errors import BadDataError, InternalError
 from mr_ml.parts import PARTS, Part, Sum, absorbed
-from mr_ml.slices import Slice, whole_part
+from mr_ml.slices import Slice, held_columns, held_part, whole_part
 from mr_ml.tree import Node
 
 KIND = "statistic"
@@ -81,6 +81,15 @@ class Statistic:
         if name in self.parts:
             return self.parts[name]
         return whole_part(self.slices, name)
+
+    @property
+    def columns(self) -> Array | None:
+        """The columns that parts in slices hold, ascending; None where there are no slices."""
+        return held_columns(self.slices) if self.slices else None
+
+    def held(self, name: str) -> Part:
+        """The part called `name`, over the `columns` alone."""
+        return self.parts[name] if name in self.parts else held_part(self.slices, name)
 
     def sum(self, name: str) -> Array:
         """The array of the `Sum` called `name`."""

@@ -126,7 +126,7 @@ def make_objective(spec: TrainSpec, dataset: Dataset, moments: FeatureMoments) -
     shift = _shift(spec, moments)
     rows = RowSpec(
         loss=spec.loss,
-        n_features=dataset.schema.n_features,
+        n_features=moments.n_features,
         classes=classes,
         class_weights=class_weights(
             spec.class_weights, dataset, classes, split=spec.split, row_weights=spec.row_weights
@@ -135,7 +135,7 @@ def make_objective(spec: TrainSpec, dataset: Dataset, moments: FeatureMoments) -
         shift=shift,
         weight_exponent=dataset.weight_exponent,
     )
-    entries = dataset.n_rows() * dataset.schema.n_features
+    entries = dataset.n_rows() * moments.n_features
     centre = dataset.nnz >= CENTRE_FROM_DENSITY * entries
     scaling = Scaling.of(
         mean=shift.left_of(moments.mean), deviation=_deviation(moments), intercept=spec.intercept, centre=centre
@@ -165,10 +165,11 @@ def _deviation(moments: FeatureMoments) -> Floats:
 def _check_scales(dataset: Dataset, moments: FeatureMoments) -> None:
     huge = np.flatnonzero(~np.isfinite(moments.variance))
     if len(huge):
-        j = int(huge[0])
+        k = int(huge[0])
         raise BadDataError(
-            f"the values of feature {dataset.schema.name_of(j)} in {dataset.reference} are too large to square: from "
-            f"{moments.minimum[j]:g} to {moments.maximum[j]:g}, not finite when scaled; mend, rescale or drop it"
+            f"the values of feature {dataset.schema.name_of(moments.feature(k))} in {dataset.reference} are too large "
+            f"to square: from {moments.minimum[k]:g} to {moments.maximum[k]:g}, not finite when scaled; mend, rescale "
+            "or drop it"
         )
 
 
@@ -243,19 +244,23 @@ def train(
         If a pass was not complete.
     """
     started = time.monotonic()
-    objective = make_objective(spec, dataset, FeatureMoments.load(store, dataset.moments[spec.split]))
+    moments = FeatureMoments.load(store, dataset, spec.split)
+    # where few features occur the problem has these alone: in all others the objective is flat, and the search starts
+    # at 0 there
+    objective, features = make_objective(spec, dataset, moments), moments.features
+    del moments
     optimizer = choose(spec.solver, size=objective.size, tolerance=spec.tolerance, max_passes=spec.max_passes)
     checkpoints = Checkpoints(store, layout, run, optimizer)
     state = checkpoints.load()
     if state is None:
         state = optimizer.init(np.zeros(objective.size))
-    advice = EarlySteps(objective, dataset, spec.split, store)
+    advice = EarlySteps(objective, dataset, spec.split, store, features)
     n_rows = dataset.n_rows(spec.split)
     began = time.monotonic()
     with one_thread(*optimizer.modules), Journal(checkpoints) as journal:
         while (ask := optimizer.ask(state)) is not None:
             # with millions of features everything here is large: nothing is kept that the next pass does not need
-            state = optimizer.tell(state, objective.finish(ask, engine.run(objective.query(ask))))
+            state = optimizer.tell(state, objective.finish(ask, engine.run(objective.query(ask), columns=features)))
             del ask
             if optimizer.is_early(state) and (early := optimizer.ask(state)) is not None:
                 state = optimizer.stretched(state, advice.factor(early))
@@ -272,7 +277,7 @@ def train(
     # where the budget is used up there is no pass left to ask why
     sure = stop is Stop.PASSES or (stop.converged and optimizer.measured)
     if objective.may_separate and not sure:
-        telling = telling_features(engine.run(SidesQuery(objective.rows)), intercept=spec.intercept)
+        telling = telling_features(engine.run(SidesQuery(objective.rows), columns=features), intercept=spec.intercept)
         stop = Stop.SEPARABLE if len(telling) else stop
         state = replace(state, n_passes=state.n_passes + 1, stop=stop)
     coef, shift = _centred(objective.coef(state.point), spec), objective.rows.shift
@@ -283,7 +288,7 @@ def train(
         "gradient_norm": state.gradient_norm,
         "converged": stop.converged,
         "stop": stop.value,
-        "warnings": tuple(warnings(objective, dataset, spec.split, state, telling)),
+        "warnings": tuple(warnings(objective, dataset, spec.split, state, telling, features)),
     }
     document = {
         "spec": spec.to_json(),
@@ -294,7 +299,9 @@ def train(
         "training": result,
     }
     see_through()
-    version = publish_model(store, layout, name=spec.model, run=run, coef=coef, shift=shift, document=document)
+    version = publish_model(
+        store, layout, name=spec.model, run=run, coef=coef, shift=shift, features=features, document=document
+    )
     seconds = time.monotonic() - started
     try:
         append_events(store, layout.run_log(run), [{"event": "published", "version": version, **result}])

@@ -20,7 +20,7 @@ SHOWN_COLUMNS = 20
 def run(options: argparse.Namespace) -> None:
     store, layout = open_root(options)
     dataset = load_dataset(store, layout, options.dataset)
-    moments = {split: FeatureMoments.load(store, path) for split, path in dataset.moments.items()}
+    moments = {split: FeatureMoments.load(store, dataset, split) for split in dataset.moments}
     data = {**summary(dataset), "features": {s: _features(dataset, m, options.features) for s, m in moments.items()}}
     text = summary_text(dataset)
     for split, found in moments.items():
@@ -107,17 +107,18 @@ def _columns_text(columns: dict[str, Any]) -> str:
 
 
 def _features(dataset: Dataset, moments: FeatureMoments, most: int) -> list[dict[str, Any]]:
-    names = dataset.schema.feature_names
+    """The first ones; of those that occur, where these are few."""
+    names, base = dataset.schema.feature_names, dataset.schema.index_base
     return [
         {
-            "feature": j + dataset.schema.index_base if names is None else names[j],
-            "mean": float(moments.mean[j]),
-            "std": float(np.sqrt(moments.variance[j])),
-            "min": float(moments.minimum[j]),
-            "max": float(moments.maximum[j]),
-            "nonzero": int(moments.nonzero[j]),
+            "feature": moments.feature(k) + base if names is None else names[moments.feature(k)],
+            "mean": float(moments.mean[k]),
+            "std": float(np.sqrt(moments.variance[k])),
+            "min": float(moments.minimum[k]),
+            "max": float(moments.maximum[k]),
+            "nonzero": int(moments.nonzero[k]),
         }
-        for j in range(min(most, dataset.schema.n_features))
+        for k in range(min(most, moments.n_features))
     ]
 
 
@@ -126,5 +127,6 @@ def _feature_table(dataset: Dataset, moments: FeatureMoments, most: int) -> str:
     numbers = ("mean", "std", "min", "max")
     rows = [[str(f["feature"]), *(f"{f[k]:.6g}" for k in numbers), str(f["nonzero"])] for f in features]
     text = table(["feature", *numbers, "nonzero"], rows)
-    more = dataset.schema.n_features - len(features)
-    return f"{text}\n... and {more} more (--features N)" if more else text
+    more, absent = moments.n_features - len(features), dataset.schema.n_features - moments.n_features
+    text += f"\n... and {more} more (--features N)" if more else ""
+    return text + (f"\n{absent} others are zero in all rows" if absent else "")

@@ -92,8 +92,11 @@ def _text(model: Model, data: dict[str, Any], most: int) -> str:
     outputs = model.label_texts if len(coef) > 1 else ["coef"]
     rows = [["(intercept)", *(f"{b:.6g}" for b in coef[:, -1])]]
     for j in largest.tolist():
-        rows.append([model.schema.name_of(j), *(f"{w:.6g}" for w in coef[:, j])])
+        rows.append([model.schema.name_of(model.feature(j)), *(f"{w:.6g}" for w in coef[:, j])])
     lines.append(table(["feature", *outputs], rows))
-    if model.n_features > most:
-        lines.append(f"... and {model.n_features - most} smaller ones (--features N)")
+    held = coef.shape[1] - 1
+    if held > most:
+        lines.append(f"... and {held - most} smaller ones (--features N)")
+    if model.n_features > held:
+        lines.append(f"those of {model.n_features - held} others, which no row had, are 0")
     return "\n".join(lines)

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mr_ml.errors import BadDataError
 from mr_ml.query import Query
 from mr_ml.statistic import Statistic
 from mr_ml.tree import SumTree
 
+Array = NDArray[Any]
+
 
 class Engine(Protocol):
-    def run(self, query: Query) -> Statistic:
+    def run(self, query: Query, *, columns: Array | None = None) -> Statistic:
         """Sum the query's statistic over all blocks of the dataset.
+
+        Parameters
+        ----------
+        query
+            Of rows over `columns` where these are given.
+        columns : int32, ascending
+            The features that the query is about; rows are over these alone.
 
         Raises
         ------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from mr_ml.block import StoredBlock
-from mr_ml.engine.base import check_receipts
+from mr_ml.engine.base import Array, check_receipts
 from mr_ml.engine.blas import one_thread
 from mr_ml.query import Query
 from mr_ml.statistic import Receipts, Statistic
@@ -26,11 +26,12 @@ class InMemoryEngine:
     expected: dict[int, tuple[int, int]]
     dataset: str = "the dataset"
 
-    def run(self, query: Query) -> Statistic:
+    def run(self, query: Query, *, columns: Array | None = None) -> Statistic:
         sums: PartialSums[Statistic] = PartialSums(self.tree, Statistic.absorb)
         with one_thread():
             for stored in self.blocks:
-                add_block(sums, self.tree, query, replace(stored, block=query.prepare(stored.block)))
+                over = stored if columns is None else stored.over(columns)
+                add_block(sums, self.tree, query, replace(over, block=query.prepare(over.block)))
         total = sums.total()
         check_receipts(total, tree=self.tree, expected=self.expected, dataset=self.dataset)
         return total

@@ -7,12 +7,13 @@ from functools import cached_property
 
 from hdfs_layout import NotFoundError, Store
 from mr_ml.dataset import Dataset, Partition
-from mr_ml.engine.base import check_receipts
+from mr_ml.engine.base import Array, check_receipts
 from mr_ml.engine.hadoop_splits import MANY_FILES, shortened
 from mr_ml.engine.jobs import JobRunner
 from mr_ml.engine.pass_tasks import decode_value
 from mr_ml.engine.request import PassRequest, assign, task_line
 from mr_ml.errors import BadDataError, InternalError, UsageError
+from mr_ml.kernels import crc32
 from mr_ml.query import Query
 from mr_ml.statistic import Statistic
 from mr_ml.tree import PartialSums, SumTree
@@ -104,9 +105,11 @@ class MapReduceEngine:
     def _input(self) -> PartitionInput:
         return PartitionInput(self.dataset.of_split(self.split), self.store)
 
-    def run(self, query: Query) -> Statistic:
+    def run(self, query: Query, *, columns: Array | None = None) -> Statistic:
         identity = f"{self.dataset.data_id}/{self.split}"
-        request = PassRequest(query, self._tree, identity, self.cache_bytes).encode()
+        if columns is not None:
+            identity += f"/{crc32(columns):08x}"
+        request = PassRequest(query, self._tree, identity, self.cache_bytes, columns).encode()
         # with millions of features both are large, and what is not needed must go before the pass
         del query
         try:

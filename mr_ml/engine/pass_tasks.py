@@ -43,14 +43,14 @@ class MapTask:
         request = self._request
         if not line.startswith(b"["):
             stored = decode_line(line, where="a map task's input")
-            yield replace(stored, block=request.query.prepare(stored.block))
+            yield replace(stored, block=request.prepare(stored.block))
             return
         for asked in ranges_of(line):
             yield from CACHE.blocks(
                 asked,
                 dataset=f"{request.dataset} {request.query.reading}",
                 budget=request.cache_bytes,
-                prepare=request.query.prepare,
+                prepare=request.prepare,
             )
 
     def results(self) -> Iterator[tuple[bytes, bytes]]:

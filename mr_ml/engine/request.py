@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from numpy.typing import NDArray
+
 from mr_ml import frame
+from mr_ml.block import Block
 from mr_ml.partition_file import BlockRange, PartitionFacts
 from mr_ml.queries import query_from, query_parts
 from mr_ml.query import Query
@@ -24,17 +27,26 @@ class PassRequest:
         Identity of the packed data, so that a warm process knows whose blocks it holds.
     cache_bytes
         Budget of decoded blocks for each task process.
+    columns
+        The features that the query is about, int32 and ascending; None for all.
     """
 
     query: Query
     tree: SumTree
     dataset: str
     cache_bytes: int
+    columns: NDArray[Any] | None = None
+
+    def prepare(self, block: Block) -> Block:
+        """A stored block as the query wants it."""
+        return self.query.prepare(block if self.columns is None else block.over(self.columns))
 
     def encode(self) -> bytes:
         meta, arrays = query_parts(self.query)
         plan = [list(p) for p in self.tree.plan]
         outer = {"query": meta, "plan": plan, "dataset": self.dataset, "cache_bytes": self.cache_bytes}
+        if self.columns is not None:
+            arrays = {**arrays, "columns": self.columns}
         return frame.encode(KIND, outer, arrays)
 
     @classmethod
@@ -43,7 +55,7 @@ class PassRequest:
         meta = opened.meta
         tree = SumTree(tuple(PartitionPlan(*p) for p in meta["plan"]))
         query = query_from(meta["query"], opened.arrays, where=where)
-        return cls(query, tree, meta["dataset"], meta["cache_bytes"])
+        return cls(query, tree, meta["dataset"], meta["cache_bytes"], opened.arrays.get("columns"))
 
 
 def assign(partitions: Sequence[tuple[str, PartitionFacts]], *, n_tasks: int) -> list[list[BlockRange]]:

@@ -12,7 +12,7 @@ from mr_ml import frame
 from mr_ml.errors import InternalError
 from mr_ml.pack.plan import PackPlan
 from mr_ml.statistic import Statistic
-from mr_ml.tree import PartialSums, PartitionPlan, SumTree
+from mr_ml.tree import Node, PartialSums, PartitionPlan, SumTree
 
 MOMENTS = b"moments"
 
@@ -32,17 +32,23 @@ class SplitMoments:
         by_split = plan.partitions_by_split()
         self._split_of = {number: split for split, numbers in by_split.items() for number in numbers}
         self._trees: dict[str, SumTree] = {}
-        self._sums: dict[str, PartialSums[Statistic]] = {}
+        # of each piece, by its first feature
+        self._sums: dict[str, dict[int, PartialSums[Statistic]]] = {}
         for split, numbers in by_split.items():
             if filled is None or not filled.isdisjoint(numbers):
                 leaves = (PartitionPlan(number, int(filled is None or number in filled)) for number in numbers)
                 self._trees[split] = SumTree(tuple(leaves))
-                self._sums[split] = PartialSums(self._trees[split], Statistic.absorb)
+                self._sums[split] = {}
 
     def add(self, partition: int, moments: Statistic) -> None:
         """Take the moments of a whole partition."""
         split = self._split_of[partition]
-        self._sums[split].add(self._trees[split].leaf(partition, 0), moments)
+        for piece in moments.pieces():
+            self._add(split, self._trees[split].leaf(partition, 0), piece)
+
+    def _add(self, split: str, node: Node, piece: Statistic) -> None:
+        empty = PartialSums(self._trees[split], Statistic.absorb)
+        self._sums[split].setdefault(piece.first_feature, empty).add(node, piece)
 
     def add_line(self, line: bytes) -> None:
         """Take what the `lines` of another task said.
@@ -53,17 +59,18 @@ class SplitMoments:
             If they are of a split without rows, or of partitions that came before.
         """
         split, _, text = line.partition(b" ")
-        sums = self._sums.get(split.decode())
-        if sums is None:
+        if split.decode() not in self._sums:
             raise InternalError(f"moments of the split {split.decode()!r}, which has no rows, came; run it again")
         where = "a task's moments"
-        sums.add(*Statistic.decode(frame.from_text(text, where=where), where=where))
+        self._add(split.decode(), *Statistic.decode(frame.from_text(text, where=where), where=where))
 
     def lines(self) -> Iterator[bytes]:
-        """What there is, as text without tabs: the split, a blank, the statistic of a node."""
-        for split, sums in self._sums.items():
-            for node, moments in sums.items():
-                yield split.encode() + b" " + frame.to_text(moments.encode(node))
+        """What there is, as text without tabs: the split, a blank, the statistic of a node; of many features a piece
+        of it, so that they are never text all at once."""
+        for split, pieces in self._sums.items():
+            for sums in pieces.values():
+                for node, moments in sums.items():
+                    yield split.encode() + b" " + frame.to_text(moments.encode(node))
 
     def totals(self) -> dict[str, Statistic]:
         """Of each split that has rows.
@@ -73,4 +80,6 @@ class SplitMoments:
         InternalError
             If a partition is missing.
         """
-        return {split: sums.total() for split, sums in self._sums.items()}
+        return {
+            split: Statistic.joined(sums.total() for sums in pieces.values()) for split, pieces in self._sums.items()
+        }

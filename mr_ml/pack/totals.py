@@ -10,7 +10,7 @@ import numpy as np
 
 from mr_ml.dataset import FeatureMoments, RowWeights
 from mr_ml.model import label_texts
-from mr_ml.parts import Keyed, Minimum, Moments
+from mr_ml.parts import Keyed, Minimum, Moments, Sum
 from mr_ml.readers.schema import Schema, merge_labels
 from mr_ml.statistic import Statistic
 
@@ -60,13 +60,16 @@ def _by_label(total: Statistic, schema: Schema) -> dict[str, list[float]]:
     return dict(zip(label_texts(schema, codes), (sums.get(code, none) for code in codes), strict=True))
 
 
-def feature_moments(total: Statistic) -> FeatureMoments:
-    moments, labels, lows, highs = (total.part(name) for name in ("moments", "label_moments", "lows", "highs"))
+def feature_moments(total: Statistic, schema: Schema) -> FeatureMoments:
+    """Over the features that occur, where these are few."""
+    moments, lows, highs, counts = (total.held(name) for name in ("moments", "lows", "highs", "stored"))
+    labels = total.part("label_moments")
     assert isinstance(moments, Moments)
     assert isinstance(labels, Moments)
     assert isinstance(lows, Minimum)
     assert isinstance(highs, Minimum)
-    count, stored = int(moments.count), total.sum("stored")
+    assert isinstance(counts, Sum)
+    count, stored = int(moments.count), counts.value
     # rows that store nothing in a column hold a zero there
     low, high = lows.value, -highs.value
     full = stored == count
@@ -79,4 +82,5 @@ def feature_moments(total: Statistic) -> FeatureMoments:
         nonzero=stored,
         label_mean=float(labels.mean[0]),
         label_variance=float(labels.m2[0]) / max(count, 1),
-    )
+        features=None if total.columns is None else total.columns.astype(np.int32),
+    ).compact(schema.n_features)

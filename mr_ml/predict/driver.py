@@ -57,7 +57,9 @@ def predict(
     names = output_names([file.path for file in files], inputs)
     labels = tuple(model.label_texts)
     with output:
-        request = PredictRequest(schema, model.loss, model.reading_coef, labels, output.scratch, model.shift)
+        request = PredictRequest(
+            schema, model.loss, model.reading_coef, labels, output.scratch, model.shift, model.features
+        )
         with scorer.score(request, files) as found:
             n_bad = _check_bad(found, max_bad_rows, model.schema, say)
             n_lost = _say_lost(found, model.schema, say)

@@ -12,6 +12,7 @@ from mr_ml.errors import BadDataError, InternalError, UsageError
 from mr_ml.faults import storage_error
 from mr_ml.predict_tasks import PredictRequest, RangeReport
 from mr_ml.readers.source import TextFile, TextRange, check_content, check_rest, expand, first_line, ranges
+from mr_ml.readers.text import MAX_LINE_BYTES
 
 _CHUNK_BYTES = 1 << 20
 
@@ -66,6 +67,7 @@ class LocalScorer:
     """Files of this machine."""
 
     runner: LocalJobRunner
+    longest_line: int = MAX_LINE_BYTES
 
     def files(self, inputs: Sequence[str]) -> list[TextFile]:
         found = expand(inputs)
@@ -73,7 +75,7 @@ class LocalScorer:
         return found
 
     def first_line(self, file: TextFile) -> bytes:
-        return first_line(file)
+        return first_line(file, longest_line=self.longest_line)
 
     @contextmanager
     def score(self, request: PredictRequest, files: Sequence[TextFile]) -> Iterator[list[ScoredFile]]:
@@ -83,7 +85,7 @@ class LocalScorer:
             raise UsageError(
                 f"-r {self.runner.runner} writes to this machine; give a path as --to, or -r hadoop with files on HDFS"
             )
-        tasks = ranges(files, n_tasks=self.runner.n_tasks)
+        tasks = ranges(files, n_tasks=self.runner.n_tasks, longest_line=self.longest_line)
         lines = TaskLines([TextRange.listing(task) for task in tasks])
         pairs = self.runner.run(MRPredict, request=request.encode(), input=lines)
         reports = [RangeReport.decode(value) for _, value in pairs]

@@ -109,7 +109,7 @@ def _time_share(
 
     store, layout = open_store(root), Layout(root)
     dataset = load_dataset(store, layout, dataset_name)
-    moments = FeatureMoments.load(store, dataset.moments["train"])
+    moments = FeatureMoments.load(store, dataset, "train")
     objective = make_objective(TrainSpec(dataset=dataset.reference, model=model), dataset, moments)
     newton = choose("auto", size=objective.size, tolerance=0.0, max_passes=1).name == "newton"
     point = np.full(objective.size, 1e-3)

@@ -185,11 +185,11 @@ def test_resumed_after_every_pass(
     run_pass = MapReduceEngine.run
     budget = [0]
 
-    def run(self: MapReduceEngine, query: Query) -> Statistic:
+    def run(self: MapReduceEngine, query: Query, *, columns: Any = None) -> Statistic:
         if not budget[0]:
             raise Stopped("stopped by the test")
         budget[0] -= 1
-        return run_pass(self, query)
+        return run_pass(self, query, columns=columns)
 
     monkeypatch.setattr(MapReduceEngine, "run", run)
     started = mr_ml.run("train", name, "--model", f"{name}-resumed", *PROBLEMS[name], "-r", "inline")

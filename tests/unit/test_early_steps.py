@@ -31,7 +31,7 @@ def test_the_step_is_the_best_of_the_block(tmp_path: Path) -> None:
     store = open_store(str(mr_ml.root))
     dataset = load_dataset(store, Layout(str(mr_ml.root)), "rows")
     spec = TrainSpec(dataset="rows", model="m", loss="logistic", l2=0.1, intercept=False)
-    objective = make_objective(spec, dataset, FeatureMoments.load(store, dataset.moments["train"]))
+    objective = make_objective(spec, dataset, FeatureMoments.load(store, dataset, "train"))
     direction = objective.scaling.scale * np.linspace(0.2, 1.0, 30)
     found = EarlySteps(objective, dataset, "train", store).factor(Ask(np.zeros(30), direction, STEPS))
     # the one block has all rows; theta = w s
@@ -58,7 +58,7 @@ def test_the_rows_are_the_same_however_many_partitions_there_are(tmp_path: Path)
         # fewer rows than a block may have, as where there are many
         dataset = replace(dataset, packing={**dataset.packing, "block_rows": 10})
         spec = TrainSpec(dataset="rows", model="m", loss="logistic")
-        objective = make_objective(spec, dataset, FeatureMoments.load(store, dataset.moments["train"]))
+        objective = make_objective(spec, dataset, FeatureMoments.load(store, dataset, "train"))
         sample = EarlySteps(objective, dataset, "train", store)._sample
         assert sum(block.n_rows for block in sample) == 10
         features = np.concatenate([block.features.toarray(n_features=30) for block in sample])
