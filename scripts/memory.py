@@ -2,6 +2,7 @@
 
     python scripts/memory.py                   # 4 GB of decoded blocks, --memory 400M, two workers
     python scripts/memory.py --small           # one worker and twice --memory of data
+    python scripts/memory.py --text --memory 1G     # every command on text that is hard on memory
 
 Prints two measures of the processes' memory together, both of resident pages:
 
@@ -42,7 +43,10 @@ SAMPLE_SECONDS = 0.01
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--memory", default="400M", help="what training is given (default 400M)")
+    parser.add_argument("--memory", default="400M", help="what commands are given (default 400M)")
+    parser.add_argument(
+        "--text", action="store_true", help="pack, train, evaluate and predict large ids and long lines instead"
+    )
     parser.add_argument(
         "--times", type=float, default=10, help="decoded size of the dataset in multiples of it (default 10)"
     )
@@ -56,6 +60,8 @@ def main() -> int:
     options = parser.parse_args()
     if options.small:
         options.workers, options.times = 1, 2
+    if options.text:
+        return hard_text(options)
     limit = parse_size(options.memory)
     with tempfile.TemporaryDirectory(prefix="mr_ml-memory-") as folder:
         decoded = int(limit * options.times)
@@ -85,6 +91,30 @@ def main() -> int:
         if options.evaluate:
             kept = watch(evaluate, limit, options) and kept
         return int(not kept)
+
+
+def hard_text(options: argparse.Namespace) -> int:
+    """Every command on ids up to 2^31 - 1 and 2^24 of which few occur, and on long rows; each within --memory."""
+    limit, kept = parse_size(options.memory), True
+    with tempfile.TemporaryDirectory(prefix="mr_ml-memory-") as folder:
+        for name, bits, n_rows, n_ids in (("largest", 31, 4, 3), ("hashed", 24, 5000, 40), ("long", 19, 4, 1 << 19)):
+            text = Path(folder) / name
+            rng = np.random.default_rng(bits)
+            with text.open("w") as out:
+                for label in rng.integers(0, 2, n_rows).tolist():
+                    drawn = rng.integers(1, 1 << bits, n_ids) if n_ids < 1 << bits else np.arange(1, 1 << bits)
+                    ids = np.unique([*drawn, (1 << bits) - 1]).tolist()
+                    out.write(f"{label} " + " ".join([f"{i}:0.5" for i in ids]) + "\n")
+            where = ["--root", folder, "-r", "local", "--workers", str(options.workers), "--memory", options.memory]
+            for command in (
+                ["pack", str(text), "--to", name],
+                ["train", name, "--model", name, "--l2", "0.1", "--max-passes", str(options.passes)],
+                ["evaluate", name, name, "--split", "train"],
+                ["predict", name, str(text), "--to", f"{text}.out"],
+            ):
+                print(f"{name} ids: ", end="")
+                kept = watch([*command, *where, "--json"], limit, options) and kept
+    return int(not kept)
 
 
 def watch(command: list[str], limit: int, options: argparse.Namespace) -> bool:

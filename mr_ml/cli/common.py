@@ -124,6 +124,13 @@ def free_memory() -> int:
     return free if limit is None or used is None else max(min(free, limit - used), 0)
 
 
+def installed_memory() -> int:
+    """Bytes that the machine has, or the control group allows."""
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = _number("/sys/fs/cgroup/memory.max", r"([0-9]+)")
+    return whole if limit is None else min(whole, limit)
+
+
 def _number(path: str, pattern: str) -> int | None:
     try:
         with open(path) as source:

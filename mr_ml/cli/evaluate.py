@@ -42,7 +42,14 @@ def _needs(model: Model, dataset: Dataset, split: str) -> Needs:
     partitions = dataset.of_split(split)
     n_blocks = sum(p.facts.blocks for p in partitions)
     most = -(-dataset.n_rows(split) // n_blocks) * len(model.coef) if model.classes else 1
-    return Needs(block_sum_bytes=24 * most, sum_bytes=24 * min(most * n_blocks, TABLE_KEYS), n_blocks=n_blocks)
+    return Needs(
+        block_sum_bytes=24 * most,
+        sum_bytes=24 * min(most * n_blocks, TABLE_KEYS),
+        n_blocks=n_blocks,
+        # as it was read, and as it is sent
+        state_bytes=2 * model.nbytes,
+        query_bytes=model.nbytes,
+    )
 
 
 def _text(found: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import fields
 
 from mr_ml.cli.common import free_memory, job_runner, narrator, open_root, print_result
 from mr_ml.cli.describe import summary, summary_text
-from mr_ml.cli.memory import rows_budget
+from mr_ml.cli.memory import longest_line, rows_budget
 from mr_ml.dataset import load_dataset
 from mr_ml.errors import UsageError
 from mr_ml.pack.driver import PackSpec, pack
@@ -47,8 +47,10 @@ def run(options: argparse.Namespace) -> None:
         header_is_said=options.header,
     )
     runner = job_runner(options, store, layout)
+    rows_bytes = rows_budget(options, runner)
     memory = PackMemory(
-        rows_bytes=rows_budget(options, runner),
+        rows_bytes=rows_bytes,
+        longest_line=longest_line(options, rows_bytes),
         spill_bytes=0 if options.memory is not None else free_memory() // 4,
     )
     dataset = pack(spec, store=store, layout=layout, runner=runner, say=narrator(options), memory=memory)

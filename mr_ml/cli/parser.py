@@ -235,6 +235,7 @@ def _predict(commands: Any) -> None:
     _unseen_features(parser, "libsvm: feature ids that the model does not know")
     _text(parser)
     _runner(parser, jobs=("predict_job",))
+    _memory(parser)
 
 
 def _models(commands: Any) -> None:

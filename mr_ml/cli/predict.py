@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from mr_ml.cli.common import job_runner, narrator, open_root, print_result
+from mr_ml.cli.memory import longest_line, predict_budget
 from mr_ml.engine.jobs import LocalJobRunner
 from mr_ml.model import load_model
 from mr_ml.predict.driver import predict
@@ -16,8 +17,11 @@ def run(options: argparse.Namespace) -> None:
     store, layout = open_root(options)
     runner = job_runner(options, store, layout)
     scorer: Scorer
+    model = load_model(store, layout, options.model)
+    # what a process has left over is for nothing but long lines
+    rows_bytes = predict_budget(options, runner, model_bytes=model.nbytes)
     if isinstance(runner, LocalJobRunner):
-        scorer = LocalScorer(runner)
+        scorer = LocalScorer(runner, longest_line=longest_line(options, rows_bytes))
     else:
         from mr_ml.engine.hadoop_runner import HadoopJobRunner
         from mr_ml.predict.cluster import ClusterScorer
@@ -25,7 +29,7 @@ def run(options: argparse.Namespace) -> None:
         assert isinstance(runner, HadoopJobRunner)
         scorer = ClusterScorer(runner)
     found = predict(
-        load_model(store, layout, options.model),
+        model,
         options.inputs,
         scorer=scorer,
         output=open_output(options.to),

@@ -7,6 +7,7 @@ import sys
 from dataclasses import fields
 
 from hdfs_layout import append_events, check_name
+from mr_ml.checkpoints import PAIRS_APART_FROM
 from mr_ml.cli.common import job_runner, narrator, open_root, print_result, shows_progress
 from mr_ml.cli.memory import Needs, block_budget
 from mr_ml.dataset import Dataset, FeatureMoments, load_dataset
@@ -14,6 +15,7 @@ from mr_ml.engine.mapreduce import MapReduceEngine
 from mr_ml.errors import UsageError
 from mr_ml.leftovers import sweep_folders
 from mr_ml.names import unique_id
+from mr_ml.objective import Objective
 from mr_ml.optimize.choose import choose
 from mr_ml.optimize.lbfgs import NARROW_FROM
 from mr_ml.slices import is_wide
@@ -39,8 +41,9 @@ def run(options: argparse.Namespace) -> None:
         dataset.of_split(spec.split)
         run_id = unique_id()
     # whatever does not fit together is found before there is a run
-    size = make_objective(spec, dataset, FeatureMoments.load(store, dataset.moments[spec.split])).size
-    cache = block_budget(options, runner, _needs(spec, dataset, size))
+    objective = make_objective(spec, dataset, FeatureMoments.load(store, dataset, spec.split))
+    cache = block_budget(options, runner, _needs(spec, dataset, objective))
+    del objective
     if options.resume is None:
         start_run(store, layout, run_id, spec)
     say(f"run {run_id}: {spec.loss} on {dataset.reference} {spec.split}, {dataset.n_rows(spec.split)} rows")
@@ -61,18 +64,20 @@ def run(options: argparse.Namespace) -> None:
     print_result(options, vars(result), text)
 
 
-def _needs(spec: TrainSpec, dataset: Dataset, size: int) -> Needs:
+def _needs(spec: TrainSpec, dataset: Dataset, objective: Objective) -> Needs:
     """Partial sums hold gradient, curvature and cross terms, and the Hessian if asked for; states hold pairs."""
+    size, n_features = objective.size, objective.rows.n_features
     optimizer = choose(spec.solver, size=size, tolerance=spec.tolerance, max_passes=spec.max_passes)
     sum_bytes = 8 * (3 * size + (size * size if optimizer.hessian else 0))
     pairs = 2 * min(optimizer.memory, spec.max_passes)
-    # small pairs are copied when a state is written, those of very many coefficients are kept as float32 and are not
-    state_bytes = 8 * size * ((3 * pairs if size < NARROW_FROM else pairs // 2) + 20)
+    # small pairs are copied when a state is written, others are not; those of very many coefficients are float32
+    copies = 3 if 8 * size < PAIRS_APART_FROM else 1 if size < NARROW_FROM else 1 / 2
+    state_bytes = round(8 * size * (copies * pairs + 20))
     partitions = dataset.of_split(spec.split)
     n_blocks, block_sum_bytes = sum(p.facts.blocks for p in partitions), sum_bytes
-    if is_wide(dataset.schema.n_features):
+    if is_wide(n_features):
         # sums are kept for the features that rows have: gradient, curvature and id
-        stored = 20 * sum(p.facts.nnz for p in partitions) * (size // dataset.schema.n_features)
+        stored = 20 * sum(p.facts.nnz for p in partitions) * (size // n_features)
         sum_bytes = min(sum_bytes, stored)
         block_sum_bytes = min(sum_bytes, stored // n_blocks)
     return Needs(block_sum_bytes=block_sum_bytes, sum_bytes=sum_bytes, n_blocks=n_blocks, state_bytes=state_bytes)

@@ -73,7 +73,7 @@ class ClusterMover:
         return name, n_bytes
 
     def shuffle(
-        self, schema: Schema, plan: PackPlan, files: Sequence[TextFile], *, name: str, data_id: str
+        self, schema: Schema, plan: PackPlan, files: Sequence[TextFile], *, name: str, data_id: str, n_columns: int
     ) -> Shuffled:
         from mr_ml_jobs.pack_job import MRPack
 

@@ -118,7 +118,9 @@ def _pack(spec: PackSpec, mover: Mover, *, store: Store, layout: Layout, say: Sa
     )  # fmt: skip
     data_id = unique_id()
     with UnfinishedPack(store, layout, spec.name, data_id) as unfinished:
-        shuffled = mover.shuffle(schema, plan, files, name=spec.name, data_id=data_id)
+        shuffled = mover.shuffle(
+            schema, plan, files, name=spec.name, data_id=data_id, n_columns=summary.n_columns(schema.n_features)
+        )
         data_id = unfinished.data_id = shuffled.data_id
         paths = [layout.partition(spec.name, data_id, number) for number in range(plan.n_partitions)]
         partitions, totals = _partitions(plan, paths, shuffled.facts), shuffled.moments
@@ -132,7 +134,7 @@ def _pack(spec: PackSpec, mover: Mover, *, store: Store, layout: Layout, say: Sa
         if packed.n_unseen:
             say(f"{packed.n_unseen} unseen values were ignored")
         moments = {
-            split: feature_moments(total).save(store, layout.moments(spec.name, data_id, split))
+            split: feature_moments(total, schema).save(store, layout.moments(spec.name, data_id, split))
             for split, total in totals.items()
         }
         dataset = _manifest(spec, data_id, schema, plan, partitions, totals, packed, moments)

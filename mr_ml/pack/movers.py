@@ -23,7 +23,13 @@ from mr_ml.pack.tasks import AGAIN, REPORT, PackRequest, ScanRequest, facts_of, 
 from mr_ml.partition_file import PartitionFacts
 from mr_ml.readers.schema import Schema, Summary, TextOptions
 from mr_ml.readers.source import TextFile, TextRange, check_content, check_rest, expand, first_line, ranges
+from mr_ml.readers.text import MAX_LINE_BYTES
+from mr_ml.slices import is_wide
 from mr_ml.statistic import Statistic
+
+# Of the moments of a column, in each process that holds them: several times, when they go from one to another.
+MOMENTS_BYTES = 44
+_TASK_COPIES, _DRIVER_COPIES = 2, 5
 
 # By file and first byte of a range of text.
 Ranges = dict[tuple[str, int], Summary]
@@ -78,9 +84,9 @@ class Mover(Protocol):
         """Summaries of ranges that tile the files; line numbers count from the start of each range."""
 
     def shuffle(
-        self, schema: Schema, plan: PackPlan, files: Sequence[TextFile], *, name: str, data_id: str
+        self, schema: Schema, plan: PackPlan, files: Sequence[TextFile], *, name: str, data_id: str, n_columns: int
     ) -> Shuffled:
-        """Write the partition files of one pack, empty ones too.
+        """Write the partition files of one pack, empty ones too; of rows that have about `n_columns` features.
 
         They are in the folder of `data_id`, or of another one; if this fails, only the folder of `data_id` is left.
         """
@@ -102,10 +108,13 @@ class PackMemory:
         In each process, of rows: of those that the scan read, then of the partition that is written.
     spill_bytes
         Of shared memory, for what is between map and reduce tasks; that goes below the root if it needs more.
+    longest_line
+        Bytes of a line of text that can be read.
     """
 
     rows_bytes: int
     spill_bytes: int
+    longest_line: int = MAX_LINE_BYTES
 
 
 @dataclass
@@ -126,7 +135,7 @@ class LocalMover:
         return found
 
     def first_line(self, file: TextFile) -> bytes:
-        return first_line(file)
+        return first_line(file, longest_line=self.memory.longest_line)
 
     def scan(self, options: TextOptions, files: Sequence[TextFile]) -> Ranges:
         from mr_ml_jobs.scan_job import MRScan
@@ -135,7 +144,7 @@ class LocalMover:
         # what another scan kept is of no use
         self.close()
         self.pack = unique_id()
-        tasks = ranges(files, n_tasks=self.n_tasks)
+        tasks = ranges(files, n_tasks=self.n_tasks, longest_line=self.memory.longest_line)
         # the other half is for the partition that is written
         keep = self.memory.rows_bytes // 2
         request = ScanRequest(options, self.pack, keep, self._kept_folder(files, keep)).encode()
@@ -146,7 +155,7 @@ class LocalMover:
         return found
 
     def shuffle(
-        self, schema: Schema, plan: PackPlan, files: Sequence[TextFile], *, name: str, data_id: str
+        self, schema: Schema, plan: PackPlan, files: Sequence[TextFile], *, name: str, data_id: str, n_columns: int
     ) -> Shuffled:
         from mr_ml_jobs.pack_job import MRPack
 
@@ -156,10 +165,18 @@ class LocalMover:
                 f"are {self.memory.rows_bytes >> 20}M for each process; give more memory, fewer --workers or more "
                 "--partitions"
             )
+        moments = MOMENTS_BYTES * n_columns * len(plan.partitions_by_split())
+        have = self.n_tasks * self.memory.rows_bytes
+        if is_wide(schema.n_features) and (need := moments * (_DRIVER_COPIES + self.n_tasks * _TASK_COPIES)) > have:
+            raise UsageError(
+                f"--memory: means and extremes of about {n_columns} features take {need >> 20}M in all processes, and "
+                f"there are {have >> 20}M beside what these take themselves; give more memory or fewer --workers, or "
+                "hash the feature ids to fewer"
+            )
         reports: Ranges = {}
         paths = [self.layout.partition(name, data_id, number) for number in range(plan.n_partitions)]
         self.store.make_folder(self.layout.dataset_data(name, data_id))
-        tasks = ranges(files, n_tasks=self.n_tasks)
+        tasks = ranges(files, n_tasks=self.n_tasks, longest_line=self.memory.longest_line)
         with self._spill(plan, name=name, data_id=data_id) as (spill, together):
             if together:
                 # map tasks copy what was kept, and have it open: the room is free when they are done

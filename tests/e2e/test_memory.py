@@ -7,8 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from commands import Commands, environment
+
+from hdfs_layout import Layout, open_store, read_version
+from mr_ml.model import publish_model
+from mr_ml.shift import NO_SHIFT
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "memory.py"
 
@@ -44,8 +49,40 @@ def test_sizes_of_memory(mr_ml: Commands, tmp_path: Path, command: str) -> None:
 
 def test_large_models_need_memory_too(mr_ml: Commands, tmp_path: Path) -> None:
     """Sums and the optimizer's state are as large as the model: what does not fit is refused at once."""
-    (tmp_path / "rows").write_text("1 1:1 2000000:1\n0 1:2\n")
+    ids = " ".join(f"{i}:1" for i in range(1, 600_001))
+    (tmp_path / "rows").write_text(f"1 {ids}\n0 1:2\n")
+    found = mr_ml.run("pack", tmp_path / "rows", "--to", "wide", "--memory", "480M")
+    assert (found.code, "means and extremes of about" in found.err) == (2, True)
     mr_ml("pack", tmp_path / "rows", "--to", "wide")
     found = mr_ml.run("train", "wide", "--model", "m", "--l2", "1", "--memory", "400M")
     assert (found.code, "as large as the model" in found.err) == (2, True)
     assert mr_ml("runs", "list") == {"runs": []}
+
+
+def test_models_take_memory_where_they_are_used(mr_ml: Commands, tmp_path: Path) -> None:
+    (tmp_path / "rows").write_text("1 1:1 3:2\n0 1:2\n")
+    mr_ml("pack", tmp_path / "rows", "--to", "d")
+    mr_ml("train", "d", "--model", "m", "--l2", "1")
+    # what a model of four million features holds, in its place
+    store, layout = open_store(str(mr_ml.root)), Layout(str(mr_ml.root))
+    document = {
+        key: value for key, value in read_version(store, layout.model("m"), 1).document.items() if key != "coef"
+    }
+    document["schema"]["n_features"] = 4_000_000
+    publish_model(
+        store, layout, name="m", run="other", document=document, coef=np.zeros((1, 4_000_001)), shift=NO_SHIFT
+    )
+    evaluate, predict = ("evaluate", "m", "d", "--split", "train"), ("predict", "m", tmp_path / "rows", "--to")
+    for words, to in ((evaluate, []), (predict, [tmp_path / "p"])):
+        found = mr_ml.run(*words, *to, "--memory", "450M")
+        assert (found.code, "--memory 450M:" in found.err) == (2, True)
+        mr_ml(*words, *to, "--memory", "450M", "-r", "inline")
+
+
+def test_long_lines_need_memory_too(mr_ml: Commands, tmp_path: Path) -> None:
+    """What is made of a line takes several times its bytes: with little memory a line may be less long."""
+    for name, good in (("rows.libsvm", b"1 1:1\n"), ("rows.csv", b"a,label\n1,0\n")):
+        (tmp_path / name).write_bytes(good + b":" * (14 << 20) + b"\n")
+        found = mr_ml.run("pack", tmp_path / name, "--to", "d", "--memory", "440M")
+        assert (found.code, "line_too_long" in found.err, "more --memory" in found.err) == (65, True, True)
+        assert "long_line (1)" in mr_ml.run("pack", tmp_path / name, "--to", "d", "--memory", "1G").err
