@@ -12,6 +12,7 @@ from hdfs_layout.store import AlreadyExistsError, NotFoundError, Store, StoreUna
 from hdfs_layout.versions import (
     PerhapsPublishedError,
     Version,
+    find_version,
     latest_version,
     list_versions,
     publish_version,
@@ -34,6 +35,7 @@ __all__ = [
     "check_store",
     "decode_document",
     "encode_document",
+    "find_version",
     "latest_version",
     "list_versions",
     "open_store",

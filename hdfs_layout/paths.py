@@ -32,6 +32,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 # Control characters, and halves of surrogate pairs other than those by which Python writes undecodable bytes of a name.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]")
 _VERSION_FILE = re.compile(r"v([0-9]{6})\.json", re.ASCII)
+_PASS_FOLDER = re.compile(r"[0-9]{6}", re.ASCII)
 _VERSION_NUMBER = re.compile(r"[1-9][0-9]{0,5}", re.ASCII)
 
 
@@ -116,6 +117,11 @@ def version_of(file_name: str) -> int | None:
     match = _VERSION_FILE.fullmatch(file_name)
     number = int(match[1]) if match else 0
     return number or None
+
+
+def pass_of(folder_name: str) -> int | None:
+    """Number of a pass by the name of its folder, or None if it is not one."""
+    return int(folder_name) if _PASS_FOLDER.fullmatch(folder_name) else None
 
 
 def join(folder: str, name: str) -> str:

@@ -3,17 +3,23 @@
 Each addition rewrites the file whole (a line per pass: a few hundred short lines), because no append is safe
 everywhere: object stores have none, and on HDFS a killed writer's lease keeps its successor from appending for a while.
 So a reader never meets half a line of ours; a half line at the end, left there by other means, is left out.
+
+A line ends with its own checksum, the key ``crc32``: that of the line without it. Earlier releases wrote none.
 """
 
 from __future__ import annotations
 
+import binascii
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hdfs_layout.store import NotFoundError, Store
 from mr_ml.errors import BadDataError
+
+_SEALED = re.compile(rb'(\{.*?)(?:, )?"crc32": "([0-9a-f]{8})"\}', re.DOTALL)
 
 
 def append_events(store: Store, path: str, events: Iterable[Mapping[str, Any]]) -> None:
@@ -34,8 +40,8 @@ def append_events(store: Store, path: str, events: Iterable[Mapping[str, Any]]) 
     -----
     One writer at a time: of two, an event may be lost. O(length of the log).
     """
-    lines = [json.dumps(_finite(event), sort_keys=True, allow_nan=False).encode("ascii") + b"\n" for event in events]
-    store.write(path, _whole_lines(_read(store, path)) + b"".join(lines))
+    lines = [_sealed(json.dumps(_finite(event), sort_keys=True, allow_nan=False).encode("ascii")) for event in events]
+    store.write(path, b"".join(line + b"\n" for line in (*_whole_lines(_read(store, path)), *lines)))
 
 
 def read_events(store: Store, path: str) -> tuple[dict[str, Any], ...]:
@@ -44,20 +50,21 @@ def read_events(store: Store, path: str) -> tuple[dict[str, Any], ...]:
     Raises
     ------
     BadDataError
-        If another line is no JSON object.
+        If another line is no JSON object, or not the one that was written.
     StorageError
         If the log cannot be read.
     """
     events = []
-    for number, line in enumerate(_whole_lines(_read(store, path)).split(b"\n")[:-1], start=1):
+    for number, line in enumerate(_whole_lines(_read(store, path)), start=1):
         try:
-            event = json.loads(line)
+            event = json.loads(_unsealed(line))
         except (ValueError, RecursionError):
             event = None
         if not isinstance(event, dict):
             raise BadDataError(
-                f"expected a JSON object in {store.uri(path)}:{number}; found {ascii(line[:80])[1:]}. The log was "
-                f"changed by other means: remove that line, or the log (a run does not need it to go on)."
+                f"expected a JSON object, and its own checksum, in {store.uri(path)}:{number}; found "
+                f"{ascii(line[:80])[1:]}. The log was changed by other means: remove that line, or the log (a run does "
+                f"not need it to go on)."
             )
         events.append(event)
     return tuple(events)
@@ -70,8 +77,30 @@ def _read(store: Store, path: str) -> bytes:
         return b""
 
 
-def _whole_lines(log: bytes) -> bytes:
-    return log[: log.rfind(b"\n") + 1]
+def _whole_lines(log: bytes) -> list[bytes]:
+    """Lines without their ends; a last one without an end only if it is whole all the same."""
+    *lines, last = log.split(b"\n")
+    found = _SEALED.fullmatch(last)
+    return [*lines, last] if found and _is_whole(found) else lines
+
+
+def _sealed(line: bytes) -> bytes:
+    comma = b", " if len(line) > 2 else b""
+    return line[:-1] + comma + b'"crc32": "%08x"}' % binascii.crc32(line)
+
+
+def _unsealed(line: bytes) -> bytes:
+    """The line without its checksum; raises ValueError if that is another's."""
+    found = _SEALED.fullmatch(line)
+    if found is None:
+        return line
+    if not _is_whole(found):
+        raise ValueError("another line's checksum")
+    return found[1] + b"}"
+
+
+def _is_whole(found: re.Match[bytes]) -> bool:
+    return binascii.crc32(found[1] + b"}") == int(found[2], 16)
 
 
 def _finite(value: Any) -> Any:

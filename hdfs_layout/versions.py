@@ -16,7 +16,7 @@ from typing import Any
 from hdfs_layout.document import decode_document, encode_document
 from hdfs_layout.paths import MAX_VERSION, join, staged_path, version_file, version_of
 from hdfs_layout.store import AlreadyExistsError, NotFoundError, Store, StoreUnavailableError
-from mr_ml.errors import StorageError
+from mr_ml.errors import BadDataError, StorageError
 
 _LOG = logging.getLogger(__name__)
 
@@ -111,7 +111,9 @@ def publish_version(store: Store, folder: str, document: Mapping[str, Any]) -> i
                 return staged.publish_as(number)
 
 
-def publish_version_once(store: Store, folder: str, document: Mapping[str, Any], *, key: str = "run") -> int:
+def publish_version_once(
+    store: Store, folder: str, document: Mapping[str, Any], *, key: str = "run", after: int = 0
+) -> int:
     """Publish a manifest unless a version with the same ``document[key]`` is there, and return that version's number.
 
     So a driver that was killed at any instant may simply publish again, also while another one does the same.
@@ -121,6 +123,8 @@ def publish_version_once(store: Store, folder: str, document: Mapping[str, Any],
     document : mapping
         ``document[key]`` is a non-empty string that no other publication shares, for instance the run's name. If a
         version has it, that version stays as it is even if the rest differs.
+    after : int
+        A version that was there before anybody could have published this one: it and those before it are not read.
 
     Raises
     ------
@@ -128,14 +132,15 @@ def publish_version_once(store: Store, folder: str, document: Mapping[str, Any],
         If the manifest cannot be written, or another one cannot be read. `PerhapsPublishedError` if the version may
         be visible.
     BadDataError
-        If it holds NaN or infinity, or another version's manifest is damaged: it may be the one.
+        If it holds NaN or infinity.
     ValueError
         If ``document[key]`` is not a non-empty string: a defect of the caller.
 
     Notes
     -----
     Exactly once: number n + 1 is tried only after versions 1..n were all read, so a version with the same key can only
-    appear by taking n + 1 first, and then this one loses and looks again. Reads each version's manifest once.
+    appear by taking n + 1 first, and then this one loses and looks again. Reads each version's manifest once. A damaged
+    one is passed over: were it the one, it could not be used, and a whole one is what is wanted.
     """
     value = document.get(key)
     if not isinstance(value, str) or not value:
@@ -146,7 +151,7 @@ def publish_version_once(store: Store, folder: str, document: Mapping[str, Any],
         while True:
             there = list_versions(store, folder)
             for number in sorted(set(there) - seen, reverse=True):
-                if read_version(store, folder, number).document.get(key) == value:
+                if number > after and _has(store, folder, number, key, value):
                     return number
                 seen.add(number)
             if staged is None:
@@ -196,6 +201,21 @@ class _Staged:
                 f"{error} Whether {self.store.uri(target)} is visible nonetheless could not be seen: look for it "
                 f"before you publish again."
             ) from blind
+
+
+def find_version(store: Store, folder: str, *, key: str, value: str, after: int = 0) -> int | None:
+    """Number of the whole version whose ``document[key]`` is `value`, of those after `after`; None if there is none."""
+    for number in reversed(list_versions(store, folder)):
+        if number > after and _has(store, folder, number, key, value):
+            return number
+    return None
+
+
+def _has(store: Store, folder: str, number: int, key: str, value: str) -> bool:
+    # damaged, of a newer format, or removed meanwhile
+    with contextlib.suppress(BadDataError, NotFoundError):
+        return bool(read_version(store, folder, number).document.get(key) == value)
+    return False
 
 
 @contextlib.contextmanager

@@ -26,6 +26,8 @@ KIND = "block-2"
 KIND_1 = "block"
 DENSE_FROM = 1 / 3
 _LONGEST_ADDRESS = 64
+_ARRAYS = frozenset({"labels", "weights", "offsets", "dense", "counts", "indices", "values"})
+_META = frozenset({"partition", "index", "rows", "places"})
 _ID_DTYPES = ("<u2", "<i4")
 
 Floats = NDArray[np.float64]
@@ -166,7 +168,11 @@ def decode_line(line: bytes | memoryview, *, where: str) -> StoredBlock:
     if inside != address or partition != b"%d" % address.partition or index != b"%d" % address.index:
         raise BadDataError(f"{spot}: the block inside says {inside}")
     try:
-        numbers = _Numbers(arrays, meta.get("places", {}))
+        # by hand what `mr_ml.stored` does: there are many blocks
+        places = meta.get("places", {})
+        if type(places) is not dict or not places.keys() <= arrays.keys() <= _ARRAYS or not meta.keys() <= _META:
+            raise ValueError(f"{sorted(meta)}, decimal places {places!r}, arrays {sorted(arrays)}")
+        numbers = _Numbers(arrays, places)
         block = Block(
             _features(arrays, numbers), numbers.get("labels"), numbers.find("weights"), numbers.find("offsets")
         )

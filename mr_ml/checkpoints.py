@@ -3,23 +3,29 @@
 passes/000012/state    the state
 passes/000012/pairs    the pairs of vectors that came since the state before, where states are so large that every pair
                        is written once only: such a state names the pass and the place of each of its pairs
+
+Of two states the older one serves where the newer is damaged. Neither is taken by another run, nor for another spec or
+dataset.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from hdfs_layout import Layout, NotFoundError, Store, append_events
-from mr_ml import frame
-from mr_ml.errors import MrMlError
-from mr_ml.optimize.line import LineMethod, LineState
+from hdfs_layout.paths import pass_of
+from mr_ml import stored
+from mr_ml.errors import BadDataError, MrMlError
+from mr_ml.optimize.line import PAIRS, LineMethod, LineState
+from mr_ml.states import DamagedError, Owner, check_state, seal, unseal
 
 KEPT_STATES = 2
 # Bytes of a vector from which on pairs lie in files of their own.
@@ -28,23 +34,48 @@ PAIRS_APART_FROM = 1 << 16
 AT_STAKE_SECONDS = 1.0
 
 # pass and place in its file
-Place = tuple[int, int]
+Place = tuple[stored.Positive, stored.Count]
+
+
+@dataclass(frozen=True)
+class _StateFile:
+    """What the file of a state holds besides arrays; `pairs` where these are elsewhere."""
+
+    optimizer: str
+    state: dict[str, Any]
+    pairs: tuple[Place, ...] | None = None
+
+    may_lack: ClassVar[frozenset[str]] = frozenset({"pairs"})
 
 
 @dataclass
 class Checkpoints:
-    """Of one run; `save` follows `load`, or a start from nothing."""
+    """Of one run; `save` follows `load`, or a start from nothing.
+
+    Attributes
+    ----------
+    size
+        Numbers in a vector of the optimizer.
+    say
+        Told of states that are damaged.
+    """
 
     store: Store
     layout: Layout
-    run: str
+    owner: Owner
     optimizer: LineMethod
+    size: int
+    say: Callable[[str], None]
     # the states that are kept, oldest first, by their passes: where their pairs are; and the vectors of the last one
     _kept: dict[int, list[Place]] = field(default_factory=dict)
     _vectors: list[object] = field(default_factory=list)
     # passes with a folder, and those of them whose folder has a state
     _folders: set[int] = field(default_factory=set)
     _states: set[int] = field(default_factory=set)
+
+    @property
+    def run(self) -> str:
+        return self.owner.run
 
     def save(self, state: LineState) -> None:
         """Write the state of a pass, and forget those before the last ones."""
@@ -56,7 +87,7 @@ class Checkpoints:
             outer["pairs"] = places = self._save_pairs(state)
             state = replace(state, pairs_s=(), pairs_y=())
         meta, arrays = self.optimizer.encode(state)
-        data = frame.encode("state", {**outer, "state": meta}, arrays)
+        data = seal("state", {**outer, "state": meta}, arrays, owner=self.owner)
         self.store.write(self.layout.pass_state(self.run, number), data)
         # only now: a save that failed may be tried again
         self._states.add(number)
@@ -64,18 +95,55 @@ class Checkpoints:
         self._forget()
 
     def load(self) -> LineState | None:
-        """The last state that was saved; None if there is none."""
+        """The last whole state that was saved; None if none was.
+
+        Raises
+        ------
+        BadDataError
+            If all are damaged, or the last whole one is of another run, spec or dataset.
+        """
         self._folders = set(self._passes())
         self._states = set(self._folders)
+        damaged: list[str] = []
         for number in sorted(self._folders, reverse=True):
-            path = self.layout.pass_state(self.run, number)
-            if self.store.exists(path):
-                opened = frame.decode(self.store.read(path), kind="state", where=self.store.uri(path))
-                state = self.optimizer.decode(opened.meta["state"], dict(opened.arrays))
-                places = [(number, place) for number, place in opened.meta.get("pairs", [])]
-                self._kept = {number: places}
-                return self._with_pairs(state, places) if "pairs" in opened.meta else state
+            try:
+                found = self._read(number)
+            except NotFoundError:
+                continue
+            except DamagedError as error:
+                damaged.append(str(error))
+                continue
+            state, places = found
+            for message in damaged:
+                self.say(f"warning: {message}; going on from pass {number}, which changes nothing of what comes out")
+            self._kept, self._vectors = {number: places}, list(state.pairs_s) if places else []
+            return state
+        if damaged:
+            passes = self.store.uri(self.layout.passes(self.run))
+            raise BadDataError(
+                f"{'; '.join(damaged)}. No state is whole: restore one, or remove {passes} to begin anew"
+            )
         return None
+
+    def _read(self, number: int) -> tuple[LineState, list[Place]]:
+        path = self.layout.pass_state(self.run, number)
+        where, data = self.store.uri(path), self.store.read(path)
+        content, arrays = unseal(data, kind="state", owner=self.owner, where=where)
+        file = stored.read(_StateFile, content, where=where)
+        try:
+            if file.optimizer != self.optimizer.name:
+                raise ValueError(f"of optimizer {file.optimizer}, not {self.optimizer.name}")
+            narrow = [name for name, array in arrays.items() if array.dtype != np.float64 and name not in PAIRS]
+            if narrow:
+                raise ValueError(f"{narrow} are not of float64")
+            state = self.optimizer.decode(file.state, arrays)
+            if file.pairs is not None:
+                state = self._with_pairs(state, file.pairs)
+            check_state(state, size=self.size, n_passes=number)
+        # another mr_ml's, or nonsense
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise DamagedError(f"{where}: not a state of this run after {number} passes: {error!r}") from error
+        return state, list(file.pairs or ())
 
     def _save_pairs(self, state: LineState) -> list[Place]:
         last = next(reversed(self._kept.values()), [])
@@ -89,19 +157,28 @@ class Checkpoints:
                 known[id(s)] = state.n_passes, place
             places.append(known[id(s)])
         if arrays:
-            self.store.write(self.layout.pass_pairs(self.run, state.n_passes), frame.encode("pairs", {}, arrays))
+            self.store.write(
+                self.layout.pass_pairs(self.run, state.n_passes), seal("pairs", {}, arrays, owner=self.owner)
+            )
         return places
 
     def _with_pairs(self, state: LineState, places: Sequence[Place]) -> LineState:
         files: dict[int, Mapping[str, Any]] = {}
         for number, _ in places:
             if number not in files:
-                path = self.layout.pass_pairs(self.run, number)
-                files[number] = frame.decode(self.store.read(path), kind="pairs", where=self.store.uri(path)).arrays
+                files[number] = self._pairs(number)
         pairs_s = tuple(files[number][f"s{place}"] for number, place in places)
         pairs_y = tuple(files[number][f"y{place}"] for number, place in places)
-        self._vectors = list(pairs_s)
         return replace(state, pairs_s=pairs_s, pairs_y=pairs_y)
+
+    def _pairs(self, number: int) -> Mapping[str, Any]:
+        path = self.layout.pass_pairs(self.run, number)
+        where = self.store.uri(path)
+        try:
+            data = self.store.read(path)
+        except NotFoundError:
+            raise DamagedError(f"{where} is missing") from None
+        return unseal(data, kind="pairs", owner=self.owner, where=where)[1]
 
     def _forget(self) -> None:
         for number in list(self._kept)[:-KEPT_STATES]:
@@ -120,7 +197,7 @@ class Checkpoints:
             found = self.store.list(self.layout.passes(self.run))
         except NotFoundError:
             return []
-        return [int(name) for name in found if name.isdigit()]
+        return [number for name in found if (number := pass_of(name)) is not None]
 
 
 class Journal:

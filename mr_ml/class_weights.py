@@ -77,8 +77,8 @@ def _label_sums(dataset: Dataset, names: Sequence[str], *, split: str, row_weigh
     """What the rows of each label weigh."""
     if not row_weights or dataset.schema.options.weight_column is None:
         counts = dataset.label_counts[split]
-        return np.array([counts[name] for name in names], float)
-    found = dataset.weights.by_label[split] if dataset.weights else {}
+        return np.array([counts.get(name, 0) for name in names], float)
+    found = dataset.weights.by_label.get(split, {}) if dataset.weights else {}
     lacking = [name for name in names if name not in found]
     if lacking:
         raise UsageError(

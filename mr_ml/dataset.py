@@ -6,14 +6,16 @@ import hashlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hdfs_layout import Layout, Store, parse_reference, read_version
+from hdfs_layout.paths import MAX_PARTITION
+from mr_ml import stored
 from mr_ml.errors import BadDataError, UsageError
-from mr_ml.npz import from_npz, to_npz
+from mr_ml.npz import check_arrays, from_npz, to_npz
 from mr_ml.partition_file import PartitionFacts
 from mr_ml.readers.schema import Schema
 from mr_ml.slices import are_few
@@ -62,8 +64,8 @@ class StoredFile:
 class RowWeights:
     """The largest weight of a row, and their sums by split and label (those that are finite)."""
 
-    largest: float
-    by_label: Mapping[str, Mapping[str, float]]
+    largest: stored.NotNegative
+    by_label: Mapping[stored.Name, Mapping[str, stored.NotNegative]]
 
 
 @dataclass(frozen=True)
@@ -151,24 +153,6 @@ class Dataset:
             **({"weights": vars(self.weights)} if self.weights else {}),
         }
 
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any], *, version: int) -> Dataset:
-        partitions = tuple(
-            Partition(p["uri"], p["split"], p["fold"], PartitionFacts.from_json(p)) for p in data["partitions"]
-        )
-        return cls(
-            name=data["name"],
-            version=version,
-            data_id=data["data_id"],
-            schema=Schema.from_json(data["schema"]),
-            partitions=partitions,
-            moments={split: StoredFile(file["uri"], file["sha256"]) for split, file in data["moments"].items()},
-            label_counts=data["label_counts"],
-            nnz=data["nnz"],
-            packing=data["packing"],
-            weights=RowWeights(**data["weights"]) if "weights" in data else None,
-        )
-
 
 def load_dataset(store: Store, layout: Layout, reference: str) -> Dataset:
     """Open ``name`` (latest version) or ``name@3``.
@@ -184,13 +168,126 @@ def load_dataset(store: Store, layout: Layout, reference: str) -> Dataset:
     """
     asked = parse_reference(reference, kind="dataset")
     found = read_version(store, layout.dataset(asked.name), asked.version)
-    try:
-        return Dataset.from_json(found.document, version=found.number)
-    except (KeyError, TypeError) as error:
-        raise BadDataError(f"{store.uri(found.path)}: not a dataset's manifest: {error!r}") from error
+    where = store.uri(found.path)
+    manifest = stored.read(DatasetManifest, found.document, where=where)
+    if manifest.name != asked.name:
+        raise BadDataError(
+            f"{where}: expected the manifest of {asked.name}, found that of {manifest.name}; {stored.REMEDY}"
+        )
+    return manifest.dataset(found.number)
 
 
-def checked_features(stored: Array, n_features: int, *, where: str) -> NDArray[np.int32]:
+@dataclass(frozen=True, kw_only=True)
+class PartitionEntry:
+    """A partition in the manifest."""
+
+    uri: stored.Path
+    split: stored.Name
+    fold: stored.Count | None
+    partition: Annotated[int, stored.at_least(0), stored.at_most(MAX_PARTITION)]
+    blocks: stored.Count
+    rows: stored.Count
+    nnz: stored.Count
+    bytes: stored.Count
+    sha256: stored.Sha256
+    digest: stored.Digest
+    line_bytes: tuple[stored.Positive, ...]
+
+    def check_stored(self) -> None:
+        if (self.blocks, self.bytes) != (len(self.line_bytes), sum(self.line_bytes)):
+            raise ValueError(
+                f"{self.blocks} blocks of {self.bytes} bytes, line_bytes of {len(self.line_bytes)} that sum to "
+                f"{sum(self.line_bytes)}"
+            )
+        if self.rows < self.blocks or (self.rows and not self.blocks):
+            raise ValueError(f"{self.rows} rows in {self.blocks} blocks")
+
+    def opened(self) -> Partition:
+        facts = PartitionFacts(self.partition, self.rows, self.nnz, self.sha256, int(self.digest, 16), self.line_bytes)
+        return Partition(self.uri, self.split, self.fold, facts)
+
+
+class SplitRows(TypedDict):
+    rows: stored.Count
+
+
+class FileEntry(TypedDict):
+    uri: stored.Path
+    sha256: stored.Sha256
+
+
+class CoefEntry(FileEntry, total=False):
+    format: stored.Positive
+
+
+class _Packing(TypedDict):
+    seed: int
+    bad_rows: dict[str, stored.Count]
+
+
+class Packing(_Packing, total=False):
+    """What is read of it again; the rest is for people."""
+
+    block_rows: stored.Positive
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetManifest:
+    """What is published of a dataset; see `Dataset.to_json`."""
+
+    kind: Literal["dataset"]
+    name: stored.Name
+    data_id: stored.Name
+    schema: Schema
+    splits: Mapping[stored.Name, SplitRows]
+    partitions: tuple[PartitionEntry, ...]
+    moments: Mapping[stored.Name, FileEntry]
+    label_counts: Mapping[stored.Name, Mapping[str, stored.Count]]
+    nnz: stored.Count
+    packing: Annotated[Packing, stored.MORE]
+    weights: RowWeights | None = None
+
+    may_lack: ClassVar[frozenset[str]] = frozenset({"weights"})
+
+    def check_stored(self) -> None:
+        rows: dict[str, int] = {}
+        for p in self.partitions:
+            rows[p.split] = rows.get(p.split, 0) + p.rows
+        if rows != {split: found["rows"] for split, found in self.splits.items()}:
+            raise ValueError(f"splits {dict(self.splits)}, rows of partitions by split {rows}")
+        if not rows or rows.keys() != self.moments.keys() or rows.keys() != self.label_counts.keys():
+            raise ValueError(
+                f"splits {list(rows)}, moments of {list(self.moments)}, label_counts of {list(self.label_counts)}"
+            )
+        numbers = [p.partition for p in self.partitions]
+        if numbers != list(range(len(numbers))) or len({p.uri for p in self.partitions}) != len(numbers):
+            raise ValueError(f"partitions {stored.shown(numbers)}, which are not each once and in order")
+        if self.nnz != sum(p.nnz for p in self.partitions):
+            raise ValueError(f"nnz {self.nnz}, that of partitions {sum(p.nnz for p in self.partitions)}")
+        for split, counts in self.label_counts.items():
+            # labels that are different numbers may be the same text
+            if sum(counts.values()) > rows[split] or len(counts) > len(self.schema.labels):
+                raise ValueError(
+                    f"{len(self.schema.labels)} labels, label_counts {stored.shown(dict(counts))} of the {rows[split]} "
+                    f"rows of {split}"
+                )
+
+    def dataset(self, version: int) -> Dataset:
+        return Dataset(
+            name=self.name,
+            version=version,
+            data_id=self.data_id,
+            schema=self.schema,
+            partitions=tuple(p.opened() for p in self.partitions),
+            moments={split: StoredFile(f["uri"], f["sha256"]) for split, f in self.moments.items()},
+            label_counts=self.label_counts,
+            nnz=self.nnz,
+            packing=self.packing,
+            weights=self.weights,
+        )
+
+
+def checked_features(ids: Array, n_features: int, *, where: str) -> NDArray[np.int32]:
     """Which features a file's numbers are of, as the file has it.
 
     Raises
@@ -198,11 +295,13 @@ def checked_features(stored: Array, n_features: int, *, where: str) -> NDArray[n
     BadDataError
         If these are not some of the features in order.
     """
-    if stored.ndim != 1 or stored.dtype.kind != "i":
-        raise BadDataError(f"{where}: expected a row of features, found {stored.dtype} of shape {stored.shape}")
-    if len(stored) and not (stored[0] >= 0 and stored[-1] < n_features and (np.diff(stored) > 0).all()):
-        raise BadDataError(f"{where}: expected features from 0 to {n_features - 1} in order, found others; restore it")
-    return stored.astype(np.int32)
+    if ids.ndim != 1 or ids.dtype.kind != "i":
+        raise BadDataError(f"{where}: expected a row of features, found {ids.dtype} of shape {ids.shape}")
+    if len(ids) and not (ids[0] >= 0 and ids[-1] < n_features and (np.diff(ids) > 0).all()):
+        raise BadDataError(
+            f"{where}: expected features from 0 to {n_features - 1} in order, found others; {stored.REMEDY}"
+        )
+    return ids.astype(np.int32)
 
 
 _COLUMNS = ("mean", "variance", "minimum", "maximum", "nonzero")
@@ -274,11 +373,31 @@ class FeatureMoments:
 
     @classmethod
     def load(cls, store: Store, dataset: Dataset, split: str) -> FeatureMoments:
-        """Those of a split, over the features that occur where these are few."""
-        file = dataset.moments[split]
+        """Those of a split, over the features that occur where these are few.
+
+        Raises
+        ------
+        BadDataError
+            If the file is not the one that was written, or does not fit the dataset.
+        StorageError
+            If it cannot be read.
+        """
+        file, n_rows, d = dataset.moments[split], dataset.n_rows(split), dataset.schema.n_features
         where = store.uri(file.path)
         arrays = from_npz(file.read(store), where=where)
-        if "features" in arrays:
-            arrays["features"] = checked_features(arrays["features"], dataset.schema.n_features, where=where)
+        features = checked_features(arrays.pop("features"), d, where=where) if "features" in arrays else None
+        n = d if features is None else len(features)
+        # earlier releases wrote none of labels
+        numbers = ["count", *(arrays.keys() & {"label_mean", "label_variance"})]
+        shapes = {**dict.fromkeys(_COLUMNS, (n,)), **dict.fromkeys(numbers, ())}
+        check_arrays(arrays, shapes, whole=("count", "nonzero"), where=where)
+        count, variance, nonzero = arrays.pop("count"), arrays["variance"], arrays["nonzero"]
+        # what overflowed is infinite or not a number; whoever uses it judges that
+        if count != n_rows or (variance < 0).any() or (nonzero < 0).any() or (nonzero > n_rows).any():
+            raise BadDataError(
+                f"{where}: expected moments of {n_rows} rows, variances of at least 0 and no more values of a feature "
+                f"than rows, found count {count}, variances from {variance.min(initial=0):g} and nonzero from "
+                f"{nonzero.min(initial=0):g} to {nonzero.max(initial=0):g}; {stored.REMEDY}"
+            )
         found: dict[str, Any] = {name: array if array.ndim else array.item() for name, array in arrays.items()}
-        return cls(**found).compact(dataset.schema.n_features)
+        return cls(count=n_rows, features=features, **found).compact(d)

@@ -123,8 +123,10 @@ def decode(data: bytes, *, kind: str | tuple[str, ...], where: str) -> Frame:
         header = json.loads(data[_PREFIX.size : _PREFIX.size + header_size])
         found, meta, listed = header["kind"], header["meta"], header["arrays"]
         at = _PREFIX.size + header_size
+        padding = [data[5:8]]
         arrays: dict[str, Array] = {}
         for name, dtype, shape in listed:
+            padding.append(data[at : at + (-at % _ALIGN)])
             at += -at % _ALIGN
             # before it is multiplied: the product of a number and a text is that many texts
             sound = isinstance(shape, list) and all(type(n) is int and n >= 0 for n in shape)
@@ -138,6 +140,8 @@ def decode(data: bytes, *, kind: str | tuple[str, ...], where: str) -> Frame:
         end += 4 + (-(end + 4) % _WHOLE)
         if end != len(data):
             raise ValueError(f"{len(data)} bytes instead of {end}")
+        if any(map(any, (*padding, data[at:-4]))):
+            raise ValueError("padding that is not zero")
         if not isinstance(meta, dict):
             raise ValueError(f"meta is {type(meta).__name__}, not an object")
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:

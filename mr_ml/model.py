@@ -5,24 +5,70 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hdfs_layout import Layout, Store, parse_reference, publish_version_once, read_version
-from mr_ml.dataset import StoredFile, checked_features
-from mr_ml.errors import BadDataError
+from hdfs_layout import Layout, Store, Version, parse_reference, publish_version_once, read_version
+from mr_ml import stored
+from mr_ml.dataset import CoefEntry, StoredFile, checked_features
+from mr_ml.errors import BadDataError, UsageError
 from mr_ml.loss import loss_named
-from mr_ml.npz import from_npz, to_npz
+from mr_ml.npz import check_arrays, from_npz, to_npz
 from mr_ml.readers.schema import Schema
 from mr_ml.shift import NO_SHIFT, Shift
+from mr_ml.spec import TrainSpec
 
 Floats = NDArray[np.float64]
 
 # Of coef.npz: 1 has the coefficients of all features, which is still written where it is not wasteful; 2 those of
 # `features`.
 _FORMAT = 2
+
+
+class _Training(TypedDict):
+    solver: str
+    passes: stored.Count
+    objective: float
+    gradient_norm: stored.NotNegative
+    converged: bool
+    stop: str
+
+
+class Training(_Training, total=False):
+    """What became of it; earlier releases wrote no warnings."""
+
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelManifest:
+    """What is published of a model."""
+
+    kind: Literal["model"] = "model"
+    run: stored.Name
+    spec: TrainSpec
+    dataset: stored.Versioned
+    schema: Schema
+    classes: tuple[float, ...]
+    n_rows: stored.Positive
+    training: Training
+    coef: CoefEntry
+
+    def check_stored(self) -> None:
+        if self.spec.dataset != self.dataset:
+            raise ValueError(f"dataset {self.dataset}, that of spec {self.spec.dataset}")
+        loss = loss_named(self.spec.loss)
+        if loss.classifies != bool(self.classes):
+            raise ValueError(f"loss {self.spec.loss}, {len(self.classes)} classes")
+        # those that have rows in the split
+        if self.classes != tuple(code for code in self.schema.codes if code in self.classes):
+            raise ValueError(f"classes {stored.shown(self.classes)}, labels {stored.shown(self.schema.labels)}")
+        try:
+            loss.n_outputs(len(self.classes))
+        except UsageError as error:
+            raise ValueError(str(error)) from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,12 +137,22 @@ def label_texts(schema: Schema, classes: tuple[float, ...]) -> list[str]:
 
 def publish_model(
     store: Store, layout: Layout, *, name: str, run: str, coef: Floats, shift: Shift, document: Mapping[str, Any],
-    features: NDArray[np.int32] | None = None,
+    features: NDArray[np.int32] | None = None, after: int = 0,
 ) -> int:  # fmt: skip
     """Write the coefficients, then publish the manifest; the same run publishes once however often this is called.
 
-    `coef` (n_outputs, n_features + 1), or only of the `features`, is that of rows less the shift.
+    `coef` (n_outputs, n_features + 1), or only of the `features`, is that of rows less the shift; `after` is a version
+    that was there before the run was.
+
+    Raises
+    ------
+    BadDataError
+        If a coefficient is not finite.
+    StorageError
+        If it cannot be written.
     """
+    if not (np.isfinite(coef).all() and np.isfinite(shift.intercepts(coef)).all()):
+        raise BadDataError(f"coefficients of {name} are too large for floating point; look for features of tiny range")
     path = layout.coef(name, run)
     arrays = {"coef": coef[:, :-1], "intercept": shift.intercepts(coef)}
     if features is not None:
@@ -112,7 +168,19 @@ def publish_model(
     if features is not None:
         file["format"] = _FORMAT
     manifest = {**document, "kind": "model", "run": run, "coef": file}
-    return publish_version_once(store, layout.model(name), manifest, key="run")
+    return publish_version_once(store, layout.model(name), manifest, key="run", after=after)
+
+
+def read_manifest(store: Store, layout: Layout, name: str, number: int | None = None) -> tuple[ModelManifest, Version]:
+    """What was published of a model, without its coefficients; raises as `load_model`."""
+    found = read_version(store, layout.model(name), number)
+    where = store.uri(found.path)
+    manifest = stored.read(ModelManifest, found.document, where=where)
+    if manifest.spec.model != name:
+        raise BadDataError(
+            f"{where}: expected the manifest of {name}, found that of {manifest.spec.model}; {stored.REMEDY}"
+        )
+    return manifest, found
 
 
 def load_model(store: Store, layout: Layout, reference: str) -> Model:
@@ -128,37 +196,44 @@ def load_model(store: Store, layout: Layout, reference: str) -> Model:
         If its manifest or coefficients are damaged.
     """
     asked = parse_reference(reference, kind="model")
-    found = read_version(store, layout.model(asked.name), asked.version)
-    document = found.document
-    try:
-        file = StoredFile(document["coef"]["uri"], document["coef"]["sha256"])
-        if (number := document["coef"].get("format", 1)) > _FORMAT:
-            raise BadDataError(
-                f"{store.uri(found.path)}: expected coefficients of format {_FORMAT} at most, found {number}; upgrade "
-                "mr_ml to read them"
-            )
-        arrays = from_npz(file.read(store), where=store.uri(file.path))
-        schema, features = Schema.from_json(document["schema"]), arrays.get("features")
-        if features is not None:
-            features = checked_features(features, schema.n_features, where=store.uri(file.path))
-        coef = np.concatenate([arrays["coef"], arrays["intercept"][:, None]], axis=1)
-        shift, reading_coef = NO_SHIFT, coef
-        if "shift_ids" in arrays:
-            shift = Shift(
-                tuple(arrays["shift_ids"].tolist()), tuple(arrays["shift_by"].tolist()), float(arrays["shift_target"])
-            )
-            reading_coef = np.concatenate([arrays["coef"], arrays["shifted_intercept"][:, None]], axis=1)
-        return Model(
-            name=asked.name,
-            version=found.number,
-            loss=document["spec"]["loss"],
-            schema=schema,
-            classes=tuple(document["classes"]),
-            coef=coef,
-            features=features,
-            shift=shift,
-            reading_coef=reading_coef,
-            manifest=document,
+    manifest, found = read_manifest(store, layout, asked.name, asked.version)
+    schema, spec, file = manifest.schema, manifest.spec, StoredFile(manifest.coef["uri"], manifest.coef["sha256"])
+    where = store.uri(file.path)
+    arrays = from_npz(file.read(store), where=where)
+    if (number := manifest.coef.get("format", 1)) > _FORMAT:
+        raise BadDataError(
+            f"{store.uri(found.path)}: expected coefficients of format {_FORMAT} at most, found {number}; upgrade "
+            "mr_ml to read them"
         )
-    except (KeyError, TypeError) as error:
-        raise BadDataError(f"{store.uri(found.path)}: not a model's manifest: {error!r}") from error
+    features = arrays.pop("features", None)
+    if features is not None:
+        features = checked_features(features, schema.n_features, where=where)
+    d = schema.n_features if features is None else len(features)
+    k = loss_named(spec.loss).n_outputs(len(manifest.classes))
+    shapes: dict[str, tuple[int, ...]] = {"coef": (k, d), "intercept": (k,)}
+    if "shift_ids" in arrays:
+        n = arrays["shift_ids"].size
+        shapes |= {"shift_ids": (n,), "shift_by": (n,), "shift_target": (), "shifted_intercept": (k,)}
+    check_arrays(arrays, shapes, whole=("shift_ids",), where=where)
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise BadDataError(f"{where}: expected finite coefficients, found others; {stored.REMEDY}")
+    coef = np.concatenate([arrays["coef"], arrays["intercept"][:, None]], axis=1)
+    shift, reading_coef = NO_SHIFT, coef
+    if "shift_ids" in arrays:
+        ids = arrays["shift_ids"].tolist()
+        if ids != sorted(set(ids)) or not set(ids) <= set(range(d)):
+            raise BadDataError(f"{where}: expected ids of {d} features, ascending, found others; {stored.REMEDY}")
+        shift = Shift(tuple(ids), tuple(arrays["shift_by"].tolist()), float(arrays["shift_target"]))
+        reading_coef = np.concatenate([arrays["coef"], arrays["shifted_intercept"][:, None]], axis=1)
+    return Model(
+        name=asked.name,
+        version=found.number,
+        loss=spec.loss,
+        schema=schema,
+        classes=manifest.classes,
+        coef=coef,
+        features=features,
+        shift=shift,
+        reading_coef=reading_coef,
+        manifest=found.document,
+    )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mr_ml import stored
 from mr_ml.errors import BadDataError
 
 
@@ -46,3 +47,36 @@ def from_npz(data: bytes, *, where: str) -> dict[str, NDArray[Any]]:
     # on damaged files zipfile and numpy raise whatever comes up, from NotImplementedError to SyntaxError
     except Exception as error:
         raise BadDataError(f"{where}: not an undamaged .npz file: {error}; restore it") from error
+
+
+def check_arrays(
+    arrays: Mapping[str, NDArray[Any]],
+    shapes: Mapping[str, tuple[int, ...]],
+    *,
+    whole: Collection[str] = (),
+    where: str,
+) -> None:
+    """Hold what a file has against what it must have.
+
+    Parameters
+    ----------
+    shapes
+        Shape of each array, of float64.
+    whole
+        Those that are of int64 instead.
+
+    Raises
+    ------
+    BadDataError
+        If an array is not there or is another one, or one is there that should not be.
+    """
+    if arrays.keys() != shapes.keys():
+        found = stored.shown(sorted(arrays))
+        raise BadDataError(f"{where}: expected the arrays {sorted(shapes)}, found {found}; {stored.REMEDY}")
+    for name, array in arrays.items():
+        dtype = np.dtype(np.int64 if name in whole else np.float64)
+        if (array.dtype, array.shape) != (dtype, shapes[name]):
+            raise BadDataError(
+                f"{where}: expected {dtype} of shape {shapes[name]} as {name}, found {array.dtype} of shape "
+                f"{array.shape}; {stored.REMEDY}"
+            )

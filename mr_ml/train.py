@@ -14,14 +14,23 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hdfs_layout import Layout, NotFoundError, Store, append_events, decode_document, encode_document
+from hdfs_layout import (
+    Layout,
+    NotFoundError,
+    Store,
+    append_events,
+    decode_document,
+    encode_document,
+    latest_version,
+)
+from hdfs_layout.paths import MAX_VERSION
+from mr_ml import stored
 from mr_ml.advice import warnings
 from mr_ml.checkpoints import Checkpoints, Journal
 from mr_ml.class_weights import class_weights
@@ -39,48 +48,14 @@ from mr_ml.rowspec import RowSpec
 from mr_ml.scaling import Scaling
 from mr_ml.shift import NO_SHIFT, Shift
 from mr_ml.sides import SidesQuery, telling_features
+from mr_ml.spec import RunDocument, TrainSpec
+from mr_ml.states import Owner
 
 Floats = NDArray[np.float64]
 
 _LOG = logging.getLogger(__name__)
 
 CENTRE_FROM_DENSITY = 1 / 3
-
-
-@dataclass(frozen=True)
-class TrainSpec:
-    """What the user asked for; with the dataset's data it determines the model.
-
-    Attributes
-    ----------
-    dataset
-        With its version, ``name@3``.
-    l2
-        Relative to the mean loss; acts on coefficients in raw feature space or, with penalty_space "scaled", on those
-        of features divided by their standard deviation.
-    class_weights
-        "balanced", or label=factor pairs as text, or None.
-    """
-
-    dataset: str
-    model: str
-    split: str = "train"
-    loss: str = "logistic"
-    l2: float = 0.0
-    penalty_space: str = "raw"
-    intercept: bool = True
-    row_weights: bool = True
-    class_weights: str | None = None
-    solver: str = "auto"
-    tolerance: float = 1e-6
-    max_passes: int = 500
-
-    def to_json(self) -> dict[str, Any]:
-        return dict(vars(self))
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> TrainSpec:
-        return cls(**data)
 
 
 @dataclass(frozen=True)
@@ -184,12 +159,11 @@ def _classes(spec: TrainSpec, dataset: Dataset) -> tuple[float, ...]:
             f"the {spec.loss} loss needs label values that repeat; {spec.dataset} has too many distinct ones; "
             "use --loss squared"
         )
-    values = schema.labels if schema.label_kind == "numeric" else range(len(schema.labels))
-    known = tuple(float(value) for value in values)
+    known = schema.codes
     loss.n_outputs(len(known))
     # of a class without rows an intercept would run away
     counts = dataset.label_counts[spec.split]
-    classes = tuple(c for c, text in zip(known, label_texts(schema, known), strict=True) if counts[text])
+    classes = tuple(c for c, text in zip(known, label_texts(schema, known), strict=True) if counts.get(text))
     if len(classes) < 2:
         raise BadDataError(
             f"split {spec.split!r} of {dataset.reference} has rows of one label only, {label_texts(schema, classes)}; "
@@ -201,24 +175,43 @@ def _classes(spec: TrainSpec, dataset: Dataset) -> tuple[float, ...]:
 
 
 def start_run(store: Store, layout: Layout, run: str, spec: TrainSpec) -> None:
-    """Write down what the run is to do; everything after this can be resumed."""
-    store.write(layout.run_spec(run), encode_document({"kind": "train", "spec": spec.to_json()}))
+    """Write down what the run is to do; everything after this can be resumed.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written, or the model could not be published at the end.
+    """
+    folder = layout.model(spec.model)
+    after = latest_version(store, folder) or 0
+    if after >= MAX_VERSION:
+        raise StorageError(f"{store.uri(folder)}: version {after} is the last that can be; train under another name")
+    store.write(layout.run_spec(run), encode_document(RunDocument(run=run, after=after, spec=spec).to_json()))
 
 
-def run_spec(store: Store, layout: Layout, run: str) -> TrainSpec:
+def read_run(store: Store, layout: Layout, run: str) -> RunDocument:
     """What a run was asked to do.
 
     Raises
     ------
     UsageError
         If there is no such run.
+    BadDataError
+        If what is written of it is damaged, or of another run.
     """
     path = layout.run_spec(run)
     try:
         data = store.read(path)
     except NotFoundError:
         raise UsageError(f"there is no run {run!r} in {store.root}; `mr-ml runs list` shows those that are") from None
-    return TrainSpec.from_json(decode_document(data, where=store.uri(path))["spec"])
+    where = store.uri(path)
+    found = stored.read(RunDocument, decode_document(data, where=where), where=where)
+    if found.run not in (None, run):
+        raise BadDataError(
+            f"{where}: expected what run {run} was asked to do, found that of run {found.run}: is its folder a "
+            f"copy? Then remove it, and resume {found.run}"
+        )
+    return found
 
 
 # numbers that overflow end a run with a reason; a warning would only spoil the output
@@ -233,8 +226,14 @@ def train(
     store: Store,
     layout: Layout,
     watch: Callable[[Progress], None],
+    say: Callable[[str], None] = lambda text: None,
 ) -> TrainResult:
-    """Run to the end, from the last checkpoint if there is one, and publish the model.
+    """Run to the end, from the last whole checkpoint if there is one, and publish the model.
+
+    Parameters
+    ----------
+    watch, say
+        Told of each pass, and what the user should know besides.
 
     Raises
     ------
@@ -250,7 +249,8 @@ def train(
     objective, features = make_objective(spec, dataset, moments), moments.features
     del moments
     optimizer = choose(spec.solver, size=objective.size, tolerance=spec.tolerance, max_passes=spec.max_passes)
-    checkpoints = Checkpoints(store, layout, run, optimizer)
+    owner = Owner.of(run, spec, dataset)
+    checkpoints = Checkpoints(store, layout, owner, optimizer, size=objective.size, say=say)
     state = checkpoints.load()
     if state is None:
         state = optimizer.init(np.zeros(objective.size))
@@ -299,8 +299,17 @@ def train(
         "training": result,
     }
     see_through()
+    after = read_run(store, layout, run).after
     version = publish_model(
-        store, layout, name=spec.model, run=run, coef=coef, shift=shift, features=features, document=document
+        store,
+        layout,
+        name=spec.model,
+        run=run,
+        coef=coef,
+        shift=shift,
+        features=features,
+        document=document,
+        after=after,
     )
     seconds = time.monotonic() - started
     try:

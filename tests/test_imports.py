@@ -21,7 +21,7 @@ OURS = tuple(FOLDERS)
 # From the ground up. A module may import its own layer and those before it; a package stands for all its modules,
 # a module's own name goes before its package's.
 LAYERS = (
-    ("mr_ml", "mr_ml.errors"),
+    ("mr_ml", "mr_ml.errors", "mr_ml.stored"),
     ("mr_ml.faults", "mr_ml.interrupts", "mr_ml.owners"),
     ("hdfs_layout",),
     (
@@ -46,7 +46,7 @@ LAYERS = (
     ("mr_ml.optimize.base",),
     ("mr_ml.objective",),
     ("mr_ml.optimize",),
-    ("mr_ml.dataset", "mr_ml.leftovers", "mr_ml.model"),
+    ("mr_ml.dataset", "mr_ml.leftovers", "mr_ml.model", "mr_ml.spec"),
     ("mr_ml.engine",),
     (
         "mr_ml.pack.drafts",
@@ -68,7 +68,10 @@ LAYERS = (
         "mr_ml.evaluate",
         "mr_ml.pack",
         "mr_ml.predict",
+        "mr_ml.runlog",
+        "mr_ml.states",
         "mr_ml.train",
+        "mr_ml.verify",
     ),
     ("mr_ml.cli",),
     ("mr_ml.__main__",),

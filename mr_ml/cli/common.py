@@ -11,10 +11,10 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hdfs_layout import Layout, Store, open_store
+from hdfs_layout import Layout, NotFoundError, Store, check_name, open_store
 from mr_ml.cli import printable
 from mr_ml.engine.jobs import JobRunner, LocalJobRunner
-from mr_ml.errors import UsageError
+from mr_ml.errors import BadDataError, UsageError
 from mr_ml.faults import storage_error
 
 if TYPE_CHECKING:
@@ -88,6 +88,31 @@ def _finite(value: Any) -> Any:
     return value
 
 
+def names_in(store: Store, folder: str, *, kind: str) -> list[str]:
+    """Names of what lies in a folder of datasets, models or runs; those that can be none are left out with a note."""
+    try:
+        listed = store.list(folder)
+    except NotFoundError:
+        return []
+    names = []
+    for name in listed:
+        try:
+            names.append(check_name(name, kind=kind))
+        except UsageError:
+            where = store.uri(folder)
+            print(printable(f"mr-ml: note: {name!r} in {where} is no name of a {kind}: left out"), file=sys.stderr)
+    return names
+
+
+def report_damaged(messages: Iterable[str]) -> int:
+    """Say on stderr what a list shows as damaged; the exit code of a command that lists."""
+    code = 0
+    for message in messages:
+        print(printable(f"mr-ml: {message}"), file=sys.stderr)
+        code = BadDataError.exit_code
+    return code
+
+
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Columns aligned: the first to the left, the others to the right."""
     lines = [header, *rows]
@@ -107,9 +132,9 @@ def parse_size(text: str) -> int:
     UsageError
         If it is not one.
     """
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE | re.ASCII)
+    match = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE | re.ASCII)
     if not match:
-        raise UsageError(f"expected a size such as 500M or 2G, found {text!r}")
+        raise UsageError(f"expected a size such as 500M or 2G, found {text[:40]!r}")
     return int(float(match[1]) * _UNITS[match[2].upper()])
 
 

@@ -12,6 +12,7 @@ from mr_ml.cli.common import open_root, print_result, table
 from mr_ml.dataset import Dataset, FeatureMoments, load_dataset
 from mr_ml.model import label_texts
 from mr_ml.readers.schema import Schema
+from mr_ml.verify import verify
 
 MOST_COLUMNS = 200
 SHOWN_COLUMNS = 20
@@ -20,6 +21,8 @@ SHOWN_COLUMNS = 20
 def run(options: argparse.Namespace) -> None:
     store, layout = open_root(options)
     dataset = load_dataset(store, layout, options.dataset)
+    if options.verify:
+        verify(store, dataset.partitions)
     moments = {split: FeatureMoments.load(store, dataset, split) for split in dataset.moments}
     data = {**summary(dataset), "features": {s: _features(dataset, m, options.features) for s, m in moments.items()}}
     text = summary_text(dataset)

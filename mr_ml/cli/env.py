@@ -13,7 +13,7 @@ from hdfs_layout import Layout, Store
 from mr_ml.cli.common import job_runner, narrator, open_root, print_result, table
 from mr_ml.engine import hadoop_check, hadoop_env, node_report
 from mr_ml.engine.hadoop_check import Findings
-from mr_ml.errors import UnavailableError, UsageError
+from mr_ml.errors import UnavailableError
 
 _PIECE_BYTES = 1 << 20
 _OTHERS = ("compiled loops", "memory MB", "of a task", "cores", "bits")
@@ -23,8 +23,6 @@ def check(options: argparse.Namespace) -> None:
     """Write below the root, run one small job, and say what the nodes have."""
     store, layout = open_root(options)
     say = narrator(options)
-    if not 1 <= options.tasks <= 1000:
-        raise UsageError(f"--tasks: expected 1 to 1000, found {options.tasks}")
     runner = job_runner(options, store, layout)
     hadoop_check.check_access(store, layout)
     say(f"{store.root} can be written, read and removed from")

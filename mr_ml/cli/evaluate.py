@@ -13,6 +13,7 @@ from mr_ml.errors import BadDataError
 from mr_ml.evaluate import evaluate, unseen_features
 from mr_ml.metrics import TABLE_KEYS
 from mr_ml.model import Model, load_model
+from mr_ml.verify import verify
 
 
 def run(options: argparse.Namespace) -> None:
@@ -20,6 +21,8 @@ def run(options: argparse.Namespace) -> None:
     runner = job_runner(options, store, layout)
     model = load_model(store, layout, options.model)
     dataset = load_dataset(store, layout, options.dataset)
+    if options.verify:
+        verify(store, dataset.of_split(options.split))
     cache = block_budget(options, runner, _needs(model, dataset, options.split))
     engine = MapReduceEngine(dataset, options.split, store, runner, cache)
     unseen = unseen_features(model, dataset, store, split=options.split)

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from hdfs_layout import Layout, NotFoundError, Store, list_versions, read_version
-from mr_ml.cli import printable
-from mr_ml.cli.common import open_root, print_result, table
+from hdfs_layout import Layout, Store, list_versions
+from mr_ml.cli.common import names_in, open_root, print_result, report_damaged, table
 from mr_ml.errors import BadDataError
-from mr_ml.model import Model, load_model
+from mr_ml.model import Model, load_model, read_manifest
 
 
 def list_all(options: argparse.Namespace) -> int:
     store, layout = open_root(options)
-    try:
-        names = store.list(layout.models)
-    except NotFoundError:
-        names = ()
+    names = names_in(store, layout.models, kind="model")
     found = [entry for name in names for entry in _versions(store, layout, name)]
     rows = [
         [f"{m['model']}@{m['version']}", "?", "?", "?", "damaged"]
@@ -30,10 +25,7 @@ def list_all(options: argparse.Namespace) -> int:
         for m in found
     ]
     print_result(options, {"models": found}, table(["model", "dataset", "objective", "passes", "run"], rows))
-    damaged = [m["damaged"] for m in found if "damaged" in m]
-    for message in damaged:
-        print(printable(f"mr-ml: {message}"), file=sys.stderr)
-    return BadDataError.exit_code if damaged else 0
+    return report_damaged(m["damaged"] for m in found if "damaged" in m)
 
 
 def _versions(store: Store, layout: Layout, name: str) -> Iterator[dict[str, Any]]:
@@ -46,14 +38,8 @@ def _versions(store: Store, layout: Layout, name: str) -> Iterator[dict[str, Any
 
 
 def _summary(store: Store, layout: Layout, name: str, number: int) -> dict[str, Any]:
-    version = read_version(store, layout.model(name), number)
-    try:
-        training = {**version.document["training"]}
-        float(training["objective"]), str(training["passes"])
-        given = {key: version.document[key] for key in ("dataset", "run")}
-    except (KeyError, TypeError, ValueError) as error:
-        raise BadDataError(f"{store.uri(version.path)}: not a model's manifest: {error!r}") from error
-    return {"model": name, "version": number, **given, **training}
+    manifest, _ = read_manifest(store, layout, name, number)
+    return {"model": name, "version": number, "dataset": manifest.dataset, "run": manifest.run, **manifest.training}
 
 
 def show(options: argparse.Namespace) -> None:

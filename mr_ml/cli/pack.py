@@ -19,10 +19,6 @@ from mr_ml.readers.source import expand, is_csv
 
 def run(options: argparse.Namespace) -> None:
     store, layout = open_root(options)
-    for name, least in (("folds", 1), ("partitions", 1), ("max_bad_rows", 0)):
-        value = getattr(options, name)
-        if value is not None and value < least:
-            raise UsageError(f"--{name.replace('_', '-')}: expected at least {least}, found {value}")
     like = None if options.like is None else load_dataset(store, layout, options.like).schema
     if options.unseen_features == "ignore":
         if like is None or like.format != "libsvm":

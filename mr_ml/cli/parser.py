@@ -8,7 +8,9 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from hdfs_layout.paths import MAX_PARTITION, MAX_PASS
 from mr_ml import __version__
+from mr_ml.cli.numbers import not_negative, whole
 
 DEFAULT_ROOT = "./mr_ml_data"
 
@@ -68,13 +70,13 @@ def _runner(parser: Any, *, jobs: Sequence[str]) -> None:
     )  # fmt: skip
     group.add_argument("--config", metavar="FILE", help="YAML settings of the cluster; see docs/hadoop.md")
     group.add_argument(
-        "--workers", type=int, metavar="N", help="worker processes of -r local (default: the processors)"
+        "--workers", type=whole(1, 1024), metavar="N", help="worker processes of -r local (default: the processors)"
     )
 
 
 def _text(parser: Any) -> None:
     parser.add_argument(
-        "--max-bad-rows", type=int, default=0, metavar="N", help="go on with up to N bad rows (default 0)"
+        "--max-bad-rows", type=whole(0), default=0, metavar="N", help="go on with up to N bad rows (default 0)"
     )
 
 
@@ -93,13 +95,19 @@ def _pack(commands: Any) -> None:
     parser.add_argument("--to", required=True, metavar="NAME", help="name of the dataset")
     parser.add_argument("--split", default="train=1.0", metavar="NAME=SHARE,...", help="(default: every row is train)")
     parser.add_argument(
-        "--folds", type=int, default=1, metavar="K", help="cut each split into K folds of whole partitions"
+        "--folds",
+        type=whole(1, MAX_PARTITION),
+        default=1,
+        metavar="K",
+        help="cut each split into K folds of whole partitions",
     )
     parser.add_argument(
         "--split-by", metavar="COLUMN", help="rows of one group (a CSV column, or qid) stay in one split and fold"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of split, folds and shuffle (default 0)")
-    parser.add_argument("--partitions", type=int, metavar="N", help="number of partition files (default: by size)")
+    parser.add_argument("--seed", type=whole(-(2**63)), default=0, help="of split, folds and shuffle (default 0)")
+    parser.add_argument(
+        "--partitions", type=whole(1, MAX_PARTITION), metavar="N", help="number of partition files (default: by size)"
+    )
     parser.add_argument(
         "--like", metavar="DATASET", help="use the schema (columns, vocabularies, labels) of that dataset"
     )
@@ -158,8 +166,9 @@ def _describe(commands: Any) -> None:
     parser = _command(commands, "describe", "describe", "run", "what is in a dataset", "mr-ml describe iris")
     parser.add_argument("dataset", help="name, or name@version")
     parser.add_argument(
-        "--features", type=int, default=20, metavar="N", help="show the moments of N features (default 20)"
+        "--features", type=whole(0), default=20, metavar="N", help="show the moments of N features (default 20)"
     )
+    _verify(parser)
 
 
 def _train(commands: Any) -> None:
@@ -174,7 +183,7 @@ def _train(commands: Any) -> None:
     group = parser.add_argument_group("what is fitted")
     group.add_argument("--loss", choices=("logistic", "softmax", "squared"), default="logistic")
     group.add_argument(
-        "--l2", type=float, default=0.0, metavar="X", help="L2 penalty relative to the mean loss (default 0)"
+        "--l2", type=not_negative, default=0.0, metavar="X", help="L2 penalty relative to the mean loss (default 0)"
     )
     group.add_argument(
         "--penalty-space", choices=("raw", "scaled"), default="raw",
@@ -194,12 +203,19 @@ def _train(commands: Any) -> None:
     )  # fmt: skip
     group = parser.add_argument_group("when to stop")
     group.add_argument(
-        "--tolerance", type=float, default=1e-6, metavar="X",
+        "--tolerance", type=not_negative, default=1e-6, metavar="X",
         help="largest gradient component in units of the mean absolute slope (default 1e-6)",
     )  # fmt: skip
-    group.add_argument("--max-passes", type=int, default=500, metavar="N", help="(default 500)")
+    group.add_argument("--max-passes", type=whole(1, MAX_PASS), default=500, metavar="N", help="(default 500)")
     _runner(parser, jobs=("pass_job",))
+    _verify(parser)
     _memory(parser)
+
+
+def _verify(parser: Any) -> None:
+    parser.add_argument(
+        "--verify", action="store_true", help="first hold every byte of the partitions against its sha256"
+    )
 
 
 def _memory(parser: Any) -> None:
@@ -219,6 +235,7 @@ def _evaluate(commands: Any) -> None:
     parser.add_argument("--weights", choices=("rows", "none"), default="rows", help="use row weights, if any (default)")
     _unseen_features(parser, "libsvm: feature ids that the model does not know")
     _runner(parser, jobs=("pass_job",))
+    _verify(parser)
     _memory(parser)
 
 
@@ -245,7 +262,7 @@ def _models(commands: Any) -> None:
     show = _command(actions, "show", "models", "show", "one version of a model", "mr-ml models show iris-softmax")
     show.add_argument("model", help="name, or name@version")
     show.add_argument(
-        "--features", type=int, default=20, metavar="N", help="show N coefficients of largest size (default 20)"
+        "--features", type=whole(0), default=20, metavar="N", help="show N coefficients of largest size (default 20)"
     )
 
 
@@ -257,7 +274,11 @@ def _env(commands: Any) -> None:
         "mr-ml env check -r hadoop",
     )  # fmt: skip
     check.add_argument(
-        "--tasks", type=int, default=4, metavar="N", help="more tasks reach more nodes of a cluster (default 4)"
+        "--tasks",
+        type=whole(1, 100_000),
+        default=4,
+        metavar="N",
+        help="more tasks reach more nodes of a cluster (default 4)",
     )
     _runner(check, jobs=())
     build = _command(

@@ -5,40 +5,43 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from hdfs_layout import Layout, NotFoundError, Store, read_events
-from mr_ml.cli.common import open_root, print_result, table
+from hdfs_layout import Layout, Store
+from mr_ml.cli.common import names_in, open_root, print_result, report_damaged, table
 from mr_ml.errors import BadDataError
-from mr_ml.train import run_spec
+from mr_ml.runlog import RunLog, published_version, read_log
+from mr_ml.spec import RunDocument
+from mr_ml.train import read_run
+
+DAMAGED = "damaged"
 
 
-def list_all(options: argparse.Namespace) -> None:
+def list_all(options: argparse.Namespace) -> int:
     store, layout = open_root(options)
-    try:
-        names = store.list(layout.runs)
-    except NotFoundError:
-        names = ()
     # a run without its spec has not begun
-    found = [_summary(store, layout, name) for name in names if store.exists(layout.run_spec(name))]
+    begun = [name for name in names_in(store, layout.runs, kind="run") if store.exists(layout.run_spec(name))]
+    found = [_summary(store, layout, name) for name in begun]
     rows = [[r["run"], r["model"] or "?", r["dataset"] or "?", str(r["passes"]), r["status"]] for r in found]
     print_result(options, {"runs": found}, table(["run", "model", "dataset", "passes", "status"], rows))
+    return report_damaged(r["stop"] for r in found if r["status"] == DAMAGED)
 
 
 def show(options: argparse.Namespace) -> None:
     store, layout = open_root(options)
-    spec = run_spec(store, layout, options.run)
-    data = _summary(store, layout, options.run)
-    events = read_events(store, layout.run_log(options.run))
-    passes = [event for event in events if event["event"] == "pass"]
-    data = {**data, "spec": spec.to_json(), "log": passes}
+    document, log = read_run(store, layout, options.run), read_log(store, layout, options.run)
+    data = {
+        **_whole(store, layout, options.run, document, log),
+        "spec": document.spec.to_json(),
+        "log": list(log.passes),
+    }
     rows = [
         [
             str(p["number"]),
             f"{float(p['objective']):.10g}",  # the log writes infinity as a word
             f"{float(p['gradient_norm']):.2e}",
-            f"{p['step']:.4g}",
-            f"{p['rows_per_second']:.3g}",
+            f"{float(p['step']):.4g}",
+            f"{float(p['rows_per_second']):.3g}",
         ]
-        for p in passes
+        for p in log.passes
     ]
     text = f"run {data['run']}: {data['model']} on {data['dataset']}, {data['status']}\n"
     text += table(["pass", "objective", "|gradient|", "step", "rows/s"], rows)
@@ -50,17 +53,25 @@ def show(options: argparse.Namespace) -> None:
 
 
 def _summary(store: Store, layout: Layout, run: str) -> dict[str, Any]:
+    model = dataset = None
     try:
-        spec, events = run_spec(store, layout, run), read_events(store, layout.run_log(run))
+        document = read_run(store, layout, run)
+        model, dataset = document.spec.model, document.spec.dataset
+        return _whole(store, layout, run, document, read_log(store, layout, run))
     except BadDataError as error:
         # one damaged file must not hide the other runs
-        return {"run": run, "model": None, "dataset": None, "passes": 0, "status": "damaged", "stop": str(error)}
-    published = next((e for e in reversed(events) if e["event"] == "published"), None)
+        return {"run": run, "model": model, "dataset": dataset, "passes": 0, "status": DAMAGED, "stop": str(error)}
+
+
+def _whole(store: Store, layout: Layout, run: str, document: RunDocument, log: RunLog) -> dict[str, Any]:
+    spec, published = document.spec, log.published
+    # a kill, or an accident to the log, may have left it without its last line
+    version = published_version(store, layout, run, document) if published is None else published["version"]
     return {
         "run": run,
-        "model": spec.model if published is None else f"{spec.model}@{published['version']}",
+        "model": spec.model if version is None else f"{spec.model}@{version}",
         "dataset": spec.dataset,
-        "passes": max((e["number"] for e in events if e["event"] == "pass"), default=0),
-        "status": "unfinished" if published is None else "published",
+        "passes": max((p["number"] for p in log.passes), default=0),
+        "status": "unfinished" if version is None else "published",
         "stop": None if published is None else published["stop"],
     }

@@ -19,7 +19,9 @@ from mr_ml.objective import Objective
 from mr_ml.optimize.choose import choose
 from mr_ml.optimize.lbfgs import NARROW_FROM
 from mr_ml.slices import is_wide
-from mr_ml.train import Progress, TrainSpec, make_objective, run_spec, start_run, train
+from mr_ml.spec import TrainSpec
+from mr_ml.train import Progress, make_objective, read_run, start_run, train
+from mr_ml.verify import verify
 
 
 def run(options: argparse.Namespace) -> None:
@@ -27,7 +29,7 @@ def run(options: argparse.Namespace) -> None:
     runner = job_runner(options, store, layout)
     say = narrator(options)
     if options.resume is not None:
-        run_id, spec = options.resume, run_spec(store, layout, options.resume)
+        run_id, spec = options.resume, read_run(store, layout, options.resume).spec
         if options.dataset is not None or options.model is not None:
             raise UsageError("--resume goes on with what the run was asked to do; give no dataset or model beside it")
         _check_same(_spec(options, spec.dataset), spec)
@@ -38,12 +40,14 @@ def run(options: argparse.Namespace) -> None:
         check_name(options.model, kind="model")
         dataset = load_dataset(store, layout, options.dataset)
         spec = _spec(options, dataset.reference)
-        dataset.of_split(spec.split)
         run_id = unique_id()
     # whatever does not fit together is found before there is a run
+    dataset.of_split(spec.split)
     objective = make_objective(spec, dataset, FeatureMoments.load(store, dataset, spec.split))
     cache = block_budget(options, runner, _needs(spec, dataset, objective))
     del objective
+    if options.verify:
+        verify(store, dataset.of_split(spec.split))
     if options.resume is None:
         start_run(store, layout, run_id, spec)
     say(f"run {run_id}: {spec.loss} on {dataset.reference} {spec.split}, {dataset.n_rows(spec.split)} rows")
@@ -54,7 +58,7 @@ def run(options: argparse.Namespace) -> None:
     sweep_folders(store, layout.run(run_id), layout.model(spec.model), layout.model_data(spec.model, run_id))
     engine = MapReduceEngine(dataset, spec.split, store, runner.of_work(run_id), cache)
     watch = _show if shows_progress(options) else _ignore
-    result = train(spec, run=run_id, dataset=dataset, engine=engine, store=store, layout=layout, watch=watch)
+    result = train(spec, run=run_id, dataset=dataset, engine=engine, store=store, layout=layout, watch=watch, say=say)
     for warning in [*([] if result.converged else [result.stop]), *result.warnings]:
         say(f"warning: {warning}")
     text = (
@@ -84,8 +88,6 @@ def _needs(spec: TrainSpec, dataset: Dataset, objective: Objective) -> Needs:
 
 
 def _spec(options: argparse.Namespace, dataset: str) -> TrainSpec:
-    if options.max_passes < 1 or not options.tolerance >= 0:
-        raise UsageError("expected --max-passes of at least 1 and --tolerance of at least 0")
     return TrainSpec(
         dataset=dataset,
         model=options.model,

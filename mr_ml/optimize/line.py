@@ -27,7 +27,7 @@ _SETTLED_FROM = 3
 _ARMIJO = 1e-4
 _ROUNDING = 1e-12
 _SHRINK = 2.0**-13
-_PAIRS = ("pairs_s", "pairs_y")
+PAIRS = ("pairs_s", "pairs_y")
 _COUNTS = ("chosen", "shrinks", "n_passes", "n_iterations", "stalls", "suspicions")
 _MAX_SHRINKS = 2
 # When the curvature is asked for, which is as large as the gradient: at first, and where it may have become another
@@ -241,7 +241,7 @@ class LineMethod(ABC):
         """JSON and arrays that `decode` turns into the same state, bit for bit."""
         values = {f.name: getattr(state, f.name) for f in fields(state)}
         arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
-        for name in _PAIRS:
+        for name in PAIRS:
             arrays[name] = np.array(values[name]) if len(values[name]) else np.empty((0, len(state.point)))
         # as arrays: infinity has no JSON
         arrays["scalars"] = np.array([state.value, state.step, *state.steps])
@@ -254,9 +254,9 @@ class LineMethod(ABC):
 
     def decode(self, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> LineState:
         """Undo `encode`."""
-        vectors = ("point", "gradient", "curvature", "direction", *_PAIRS)
+        vectors = ("point", "gradient", "curvature", "direction", *PAIRS)
         named: dict[str, Any] = {name: arrays[name] for name in vectors}
-        named.update({name: tuple(named[name]) for name in _PAIRS})
+        named.update({name: tuple(named[name]) for name in PAIRS})
         value, step, *steps = arrays["scalars"].tolist()
         # states were without it once; then the curvature is asked for at the next pass
         (curved_value,) = arrays.get("curved_value", np.array([np.inf])).tolist()

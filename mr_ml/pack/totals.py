@@ -54,10 +54,8 @@ def _by_label(total: Statistic, schema: Schema) -> dict[str, list[float]]:
     if schema.label_kind == "continuous":
         return {}
     sums = dict(zip(found.keys.view(np.float64).tolist(), found.values.tolist(), strict=True))
-    labels = range(len(schema.labels)) if schema.label_kind == "text" else schema.labels
-    codes = tuple(map(float, labels))
     none = [0.0] * found.values.shape[1]
-    return dict(zip(label_texts(schema, codes), (sums.get(code, none) for code in codes), strict=True))
+    return dict(zip(label_texts(schema, schema.codes), (sums.get(code, none) for code in schema.codes), strict=True))
 
 
 def feature_moments(total: Statistic, schema: Schema) -> FeatureMoments:

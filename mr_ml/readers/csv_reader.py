@@ -94,8 +94,8 @@ def _plan_of(schema: Schema, *, labels_required: bool) -> _Plan:
     roles: dict[str, Role] = {name: schema.columns[name]["kind"] for name in schema.options.columns or ()}
     if labels_required and "label" not in roles.values():
         raise BadDataError("expected a text with labels, found no label column in it; add it")
-    features = [name for name, column in schema.columns.items() if column["first"] is not None]
-    features.sort(key=lambda name: int(schema.columns[name]["first"]))
+    first = {name: column["first"] for name, column in schema.columns.items() if column["first"] is not None}
+    features = sorted(first, key=lambda name: first[name])
     return _Plan(
         roles=roles,
         labels=vocabulary(tuple(map(str, schema.labels))) if schema.label_kind == "text" else None,
@@ -103,7 +103,7 @@ def _plan_of(schema: Schema, *, labels_required: bool) -> _Plan:
         features=features,
         numeric=[name for name in features if name not in schema.vocabularies],
         is_numeric=np.array([name not in schema.vocabularies for name in features]),
-        first=np.array([schema.columns[name]["first"] for name in features], np.int32),
+        first=np.array([first[name] for name in features], np.int32),
         fill=missing_value_of(schema.options),
         categories={name: Categories(values) for name, values in schema.vocabularies.items()},
         missing_codes={

@@ -10,17 +10,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
-from typing import Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mr_ml import stored
 from mr_ml.errors import BadDataError
 from mr_ml.readers.rows import MAX_EXAMPLES, BadRow
 
 Format = Literal["libsvm", "csv"]
 LabelKind = Literal["numeric", "text", "continuous"]
 Column = str | int
+ColumnKind = Literal["label", "weight", "offset", "group", "dropped", "numeric", "categorical"]
 
 MAX_LABELS = 1000
 
@@ -95,7 +97,10 @@ class TextOptions:
     thousands: str = ""
     percent: bool = False
     unseen: Literal["error", "ignore"] = "error"
-    max_categories: int = 100_000
+    max_categories: stored.Positive = 100_000
+
+    # before there were markers among numbers, such texts were bad rows
+    formerly: ClassVar[Mapping[str, Any]] = {"number_markers": [], "decimal": ".", "thousands": "", "percent": False}
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types; `from_json` gives the same object back."""
@@ -110,10 +115,7 @@ class TextOptions:
         BadDataError
             It is something else. Fields that came later than what was written have their defaults.
         """
-        with _reading(cls):
-            # before there were such markers those texts were bad rows
-            values = _values_of(cls, {"number_markers": [], **document})
-            return cls(**{name: _tuple_if_list(value) for name, value in values.items()})
+        return stored.read(cls, document, where=cls.__name__)
 
 
 # Of larger ids one of so many is kept, to tell about how many different ones there are.
@@ -232,6 +234,14 @@ class Summary:
             return cls(**values)
 
 
+class ColumnUse(TypedDict):
+    """What is made of a column: its role, whether that was found in the data, the number of its first feature."""
+
+    kind: ColumnKind
+    detected: bool
+    first: int | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Schema:
     """How to turn a line of text into a row; stored with datasets and models.
@@ -261,13 +271,13 @@ class Schema:
     format: Format
     options: TextOptions
     index_base: Literal[0, 1] = 0
-    n_features: int
+    n_features: Annotated[int, stored.at_least(0), stored.at_most(2**31)]
     has_groups: bool = False
     feature_names: tuple[str, ...] | None = None
     vocabularies: dict[str, tuple[str, ...]] = field(default_factory=dict)
     labels: tuple[float, ...] | tuple[str, ...] = ()
     label_kind: LabelKind = "numeric"
-    columns: dict[str, Any] = field(default_factory=dict)
+    columns: dict[str, ColumnUse] = field(default_factory=dict)
 
     def name_of(self, feature: int) -> str:
         """What users call the feature of this number."""
@@ -292,14 +302,20 @@ class Schema:
         BadDataError
             It is something else. Fields that came later than what was written have their defaults.
         """
-        with _reading(cls):
-            values = _values_of(cls, document)
-            names = values["feature_names"]
-            values["options"] = TextOptions.from_json(values["options"])
-            values["feature_names"] = None if names is None else tuple(names)
-            values["vocabularies"] = {name: tuple(texts) for name, texts in values["vocabularies"].items()}
-            values["labels"] = tuple(values["labels"])
-            return cls(**values)
+        return stored.read(cls, document, where=cls.__name__)
+
+    @property
+    def codes(self) -> tuple[float, ...]:
+        """The labels as rows have them: numbers, of texts their places in the list."""
+        values = range(len(self.labels)) if self.label_kind == "text" else self.labels
+        return tuple(map(float, values))
+
+    def check_stored(self) -> None:
+        """Raise ValueError if the parts do not fit together."""
+        # Imported here because it imports this module.
+        from mr_ml.readers.schema_check import check_schema
+
+        check_schema(self)
 
 
 def with_unseen_features(schema: Schema, unseen: Literal["error", "ignore"]) -> Schema:
@@ -360,7 +376,3 @@ def _values_of(cls: type[Any], document: Mapping[str, Any]) -> dict[str, Any]:
     defaults = {f.name: f.default for f in fields(cls) if f.default is not MISSING}
     made = {f.name: f.default_factory() for f in fields(cls) if f.default_factory is not MISSING}
     return {**defaults, **made, **document}
-
-
-def _tuple_if_list(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value

@@ -103,6 +103,12 @@ MISTAKES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "no passes": (train("two", "--max-passes", "0"), 2, ("--max-passes",)),
     "negative tolerance": (train("two", "--tolerance", "-1"), 2, ("--tolerance",)),
     "nan tolerance": (train("two", "--tolerance", "nan"), 2, ("--tolerance",)),
+    "infinite tolerance": (train("two", "--tolerance", "inf"), 2, ("--tolerance", "inf")),
+    "infinite l2": (train("two", "--l2", "1e400"), 2, ("--l2", "1e400")),
+    "passes of many digits": (train("two", "--max-passes", "9" * 5000), 2, ("--max-passes", "999999")),
+    "a seed beyond 64 bits": (pack("two", "--seed", "9" * 25), 2, ("--seed", "9" * 25)),
+    "a number that is written in another way": (pack("two", "--folds", "1_0"), 2, ("--folds", "1_0")),
+    "a negative number of features": (("describe", "two", "--features", "-1"), 2, ("--features", "-1")),
     "class weights of regression": (train("real", "--loss", "squared", "--class-weights", "1=2"), 2, ("no classes",)),
     "class weights of unknown labels": (train("two", "--class-weights", "7=2"), 2, ("--class-weights", "7=2")),
     "class weights without a number": (train("two", "--class-weights", "1=x"), 2, ("1=x",)),
@@ -115,6 +121,8 @@ MISTAKES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "negative workers": (train("two", "-r", "local", "--workers", "-3"), 2, ("--workers", "-3")),
     "memory that is no size": (train("two", "--memory", "lots"), 2, ("500M", "lots")),
     "memory that is negative": (train("two", "--memory=-5M"), 2, ("500M", "-5M")),
+    "memory of many digits": (train("two", "--memory", "9" * 400 + "G"), 2, ("500M", "9999")),
+    "memory that is not finite": (train("two", "--memory", "infG"), 2, ("500M", "infG")),
     "too little memory": (train("two", "--memory", "1M"), 2, ("--memory 1M", "give more")),
     # pack
     "no such input": (pack("nowhere"), 2, ("nowhere", "check the path")),
@@ -261,8 +269,10 @@ def test_damaged_runs(mine: Commands, spoil: Callable[[Path], None], code: int) 
     found = mine.run("train", "--resume", run)
     assert (found.code, "Traceback" in found.err) == (code, False)
     assert run in found.err
-    # the other runs can still be seen
-    assert len(mine("runs", "list")["runs"]) >= 2
+    # the other runs can still be seen, and what is damaged is said
+    listed = mine.run("runs", "list", "--json")
+    assert (listed.code, run in listed.err) == ((0, False) if spoil is drop else (65, True))
+    assert len(listed.result["runs"]) >= 2
 
 
 def test_another_datasets_moments(mine: Commands) -> None:

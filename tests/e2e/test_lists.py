@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -36,3 +37,79 @@ def test_a_damaged_manifest_does_not_hide_the_other_models(models: Commands) -> 
         assert [line.split()[0] for line in table] == ["model", "a@1", "a@2", "a@3", "b@1"]
         assert table[2].endswith("damaged")
     assert models("models", "show", "a@3")["version"] == 3
+
+
+def test_stray_names_hide_nothing(models: Commands) -> None:
+    """A copy, a folder of something else, a file: left out with a note."""
+    whole = models("models", "list"), models("runs", "list")
+    for kind in ("models", "runs"):
+        folder = models.root / kind
+        shutil.copytree(sorted(path for path in folder.iterdir())[0], folder / "copy of it")
+        (folder / "old things" / "deeper").mkdir(parents=True)
+        (folder / "notes.txt").write_text("mine")
+        (folder / "é\x1b[31m").mkdir()
+        found = models.run(kind, "list", "--json")
+        assert (found.code, found.result) == (0, whole[kind == "runs"])
+        assert found.err.count("left out") == 3
+        assert "'copy of it'" in found.err
+        assert "\x1b" not in found.err
+
+
+def spoiled_logs(log: bytes) -> dict[str, bytes]:
+    lines = log.splitlines(keepends=True)
+    return {
+        "a key": log.replace(b'"number"', b'"numbes"', 1),
+        "a digit": log.replace(b'"number": 1', b'"number": 3', 1),
+        "no object": b"[]\n" + log,
+        "a line that was never written": b'{"event": "pass", "number": "x"}\n' + log,
+        "no event": b"{}\n" + log,
+        "bytes": b"\xff\xfe\n" + log,
+        "two lines in one": lines[0][:-1] + b"".join(lines[1:]),
+    }
+
+
+@pytest.mark.parametrize("spoil", spoiled_logs(b'"number": 1\n'))
+def test_a_damaged_log_does_not_hide_the_other_runs(models: Commands, spoil: str) -> None:
+    whole = models("runs", "list")["runs"]
+    log = models.root / "runs" / whole[1]["run"] / "log.jsonl"
+    log.write_bytes(spoiled_logs(log.read_bytes())[spoil])
+    found = models.run("runs", "list", "--json")
+    assert (found.code, "Traceback" in found.err, str(log) in found.err) == (65, False, True)
+    listed = found.result["runs"]
+    assert [r["run"] for r in listed] == [r["run"] for r in whole]
+    assert listed[1]["status"] == "damaged"
+    assert [r for r in listed if r["status"] != "damaged"] == [whole[0], *whole[2:]]
+    found = models.run("runs", "show", whole[1]["run"])
+    assert (found.code, "Traceback" in found.err) == (65, False)
+
+
+def test_a_log_that_lost_its_end_still_shows_what_was_published(models: Commands) -> None:
+    whole = models("runs", "list")["runs"]
+    log = models.root / "runs" / whole[1]["run"] / "log.jsonl"
+    text = log.read_bytes()
+    for length in (len(text) - 1, len(text) - 20, text.rindex(b"\n", 0, -1) + 1, 0):
+        log.write_bytes(text[:length])
+        found = models("runs", "list")["runs"][1]
+        assert (found["model"], found["status"]) == (whole[1]["model"], "published")
+        assert models("runs", "show", whole[1]["run"])["status"] == "published"
+    log.unlink()
+    assert models("runs", "list")["runs"][1]["status"] == "published"
+
+
+@pytest.mark.parametrize("damaged", ["v000001.json", "v000003.json", "v000007.json"])
+def test_a_damaged_manifest_stops_no_training(models: Commands, damaged: str) -> None:
+    (models.root / "models" / "a" / damaged).write_bytes(b"")
+    found = models("train", "rows", "--model", "a", "--l2", "0.1")
+    assert found["version"] == (8 if damaged == "v000007.json" else 4)
+    # a run that was killed after it published finds what it published
+    again = models("train", "--resume", found["run"])
+    assert again["version"] == found["version"]
+
+
+def test_a_model_of_all_versions_is_told_before_the_first_pass(models: Commands) -> None:
+    folder = models.root / "models" / "a"
+    (folder / "v999999.json").write_bytes((folder / "v000001.json").read_bytes())
+    before = models("runs", "list")["runs"]
+    found = models.run("train", "rows", "--model", "a")
+    assert (found.code, "999999" in found.err) == (74, True)
+    assert models.run("runs", "list", "--json").result["runs"] == before

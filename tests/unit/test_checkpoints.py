@@ -19,9 +19,12 @@ from mr_ml.optimize import lbfgs
 from mr_ml.optimize.base import Ask, Evaluation
 from mr_ml.optimize.lbfgs import Lbfgs
 from mr_ml.optimize.line import LineState
+from mr_ml.states import Owner
 
 METHOD = Lbfgs(tolerance=1e-12, memory=3, max_passes=20)
 SIZE = 12
+OWNER = Owner("run", "0" * 64, "rows@1", "data")
+SAID: list[str] = []
 
 
 def evaluate(ask: Ask) -> Evaluation:
@@ -48,7 +51,7 @@ def store(tmp_path: Path) -> LocalStore:
 
 
 def of_run(store: LocalStore) -> Checkpoints:
-    return Checkpoints(store, Layout("root"), "run", METHOD)
+    return Checkpoints(store, Layout("root"), OWNER, METHOD, size=SIZE, say=SAID.append)
 
 
 def encoded(state: LineState) -> dict[str, bytes]:

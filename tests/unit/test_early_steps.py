@@ -14,7 +14,8 @@ from mr_ml.early_steps import EarlySteps
 from mr_ml.optimize.base import Ask
 from mr_ml.optimize.lbfgs import Lbfgs
 from mr_ml.optimize.line import STEPS
-from mr_ml.train import TrainSpec, make_objective
+from mr_ml.spec import TrainSpec
+from mr_ml.train import make_objective
 
 
 def rows_of(n_rows: int) -> tuple[np.ndarray, np.ndarray]:

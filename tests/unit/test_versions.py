@@ -19,6 +19,7 @@ from hdfs_layout import (
     LocalStore,
     NotFoundError,
     encode_document,
+    find_version,
     latest_version,
     list_versions,
     publish_version,
@@ -76,8 +77,18 @@ def test_a_damaged_version_names_its_file(store: LocalStore) -> None:
     store.write(f"{FOLDER}/v000001.json", store.read(f"{FOLDER}/v000001.json").replace(b"1", b"2", 1))
     with pytest.raises(BadDataError, match=r"/root/models/ctr/v000001\.json"):
         read_version(store, FOLDER)
-    with pytest.raises(BadDataError, match=r"/root/models/ctr/v000001\.json"):
-        publish_version_once(store, FOLDER, {"run": "r"})
+
+
+def test_a_damaged_version_does_not_keep_others_from_being_published(store: LocalStore) -> None:
+    """Whichever it is; one that is damaged is of no use, were it the same run's."""
+    for run in ("a", "b", "c"):
+        publish_version(store, FOLDER, {"run": run})
+    store.write(f"{FOLDER}/v000003.json", b"")
+    store.write(f"{FOLDER}/v000001.json", b"{")
+    assert publish_version_once(store, FOLDER, {"run": "b"}) == 2
+    assert publish_version_once(store, FOLDER, {"run": "c"}) == 4
+    assert find_version(store, FOLDER, key="run", value="c") == 4
+    assert find_version(store, FOLDER, key="run", value="b", after=2) is None
 
 
 def test_the_highest_number_is_the_last(store: LocalStore) -> None:

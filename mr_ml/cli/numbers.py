@@ -1,0 +1,33 @@
+"""Numbers on the command line: what is none, not finite or out of range is refused as it is read."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from collections.abc import Callable
+
+
+def whole(least: int, most: int = 2**63 - 1) -> Callable[[str], int]:
+    """A type for argparse: a whole number in this range."""
+
+    def read(text: str) -> int:
+        # more digits are out of every range, and Python refuses to read thousands of them
+        value = int(text) if re.fullmatch(r"[+-]?[0-9]{1,30}", text, re.ASCII) else None
+        if value is None or not least <= value <= most:
+            to = "" if most == 2**63 - 1 else f" and at most {most}"
+            raise argparse.ArgumentTypeError(f"expected a whole number of at least {least}{to}, found {text[:40]!r}")
+        return value
+
+    return read
+
+
+def not_negative(text: str) -> float:
+    """A type for argparse: a finite number >= 0."""
+    try:
+        value = math.nan if "_" in text else float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0):
+        raise argparse.ArgumentTypeError(f"expected a finite number >= 0, found {text[:40]!r}")
+    return value
