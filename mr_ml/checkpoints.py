@@ -15,13 +15,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hdfs_layout import Layout, NotFoundError, Store, append_events
-from hdfs_layout.paths import pass_of
+from hdfs_layout.paths import MAX_PASS, pass_of
 from mr_ml import stored
 from mr_ml.errors import BadDataError, MrMlError
 from mr_ml.optimize.line import PAIRS, LineMethod, LineState
@@ -34,7 +34,7 @@ PAIRS_APART_FROM = 1 << 16
 AT_STAKE_SECONDS = 1.0
 
 # pass and place in its file
-Place = tuple[stored.Positive, stored.Count]
+Place = tuple[Annotated[int, stored.at_least(1), stored.at_most(MAX_PASS)], stored.Count]
 
 
 @dataclass(frozen=True)

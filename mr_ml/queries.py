@@ -29,9 +29,12 @@ def query_from(meta: Mapping[str, Any], arrays: Mapping[str, Array], *, where: s
     Raises
     ------
     BadDataError
-        If the kind is not known here.
+        If the kind is not known here, or it is not a query of its kind.
     """
-    kind = meta["kind"]
-    if kind not in QUERIES:
+    kind = meta.get("kind")
+    if not isinstance(kind, str) or kind not in QUERIES:
         raise BadDataError(f"{where}: query of kind {kind!r}, this mr_ml knows {sorted(QUERIES)}")
-    return QUERIES[kind].from_parts(meta, arrays)
+    try:
+        return QUERIES[kind].from_parts(meta, arrays)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise BadDataError(f"{where}: not a query of kind {kind!r}: {error!r}") from error

@@ -91,13 +91,13 @@ def _sealed_frame(pattern: str) -> Callable[[Path, random.Random], str]:
             meta["sha256"] = states._sha256(meta["content"], arrays, owner)
         except (KeyError, TypeError, AttributeError):
             pass  # a header that cannot be sealed
-        path.write_bytes(_frame(opened.kind, meta, arrays))
+        path.write_bytes(as_frame(opened.kind, meta, arrays))
         return said
 
     return change
 
 
-def _frame(kind: str, meta: Any, arrays: Any) -> bytes:
+def as_frame(kind: str, meta: Any, arrays: Any) -> bytes:
     """A frame; its header is UTF-8, which half a surrogate pair cannot be."""
     text = json.dumps(meta).replace(json.dumps(LONE)[1:-1], "x")
     return frame.encode(kind, json.loads(text), arrays)
@@ -132,7 +132,7 @@ def _block(manifest: str) -> Callable[[Path, random.Random], str]:
         opened = frame.decode(frame.from_text(text, where=""), kind=("block-2", "block"), where="")
         meta, arrays = json.loads(json.dumps(opened.meta)), dict(opened.arrays)
         said = mutate_json(meta, rng) if rng.random() < 0.4 else mutate_arrays(arrays, rng, dtypes=FRAME_DTYPES)
-        lines[index] = b"\t".join((head, number, frame.to_text(_frame(opened.kind, meta, arrays)))) + b"\n"
+        lines[index] = b"\t".join((head, number, frame.to_text(as_frame(opened.kind, meta, arrays)))) + b"\n"
         data = b"".join(lines)
         file.write_bytes(data)
         digest = 0

@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from mr_ml import frame
+from mr_ml import frame, stored
 from mr_ml.block import Block
 from mr_ml.partition_file import BlockRange, PartitionFacts
 from mr_ml.queries import query_from, query_parts
@@ -17,6 +17,16 @@ from mr_ml.query import Query
 from mr_ml.tree import PartitionPlan, SumTree
 
 KIND = "pass"
+
+
+@dataclass(frozen=True)
+class _Outer:
+    """What the header of a request says."""
+
+    query: dict[str, Any]
+    plan: tuple[tuple[stored.Count, stored.Count], ...]
+    dataset: str
+    cache_bytes: stored.Count
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +61,18 @@ class PassRequest:
 
     @classmethod
     def decode(cls, data: bytes, *, where: str) -> PassRequest:
+        """Undo `encode`.
+
+        Raises
+        ------
+        BadDataError
+            If it is damaged, or asks for what this mr_ml does not know.
+        """
         opened = frame.decode(data, kind=KIND, where=where)
-        meta = opened.meta
-        tree = SumTree(tuple(PartitionPlan(*p) for p in meta["plan"]))
-        query = query_from(meta["query"], opened.arrays, where=where)
-        return cls(query, tree, meta["dataset"], meta["cache_bytes"], opened.arrays.get("columns"))
+        outer = stored.read(_Outer, opened.meta, where=where)
+        tree = SumTree(tuple(PartitionPlan(*p) for p in outer.plan))
+        query = query_from(outer.query, opened.arrays, where=where)
+        return cls(query, tree, outer.dataset, outer.cache_bytes, opened.arrays.get("columns"))
 
 
 def assign(partitions: Sequence[tuple[str, PartitionFacts]], *, n_tasks: int) -> list[list[BlockRange]]:

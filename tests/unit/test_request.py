@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import random
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +15,7 @@ from golden_frames import QUERY, REQUEST, golden
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from sealed_nonsense import FRAME_DTYPES, as_frame, mutate_arrays, mutate_json
 
 from mr_ml import frame
 from mr_ml.engine.request import PassRequest, assign, ranges_of, task_line
@@ -96,6 +100,20 @@ def test_a_query_of_a_later_version_is_refused_by_name() -> None:
     data = frame.encode("pass", {"query": {"kind": "kmeans"}, "plan": [], "dataset": "", "cache_bytes": 0}, {})
     with pytest.raises(BadDataError, match=r"request-3: query of kind 'kmeans', this mr_ml knows \['line', 'metrics'"):
         PassRequest.decode(data, where="request-3")
+
+
+def test_no_sealed_nonsense_is_a_defect() -> None:
+    """A task that is handed a query of another mr_ml, or none at all, says so."""
+    rng, opened = random.Random(3), frame.decode(REQUEST.encode(), kind="pass", where="here")
+    refused = 0
+    for _ in range(400):
+        meta, arrays = copy.deepcopy(dict(opened.meta)), dict(opened.arrays)
+        mutate_json(meta, rng) if rng.random() < 0.7 else mutate_arrays(arrays, rng, dtypes=FRAME_DTYPES)
+        with suppress(BadDataError):
+            PassRequest.decode(as_frame("pass", meta, arrays), where="request-3")
+            continue
+        refused += 1
+    assert refused > 100
 
 
 @pytest.mark.parametrize("version", [1, 2, 3])
