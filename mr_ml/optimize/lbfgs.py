@@ -64,7 +64,8 @@ class Lbfgs(LineMethod):
         steps = ((_dot(s, y), _dot(s * state.curvature, s)) for s, y in zip(state.pairs_s, state.pairs_y, strict=True))
         flattest = min((bend / size for bend, size in steps if size > 0), default=1.0)
         left = float(np.sqrt(state.gradient**2 @ inverse_diagonal(state)))
-        return max(state.distance, left / float(np.sqrt(flattest)))
+        # numpy's division: what is flat beyond all numbers is infinitely far
+        return max(state.distance, float(np.divide(left, np.sqrt(flattest))))
 
     def kept(self, vector: Floats) -> NDArray[Any]:
         return vector.astype(np.float32) if len(vector) >= NARROW_FROM else vector

@@ -141,6 +141,24 @@ def test_no_changed_byte_passes() -> None:
                     frame.decode(bytes(damaged), kind="k", where="part 7")
 
 
+def test_padding_is_zero() -> None:
+    """Nothing can be hidden there, such as four bytes that bring a checksum back to what it was."""
+    start = 12 + struct.unpack_from("<I", SMALL, 8)[0]
+    first = start + -start % 8
+    padding = {5, 6, 7, *range(start, first), first + 6, first + 7, *range(first + 8 + 16, len(SMALL) - 4)}
+    assert len(padding) > 6
+    for position in range(len(SMALL) - 4):
+        changed = bytearray(SMALL)
+        changed[position] ^= 1
+        changed[-4:] = struct.pack("<I", zlib.crc32(changed[:-4]))
+        if position in padding:
+            assert not SMALL[position]
+            with pytest.raises(BadDataError, match=r"padding that is not zero"):
+                frame.decode(bytes(changed), kind="k", where="part 7")
+        elif position >= first:
+            frame.decode(bytes(changed), kind="k", where="part 7")
+
+
 def test_no_other_length_passes() -> None:
     for length in range(len(SMALL)):
         with pytest.raises(BadDataError, match="part 7"):
