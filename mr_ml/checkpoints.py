@@ -129,7 +129,10 @@ class Checkpoints:
         path = self.layout.pass_state(self.run, number)
         where, data = self.store.uri(path), self.store.read(path)
         content, arrays = unseal(data, kind="state", owner=self.owner, where=where)
-        file = stored.read(_StateFile, content, where=where)
+        try:
+            file = stored.read(_StateFile, content, where=where)
+        except BadDataError as error:
+            raise DamagedError(str(error)) from error
         try:
             if file.optimizer != self.optimizer.name:
                 raise ValueError(f"of optimizer {file.optimizer}, not {self.optimizer.name}")
