@@ -140,6 +140,12 @@ class Checkpoints:
             if narrow:
                 raise ValueError(f"{narrow} are not of float64")
             state = self.optimizer.decode(file.state, arrays)
+            # what is not there would have a default
+            meta, again = self.optimizer.encode(state)
+            if (meta.keys(), again.keys()) != (file.state.keys(), arrays.keys()):
+                raise ValueError(
+                    f"{sorted(file.state)} and arrays {sorted(arrays)}, not {sorted(meta)} and {sorted(again)}"
+                )
             if file.pairs is not None:
                 state = self._with_pairs(state, file.pairs)
             check_state(state, size=self.size, n_passes=number)

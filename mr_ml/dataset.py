@@ -399,5 +399,7 @@ class FeatureMoments:
                 f"than rows, found count {count}, variances from {variance.min(initial=0):g} and nonzero from "
                 f"{nonzero.min(initial=0):g} to {nonzero.max(initial=0):g}; {stored.REMEDY}"
             )
+        if np.isinf(arrays.get("label_mean", 0.0)) or arrays.get("label_variance", 0.0) < 0:
+            raise BadDataError(f"{where}: expected labels of finite mean, found others; mend labels that are too large")
         found: dict[str, Any] = {name: array if array.ndim else array.item() for name, array in arrays.items()}
         return cls(count=n_rows, features=features, **found).compact(d)
