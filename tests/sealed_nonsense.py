@@ -341,7 +341,8 @@ class World:
 # Changes after which another result is no deception: what is still well formed is other data (a block may hold its
 # numbers in any type), is there for people, or is a log that lost an event.
 HARMLESS = re.compile(
-    r"^(blocks of .*|datasets/.*: \w+ /(label_counts|packing)/.*|log of .*: \w+ /\d+: .*|models/.*: drop /training/warnings: .*)$",
+    r"^(blocks of .*|datasets/.*: \w+ /(label_counts|packing)/.*|log of .*: \w+ /\d+: .*"
+    r"|models/.*: drop /training/warnings: .*)$",
     re.DOTALL,
 )
 VOLATILE = {"run", "seconds", "version", "model", "rows_per_second", "log"}
