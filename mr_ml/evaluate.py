@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdfs_layout import Store
-from mr_ml.dataset import Dataset, FeatureMoments
+from mr_ml.dataset import Dataset
 from mr_ml.engine.base import Engine
 from mr_ml.errors import BadDataError
+from mr_ml.feature_moments import FeatureMoments
 from mr_ml.metrics import MetricsQuery, finish_metrics
 from mr_ml.model import Floats, Model
 from mr_ml.rowspec import RowSpec

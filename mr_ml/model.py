@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from hdfs_layout import Layout, Store, Version, parse_reference, publish_version_once, read_version
 from mr_ml import stored
-from mr_ml.dataset import CoefEntry, StoredFile, checked_features
+from mr_ml.dataset import CoefEntry, StoredFile
 from mr_ml.errors import BadDataError, UsageError
+from mr_ml.feature_moments import checked_features
 from mr_ml.loss import loss_named
 from mr_ml.npz import check_arrays, from_npz, to_npz
 from mr_ml.readers.schema import Schema

@@ -3,10 +3,10 @@
     read(TrainSpec, document["spec"], where="runs/r/spec.json: spec")
 
 Keys are the fields' names. All must be there but those that a class says it `may_lack`, since earlier releases wrote
-none; they have their defaults then, or what it says that this `formerly` meant. No other may be. Values have exactly the type that is annotated: numbers are
-finite, whole ones fit 64 bits, texts can be written as UTF-8; true is no number. `Annotated` adds what a type lacks
-(`at_least`, `matching`, ...), and a method `check_stored` what several fields must agree on; it raises ValueError. A
-`TypedDict` stays a dict. What is annotated `Any` is taken as it is.
+none: they have their defaults then, or what it says that they `formerly` meant. No other may be. Values have exactly
+the type that is annotated: numbers are finite, whole ones fit 64 bits, texts can be written as UTF-8; true is not a
+number. `Annotated` adds what a type lacks (`at_least`, `matching`, ...), and a method `check_stored` what several
+fields must agree on; it raises ValueError. A `TypedDict` stays a dict. What is annotated `Any` is taken as it is.
 
 Libraries that do the same (msgspec, pydantic, jsonschema) let keys pass that a dataclass does not have, or take longer
 to load than all the rest of the driver, or want every document described a second time. And tasks, which read schemas

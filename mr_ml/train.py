@@ -34,11 +34,12 @@ from mr_ml import stored
 from mr_ml.advice import warnings
 from mr_ml.checkpoints import Checkpoints, Journal
 from mr_ml.class_weights import class_weights
-from mr_ml.dataset import Dataset, FeatureMoments
+from mr_ml.dataset import Dataset
 from mr_ml.early_steps import EarlySteps
 from mr_ml.engine.base import Engine
 from mr_ml.engine.blas import on_one_thread, one_thread
 from mr_ml.errors import BadDataError, StorageError, UsageError
+from mr_ml.feature_moments import FeatureMoments
 from mr_ml.interrupts import see_through
 from mr_ml.model import label_texts, publish_model
 from mr_ml.objective import Objective

@@ -31,7 +31,8 @@ import numpy as np
 from hdfs_layout import Layout, Store, open_store, publish_version
 from mr_ml.block import Block
 from mr_ml.cli.common import parse_size
-from mr_ml.dataset import Dataset, FeatureMoments, Partition
+from mr_ml.dataset import Dataset, Partition
+from mr_ml.feature_moments import FeatureMoments
 from mr_ml.features import DenseFeatures
 from mr_ml.names import unique_id
 from mr_ml.pack.plan import Segment, make_plan

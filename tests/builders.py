@@ -23,7 +23,8 @@ from mr_ml.parts import Moments
 from mr_ml.query import MomentsQuery
 from mr_ml.readers import formats
 from mr_ml.readers.rows import Rows
-from mr_ml.readers.schema import Summary, TextOptions
+from mr_ml.readers.schema import TextOptions
+from mr_ml.readers.summary import Summary
 from mr_ml.rowspec import RowSpec
 from mr_ml.scaling import Scaling
 from mr_ml.tree import PartitionPlan, SumTree

@@ -46,7 +46,7 @@ LAYERS = (
     ("mr_ml.optimize.base",),
     ("mr_ml.objective",),
     ("mr_ml.optimize",),
-    ("mr_ml.dataset", "mr_ml.leftovers", "mr_ml.model", "mr_ml.spec"),
+    ("mr_ml.dataset", "mr_ml.feature_moments", "mr_ml.leftovers", "mr_ml.model", "mr_ml.spec"),
     ("mr_ml.engine",),
     (
         "mr_ml.pack.drafts",

@@ -10,9 +10,10 @@ from hdfs_layout import append_events, check_name
 from mr_ml.checkpoints import PAIRS_APART_FROM
 from mr_ml.cli.common import job_runner, narrator, open_root, print_result, shows_progress
 from mr_ml.cli.memory import Needs, block_budget
-from mr_ml.dataset import Dataset, FeatureMoments, load_dataset
+from mr_ml.dataset import Dataset, load_dataset
 from mr_ml.engine.mapreduce import MapReduceEngine
 from mr_ml.errors import UsageError
+from mr_ml.feature_moments import FeatureMoments
 from mr_ml.leftovers import sweep_folders
 from mr_ml.names import unique_id
 from mr_ml.objective import Objective

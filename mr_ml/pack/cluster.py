@@ -25,8 +25,9 @@ from mr_ml.names import unique_id
 from mr_ml.pack.movers import Ranges, Shuffled, add_report
 from mr_ml.pack.plan import PackPlan
 from mr_ml.pack.tasks import AGAIN, PackRequest, ScanRequest
-from mr_ml.readers.schema import Schema, Summary, TextOptions
+from mr_ml.readers.schema import Schema, TextOptions
 from mr_ml.readers.source import TextFile
+from mr_ml.readers.summary import Summary
 
 __all__ = ["ClusterMover", "FileLines"]
 

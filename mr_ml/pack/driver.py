@@ -28,8 +28,9 @@ from mr_ml.partition_file import PartitionFacts
 from mr_ml.readers import formats
 from mr_ml.readers.csv_columns import listed
 from mr_ml.readers.rows import BAD_KINDS
-from mr_ml.readers.schema import Schema, Summary, TextOptions
+from mr_ml.readers.schema import Schema, TextOptions
 from mr_ml.readers.source import TextFile, is_csv
+from mr_ml.readers.summary import Summary
 from mr_ml.statistic import Statistic
 
 Say = Callable[[str], None]

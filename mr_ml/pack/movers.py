@@ -21,8 +21,9 @@ from mr_ml.pack.plan import PackPlan
 from mr_ml.pack.split_moments import MOMENTS, SplitMoments
 from mr_ml.pack.tasks import AGAIN, REPORT, PackRequest, ScanRequest, facts_of, report_of
 from mr_ml.partition_file import PartitionFacts
-from mr_ml.readers.schema import Schema, Summary, TextOptions
+from mr_ml.readers.schema import Schema, TextOptions
 from mr_ml.readers.source import TextFile, TextRange, check_content, check_rest, expand, first_line, ranges
+from mr_ml.readers.summary import Summary
 from mr_ml.readers.text import MAX_LINE_BYTES
 from mr_ml.slices import is_wide
 from mr_ml.statistic import Statistic

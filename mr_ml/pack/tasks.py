@@ -26,8 +26,9 @@ from mr_ml.partition_file import PartitionFacts, PartitionShelf
 from mr_ml.query import MomentsQuery
 from mr_ml.readers import formats
 from mr_ml.readers.rows import Parsed, Rows
-from mr_ml.readers.schema import Schema, Summary, TextOptions
+from mr_ml.readers.schema import Schema, TextOptions
 from mr_ml.readers.source import TextRange
+from mr_ml.readers.summary import Summary
 from mr_ml.statistic import Statistic
 from mr_ml.tree import PartialSums, PartitionPlan, SumTree
 

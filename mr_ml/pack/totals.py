@@ -8,10 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from mr_ml.dataset import FeatureMoments, RowWeights
+from mr_ml.dataset import RowWeights
+from mr_ml.feature_moments import FeatureMoments
 from mr_ml.model import label_texts
 from mr_ml.parts import Keyed, Minimum, Moments, Sum
-from mr_ml.readers.schema import Schema, merge_labels
+from mr_ml.readers.schema import Schema
+from mr_ml.readers.summary import merge_labels
 from mr_ml.statistic import Statistic
 
 

@@ -28,7 +28,8 @@ from mr_ml.readers.csv_table import Table, pieces, read_extras
 from mr_ml.readers.csv_values import Vocabulary, vocabulary
 from mr_ml.readers.fields import F64, Mask
 from mr_ml.readers.rows import BadRow, Parsed, Rows, concat_rows
-from mr_ml.readers.schema import Schema, first_examples
+from mr_ml.readers.schema import Schema
+from mr_ml.readers.summary import first_examples
 
 __all__ = ["bind", "check_header", "declared", "draft", "merge_columns", "parse", "resolve", "split_header"]
 

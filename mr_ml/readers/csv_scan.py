@@ -13,7 +13,8 @@ from mr_ml.readers.csv_numbers import kind_like_number
 from mr_ml.readers.csv_schema import Facts, bounded, no_facts
 from mr_ml.readers.csv_table import Table, pieces, read_extras
 from mr_ml.readers.fields import F64, Mask
-from mr_ml.readers.schema import Summary, TextOptions
+from mr_ml.readers.schema import TextOptions
+from mr_ml.readers.summary import Summary
 
 _READ: tuple[Role, ...] = ("label", "numeric", "either")
 

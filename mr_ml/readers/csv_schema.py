@@ -17,7 +17,8 @@ from mr_ml.readers.csv_columns import NAMELESS, Role, label_kind_of, listed, rol
 from mr_ml.readers.csv_numbers import kind_like_number, numbers_of
 from mr_ml.readers.numbers import is_rounded
 from mr_ml.readers.rows import excerpt
-from mr_ml.readers.schema import MAX_LABELS, LabelKind, Schema, Summary, TextOptions
+from mr_ml.readers.schema import ColumnUse, LabelKind, Schema, TextOptions
+from mr_ml.readers.summary import MAX_LABELS, Summary
 
 #: A column with texts and more distinct numbers than this is a damaged column of numbers rather than a category. Less
 #: where there are many columns, for a scan remembers the numbers of all of them.
@@ -249,7 +250,7 @@ def bind(schema: Schema, columns: Sequence[str], *, needs_all: bool = False) -> 
         categorical_columns=tuple(of_kind.get("categorical", [])),
         numeric_columns=tuple(of_kind.get("numeric", [])),
     )
-    left_out = {"kind": "dropped", "detected": False, "first": None}
+    left_out: ColumnUse = {"kind": "dropped", "detected": False, "first": None}
     return replace(schema, options=options, columns={**schema.columns, **dict.fromkeys(unknown, left_out)})
 
 

@@ -19,7 +19,8 @@ from typing import Any, Literal, Protocol
 from mr_ml.errors import UsageError
 from mr_ml.readers import csv_reader, libsvm
 from mr_ml.readers.rows import NarrowRows, Parsed
-from mr_ml.readers.schema import Schema, Summary, TextOptions
+from mr_ml.readers.schema import Schema, TextOptions
+from mr_ml.readers.summary import Summary
 
 __all__ = [
     "Draft",

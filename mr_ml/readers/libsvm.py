@@ -23,7 +23,8 @@ from mr_ml.readers.libsvm_lines import KINDS, NO_GROUP, Lines, read_lines
 from mr_ml.readers.libsvm_long import LongLine, has_long_token, read_long_line
 from mr_ml.readers.lines import long_line_before
 from mr_ml.readers.rows import MAX_EXAMPLES, BadRow, NarrowRows, Parsed, Rows, excerpt
-from mr_ml.readers.schema import MAX_LABELS, Schema, Summary, TextOptions, first_examples, sampled_ids
+from mr_ml.readers.schema import Schema, TextOptions
+from mr_ml.readers.summary import MAX_LABELS, Summary, first_examples, sampled_ids
 
 MAX_ID = 2**31 - 1
 

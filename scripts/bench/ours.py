@@ -98,10 +98,11 @@ def _time_share(
 ) -> list[float]:
     from hdfs_layout import Layout, open_store
     from mr_ml.cli.common import free_memory
-    from mr_ml.dataset import FeatureMoments, load_dataset
+    from mr_ml.dataset import load_dataset
     from mr_ml.engine.blas import one_thread
     from mr_ml.engine.cache import CACHE
     from mr_ml.engine.request import assign
+    from mr_ml.feature_moments import FeatureMoments
     from mr_ml.optimize.base import Ask
     from mr_ml.optimize.choose import choose
     from mr_ml.optimize.line import STEPS

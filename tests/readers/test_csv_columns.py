@@ -12,7 +12,8 @@ from csv_tables import dense, options_of, read, schema_of
 
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.readers import csv_columns, csv_reader, csv_schema, formats
-from mr_ml.readers.schema import Summary, TextOptions
+from mr_ml.readers.schema import TextOptions
+from mr_ml.readers.summary import Summary
 
 
 class TestHeader:

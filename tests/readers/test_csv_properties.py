@@ -21,7 +21,8 @@ from mr_ml.readers import csv_fields, csv_reader, csv_table, csv_values, formats
 from mr_ml.readers.csv_draft import Draft
 from mr_ml.readers.fields import hash_fields
 from mr_ml.readers.rows import MAX_EXAMPLES, Parsed, Rows
-from mr_ml.readers.schema import Schema, Summary, TextOptions
+from mr_ml.readers.schema import Schema, TextOptions
+from mr_ml.readers.summary import Summary
 
 COLUMNS = ("a", "b", "c", "label", "w", "o", "g")
 

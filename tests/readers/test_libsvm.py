@@ -14,7 +14,8 @@ from sklearn.datasets import load_svmlight_file
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.readers import formats, libsvm
 from mr_ml.readers.rows import BAD_KINDS, MAX_EXAMPLES, BadRow, Parsed, concat_rows, empty_rows, excerpt
-from mr_ml.readers.schema import MAX_LABELS, Schema, Summary, TextOptions, with_unseen_features
+from mr_ml.readers.schema import Schema, TextOptions, with_unseen_features
+from mr_ml.readers.summary import MAX_LABELS, Summary
 
 pytestmark = pytest.mark.usefixtures("each_implementation")
 

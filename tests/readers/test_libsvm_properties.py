@@ -17,7 +17,8 @@ from reference_libsvm import Reference, read
 from mr_ml.errors import BadDataError
 from mr_ml.readers import formats, libsvm, libsvm_long, lines
 from mr_ml.readers.fields import hash_fields
-from mr_ml.readers.schema import Schema, Summary, TextOptions
+from mr_ml.readers.schema import Schema, TextOptions
+from mr_ml.readers.summary import Summary
 
 pytestmark = pytest.mark.usefixtures("each_implementation")
 

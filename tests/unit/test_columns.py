@@ -10,12 +10,13 @@ import pytest
 from builders import make_block, make_engine
 
 from mr_ml import slices
-from mr_ml.dataset import FeatureMoments, checked_features
 from mr_ml.errors import BadDataError
+from mr_ml.feature_moments import FeatureMoments, checked_features
 from mr_ml.features import SparseFeatures
 from mr_ml.pack.totals import feature_moments
 from mr_ml.query import MomentsQuery
-from mr_ml.readers.schema import Schema, Summary, TextOptions, sampled_ids
+from mr_ml.readers.schema import Schema, TextOptions
+from mr_ml.readers.summary import Summary, sampled_ids
 from mr_ml.statistic import Statistic
 
 D = 400

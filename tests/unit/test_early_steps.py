@@ -9,8 +9,9 @@ import numpy as np
 from commands import Commands, write_libsvm
 
 from hdfs_layout import Layout, open_store
-from mr_ml.dataset import FeatureMoments, load_dataset
+from mr_ml.dataset import load_dataset
 from mr_ml.early_steps import EarlySteps
+from mr_ml.feature_moments import FeatureMoments
 from mr_ml.optimize.base import Ask
 from mr_ml.optimize.lbfgs import Lbfgs
 from mr_ml.optimize.line import STEPS
