@@ -73,7 +73,7 @@ def _needs(spec: TrainSpec, dataset: Dataset, objective: Objective) -> Needs:
     """Partial sums hold gradient, curvature and cross terms, and the Hessian if asked for; states hold pairs."""
     size, n_features = objective.size, objective.rows.n_features
     optimizer = choose(spec.solver, size=size, tolerance=spec.tolerance, max_passes=spec.max_passes)
-    sum_bytes = 8 * (3 * size + (size * size if optimizer.hessian else 0))
+    sum_bytes = 8 * (3 * size + (size * size if optimizer.hessian or optimizer.proves else 0))
     pairs = 2 * min(optimizer.memory, spec.max_passes)
     # small pairs are copied when a state is written, others are not; those of very many coefficients are float32
     copies = 3 if 8 * size < PAIRS_APART_FROM else 1 if size < NARROW_FROM else 1 / 2

@@ -30,4 +30,5 @@ def choose(solver: str, *, size: int, tolerance: float, max_passes: int) -> Line
     memory = 50 if size <= 200_000 else 20
     if size >= NARROW_FROM:
         memory = min(memory, max(_PAIR_BYTES // (8 * size), _FEWEST_PAIRS))
-    return Lbfgs(tolerance=tolerance, max_passes=max_passes, memory=memory)
+    # of few coefficients a Hessian costs hardly more than a pass without
+    return Lbfgs(tolerance=tolerance, max_passes=max_passes, memory=memory, proves=size <= NEWTON_UP_TO)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from mr_ml.optimize.base import Floats
 from mr_ml.optimize.line import LineMethod, LineState, inverse_diagonal
+from mr_ml.optimize.newton import MODULES, newton_direction
 
 _GAMMA = (0.1, 4.0)
 NARROW_FROM = 5_000_001
@@ -31,9 +32,12 @@ class Lbfgs(LineMethod):
     ----------
     memory
         Pairs kept; each costs 16 bytes per coefficient, 8 from `NARROW_FROM` coefficients on.
+    proves
+        Where it has arrived, the Hessian is asked for once: whether the optimum is as near as it seems.
     """
 
     memory: int = 20
+    proves: bool = False
 
     name: ClassVar[str] = "lbfgs"
     early_steps: ClassVar[int] = 3
@@ -43,7 +47,13 @@ class Lbfgs(LineMethod):
     # may leap to where probabilities are one and nothing moves any more
     measured: ClassVar[bool] = False
 
+    @property
+    def modules(self) -> tuple[str, ...]:
+        return MODULES if self.proves else ()
+
     def direction(self, state: LineState, hessian: Floats | None) -> Floats:
+        if hessian is not None:
+            return newton_direction(state, hessian)
         inverse = inverse_diagonal(state)
         pairs = list(zip(state.pairs_s, state.pairs_y, strict=True))
         q, products, alphas = -state.gradient, [_dot(s, y) for s, y in pairs], []

@@ -27,6 +27,10 @@ _SETTLED_FROM = 3
 _ARMIJO = 1e-4
 _ROUNDING = 1e-12
 _SHRINK = 2.0**-13
+# One evaluation where the search has arrived, with the Hessian.
+_PROOF = (0.0,)
+# What the distance may be where the Hessian is known, in tolerances.
+EXACT_SLACK = 10.0
 PAIRS = ("pairs_s", "pairs_y")
 _COUNTS = ("chosen", "shrinks", "n_passes", "n_iterations", "stalls", "suspicions")
 _MAX_SHRINKS = 2
@@ -100,19 +104,24 @@ class LineMethod(ABC):
     memory = 0
     # the distance may be so many times the tolerance, in units of the fit; after so many iterations without much
     # progress it is what it is
-    fit_slack: ClassVar[float] = 10.0
+    fit_slack: ClassVar[float] = EXACT_SLACK
     patience: ClassVar[int] = 3
     # whether its steps are so measured that it sees by itself where coefficients grow for ever
     measured: ClassVar[bool] = True
-    # those whose BLAS it computes with, beside numpy
-    modules: ClassVar[tuple[str, ...]] = ()
+    # whether it asks for the Hessian once it has arrived
+    proves = False
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Those whose BLAS it computes with, beside numpy."""
+        return ()
 
     @abstractmethod
     def direction(self, state: LineState, hessian: Floats | None) -> Floats:
-        """Where to go from a freshly accepted point; `hessian` (n, n) if the method asks for it."""
+        """Where to go from a freshly accepted point; `hessian` (n, n) if it was asked for."""
 
     def distance(self, state: LineState) -> float:
-        """How far the optimum is at most, (g' H^-1 g)^1/2, by what the method knows of H."""
+        """How far the optimum is at most, (g' H^-1 g)^1/2, by what is known of H without having asked for it."""
         return state.distance
 
     def kept(self, vector: Floats) -> NDArray[Any]:
@@ -131,8 +140,9 @@ class LineMethod(ABC):
         if state.stop is not None:
             return None
         direction = state.direction if state.n_passes else None
-        curvature = not self.hessian and self._wants_curvature(state)
-        return Ask(state.point, direction, state.steps, state.chosen, curvature=curvature, hessian=self.hessian)
+        hessian = self.hessian or _is_proof(state)
+        curvature = not hessian and self._wants_curvature(state)
+        return Ask(state.point, direction, state.steps, state.chosen, curvature=curvature, hessian=hessian)
 
     def _wants_curvature(self, state: LineState) -> bool:
         iteration = state.n_iterations + 1
@@ -148,6 +158,8 @@ class LineMethod(ABC):
             if not all(np.isfinite(part).all() for part in parts):
                 return replace(passed, value=value, stop=Stop.DIVERGED)
             return self._move(replace(passed, start_unit=evaluation.fit_unit), state.point, value, evaluation, 0.0)
+        if _is_proof(state):
+            return self._move(passed, state.point, value, evaluation, 0.0)
         step = state.steps[state.chosen]
         slope = float(state.gradient @ state.direction)
         best = _best_step(state, evaluation.values, slope)
@@ -193,11 +205,16 @@ class LineMethod(ABC):
         before, state = state.distance, self._aim(state, ev.hessian)
         if arrived is None:
             return self._budget(replace(state, stalls=0, suspicions=0))
-        state = replace(state, distance=self.distance(state))
-        fit_tolerance = self.fit_slack * self.tolerance
-        return self._budget(
-            stopping.judged(state, arrived, before=before, fit_tolerance=fit_tolerance, patience=self.patience)
+        known = ev.hessian is not None
+        state = state if known else replace(state, distance=self.distance(state))
+        slack = EXACT_SLACK if known else self.fit_slack
+        judged = stopping.judged(
+            state, arrived, before=before, fit_tolerance=slack * self.tolerance, patience=self.patience
         )
+        if known or judged.stop is None or not judged.stop.converged or not self.proves:
+            return self._budget(judged)
+        # a distance by what few steps have seen may miss directions that are almost flat
+        return judged if judged.n_passes >= self.max_passes else replace(judged, stop=None, steps=_PROOF)
 
     def _retreat(self, state: LineState, slope: float) -> LineState:
         """No step was good enough: try much shorter ones, then forget the pairs, then give up."""
@@ -270,6 +287,10 @@ class LineMethod(ABC):
             unit=arrays.get("unit", np.ones(1)), fit_unit=fit_unit, start_unit=start_unit, distance=distance,
             leads=leads,
         )  # fmt: skip
+
+
+def _is_proof(state: LineState) -> bool:
+    return state.n_passes > 0 and state.steps == _PROOF
 
 
 def _is_rounding(state: LineState, slope: float) -> bool:

@@ -22,28 +22,40 @@ _RIDGE = 4 * np.finfo(float).eps
 _FLAT = 1e-9
 
 
+# What the direction is computed by, where it is.
+MODULES = ("scipy.linalg",)
+
+
 @dataclass(frozen=True)
 class Newton(LineMethod):
     name: ClassVar[str] = "newton"
     hessian: ClassVar[bool] = True
-    modules: ClassVar[tuple[str, ...]] = ("scipy.linalg",)
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        return MODULES
 
     def direction(self, state: LineState, hessian: Floats | None) -> Floats:
-        from scipy import linalg
-
         assert hessian is not None
-        # some versions of scipy do not solve for nothing
-        if not (hessian.size and np.isfinite(hessian).all() and np.isfinite(state.gradient).all()):
-            return scaled_descent(state)
-        unit = np.sqrt(inverse_diagonal(state))
-        scaled = hessian * unit * unit[:, None]
-        ridge = _RIDGE * max(len(unit), 8)
-        scaled[np.diag_indices_from(scaled)] += ridge
-        try:
-            factor = linalg.cho_factor(scaled, lower=True)
-            if (np.diag(factor[0]) ** 2 > _FLAT).all():
-                return np.asarray(-unit * linalg.cho_solve(factor, unit * state.gradient))
-        except linalg.LinAlgError:
-            pass
-        curvature, vectors = linalg.eigh(scaled)
-        return np.asarray(-unit * (vectors @ ((vectors.T @ (unit * state.gradient)) / np.maximum(curvature, ridge))))
+        return newton_direction(state, hessian)
+
+
+def newton_direction(state: LineState, hessian: Floats) -> Floats:
+    """-H^-1 g, as far as H tells; (n,)."""
+    from scipy import linalg
+
+    # some versions of scipy do not solve for nothing
+    if not (hessian.size and np.isfinite(hessian).all() and np.isfinite(state.gradient).all()):
+        return scaled_descent(state)
+    unit = np.sqrt(inverse_diagonal(state))
+    scaled = hessian * unit * unit[:, None]
+    ridge = _RIDGE * max(len(unit), 8)
+    scaled[np.diag_indices_from(scaled)] += ridge
+    try:
+        factor = linalg.cho_factor(scaled, lower=True)
+        if (np.diag(factor[0]) ** 2 > _FLAT).all():
+            return np.asarray(-unit * linalg.cho_solve(factor, unit * state.gradient))
+    except linalg.LinAlgError:
+        pass
+    curvature, vectors = linalg.eigh(scaled)
+    return np.asarray(-unit * (vectors @ ((vectors.T @ (unit * state.gradient)) / np.maximum(curvature, ridge))))

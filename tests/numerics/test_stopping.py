@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as hnp
 from mr_ml.loss import LOSSES
 from mr_ml.objective import Objective
 from mr_ml.optimize.base import Stop
+from mr_ml.optimize.choose import choose
 from mr_ml.optimize.line import LineMethod
 from mr_ml.query import LineQuery
 from mr_ml.rowspec import RowSpec
@@ -187,3 +188,19 @@ def test_telling_features_are_those_of_the_definition(data: st.DataObject) -> No
             return bool(np.ptp(x[:, j])) and any((side >= 0).all() for side in sides)
 
         assert telling_features(total, intercept=intercept).tolist() == [j for j in range(3) if tells(j)]
+
+
+def test_features_that_nearly_repeat_each_other_are_fitted_where_few_steps_have_seen_them() -> None:
+    """What they differ by matters, and the gradient hardly shows it; by least squares on what differs."""
+    rng = np.random.default_rng(7)
+    x = rng.normal(size=(300, 4))
+    differs = rng.normal(size=300)
+    x[:, 1] = x[:, 0] + 1e-5 * differs
+    y = x[:, 2] + 3 * differs + rng.normal(size=300)
+    method = choose("lbfgs", size=5, tolerance=1e-6, max_passes=500)
+    last = fitted(x, y, method, l2=0.0, loss="squared", classes=(), centre=True)
+    clean = np.column_stack([x[:, 0], differs, x[:, 2:], np.ones(300)])
+    residual = y - clean @ np.linalg.lstsq(clean, y)[0]
+    assert last.stop.converged
+    # half the mean square
+    assert 2 * last.value == pytest.approx((residual**2).mean(), rel=1e-9)
