@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.optimize.base import Floats
-from mr_ml.optimize.line import LineMethod, LineState, inverse_diagonal
+from mr_ml.optimize.line import LineMethod, LineState, inverse_diagonal, with_distance
 from mr_ml.optimize.newton import MODULES, newton_direction
 
 _GAMMA = (0.1, 4.0)
@@ -51,7 +51,7 @@ class Lbfgs(LineMethod):
     def modules(self) -> tuple[str, ...]:
         return MODULES if self.proves else ()
 
-    def direction(self, state: LineState, hessian: Floats | None) -> Floats:
+    def direction(self, state: LineState, hessian: Floats | None) -> tuple[Floats, float]:
         if hessian is not None:
             return newton_direction(state, hessian)
         inverse = inverse_diagonal(state)
@@ -67,7 +67,7 @@ class Lbfgs(LineMethod):
         q *= inverse
         for (s, y), product, alpha in zip(pairs, products, reversed(alphas), strict=True):
             q += np.multiply(s, alpha - _dot(y, q) / product, dtype=np.float64)
-        return q
+        return with_distance(state, q)
 
     def distance(self, state: LineState) -> float:
         """As if all that is left of the gradient lay in the flattest direction that was seen."""

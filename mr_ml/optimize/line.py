@@ -117,8 +117,9 @@ class LineMethod(ABC):
         return ()
 
     @abstractmethod
-    def direction(self, state: LineState, hessian: Floats | None) -> Floats:
-        """Where to go from a freshly accepted point; `hessian` (n, n) if it was asked for."""
+    def direction(self, state: LineState, hessian: Floats | None) -> tuple[Floats, float]:
+        """Where to go from a freshly accepted point, and how far the optimum seems to be; `hessian` (n, n) if it was
+        asked for."""
 
     def distance(self, state: LineState) -> float:
         """How far the optimum is at most, (g' H^-1 g)^1/2, by what is known of H without having asked for it."""
@@ -242,13 +243,11 @@ class LineMethod(ABC):
         return self._budget(replace(fresh, direction=direction))
 
     def _aim(self, state: LineState, hessian: Floats | None) -> LineState:
-        direction = self.direction(state, hessian)
-        slope = float(state.gradient @ direction)
-        if not slope < 0:
+        direction, distance = self.direction(state, hessian)
+        if not state.gradient @ direction < 0:
             state = replace(state, pairs_s=(), pairs_y=())
-            direction = scaled_descent(state)
-            slope = float(state.gradient @ direction)
-        return replace(state, direction=direction, distance=float(np.sqrt(abs(slope))))
+            direction, distance = with_distance(state, scaled_descent(state))
+        return replace(state, direction=direction, distance=distance)
 
     def _budget(self, state: LineState) -> LineState:
         used_up = state.stop is None and state.n_passes >= self.max_passes
@@ -320,6 +319,11 @@ def _much_better(state: LineState, values: Floats, best: int) -> bool:
     gain, best_gain = state.value - values[state.chosen], state.value - values[best]
     # below this share of the value gains are soon rounding, and convergence is fast anyway
     return best != state.chosen and bool(best_gain > 1e-6 * abs(state.value) and gain < 0.2 * best_gain)
+
+
+def with_distance(state: LineState, direction: Floats) -> tuple[Floats, float]:
+    """The direction p and (-g' p)^1/2: the distance of the optimum if p is -H^-1 g."""
+    return direction, float(np.sqrt(abs(state.gradient @ direction)))
 
 
 def scaled_descent(state: LineState) -> Floats:

@@ -14,8 +14,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from mr_ml.optimize import stopping
 from mr_ml.optimize.base import Floats
-from mr_ml.optimize.line import LineMethod, LineState, inverse_diagonal, scaled_descent
+from mr_ml.optimize.line import LineMethod, LineState, inverse_diagonal, scaled_descent, with_distance
 
 _RIDGE = 4 * np.finfo(float).eps
 # Pivots below this are those of almost flat directions.
@@ -35,18 +36,22 @@ class Newton(LineMethod):
     def modules(self) -> tuple[str, ...]:
         return MODULES
 
-    def direction(self, state: LineState, hessian: Floats | None) -> Floats:
+    def direction(self, state: LineState, hessian: Floats | None) -> tuple[Floats, float]:
         assert hessian is not None
         return newton_direction(state, hessian)
 
 
-def newton_direction(state: LineState, hessian: Floats) -> Floats:
-    """-H^-1 g, as far as H tells; (n,)."""
+def newton_direction(state: LineState, hessian: Floats) -> tuple[Floats, float]:
+    """-H^-1 g, as far as H tells, (n,); and the distance (g' H^-1 g)^1/2.
+
+    Where the curvature along a direction is lost in the rounding of H, but the gradient along it is not, the optimum
+    may be anywhere: the distance is as if the curvature were that of a rounding error's rounding error.
+    """
     from scipy import linalg
 
     # some versions of scipy do not solve for nothing
     if not (hessian.size and np.isfinite(hessian).all() and np.isfinite(state.gradient).all()):
-        return scaled_descent(state)
+        return with_distance(state, scaled_descent(state))
     unit = np.sqrt(inverse_diagonal(state))
     scaled = hessian * unit * unit[:, None]
     ridge = _RIDGE * max(len(unit), 8)
@@ -54,8 +59,12 @@ def newton_direction(state: LineState, hessian: Floats) -> Floats:
     try:
         factor = linalg.cho_factor(scaled, lower=True)
         if (np.diag(factor[0]) ** 2 > _FLAT).all():
-            return np.asarray(-unit * linalg.cho_solve(factor, unit * state.gradient))
+            return with_distance(state, -unit * linalg.cho_solve(factor, unit * state.gradient))
     except linalg.LinAlgError:
         pass
     curvature, vectors = linalg.eigh(scaled)
-    return np.asarray(-unit * (vectors @ ((vectors.T @ (unit * state.gradient)) / np.maximum(curvature, ridge))))
+    along = vectors.T @ (unit * state.gradient)
+    known = np.maximum(curvature, ridge)
+    lost = (curvature < 2 * ridge) & (np.abs(along) > 8 * np.linalg.norm(unit * stopping.noise(state)))
+    distance = np.sqrt(along**2 @ (1 / np.where(lost, np.finfo(float).eps ** 2, known)))
+    return np.asarray(-unit * (vectors @ (along / known))), float(distance)
