@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.dataset import Dataset
+from mr_ml.feature_moments import FeatureMoments
 from mr_ml.model import label_texts
 from mr_ml.objective import Objective
 from mr_ml.optimize.base import Stop
@@ -18,16 +19,19 @@ Ints = NDArray[np.int64]
 
 # As many features or labels as a warning names.
 _NAMED = 5
+# Relative spread of what is taken for one number, and of what the mean's rounding leaves of one.
+_ALMOST = 1e-4
+_ROUNDED = 1e-11
 
 
 def warnings(
-    objective: Objective, dataset: Dataset, split: str, state: LineState, telling: Ints,
+    objective: Objective, dataset: Dataset, split: str, state: LineState, telling: Ints, almost: Ints,
     features: NDArray[np.int32] | None,
 ) -> Iterator[str]:  # fmt: skip
     """What whoever uses the model should know of it, besides why training stopped.
 
-    `telling` are features that are known to tell a class without fail; they count, as those of the objective do, within
-    `features` where these are given.
+    `telling` are features that are known to tell a class without fail, `almost` those of `almost_indicators`; they
+    count, as those of the objective do, within `features` where these are given.
     """
 
     def name_of(j: int) -> str:
@@ -49,11 +53,32 @@ def warnings(
             f"{by or strongest(state.point if whole else state.direction)}{more}; the largest "
             f"margin has come to {-state.leads.minus_most:.3g} and would grow for ever"
         )
-    if state.stop is Stop.FLAT:
+    if state.stop is Stop.FLAT and len(almost):
+        yield (
+            f"{', '.join([name_of(j) for j in almost[:_NAMED].tolist()])}: absent, or almost always the same number; "
+            "where another feature tells which, what is left is too little to be seen. Take that number off before packing"
+        )
+    elif state.stop is Stop.FLAT:
         yield f"not determined are combinations of {strongest(state.direction)}"
     n_rows, per_output = dataset.n_rows(split), objective.size // objective.rows.n_outputs
     if objective.l2 == 0 and per_output > n_rows:
         yield f"{per_output} coefficients are not determined by {n_rows} rows: others would fit as well; give --l2"
+
+
+def almost_indicators(moments: FeatureMoments, objective: Objective) -> Ints:
+    """The features that are zero in some rows and almost, but not quite, one number in all others; ascending.
+
+    Beside a feature that tells these rows apart, what such a one adds has the curvature of the square of its relative
+    spread there, unless a penalty adds to it. A share p of rows that are not zero gives the mean p m, and the largest
+    value is m (1 + spread).
+    """
+    some = (moments.nonzero > 0) & (moments.nonzero < moments.count)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        middle = moments.mean * (moments.count / moments.nonzero)
+        furthest = np.where(middle > 0, moments.maximum, moments.minimum)
+        spread = np.abs(furthest / middle - 1)
+    penalty = objective.penalty.reshape(objective.rows.n_outputs, -1)[0, : objective.rows.n_features]
+    return np.flatnonzero(some & (spread > _ROUNDED) & (spread < _ALMOST) & (penalty < _ALMOST**2))
 
 
 def _strongest(objective: Objective, direction: Floats) -> list[int]:

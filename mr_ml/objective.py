@@ -53,7 +53,8 @@ class Objective:
     penalty_space: str = "raw"
 
     @cached_property
-    def _penalty(self) -> Floats:
+    def penalty(self) -> Floats:
+        """q, (size,): what the penalty adds to the Hessian's diagonal."""
         scale = self.scaling.scale
         q = self.l2 / scale**2 if self.penalty_space == "raw" else self.l2 * (self.scaling.deviation / scale) ** 2
         return np.tile(np.append(q, 0.0) if self.scaling.intercept else q, self.rows.n_outputs)
@@ -88,7 +89,7 @@ class Objective:
 
     def values(self, ask: Ask, total: Statistic) -> Floats:
         """The objective at each of the steps, (n_steps,), of rows whose weights have a positive sum."""
-        q = self._penalty
+        q = self.penalty
         # one point at a time: each may be as large as a model of millions of features
         penalties = [0.5 * (q * point) @ point for point in (_at(ask, step) for step in ask.steps)]
         return np.asarray(total.sum("loss_sums") / total.sum("weight_sum") + np.array(penalties))
@@ -104,7 +105,7 @@ class Objective:
         weight_sum = float(total.sum("weight_sum"))
         if not weight_sum > 0:
             raise BadDataError(f"the weights of the {total.n_rows} rows sum to {weight_sum}; expected a positive sum")
-        values, q = self.values(ask, total), self._penalty
+        values, q = self.values(ask, total), self.penalty
         gradient = self.scaling.gradient(total.sum("gradient_sum") / weight_sum)
         gradient += q * _at(ask, ask.steps[ask.chosen])
         curvature = hessian = None

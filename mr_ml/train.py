@@ -31,7 +31,7 @@ from hdfs_layout import (
 )
 from hdfs_layout.paths import MAX_VERSION
 from mr_ml import stored
-from mr_ml.advice import warnings
+from mr_ml.advice import almost_indicators, warnings
 from mr_ml.checkpoints import Checkpoints, Journal
 from mr_ml.class_weights import class_weights
 from mr_ml.dataset import Dataset
@@ -248,6 +248,7 @@ def train(
     # where few features occur the problem has these alone: in all others the objective is flat, and the search starts
     # at 0 there
     objective, features = make_objective(spec, dataset, moments), moments.features
+    almost = almost_indicators(moments, objective)
     del moments
     optimizer = choose(spec.solver, size=objective.size, tolerance=spec.tolerance, max_passes=spec.max_passes)
     owner = Owner.of(run, spec, dataset)
@@ -281,6 +282,9 @@ def train(
         telling = telling_features(engine.run(SidesQuery(objective.rows), columns=features), intercept=spec.intercept)
         stop = Stop.SEPARABLE if len(telling) else stop
         state = replace(state, n_passes=state.n_passes + 1, stop=stop)
+    if stop.converged and len(almost) and not (optimizer.measured or optimizer.proves):
+        stop = Stop.FLAT
+        state = replace(state, stop=stop)
     coef, shift = _centred(objective.coef(state.point), spec), objective.rows.shift
     result = {
         "solver": optimizer.name,
@@ -289,7 +293,7 @@ def train(
         "gradient_norm": state.gradient_norm,
         "converged": stop.converged,
         "stop": stop.value,
-        "warnings": tuple(warnings(objective, dataset, spec.split, state, telling, features)),
+        "warnings": tuple(warnings(objective, dataset, spec.split, state, telling, almost, features)),
     }
     document = {
         "spec": spec.to_json(),

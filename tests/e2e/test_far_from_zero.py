@@ -116,3 +116,28 @@ def test_more_features_than_rows_are_told(mr_ml: Commands, tmp_path: Path) -> No
     found = mr_ml("train", "wide", "--model", "wide", "--loss", "squared")
     assert any("not determined by 5 rows" in warning for warning in found["warnings"])
     assert not mr_ml("train", "wide", "--model", "wide", "--loss", "squared", "--l2", "0.1")["warnings"]
+
+
+@pytest.mark.parametrize("l2", ["0", "1e-12"])
+def test_times_that_only_some_rows_have_are_not_called_converged_by_a_search_that_cannot_see_them(
+    mr_ml: Commands, tmp_path: Path, l2: str
+) -> None:
+    """A time in milliseconds beside whether there is one, and more features than Newton's method is taken for."""
+    rng = np.random.default_rng(6)
+    n, d = 1600, 720
+    has, shop = rng.random(n) < 0.5, rng.integers(0, d, n)
+    moved = rng.integers(-1_000_000, 1_000_000, n)
+    label = (has * moved / 4e5 + rng.logistic(size=n) > 0).astype(int)
+    found = {}
+    for name, start in (("far", 1_700_000_000_000), ("near", 0)):
+        lines = [
+            f"{label[i]} " + (f"1:1 2:{start + moved[i]} " if has[i] else "") + f"{3 + shop[i]}:1\n" for i in range(n)
+        ]
+        (tmp_path / name).write_text("".join(lines))
+        mr_ml("pack", str(tmp_path / name), "--to", name)
+        found[name] = mr_ml("train", name, "--model", name, "--l2", l2, "--solver", "lbfgs")
+    if found["far"]["objective"] > found["near"]["objective"] + 1e-6:
+        assert not found["far"]["converged"]
+        assert l2 == "0" or any(warning.startswith("2: absent") for warning in found["far"]["warnings"])
+    # the features that are left are no reason to doubt
+    assert not any("absent" in warning for warning in found["near"]["warnings"])
