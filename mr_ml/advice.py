@@ -54,9 +54,10 @@ def warnings(
             f"margin has come to {-state.leads.minus_most:.3g} and would grow for ever"
         )
     if state.stop is Stop.FLAT and len(almost):
+        names = ", ".join([name_of(j) for j in almost[:_NAMED].tolist()])
         yield (
-            f"{', '.join([name_of(j) for j in almost[:_NAMED].tolist()])}: absent, or almost always the same number; "
-            "where another feature tells which, what is left is too little to be seen. Take that number off before packing"
+            f"{names}: absent, or almost always the same number; where another feature tells which, what is left is too "
+            "little to be seen. Take that number off before packing"
         )
     elif state.stop is Stop.FLAT:
         yield f"not determined are combinations of {strongest(state.direction)}"
