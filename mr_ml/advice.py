@@ -56,8 +56,8 @@ def warnings(
     if state.stop is Stop.FLAT and len(almost):
         names = ", ".join([name_of(j) for j in almost[:_NAMED].tolist()])
         yield (
-            f"{names}: absent, or almost always the same number; where another feature tells which, what is left is too "
-            "little to be seen. Take that number off before packing"
+            f"{names}: absent, or almost always the same number; where another feature tells which, what is left is "
+            "too little to be seen. Take that number off before packing"
         )
     elif state.stop is Stop.FLAT:
         yield f"not determined are combinations of {strongest(state.direction)}"

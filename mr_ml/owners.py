@@ -69,7 +69,7 @@ def place() -> str:
 
     def read(path: str) -> str:
         with suppress(OSError):
-            return Path(path).read_text(encoding="ascii").strip()
+            return Path(path).read_bytes().decode().strip()
         return ""
 
     def link(path: str) -> str:
