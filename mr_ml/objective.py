@@ -29,6 +29,8 @@ from mr_ml.statistic import Statistic
 Floats = NDArray[np.float64]
 
 _LEAST_UNIT = 1e-6
+# of a feature's penalty, per standard deviation
+_SLIGHT = 1e-8
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +71,12 @@ class Objective:
         """Whether no penalty keeps coefficients from growing for ever."""
         return self.rows.pointwise.classifies and self.l2 == 0
 
+    @cached_property
+    def _watched(self) -> bool:
+        """Whether the penalty of some feature is so small that steps may go on as if there were none."""
+        of_features = self.penalty.reshape(self.rows.n_outputs, -1)[0, : self.rows.n_features]
+        return self.rows.pointwise.classifies and bool((of_features < _SLIGHT).any() or self.l2 == 0)
+
     def coef(self, theta: Floats) -> Floats:
         """(n_outputs, n_features + 1) in the space of features as they are read, intercept last."""
         return self.scaling.to_raw(theta, self.rows.n_outputs)
@@ -84,7 +92,7 @@ class Objective:
             curvature=ask.curvature,
             cross=ask.curvature and self.scaling.centred,
             hessian=ask.hessian,
-            leads=self.may_separate,
+            leads=self._watched,
         )
 
     def values(self, ask: Ask, total: Statistic) -> Floats:
@@ -120,7 +128,10 @@ class Objective:
                 curvature = np.diag(hessian).copy()
         slopes, bends = total.sum("slope_sum") / weight_sum, total.sum("bend_sum") / weight_sum
         known, units = bends > 0, np.maximum(slopes, _LEAST_UNIT * slopes.max())
-        leads = total.part("leads").arrays()["value"].tolist() if self.may_separate else ()
+        leads = total.part("leads").arrays()["value"].tolist() if self._watched else ()
+        if leads and not self.may_separate:
+            # rows on their right side are no proof then
+            leads[0] = -np.inf
         return Evaluation(
             values, gradient, curvature, hessian,
             unit=units if len(units) == 1 else np.repeat(units, self.size // len(units)),

@@ -72,8 +72,9 @@ class Stop(Enum):
         "the tolerance asks for more than the data's rounding allows"
     )
     SEPARABLE = (
-        "stopped: there is no finite optimum: the classes can be separated, so that coefficients grow for ever; "
-        "give --l2, or drop the features that separate them"
+        "stopped: there is no finite optimum, or none that so small a penalty brings within reach: the classes can be "
+        "separated, so that coefficients grow for ever; give --l2 or a larger one, or drop the features that separate "
+        "them"
     )
     FLAT = (
         "stopped: the data does not determine the fit in double precision: some features are almost a sum of others; "

@@ -26,7 +26,7 @@ SENTENCES = {
     Stop.GRADIENT: r"^converged: the largest gradient component is below the tolerance",
     Stop.ROUNDING: r"^converged as far as floating point goes.*the tolerance asks for more than",
     Stop.LINE_SEARCH: r"^stopped: no step lowers the objective although.*mr-ml describe.*raise --l2",
-    Stop.SEPARABLE: r"^stopped: there is no finite optimum.*give --l2",
+    Stop.SEPARABLE: r"^stopped: there is no finite optimum.*give --l2 or a larger one",
     Stop.FLAT: r"^stopped: the data does not determine the fit in double precision.*give --l2",
     Stop.PASSES: r"^stopped: the budget of passes is used up; raise --max-passes, loosen --tolerance or raise --l2",
     Stop.DIVERGED: r"^stopped: the objective is not finite at the starting point; look for huge feature values",

@@ -204,3 +204,15 @@ def test_features_that_nearly_repeat_each_other_are_fitted_where_few_steps_have_
     assert last.stop.converged
     # half the mean square
     assert 2 * last.value == pytest.approx((residual**2).mean(), rel=1e-9)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_penalty_that_large_features_do_not_feel_is_none(method: type[LineMethod]) -> None:
+    """Of features of 1e9 a raw penalty of 0.1 is 1e-19 per standard deviation: rows move on as if there were none."""
+    x, y = SEPARABLE["a category"]()
+    far = fitted(1e9 * x, y, method(), l2=0.1)
+    assert far.stop is not None
+    assert not far.stop.converged
+    # the same in units in which the penalty counts, and where it is small but felt
+    assert fitted(x, y, method(), l2=0.1).stop is Stop.GRADIENT
+    assert fitted(x, y, method(), l2=1e-6).stop is Stop.GRADIENT
