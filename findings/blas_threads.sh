@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Guess: threadpoolctl limits the threads of numpy's and scipy's BLAS, or says that it knows none.
 # Happened: threadpoolctl 3.1 to 3.4 find no BLAS in the wheels of numpy 2.4.6 and scipy 1.17.1, whose OpenBLAS has
-#   other names for its functions; limit() then does nothing, without a word. 3.5.0 and later find both; its changes
-#   say that this support is new.
+#   other names for its functions; limit() then does nothing, without a word. 3.5.0 and 3.8.0 find both; the list
+#   of changes of 3.5.0 says that this support is new.
 # Matters: many processes with as many threads each are slow, and sums split among threads differ in their last bits
 #   from machine to machine; a lower bound such as threadpoolctl>=3.1 in a package lets both happen again.
 # Versions: threadpoolctl 3.1.0, 3.2.0, 3.3.0, 3.4.0, 3.5.0, 3.8.0; numpy 2.4.6, scipy 1.17.1; Linux. Date: 2026-11.

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Guess: least squares without a penalty does not care about units: a feature times s has its coefficient divided by
-#   s.
-# Happened: since scikit-learn 1.9 LinearRegression drops a feature whose spread is a millionth of another's:
+# Guess: least squares without a penalty does not care about units: a feature times s has its coefficient divided
+#   by s.
+# Happened: LinearRegression of scikit-learn 1.9.1 drops a feature whose spread is a millionth of another's:
 #   coefficient 0, R2 0.24 instead of 0.998, no warning; 1.8.0 and tol=1e-15 fit it. Its tol, 1e-6, is now also the
 #   "cond" below which scipy's lstsq leaves out singular values of dense data. That is documented; that columns of
 #   other units fall below it is not.
-# Matters: amounts of money beside rates, or populations beside shares, are a million apart; the rate is silently not
-#   used.
+# Matters: amounts of money beside rates, or populations beside shares, are a million apart; the rate is not used, and
+#   nobody says so.
 # Versions: scikit-learn 1.9.1 (and 1.8.0), numpy 2.4.6, scipy 1.17.1. Date: 2026-11.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 for version in 1.8.0 1.9.1; do

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced by the scripts here: a temporary folder with a virtual environment, both gone at exit. No code of mr_ml is in it.
+# Sourced by the scripts here: a temporary folder with a virtual environment, both gone at exit. No code of mr_ml in it.
 #
 # MR_ML_PYTHON   the Python to use (default: python3): 3.11 or 3.12, for which all the pinned packages have wheels
 set -euo pipefail

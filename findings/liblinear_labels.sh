@@ -4,8 +4,8 @@
 #   one class and predicts a label that does not occur in the data. Nothing is said. The documentation speaks of
 #   integers without a range.
 # Matters: ids of products, dates with a running number and hashes are labels in practice, and do not fit.
-# Versions: liblinear-official 2.50.0 (PyPI, built by a C++ compiler), numpy 2.4.6, scipy 1.17.1; x86-64. Date:
-#   2026-11.
+# Versions: liblinear-official 2.50.0 (PyPI, built by a C++ compiler), numpy 2.4.6, scipy 1.17.1; x86-64.
+#   Date: 2026-11.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 install liblinear-official==2.50.0 numpy==2.4.6 scipy==1.17.1
 observe <<'PY'

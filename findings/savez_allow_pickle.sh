@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Guess: numpy.savez(file, allow_pickle=False, ...) refuses to pickle, as numpy.save(file, a, allow_pickle=False)
 #   does.
-# Happened: up to numpy 2.1.3 savez has no such parameter: every keyword names an array, so that False is stored as an
-#   array "allow_pickle", and objects are pickled all the same. 2.2.0 refuses. The signatures say so, if one compares
-#   them.
+# Happened: in numpy 1.26.4, 2.0.2 and 2.1.3 savez has no such parameter: every keyword names an array, so that False
+#   is stored as an array "allow_pickle", and objects are pickled all the same. 2.2.0 and 2.4.6 refuse. The documented
+#   signatures agree with that; nothing warns of it.
 # Matters: who writes blocks or models so believes that no pickle can get into them; and the files hold one array
 #   more.
 # Versions: numpy 1.26.4, 2.0.2, 2.1.3, 2.2.0 and 2.4.6. Date: 2026-11.

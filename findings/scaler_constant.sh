@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Guess: StandardScaler gives every feature that varies a standard deviation of 1, however many rows there are.
 # Happened: of 1,000,000 rows with times in microseconds within one second (1.7e15 + 0..999999) it says scale_ 1 and
-#   leaves a standard deviation of 288,726; of the first 100,000 rows it is right. var_ is right in both. A feature
+#   leaves a standard deviation of 288,703; of the first 100,000 rows it is right. var_ is right in both. A feature
 #   counts as constant below a bound that grows with rows * mean; the documentation names variance zero only.
 # Matters: scaling is the cure for features of far means; on much data it does not take place, without a word.
-# Versions: scikit-learn 1.9.1, numpy 2.4.6. Date: 2026-11.
+# Versions: scikit-learn 1.9.1, numpy 2.4.6, scipy 1.17.1. Date: 2026-11.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 install_sklearn 1.9.1
 observe <<'PY'

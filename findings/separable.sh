@@ -39,7 +39,9 @@ for name, fit in fits.items():
         result = fit()
     kinds = [w.category.__name__ for w in caught]
     last[name] = result.params[-1] if name in ("Logit", "GLM") else result.coef_[0, -1]
-    print(f"seen: {name:15} last coefficient {last[name]:.1f}, {kinds}", getattr(result, "converged", ""))
+    print(f"seen: {name:15} last coefficient {last[name]:.1f}, {kinds}")
+    if name in ("Logit", "GLM"):
+        print(f"      converged {result.converged}, standard error {result.bse[-1]:.0f}, p {result.pvalues[-1]:.4f}")
     as_seen &= bool(kinds) == (name == "Logit")
     as_seen &= name != "GLM" or bool(result.converged)
 as_seen &= min(last["lbfgs"], last["newton-cg"], last["newton-cholesky"]) < 9 and last["GLM"] > 15
