@@ -106,12 +106,13 @@ def _time_share(
     from mr_ml.optimize.base import Ask
     from mr_ml.optimize.choose import choose
     from mr_ml.optimize.line import STEPS
-    from mr_ml.train import TrainSpec, make_objective
+    from mr_ml.spec import TrainSpec
+    from mr_ml.train import make_objective
 
     store, layout = open_store(root), Layout(root)
     dataset = load_dataset(store, layout, dataset_name)
     moments = FeatureMoments.load(store, dataset, "train")
-    objective = make_objective(TrainSpec(dataset=dataset.reference, model=model), dataset, moments)
+    objective = make_objective(TrainSpec(dataset=dataset.reference, model=model, l2=1e-6), dataset, moments)
     newton = choose("auto", size=objective.size, tolerance=0.0, max_passes=1).name == "newton"
     point = np.full(objective.size, 1e-3)
     query = objective.query(Ask(point, direction=point, steps=STEPS, curvature=False, hessian=newton))
@@ -121,7 +122,7 @@ def _time_share(
         stored.block
         # of very few blocks there may be none for the last processes
         for found in (shares[share] if share < len(shares) else [])
-        for stored in CACHE.blocks(found, dataset=dataset.data_id, budget=free_memory() // 2)
+        for stored in CACHE.blocks(found, dataset=dataset.data_id, budget=free_memory() // 2, prepare=query.prepare)
     ]
     taken = []
     for _ in range(repeats):
