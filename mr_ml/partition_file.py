@@ -101,7 +101,7 @@ class PartitionWriter:
         stored = StoredBlock(address, as_read, frame.crc_of(data))
         self._line_bytes.append(size)
         self._rows += block.n_rows
-        self._nnz += block.features.nnz
+        self._nnz += as_read.features.nnz
         self._digest = (self._digest + (2 * address.index + 1) * stored.crc) % 2**64
         return stored
 

@@ -64,6 +64,29 @@ def test_the_same_files_and_facts(
 
 
 @pytest.mark.slow
+def test_equal_rows_are_dealt_as_on_this_machine(
+    packed: ClusterCommands, on_cluster: HadoopCluster, tmp_path: Path
+) -> None:
+    """Few distinct rows, each many times and in both files: they meet, and two more jobs deal them."""
+    rng = np.random.default_rng(9)
+    folder = tmp_path / "few"
+    folder.mkdir()
+    raw = f"{on_cluster.hdfs_uri}/user/tests/few"
+    for name, n in (("a.libsvm", 400), ("b.libsvm", 200)):
+        text = "".join(f"{k % 2} 1:{k % 3} {2 + k % 5}:1\n" for k in rng.integers(0, 12, n).tolist())
+        (folder / name).write_text(text)
+        open_store(raw).write(name, text.encode())
+    found = packed("pack", raw, "--to", "few", *OPTIONS)
+    assert found == packed.local("pack", folder, "--to", "few", *OPTIONS)
+    # by chance 0.25 of 600 rows are 150; by whole kinds of rows it would be a multiple of 50
+    assert 110 < found["splits"]["test"] < 190
+    here, there = json.loads(packed.store.read("datasets/few/v000001.json")), packed.local.manifest("few@1")
+    for ours, theirs in zip(here["partitions"], there["partitions"], strict=True):
+        assert packed.store.read(ours["uri"]) == (packed.local.root / theirs["uri"]).read_bytes()
+    assert nothing_left(packed.store)
+
+
+@pytest.mark.slow
 def test_bad_rows_are_found_where_they_are(packed: ClusterCommands, on_cluster: HadoopCluster) -> None:
     raw = f"{on_cluster.hdfs_uri}/user/tests/bad"
     open_store(raw).write("rows.libsvm", b"1 1:0.5\n0 1:1\r2\n1 1:0.25\n0 2:x\n")
