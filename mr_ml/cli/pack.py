@@ -49,8 +49,14 @@ def run(options: argparse.Namespace) -> None:
         longest_line=longest_line(options, rows_bytes),
         spill_bytes=0 if options.memory is not None else free_memory() // 4,
     )
-    dataset = pack(spec, store=store, layout=layout, runner=runner, say=narrator(options), memory=memory)
-    print_result(options, summary(dataset), summary_text(dataset))
+    say, warnings = narrator(options), list[str]()
+
+    def warn(text: str) -> None:
+        warnings.append(text)
+        say(f"warning: {text}")
+
+    dataset = pack(spec, store=store, layout=layout, runner=runner, say=say, warn=warn, memory=memory)
+    print_result(options, {**summary(dataset), "warnings": warnings}, summary_text(dataset))
 
 
 def text_options(options: argparse.Namespace) -> TextOptions:

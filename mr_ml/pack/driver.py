@@ -69,9 +69,14 @@ class PackSpec:
 # moments of enormous numbers are infinite; the warning would name no feature
 @np.errstate(all="ignore")
 def pack(
-    spec: PackSpec, *, store: Store, layout: Layout, runner: JobRunner, say: Say, memory: PackMemory
+    spec: PackSpec, *, store: Store, layout: Layout, runner: JobRunner, say: Say, warn: Say, memory: PackMemory
 ) -> Dataset:  # fmt: skip
     """Pack and publish.
+
+    Parameters
+    ----------
+    say, warn
+        Told what the user should know, and what may be wrong with a dataset that is published all the same.
 
     Raises
     ------
@@ -81,12 +86,12 @@ def pack(
     check_name(spec.name, kind="dataset")
     mover = _mover(store, layout, runner, memory)
     try:
-        return _pack(spec, mover, store=store, layout=layout, say=say)
+        return _pack(spec, mover, store=store, layout=layout, say=say, warn=warn)
     finally:
         mover.close()
 
 
-def _pack(spec: PackSpec, mover: Mover, *, store: Store, layout: Layout, say: Say) -> Dataset:
+def _pack(spec: PackSpec, mover: Mover, *, store: Store, layout: Layout, say: Say, warn: Say) -> Dataset:
     files, options, like = _opened(spec, mover)
     if spec.like is not None and like is not None:
         unknown = tuple(name for name in like.columns if name and name not in spec.like.columns)
@@ -140,7 +145,9 @@ def _pack(spec: PackSpec, mover: Mover, *, store: Store, layout: Layout, say: Sa
         }
         dataset = _manifest(spec, data_id, schema, plan, partitions, totals, packed, moments)
         for warning in chance.warnings(plan, {s: dataset.n_rows(s) for s in dataset.splits}, dataset.label_counts):
-            say(f"warning: {warning}")
+            warn(warning)
+        if not schema.n_features:
+            warn("no column is a feature: a model of this dataset has an intercept and nothing else")
         version = unfinished.publish(dataset.to_json())
     return replace(dataset, version=version)
 
@@ -171,8 +178,8 @@ def _opened(spec: PackSpec, mover: Mover) -> tuple[list[TextFile], TextOptions, 
         raise BadDataError(f"expected rows, found none in {', '.join(spec.inputs)[:500]}")
     first = with_rows[0]
     with _in_first_line(first):
-        columns = formats.split_header(lines[first], options)
         like = None if spec.like is None else formats.bind(spec.like, lines[first], needs_all=True)
+        columns = formats.split_header(lines[first], options)
     for path in with_rows[1:] if options.header else ():
         with _in_first_line(path):
             found = formats.split_header(lines[path], options)

@@ -1,11 +1,43 @@
-"""Whether the first line of a CSV text is a header or a row."""
+"""What the first line of a CSV text tells: which delimiter it has, and whether it is a header or a row."""
 
 from __future__ import annotations
 
 from mr_ml.errors import BadDataError
-from mr_ml.readers.csv_columns import LABEL_NAMES, NAMELESS, listed, roles_of
+from mr_ml.readers.csv_columns import LABEL_NAMES, NAMELESS, delimiter_of, listed, roles_of
+from mr_ml.readers.csv_fields import NO_DEFECT, split_fields
 from mr_ml.readers.csv_numbers import numbers_of
+from mr_ml.readers.rows import excerpt
 from mr_ml.readers.schema import Schema, TextOptions
+
+_DELIMITERS = {",": "','", ";": "';'", "\t": "tab", "|": "'|'"}
+
+
+def check_delimiter(first_line: bytes, options: TextOptions, *, remedy: str = "say --delimiter {}") -> None:
+    """Refuse one column in which another usual delimiter stands outside quotes.
+
+    Raises
+    ------
+    BadDataError
+        The line has another delimiter; `remedy` is said with it.
+    UsageError
+        The delimiter is not usable.
+    """
+    if _n_columns(first_line, delimiter_of(options)) > 1:
+        return
+    for delimiter, shown in _DELIMITERS.items():
+        n_columns = _n_columns(first_line, ord(delimiter))
+        if n_columns > 1:
+            raise BadDataError(
+                f"expected columns with {_DELIMITERS.get(options.delimiter, repr(options.delimiter))} between them, "
+                f"found {n_columns} with {shown} in '{excerpt(first_line)}'; {remedy.format(shown)}, or quote the line "
+                "if it is one column"
+            )
+
+
+def _n_columns(line: bytes, delimiter: int) -> int:
+    """Number of columns in a line with such a delimiter, 0 if it would be no row."""
+    fields = split_fields(line, delimiter=delimiter, n_columns=None)
+    return fields.starts.shape[1] if fields.defects.tolist() == [NO_DEFECT] else 0
 
 
 def check_header(options: TextOptions, schema: Schema) -> None:

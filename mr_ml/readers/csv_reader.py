@@ -21,7 +21,7 @@ from mr_ml.errors import BadDataError
 from mr_ml.readers.csv_categories import MISSING_CATEGORY, Categories
 from mr_ml.readers.csv_columns import Role, missing_value_of, split_header
 from mr_ml.readers.csv_draft import sparse_rows
-from mr_ml.readers.csv_header import check_header
+from mr_ml.readers.csv_header import check_delimiter, check_header
 from mr_ml.readers.csv_scan import draft
 from mr_ml.readers.csv_schema import bind, declared, merge_columns, resolve
 from mr_ml.readers.csv_table import Table, pieces, read_extras
@@ -31,7 +31,17 @@ from mr_ml.readers.rows import BadRow, Parsed, Rows, concat_rows
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.summary import first_examples
 
-__all__ = ["bind", "check_header", "declared", "draft", "merge_columns", "parse", "resolve", "split_header"]
+__all__ = [
+    "bind",
+    "check_delimiter",
+    "check_header",
+    "declared",
+    "draft",
+    "merge_columns",
+    "parse",
+    "resolve",
+    "split_header",
+]
 
 
 def parse(text: bytes, schema: Schema, *, labels: Literal["required", "optional"]) -> Parsed:

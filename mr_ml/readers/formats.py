@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
-from mr_ml.errors import UsageError
+from mr_ml.errors import BadDataError, UsageError
 from mr_ml.readers import csv_reader, libsvm
 from mr_ml.readers.rows import NarrowRows, Parsed
 from mr_ml.readers.schema import Schema, TextOptions
@@ -152,6 +152,7 @@ def split_header(first_line: bytes, options: TextOptions) -> tuple[str, ...]:
     BadDataError
         The line is no usable header.
     """
+    csv_reader.check_delimiter(first_line, options)
     names: tuple[str, ...] = csv_reader.split_header(first_line, options)
     return names
 
@@ -171,7 +172,12 @@ def bind(schema: Schema, first_line: bytes, *, needs_all: bool = False) -> Schem
     """
     if schema.format != "csv":
         return schema
-    return csv_reader.bind(schema, csv_reader.split_header(first_line, schema.options), needs_all=needs_all)
+    try:
+        return csv_reader.bind(schema, csv_reader.split_header(first_line, schema.options), needs_all=needs_all)
+    except BadDataError:
+        remedy = "write it with the delimiter of the data that the schema was made from"
+        csv_reader.check_delimiter(first_line, schema.options, remedy=remedy)
+        raise
 
 
 def _reader(name: str):  # type: ignore[no-untyped-def]  # a module has no type of its own

@@ -135,6 +135,29 @@ def test_a_first_line_that_is_a_row(mr_ml: Commands, tmp_path: Path) -> None:
     assert [len(path.read_text().splitlines()) for path in sorted((tmp_path / "out").iterdir())] == [20, 20, 20]
 
 
+@pytest.mark.parametrize("delimiter", [";", "\t", "|", ","])
+@pytest.mark.parametrize("line", ["a{}b{}label", '"a b"{}"c,d;e"{}label', "0.5{}2{}1"])
+def test_another_delimiter(mr_ml: Commands, tmp_path: Path, delimiter: str, line: str) -> None:
+    """Said before anything about the label; quotes say that a line is one column."""
+    file = write(
+        tmp_path / "rows.csv", [line.replace("{}", delimiter), *[f"1{delimiter}2{delimiter}{k}" for k in "01"]]
+    )
+    asked = ("--delimiter", ":") if delimiter == "," else ()
+    shown = "tab" if delimiter == "\t" else f"'{delimiter}'"
+    for options in ((), ("--no-header",), ("--label-column", "0"), ("--no-header", "--label-column", "-1")):
+        found = mr_ml.run("pack", file, "--to", "x", "-r", "inline", *asked, *options)
+        assert (found.code, f"--delimiter {shown}" in found.err, "--label-column" in found.err) == (65, True, False)
+        assert f"{file}:1: " in found.err
+    assert not (mr_ml.root / "datasets" / "x").exists()
+    if delimiter in ",\t":
+        return
+    quoted = write(tmp_path / "one.csv", [f'"a{delimiter}b"', "1", "0"])
+    assert mr_ml("pack", quoted, "--to", "one", "--label-column", "0", "-r", "inline")["n_features"] == 0
+    mr_ml("pack", write_csv(tmp_path / "a.csv", {"a": [1, 2, 3], "label": [0, 1, 0]}), "--to", "a", "-r", "inline")
+    found = mr_ml.run("pack", file, "--to", "y", "--like", "a", "-r", "inline")
+    assert (found.code, f"with {shown}" in found.err, "--delimiter" in found.err) == (65, True, False)
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [(b"\xef\xbb\xbflabel,x\n1,2\n", "byte order mark"), (b"\n1,2\n", "one line"), (b"label,x,x\n1,2,3\n", "twice")],
@@ -185,7 +208,8 @@ def test_other_columns_and_values(mr_ml: Commands, tmp_path: Path) -> None:
 
 
 def test_labels_only(mr_ml: Commands, tmp_path: Path) -> None:
-    mr_ml("pack", write_csv(tmp_path / "a.csv", {"label": [1, 0, 1, 1]}), "--to", "a")
+    found = mr_ml("pack", write_csv(tmp_path / "a.csv", {"label": [1, 0, 1, 1]}), "--to", "a")
+    assert "no column is a feature" in found["warnings"][0]
     mr_ml("train", "a", "--model", "a")
     assert mr_ml.coef("a").intercept.tolist() == [pytest.approx(math.log(3), abs=1e-5)]
     mr_ml("predict", "a", tmp_path / "a.csv", "--to", tmp_path / "out")
