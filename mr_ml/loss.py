@@ -77,8 +77,10 @@ class LogisticLoss:
 
     def n_outputs(self, n_classes: int) -> int:
         if n_classes != 2:
+            instead = "use --loss squared for a number to predict, --loss softmax for classes"
             raise UsageError(
-                f"the logistic loss needs exactly 2 label values, the dataset has {n_classes}; use --loss softmax"
+                f"the logistic loss needs exactly 2 label values, the dataset has {n_classes}"
+                + (f"; {instead}" if n_classes > 2 else "")
             )
         return 1
 

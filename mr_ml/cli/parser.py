@@ -19,8 +19,15 @@ exit codes: 0 done, 2 usage, 3 gate refused, 65 bad data, 69 cluster or memory u
 74 input/output, 75 locked (try later), 128 + N ended by signal N (130: Ctrl-C)"""
 
 
+class _Parser(argparse.ArgumentParser):
+    """Takes options by their whole names only: an abbreviation means another one when there are more."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
+
+
 def make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="mr-ml",
         description="Train linear models on data that lives on Hadoop: pack rows once, then iterate MapReduce passes.",
         epilog=_EXIT_CODES,
@@ -142,7 +149,8 @@ def _pack(commands: Any) -> None:
     group.add_argument(
         "--missing-markers",
         metavar="TEXT,...",
-        help="CSV: texts that mean no value (default: NA, N/A, NULL, NaN, ? and others, and - in columns of numbers)",
+        help="CSV: texts that mean no value, in place of all default ones (NA, N/A, NULL, NaN, ? and others, and - in "
+        "columns of numbers)",
     )
     group.add_argument("--decimal", default=".", metavar="C", help="CSV: decimal mark, . (default) or ,")
     group.add_argument(

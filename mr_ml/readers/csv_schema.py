@@ -7,7 +7,7 @@ same whatever the order and however the text was cut.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypedDict
 
@@ -113,28 +113,29 @@ def declared(options: TextOptions, summary: Summary) -> tuple[TextOptions, list[
         if facts is None or not is_open or not facts["strange"] or not is_numeric(facts, n_rows=summary.n_rows):
             continue
         found.append(name)
-        reasons.append(_reason(name, role, facts, summary.n_rows))
+        reasons.append(_reason(name, role, facts, summary.n_rows, markers=options.number_markers))
     return replace(options, numeric_columns=(*options.numeric_columns, *found)) if found else options, reasons
 
 
-def _reason(name: str, role: Role, facts: Facts, n_rows: int) -> str:
-    n_given = n_rows - facts["missing"]
-    texts = facts["texts"] or []
+def _reason(name: str, role: Role, facts: Facts, n_rows: int, *, markers: Collection[str]) -> str:
+    n_given, n_missing = n_rows - facts["missing"], facts["maybe_missing"] or 0
+    texts = [text for text in facts["texts"] or [] if text not in markers]
     kinds = {kind_like_number(text) for text in texts}
     remedies = ["mend them"]
     if any(kind is None for kind in kinds):
-        remedies.append("name what means a missing value by --missing-markers")
+        remedies.append("name all that means a missing value by --missing-markers, in place of the default markers")
     if "thousands" in kinds or "decimal_mark" in kinds:
         remedies.append("say how numbers are written by --thousands and --decimal")
     if "percent" in kinds:
         remedies.append("read % as hundredths by --percent")
     shown = excerpt(name.encode())
     others = f", not {', '.join(repr(excerpt(text.encode())) for text in texts[:3])}" if texts else ""
+    missing = f" ({n_missing} others mean a missing value)" if n_missing else ""
     column = "Label column" if role == "label" else "Column"
     return (
         f"{column} '{shown}' is read as numbers: {n_given - facts['strange']} of {n_given} values are"
-        f"{others}{', ...' if len(texts) > 3 else ''}. {'; '.join(remedies).capitalize()}; leave out up to N such rows "
-        f"by --max-bad-rows N; or, if its values are no numbers, say --categorical '{shown}'"
+        f"{others}{', ...' if len(texts) > 3 else ''}{missing}. {'; '.join(remedies).capitalize()}; leave out up to N "
+        f"such rows by --max-bad-rows N; or, if its values are no numbers, say --categorical '{shown}'"
     )
 
 

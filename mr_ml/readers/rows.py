@@ -63,10 +63,13 @@ BAD_KINDS: dict[str, str] = {
     "bad_offset": "The offset is not a finite decimal number.",
     "missing_group": "The group is missing.",
     "missing_value": (
-        "A feature has no value; --missing drop, zero or value:<x> says what to do with such rows, and "
-        "--missing-markers which texts mean that, if one of them is a name."
+        "A feature has no value; pack with --missing drop, zero or value:<x> to say what to do with such rows, and "
+        "with --missing-markers to say which texts mean that, in place of the default ones, if one of them is a name."
     ),
-    "unseen_value": "A category is none of those that the schema was made from; --unseen ignore takes it as all zeros.",
+    "unseen_value": (
+        "A category is none of those that the schema was made from; to take it as all zeros, pack the training data "
+        "with --unseen ignore and train again."
+    ),
     "unseen_feature": "A feature id is beyond those that the schema has; --unseen-features ignore leaves it out.",
 }
 

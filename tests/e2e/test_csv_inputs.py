@@ -64,6 +64,20 @@ def test_what_is_no_number_is_a_bad_row(mr_ml: Commands, tmp_path: Path, column:
     assert hashes(mr_ml, "bad") == hashes(mr_ml, "good")
 
 
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [(["oops", "-", "#DIV/0!"], "37 of 40 values are, not 'oops' (2 others mean a missing value). Mend them; name all"),
+     (["-", "None"], "38 of 40 values are (2 others mean a missing value). Mend them; leave out"),
+     (["oops"], "39 of 40 values are, not 'oops'. Mend them; name all that means a missing value by --missing-markers, "
+      "in place of the default")],
+)  # fmt: skip
+def test_bad_values_are_listed_without_markers(mr_ml: Commands, tmp_path: Path, cells: list[str], said: str) -> None:
+    file = write(tmp_path / "rows.csv", lines_of({**TABLE, "size": [*cells, *SIZES[len(cells) :]]}))
+    found = mr_ml.run("pack", file, "--to", "bad", "-r", "inline")
+    assert found.code == 65
+    assert f"Column 'size' is read as numbers: {said}" in found.err
+
+
 def test_how_numbers_are_written_is_remembered(mr_ml: Commands, tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     income, share = rng.integers(500, 5_000_000, 50).tolist(), rng.integers(1, 100, 50).tolist()

@@ -66,6 +66,8 @@ MISTAKES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "no command": ((), 2, ("COMMAND",)),
     "unknown command": (("trian",), 2, ("trian",)),
     "unknown option": (train("two", "--l3", "1"), 2, ("--l3",)),
+    "an abbreviated option": (pack("two", "--max-bad", "1"), 2, ("--max-bad",)),
+    "an abbreviated option of models": (("models", "show", "two", "--feat", "1"), 2, ("--feat",)),
     "unknown loss": (train("two", "--loss", "hinge"), 2, ("hinge",)),
     "l2 is no number": (train("two", "--l2", "much"), 2, ("--l2", "much")),
     # names
@@ -93,7 +95,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     # labels
     "one label": (train("one"), 2, ("label", "1")),
     "one label, softmax": (train("one", "--loss", "softmax"), 2, ("label", "1")),
-    "three labels, logistic": (train("three"), 2, ("3", "softmax")),
+    "three labels, logistic": (train("three"), 2, ("3", "--loss squared for a number", "--loss softmax for classes")),
     "text labels, squared": (train("text", "--loss", "squared"), 2, ("numeric labels", "maybe")),
     "continuous labels, logistic": (train("many"), 2, ("--loss squared",)),
     "continuous labels, softmax": (train("many", "--loss", "softmax"), 2, ("--loss squared",)),
