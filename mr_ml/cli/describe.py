@@ -80,7 +80,8 @@ def summary_text(dataset: Dataset) -> str:
     if data["dropped_rows"]:
         lines.append(f"left out for missing values (--missing drop): {data['dropped_rows']} rows")
     if data["unseen_values"]:
-        lines.append(f"unseen values ignored (--unseen ignore): {data['unseen_values']}")
+        what = "categories (--unseen" if schema.format == "csv" else "features (--unseen-features"
+        lines.append(f"unseen values ignored, of {what} ignore): {data['unseen_values']}")
     return "\n".join(lines)
 
 

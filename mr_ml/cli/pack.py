@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import fields
+from typing import Any
 
 from mr_ml.cli.common import free_memory, job_runner, narrator, open_root, print_result
 from mr_ml.cli.describe import summary, summary_text
@@ -15,6 +16,16 @@ from mr_ml.pack.movers import PackMemory
 from mr_ml.pack.plan import parse_shares
 from mr_ml.readers.schema import Format, TextOptions, with_unseen_features
 from mr_ml.readers.source import expand, is_csv
+
+#: What is said of text of one format only, and what stands there if it was not said.
+_OPTIONS_OF: dict[Format, dict[str, Any]] = {
+    "libsvm": {"index_base": "auto"},
+    "csv": {
+        "delimiter": ",", "no_header": False, "header": False, "label_column": None, "weight_column": None,
+        "offset_column": None, "drop": "", "categorical": "", "numeric": "", "missing_markers": None, "decimal": ".",
+        "thousands": "", "percent": False, "missing": "error", "unseen": "error",
+    },
+}  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> None:
@@ -60,8 +71,29 @@ def run(options: argparse.Namespace) -> None:
 
 
 def text_options(options: argparse.Namespace) -> TextOptions:
-    """How the user says the text is to be read."""
-    form: Format = options.format or _format_of(options.inputs)
+    """How the user says the text is to be read.
+
+    Raises
+    ------
+    UsageError
+        An option is for text of another format.
+    """
+    other = None if options.format else _not_called_csv(options.inputs)
+    form: Format = options.format or ("csv" if other is None else "libsvm")
+    another: Format = "libsvm" if form == "csv" else "csv"
+    for name, unsaid in _OPTIONS_OF[another].items():
+        if getattr(options, name) != unsaid:
+            why = (
+                f" since {other} is not called .csv"
+                if other
+                else ""
+                if options.format
+                else " by the names of the files"
+            )
+            raise UsageError(
+                f"--{name.replace('_', '-')} is for {another} text, but the text is read as {form}{why}: say "
+                f"--format {another}, or leave that option out"
+            )
     if form == "libsvm" and options.split_by not in (None, "qid"):
         raise UsageError(f"--split-by: libsvm rows have no column {options.split_by!r}, only qid")
     base = None if options.index_base == "auto" else int(options.index_base)
@@ -100,13 +132,13 @@ def _borrowed(options: argparse.Namespace, like: TextOptions) -> TextOptions:
     return like
 
 
-def _format_of(inputs: list[str]) -> Format:
-    """What the names of the files on this machine say; of others the names of the inputs."""
+def _not_called_csv(inputs: list[str]) -> str | None:
+    """The first of the files on this machine, or of the inputs elsewhere, whose name does not say that it is CSV."""
     here = [name for name in inputs if "://" not in name]
     names = [name for name in inputs if "://" in name]
     if not all(map(is_csv, here)):
         here = [file.path for file in expand(here)]
-    return "csv" if all(map(is_csv, [*here, *names])) else "libsvm"
+    return next((name for name in [*here, *names] if not is_csv(name)), None)
 
 
 def _columns(text: str) -> tuple[str, ...]:

@@ -138,7 +138,8 @@ def _pack(spec: PackSpec, mover: Mover, *, store: Store, layout: Layout, say: Sa
             _judge(packed, spec, say, [])
             schema = with_labels_of(schema, totals)
         if packed.n_unseen:
-            say(f"{packed.n_unseen} unseen values were ignored")
+            kind = "categories" if schema.format == "csv" else "features"
+            say(f"{packed.n_unseen} unseen values were ignored: of {kind} that the dataset of --like does not have")
         moments = {
             split: feature_moments(total, schema).save(store, layout.moments(spec.name, data_id, split))
             for split, total in totals.items()

@@ -6,6 +6,7 @@ What the lines hold is said in `mr_ml.predict_tasks`; the header of a CSV file g
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -25,7 +26,7 @@ from mr_ml.readers.source import TextFile
 
 _SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
 _MAGIC = frozenset("*?[{")
-_SHOWN = 20
+_SHOWN = 3
 
 
 def predict(
@@ -72,7 +73,8 @@ def predict(
             output.publish()
     n_rows, n_unseen = (sum(getattr(part.report, name) for part in found) for name in ("n_rows", "n_unseen"))
     if n_unseen:
-        say(f"{n_unseen} unseen values were ignored: of features that the model's data did not have")
+        what = "of categories" if model.schema.format == "csv" else "of features"
+        say(f"{n_unseen} unseen values were ignored: {what} that the model's data did not have")
     return {
         "model": model.reference, "n_rows": n_rows, "bad_rows": n_bad, "unseen_values": n_unseen, "not_finite": n_lost,
         "outputs": [output.uri(name) for name in names], "labels": list(labels),
@@ -111,7 +113,7 @@ def _bound(
         try:
             found = formats.bind(schema, line)
         except BadDataError as error:
-            raise BadDataError(f"{file.path}:1: {error}") from error
+            raise BadDataError(f"{file.path}:1: {error}. The model reads {schema.format} text") from error
         if first and found != bound:
             raise BadDataError(f"{file.path}:1: expected the columns of {first}; predict it by itself")
         bound, first = found, first or file.path
@@ -127,11 +129,15 @@ def _check_bad(found: Sequence[Scored], limit: int, schema: Schema, say: Callabl
     n_bad = sum(sum(part.report.bad_counts.values()) for part in found)
     if not n_bad:
         return 0
-    lines = [f"{n_bad} bad rows:"]
+    counts: Counter[str] = sum((Counter(part.report.bad_counts) for part in found), Counter())
+    examples: dict[str, list[str]] = {kind: [] for kind in sorted(counts)}
     for report, first in _in_order(found, schema):
-        lines += [f"  {row.kind}: {report.file}:{first + row.line}: {row.excerpt}" for row in report.bad]
-    kinds = sorted({kind for part in found for kind in part.report.bad_counts})
-    text = "\n".join([*lines[: 1 + _SHOWN], *(f"{kind}: {BAD_KINDS[kind]}" for kind in kinds)])
+        for row in report.bad:
+            examples[row.kind].append(f"    {report.file}:{first + row.line}: {row.excerpt}")
+    lines = [f"{n_bad} bad rows of {schema.format} text, which is what the model reads:"]
+    for kind, shown in examples.items():
+        lines += [f"  {kind} ({counts[kind]}): {BAD_KINDS[kind]}", *shown[:_SHOWN]]
+    text = "\n".join(lines)
     if n_bad > limit:
         raise BadDataError(f"{text}\nNothing was written. Mend the rows, or allow them with --max-bad-rows {n_bad}")
     say(text)

@@ -200,7 +200,7 @@ def test_other_columns_and_values(mr_ml: Commands, tmp_path: Path) -> None:
     found = mr_ml.run("predict", "a", write_csv(tmp_path / "new.csv", new), "--to", tmp_path / "new.tsv")
     assert found.code == 0
     assert "columns who" in found.err
-    assert "1 unseen values were ignored" in found.err
+    assert "1 unseen values were ignored: of categories" in found.err
     same = {"size": [3], "colour": ["red"], "{}": [1]}
     mr_ml("predict", "a", write_csv(tmp_path / "same.csv", same), "--to", tmp_path / "same.tsv")
     assert (tmp_path / "new.tsv").read_text().startswith((tmp_path / "same.tsv").read_text())
@@ -211,6 +211,7 @@ def test_other_columns_and_values(mr_ml: Commands, tmp_path: Path) -> None:
     more = {**new, "label": [1, 0]}
     like = mr_ml.run("pack", write_csv(tmp_path / "more.csv", more), "--to", "like", "--like", "a", "--json")
     assert "columns who" in like.err
+    assert "of categories (--unseen ignore): 1" in mr_ml.run("describe", "like").out
     assert (like.result["n_rows"], like.result["n_features"], like.result["unseen_values"]) == (2, 5, 1)
     assert mr_ml("evaluate", "a", "like", "--split", "train")["n_rows"] == 2
     found = mr_ml.run("pack", tmp_path / "new.csv", "--to", "x", "--like", "a")

@@ -148,6 +148,9 @@ MISTAKES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "an unknown policy": (pack("text.csv", "--missing", "guess"), 2, ("guess",)),
     "csv read as libsvm": (pack("text.csv", "--format", "libsvm"), 65, ("text.csv:1:", "--max-bad-rows")),
     "libsvm read as csv": (pack("two", "--format", "csv"), 2, ("column", "--label-column")),
+    "a csv option of libsvm": (pack("two", "--label-column", "0"), 2, ("/two is not called .csv", "--format csv")),
+    "a csv switch of libsvm": (pack("two", "--header", "--format", "libsvm"), 2, ("--header", "read as libsvm")),
+    "a libsvm option of csv": (pack("csv.csv", "--index-base", "1"), 2, ("--index-base", "--format libsvm")),
     "like nothing": (pack("two", "--like", "nowhere"), 74, ("datasets/nowhere",)),
     # evaluate and predict
     "a wider dataset": (evaluate("two", "wide"), 65, ("2 features", "such as 4", "--unseen-features")),
@@ -157,7 +160,12 @@ MISTAKES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "a dataset of other labels": (evaluate("two", "three"), 65, ("labels that the model does not know",)),
     "a dataset without the split": (("evaluate", "two", "two"), 2, ("no split 'test'",)),
     "text labels for a numeric model": (evaluate("three", "text"), 65, ("features",)),
-    "rows of another format": (("predict", "text", "{folder}/two", "--to", "{empty}/out"), 65, ("columns",)),
+    "rows of another format": (
+        ("predict", "text", "{folder}/two", "--to", "{empty}/out"), 65, ("columns", "model reads csv text")
+    ),
+    "rows of the other format": (
+        ("predict", "two", "{folder}/csv.csv", "--to", "{empty}/out"), 65, ("bad rows of libsvm text", "model reads")
+    ),
     "rows that are not there": (("predict", "two", "{folder}/nowhere", "--to", "{empty}/out"), 2, ("check the path",)),
     "output in a file": (("predict", "two", "{folder}/two", "--to", "{folder}/two/out"), 74, ("--to",)),
 }  # fmt: skip

@@ -234,7 +234,7 @@ def test_features_that_the_model_does_not_know(mr_ml: Commands, tmp_path: Path) 
     file.write_text("0 1:1\n# a comment\n0 1:1 9:5\n")
     found = mr_ml.run("predict", "logistic", file, "--to", tmp_path / "out")
     assert (found.code, "--unseen-features ignore" in found.err) == (65, True)
-    assert f"unseen_feature: {file}:3: 0 1:1 9:5" in found.err
+    assert f"  {file}:3: 0 1:1 9:5" in found.err
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
     shape = mr_ml("predict", "logistic", file, "--to", tmp_path / "out", "--unseen-features", "ignore")
     assert shape["unseen_values"] == 1
@@ -250,8 +250,8 @@ def test_bad_rows_leave_nothing(mr_ml: Commands, tmp_path: Path, monkeypatch: py
     file.write_text("\n".join(lines) + "\n")
     found = mr_ml.run("predict", "logistic", file, "--to", tmp_path / "out")
     assert found.code == 65
-    assert f"bad_value: {file}:18: 0 1:x" in found.err
-    assert f"descending_ids: {file}:34: 0 2:1 1:2" in found.err
+    assert f"    {file}:18: 0 1:x" in found.err
+    assert f"    {file}:34: 0 2:1 1:2" in found.err
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
 
 
