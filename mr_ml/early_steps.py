@@ -18,12 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdfs_layout import Store
-from mr_ml.block import Block, BlockAddress, decode_line
+from mr_ml.block import Block, BlockAddress
 from mr_ml.dataset import Dataset
 from mr_ml.engine.blas import one_thread
 from mr_ml.errors import BadDataError
 from mr_ml.objective import Objective
 from mr_ml.optimize.base import Ask
+from mr_ml.partition_file import packed_block
 from mr_ml.statistic import Statistic
 
 # From 2^-12 to 8, two to an octave.
@@ -65,7 +66,7 @@ class EarlySteps:
             sizes = partition.facts.line_bytes
             where = self.store.uri(partition.path)
             line = self.store.read_range(partition.path, offset=sum(sizes[:index]), length=sizes[index])
-            stored = decode_line(line, where=where)
+            stored = packed_block(line, where=where)
             expected = BlockAddress(partition.facts.partition, index)
             if stored.address != expected:
                 raise BadDataError(f"{where}: expected {expected}, found {stored.address}")

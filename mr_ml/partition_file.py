@@ -190,6 +190,23 @@ def _explained(path: str, partition: int) -> Iterator[None]:
         raise storage_error(error, doing=f"write partition {partition} to", place=path) from error
 
 
+_DAMAGED = "that partition is damaged: restore it, or pack the dataset again"
+
+
+def packed_block(line: bytes | memoryview, *, where: str) -> StoredBlock:
+    """The block in a line of a published partition; `where` is its file, as far as that is known.
+
+    Raises
+    ------
+    BadDataError
+        If it is not one undamaged block.
+    """
+    try:
+        return decode_line(line, where=where)
+    except BadDataError as error:
+        raise BadDataError(f"{error}; {_DAMAGED}") from error
+
+
 @dataclass(frozen=True)
 class BlockRange:
     """Neighbouring blocks of one partition file: what a map task is given to read.
@@ -262,10 +279,12 @@ class BlockRange:
                 source.seek(self.offset + sum(self.line_bytes[:skip]))
                 for index, size in enumerate(self.line_bytes[skip:], self.first + skip):
                     line = buffer[: source.readinto(buffer[:size])]
-                    stored = decode_line(line, where=self.path)
+                    stored = packed_block(line, where=self.path)
                     expected = BlockAddress(self.partition, index)
                     if stored.address != expected or len(line) != size:
-                        raise BadDataError(f"{self.path}: expected {expected} in {size} bytes, found {stored.address}")
+                        raise BadDataError(
+                            f"{self.path}: expected {expected} in {size} bytes, found {stored.address}; {_DAMAGED}"
+                        )
                     yield stored
         except OSError as error:
             raise self._unreadable(error) from error

@@ -35,19 +35,27 @@ class PublishedEvent(_Event):
     stop: str
 
 
+class FailedEvent(_Event):
+    """The end without a model, which would come again: why."""
+
+    stop: str
+
+
 _ANY: Any = Annotated[_Event, stored.MORE]
 KINDS: dict[str, Any] = {
     "pass": Annotated[PassEvent, stored.MORE],
     "published": Annotated[PublishedEvent, stored.MORE],
+    "failed": Annotated[FailedEvent, stored.MORE],
 }
 
 
 @dataclass(frozen=True)
 class RunLog:
-    """Passes in the order of the log, and how the run ended, if it did."""
+    """Passes in the order of the log, each once, and how the run ended, if it did."""
 
     passes: tuple[PassEvent, ...]
     published: PublishedEvent | None
+    failed: FailedEvent | None
 
 
 def read_log(store: Store, layout: Layout, run: str) -> RunLog:
@@ -65,7 +73,10 @@ def read_log(store: Store, layout: Layout, run: str) -> RunLog:
         kind = stored.read(_ANY, event, where=where)["event"]
         if kind in KINDS:
             found[kind].append(stored.read(KINDS[kind], event, where=where))
-    return RunLog(tuple(found["pass"]), found["published"][-1] if found["published"] else None)
+    # who resumes a run that has ended makes its last pass again
+    passes = {event["number"]: event for event in found["pass"]}
+    published, failed = (found[kind][-1] if found[kind] else None for kind in ("published", "failed"))
+    return RunLog(tuple(passes.values()), published, failed)
 
 
 def published_version(store: Store, layout: Layout, run: str, document: RunDocument) -> int | None:

@@ -45,6 +45,7 @@ from mr_ml.model import label_texts, publish_model
 from mr_ml.objective import Objective
 from mr_ml.optimize.base import Stop
 from mr_ml.optimize.choose import choose
+from mr_ml.optimize.line import LineState
 from mr_ml.rowspec import RowSpec
 from mr_ml.scaling import Scaling
 from mr_ml.shift import NO_SHIFT, Shift
@@ -268,12 +269,12 @@ def train(
                 state = optimizer.stretched(state, advice.factor(early))
                 del early
             before, began = began, time.monotonic()
-            rate = n_rows / max(began - before, 1e-9)
-            progress = Progress(state.n_passes, state.value, state.gradient_norm, state.step, rate)
+            progress = _progress(state, n_rows, seconds=began - before)
             journal.add(state, {"event": "pass", **vars(progress)})
             watch(progress)
     assert state.stop is not None
     if state.stop is Stop.DIVERGED:
+        append_events(store, layout.run_log(run), [{"event": "failed", "stop": state.stop.value}])
         raise BadDataError(state.stop.value)
     stop, telling = state.stop, np.empty(0, np.int64)
     # where the budget is used up there is no pass left to ask why
@@ -281,7 +282,11 @@ def train(
     if objective.may_separate and not sure:
         telling = telling_features(engine.run(SidesQuery(objective.rows), columns=features), intercept=spec.intercept)
         stop = Stop.SEPARABLE if len(telling) else stop
-        state = replace(state, n_passes=state.n_passes + 1, stop=stop)
+        # it moves nothing, and counts
+        state = replace(state, n_passes=state.n_passes + 1, stop=stop, step=0.0)
+        progress = _progress(state, n_rows, seconds=time.monotonic() - began)
+        append_events(store, layout.run_log(run), [{"event": "pass", **vars(progress)}])
+        watch(progress)
     if stop.converged and len(almost) and not (optimizer.measured or optimizer.proves):
         stop = Stop.FLAT
         state = replace(state, stop=stop)
@@ -323,6 +328,11 @@ def train(
         # it is visible, and whoever resumes the run will find it
         _LOG.warning("%s@%d is published, but the run's log does not say so: %s", spec.model, version, error)
     return TrainResult(model=spec.model, version=version, run=run, seconds=seconds, **result)
+
+
+def _progress(state: LineState, n_rows: int, *, seconds: float) -> Progress:
+    rate = n_rows / max(seconds, 1e-9)
+    return Progress(state.n_passes, state.value, state.gradient_norm, state.step, rate)
 
 
 def _centred(coef: Floats, spec: TrainSpec) -> Floats:

@@ -65,6 +65,7 @@ def _summary(store: Store, layout: Layout, run: str) -> dict[str, Any]:
 
 def _whole(store: Store, layout: Layout, run: str, document: RunDocument, log: RunLog) -> dict[str, Any]:
     spec, published = document.spec, log.published
+    ended = published or log.failed
     # a kill, or an accident to the log, may have left it without its last line
     version = published_version(store, layout, run, document) if published is None else published["version"]
     return {
@@ -72,6 +73,6 @@ def _whole(store: Store, layout: Layout, run: str, document: RunDocument, log: R
         "model": spec.model if version is None else f"{spec.model}@{version}",
         "dataset": spec.dataset,
         "passes": max((p["number"] for p in log.passes), default=0),
-        "status": "unfinished" if version is None else "published",
-        "stop": None if published is None else published["stop"],
+        "status": "published" if version is not None else "unfinished" if ended is None else "failed",
+        "stop": None if ended is None else ended["stop"],
     }

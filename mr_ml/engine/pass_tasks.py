@@ -12,12 +12,13 @@ from dataclasses import replace
 import numpy as np
 
 from mr_ml import frame
-from mr_ml.block import StoredBlock, decode_line
+from mr_ml.block import StoredBlock
 from mr_ml.engine.blas import one_thread
 from mr_ml.engine.cache import CACHE
 from mr_ml.engine.in_memory import add_block
 from mr_ml.engine.reduce_keys import NUMBER_DIGITS, reduce_key, sent_to
 from mr_ml.engine.request import PassRequest, ranges_of
+from mr_ml.partition_file import packed_block
 from mr_ml.statistic import Statistic
 from mr_ml.tree import Node, PartialSums
 
@@ -42,7 +43,7 @@ class MapTask:
     def _blocks(self, line: bytes) -> Iterator[StoredBlock]:
         request = self._request
         if not line.startswith(b"["):
-            stored = decode_line(line, where="a map task's input")
+            stored = packed_block(line, where="a map task's input")
             yield replace(stored, block=request.prepare(stored.block))
             return
         for asked in ranges_of(line):

@@ -311,8 +311,12 @@ def test_enormous_numbers(mine: Commands) -> None:
     found = mine.run("train", "far", "--model", "far", "--loss", "squared")
     assert (found.code, "not finite" in found.err, "Warning" in found.err) == (65, True, False)
     (run,) = mine("runs", "list")["runs"][-1:]
-    assert run["model"] == "far"
-    assert "inf" in mine.run("runs", "show", run["run"]).out
+    assert (run["model"], run["status"], run["passes"]) == ("far", "failed", 1)
+    assert "the objective is not finite" in run["stop"]
+    shown = mine.run("runs", "show", run["run"]).out
+    assert ("inf" in shown, run["stop"] in shown, "--resume" in shown) == (True, True, False)
+    assert mine.run("train", "--resume", run["run"]).code == 65
+    assert mine("runs", "show", run["run"])["status"] == "failed"
     assert not (mine.root / "models/far").exists()
 
 

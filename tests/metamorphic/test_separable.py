@@ -103,6 +103,19 @@ def test_it_stays_with_the_model(solver: Solver) -> None:
     assert solver.mr_ml("models", "show", "parted")["training"]["converged"] is False
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_all_lists_count_the_same_passes(solver: Solver, method: str) -> None:
+    """Also of a run that has ended and is resumed, which looks for the features again."""
+    done = solver.mr_ml("train", solver.packed(a_level_of_one_class()), "--model", f"by-{method}", "--solver", method)
+    assert "separate" in done["stop"]
+    assert solver.mr_ml("train", "--resume", done["run"])["passes"] == done["passes"]
+    shown = solver.mr_ml("runs", "show", done["run"])
+    assert [event["number"] for event in shown["log"]] == list(range(1, done["passes"] + 1))
+    (listed,) = [r for r in solver.mr_ml("runs", "list")["runs"] if r["run"] == done["run"]]
+    (model,) = [m for m in solver.mr_ml("models", "list")["models"] if m["model"] == f"by-{method}"]
+    assert shown["passes"] == listed["passes"] == model["passes"] == done["passes"]
+
+
 @pytest.mark.parametrize("loss", ["squared", "logistic"])
 def test_fewer_rows_than_features_is_said(solver: Solver, loss: str) -> None:
     """Of a regression too, whose values are fitted but whose coefficients are anyone's guess."""
