@@ -65,5 +65,5 @@ cat <<END
   mr-ml train --help                                                every command explains itself
   scripts/test.sh                                                   all the tests
 
-docs/ has the guide for operators: cli.md, formats.md, training.md, hadoop.md, operations.md.
+docs/ has the guide for operators: cli.md, formats.md, training.md, correctness.md, hadoop.md, operations.md.
 END

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -22,11 +21,15 @@ SHOWN_COLUMNS = 20
 def run(options: argparse.Namespace) -> None:
     store, layout = open_root(options)
     dataset = load_dataset(store, layout, options.dataset)
+    n_verified = len(dataset.partitions) if options.verify else 0
     if options.verify:
         verify(store, dataset.partitions)
     moments = {split: FeatureMoments.load(store, dataset, split) for split in dataset.moments}
-    data = {**summary(dataset), "features": {s: _features(dataset, m, options.features) for s, m in moments.items()}}
+    features = {split: _features(dataset, found, options.features) for split, found in moments.items()}
+    data = {**summary(dataset), "verified_partitions": n_verified, "features": features}
     text = summary_text(dataset)
+    if options.verify:
+        text += f"\n{n_verified} partitions verified: every byte is as it was packed"
     for split, found in moments.items():
         text += f"\n\n{split}: features\n{_feature_table(dataset, found, options.features)}"
     print_result(options, data, text)
@@ -90,8 +93,9 @@ def _columns(schema: Schema) -> dict[str, Any]:
     if schema.format != "csv":
         return {}
     kinds: dict[str, list[str]] = {}
-    for name, column in filter(itemgetter(0), schema.columns.items()):
-        kinds.setdefault(column["kind"], []).append(name)
+    # as in the file: a stored schema has them sorted
+    for name in filter(None, dict.fromkeys((*(schema.options.columns or ()), *schema.columns))):
+        kinds.setdefault(schema.columns[name]["kind"], []).append(name)
     categorical = kinds.pop("categorical", [])
     return {
         "n_numeric": len(kinds.get("numeric", [])),

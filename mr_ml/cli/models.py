@@ -18,14 +18,17 @@ def list_all(options: argparse.Namespace) -> int:
     store, layout = open_root(options)
     names = names_in(store, layout.models, kind="model")
     found = [entry for name in names for entry in _versions(store, layout, name)]
-    rows = [
-        [f"{m['model']}@{m['version']}", "?", "?", "?", "damaged"]
-        if "damaged" in m
-        else [f"{m['model']}@{m['version']}", m["dataset"], f"{float(m['objective']):.8g}", str(m["passes"]), m["run"]]
-        for m in found
-    ]
-    print_result(options, {"models": found}, table(["model", "dataset", "objective", "passes", "run"], rows))
+    columns = ["model", "dataset", "objective", "passes", "converged", "run"]
+    print_result(options, {"models": found}, table(columns, map(_row, found)))
     return report_damaged(m["damaged"] for m in found if "damaged" in m)
+
+
+def _row(found: dict[str, Any]) -> list[str]:
+    name = f"{found['model']}@{found['version']}"
+    if "damaged" in found:
+        return [name, "?", "?", "?", "?", "damaged"]
+    converged = "yes" if found["converged"] else "no"
+    return [name, found["dataset"], f"{float(found['objective']):.8g}", str(found["passes"]), converged, found["run"]]
 
 
 def _versions(store: Store, layout: Layout, name: str) -> Iterator[dict[str, Any]]:

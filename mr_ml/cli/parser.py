@@ -106,7 +106,7 @@ def _pack(commands: Any) -> None:
         type=whole(1, MAX_PARTITION),
         default=1,
         metavar="K",
-        help="cut each split into K folds of whole partitions",
+        help="cut each split into K folds of whole partitions; kept in the dataset, nothing reads them yet",
     )
     parser.add_argument(
         "--split-by", metavar="COLUMN", help="rows of one group (a CSV column, or qid) stay in one split and fold"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -240,6 +241,10 @@ def test_what_columns_are_taken_for_is_said(mr_ml: Commands, tmp_path: Path) -> 
     shown = mr_ml("describe", "a")
     assert shown["dropped_rows"] == 2
     assert (shown["columns"]["n_numeric"], shown["columns"]["categorical"]) == (1, {"colour": 3})
+    unsorted = {"z": [1, 2], "label": [0, 1], "b": ["u", "v"], "x": [2, 1], "a": ["u", "v"]}
+    packed = mr_ml("pack", write_csv(tmp_path / "unsorted.csv", unsorted), "--to", "unsorted")["columns"]
+    assert (packed["numeric"], list(packed["categorical"])) == (["z", "x"], ["b", "a"])
+    assert json.dumps(mr_ml("describe", "unsorted")["columns"]) == json.dumps(packed)
     wide = {"label": [0, 1], **{f"x{i}": [1, 2] for i in range(300)}}
     found = mr_ml.run("pack", write_csv(tmp_path / "wide.csv", wide), "--to", "wide")
     assert "x19, ... 280 more; categorical: none" in found.out

@@ -28,7 +28,9 @@ def rows(mr_ml: Commands, tmp_path: Path) -> Commands:
 
 def test_whole_partitions_pass(rows: Commands) -> None:
     plain = rows("describe", "rows")
-    assert rows("describe", "rows", "--verify") == plain
+    assert rows("describe", "rows", "--verify") == {**plain, "verified_partitions": 3}
+    assert plain["verified_partitions"] == 0
+    assert "3 partitions verified" in rows.run("describe", "rows", "--verify").out
     assert rows("train", "rows", "--model", "m", "--l2", "0.1", "--verify")["version"] == 2
     rows("evaluate", "m", "rows", "--split", "train", "--verify")
 
