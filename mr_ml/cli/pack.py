@@ -83,13 +83,8 @@ def text_options(options: argparse.Namespace) -> TextOptions:
     another: Format = "libsvm" if form == "csv" else "csv"
     for name, unsaid in _OPTIONS_OF[another].items():
         if getattr(options, name) != unsaid:
-            why = (
-                f" since {other} is not called .csv"
-                if other
-                else ""
-                if options.format
-                else " by the names of the files"
-            )
+            why = " by the names of the files" if options.format is None else ""
+            why = f" since {other} is not called .csv" if other else why
             raise UsageError(
                 f"--{name.replace('_', '-')} is for {another} text, but the text is read as {form}{why}: say "
                 f"--format {another}, or leave that option out"
