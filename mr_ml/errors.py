@@ -32,6 +32,10 @@ class BadDataError(MrMlError):
     exit_code = 65
 
 
+class NoModelError(BadDataError):
+    """Data and options of which no model comes, however often it is tried."""
+
+
 class UnavailableError(MrMlError):
     """A cluster or service did not answer."""
 

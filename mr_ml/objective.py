@@ -19,7 +19,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from mr_ml.errors import BadDataError
+from mr_ml.errors import NoModelError
 from mr_ml.optimize.base import Ask, Evaluation, Leads
 from mr_ml.query import LineQuery
 from mr_ml.rowspec import RowSpec
@@ -107,12 +107,12 @@ class Objective:
 
         Raises
         ------
-        BadDataError
+        NoModelError
             If the weights of all rows sum to zero: there is nothing to learn from.
         """
         weight_sum = float(total.sum("weight_sum"))
         if not weight_sum > 0:
-            raise BadDataError(f"the weights of the {total.n_rows} rows sum to {weight_sum}; expected a positive sum")
+            raise NoModelError(f"the weights of the {total.n_rows} rows sum to {weight_sum}; expected a positive sum")
         values, q = self.values(ask, total), self.penalty
         gradient = self.scaling.gradient(total.sum("gradient_sum") / weight_sum)
         gradient += q * _at(ask, ask.steps[ask.chosen])

@@ -38,7 +38,7 @@ from mr_ml.dataset import Dataset
 from mr_ml.early_steps import EarlySteps
 from mr_ml.engine.base import Engine
 from mr_ml.engine.blas import on_one_thread, one_thread
-from mr_ml.errors import BadDataError, StorageError, UsageError
+from mr_ml.errors import BadDataError, NoModelError, StorageError, UsageError
 from mr_ml.feature_moments import FeatureMoments
 from mr_ml.interrupts import see_through
 from mr_ml.model import label_texts, publish_model
@@ -240,7 +240,9 @@ def train(
     Raises
     ------
     BadDataError
-        If data is not what was packed, or the objective is not finite at the start.
+        If data is not what was packed.
+    NoModelError
+        If the objective is not finite at the start, or rows have no weight.
     InternalError
         If a pass was not complete.
     """
@@ -274,8 +276,7 @@ def train(
             watch(progress)
     assert state.stop is not None
     if state.stop is Stop.DIVERGED:
-        append_events(store, layout.run_log(run), [{"event": "failed", "stop": state.stop.value}])
-        raise BadDataError(state.stop.value)
+        raise NoModelError(state.stop.value)
     stop, telling = state.stop, np.empty(0, np.int64)
     # where the budget is used up there is no pass left to ask why
     sure = stop is Stop.PASSES or (stop.converged and optimizer.measured)

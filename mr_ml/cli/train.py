@@ -12,7 +12,7 @@ from mr_ml.cli.common import job_runner, narrator, open_root, print_result, show
 from mr_ml.cli.memory import Needs, block_budget
 from mr_ml.dataset import Dataset, load_dataset
 from mr_ml.engine.mapreduce import MapReduceEngine
-from mr_ml.errors import UsageError
+from mr_ml.errors import NoModelError, UsageError
 from mr_ml.feature_moments import FeatureMoments
 from mr_ml.leftovers import sweep_folders
 from mr_ml.names import unique_id
@@ -59,7 +59,13 @@ def run(options: argparse.Namespace) -> None:
     sweep_folders(store, layout.run(run_id), layout.model(spec.model), layout.model_data(spec.model, run_id))
     engine = MapReduceEngine(dataset, spec.split, store, runner.of_work(run_id), cache)
     watch = _show if shows_progress(options) else _ignore
-    result = train(spec, run=run_id, dataset=dataset, engine=engine, store=store, layout=layout, watch=watch, say=say)
+    try:
+        result = train(
+            spec, run=run_id, dataset=dataset, engine=engine, store=store, layout=layout, watch=watch, say=say
+        )
+    except NoModelError as error:
+        append_events(store, layout.run_log(run_id), [{"event": "failed", "stop": str(error)}])
+        raise
     for warning in [*([] if result.converged else [result.stop]), *result.warnings]:
         say(f"warning: {warning}")
     text = (

@@ -310,13 +310,16 @@ def test_enormous_numbers(mine: Commands) -> None:
     mine("pack", folder / "far.csv", "--to", "far", "--offset-column", "o")
     found = mine.run("train", "far", "--model", "far", "--loss", "squared")
     assert (found.code, "not finite" in found.err, "Warning" in found.err) == (65, True, False)
-    (run,) = mine("runs", "list")["runs"][-1:]
-    assert (run["model"], run["status"], run["passes"]) == ("far", "failed", 1)
+    (run,) = (run for run in mine("runs", "list")["runs"] if run["model"] == "far")
+    assert (run["status"], run["passes"]) == ("failed", 1)
     assert "the objective is not finite" in run["stop"]
     shown = mine.run("runs", "show", run["run"]).out
     assert ("inf" in shown, run["stop"] in shown, "--resume" in shown) == (True, True, False)
     assert mine.run("train", "--resume", run["run"]).code == 65
     assert mine("runs", "show", run["run"])["status"] == "failed"
+    assert mine.run("train", "weightless", "--model", "none").code == 65
+    (run,) = (run for run in mine("runs", "list")["runs"] if run["model"] == "none")
+    assert (run["status"], "expected a positive sum" in run["stop"], run["passes"]) == ("failed", True, 0)
     assert not (mine.root / "models/far").exists()
 
 

@@ -95,7 +95,8 @@ def test_every_line_has_a_line(mr_ml: Commands, tmp_path: Path) -> None:
     found = mr_ml.run("predict", "logistic", file, "--to", tmp_path / "out", "--max-bad-rows", "1", "--json")
     assert found.code == 0
     assert (found.result["n_rows"], found.result["bad_rows"]) == (2, 1)
-    assert f"not_finite: {file}:4: 0 1:nan" in found.err
+    assert f"    {file}:4: 0 1:nan" in found.err
+    assert "  not_finite (1): " in found.err
     lines = (tmp_path / "out").read_text().split("\n")
     assert [bool(line) for line in lines] == [False, True, False, False, True, False]
 
