@@ -95,9 +95,8 @@ def run() -> NoReturn:
     interrupts.install()
     _open_standard_files()
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            # a terminal that lacks a letter of a label
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        # a terminal that lacks a letter of a label
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         code = main()
     except SystemExit as stop:
@@ -110,20 +109,24 @@ def run() -> NoReturn:
 
 
 def _open_standard_files() -> None:
-    """If one of them is closed, the next file would get its number, and what a library says would go into data."""
-    for number in range(3):
+    """If one of them is closed, the next file would get its number, and what a library says would go into data.
+
+    Python has None for it, which no code expects.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         try:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))
 
 
 def _written_out(code: int) -> int:
     """Write out what is left of our output; returns the exit code."""
     for stream in (sys.stdout, sys.stderr):
         try:
-            if stream is not None:
-                stream.flush()
+            stream.flush()
         except OSError as error:
             # Python would try once more, and complain
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -193,6 +194,22 @@ def test_a_root_can_be_moved(mr_ml: Commands, tmp_path: Path) -> None:
     assert (again["version"], again["objective"]) == (2, first["objective"])
     assert moved.coef("m@1").sha256 == moved.coef("m@2").sha256
     assert moved("evaluate", "m@1", "iris", "--split", "train")["n_rows"] == 150
+
+
+@pytest.mark.parametrize(
+    ("closed", "runner"),
+    [("2>&-", ("-r", "local", "--workers", "2")), (">&- 2>&-", ("-r", "inline")), ("<&- >&- 2>&-", ("-r", "inline"))],
+)
+def test_closed_standard_files(mr_ml: Commands, tmp_path: Path, closed: str, runner: tuple[str, ...]) -> None:
+    """As daemons and wrappers of cron start commands."""
+    mr_ml("pack", iris(tmp_path), "--to", "iris")
+    train = mr_ml.arguments("train", "iris", "--model", "m", "--loss", "softmax", "--l2", "0.01", *runner)
+    command = shlex.join([sys.executable, "-m", "mr_ml", *train])
+    done = subprocess.run(["sh", "-c", f"{command} {closed}"], env=environment(), stdin=subprocess.DEVNULL, check=False)
+    assert done.returncode == 0
+    assert mr_ml("evaluate", "m@1", "iris", "--split", "train")["n_rows"] == 150
+    usage = subprocess.run(["sh", "-c", f"{command} --no-such {closed}"], env=environment(), check=False)
+    assert usage.returncode == 2
 
 
 def test_a_reader_that_goes_away(mr_ml: Commands, tmp_path: Path) -> None:
