@@ -80,6 +80,7 @@ def _scan_piece(
     bad, counts = table.bad_rows()
     is_draft = (
         bool(ok.all())
+        and not counts
         and not declared
         and not set(roles.values()) - {*_READ, "dropped"}
         and table.n_rows == table.n_lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
@@ -79,12 +80,35 @@ class Table:
         self.n_rows = len(self.lines)
         self._kinds = np.full(self.n_rows, NO_DEFECT)
         self._culprits = np.zeros(self.n_rows, np.int64)
+        self._refuse_headers()
 
     @cached_property
     def _fields(self) -> Fields:
         if self._plain is not None:
             return fields_that_end_at(self._plain[1], self._text)
         return split_fields(self._text, delimiter=delimiter_of(self._options), n_columns=len(self._columns))
+
+    def _refuse_headers(self) -> None:
+        """Make bad the rows that are the header once more; where all names are numbers such a row may be one."""
+        only_numbers = self._plain is not None and not len(self._plain[2])
+        if only_numbers or not self.n_rows or not self._options.header:
+            return
+        first = next((name for name in self._columns if not numbers_of([name], self._options)), None)
+        if first is None:
+            return
+        rows = np.arange(self.n_rows)
+        for name in itertools.chain([first], self._columns):
+            # length, first and last byte of one field nearly always settle it
+            starts, ends = (bounds[rows, 0] for bounds in self._bounds(self._at([name])))
+            wanted = name.encode()
+            alike = np.flatnonzero(ends - starts == len(wanted))
+            if wanted:
+                alike = alike[self._buffer[starts[alike]] == wanted[0]]
+                alike = alike[self._buffer[ends[alike] - 1] == wanted[-1]]
+            rows = rows[alike[Vocabulary([name]).find(self._buffer, starts[alike], ends[alike]) == 0]]
+            if not len(rows):
+                return
+        self._refuse("header_again", rows, np.zeros(len(rows), np.int64))
 
     def numbers(self, names: Sequence[str], *, sure: Mask | None = None) -> tuple[F64, Mask, Mask]:
         """Read columns as numbers.
@@ -223,7 +247,8 @@ class Table:
             counts[KINDS[code]] = len(chosen)
             for i in chosen[np.argsort(lines[chosen])[:MAX_EXAMPLES]].tolist():
                 line, row = int(lines[i]), int(rows[i])
-                shown = self._excerpt_of_line(line, code) if row < 0 else self._excerpt_of_field(row)
+                whole = row < 0 or KINDS[code] == "header_again"
+                shown = self._excerpt_of_line(line, code) if whole else self._excerpt_of_field(row)
                 examples.append(BadRow(line, KINDS[code], shown))
         return tuple(sorted(examples)), dict(sorted(counts.items()))
 

@@ -30,6 +30,7 @@ BAD_KINDS: dict[str, str] = {
     "no_label": "The row begins with a feature where its label belongs.",
     "ragged_token": "A token is not id:value, such as '3:', ':2', '3:1:2', or a blank before the colon.",
     "bad_qid": "The query id is not 'qid:' and decimal digits, or does not stand between label and features.",
+    "header_again": "The row is the header again, as in joined files; remove it, or say --no-header if both are rows.",
     # What is wrong with a number.
     "non_ascii": "A character outside ASCII stands where a number belongs, such as a full-width digit.",
     "not_finite": "A number is NaN or infinite; leave the feature out, or clean the row.",

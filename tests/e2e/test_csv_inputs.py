@@ -223,6 +223,31 @@ def test_other_columns_and_values(mr_ml: Commands, tmp_path: Path) -> None:
     assert (found.code, "another order" in found.err, "--like a@1" in found.err) == (65, True, True)
 
 
+def test_joined_files(mr_ml: Commands, tmp_path: Path) -> None:
+    """The header of the second one is no row, also where all columns are texts."""
+    words = {"label": ["yes", "no", "no", "yes"], "colour": ["red", "blue", "red", "blue"], "form": list("xyyx")}
+    lines = lines_of(words)
+    single = write(tmp_path / "single.csv", [*lines, *lines[1:]])
+    joined = write(tmp_path / "joined.csv", [*lines, *lines])
+    found = mr_ml.run("pack", joined, "--to", "words")
+    assert (found.code, f"{joined}:6: label,colour,form" in found.err) == (65, True)
+    packed = mr_ml("pack", joined, "--to", "words", "--max-bad-rows", "1")
+    assert (packed["labels"], packed["bad_rows"], packed["n_rows"]) == (["no", "yes"], {"header_again": 1}, 8)
+    mr_ml("pack", single, "--to", "single")
+    assert hashes(mr_ml, "words") == hashes(mr_ml, "single")
+    assert mr_ml("pack", joined, "--to", "like", "--like", "single", "--max-bad-rows", "1")["n_rows"] == 8
+    mr_ml("train", "single", "--model", "words", "--l2", "1")
+    turned = write(tmp_path / "turned.csv", 2 * ["form,colour", "x,red"])
+    found = mr_ml.run("predict", "words", turned, "--to", tmp_path / "out")
+    assert (found.code, f"{turned}:3: form,colour" in found.err) == (65, True)
+    mr_ml("predict", "words", turned, "--to", tmp_path / "out", "--max-bad-rows", "1")
+    first, second, third = (tmp_path / "out").read_text().splitlines()[1:]
+    assert (first == third != "", second) == (True, "")
+    file = write(tmp_path / "rows.csv", lines[1:] * 2)
+    found = mr_ml.run("pack", file, "--to", "x", "--label-column", "0")
+    assert (found.code, "--no-header" in found.err) == (65, True)
+
+
 def test_labels_only(mr_ml: Commands, tmp_path: Path) -> None:
     found = mr_ml("pack", write_csv(tmp_path / "a.csv", {"label": [1, 0, 1, 1]}), "--to", "a")
     assert "no column is a feature" in found["warnings"][0]

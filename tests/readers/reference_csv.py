@@ -180,6 +180,8 @@ def is_missing(cell: str, options: TextOptions, *, among_numbers: bool = False) 
 
 def kinds_of_extras(cells: Cells, options: TextOptions) -> set[str]:
     kinds = set()
+    if options.header and all(name == cell for name, cell in cells.items()):
+        kinds |= set() if all(is_number(name, options) for name in cells) else {"header_again"}
     for name, role in roles(options).items():
         if name not in cells or role not in ("weight", "offset", "group"):
             continue

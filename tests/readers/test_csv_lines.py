@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from builders import scan
 from csv_tables import bad_of, dense, options_of, read, schema_of
 
 from mr_ml.errors import BadDataError
-from mr_ml.readers import csv_reader
+from mr_ml.readers import csv_reader, formats
 from mr_ml.readers.rows import BAD_KINDS
 
 
@@ -21,6 +23,8 @@ class TestLines:
             (b'1,2"x",3', "stray_quote", '1,2"x",3'),
             (b'1,"2"x,3', "stray_quote", '1,"2"x,3'),
             (b'1,"2" "x",3', "stray_quote", '1,"2" "x",3'),
+            (b"a,b,label", "header_again", "a,b,label"),
+            (b'"a", "b" ,label\r', "header_again", '"a", "b" ,label'),
             (b"1,2\r,3", "lone_cr", r"1,2\x0d,3"),
             (b"1,2\r\r", "lone_cr", "1,2"),
             (b"1,\0,3", "nul", r"1,\x00,3"),
@@ -43,6 +47,35 @@ class TestLines:
         assert bad_of(parsed) == [(1, kind, excerpt)]
         assert dense(parsed, 2) == [[1, 2], [4, 5]]
         assert parsed.rows.lines.tolist() == [0, 2]
+
+    @pytest.mark.parametrize(
+        ("columns", "given", "line", "is_bad"),
+        [
+            ("a,b,label", {}, b"a,b,label", True),
+            ("a,b,label", {"weight_column": "b"}, b"a,b,label", True),
+            ("b,7,label", {"drop_columns": ("b",), "label_column": "7"}, b"b,7,label", True),
+            ("b,2,7", {"drop_columns": ("b",), "label_column": "7"}, b"b,2,7", True),
+            ("x,x2,label", {"missing": "zero", "missing_markers": ("x",)}, b"x,x2,label", True),
+            ("a,b,label", {}, b"b,a,label", False),
+            ("1,2,7", {"label_column": "7"}, b"1,2,7", False),
+            ("a,b,label", {"header": False}, b"a,b,label", False),
+        ],
+    )
+    @pytest.mark.parametrize("row", [b"p,1,7\n", b"'p q',1,7\n", b'"p","1","7"\n'])
+    def test_the_header_once_more(
+        self, columns: str, given: dict[str, Any], row: bytes, line: bytes, is_bad: bool
+    ) -> None:
+        """Scan and parse agree on it, whatever else stands around."""
+        options = options_of(columns, **given)
+        text = 2 * row + line + b"\n" + 2 * row
+        if "weight_column" in given or "7" in columns:
+            text = text.replace(b"p q", b"3").replace(b"p", b"3").replace(b"'", b"")
+        summary, found = formats.draft(text, options, file="f")
+        schema = csv_reader.resolve(options, summary)
+        parsed = csv_reader.parse(text, schema, labels="required")
+        assert parsed.bad_counts == summary.bad_counts == ({"header_again": 1} if is_bad else {})
+        assert parsed.rows.n_rows == summary.n_rows == 5 - is_bad
+        assert found is None or not is_bad
 
     @pytest.mark.parametrize(
         ("line", "kind", "excerpt"),

@@ -135,7 +135,7 @@ def tables(draw: st.DrawFn) -> tuple[bytes, TextOptions]:
             cell = draw(markers if dice < missing else strange_numbers if dice >= 40 - strange else of_column[name])
             blank = "" if tidy else draw(st.sampled_from(["", "", "", " ", "\t"]))
             row.append(blank + cell + blank if '"' not in cell and options.delimiter not in cell else cell)
-        writer.writerow(row)
+        writer.writerow(row if draw(st.integers(0, 39)) else COLUMNS)
     text = out.getvalue()
     return (text if draw(st.booleans()) else text.rstrip("\r\n")).encode(), options
 
@@ -154,7 +154,9 @@ hostile_lines = st.tuples(
     st.sampled_from([0, 1, 2, 3, 3, 3, 3, 3, 4]).flatmap(lambda n: st.lists(hostile_cells, min_size=n, max_size=n)),
     st.sampled_from([b"\n", b"\n", b"\n", b"\r\n", b"\r", b"\n\n", b""]),
 ).map(lambda line: b",".join(line[0]) + line[1])
-hostile_texts = st.lists(st.one_of(hostile_lines, st.just(b"1,1,1\n"), st.just(b"a,1,1\n")), max_size=15).map(b"".join)
+hostile_texts = st.lists(
+    st.one_of(hostile_lines, st.just(b"1,1,1\n"), st.just(b"a,1,1\n"), st.just(b"a,label,b\n")), max_size=15
+).map(b"".join)
 hostile_options = st.builds(
     lambda missing, categorical, numeric, detect: replace(
         three_columns,
