@@ -79,7 +79,8 @@ def summary_text(dataset: Dataset) -> str:
         lines.append(f"  {split}: {rows} rows" + (f" ({shown})" if shown else ""))
     columns: dict[str, Any] = data["columns"]
     if columns:
-        lines.append(_columns_text(columns))
+        unnamed = (schema.options.columns or ())[:1] == ("",)
+        lines.append(_columns_text(columns) + ("; the first, which has no name, is left out" if unnamed else ""))
     if data["dropped_rows"]:
         lines.append(f"left out for missing values (--missing drop): {data['dropped_rows']} rows")
     if data["unseen_values"]:

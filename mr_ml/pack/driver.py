@@ -112,6 +112,8 @@ def _pack(spec: PackSpec, mover: Mover, *, store: Store, layout: Layout, say: Sa
         if not spec.header_is_said:
             with _in_first_line(next((file.path for file in files if file.header_bytes), "")):
                 formats.check_header(options, schema)
+        for doubt in formats.doubts(options, summary)[:_SHOWN_REASONS]:
+            say(f"warning: {doubt}")
     else:
         schema = like
     if spec.by_group and not schema.has_groups:
@@ -217,7 +219,7 @@ def _numbered(found: Ranges, scanned: Ranges, options: TextOptions) -> Ranges:
 def _judge(total: Summary, spec: PackSpec, say: Say, reasons: Sequence[str]) -> None:
     """Report bad rows; too many, or no good ones, are the end."""
     if total.n_bad:
-        report = "\n".join([_bad_rows(total), *reasons[:_SHOWN_REASONS]])
+        report = "\n".join([_bad_rows(total), *reasons[:_SHOWN_REASONS], *_likely(total, spec)])
         if total.n_bad > spec.max_bad_rows:
             raise BadDataError(
                 f"{report}\nNothing was packed. Mend the rows, or allow them with --max-bad-rows {total.n_bad}"
@@ -225,6 +227,19 @@ def _judge(total: Summary, spec: PackSpec, say: Say, reasons: Sequence[str]) -> 
         say(report)
     if not total.n_rows:
         raise BadDataError(f"expected rows, found none in {', '.join(spec.inputs)[:500]}")
+
+
+def _likely(total: Summary, spec: PackSpec) -> Iterator[str]:
+    """What is likely to be the matter where no row is good."""
+    if total.n_rows:
+        return
+    if list(total.bad_counts) == ["too_many_fields"] and spec.options.header:
+        yield (
+            "All rows have more fields than the header. If they begin with the names of rows, as R's write.table makes "
+            "them, write with row.names=FALSE, or with col.names=NA; if the first line is no header, take it out"
+        )
+    if spec.options.format == "libsvm" and not spec.format_is_said:
+        yield "Taken for libsvm text; if it is CSV, say --format csv, and --delimiter tab if tabs stand between fields"
 
 
 def _has_header(options: TextOptions) -> bool:

@@ -18,7 +18,7 @@ from mr_ml.readers.schema import Column, TextOptions
 Role = Literal["label", "weight", "offset", "group", "dropped", "numeric", "categorical", "either"]
 
 LABEL_NAMES = ("label", "target", "y")
-#: What stands behind a delimiter at the end of every line.
+#: Of a first column it is the name of the rows; of a last one what stands behind a delimiter at the end of every line.
 NAMELESS = ""
 
 
@@ -35,7 +35,8 @@ def split_header(first_line: bytes, options: TextOptions) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        A delimiter at the end of the line gives a last column `NAMELESS`, in which rows must have nothing.
+        A delimiter at the end of the line gives a last column `NAMELESS`, in which rows must have nothing. So may the
+        first column be called, whatever rows have there.
 
     Raises
     ------
@@ -60,9 +61,9 @@ def split_header(first_line: bytes, options: TextOptions) -> tuple[str, ...]:
     names = tuple(fields.buffer[start:end].tobytes().decode() for start, end in spans)
     count = Counter(names)
     for position, name in enumerate(names):
-        if not name and (position < len(names) - 1 or position == 0):
+        if not name and (0 < position < len(names) - 1 or len(names) == 1 or (position and not names[0])):
             problem = f"no name for column {position}"
-        elif count[name] > 1:
+        elif name and count[name] > 1:
             problem = f"the name '{excerpt(name.encode())}' twice"
         elif any(unicodedata.category(character) == "Cc" for character in name):
             problem = f"a control character in the name of column {position}"
@@ -128,7 +129,7 @@ def roles_of(options: TextOptions) -> dict[str, Role]:
         raise UsageError(f"expected --unseen error or ignore, found {options.unseen!r}")
     if not all(is_text(marker) for marker in options.missing_markers):
         raise UsageError(f"expected missing markers of valid UTF-8, found {options.missing_markers!r}")
-    roles: dict[str, Role] = dict.fromkeys(columns[-1:], "dropped") if columns[-1:] == (NAMELESS,) else {}
+    roles: dict[str, Role] = {NAMELESS: "dropped"} if NAMELESS in columns else {}
     find = _Columns(options).find
     wanted: list[tuple[Role, Iterable[Column]]] = [
         ("label", [label_column_of(options)]),
@@ -144,6 +145,8 @@ def roles_of(options: TextOptions) -> dict[str, Role]:
             name = find(column)
             if roles.get(name) == "label" and role in ("numeric", "categorical"):
                 continue  # what kind of label it is
+            if name == NAMELESS and role != "dropped":
+                raise UsageError(f"column 0 has no name and is left out, found it as {role}; name it in the first line")
             if roles.setdefault(name, role) != role:
                 raise UsageError(f"expected one use of column {name!r}, found two: as {roles[name]} and as {role}")
     rest: Role = "either" if options.detect_categorical else "numeric"
@@ -196,7 +199,7 @@ def _given(column: Column | None) -> list[Column]:
 
 
 class _Columns:
-    """The columns of a text by name or number, without one that has no name."""
+    """The columns of a text by name or number, without a last one that has no name."""
 
     def __init__(self, options: TextOptions) -> None:
         columns = options.columns or ()

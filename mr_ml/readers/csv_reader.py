@@ -23,7 +23,7 @@ from mr_ml.readers.csv_columns import Role, missing_value_of, split_header
 from mr_ml.readers.csv_draft import sparse_rows
 from mr_ml.readers.csv_header import check_delimiter, check_header
 from mr_ml.readers.csv_scan import draft
-from mr_ml.readers.csv_schema import bind, declared, merge_columns, resolve
+from mr_ml.readers.csv_schema import bind, declared, doubts, merge_columns, resolve
 from mr_ml.readers.csv_table import Table, pieces, read_extras
 from mr_ml.readers.csv_values import Vocabulary, vocabulary
 from mr_ml.readers.fields import F64, Mask
@@ -36,6 +36,7 @@ __all__ = [
     "check_delimiter",
     "check_header",
     "declared",
+    "doubts",
     "draft",
     "merge_columns",
     "parse",

@@ -129,14 +129,39 @@ def _reason(name: str, role: Role, facts: Facts, n_rows: int, *, markers: Collec
     if "percent" in kinds:
         remedies.append("read % as hundredths by --percent")
     shown = excerpt(name.encode())
-    others = f", not {', '.join(repr(excerpt(text.encode())) for text in texts[:3])}" if texts else ""
+    others = f", not {_quoted(texts)}" if texts else ""
     missing = f" ({n_missing} others mean a missing value)" if n_missing else ""
     column = "Label column" if role == "label" else "Column"
     return (
         f"{column} '{shown}' is read as numbers: {n_given - facts['strange']} of {n_given} values are"
-        f"{others}{', ...' if len(texts) > 3 else ''}{missing}. {'; '.join(remedies).capitalize()}; leave out up to N "
+        f"{others}{missing}. {'; '.join(remedies).capitalize()}; leave out up to N "
         f"such rows by --max-bad-rows N; or, if its values are no numbers, say --categorical '{shown}'"
     )
+
+
+def doubts(options: TextOptions, summary: Summary) -> list[str]:
+    """A sentence about each column that is read as texts although half of its values at least are numbers."""
+    said = label_kind_of(options)
+    sentences = []
+    for name, role in roles_of(options).items():
+        facts: Facts | None = summary.columns.get(name)
+        is_open = role == "either" or (role == "label" and said is None)
+        if facts is None or not is_open or is_numeric(facts, n_rows=summary.n_rows):
+            continue
+        n_given, texts = summary.n_rows - facts["missing"], facts["texts"] or []
+        if 2 * facts["strange"] > n_given:
+            continue
+        column, shown = ("label column" if role == "label" else "column"), excerpt(name.encode())
+        sentences.append(
+            f"{column} '{shown}' is read as texts, not as numbers, which {n_given - facts['strange']} of {n_given} "
+            f"values are; others are {_quoted(texts)}. --numeric '{shown}' refuses these, --missing-markers says which "
+            f"mean a missing value, and --categorical '{shown}' that texts are meant"
+        )
+    return sentences
+
+
+def _quoted(texts: Sequence[str]) -> str:
+    return ", ".join(f"'{excerpt(text.encode())}'" for text in texts[:3]) + (", ..." if len(texts) > 3 else "")
 
 
 def bounded(values: Iterable[str], *, limit: int) -> list[str] | None:

@@ -328,10 +328,10 @@ class Table:
 def read_extras(table: Table, roles: Mapping[str, Role]) -> tuple[F64 | None, F64 | None, U64 | None]:
     """Read weights, offsets and groups, None without such a column, and refuse the rows in which they are wrong.
 
-    So are rows that have something in a column without a name: that has a name in no schema.
+    So are rows that have something in a last column without a name: that has a name in no schema.
     """
     weights = offsets = groups = None
-    if NAMELESS in roles:
+    if NAMELESS in roles and list(roles)[-1] == NAMELESS:
         table.refuse("too_many_fields", [NAMELESS], ~table.empty(NAMELESS))
     for name, role in roles.items():
         if role == "weight":

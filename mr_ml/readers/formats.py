@@ -102,6 +102,11 @@ def declared(options: TextOptions, summary: Summary) -> tuple[TextOptions, list[
     return csv_reader.declared(options, summary) if options.format == "csv" else (options, [])
 
 
+def doubts(options: TextOptions, summary: Summary) -> list[str]:
+    """What in the use of the columns may not be meant, a sentence each."""
+    return csv_reader.doubts(options, summary) if options.format == "csv" else []
+
+
 def check_header(options: TextOptions, schema: Schema) -> None:
     """See that the first lines that were taken for headers are none of the rows.
 

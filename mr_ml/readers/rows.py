@@ -246,18 +246,21 @@ def _concat_optional(arrays: Sequence[NDArray[Any] | None]) -> NDArray[Any] | No
 
 
 def excerpt(line: bytes, *, at: int = 0) -> str:
-    """Render a line, or the part of it around byte `at`, as at most 80 printable ASCII characters.
+    """Render a line, or the part of it around byte `at`, as at most 80 printable characters.
 
-    Control characters, non-ASCII bytes and backslashes are written as ``\\xNN``, so that no byte of a hostile file
-    reaches a terminal as it is; what was cut off is marked by ``...``.
+    Control and invisible characters, bytes that are no UTF-8 and backslashes are written as ``\\xNN``, so that nothing
+    in a hostile file reaches a terminal that it would obey; what was cut off is marked by ``...``.
     """
     start = 0 if at < EXCERPT_CHARACTERS - _LEAD_IN else at - _LEAD_IN
     shown = line[start : start + EXCERPT_CHARACTERS].rstrip(b"\r\n")
     cut = start + len(shown) < len(line.rstrip(b"\r\n"))
-    text = ("..." if start else "") + "".join(_PRINTABLE[byte] for byte in shown)
+    text = ("..." if start else "") + "".join(map(_printable, shown.decode(errors="surrogateescape")))
     if len(text) <= EXCERPT_CHARACTERS and not cut:
         return text
     return text[: EXCERPT_CHARACTERS - 3] + "..."
 
 
-_PRINTABLE = [chr(b) if 0x20 <= b < 0x7F and b != 0x5C else f"\\x{b:02x}" for b in range(256)]
+def _printable(character: str) -> str:
+    if character.isprintable() and character != "\\":
+        return character
+    return "".join(f"\\x{byte:02x}" for byte in character.encode(errors="surrogateescape"))

@@ -248,6 +248,52 @@ def test_joined_files(mr_ml: Commands, tmp_path: Path) -> None:
     assert (found.code, "--no-header" in found.err) == (65, True)
 
 
+@pytest.mark.parametrize("column", ["size", "label"])
+@pytest.mark.parametrize(
+    ("others", "numbers"),
+    [(["missing"] * 10, 30), (["<5", "(3.50)", "3.5-", "€ 0.50"] * 5, 20), (["missing"] * 21, 0), ([], 0)],
+)
+def test_half_numbers_are_a_doubt(
+    mr_ml: Commands, tmp_path: Path, column: str, others: list[str], numbers: int
+) -> None:
+    """Which is said unless the user said what is meant."""
+    table = {**TABLE, column: [*TABLE[column][len(others) :], *others]}
+    file = write(tmp_path / "rows.csv", lines_of(table))
+    found = mr_ml.run("pack", file, "--to", "x", "-r", "inline")
+    assert (found.code, len(found.err.splitlines())) == (0, numbers > 0), found.err
+    if numbers:
+        assert f"column '{column}' is read as texts, not as numbers, which {numbers} of 40 values are" in found.err
+        assert all(f"'{text}'" in found.err for text in sorted(set(others))[:3])
+        assert all(f"{option} '{column}'" in found.err for option in ("--numeric", "--categorical"))
+    if others:
+        said = mr_ml.run("pack", file, "--to", "x", "-r", "inline", "--categorical", column)
+        assert (said.code, said.err) == (0, "")
+        assert mr_ml.run("pack", file, "--to", "x", "-r", "inline", "--numeric", column).code == 65
+
+
+def test_row_names(mr_ml: Commands, tmp_path: Path) -> None:
+    """With a header of their own they are left out, and said; without one the message names them."""
+    lines = lines_of(TABLE)
+    mr_ml("pack", write(tmp_path / "plain.csv", lines), "--to", "plain")
+    named = [lines[0], *(f'"row {k}",{line}' for k, line in enumerate(lines[1:]))]
+    found = mr_ml.run("pack", write(tmp_path / "named.csv", ["," + lines[0], *named[1:]]), "--to", "named")
+    assert (found.code, "the first, which has no name, is left out" in found.out) == (0, True), found.err
+    assert hashes(mr_ml, "named") == hashes(mr_ml, "plain")
+    mr_ml("train", "named", "--model", "m", "--l2", "1")
+    for name in ("plain", "named"):
+        mr_ml("predict", "m", tmp_path / f"{name}.csv", "--to", tmp_path / f"{name}.out")
+    assert (tmp_path / "plain.out").read_bytes() == (tmp_path / "named.out").read_bytes()
+    found = mr_ml.run("pack", write(tmp_path / "table.csv", named), "--to", "x")
+    assert (found.code, "too_many_fields (40)" in found.err, "col.names=NA" in found.err) == (65, True, True)
+
+
+def test_csv_that_is_taken_for_libsvm(mr_ml: Commands, tmp_path: Path) -> None:
+    file = write(tmp_path / "rows.tsv", [line.replace(",", "\t") for line in lines_of(TABLE)])
+    found = mr_ml.run("pack", file, "--to", "x")
+    assert (found.code, "--format csv, and --delimiter tab" in found.err) == (65, True)
+    assert mr_ml("pack", file, "--to", "x", "--format", "csv", "--delimiter", "tab")["n_rows"] == 40
+
+
 def test_labels_only(mr_ml: Commands, tmp_path: Path) -> None:
     found = mr_ml("pack", write_csv(tmp_path / "a.csv", {"label": [1, 0, 1, 1]}), "--to", "a")
     assert "no column is a feature" in found["warnings"][0]

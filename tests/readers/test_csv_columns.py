@@ -46,6 +46,9 @@ class TestHeader:
             (b"a,,b\n", "no name for column 1"),
             (b'a,"",b\n', "no name for column 1"),
             (b"a,,\n", "no name for column 1"),
+            (b",,a\n", "no name for column 1"),
+            (b",a,\n", "no name for column 2"),
+            (b'""\n', "no name for column 0"),
             (b"\xef\xbb\xbfa,b\n", "byte order mark"),
             (b"a,\xff\n", "UTF-8"),
             (b"a\0,b\n", "NUL"),
@@ -129,6 +132,26 @@ class TestColumns:
         parsed = csv_reader.parse(text, csv_reader.resolve(options, summary), labels="required")
         assert parsed.bad_counts == summary.bad_counts == {"too_few_fields": 1, "too_many_fields": 1}
         assert dense(parsed, 1) == [[4], [5]]
+
+    @pytest.mark.parametrize("given", [{}, {"drop_columns": (0,)}, {"drop_columns": ("0",), "label_column": -2}])
+    def test_a_first_one_without_a_name_is_left_out(self, given: dict[str, Any]) -> None:
+        columns = csv_reader.split_header(b'"",label,b\n', TextOptions(format="csv"))
+        options = TextOptions(format="csv", columns=columns, **given)
+        text = b"0,1,4\nx,2,5\n,1,\n"
+        schema = csv_reader.resolve(options, scan(text, options, file="f"))
+        parsed = csv_reader.parse(text, schema, labels="required")
+        assert (schema.feature_names, parsed.bad_counts) == (("b",), {"missing_value": 1})
+        assert dense(parsed, 1) == [[4], [5]]
+        for columns in (("b",), ("b", ""), ("", "b"), ("", "label", "b")):
+            lines = "".join(",".join({"b": "7", "label": "1", "": "n" * (columns[0] == "")}[name] for name in columns))
+            assert dense(csv_reader.parse(lines.encode(), csv_reader.bind(schema, columns), labels="optional"), 1) == [
+                [7]
+            ]
+
+    @pytest.mark.parametrize("given", [{"label_column": 0}, {"weight_column": "0"}, {"numeric_columns": (0,)}])
+    def test_one_without_a_name_has_no_use(self, given: dict[str, Any]) -> None:
+        with pytest.raises(UsageError, match="column 0 has no name"):
+            scan(b"1,2,3\n", options_of(",label,b", **given), file="f")
 
     def test_dropped_columns_may_hold_anything(self) -> None:
         schema, parsed = read(b"1,nan,0\n2,1e999,1\n", drop_columns=("b",))
