@@ -19,6 +19,7 @@ import functools
 import logging
 import os
 import secrets
+import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -74,6 +75,12 @@ class InlineRunner(InlineMRJobRunner):  # type: ignore[misc]
             parent.mkdir(parents=True, exist_ok=True)
             self._local_tmp_dir = tempfile.mkdtemp(prefix="job-", dir=parent)
         return self._local_tmp_dir
+
+    def _cleanup_local_tmp(self) -> None:
+        if self._local_tmp_dir:
+            # what cannot be removed now goes with the folder of this process; what ended the job is what matters
+            shutil.rmtree(self._local_tmp_dir, ignore_errors=True)
+        self._local_tmp_dir = None
 
     @property
     def fs(self) -> Any:

@@ -182,8 +182,9 @@ def test_a_file_that_may_not_grow(tmp_path: Path, runner: tuple[str, ...]) -> No
 def test_too_little_memory_or_too_few_files(mr_ml: Commands) -> None:
     found = mr_ml.process(*TRAIN, *INLINE, preexec_fn=limited(resource.RLIMIT_AS, 100 << 20))
     assert (found.code, "Traceback" in found.err, "ulimit -v" in found.err) == (69, False, True), found.err
-    found = mr_ml.process(*TRAIN, *LOCAL, preexec_fn=limited(resource.RLIMIT_NOFILE, 12))
-    assert (found.code, "Traceback" in found.err, "ulimit -n" in found.err) == (74, False, True), found.err
+    for runner, most in ((LOCAL, 12), (INLINE, 6)):
+        found = mr_ml.process(*TRAIN, *runner, preexec_fn=limited(resource.RLIMIT_NOFILE, most))
+        assert (found.code, "Traceback" in found.err, "ulimit -n" in found.err) == (74, False, True), found.err
 
 
 def test_a_long_folder_for_temporary_files(mr_ml: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
