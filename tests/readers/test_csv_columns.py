@@ -132,6 +132,9 @@ class TestColumns:
         parsed = csv_reader.parse(text, csv_reader.resolve(options, summary), labels="required")
         assert parsed.bad_counts == summary.bad_counts == {"too_few_fields": 1, "too_many_fields": 1}
         assert dense(parsed, 1) == [[4], [5]]
+        # of numbers only, which a scan keeps as rows
+        summary, rows = formats.draft(b"1,4,\n3,6,7\n4,7,\n", options, file="f")
+        assert (summary.bad_counts, rows) == ({"too_many_fields": 1}, None)
 
     @pytest.mark.parametrize("given", [{}, {"drop_columns": (0,)}, {"drop_columns": ("0",), "label_column": -2}])
     def test_a_first_one_without_a_name_is_left_out(self, given: dict[str, Any]) -> None:
