@@ -1,11 +1,18 @@
-"""What the first line of a CSV text tells: which delimiter it has, and whether it is a header or a row."""
+"""The first line of a CSV text: its delimiter, whether it is a header or a row, and whether it comes once more."""
 
 from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from mr_ml.errors import BadDataError
 from mr_ml.readers.csv_columns import LABEL_NAMES, NAMELESS, delimiter_of, listed, roles_of
 from mr_ml.readers.csv_fields import NO_DEFECT, split_fields
 from mr_ml.readers.csv_numbers import numbers_of
+from mr_ml.readers.csv_values import Vocabulary
+from mr_ml.readers.fields import I64, U8
 from mr_ml.readers.rows import excerpt
 from mr_ml.readers.schema import Schema, TextOptions
 
@@ -74,6 +81,34 @@ def check_header(options: TextOptions, schema: Schema) -> None:
             f"'{listed(columns)}'; say --no-header if it is one (columns are then c0, c1, ..., or numbers from 0, "
             "-1 the last), or --header if it is not"
         )
+
+
+def rows_of_names(
+    columns: Sequence[str], options: TextOptions, n_rows: int, buffer: U8, bounds: Callable[[str], tuple[I64, I64]]
+) -> I64:
+    """The rows whose fields are the names of their columns; none if all names are numbers, which a row may have too.
+
+    Parameters
+    ----------
+    bounds
+        Starts and ends in the buffer of the fields of a column, (n_rows,) each.
+    """
+    text = next((name for name in columns if not numbers_of([name], options)), None)
+    if text is None:
+        return np.zeros(0, np.int64)
+    rows = np.arange(n_rows)
+    for name in itertools.chain([text], columns):
+        starts, ends = bounds(name)
+        wanted = name.encode()
+        # length, first and last byte of one field nearly always settle it
+        alike = rows[ends[rows] - starts[rows] == len(wanted)]
+        if wanted:
+            alike = alike[buffer[starts[alike]] == wanted[0]]
+            alike = alike[buffer[ends[alike] - 1] == wanted[-1]]
+        rows = alike[Vocabulary([name]).find(buffer, starts[alike], ends[alike]) == 0]
+        if not len(rows):
+            break
+    return rows
 
 
 def _names_said(options: TextOptions) -> set[str]:

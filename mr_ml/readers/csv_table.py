@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
@@ -13,6 +12,7 @@ from mr_ml import kernels
 from mr_ml.readers.csv_categories import Categories
 from mr_ml.readers.csv_columns import NAMELESS, Role, delimiter_of
 from mr_ml.readers.csv_fields import CODES, KINDS, NO_DEFECT, Fields, fields_that_end_at, split_fields
+from mr_ml.readers.csv_header import rows_of_names
 from mr_ml.readers.csv_numbers import is_plain, kind_of_bad_number, numbers_of, read_numbers
 from mr_ml.readers.csv_values import Vocabulary, distinct, vocabulary
 from mr_ml.readers.fields import F64, I64, U8, U64, Mask, hash_fields
@@ -80,35 +80,15 @@ class Table:
         self.n_rows = len(self.lines)
         self._kinds = np.full(self.n_rows, NO_DEFECT)
         self._culprits = np.zeros(self.n_rows, np.int64)
-        self._refuse_headers()
+        if options.header and self.n_rows and (self._plain is None or len(self._plain[2])):
+            again = rows_of_names(columns, options, self.n_rows, self._buffer, lambda name: self._spans([name]))
+            self._refuse("header_again", again, np.zeros(len(again), np.int64))
 
     @cached_property
     def _fields(self) -> Fields:
         if self._plain is not None:
             return fields_that_end_at(self._plain[1], self._text)
         return split_fields(self._text, delimiter=delimiter_of(self._options), n_columns=len(self._columns))
-
-    def _refuse_headers(self) -> None:
-        """Make bad the rows that are the header once more; where all names are numbers such a row may be one."""
-        only_numbers = self._plain is not None and not len(self._plain[2])
-        if only_numbers or not self.n_rows or not self._options.header:
-            return
-        first = next((name for name in self._columns if not numbers_of([name], self._options)), None)
-        if first is None:
-            return
-        rows = np.arange(self.n_rows)
-        for name in itertools.chain([first], self._columns):
-            # length, first and last byte of one field nearly always settle it
-            starts, ends = (bounds[rows, 0] for bounds in self._bounds(self._at([name])))
-            wanted = name.encode()
-            alike = np.flatnonzero(ends - starts == len(wanted))
-            if wanted:
-                alike = alike[self._buffer[starts[alike]] == wanted[0]]
-                alike = alike[self._buffer[ends[alike] - 1] == wanted[-1]]
-            rows = rows[alike[Vocabulary([name]).find(self._buffer, starts[alike], ends[alike]) == 0]]
-            if not len(rows):
-                return
-        self._refuse("header_again", rows, np.zeros(len(rows), np.int64))
 
     def numbers(self, names: Sequence[str], *, sure: Mask | None = None) -> tuple[F64, Mask, Mask]:
         """Read columns as numbers.
