@@ -93,7 +93,9 @@ def rows_of_names(
     bounds
         Starts and ends in the buffer of the fields of a column, (n_rows,) each.
     """
-    text = next((name for name in columns if not numbers_of([name], options)), None)
+    # a long one first: fewest fields are as long
+    likely = itertools.chain([max(columns, key=len)], columns)
+    text = next((name for name in likely if not numbers_of([name], options)), None)
     if text is None:
         return np.zeros(0, np.int64)
     rows = np.arange(n_rows)
