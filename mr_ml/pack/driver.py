@@ -113,7 +113,7 @@ def _pack(spec: PackSpec, mover: Mover, *, store: Store, layout: Layout, say: Sa
             with _in_first_line(next((file.path for file in files if file.header_bytes), "")):
                 formats.check_header(options, schema)
         for doubt in formats.doubts(options, summary)[:_SHOWN_REASONS]:
-            say(f"warning: {doubt}")
+            warn(doubt)
     else:
         schema = like
     if spec.by_group and not schema.has_groups:

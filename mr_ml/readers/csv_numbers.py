@@ -100,6 +100,8 @@ def kind_like_number(text: str) -> str | None:
         return "non_ascii" if not text.isascii() else "underscore" if "_" in text else "bad_value"
     sign = _SIGNED.match(text)
     rest = text[sign.end() :] if sign else text
+    if sign and sum(map(sign[0].count, "+-\u2212")) > 1:
+        return None
     bare = rest.rstrip("% \u00a0\u202f")
     if bare != rest and "%" in rest[len(bare) :] and (_GROUPED.fullmatch(bare) or _is_number(bare)):
         return "percent"
