@@ -116,7 +116,7 @@ def test_inputs_that_cannot_be_packed(packed: ClusterCommands, on_cluster: Hadoo
         (f"web{raw}/mark.libsvm", 2, "hdfs://NAMENODE/PATH"),
         ("s3a://bucket/rows", 2, "hadoop distcp"),
         (f"{raw}/rows.libsvm.xz", 2, "decompress it"),
-        (f"{raw}/rows.libsvm.gz", 65, "truncated"),
+        (f"{raw}/rows.libsvm.gz", 65, "found an empty file"),
         (f"{raw}/plain.libsvm.gz", 65, "found other data"),
         (f"{raw}/mark.libsvm", 65, "byte order mark"),
     ):
