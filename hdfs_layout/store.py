@@ -234,7 +234,7 @@ def _open_file_uri(root: str) -> Store:
 
 
 def _open_hdfs(root: str) -> Store:
-    from hdfs_layout.hdfs import open_hdfs
+    from hdfs_layout.hdfs.store import open_hdfs
 
     return open_hdfs(root)
 

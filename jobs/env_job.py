@@ -5,8 +5,8 @@ import json
 from mrjob.job import MRJob
 from mrjob.protocol import BytesProtocol, BytesValueProtocol
 
-from mr_ml.engine.local_mixin import WarmLocalMixin
-from mr_ml.engine.node_report import report
+from mr_ml.runners.hadoop.node_report import report
+from mr_ml.runners.local.mixin import WarmLocalMixin
 
 
 class MREnv(WarmLocalMixin, MRJob):

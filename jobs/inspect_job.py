@@ -3,9 +3,9 @@
 from mrjob.job import MRJob
 from mrjob.protocol import BytesProtocol, BytesValueProtocol
 
-from mr_ml.engine.local_mixin import WarmLocalMixin
 from mr_ml.pack.cluster_tasks import Inspection
 from mr_ml.pack.tasks import PackRequest
+from mr_ml.runners.local.mixin import WarmLocalMixin
 
 
 class MRInspect(WarmLocalMixin, MRJob):

@@ -3,11 +3,11 @@
 from mrjob.job import MRJob
 from mrjob.protocol import BytesProtocol, BytesValueProtocol
 
-from mr_ml.engine.fed_text import FedTextMixin
 from mr_ml.pack.cluster_tasks import ShuffledReduceTask, reported, sent
 from mr_ml.pack.spill import SpillFile
 from mr_ml.pack.tasks import PackRequest, ReduceTask, pack_text, spill_text
-from mr_ml.readers.source import TextRange
+from mr_ml.readers.text.source import TextRange
+from mr_ml.runners.hadoop.fed_text import FedTextMixin
 
 
 class MRPack(FedTextMixin, MRJob):

@@ -4,9 +4,9 @@ from mrjob.compat import jobconf_from_env
 from mrjob.job import MRJob
 from mrjob.protocol import BytesProtocol, BytesValueProtocol
 
-from mr_ml.engine.local_mixin import WarmLocalMixin
-from mr_ml.engine.pass_tasks import MapTask, reduce_sums
-from mr_ml.engine.request import PassRequest
+from mr_ml.passes.request import PassRequest
+from mr_ml.passes.tasks import MapTask, reduce_sums
+from mr_ml.runners.local.mixin import WarmLocalMixin
 
 
 class MRPass(WarmLocalMixin, MRJob):

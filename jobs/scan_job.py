@@ -3,9 +3,9 @@
 from mrjob.job import MRJob
 from mrjob.protocol import BytesProtocol, BytesValueProtocol
 
-from mr_ml.engine.fed_text import FedTextMixin
 from mr_ml.pack.tasks import ScanRequest, scan, summary_line
-from mr_ml.readers.source import TextRange
+from mr_ml.readers.text.source import TextRange
+from mr_ml.runners.hadoop.fed_text import FedTextMixin
 
 
 class MRScan(FedTextMixin, MRJob):

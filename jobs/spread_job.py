@@ -3,10 +3,10 @@
 from mrjob.job import MRJob
 from mrjob.protocol import BytesProtocol, BytesValueProtocol
 
-from mr_ml.engine.local_mixin import WarmLocalMixin
 from mr_ml.pack.cluster_tasks import SpreadReduceTask, sent
 from mr_ml.pack.equal_rows import spread_line
 from mr_ml.pack.tasks import PackRequest
+from mr_ml.runners.local.mixin import WarmLocalMixin
 
 
 class MRSpread(WarmLocalMixin, MRJob):

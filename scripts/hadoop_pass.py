@@ -38,14 +38,14 @@ from typing import Any
 import numpy as np
 
 from hdfs_layout import Layout, LocalStore, Store, open_store
+from mr_ml.catalog.dataset import load_dataset
 from mr_ml.cli import main as mr_ml
-from mr_ml.dataset import load_dataset
-from mr_ml.engine.hadoop_client import HadoopClient
-from mr_ml.engine.hadoop_runner import HadoopJobRunner
-from mr_ml.engine.hadoop_settings import HadoopSettings
-from mr_ml.engine.mapreduce import MapReduceEngine
-from mr_ml.metrics import MetricsQuery
-from mr_ml.rowspec import RowSpec
+from mr_ml.models.linear.metrics import MetricsQuery
+from mr_ml.models.linear.reading import RowSpec
+from mr_ml.passes.mapreduce import MapReduceEngine
+from mr_ml.runners.hadoop.client import HadoopClient
+from mr_ml.runners.hadoop.runner import HadoopJobRunner
+from mr_ml.runners.hadoop.settings import HadoopSettings
 
 SCRIPT = Path(__file__).resolve().parent / "dev_hadoop.sh"
 HISTORY = "tmp/hadoop-yarn/staging/history/done_intermediate"

@@ -29,14 +29,14 @@ from typing import Any
 import numpy as np
 
 from hdfs_layout import Layout, Store, open_store, publish_version
-from mr_ml.block import Block
+from mr_ml.catalog.dataset import Dataset, Partition
+from mr_ml.catalog.feature_moments import FeatureMoments
 from mr_ml.cli.common import parse_size
-from mr_ml.dataset import Dataset, Partition
-from mr_ml.feature_moments import FeatureMoments
-from mr_ml.features import DenseFeatures
-from mr_ml.names import unique_id
+from mr_ml.data.block import Block
+from mr_ml.data.features import DenseFeatures
+from mr_ml.data.partition_file import PartitionFacts, PartitionShelf
+from mr_ml.ids import unique_id
 from mr_ml.pack.plan import Segment, make_plan
-from mr_ml.partition_file import PartitionFacts, PartitionShelf
 from mr_ml.readers.schema import Schema, TextOptions
 
 SAMPLE_SECONDS = 0.01

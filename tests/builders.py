@@ -11,23 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from mr_ml import block as block_module
-from mr_ml.block import Block, BlockAddress, StoredBlock
-from mr_ml.engine.in_memory import InMemoryEngine
-from mr_ml.features import DenseFeatures, Features, SparseFeatures
-from mr_ml.objective import Objective
+from mr_ml.data import block as block_module
+from mr_ml.data.block import Block, BlockAddress, StoredBlock
+from mr_ml.data.features import DenseFeatures, Features, SparseFeatures
+from mr_ml.data.partition_file import PartitionFacts, PartitionShelf
+from mr_ml.models.linear.objective import Objective
+from mr_ml.models.linear.reading import RowSpec
+from mr_ml.models.linear.scaling import Scaling
 from mr_ml.optimize.base import Optimizer
 from mr_ml.pack.tasks import shifted
-from mr_ml.partition_file import PartitionFacts, PartitionShelf
-from mr_ml.parts import Moments
-from mr_ml.query import MomentsQuery
+from mr_ml.passes.in_memory import InMemoryEngine
 from mr_ml.readers import formats
 from mr_ml.readers.rows import Rows
 from mr_ml.readers.schema import TextOptions
 from mr_ml.readers.summary import Summary
-from mr_ml.rowspec import RowSpec
-from mr_ml.scaling import Scaling
-from mr_ml.tree import PartitionPlan, SumTree
+from mr_ml.sums.parts import Moments
+from mr_ml.sums.query import MomentsQuery
+from mr_ml.sums.tree import PartitionPlan, SumTree
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]

@@ -10,11 +10,11 @@ import numpy as np
 from builders import make_engine, make_objective, minimise
 from scipy.optimize import rosen, rosen_der, rosen_hess
 
+from mr_ml.models.linear.reading import RowSpec
 from mr_ml.optimize.base import Ask, Evaluation
 from mr_ml.optimize.lbfgs import Lbfgs
-from mr_ml.optimize.line import LineMethod, LineState
+from mr_ml.optimize.line_search import LineMethod, LineState
 from mr_ml.optimize.newton import Newton
-from mr_ml.rowspec import RowSpec
 
 METHODS: list[type[LineMethod]] = [Lbfgs, Newton]
 

@@ -24,8 +24,9 @@ import numpy as np
 from commands import Commands, Outcome, write_csv, write_libsvm
 
 from hdfs_layout import append_events, decode_document, encode_document, open_store, read_events
-from mr_ml import checkpoints, frame, states
-from mr_ml.npz import from_npz
+from mr_ml.catalog import checkpoints, states
+from mr_ml.data import frame
+from mr_ml.data.npz import from_npz
 
 LONE = "\ud800"
 VALUES: tuple[Any, ...] = (

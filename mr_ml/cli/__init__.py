@@ -54,7 +54,7 @@ def _command(argv: Sequence[str] | None) -> int:
     check_address_space()
     if getattr(options, "runner", None) == "local":
         # workers load their modules while this process loads its own
-        from mr_ml.engine.fork_server import prepare
+        from mr_ml.runners.local.fork_server import prepare
 
         # of all tasks only those of one loss need this, which takes longer to load than all the rest
         extra = ["scipy.special"] if getattr(options, "loss", None) == "softmax" else []

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from hdfs_layout import Layout, NotFoundError, Store, check_name, open_store
 from mr_ml.cli import printable
-from mr_ml.engine.jobs import JobRunner, LocalJobRunner
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.faults import storage_error
+from mr_ml.runners.base import JobRunner, LocalJobRunner
 
 if TYPE_CHECKING:
-    from mr_ml.engine.hadoop_settings import HadoopSettings
+    from mr_ml.runners.hadoop.settings import HadoopSettings
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -33,7 +33,7 @@ def open_root(options: argparse.Namespace) -> tuple[Store, Layout]:
 
 
 def cluster_settings(options: argparse.Namespace) -> HadoopSettings:
-    from mr_ml.engine.hadoop_settings import load_settings
+    from mr_ml.runners.hadoop.settings import load_settings
 
     return load_settings(options.config)
 
@@ -47,7 +47,7 @@ def job_runner(options: argparse.Namespace, store: Store, layout: Layout) -> Job
     for name in ("workers", "memory"):
         if getattr(options, name, None) is not None:
             raise UsageError(f"--{name} is for this machine; what tasks on a cluster get is said in --config")
-    from mr_ml.engine.hadoop_runner import HadoopJobRunner
+    from mr_ml.runners.hadoop.runner import HadoopJobRunner
 
     return HadoopJobRunner(store, layout, cluster_settings(options))
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from mr_ml.catalog.dataset import Dataset, load_dataset
+from mr_ml.catalog.feature_moments import FeatureMoments
+from mr_ml.catalog.model import label_texts
+from mr_ml.catalog.verify import verify
 from mr_ml.cli.common import open_root, print_result, table
-from mr_ml.dataset import Dataset, load_dataset
-from mr_ml.feature_moments import FeatureMoments
-from mr_ml.model import label_texts
 from mr_ml.readers.schema import Schema
-from mr_ml.verify import verify
 
 MOST_COLUMNS = 200
 SHOWN_COLUMNS = 20

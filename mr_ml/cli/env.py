@@ -11,9 +11,11 @@ from typing import Any
 
 from hdfs_layout import Layout, Store
 from mr_ml.cli.common import job_runner, narrator, open_root, print_result, table
-from mr_ml.engine import hadoop_check, hadoop_env, node_report
-from mr_ml.engine.hadoop_check import Findings
 from mr_ml.errors import UnavailableError
+from mr_ml.runners.hadoop import check as hadoop_check
+from mr_ml.runners.hadoop import env as hadoop_env
+from mr_ml.runners.hadoop import node_report
+from mr_ml.runners.hadoop.check import Findings
 
 _PIECE_BYTES = 1 << 20
 _OTHERS = ("compiled loops", "memory MB", "of a task", "cores", "bits")
@@ -63,7 +65,7 @@ def _check_cluster(
 
 def build(options: argparse.Namespace) -> None:
     """Bring this Python's packages to the root, where jobs find them from then on."""
-    from mr_ml.engine import hadoop_env_build
+    from mr_ml.runners.hadoop import env_build as hadoop_env_build
 
     store, layout = open_root(options)
     say = narrator(options)

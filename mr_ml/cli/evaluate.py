@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from mr_ml.catalog.dataset import Dataset, load_dataset
+from mr_ml.catalog.model import Model, load_model
+from mr_ml.catalog.verify import verify
 from mr_ml.cli.common import job_runner, narrator, open_root, print_result, table
 from mr_ml.cli.memory import Needs, block_budget
-from mr_ml.dataset import Dataset, load_dataset
-from mr_ml.engine.mapreduce import MapReduceEngine
 from mr_ml.errors import BadDataError
-from mr_ml.evaluate import evaluate, unseen_features
-from mr_ml.metrics import TABLE_KEYS
-from mr_ml.model import Model, load_model
-from mr_ml.verify import verify
+from mr_ml.models.linear.metrics import TABLE_KEYS
+from mr_ml.passes.mapreduce import MapReduceEngine
+from mr_ml.training.evaluate import evaluate, unseen_features
 
 
 def run(options: argparse.Namespace) -> None:

@@ -13,10 +13,10 @@ import argparse
 from dataclasses import dataclass
 
 from mr_ml.cli.common import free_memory, installed_memory, parse_size
-from mr_ml.engine.jobs import JobRunner, LocalJobRunner
-from mr_ml.engine.local_tasks import SORT_IN_MEMORY_BYTES
 from mr_ml.errors import UnavailableError, UsageError
-from mr_ml.readers.text import MAX_LINE_BYTES
+from mr_ml.readers.text.chunks import MAX_LINE_BYTES
+from mr_ml.runners.base import JobRunner, LocalJobRunner
+from mr_ml.runners.local.tasks import SORT_IN_MEMORY_BYTES
 
 # What numpy, scipy and mrjob occupy and what the work on one block takes, of a driver with its fork server, of a
 # worker, and of a driver that does all the work; measured by scripts/memory.py, which checks that the sum above holds.

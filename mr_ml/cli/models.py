@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from hdfs_layout import Layout, Store, list_versions
+from mr_ml.catalog.model import Model, load_model, read_manifest
 from mr_ml.cli.common import names_in, open_root, print_result, report_damaged, table
 from mr_ml.errors import BadDataError
-from mr_ml.model import Model, load_model, read_manifest
 
 
 def list_all(options: argparse.Namespace) -> int:

@@ -6,16 +6,16 @@ import argparse
 from dataclasses import fields
 from typing import Any
 
+from mr_ml.catalog.dataset import load_dataset
 from mr_ml.cli.common import free_memory, job_runner, narrator, open_root, print_result
 from mr_ml.cli.describe import summary, summary_text
 from mr_ml.cli.memory import longest_line, rows_budget
-from mr_ml.dataset import load_dataset
 from mr_ml.errors import UsageError
 from mr_ml.pack.driver import PackSpec, pack
 from mr_ml.pack.movers import PackMemory
 from mr_ml.pack.plan import parse_shares
 from mr_ml.readers.schema import Format, TextOptions, with_unseen_features
-from mr_ml.readers.source import expand, is_csv
+from mr_ml.readers.text.source import expand, is_csv
 
 #: What is said of text of one format only, and what stands there if it was not said.
 _OPTIONS_OF: dict[Format, dict[str, Any]] = {

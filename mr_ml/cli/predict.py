@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 
+from mr_ml.catalog.model import load_model
 from mr_ml.cli.common import job_runner, narrator, open_root, print_result
 from mr_ml.cli.memory import longest_line, predict_budget
-from mr_ml.engine.jobs import LocalJobRunner
-from mr_ml.model import load_model
 from mr_ml.predict.driver import predict
 from mr_ml.predict.output import open_output
 from mr_ml.predict.scorers import LocalScorer, Scorer
+from mr_ml.runners.base import LocalJobRunner
 
 
 def run(options: argparse.Namespace) -> None:
@@ -23,8 +23,8 @@ def run(options: argparse.Namespace) -> None:
     if isinstance(runner, LocalJobRunner):
         scorer = LocalScorer(runner, longest_line=longest_line(options, rows_bytes))
     else:
-        from mr_ml.engine.hadoop_runner import HadoopJobRunner
         from mr_ml.predict.cluster import ClusterScorer
+        from mr_ml.runners.hadoop.runner import HadoopJobRunner
 
         assert isinstance(runner, HadoopJobRunner)
         scorer = ClusterScorer(runner)

@@ -6,11 +6,11 @@ import argparse
 from typing import Any
 
 from hdfs_layout import Layout, Store
+from mr_ml.catalog.run_log import RunLog, published_version, read_log
+from mr_ml.catalog.spec import RunDocument
 from mr_ml.cli.common import names_in, open_root, print_result, report_damaged, table
 from mr_ml.errors import BadDataError
-from mr_ml.runlog import RunLog, published_version, read_log
-from mr_ml.spec import RunDocument
-from mr_ml.train import read_run
+from mr_ml.training.train import read_run
 
 DAMAGED = "damaged"
 

@@ -7,22 +7,22 @@ import sys
 from dataclasses import fields
 
 from hdfs_layout import append_events, check_name
-from mr_ml.checkpoints import PAIRS_APART_FROM
+from mr_ml.catalog.checkpoints import PAIRS_APART_FROM
+from mr_ml.catalog.dataset import Dataset, load_dataset
+from mr_ml.catalog.feature_moments import FeatureMoments
+from mr_ml.catalog.leftovers import sweep_folders
+from mr_ml.catalog.spec import TrainSpec
+from mr_ml.catalog.verify import verify
 from mr_ml.cli.common import job_runner, narrator, open_root, print_result, shows_progress
 from mr_ml.cli.memory import Needs, block_budget
-from mr_ml.dataset import Dataset, load_dataset
-from mr_ml.engine.mapreduce import MapReduceEngine
 from mr_ml.errors import NoModelError, UsageError
-from mr_ml.feature_moments import FeatureMoments
-from mr_ml.leftovers import sweep_folders
-from mr_ml.names import unique_id
-from mr_ml.objective import Objective
+from mr_ml.ids import unique_id
+from mr_ml.models.linear.objective import Objective
 from mr_ml.optimize.choose import choose
 from mr_ml.optimize.lbfgs import NARROW_FROM
-from mr_ml.slices import is_wide
-from mr_ml.spec import TrainSpec
-from mr_ml.train import Progress, make_objective, read_run, start_run, train
-from mr_ml.verify import verify
+from mr_ml.passes.mapreduce import MapReduceEngine
+from mr_ml.sums.slices import is_wide
+from mr_ml.training.train import Progress, make_objective, read_run, start_run, train
 
 
 def run(options: argparse.Namespace) -> None:

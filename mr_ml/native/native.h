@@ -2,7 +2,7 @@
  *
  * Every function works on buffers that the caller allocated (numpy arrays through the buffer protocol) and checks
  * their sizes. Floating-point additions happen in the order in which scipy's kernels do them, one rounding each: all
- * of it is compiled with -ffp-contract=off. `mr_ml.kernels` says what the functions do.
+ * of it is compiled with -ffp-contract=off. `mr_ml.data.kernels` says what the functions do.
  */
 #ifndef MR_ML_NATIVE_H
 #define MR_ML_NATIVE_H
@@ -77,7 +77,7 @@ static inline Py_ssize_t items(const Buffer *buffer)
     return buffer->view.len / buffer->view.itemsize;
 }
 
-/* Numbers in few bytes each, as mr_ml.narrow makes them: floats, or integers over a scale. Ids: uint16 or int32. */
+/* Numbers in few bytes each, as mr_ml.data.narrow makes them: floats, or integers over a scale. Ids: uint16 or int32. */
 typedef struct {
     const void *items;
     Py_ssize_t size;
@@ -116,7 +116,7 @@ typedef struct {
     int shared;
 } Entries;
 
-/* Of mr_ml.kernels.Entries.given(). Returns 0 and sets an exception if the arrays do not fit together; what is in ends
+/* Of mr_ml.data.kernels.Entries.given(). Returns 0 and sets an exception if the arrays do not fit together; what is in ends
  * remains to be checked. To be closed in any case, so all zero before. */
 int open_entries(PyObject *item, Entries *e);
 void close_entries(Entries *e);

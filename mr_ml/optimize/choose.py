@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mr_ml.errors import UsageError
 from mr_ml.optimize.lbfgs import NARROW_FROM, Lbfgs
-from mr_ml.optimize.line import LineMethod
+from mr_ml.optimize.line_search import LineMethod
 from mr_ml.optimize.newton import Newton
 
 SOLVERS = ("auto", "lbfgs", "newton")

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.optimize.base import Floats
-from mr_ml.optimize.line import LineMethod, LineState, inverse_diagonal, with_distance
+from mr_ml.optimize.line_search import LineMethod, LineState, inverse_diagonal, with_distance
 from mr_ml.optimize.newton import MODULES, newton_direction
 
 _GAMMA = (0.1, 4.0)

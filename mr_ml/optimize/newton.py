@@ -16,7 +16,7 @@ import numpy as np
 
 from mr_ml.optimize import stopping
 from mr_ml.optimize.base import Floats
-from mr_ml.optimize.line import LineMethod, LineState, inverse_diagonal, scaled_descent, with_distance
+from mr_ml.optimize.line_search import LineMethod, LineState, inverse_diagonal, scaled_descent, with_distance
 
 _RIDGE = 4 * np.finfo(float).eps
 # Pivots below this are those of almost flat directions.

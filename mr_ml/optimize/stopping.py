@@ -25,7 +25,7 @@ import numpy as np
 from mr_ml.optimize.base import Floats, Stop
 
 if TYPE_CHECKING:
-    from mr_ml.optimize.line import LineState
+    from mr_ml.optimize.line_search import LineState
 
 _EPS = float(np.finfo(float).eps)
 # Progress that is less than this from one iteration to the next is none.

@@ -15,19 +15,19 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hdfs_layout import NotFoundError
-from mr_ml.engine.cluster_files import WHOLE_FILES, ClusterFiles, FileLines
-from mr_ml.engine.fed_text import WITH_HEADER, WITHOUT_HEADER
-from mr_ml.engine.hadoop_runner import HadoopJobRunner
-from mr_ml.engine.jobs import Pair, pair_of
-from mr_ml.engine.task_main import first_error
 from mr_ml.errors import InternalError
-from mr_ml.names import unique_id
+from mr_ml.ids import unique_id
 from mr_ml.pack.movers import Ranges, Shuffled, add_report
 from mr_ml.pack.plan import PackPlan
 from mr_ml.pack.tasks import AGAIN, PackRequest, ScanRequest
 from mr_ml.readers.schema import Schema, TextOptions
-from mr_ml.readers.source import TextFile
 from mr_ml.readers.summary import Summary
+from mr_ml.readers.text.source import TextFile
+from mr_ml.runners.base import Pair, pair_of
+from mr_ml.runners.hadoop.fed_text import WITH_HEADER, WITHOUT_HEADER
+from mr_ml.runners.hadoop.files import WHOLE_FILES, ClusterFiles, FileLines
+from mr_ml.runners.hadoop.runner import HadoopJobRunner
+from mr_ml.runners.hadoop.task_main import first_error
 
 __all__ = ["ClusterMover", "FileLines"]
 

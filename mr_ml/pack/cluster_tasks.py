@@ -14,21 +14,21 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from mr_ml import frame
-from mr_ml.block import BlockAddress, decode_line, encode_line
-from mr_ml.engine.blas import one_thread
-from mr_ml.engine.reduce_keys import number_of, reduce_key
-from mr_ml.engine.task_main import ERROR_KEY, decode_error
+from mr_ml.data import frame
+from mr_ml.data.block import BlockAddress, decode_line, encode_line
+from mr_ml.data.partition_file import PartitionFacts
 from mr_ml.errors import BadDataError
 from mr_ml.pack.equal_rows import lines_of_others
 from mr_ml.pack.miniblock import Array, Columns, cut, joined, ranked
 from mr_ml.pack.plan import MAX_BLOCK_ROWS, PackPlan
 from mr_ml.pack.split_moments import MOMENTS, SplitMoments
 from mr_ml.pack.tasks import AGAIN, REPORT, PackRequest, facts_line
-from mr_ml.partition_file import PartitionFacts
-from mr_ml.query import MomentsQuery
-from mr_ml.statistic import Statistic
-from mr_ml.tree import PartialSums, PartitionPlan, SumTree
+from mr_ml.runners.hadoop.task_main import ERROR_KEY, decode_error
+from mr_ml.runners.reduce_keys import number_of, reduce_key
+from mr_ml.sums.blas import one_thread
+from mr_ml.sums.query import MomentsQuery
+from mr_ml.sums.statistic import Statistic
+from mr_ml.sums.tree import PartialSums, PartitionPlan, SumTree
 
 Pair = tuple[bytes, bytes]
 

@@ -14,24 +14,24 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hdfs_layout import Layout, Store, check_name
-from mr_ml.dataset import Dataset, Partition, StoredFile
-from mr_ml.engine.jobs import JobRunner, LocalJobRunner
+from mr_ml.catalog.dataset import Dataset, Partition, StoredFile
+from mr_ml.catalog.leftovers import UnfinishedPack
+from mr_ml.data.partition_file import PartitionFacts
 from mr_ml.errors import BadDataError, InternalError, UsageError
-from mr_ml.leftovers import UnfinishedPack
-from mr_ml.names import unique_id
+from mr_ml.ids import unique_id
 from mr_ml.pack import chance
 from mr_ml.pack.movers import LocalMover, Mover, PackMemory, Ranges
 from mr_ml.pack.plan import PackPlan, make_plan
 from mr_ml.pack.tasks import shifted
 from mr_ml.pack.totals import feature_moments, label_counts, row_weights, with_labels_of
-from mr_ml.partition_file import PartitionFacts
 from mr_ml.readers import formats
-from mr_ml.readers.csv_columns import listed
+from mr_ml.readers.csv.columns import listed
 from mr_ml.readers.rows import BAD_KINDS
 from mr_ml.readers.schema import Schema, TextOptions
-from mr_ml.readers.source import TextFile, is_csv
 from mr_ml.readers.summary import Summary
-from mr_ml.statistic import Statistic
+from mr_ml.readers.text.source import TextFile, is_csv
+from mr_ml.runners.base import JobRunner, LocalJobRunner
+from mr_ml.sums.statistic import Statistic
 
 Say = Callable[[str], None]
 _SHOWN_REASONS = 20
@@ -158,8 +158,8 @@ def _pack(spec: PackSpec, mover: Mover, *, store: Store, layout: Layout, say: Sa
 def _mover(store: Store, layout: Layout, runner: JobRunner, memory: PackMemory) -> Mover:
     if isinstance(runner, LocalJobRunner):
         return LocalMover(store, layout, runner, runner.n_tasks, memory)
-    from mr_ml.engine.hadoop_runner import HadoopJobRunner
     from mr_ml.pack.cluster import ClusterMover
+    from mr_ml.runners.hadoop.runner import HadoopJobRunner
 
     assert isinstance(runner, HadoopJobRunner)
     return ClusterMover(runner)

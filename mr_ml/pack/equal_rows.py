@@ -16,18 +16,18 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from mr_ml import frame
-from mr_ml.block import Block, decode_line
-from mr_ml.engine.blas import one_thread
-from mr_ml.engine.task_main import ERROR_KEY, decode_error
+from mr_ml.data import frame
+from mr_ml.data.block import Block, decode_line
+from mr_ml.data.partition_file import BlockRange, PartitionFacts, PartitionShelf
 from mr_ml.pack.miniblock import KIND, Columns, Met, check_columns, ranked, split_rows
 from mr_ml.pack.plan import PackPlan
 from mr_ml.pack.rowhash import row_hashes
 from mr_ml.pack.spill import SpillReader
 from mr_ml.pack.split_moments import MOMENTS, SplitMoments
 from mr_ml.pack.tasks import AGAIN, PackRequest, facts_line, write_partition
-from mr_ml.partition_file import BlockRange, PartitionFacts, PartitionShelf
 from mr_ml.readers.rows import Rows
+from mr_ml.runners.hadoop.task_main import ERROR_KEY, decode_error
+from mr_ml.sums.blas import one_thread
 
 Pair = tuple[bytes, bytes]
 

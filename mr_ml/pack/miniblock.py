@@ -15,10 +15,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mr_ml import frame, kernels
-from mr_ml.block import Block
+from mr_ml.data import frame, kernels
+from mr_ml.data.block import Block
+from mr_ml.data.features import SparseFeatures
 from mr_ml.errors import BadDataError
-from mr_ml.features import SparseFeatures
 from mr_ml.pack.plan import PackPlan
 from mr_ml.pack.rowhash import Hashes, Purpose, again, row_hashes
 from mr_ml.readers.rows import Rows

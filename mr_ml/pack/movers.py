@@ -13,20 +13,20 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from hdfs_layout import Layout, Store
-from mr_ml.engine.jobs import JobRunner, Pair, TaskLines
-from mr_ml.engine.scratch import SHARED_MEMORY, scratch_folder
+from mr_ml.data.partition_file import PartitionFacts
 from mr_ml.errors import InternalError, UsageError
-from mr_ml.names import unique_id
+from mr_ml.ids import unique_id
 from mr_ml.pack.plan import PackPlan
 from mr_ml.pack.split_moments import MOMENTS, SplitMoments
 from mr_ml.pack.tasks import AGAIN, REPORT, PackRequest, ScanRequest, facts_of, report_of
-from mr_ml.partition_file import PartitionFacts
 from mr_ml.readers.schema import Schema, TextOptions
-from mr_ml.readers.source import TextFile, TextRange, check_content, check_rest, expand, first_line, ranges
 from mr_ml.readers.summary import Summary
-from mr_ml.readers.text import MAX_LINE_BYTES
-from mr_ml.slices import is_wide
-from mr_ml.statistic import Statistic
+from mr_ml.readers.text.chunks import MAX_LINE_BYTES
+from mr_ml.readers.text.source import TextFile, TextRange, check_content, check_rest, expand, first_line, ranges
+from mr_ml.runners.base import JobRunner, Pair, TaskLines
+from mr_ml.runners.local.scratch import SHARED_MEMORY, scratch_folder
+from mr_ml.sums.slices import is_wide
+from mr_ml.sums.statistic import Statistic
 
 # Of the moments of a column, in each process that holds them: several times, when they go from one to another.
 MOMENTS_BYTES = 44

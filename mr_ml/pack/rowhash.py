@@ -15,7 +15,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from mr_ml import kernels
+from mr_ml.data import kernels
 from mr_ml.readers.rows import Rows
 
 Hashes = NDArray[np.uint64]

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 
-from mr_ml import frame
+from mr_ml.data import frame
 from mr_ml.errors import InternalError
 from mr_ml.pack.plan import PackPlan
-from mr_ml.statistic import Statistic
-from mr_ml.tree import Node, PartialSums, PartitionPlan, SumTree
+from mr_ml.sums.statistic import Statistic
+from mr_ml.sums.tree import Node, PartialSums, PartitionPlan, SumTree
 
 MOMENTS = b"moments"
 

@@ -16,21 +16,21 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from mr_ml.engine.blas import one_thread
+from mr_ml.data.partition_file import PartitionFacts, PartitionShelf
 from mr_ml.pack.drafts import DRAFTS
 from mr_ml.pack.miniblock import Array, RowSource, cut, ranked, split_rows
 from mr_ml.pack.plan import MAX_BLOCK_ROWS, PackPlan
 from mr_ml.pack.spill import KeptFile, SpillFile, SpillReader
 from mr_ml.pack.split_moments import MOMENTS, SplitMoments
-from mr_ml.partition_file import PartitionFacts, PartitionShelf
-from mr_ml.query import MomentsQuery
 from mr_ml.readers import formats
 from mr_ml.readers.rows import Parsed, Rows
 from mr_ml.readers.schema import Schema, TextOptions
-from mr_ml.readers.source import TextRange
 from mr_ml.readers.summary import Summary
-from mr_ml.statistic import Statistic
-from mr_ml.tree import PartialSums, PartitionPlan, SumTree
+from mr_ml.readers.text.source import TextRange
+from mr_ml.sums.blas import one_thread
+from mr_ml.sums.query import MomentsQuery
+from mr_ml.sums.statistic import Statistic
+from mr_ml.sums.tree import PartialSums, PartitionPlan, SumTree
 
 REPORT = b"report"
 # Rows that are equal to others: see `mr_ml.pack.equal_rows`.

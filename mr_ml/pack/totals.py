@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from mr_ml.dataset import RowWeights
-from mr_ml.feature_moments import FeatureMoments
-from mr_ml.model import label_texts
-from mr_ml.parts import Keyed, Minimum, Moments, Sum
+from mr_ml.catalog.dataset import RowWeights
+from mr_ml.catalog.feature_moments import FeatureMoments
+from mr_ml.catalog.model import label_texts
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.summary import merge_labels
-from mr_ml.statistic import Statistic
+from mr_ml.sums.parts import Keyed, Minimum, Moments, Sum
+from mr_ml.sums.statistic import Statistic
 
 
 def with_labels_of(schema: Schema, totals: Mapping[str, Statistic]) -> Schema:

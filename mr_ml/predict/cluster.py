@@ -12,16 +12,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from hdfs_layout import NotFoundError, Store
-from mr_ml.engine.cluster_files import ClusterFiles
-from mr_ml.engine.fed_text import WITH_HEADER, WITHOUT_HEADER
-from mr_ml.engine.hadoop_runner import HadoopJobRunner
-from mr_ml.engine.hadoop_work import OWNER_NAME, Owner
-from mr_ml.engine.jobs import pair_of
-from mr_ml.engine.task_main import first_error
 from mr_ml.errors import InternalError, StorageError, UnavailableError
-from mr_ml.names import unique_id
-from mr_ml.predict_tasks import REPORT, PredictRequest, RangeReport
-from mr_ml.readers.source import TextFile
+from mr_ml.ids import unique_id
+from mr_ml.predict.tasks import REPORT, PredictRequest, RangeReport
+from mr_ml.readers.text.source import TextFile
+from mr_ml.runners.base import pair_of
+from mr_ml.runners.hadoop.fed_text import WITH_HEADER, WITHOUT_HEADER
+from mr_ml.runners.hadoop.files import ClusterFiles
+from mr_ml.runners.hadoop.runner import HadoopJobRunner
+from mr_ml.runners.hadoop.task_main import first_error
+from mr_ml.runners.hadoop.work import OWNER_NAME, Owner
 
 _CHUNK_BYTES = 1 << 20
 _REPORT_BYTES = 1 << 16

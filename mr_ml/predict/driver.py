@@ -1,6 +1,6 @@
 """The driver of a prediction: find the files, have their rows scored, put the lines of all ranges back in order.
 
-What the lines hold is said in `mr_ml.predict_tasks`; the header of a CSV file gives a header.
+What the lines hold is said in `mr_ml.predict.tasks`; the header of a CSV file gives a header.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from dataclasses import replace
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from mr_ml.catalog.model import Model
 from mr_ml.errors import BadDataError, InternalError, UsageError
 from mr_ml.interrupts import see_through
-from mr_ml.model import Model
 from mr_ml.predict.output import Output
 from mr_ml.predict.scorers import Scored, Scorer
-from mr_ml.predict_tasks import PredictRequest, RangeReport, header
+from mr_ml.predict.tasks import PredictRequest, RangeReport, header
 from mr_ml.readers import formats
-from mr_ml.readers.csv_columns import listed
+from mr_ml.readers.csv.columns import listed
 from mr_ml.readers.rows import BAD_KINDS
 from mr_ml.readers.schema import Schema, with_unseen_features
-from mr_ml.readers.source import TextFile
+from mr_ml.readers.text.source import TextFile
 
 _SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
 _MAGIC = frozenset("*?[{")

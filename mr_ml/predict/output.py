@@ -151,7 +151,7 @@ class HdfsOutput:
                 f"expected as --to a new file or folder, such as hdfs:///user/me/predictions; found {to!r}"
             )
         # what it needs is not needed on a machine without a cluster
-        from hdfs_layout.hdfs import open_hdfs
+        from hdfs_layout.hdfs.store import open_hdfs
 
         self._store = open_hdfs(folder)
         if self._store.exists(self._name):

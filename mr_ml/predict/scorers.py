@@ -7,12 +7,12 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from mr_ml.engine.jobs import LocalJobRunner, TaskLines
 from mr_ml.errors import BadDataError, InternalError, UsageError
 from mr_ml.faults import storage_error
-from mr_ml.predict_tasks import PredictRequest, RangeReport
-from mr_ml.readers.source import TextFile, TextRange, check_content, check_rest, expand, first_line, ranges
-from mr_ml.readers.text import MAX_LINE_BYTES
+from mr_ml.predict.tasks import PredictRequest, RangeReport
+from mr_ml.readers.text.chunks import MAX_LINE_BYTES
+from mr_ml.readers.text.source import TextFile, TextRange, check_content, check_rest, expand, first_line, ranges
+from mr_ml.runners.base import LocalJobRunner, TaskLines
 
 _CHUNK_BYTES = 1 << 20
 

@@ -17,7 +17,8 @@ from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
 from mr_ml.errors import BadDataError, UsageError
-from mr_ml.readers import csv_reader, libsvm
+from mr_ml.readers.csv import reader as csv_reader
+from mr_ml.readers.libsvm import reader as libsvm
 from mr_ml.readers.rows import NarrowRows, Parsed
 from mr_ml.readers.schema import Schema, TextOptions
 from mr_ml.readers.summary import Summary

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mr_ml.narrow import narrow, narrow_ids, shared_ids, widen
+from mr_ml.data.narrow import narrow, narrow_ids, shared_ids, widen
 
 MAX_EXAMPLES = 20
 EXCERPT_CHARACTERS = 80

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Annotated, Any, ClassVar, Literal, Self, TypedDict
 
-from mr_ml import stored
+from mr_ml.data import stored
 
 Format = Literal["libsvm", "csv"]
 LabelKind = Literal["numeric", "text", "continuous"]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mr_ml import stored
+from mr_ml.data import stored
 from mr_ml.errors import UsageError
-from mr_ml.readers.csv_columns import delimiter_of, missing_value_of
+from mr_ml.readers.csv.columns import delimiter_of, missing_value_of
 from mr_ml.readers.schema import Schema
 
 

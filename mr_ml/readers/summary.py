@@ -158,7 +158,7 @@ def _merge_columns(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
     if not a or not b:
         return a or b
     # Imported here because csv_reader imports this module.
-    from mr_ml.readers import csv_reader
+    from mr_ml.readers.csv import reader as csv_reader
 
     merged: dict[str, Any] = csv_reader.merge_columns(a, b)
     return merged

@@ -97,17 +97,17 @@ def _time_share(
     root: str, dataset_name: str, model: str, workers: int, repeats: int, barrier: Any, share: int
 ) -> list[float]:
     from hdfs_layout import Layout, open_store
+    from mr_ml.catalog.dataset import load_dataset
+    from mr_ml.catalog.feature_moments import FeatureMoments
+    from mr_ml.catalog.spec import TrainSpec
     from mr_ml.cli.common import free_memory
-    from mr_ml.dataset import load_dataset
-    from mr_ml.engine.blas import one_thread
-    from mr_ml.engine.cache import CACHE
-    from mr_ml.engine.request import assign
-    from mr_ml.feature_moments import FeatureMoments
     from mr_ml.optimize.base import Ask
     from mr_ml.optimize.choose import choose
-    from mr_ml.optimize.line import STEPS
-    from mr_ml.spec import TrainSpec
-    from mr_ml.train import make_objective
+    from mr_ml.optimize.line_search import STEPS
+    from mr_ml.passes.cache import CACHE
+    from mr_ml.passes.request import assign
+    from mr_ml.sums.blas import one_thread
+    from mr_ml.training.train import make_objective
 
     store, layout = open_store(root), Layout(root)
     dataset = load_dataset(store, layout, dataset_name)

@@ -18,7 +18,7 @@ from generate import SHAPES, Problem, generate
 from measure import Cost
 from ours import Ours, answer
 
-from mr_ml.engine.fork_server import HEAP
+from mr_ml.runners.local.fork_server import HEAP
 
 HERE = Path(__file__).resolve().parent
 PARTITIONS = (1, 8, 64, 256)

@@ -12,8 +12,8 @@ import pytest
 from commands import Commands, environment
 
 from hdfs_layout import Layout, open_store, read_version
-from mr_ml.model import publish_model
-from mr_ml.shift import NO_SHIFT
+from mr_ml.catalog.model import publish_model
+from mr_ml.models.linear.shift import NO_SHIFT
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "memory.py"
 

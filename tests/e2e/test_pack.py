@@ -13,12 +13,12 @@ import pytest
 from commands import Commands, write_csv, write_libsvm
 
 from hdfs_layout import Layout, open_store
+from mr_ml.catalog.dataset import load_dataset
 from mr_ml.cli import pack as cli_pack
-from mr_ml.dataset import load_dataset
-from mr_ml.engine.scratch import scratch_folder
+from mr_ml.data.partition_file import BlockRange
 from mr_ml.pack.movers import PackMemory
-from mr_ml.partition_file import BlockRange
-from mr_ml.readers import source
+from mr_ml.readers.text import source
+from mr_ml.runners.local.scratch import scratch_folder
 
 Row = tuple[float, ...]
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from commands import Commands
 
-from mr_ml.readers import source, text
+from mr_ml.readers.text import chunks as text
+from mr_ml.readers.text import source
 
 # Bad rows
 

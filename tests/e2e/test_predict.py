@@ -13,10 +13,10 @@ import pytest
 from commands import Commands, write_csv, write_libsvm
 from scipy import special
 
-from mr_ml import predict_tasks
-from mr_ml.engine.jobs import LocalJobRunner
-from mr_ml.predict_tasks import RangeReport
-from mr_ml.readers import source
+from mr_ml.predict import tasks as predict_tasks
+from mr_ml.predict.tasks import RangeReport
+from mr_ml.readers.text import source
+from mr_ml.runners.base import LocalJobRunner
 
 
 @pytest.fixture(scope="module")
@@ -347,7 +347,7 @@ def test_without_the_compiled_loops(mr_ml: Commands, tmp_path: Path, monkeypatch
     for model in ("softmax", "squared"):
         mr_ml("predict", model, file, "--to", tmp_path / f"{model}-compiled", "-r", "inline")
         with monkeypatch.context() as patch:
-            patch.setattr("mr_ml.kernels.native", None)
+            patch.setattr("mr_ml.data.kernels.native", None)
             mr_ml("predict", model, file, "--to", tmp_path / f"{model}-plain", "-r", "inline")
         assert (tmp_path / f"{model}-plain").read_bytes() == (tmp_path / f"{model}-compiled").read_bytes()
 

@@ -20,20 +20,20 @@ from commands import Commands, environment, read_coef, write_libsvm
 from mr_ml_jobs.pass_job import MRPass
 
 from hdfs_layout import Layout, open_store
+from mr_ml.catalog.dataset import Dataset, load_dataset
 from mr_ml.cli import train as cli_train
-from mr_ml.dataset import Dataset, load_dataset
-from mr_ml.engine import mapreduce
-from mr_ml.engine.in_memory import InMemoryEngine
-from mr_ml.engine.mapreduce import MapReduceEngine
-from mr_ml.engine.workers import BLAS_VARIABLES
+from mr_ml.data.partition_file import BlockRange
 from mr_ml.errors import InternalError
-from mr_ml.names import unique_id
+from mr_ml.ids import unique_id
 from mr_ml.pack import plan
-from mr_ml.partition_file import BlockRange
-from mr_ml.query import Query
-from mr_ml.readers import source
-from mr_ml.statistic import Statistic
-from mr_ml.train import TrainSpec, start_run, train
+from mr_ml.passes import mapreduce
+from mr_ml.passes.in_memory import InMemoryEngine
+from mr_ml.passes.mapreduce import MapReduceEngine
+from mr_ml.readers.text import source
+from mr_ml.runners.local.workers import BLAS_VARIABLES
+from mr_ml.sums.query import Query
+from mr_ml.sums.statistic import Statistic
+from mr_ml.training.train import TrainSpec, start_run, train
 
 PROBLEMS = {
     "sparse-logistic": ("--loss", "logistic", "--l2", "0.01"),

@@ -11,7 +11,7 @@ import pytest
 from commands import Commands, write_libsvm
 
 from hdfs_layout import decode_document, encode_document
-from mr_ml import checkpoints
+from mr_ml.catalog import checkpoints
 from mr_ml.cli import train as train_command
 
 OPTIONS = ("--solver", "lbfgs", "--tolerance", "1e-9", "--l2", "0.001")

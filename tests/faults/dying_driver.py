@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from mr_ml import checkpoints
+from mr_ml.catalog import checkpoints
 from mr_ml.cli import main
 
 CHANGES = ("fsync", "replace", "rename", "link", "unlink", "mkdir", "rmdir")

@@ -14,7 +14,7 @@ import pytest
 from commands import Commands, write_libsvm
 from training import INLINE, LOCAL, TRAIN, refuses, trains
 
-from mr_ml.readers import source
+from mr_ml.readers.text import source
 
 # Tasks that lose, double or garble
 

@@ -13,7 +13,7 @@ from cluster_commands import ClusterCommands, copy, nothing_left
 from dev_cluster import HadoopCluster
 
 from hdfs_layout import Layout, open_store
-from mr_ml.engine.hadoop_env import Environment, publish
+from mr_ml.runners.hadoop.env import Environment, publish
 
 TRAIN = ("train", "rows", "--model", "m", "--loss", "logistic", "--l2", "0.01", "--max-passes", "1")
 

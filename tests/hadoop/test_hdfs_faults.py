@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from dev_cluster import HadoopCluster, running_cluster, skip_if_unwanted
 
-from hdfs_layout import NotFoundError, Store, StoreUnavailableError, check_store, hadoop_http, open_store, webhdfs
+from hdfs_layout import NotFoundError, Store, StoreUnavailableError, check_store, open_store
+from hdfs_layout.hdfs import http as hadoop_http
+from hdfs_layout.hdfs import webhdfs
 from mr_ml.cli import main
 from mr_ml.errors import StorageError
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from dev_cluster import HadoopCluster
 
-from hdfs_layout import StoreUnavailableError, open_store, publish_version, webhdfs
+from hdfs_layout import StoreUnavailableError, open_store, publish_version
+from hdfs_layout.hdfs import webhdfs
 
 pytestmark = pytest.mark.slow
 

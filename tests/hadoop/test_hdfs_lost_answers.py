@@ -13,8 +13,9 @@ import pytest
 from dev_cluster import HadoopCluster
 from relay import Fault, Relay, relay
 
-from hdfs_layout import AlreadyExistsError, NotFoundError, Store, list_versions, open_store, publish_version, webhdfs
-from hdfs_layout.hdfs import HdfsStore
+from hdfs_layout import AlreadyExistsError, NotFoundError, Store, list_versions, open_store, publish_version
+from hdfs_layout.hdfs import webhdfs
+from hdfs_layout.hdfs.store import HdfsStore
 from mr_ml.errors import StorageError, UnavailableError
 
 MEBIBYTE = 1 << 20

@@ -64,7 +64,7 @@ def test_a_host_that_no_configuration_names_is_tried_at_the_usual_port(
     cluster: HadoopCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not at the address of the cluster that HADOOP_CONF_DIR is of."""
-    monkeypatch.setattr("hdfs_layout.webhdfs.PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("hdfs_layout.hdfs.webhdfs.PATIENCE_SECONDS", 0.0)
     port = int(cluster.hdfs_uri.rpartition(":")[2]) + 1
     with pytest.raises(StorageError) as raised:
         open_store(f"hdfs://127.0.0.1:{port}/x").exists("file")

@@ -16,10 +16,10 @@ from commands import write_csv
 from dev_cluster import HadoopCluster
 
 from hdfs_layout import LocalStore, open_store
-from mr_ml.engine.hdfs_glob import find_on_hdfs
 from mr_ml.errors import UsageError
 from mr_ml.pack import plan
-from mr_ml.readers.source import expand
+from mr_ml.readers.text.source import expand
+from mr_ml.runners.hadoop.glob import find_on_hdfs
 
 CHOICES = ("--split", "train=0.75,test=0.25", "--folds", "2", "--split-by", "user", "--partitions", "4", "--seed", "3")
 

@@ -21,16 +21,16 @@ from commands import environment
 from dev_cluster import HadoopCluster
 
 from hdfs_layout import Layout, open_store
-from mr_ml.block import decode_line
-from mr_ml.dataset import load_dataset
-from mr_ml.engine.hadoop_runner import HadoopJobRunner
-from mr_ml.engine.hadoop_settings import HadoopSettings
-from mr_ml.engine.in_memory import InMemoryEngine
-from mr_ml.engine.mapreduce import MapReduceEngine
+from mr_ml.catalog.dataset import load_dataset
+from mr_ml.data.block import decode_line
 from mr_ml.errors import BadDataError, InternalError, UnavailableError
-from mr_ml.metrics import MetricsQuery
-from mr_ml.rowspec import RowSpec
-from mr_ml.statistic import Statistic
+from mr_ml.models.linear.metrics import MetricsQuery
+from mr_ml.models.linear.reading import RowSpec
+from mr_ml.passes.in_memory import InMemoryEngine
+from mr_ml.passes.mapreduce import MapReduceEngine
+from mr_ml.runners.hadoop.runner import HadoopJobRunner
+from mr_ml.runners.hadoop.settings import HadoopSettings
+from mr_ml.sums.statistic import Statistic
 
 TRAIN = ("train", "rows", "--loss", "logistic", "--l2", "0.01")
 SETTINGS = HadoopSettings(python=sys.executable)

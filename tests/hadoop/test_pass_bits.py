@@ -14,8 +14,8 @@ from commands import Commands
 from dev_cluster import HadoopCluster
 
 from hdfs_layout import open_store
-from mr_ml import slices
 from mr_ml.pack import plan
+from mr_ml.sums import slices
 
 Start = Callable[..., HadoopCluster]
 N_FEATURES = 600_000

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from problems import Problem
 
 from hdfs_layout import Layout, open_store
-from mr_ml.block import decode_line
-from mr_ml.dataset import Dataset, load_dataset
-from mr_ml.engine.in_memory import InMemoryEngine
-from mr_ml.model import load_model
-from mr_ml.names import unique_id
-from mr_ml.train import TrainSpec, start_run, train
+from mr_ml.catalog.dataset import Dataset, load_dataset
+from mr_ml.catalog.model import load_model
+from mr_ml.data.block import decode_line
+from mr_ml.ids import unique_id
+from mr_ml.passes.in_memory import InMemoryEngine
+from mr_ml.training.train import TrainSpec, start_run, train
 
 Floats = NDArray[np.float64]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mr_ml import kernels
+from mr_ml.data import kernels
 
 
 @pytest.fixture(scope="module", params=["compiled", "numpy"])

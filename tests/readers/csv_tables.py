@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from builders import scan
 
-from mr_ml.readers import csv_reader
+from mr_ml.readers.csv import reader as csv_reader
 from mr_ml.readers.rows import Parsed
 from mr_ml.readers.schema import Schema, TextOptions
 

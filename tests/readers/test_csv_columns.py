@@ -11,7 +11,10 @@ from builders import scan
 from csv_tables import dense, options_of, read, schema_of
 
 from mr_ml.errors import BadDataError, UsageError
-from mr_ml.readers import csv_columns, csv_reader, csv_schema, formats
+from mr_ml.readers import formats
+from mr_ml.readers.csv import columns as csv_columns
+from mr_ml.readers.csv import reader as csv_reader
+from mr_ml.readers.csv import schema as csv_schema
 from mr_ml.readers.schema import TextOptions
 from mr_ml.readers.summary import Summary
 

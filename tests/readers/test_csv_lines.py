@@ -9,7 +9,8 @@ from builders import scan
 from csv_tables import bad_of, dense, options_of, read, schema_of
 
 from mr_ml.errors import BadDataError
-from mr_ml.readers import csv_reader, formats
+from mr_ml.readers import formats
+from mr_ml.readers.csv import reader as csv_reader
 from mr_ml.readers.rows import BAD_KINDS
 
 

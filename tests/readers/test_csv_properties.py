@@ -17,12 +17,16 @@ from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
 from mr_ml.errors import BadDataError
-from mr_ml.readers import csv_fields, csv_reader, csv_table, csv_values, formats
-from mr_ml.readers.csv_draft import Draft
-from mr_ml.readers.fields import hash_fields
+from mr_ml.readers import formats
+from mr_ml.readers.csv import fields as csv_fields
+from mr_ml.readers.csv import reader as csv_reader
+from mr_ml.readers.csv import table as csv_table
+from mr_ml.readers.csv import values as csv_values
+from mr_ml.readers.csv.draft import Draft
 from mr_ml.readers.rows import MAX_EXAMPLES, Parsed, Rows
 from mr_ml.readers.schema import Schema, TextOptions
 from mr_ml.readers.summary import Summary
+from mr_ml.readers.text.fields import hash_fields
 
 COLUMNS = ("a", "b", "c", "label", "w", "o", "g")
 

@@ -17,7 +17,9 @@ from builders import scan
 from csv_tables import bad_of, options_of, schema_of
 from test_csv_properties import check_bad, check_rows
 
-from mr_ml.readers import csv_reader, csv_scan, csv_table
+from mr_ml.readers.csv import reader as csv_reader
+from mr_ml.readers.csv import scan as csv_scan
+from mr_ml.readers.csv import table as csv_table
 from mr_ml.readers.schema import TextOptions
 
 

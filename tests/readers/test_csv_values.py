@@ -12,7 +12,7 @@ from builders import scan
 from csv_tables import bad_of, dense, options_of, read, schema_of
 
 from mr_ml.errors import BadDataError, UsageError
-from mr_ml.readers import csv_reader
+from mr_ml.readers.csv import reader as csv_reader
 from mr_ml.readers.schema import Schema, TextOptions
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from mr_ml.errors import BadDataError, StorageError, UsageError
-from mr_ml.readers import source
-from mr_ml.readers.find import find
-from mr_ml.readers.source import expand
+from mr_ml.readers.text import source
+from mr_ml.readers.text.find import find
+from mr_ml.readers.text.source import expand
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from reference_libsvm import read
 from sklearn.datasets import load_svmlight_file
 
 from mr_ml.errors import BadDataError, UsageError
-from mr_ml.readers import formats, libsvm
+from mr_ml.readers import formats
+from mr_ml.readers.libsvm import reader as libsvm
 from mr_ml.readers.rows import BAD_KINDS, MAX_EXAMPLES, BadRow, Parsed, concat_rows, empty_rows, excerpt
 from mr_ml.readers.schema import Schema, TextOptions, with_unseen_features
 from mr_ml.readers.summary import MAX_LABELS, Summary

@@ -15,10 +15,13 @@ from hypothesis import strategies as st
 from reference_libsvm import Reference, read
 
 from mr_ml.errors import BadDataError
-from mr_ml.readers import formats, libsvm, libsvm_long, lines
-from mr_ml.readers.fields import hash_fields
+from mr_ml.readers import formats
+from mr_ml.readers.libsvm import long_lines as libsvm_long
+from mr_ml.readers.libsvm import reader as libsvm
 from mr_ml.readers.schema import Schema, TextOptions
 from mr_ml.readers.summary import Summary
+from mr_ml.readers.text import lines
+from mr_ml.readers.text.fields import hash_fields
 
 pytestmark = pytest.mark.usefixtures("each_implementation")
 

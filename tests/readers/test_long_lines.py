@@ -11,7 +11,7 @@ import pytest
 
 from mr_ml.errors import BadDataError
 from mr_ml.readers import formats
-from mr_ml.readers.csv_columns import split_header
+from mr_ml.readers.csv.columns import split_header
 from mr_ml.readers.schema import Schema, TextOptions
 
 pytestmark = pytest.mark.usefixtures("each_implementation")

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mr_ml.readers import fields, numbers
-from mr_ml.readers.numbers import MAX_INT, are_digits, parse_floats, parse_ints, spells_non_finite
+from mr_ml.readers.text import fields, numbers
+from mr_ml.readers.text.numbers import MAX_INT, are_digits, parse_floats, parse_ints, spells_non_finite
 
 DECIMAL = re.compile(rb"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 finite = st.floats(allow_nan=False, allow_infinity=False)

@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mr_ml.errors import BadDataError, UsageError
-from mr_ml.readers import compressed
-from mr_ml.readers.text import Compression, compression_of, open_chunks, read_range
+from mr_ml.readers.text import compressed
+from mr_ml.readers.text.chunks import Compression, compression_of, open_chunks, read_range
 
 COMPRESS: dict[Compression, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
@@ -236,7 +236,7 @@ def test_ranges_that_tile_a_file_give_each_line_once(
     line_starts = [0, *(i + 1 for i, byte in enumerate(text) if byte == ord("\n"))]
     lines = [text[a:b] for a, b in pairwise([*line_starts, len(text)])]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mr_ml.readers.text._LOOK_AHEAD_BYTES", read_bytes)
+        patch.setattr("mr_ml.readers.text.chunks._LOOK_AHEAD_BYTES", read_bytes)
         for start, stop in pairwise(bounds):
             chunks = list(read_range(path, start, stop, chunk_bytes=20))
             own = [line for at, line in zip(line_starts, lines, strict=True) if start <= at < stop]

@@ -1,0 +1,88 @@
+"""What a run's log says: events that are held against what they must have; those of other kinds are let pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypedDict
+
+from hdfs_layout import Layout, Store, find_version, read_events
+from hdfs_layout.paths import MAX_PASS, MAX_VERSION
+from mr_ml.catalog.spec import RunDocument
+from mr_ml.data import stored
+
+# as the log writes numbers
+Number = float | Literal["nan", "inf", "-inf"]
+
+
+class _Event(TypedDict):
+    event: str
+
+
+class PassEvent(_Event):
+    """A finished pass."""
+
+    number: Annotated[int, stored.at_least(1), stored.at_most(MAX_PASS)]
+    objective: Number
+    gradient_norm: Number
+    step: Number
+    rows_per_second: Number
+
+
+class PublishedEvent(_Event):
+    """The end: the model's version, and why it ended."""
+
+    version: Annotated[int, stored.at_least(1), stored.at_most(MAX_VERSION)]
+    stop: str
+
+
+class FailedEvent(_Event):
+    """The end without a model, which would come again: why."""
+
+    stop: str
+
+
+_ANY: Any = Annotated[_Event, stored.MORE]
+KINDS: dict[str, Any] = {
+    "pass": Annotated[PassEvent, stored.MORE],
+    "published": Annotated[PublishedEvent, stored.MORE],
+    "failed": Annotated[FailedEvent, stored.MORE],
+}
+
+
+@dataclass(frozen=True)
+class RunLog:
+    """Passes in the order of the log, each once, and how the run ended, if it did."""
+
+    passes: tuple[PassEvent, ...]
+    published: PublishedEvent | None
+    failed: FailedEvent | None
+
+
+def read_log(store: Store, layout: Layout, run: str) -> RunLog:
+    """The log of a run; one that has none yet has no passes.
+
+    Raises
+    ------
+    BadDataError
+        If it is damaged.
+    """
+    path = layout.run_log(run)
+    found: dict[str, list[Any]] = {kind: [] for kind in KINDS}
+    for number, event in enumerate(read_events(store, path), start=1):
+        where = f"{store.uri(path)}: event {number}"
+        kind = stored.read(_ANY, event, where=where)["event"]
+        if kind in KINDS:
+            found[kind].append(stored.read(KINDS[kind], event, where=where))
+    # who resumes a run that has ended makes its last pass again
+    passes = {event["number"]: event for event in found["pass"]}
+    published, failed = (found[kind][-1] if found[kind] else None for kind in ("published", "failed"))
+    return RunLog(tuple(passes.values()), published, failed)
+
+
+def published_version(store: Store, layout: Layout, run: str, document: RunDocument) -> int | None:
+    """The version that a run published, whatever its log says; None if it did not."""
+    model = document.spec.model
+    # written just before a manifest
+    if not store.exists(layout.coef(model, run)):
+        return None
+    return find_version(store, layout.model(model), key="run", value=run, after=document.after)

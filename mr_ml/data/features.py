@@ -1,0 +1,293 @@
+"""Feature matrices of a block, and the products that every statistic is made of.
+
+    dot(W)            X W            (n_rows, K)
+    transpose_dot(R)  X' R           (n_features, K)
+    squares_dot(D)    (X o X)' D     (n_features, K)
+    pull(R, D)        the two above at once, or only the first if D is None
+    gram(d)           X' diag(d) X   (n_features, n_features)
+    shifted(ids, by)  X less by in the columns ids
+
+X is (n_rows, n_features) but a block does not know n_features: the dataset does, so it is passed in.
+The order of additions is fixed by the block's content alone, so results are the same bits everywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mr_ml.data import kernels
+from mr_ml.data.narrow import widen
+
+Floats = NDArray[np.float64]
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class SparseFeatures:
+    """Rows in CSR form, the entries in few bytes or in full.
+
+    Attributes
+    ----------
+    indptr : int32 or int64, (n_rows + 1,)
+    indices : uint16 or int32, (nnz,)
+    values, places
+        As `mr_ml.data.narrow.narrow` gives them: floats, or integers over 10^places; (nnz,).
+    """
+
+    indptr: Array
+    indices: Array
+    values: Array
+    places: int = 0
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.indptr) - 1
+
+    @property
+    def nnz(self) -> int:
+        return len(self.indices)
+
+    @property
+    def nbytes(self) -> int:
+        return self.indptr.nbytes + self.indices.nbytes + self.values.nbytes
+
+    @cached_property
+    def width(self) -> int:
+        """Largest column id + 1; too large for any dataset if there are negative ones."""
+        return int(self.indices.view(f"u{self.indices.itemsize}").max()) + 1 if len(self.indices) else 0
+
+    @property
+    def wide(self) -> SparseFeatures:
+        """The same rows with indices int32 and values float64."""
+        if self.indices.dtype == np.int32 and self.values.dtype == np.float64:
+            return self
+        return SparseFeatures(self.indptr, self.indices.astype(np.int32, copy=False), widen(self.values, self.places))
+
+    @property
+    def _entries(self) -> kernels.Entries:
+        return kernels.Entries(self.indptr[1:], self.indices, self.values, self.places)
+
+    def _matrix(self, n_features: int) -> Any:
+        # here, since most processes do without, and it takes longer to load than numpy
+        from scipy import sparse
+
+        x = self.wide
+        return sparse.csr_array((x.values, x.indices, x.indptr), shape=(self.n_rows, n_features))
+
+    def as_sparse(self) -> SparseFeatures:
+        return self
+
+    def head(self, n: int) -> SparseFeatures:
+        """The first n rows."""
+        indptr = self.indptr[: n + 1]
+        return replace(self, indptr=indptr, indices=self.indices[: indptr[-1]], values=self.values[: indptr[-1]])
+
+    def rows(self, chosen: Array) -> SparseFeatures:
+        """The rows of these numbers."""
+        counts = np.diff(self.indptr)[chosen]
+        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(self.indptr.dtype)
+        entries = np.repeat(self.indptr[:-1][chosen] - indptr[:-1], counts) + np.arange(indptr[-1])
+        return replace(self, indptr=indptr, indices=self.indices[entries], values=self.values[entries])
+
+    def compact(self) -> tuple[Array, SparseFeatures]:
+        """The columns that have entries, ascending, and the same rows over these columns alone.
+
+        Sums over a column's entries, or over a row's, have the same order and so the same bits.
+        """
+        columns, ids = np.unique(self.indices, return_inverse=True)
+        return columns, replace(self, indices=ids.astype(np.int32))
+
+    def over(self, columns: Array) -> SparseFeatures:
+        """The same rows over these columns alone, int32 and ascending; entries in other columns are left out."""
+        at = np.searchsorted(columns, self.indices.astype(np.int32, copy=False))
+        known = columns[np.minimum(at, len(columns) - 1)] == self.indices if len(columns) else np.zeros(len(at), bool)
+        # plain loops would widen narrow ids again for each product
+        narrow = kernels.installed() and len(columns) <= 1 << 16
+        indices = at.astype(np.uint16 if narrow else np.int32)
+        if known.all():
+            # not a view, which would keep the ids that were here
+            return replace(self, indices=indices, values=self.values.copy())
+        before = np.concatenate([np.zeros(1, self.indptr.dtype), np.cumsum(known, dtype=self.indptr.dtype)])
+        return replace(self, indptr=before[self.indptr], indices=indices[known], values=self.values[known])
+
+    def shifted(self, ids: Array, by: Floats) -> SparseFeatures:
+        """X less `by` in the columns `ids`, which fills them: (len(ids),) each, ids ascending."""
+        from scipy import sparse
+
+        width, n = max(self.width, int(ids[-1]) + 1), self.n_rows
+        starts = np.arange(n + 1) * len(ids)
+        off = sparse.csr_array((np.tile(by, n), np.tile(ids, n), starts), shape=(n, width))
+        found = self._matrix(width) - off
+        found.sort_indices()
+        return SparseFeatures(found.indptr.astype(np.int32), found.indices.astype(np.int32), found.data)
+
+    def dot(self, coef: Floats) -> Floats:
+        found = kernels.csr_dot(self._entries, coef, width=self.width)
+        return np.asarray(self._matrix(len(coef)) @ coef) if found is None else found
+
+    def transpose_dot(self, rows: Floats, *, n_features: int) -> Floats:
+        return np.asarray(self._matrix(n_features).T @ rows)
+
+    def squares_dot(self, rows: Floats, *, n_features: int) -> Floats:
+        x = self.wide
+        return replace(x, values=x.values * x.values).transpose_dot(rows, n_features=n_features)
+
+    def pull(self, rows: Floats, of_squares: Floats | None, *, n_features: int) -> tuple[Floats, Floats | None]:
+        found = kernels.csr_pull(self._entries, rows, of_squares, width=self.width, n_features=n_features)
+        if found is not None:
+            return found
+        squares = None if of_squares is None else self.squares_dot(of_squares, n_features=n_features)
+        return self.transpose_dot(rows, n_features=n_features), squares
+
+    def gram(self, rows: Floats, *, n_features: int) -> Floats:
+        x = self.wide
+        weighted = replace(x, values=x.values * np.repeat(rows, np.diff(x.indptr)))
+        return np.asarray((x._matrix(n_features).T @ weighted._matrix(n_features)).toarray())
+
+    def toarray(self, *, n_features: int) -> Floats:
+        if self.nnz == self.n_rows * n_features:
+            # every row has every column, in order
+            return self.wide.values.reshape(self.n_rows, n_features)
+        return np.asarray(self._matrix(n_features).toarray())
+
+    def column_sums(self, *, n_features: int) -> tuple[Floats, Array, Floats, Floats, Array]:
+        """Per column: sum and count of the entries; minimum, maximum (inf, -inf) and count of the non-zero ones."""
+        x = self.wide
+        found = kernels.column_sums(x.indices, x.values, n_features=n_features)
+        if found is not None:
+            return found
+        sums = _sums_by(x.indices, x.values, n_features)
+        stored = np.bincount(x.indices, minlength=n_features)
+        kept = x.values != 0
+        columns, values = x.indices[kept], x.values[kept]
+        low, high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
+        np.minimum.at(low, columns, values)
+        np.maximum.at(high, columns, values)
+        return sums, stored, low, high, np.bincount(columns, minlength=n_features)
+
+    def deviations(self, mean: Floats) -> tuple[Floats, Floats]:
+        """Per column: sum of the entries less the column's mean (n_features,), and of their squares."""
+        x = self.wide
+        found = kernels.column_deviations(x.indices, x.values, mean)
+        if found is not None:
+            return found
+        deviation = x.values - mean[x.indices]
+        return _sums_by(x.indices, deviation, len(mean)), _sums_by(x.indices, deviation * deviation, len(mean))
+
+
+@dataclass(frozen=True, eq=False)
+class DenseFeatures:
+    """Rows as an array float64 (n_rows, width); columns from width to n_features are zero."""
+
+    array: Floats
+
+    @property
+    def n_rows(self) -> int:
+        return int(self.array.shape[0])
+
+    @property
+    def nnz(self) -> int:
+        return int(np.count_nonzero(self.array))
+
+    @property
+    def nbytes(self) -> int:
+        return self.array.nbytes
+
+    @property
+    def width(self) -> int:
+        return int(self.array.shape[1])
+
+    def as_sparse(self) -> SparseFeatures:
+        """The same rows in CSR form."""
+        rows, columns = np.nonzero(self.array)
+        indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=self.n_rows))]).astype(np.int32)
+        return SparseFeatures(indptr, columns.astype(np.int32), self.array[rows, columns])
+
+    def head(self, n: int) -> DenseFeatures:
+        """The first n rows."""
+        return DenseFeatures(self.array[:n])
+
+    def over(self, columns: Array) -> DenseFeatures:
+        """As of sparse features."""
+        return DenseFeatures(self.array[:, columns[: np.searchsorted(columns, self.width)]])
+
+    def shifted(self, ids: Array, by: Floats) -> DenseFeatures:
+        """As of sparse features."""
+        array = _pad(self.array.T, max(self.width, int(ids[-1]) + 1)).T.copy(order="C")
+        array[:, ids] -= by
+        return DenseFeatures(array)
+
+    def rows(self, chosen: Array) -> DenseFeatures:
+        """The rows of these numbers."""
+        return DenseFeatures(self.array[chosen])
+
+    def dot(self, coef: Floats) -> Floats:
+        return np.asarray(self.array @ coef[: self.width])
+
+    def transpose_dot(self, rows: Floats, *, n_features: int) -> Floats:
+        return _pad(self.array.T @ rows, n_features)
+
+    def squares_dot(self, rows: Floats, *, n_features: int) -> Floats:
+        return _pad((self.array * self.array).T @ rows, n_features)
+
+    def pull(self, rows: Floats, of_squares: Floats | None, *, n_features: int) -> tuple[Floats, Floats | None]:
+        squares = None if of_squares is None else self.squares_dot(of_squares, n_features=n_features)
+        return self.transpose_dot(rows, n_features=n_features), squares
+
+    def gram(self, rows: Floats, *, n_features: int) -> Floats:
+        inner = self.array.T @ (self.array * rows[:, None])
+        whole = np.zeros((n_features, n_features))
+        whole[: self.width, : self.width] = inner
+        return whole
+
+    def toarray(self, *, n_features: int) -> Floats:
+        return _pad(self.array.T, n_features).T
+
+    def column_sums(self, *, n_features: int) -> tuple[Floats, Array, Floats, Floats, Array]:
+        """As of sparse features; the entries are all of the array's."""
+        found = kernels.dense_sums(self.array)
+        if found is None:
+            nonzero = self.array != 0
+            low = np.where(nonzero, self.array, np.inf).min(axis=0, initial=np.inf)
+            high = np.where(nonzero, self.array, -np.inf).max(axis=0, initial=-np.inf)
+            found = _sums_down(self.array), low, high, nonzero.sum(axis=0)
+        sums, low, high, nonzero = found
+        stored = _pad(np.full(self.width, self.n_rows), n_features)
+        nothing = np.full(n_features - self.width, np.inf)
+        low, high = np.append(low, nothing), np.append(high, -nothing)
+        return _pad(sums, n_features), stored, low, high, _pad(nonzero, n_features)
+
+    def deviations(self, mean: Floats) -> tuple[Floats, Floats]:
+        """As of sparse features."""
+        found = kernels.dense_deviations(self.array, mean[: self.width])
+        if found is None:
+            deviation = self.array - mean[: self.width]
+            found = _sums_down(deviation), _sums_down(deviation * deviation)
+        left, squares = (_pad(column, len(mean)) for column in found)
+        return left, squares
+
+
+Features = SparseFeatures | DenseFeatures
+
+
+def _sums_by(columns: Array, values: Floats, n_features: int) -> Floats:
+    # of no values bincount makes integers
+    return np.asarray(np.bincount(columns, values, n_features), np.float64)
+
+
+def _sums_down(array: Floats) -> Floats:
+    """Sums of the columns, added from the first row to the last."""
+    # numpy adds a single column in another order
+    return np.asarray(array.sum(axis=0) if array.shape[1] != 1 else np.cumsum(array, axis=0)[-1:].sum(axis=0))
+
+
+def _pad(columns: Array, n_features: int) -> Floats:
+    missing = n_features - columns.shape[0]
+    if not missing:
+        return np.asarray(columns)
+    return np.concatenate([columns, np.zeros((missing, *columns.shape[1:]), columns.dtype)])

@@ -1,0 +1,293 @@
+"""Partition files: written once by pack, read by every pass."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from mr_ml.data import frame
+from mr_ml.data.block import Block, BlockAddress, StoredBlock, as_stored, decode_line, encode_block, line_parts
+from mr_ml.errors import BadDataError, StorageError
+from mr_ml.faults import storage_error
+
+
+@dataclass(frozen=True)
+class PartitionFacts:
+    """What the manifest says of a partition.
+
+    Attributes
+    ----------
+    line_bytes
+        Length of each block's line; their sum is the file's size.
+    digest
+        sum_i (2 i + 1) crc32_i mod 2^64, as in `mr_ml.sums.statistic.Receipts`.
+    """
+
+    partition: int
+    rows: int
+    nnz: int
+    sha256: str
+    digest: int
+    line_bytes: tuple[int, ...]
+
+    @classmethod
+    def of_nothing(cls, partition: int) -> PartitionFacts:
+        """Of an empty file."""
+        return cls(partition, 0, 0, hashlib.sha256().hexdigest(), 0, ())
+
+    @property
+    def blocks(self) -> int:
+        return len(self.line_bytes)
+
+    @property
+    def n_bytes(self) -> int:
+        return sum(self.line_bytes)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "partition": self.partition,
+            "blocks": self.blocks,
+            "rows": self.rows,
+            "nnz": self.nnz,
+            "bytes": self.n_bytes,
+            "sha256": self.sha256,
+            "digest": f"{self.digest:016x}",
+            "line_bytes": list(self.line_bytes),
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> PartitionFacts:
+        return cls(
+            partition=data["partition"],
+            rows=data["rows"],
+            nnz=data["nnz"],
+            sha256=data["sha256"],
+            digest=int(data["digest"], 16),
+            line_bytes=tuple(data["line_bytes"]),
+        )
+
+
+@dataclass
+class PartitionWriter:
+    """Writes blocks to a file and keeps its books; `facts` afterwards."""
+
+    partition: int
+    out: BinaryIO
+    _sha256: Any = field(default_factory=hashlib.sha256)
+    _line_bytes: list[int] = field(default_factory=list)
+    _rows: int = 0
+    _nnz: int = 0
+    _digest: int = 0
+
+    def write(self, block: Block) -> StoredBlock:
+        """Append a block; returns it as a reader will see it."""
+        address = BlockAddress(self.partition, len(self._line_bytes))
+        as_read = as_stored(block)
+        data = encode_block(as_read, address)
+        size = 0
+        # the long part is not copied once more to be one with the others
+        for part in line_parts(data, address):
+            self.out.write(part)
+            self._sha256.update(part)
+            size += len(part)
+        stored = StoredBlock(address, as_read, frame.crc_of(data))
+        self._line_bytes.append(size)
+        self._rows += block.n_rows
+        self._nnz += as_read.features.nnz
+        self._digest = (self._digest + (2 * address.index + 1) * stored.crc) % 2**64
+        return stored
+
+    def facts(self) -> PartitionFacts:
+        sha256 = self._sha256.hexdigest()
+        return PartitionFacts(self.partition, self._rows, self._nnz, sha256, self._digest, tuple(self._line_bytes))
+
+
+class PartitionShelf:
+    """Writes partition files that appear only when they are whole and on the disk; a `with` block ends when all are.
+
+    While a file is brought to the disk, in a thread, the next one can be written.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1)
+        self._settling: list[Future[None]] = []
+
+    def __enter__(self) -> PartitionShelf:
+        return self
+
+    def __exit__(self, kind: object, *exception: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._thread.shutdown(cancel_futures=True)
+
+    def write(
+        self, path: str, blocks: Iterable[Block], *, partition: int
+    ) -> Iterator[tuple[StoredBlock, PartitionWriter]]:
+        """Write a partition file; yields each block as stored, and the writer.
+
+        Another attempt at the same partition writes the same bytes, so whoever renames last changes nothing.
+
+        Raises
+        ------
+        StorageError
+            If this file, or an earlier one, cannot be written.
+        """
+        target = Path(path)
+        temporary = target.with_name(f".writing-{target.name}-{os.getpid()}")
+        try:
+            with _explained(path, partition), temporary.open("wb") as out:
+                writer = PartitionWriter(partition, out)
+                for block in blocks:
+                    yield writer.write(block), writer
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        # not more than one behind: what is written must not outrun the disk
+        self._wait()
+        self._settling.append(self._thread.submit(_settle, temporary, target, partition))
+
+    def close(self) -> None:
+        """Wait until all files are there.
+
+        Raises
+        ------
+        StorageError
+            If one cannot be written.
+        """
+        self._thread.shutdown()
+        self._wait()
+
+    def _wait(self) -> None:
+        while self._settling:
+            self._settling.pop(0).result()
+
+
+def _settle(temporary: Path, target: Path, partition: int) -> None:
+    """Bring a written file to the disk and give it its name."""
+    try:
+        with _explained(str(target), partition):
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _explained(path: str, partition: int) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise storage_error(error, doing=f"write partition {partition} to", place=path) from error
+
+
+_DAMAGED = "that partition is damaged: restore it, or pack the dataset again"
+
+
+def packed_block(line: bytes | memoryview, *, where: str) -> StoredBlock:
+    """The block in a line of a published partition; `where` is its file, as far as that is known.
+
+    Raises
+    ------
+    BadDataError
+        If it is not one undamaged block.
+    """
+    try:
+        return decode_line(line, where=where)
+    except BadDataError as error:
+        raise BadDataError(f"{error}; {_DAMAGED}") from error
+
+
+@dataclass(frozen=True)
+class BlockRange:
+    """Neighbouring blocks of one partition file: what a map task is given to read.
+
+    Attributes
+    ----------
+    first
+        Index of the first block.
+    offset
+        Byte at which its line starts.
+    line_bytes
+        Lengths of the lines to read.
+    file_bytes
+        Size that the whole file must have.
+    """
+
+    path: str
+    partition: int
+    first: int
+    offset: int
+    line_bytes: tuple[int, ...]
+    file_bytes: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {**vars(self), "line_bytes": list(self.line_bytes)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> BlockRange:
+        return cls(**{**data, "line_bytes": tuple(data["line_bytes"])})
+
+    def signature(self) -> tuple[int, int, int]:
+        """(inode, size, mtime in ns) of the file now.
+
+        Raises
+        ------
+        BadDataError
+            If it is missing or has another size than when it was packed.
+        StorageError
+            If the system does not say.
+        """
+        try:
+            found = os.stat(self.path)
+        except FileNotFoundError:
+            raise BadDataError(
+                f"partition {self.partition} is missing: expected {self.path}; restore it or pack the dataset again"
+            ) from None
+        except OSError as error:
+            raise self._unreadable(error) from error
+        if found.st_size != self.file_bytes:
+            raise BadDataError(
+                f"partition {self.partition} changed since it was packed: expected {self.file_bytes} bytes, found "
+                f"{found.st_size} in {self.path}; restore it or pack the dataset again"
+            )
+        return found.st_ino, found.st_size, found.st_mtime_ns
+
+    def read(self, *, skip: int = 0) -> Iterator[StoredBlock]:
+        """Decode the blocks, leaving out the first `skip`.
+
+        Raises
+        ------
+        BadDataError
+            If they are not what was packed.
+        StorageError
+            If they cannot be read.
+        """
+        # one buffer: a line of its own for each would leave holes between the blocks that are kept
+        buffer = np.empty(max(self.line_bytes[skip:], default=0), np.uint8).data
+        try:
+            with open(self.path, "rb") as source:
+                source.seek(self.offset + sum(self.line_bytes[:skip]))
+                for index, size in enumerate(self.line_bytes[skip:], self.first + skip):
+                    line = buffer[: source.readinto(buffer[:size])]
+                    stored = packed_block(line, where=self.path)
+                    expected = BlockAddress(self.partition, index)
+                    if stored.address != expected or len(line) != size:
+                        raise BadDataError(
+                            f"{self.path}: expected {expected} in {size} bytes, found {stored.address}; {_DAMAGED}"
+                        )
+                    yield stored
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: OSError) -> StorageError:
+        return storage_error(error, doing=f"read partition {self.partition} from", place=self.path)

@@ -1,0 +1,190 @@
+"""How a query reads a block's rows: targets, weights and margins.
+
+u_i = weight_i * class_weight(y_i)            z_i = X_i W' + b + offset_i
+
+X, y and the weights are what `read` gives: as they are stored, less the shift, and times a power of two.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mr_ml.data.block import Block
+from mr_ml.errors import BadDataError
+from mr_ml.models.linear.losses import Loss, loss_named
+from mr_ml.models.linear.shift import NO_SHIFT, Shift
+
+Floats = NDArray[np.float64]
+
+# so many are compared one after the other sooner than searched
+_FEW_CLASSES = 8
+
+
+def check_width(block: Block, n_features: int) -> None:
+    """Raise BadDataError if a row has a feature beyond the last."""
+    if block.features.width > n_features:
+        raise BadDataError(f"a row has feature {block.features.width - 1}, expected ids below {n_features}")
+
+
+@dataclass(frozen=True, eq=False)
+class Linear:
+    """K linear functions of a row, laid out for products with many blocks.
+
+    Attributes
+    ----------
+    weights
+        (n_features, K); the K numbers of a feature lie side by side.
+    intercepts
+        (K,)
+    """
+
+    weights: Floats
+    intercepts: Floats
+
+    @classmethod
+    def of(cls, *coefs: Floats) -> Linear:
+        """Of coefficients (n_outputs, n_features + 1) each, intercept last."""
+        whole = coefs[0] if len(coefs) == 1 else np.concatenate(coefs)
+        return cls(np.ascontiguousarray(whole[:, :-1].T), whole[:, -1])
+
+
+@dataclass(frozen=True)
+class RowSpec:
+    """What does not change from pass to pass.
+
+    Attributes
+    ----------
+    loss
+        Name of the loss.
+    n_features
+        Columns of X.
+    classes
+        Label values of classes 0, 1, ... in the dataset's coding; empty for regression.
+    class_weights
+        One factor per class, or None.
+    row_weights
+        Whether the rows' own weights count.
+    shift
+        What is taken off features and targets.
+    weight_exponent
+        That of the power of two, which keeps sums of tiny and of huge weights in the range of numbers, and changes no
+        bit of what is divided by the sum of weights.
+    """
+
+    loss: str
+    n_features: int
+    classes: tuple[float, ...] = ()
+    class_weights: tuple[float, ...] | None = None
+    row_weights: bool = True
+    shift: Shift = NO_SHIFT
+    weight_exponent: int = 0
+
+    @property
+    def reading(self) -> str:
+        """What `read` depends on."""
+        how = self._reading()
+        return json.dumps(how) if how else ""
+
+    def _reading(self) -> dict[str, Any]:
+        shift = {"shift": self.shift.to_json()} if self.shift else {}
+        return {**shift, **({"weight_exponent": self.weight_exponent} if self.weight_exponent else {})}
+
+    def read(self, block: Block) -> Block:
+        """The block as all other methods want it, the same in every pass."""
+        if self.weight_exponent and block.weights is not None:
+            block = replace(block, weights=np.ldexp(block.weights, self.weight_exponent))
+        return self.shift.read(block)
+
+    @property
+    def pointwise(self) -> Loss:
+        return loss_named(self.loss)
+
+    @property
+    def n_outputs(self) -> int:
+        return self.pointwise.n_outputs(len(self.classes))
+
+    def targets(self, block: Block) -> Floats:
+        """Class numbers for a classifying loss, else the labels; (n_rows,).
+
+        Raises
+        ------
+        BadDataError
+            If a label is none of the classes.
+        """
+        if not self.pointwise.classifies:
+            return block.labels
+        numbers = _class_numbers(block.labels, self.classes)
+        unknown = numbers < 0
+        if unknown.any():
+            found = np.unique(block.labels[unknown])[:5].tolist()
+            raise BadDataError(
+                f"{int(unknown.sum())} rows have labels that the model does not know: {found}; "
+                f"expected one of {sorted(self.classes)[:10]}"
+            )
+        return numbers
+
+    def weights(self, block: Block, targets: Floats) -> Floats:
+        """u, (n_rows,)."""
+        given = block.weights if self.row_weights and block.weights is not None else np.ones(block.n_rows)
+        if self.class_weights is None:
+            return given
+        return np.asarray(given * np.array(self.class_weights)[targets.astype(np.int64)])
+
+    def margins(self, block: Block, linear: Linear) -> Floats:
+        """z, (n_rows, n_outputs), or (n_rows, K) for K functions."""
+        z = self._products(block, linear)
+        return z if block.offsets is None else z + block.offsets[:, None]
+
+    def margins_along(self, block: Block, point_and_direction: Linear) -> tuple[Floats, Floats]:
+        """z at a point and what the direction adds to it, (n_rows, n_outputs) each, in one sweep over the features."""
+        both = self._products(block, point_and_direction)
+        n = both.shape[1] // 2
+        z, along = both[:, :n], both[:, n:]
+        return (z if block.offsets is None else z + block.offsets[:, None]), along
+
+    def _products(self, block: Block, linear: Linear) -> Floats:
+        check_width(block, self.n_features)
+        return block.features.dot(linear.weights) + linear.intercepts
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "loss": self.loss,
+            "n_features": self.n_features,
+            "classes": list(self.classes),
+            "class_weights": None if self.class_weights is None else list(self.class_weights),
+            "row_weights": self.row_weights,
+            **self._reading(),
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> RowSpec:
+        factors = data["class_weights"]
+        return cls(
+            loss=data["loss"],
+            n_features=data["n_features"],
+            classes=tuple(data["classes"]),
+            class_weights=None if factors is None else tuple(factors),
+            row_weights=data["row_weights"],
+            shift=Shift.from_json(data["shift"]) if "shift" in data else NO_SHIFT,
+            weight_exponent=data.get("weight_exponent", 0),
+        )
+
+
+def _class_numbers(labels: Floats, classes: tuple[float, ...]) -> Floats:
+    """Which of the classes each label is, -1 if none; (n_rows,)."""
+    numbers = np.full(len(labels), -1.0)
+    if len(classes) <= _FEW_CLASSES:
+        for k, label in enumerate(classes):
+            numbers += (k + 1) * (labels == label)
+        return numbers
+    order = np.argsort(classes)
+    ranked = np.array(classes)[order]
+    at = np.searchsorted(ranked, labels).clip(max=len(ranked) - 1)
+    known = ranked[at] == labels
+    numbers[known] = order[at[known]]
+    return numbers

@@ -1,0 +1,94 @@
+"""Single features that tell a class without fail: proofs that coefficients have no finite optimum.
+
+Feature j tells class k from all others if some c has x_ij >= c in every row of k and x_ij <= c in all others, or the
+reverse, and x_ij is not the same everywhere. Moving the coefficient of j and the intercept of k along then raises no
+row's loss and lowers some row's for ever (quasi-complete separation: Albert & Anderson 1984). Without an intercept, c
+is 0. Words that one class alone uses are of this kind, and so are categories all of whose rows are of one class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mr_ml.data.block import Block
+from mr_ml.models.linear.reading import RowSpec, check_width
+from mr_ml.sums.parts import Minimum, Part, Sum
+from mr_ml.sums.query import compact, sliced
+from mr_ml.sums.slices import is_wide
+from mr_ml.sums.statistic import Statistic
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class SidesQuery:
+    """Extremes of each feature by class, over rows of positive weight.
+
+    lows, highs   (n_classes, n_features): minimum of the values that are not zero, and of their negatives
+    stored        (n_classes, n_features): how many are not zero
+    class_rows    (n_classes,)
+    """
+
+    kind: ClassVar[str] = "sides"
+
+    rows: RowSpec
+
+    @property
+    def reading(self) -> str:
+        return self.rows.reading
+
+    def prepare(self, block: Block) -> Block:
+        return self.rows.read(block)
+
+    def map(self, block: Block) -> Statistic:
+        d = self.rows.n_features
+        check_width(block, d)
+        if not is_wide(d):
+            return Statistic(self._parts(block, d))
+        found = compact(block, d)
+        if found is None:
+            return sliced(self._parts(block, d), width=d)
+        ids, small = found
+        return sliced(self._parts(small, len(ids)), width=d, ids=ids)
+
+    def _parts(self, block: Block, n_features: int) -> dict[str, Part]:
+        targets = self.rows.targets(block)
+        counted = self.rows.weights(block, targets) > 0
+        members = [np.flatnonzero(counted & (targets == k)) for k in range(len(self.rows.classes))]
+        sums = [block.features.rows(chosen).column_sums(n_features=n_features) for chosen in members]
+        return {
+            "lows": Minimum(np.array([low for _, _, low, _, _ in sums])),
+            "highs": Minimum(-np.array([high for _, _, _, high, _ in sums])),
+            "stored": Sum(np.array([nonzero for *_, nonzero in sums])),
+            "class_rows": Sum(np.array([len(chosen) for chosen in members])),
+        }
+
+    def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        return {"rows": self.rows.to_json()}, {}
+
+    @classmethod
+    def from_parts(cls, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> SidesQuery:
+        return cls(rows=RowSpec.from_json(meta["rows"]))
+
+
+def telling_features(total: Statistic, *, intercept: bool) -> Array:
+    """Numbers of the features that tell some class from all others, ascending."""
+    lows, highs = (total.part(name).arrays()["value"] for name in ("lows", "highs"))
+    # rows that store nothing in a column hold a zero there
+    full = total.sum("stored") == total.sum("class_rows")[:, None]
+    low, high = np.where(full, lows, np.minimum(lows, 0)), np.where(full, -highs, np.maximum(-highs, 0))
+    told = np.zeros(low.shape[1], bool)
+    for k in range(len(low)):
+        others = np.arange(len(low)) != k
+        rest_low, rest_high = low[others].min(axis=0), high[others].max(axis=0)
+        if intercept:
+            told |= (low[k] >= rest_high) | (high[k] <= rest_low)
+        else:
+            told |= ((low[k] >= 0) & (rest_high <= 0)) | ((high[k] <= 0) & (rest_low >= 0))
+    return np.flatnonzero(told & (low.min(axis=0) < high.max(axis=0)))

@@ -1,0 +1,57 @@
+"""Decoded blocks kept in memory between the passes that one process serves.
+
+Passes read the same blocks in the same order every time, so the first blocks that fit are kept and the rest is
+decoded again each pass; dropping the least recently used would drop exactly what comes next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from mr_ml.data.block import Block, StoredBlock
+from mr_ml.data.partition_file import BlockRange
+
+
+class BlockCache:
+    """At most `budget` bytes of decoded blocks of one dataset, prepared in one way."""
+
+    def __init__(self) -> None:
+        self._dataset = ""
+        self._kept: dict[tuple[str, int], tuple[tuple[int, int, int], StoredBlock]] = {}
+        self._used = 0
+
+    def blocks(
+        self, asked: BlockRange, *, dataset: str, budget: int, prepare: Callable[[Block], Block] = lambda block: block
+    ) -> Iterator[StoredBlock]:
+        """The blocks of a range, decoded and prepared now or before; `dataset` says of what and how.
+
+        Raises
+        ------
+        BadDataError
+            If the file changed since the dataset was packed.
+        """
+        if dataset != self._dataset:
+            self._dataset, self._kept, self._used = dataset, {}, 0
+        signature = asked.signature()
+        n_known = 0
+        for index in range(asked.first, asked.first + len(asked.line_bytes)):
+            known = self._kept.get((asked.path, index))
+            if known is None or known[0] != signature:
+                break
+            n_known += 1
+            yield known[1]
+        for read in asked.read(skip=n_known):
+            stored = replace(read, block=prepare(read.block))
+            size = stored.block.nbytes
+            key = (asked.path, stored.address.index)
+            if key in self._kept:
+                self._used -= self._kept.pop(key)[1].block.nbytes
+            if self._used + size <= budget:
+                self._kept[key] = signature, stored
+                self._used += size
+            yield stored
+
+
+CACHE = BlockCache()
+"""The process's own."""

@@ -1,0 +1,40 @@
+"""The in-memory engine: blocks in a list, summed in the tree's order. The oracle of the other engines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from mr_ml.data.block import StoredBlock
+from mr_ml.passes.base import Array, check_receipts
+from mr_ml.sums.blas import one_thread
+from mr_ml.sums.query import Query
+from mr_ml.sums.statistic import Receipts, Statistic
+from mr_ml.sums.tree import PartialSums, SumTree
+
+
+def add_block(sums: PartialSums[Statistic], tree: SumTree, query: Query, stored: StoredBlock) -> None:
+    """Map one prepared block and put its statistic, with the receipt, into its place in the tree."""
+    address, block = stored.address, stored.block
+    receipt = Receipts.of_block(partition=address.partition, index=address.index, rows=block.n_rows, crc=stored.crc)
+    sums.add(tree.leaf(address.partition, address.index), replace(query.map(block), receipts=receipt))
+
+
+@dataclass(frozen=True)
+class InMemoryEngine:
+    tree: SumTree
+    blocks: tuple[StoredBlock, ...]
+    expected: dict[int, tuple[int, int]]
+    dataset: str = "the dataset"
+
+    def run(self, query: Query, *, columns: Array | None = None) -> Statistic:
+        sums: PartialSums[Statistic] = PartialSums(self.tree, Statistic.absorb)
+        with one_thread():
+            for stored in self.blocks:
+                over = stored if columns is None else stored.over(columns)
+                add_block(sums, self.tree, query, replace(over, block=query.prepare(over.block)))
+        total = sums.total()
+        check_receipts(total, tree=self.tree, expected=self.expected, dataset=self.dataset)
+        return total
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,139 @@
+"""The MapReduce engine: a pass is one mrjob job, on any runner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from hdfs_layout import NotFoundError, Store
+from mr_ml.catalog.dataset import Dataset, Partition
+from mr_ml.data.kernels import crc32
+from mr_ml.errors import BadDataError, InternalError, UsageError
+from mr_ml.passes.base import Array, check_receipts
+from mr_ml.passes.request import PassRequest, assign, task_line
+from mr_ml.passes.tasks import decode_value
+from mr_ml.runners.base import JobRunner
+from mr_ml.runners.hadoop.splits import MANY_FILES, shortened
+from mr_ml.sums.query import Query
+from mr_ml.sums.statistic import Statistic
+from mr_ml.sums.tree import PartialSums, SumTree
+
+
+@dataclass(frozen=True)
+class PartitionInput:
+    """Some partitions of a dataset, as blocks to open or as lines to be fed."""
+
+    partitions: tuple[Partition, ...]
+    store: Store
+    # by the number of tasks: the same in every pass
+    _lines: dict[int, list[bytes]] = field(default_factory=dict, compare=False)
+
+    def lines(self, *, n_tasks: int) -> list[bytes]:
+        if n_tasks not in self._lines:
+            self._lines[n_tasks] = self._cut(n_tasks)
+        return self._lines[n_tasks]
+
+    def _cut(self, n_tasks: int) -> list[bytes]:
+        files = []
+        for partition in self.partitions:
+            path = self.store.local_path(partition.path)
+            if path is None:
+                raise UsageError(
+                    f"{self.store.root} cannot be read by tasks on this machine; use -r hadoop, or a folder as --root"
+                )
+            files.append((path, partition.facts))
+        return [task_line(ranges) for ranges in assign(files, n_tasks=n_tasks)]
+
+    def uris(self) -> list[str]:
+        # empty ones do no harm, and leave no gaps in a pattern
+        listed = len(self.partitions) <= MANY_FILES
+        uris = [self.store.uri(p.path) for p in self.partitions if p.facts.blocks or not listed]
+        return uris if listed else shortened(uris)
+
+    @property
+    def n_mixable(self) -> int:
+        return len(self.partitions)
+
+    @property
+    def n_bytes(self) -> int:
+        return sum(partition.facts.n_bytes for partition in self.partitions)
+
+    def check_files(self) -> None:
+        """Look whether all partitions are there and as long as they were when they were packed.
+
+        Raises
+        ------
+        BadDataError
+            Naming the first one that is not.
+        """
+        for partition in self.partitions:
+            number, expected, uri = partition.facts.partition, partition.facts.n_bytes, self.store.uri(partition.path)
+            try:
+                found = self.store.size(partition.path)
+            except NotFoundError:
+                raise BadDataError(
+                    f"partition {number} is missing: expected {uri}; restore it or pack the dataset again"
+                ) from None
+            if found != expected:
+                raise BadDataError(
+                    f"partition {number} changed since it was packed: expected {expected} bytes, found {found} in "
+                    f"{uri}; restore it or pack the dataset again"
+                )
+
+
+@dataclass(frozen=True)
+class MapReduceEngine:
+    """Runs queries over one split of a dataset.
+
+    Attributes
+    ----------
+    cache_bytes
+        Decoded blocks that each task process may keep between passes.
+    """
+
+    dataset: Dataset
+    split: str
+    store: Store
+    runner: JobRunner
+    cache_bytes: int
+
+    @cached_property
+    def _tree(self) -> SumTree:
+        return self.dataset.tree(self.split)
+
+    @cached_property
+    def _input(self) -> PartitionInput:
+        return PartitionInput(self.dataset.of_split(self.split), self.store)
+
+    def run(self, query: Query, *, columns: Array | None = None) -> Statistic:
+        identity = f"{self.dataset.data_id}/{self.split}"
+        if columns is not None:
+            identity += f"/{crc32(columns):08x}"
+        request = PassRequest(query, self._tree, identity, self.cache_bytes, columns).encode()
+        # with millions of features both are large, and what is not needed must go before the pass
+        del query
+        try:
+            return self._run(request)
+        except InternalError:
+            # tasks that are fed lines do not see which file is missing
+            self._input.check_files()
+            raise
+
+    def _run(self, request: bytes) -> Statistic:
+        from mr_ml_jobs.pass_job import MRPass
+
+        tree = self._tree
+        pairs = self.runner.run(MRPass, request=request, input=self._input)
+        sums: dict[int, PartialSums[Statistic]] = {0: PartialSums(tree, Statistic.absorb)}
+        # a piece's text goes when it is read: together they may be as large as several models
+        while pairs:
+            node, piece = decode_value(pairs.pop()[1])
+            sums.setdefault(piece.first_feature, PartialSums(tree, Statistic.absorb)).add(node, piece)
+        totals = [mine.total() for mine in sums.values()]
+        expected = self.dataset.expected(self.split)
+        for total in totals:
+            check_receipts(total, tree=tree, expected=expected, dataset=f"{self.dataset.reference} {self.split}")
+        return Statistic.joined(totals)
+
+    def close(self) -> None:
+        """Nothing of its own: worker processes belong to the process and end with it."""

@@ -1,0 +1,232 @@
+"""Predicting raw text rows: what a map task does with one range of text.
+
+Every input line gives exactly one output line: `label TAB probability of each class` (or the predicted value), and an
+empty line for a line that holds no row (blank, a comment, or a bad row within --max-bad-rows). Numbers are the shortest
+that read back as the same double; in labels a backslash, tab, line feed and carriage return are written as two
+characters, a backslash and one of ``\\ t n r``.
+
+A task that is fed its text leaves its lines in its own output, before a last line that says what they are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mr_ml.data import frame, kernels
+from mr_ml.data.block import Block
+from mr_ml.data.features import SparseFeatures
+from mr_ml.faults import storage_error
+from mr_ml.models.linear.losses import loss_named
+from mr_ml.models.linear.reading import Linear, RowSpec
+from mr_ml.models.linear.shift import NO_SHIFT, Shift
+from mr_ml.readers import formats
+from mr_ml.readers.rows import MAX_EXAMPLES, BadRow, Rows
+from mr_ml.readers.schema import Schema
+from mr_ml.readers.text.source import TextRange
+from mr_ml.runners.hadoop.fed_text import FedText
+from mr_ml.sums.blas import one_thread
+
+KIND = "predict"
+REPORT = b"!report"
+# Of a range; there are a few dozen kinds.
+_EXAMPLES = 3 * MAX_EXAMPLES
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+
+
+@dataclass(frozen=True, eq=False)
+class PredictRequest:
+    """Attributes
+    ----------
+    labels
+        The classes as users write them; empty for regression.
+    folder
+        Where each task that opens its text leaves its lines.
+    shift
+        What is taken off features and targets.
+    features
+        Which features the coefficients are of; None for all of the schema's.
+    """
+
+    schema: Schema
+    loss: str
+    coef: Floats
+    labels: tuple[str, ...]
+    folder: str
+    shift: Shift = NO_SHIFT
+    features: NDArray[np.int32] | None = None
+
+    def encode(self) -> bytes:
+        meta = {
+            "schema": self.schema.to_json(),
+            "loss": self.loss,
+            "labels": list(self.labels),
+            "folder": self.folder,
+            "shift": self.shift.to_json(),
+        }
+        features = {} if self.features is None else {"features": self.features}
+        return frame.encode(KIND, meta, {"coef": self.coef, **features})
+
+    @classmethod
+    def decode(cls, data: bytes) -> PredictRequest:
+        opened = frame.decode(data, kind=KIND, where="the predict request")
+        meta = dict(opened.meta)
+        schema, labels = Schema.from_json(meta.pop("schema")), tuple(meta.pop("labels"))
+        coef, features = opened.arrays["coef"], opened.arrays.get("features")
+        shift = Shift.from_json(meta.pop("shift"))
+        return cls(schema=schema, labels=labels, coef=coef, shift=shift, features=features, **meta)
+
+    @cached_property
+    def linear(self) -> Linear:
+        return Linear.of(self.coef)
+
+    @cached_property
+    def starts(self) -> tuple[bytes, Ints]:
+        """What the lines of each class begin with, one behind the other, and where each of these ends."""
+        texts = [f"{escaped(label)}\t".encode() for label in self.labels] or [b""]
+        return b"".join(texts), np.cumsum([len(text) for text in texts])
+
+
+@dataclass(frozen=True, kw_only=True)
+class RangeReport:
+    """What one range of text came to.
+
+    Attributes
+    ----------
+    file, start
+        The range.
+    n_read
+        Bytes of text read in it.
+    n_lines, n_rows
+        Lines and rows in it; the header is neither.
+    n_unseen
+        Features that the model does not know and that were ignored, as asked.
+    bad_counts, bad
+        Refused rows by kind, and examples, whose lines count from the start of the range.
+    n_lost, lost_line
+        Rows whose prediction is not finite, and the line of the first of them, from the start of the range.
+    n_written
+        Bytes of the output lines, of which there are n_lines.
+    path
+        The file of the output lines, if they have one.
+    """
+
+    file: str
+    start: int
+    n_read: int = 0
+    n_lines: int = 0
+    n_rows: int = 0
+    n_unseen: int = 0
+    bad_counts: dict[str, int] = field(default_factory=dict)
+    bad: tuple[BadRow, ...] = ()
+    n_lost: int = 0
+    lost_line: int = -1
+    n_written: int = 0
+    path: str = ""
+
+    def encode(self) -> bytes:
+        data = {**vars(self), "bad": [row.to_json() for row in self.bad]}
+        return json.dumps(data, separators=(",", ":")).encode()
+
+    @classmethod
+    def decode(cls, line: bytes) -> RangeReport:
+        data: dict[str, Any] = json.loads(line)
+        return cls(**{**data, "bad": tuple(BadRow(*row) for row in data["bad"])})
+
+
+def predict_to_file(request: PredictRequest, text: TextRange) -> RangeReport:
+    """Write the output lines of one range to a file of their own.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
+    try:
+        handle, path = tempfile.mkstemp(dir=request.folder, prefix="lines-")
+        with os.fdopen(handle, "wb") as out:
+            return replace(predict_text(request, text, out.write), path=path)
+    except OSError as error:
+        raise storage_error(error, doing="write predictions to", place=request.folder) from error
+
+
+def predict_text(
+    request: PredictRequest, text: TextRange | FedText, write: Callable[[bytes | memoryview], object]
+) -> RangeReport:
+    """Write the output lines of one range of text."""
+    found = RangeReport(file=text.file, start=text.start)
+    n_read = 0
+    # numbers that overflow show in the output
+    with one_thread(), np.errstate(all="ignore"):
+        for chunk in text.chunks():
+            n_read += len(chunk)
+            parsed = formats.parse(chunk, request.schema, labels="optional")
+            values = predicted(request, parsed.rows)
+            lines = format_rows(request, values, parsed.rows.lines, n_lines=parsed.n_lines)
+            write(lines)
+            if not np.isfinite(values).all():
+                found = _with_lost(found, parsed.rows.lines[~np.isfinite(values).all(axis=1)])
+            counts = dict(found.bad_counts)
+            for kind, count in parsed.bad_counts.items():
+                counts[kind] = counts.get(kind, 0) + count
+            bad = [*found.bad, *(replace(row, line=row.line + found.n_lines) for row in parsed.bad)]
+            found = replace(
+                found, n_lines=found.n_lines + parsed.n_lines, n_rows=found.n_rows + parsed.rows.n_rows,
+                n_unseen=found.n_unseen + parsed.n_unseen,
+                bad_counts=counts, bad=tuple(bad[:_EXAMPLES]), n_written=found.n_written + len(lines),
+            )  # fmt: skip
+    # what was fed has the header too
+    return replace(found, n_read=text.n_bytes if isinstance(text, FedText) else n_read)
+
+
+def _with_lost(found: RangeReport, lines: Ints) -> RangeReport:
+    """With rows more whose prediction is not finite, of a chunk that begins where the report ends so far."""
+    first = found.lost_line if found.n_lost else found.n_lines + int(lines[0])
+    return replace(found, n_lost=found.n_lost + len(lines), lost_line=first)
+
+
+def predicted(request: PredictRequest, rows: Rows) -> Floats:
+    """Probabilities of each class (n_rows, n_classes), or values (n_rows, 1)."""
+    spec = RowSpec(request.loss, request.coef.shape[1] - 1, shift=request.shift)
+    features = SparseFeatures(rows.indptr, rows.indices, rows.values)
+    features = features if request.features is None else features.over(request.features)
+    block = spec.read(Block(features, np.zeros(rows.n_rows), None, rows.offsets))
+    return loss_named(request.loss).predict(spec.margins(block, request.linear) + request.shift.target)
+
+
+def format_rows(request: PredictRequest, values: Floats, lines: Ints, *, n_lines: int) -> bytes | memoryview:
+    """Output lines of a chunk, of which row i stands on `lines[i]`."""
+    starts, ends = request.starts
+    choice = values.argmax(axis=1) if request.labels else np.zeros(len(values), np.int64)
+    found = kernels.write_rows(values, starts=starts, start_ends=ends, choice=choice, lines=lines, n_lines=n_lines)
+    if found is not None:
+        return found
+    texts = [starts[first:end] for first, end in zip([0, *ends.tolist()], ends.tolist(), strict=False)]
+    written = [b""] * n_lines
+    numbers = ("\t".join(map(repr, row)).encode() for row in values.tolist())
+    for line, chosen, number in zip(lines.tolist(), choice.tolist(), numbers, strict=True):
+        written[line] = texts[chosen] + number
+    return b"".join(line + b"\n" for line in written)
+
+
+def header(labels: Sequence[str]) -> bytes:
+    """The first line of the output for a file with a header."""
+    columns = ["label", *(f"probability_{escaped(label)}" for label in labels)] if labels else ["prediction"]
+    return ("\t".join(columns) + "\n").encode()
+
+
+def escaped(label: str) -> str:
+    """A label without tabs and line ends."""
+    return label.translate(_ESCAPES)

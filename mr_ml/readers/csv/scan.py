@@ -1,0 +1,186 @@
+"""Scan CSV text: count its rows, find its bad ones, and gather facts about its columns."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from mr_ml.readers.csv.columns import Role, label_kind_of, roles_of
+from mr_ml.readers.csv.draft import Draft
+from mr_ml.readers.csv.numbers import kind_like_number
+from mr_ml.readers.csv.schema import Facts, bounded, no_facts
+from mr_ml.readers.csv.table import Table, pieces, read_extras
+from mr_ml.readers.schema import TextOptions
+from mr_ml.readers.summary import Summary
+from mr_ml.readers.text.fields import F64, Mask
+
+_READ: tuple[Role, ...] = ("label", "numeric", "either")
+
+
+def draft(text: bytes, options: TextOptions, *, file: str, seen: Summary | None = None) -> tuple[Summary, Draft | None]:
+    """Read a text once: what is in it, and its rows if all that is looked at is numbers; see `formats.draft`.
+
+    Rows must have labels. Facts about columns are those of the rows that are neither bad nor left out. That a column is
+    one of numbers although it holds other things, which are bad then, only the whole data can tell:
+    `csv_schema.declared` does, and the text is scanned again under the options that it gives.
+
+    Raises
+    ------
+    UsageError
+        The options do not fit the columns.
+    """
+    roles = roles_of(options)
+    known: Mapping[str, Facts] = {} if seen is None else seen.columns
+    summary = Summary(
+        columns={
+            name: _nothing_new(known[name]) if name in known else no_facts(options, role)
+            for name, role in roles.items()
+            if role in ("label", "either", "categorical")
+        }
+    )
+    kept: list[F64] | None = []
+    for piece in pieces(text, n_columns=len(roles)):
+        found, values = _scan_piece(piece, options, roles, summary.columns)
+        moved = tuple((file, replace(row, line=summary.n_lines + row.line)) for _, row in found.examples)
+        summary += replace(found, examples=moved)
+        kept = None if kept is None or values is None else [*kept, values]
+    columns = tuple(name for name, role in roles.items() if role in _READ)
+    return summary, None if kept is None else Draft(columns, [(values, 0) for values in kept])
+
+
+def _scan_piece(
+    piece: bytes, options: TextOptions, roles: Mapping[str, Role], known: Mapping[str, Facts]
+) -> tuple[Summary, F64 | None]:
+    """Scan a piece, but make no sets that are `known` to have grown too large already; its rows if a draft holds them.
+
+    Of columns of which nothing new is found there are no facts.
+    """
+    table = Table(piece, options)
+    read_extras(table, roles)
+    label_kind = label_kind_of(options)
+    is_text = {
+        name: role == "categorical" or (role == "label" and label_kind == "categorical") for name, role in roles.items()
+    }
+    read = [name for name, role in roles.items() if role in _READ and not is_text[name]]
+    declared = [name for name in roles if is_text[name]]
+    is_label = np.array([roles[name] == "label" for name in read], np.bool_)
+    is_numeric = np.array([roles[name] == "numeric" for name in read], np.bool_) | (
+        is_label & (label_kind == "numeric")
+    )
+    is_no_feature = np.array([roles[name] == "label" for name in declared], np.bool_)
+    values, ok, missing = table.numbers(read, sure=is_numeric)
+    strange, no_category = ~ok & ~missing, table.missing(declared)
+    for names, cells in ((read, missing & is_label), (declared, no_category & is_no_feature)):
+        table.refuse("missing_label", names, cells)
+    table.refuse_numbers("bad_label", read, strange & is_numeric & is_label)
+    table.refuse_numbers("bad_value", read, strange & is_numeric & ~is_label)
+    kept, n_dropped = table.kept([*read, *declared], np.hstack([missing & ~is_label, no_category & ~is_no_feature]))
+    bad, counts = table.bad_rows()
+    is_draft = (
+        bool(ok.all())
+        and not counts
+        and not declared
+        and not set(roles.values()) - {*_READ, "dropped"}
+        and table.n_rows == table.n_lines
+    )
+
+    chosen = kept[:, None]
+    ok, strange, missing = ok & chosen, strange & chosen, missing & chosen
+    category, no_category = ~no_category & chosen, no_category & chosen
+    columns = _facts_of_categories(table, declared, known, category)
+    columns |= _facts_of_numbers(table, read, known, values, ok, strange, markers=frozenset(options.number_markers))
+    for names, cells in ((read, missing), (declared, no_category)):
+        for name, n_missing in zip(names, np.count_nonzero(cells, axis=0).tolist(), strict=True):
+            if n_missing and name in known:
+                columns.setdefault(name, _nothing_new(known[name]))["missing"] = n_missing
+    present = (strange | (ok & (values != 0))) & ~is_label
+    summary = Summary(
+        n_rows=int(np.count_nonzero(kept)),
+        nnz=int(np.count_nonzero(present) + np.count_nonzero(category & ~is_no_feature)),
+        n_lines=table.n_lines,
+        n_dropped=n_dropped,
+        bad_counts=counts,
+        examples=tuple(("", row) for row in bad),
+        columns=columns,
+    )
+    return summary, values if is_draft else None
+
+
+def _facts_of_categories(
+    table: Table, declared: list[str], known: Mapping[str, Facts], chosen: Mask
+) -> dict[str, Facts]:
+    """Facts about the declared categories in the `chosen` fields."""
+    open_ = np.array([known[name]["texts"] is not None for name in declared], np.bool_)
+    names = [name for name, is_open in zip(declared, open_.tolist(), strict=True) if is_open]
+    facts = {name: _nothing_new(known[name]) for name in names}
+    for name, found in zip(names, table.distinct(names, chosen[:, open_]), strict=True):
+        facts[name]["texts"] = bounded(found, limit=facts[name]["max_texts"])
+        if facts[name]["texts"] is None:
+            facts[name]["like"] = facts[name]["maybe_missing"] = None
+    return facts
+
+
+def _facts_of_numbers(
+    table: Table, read: list[str], known: Mapping[str, Facts], values: F64, ok: Mask, strange: Mask,
+    *, markers: Collection[str],
+) -> dict[str, Facts]:  # fmt: skip
+    """Facts about the label and the columns that the data will decide: their numbers (`ok`) and other texts."""
+    n_strange: list[int] = np.count_nonzero(strange, axis=0).tolist()
+    may_tell = [
+        name in known and (known[name]["numbers"] is not None or bool(n_strange[i])) for i, name in enumerate(read)
+    ]
+    at = np.flatnonzero(may_tell)
+    names = [read[i] for i in at.tolist()]
+    if not names:
+        return {}
+    facts = {name: _nothing_new(known[name]) for name in names}
+    for name, i in zip(names, at.tolist(), strict=True):
+        facts[name]["strange"] = n_strange[i]
+    values, ok, strange = values[:, at], ok[:, at], strange[:, at]
+    # More different values than a set may have are more different texts; this spares most columns of real numbers.
+    limits = np.array([column["max_numbers"] for column in facts.values()])
+    sample = slice(0, 2 * int(limits.max(initial=0)))
+    ordered = np.sort(np.where(ok[sample], values[sample], 0.0), axis=0)
+    many = np.count_nonzero(ordered[1:] != ordered[:-1], axis=0) > limits
+    for name, too_many in zip(names, many.tolist(), strict=True):
+        if too_many:
+            facts[name]["numbers"] = None
+    many = np.array([column["numbers"] is None for column in facts.values()], np.bool_)
+    closed = many & np.array([column["texts"] is None for column in facts.values()], np.bool_)
+    for cells, key in ((ok & ~many, "numbers"), (strange & ~closed, "texts")):
+        looked_at = np.flatnonzero(cells.any(axis=0))
+        chosen = [names[i] for i in looked_at.tolist()]
+        if not chosen:
+            continue
+        for name, found in zip(chosen, table.distinct(chosen, cells[:, looked_at]), strict=True):
+            column = facts[name]
+            if key == "numbers":
+                column["numbers"] = bounded(found, limit=column["max_numbers"])
+            elif column["texts"] is not None:
+                column["texts"] = bounded(found, limit=column["max_texts"])
+    _count_texts(table, facts, strange, markers)
+    return facts
+
+
+def _count_texts(table: Table, facts: dict[str, Facts], strange: Mask, markers: Collection[str]) -> None:
+    """Count, of columns whose texts are known, the fields that look like numbers and those that may be missing ones."""
+    for i, (name, column) in enumerate(facts.items()):
+        texts = column["texts"]
+        if texts is None:
+            column["like"] = column["maybe_missing"] = None
+        elif texts:
+            maybe_missing = [text for text in texts if text in markers]
+            like = [text for text in texts if text not in markers and kind_like_number(text)]
+            column["like"] = table.count(name, like, strange[:, i])
+            column["maybe_missing"] = table.count(name, maybe_missing, strange[:, i])
+
+
+def _nothing_new(known: Facts) -> Facts:
+    empty = Facts(**known)
+    empty["missing"] = empty["strange"] = 0
+    empty["numbers"] = None if known["numbers"] is None else []
+    empty["texts"] = None if known["texts"] is None else []
+    empty["like"] = empty["maybe_missing"] = None if known["texts"] is None else 0
+    return empty

@@ -1,0 +1,331 @@
+"""What a scan saw in the columns of a CSV text, and the schema that follows.
+
+Facts about a column are sets that grow by union up to a fixed size and are None beyond, so that they add up to the
+same whatever the order and however the text was cut.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypedDict
+
+from mr_ml.errors import BadDataError
+from mr_ml.readers.csv.categories import MISSING_CATEGORY, one_spelling
+from mr_ml.readers.csv.columns import NAMELESS, Role, label_kind_of, listed, roles_of
+from mr_ml.readers.csv.numbers import kind_like_number, numbers_of
+from mr_ml.readers.rows import excerpt
+from mr_ml.readers.schema import ColumnUse, LabelKind, Schema, TextOptions
+from mr_ml.readers.summary import MAX_LABELS, Summary
+from mr_ml.readers.text.numbers import is_rounded
+
+#: A column with texts and more distinct numbers than this is a damaged column of numbers rather than a category. Less
+#: where there are many columns, for a scan remembers the numbers of all of them.
+MAX_NUMBERS = 1000
+MAX_NUMBERS_OF_ALL_COLUMNS = 200_000
+MIN_NUMBERS = 10
+#: Characters of all distinct texts of a column together; more is free text.
+MAX_CHARACTERS = 1 << 24
+#: So many numbers to each other text make a column one of numbers, in which other texts are bad rows.
+NUMBERS_PER_TEXT = 9
+
+
+class Facts(TypedDict):
+    """What a scan saw in a column, of rows that are neither bad nor left out. Plain JSON types.
+
+    ``missing``, ``strange``: number of missing fields, and of those that are neither missing nor numbers; the others
+    are numbers. ``numbers``, ``texts``: the distinct numbers and the distinct strange fields, sorted, or None if there
+    are more than ``max_numbers`` or ``max_texts``; a column that is declared categorical has texts only. ``like``,
+    ``maybe_missing``: number of strange fields that look like numbers, and of those that would be missing ones in a
+    column of numbers; None where ``texts`` is.
+    """
+
+    missing: int
+    strange: int
+    like: int | None
+    maybe_missing: int | None
+    numbers: list[str] | None
+    texts: list[str] | None
+    max_numbers: int
+    max_texts: int
+
+
+def merge_columns(a: Mapping[str, Facts], b: Mapping[str, Facts]) -> dict[str, Facts]:
+    """Add up the facts of two texts; associative and commutative."""
+    merged = {**a, **b}
+    for name in a.keys() & b.keys():
+        one, two = a[name], b[name]
+        max_numbers = min(one["max_numbers"], two["max_numbers"])
+        max_texts = min(one["max_texts"], two["max_texts"])
+        texts = _union(one["texts"], two["texts"], limit=max_texts)
+        merged[name] = Facts(
+            missing=one["missing"] + two["missing"],
+            strange=one["strange"] + two["strange"],
+            like=None if texts is None else (one["like"] or 0) + (two["like"] or 0),
+            maybe_missing=None if texts is None else (one["maybe_missing"] or 0) + (two["maybe_missing"] or 0),
+            numbers=_union(one["numbers"], two["numbers"], limit=max_numbers),
+            texts=texts,
+            max_numbers=max_numbers,
+            max_texts=max_texts,
+        )
+    return merged
+
+
+def no_facts(options: TextOptions, role: Role) -> Facts:
+    """Return the facts about a column of which no row was seen."""
+    max_numbers, max_texts = MAX_LABELS, MAX_LABELS
+    if role != "label":
+        share = MAX_NUMBERS_OF_ALL_COLUMNS // max(len(options.columns or ()), 1)
+        max_numbers, max_texts = max(MIN_NUMBERS, min(MAX_NUMBERS, share)), options.max_categories
+    return Facts(
+        missing=0, strange=0, like=0, maybe_missing=0, numbers=[], texts=[],
+        max_numbers=max_numbers, max_texts=max_texts,
+    )  # fmt: skip
+
+
+def is_numeric(facts: Facts, *, n_rows: int) -> bool:
+    """Whether a column is one of numbers, so that what else it holds is bad: nothing, few other texts, or only such as
+    look like numbers or like missing ones."""
+    if not facts["strange"]:
+        return True
+    like, maybe_missing = facts["like"] or 0, facts["maybe_missing"] or 0
+    n_numbers = n_rows - facts["missing"] - facts["strange"] + like
+    n_texts = facts["strange"] - like - maybe_missing
+    return n_numbers > 0 and n_numbers >= NUMBERS_PER_TEXT * n_texts
+
+
+def declared(options: TextOptions, summary: Summary) -> tuple[TextOptions, list[str]]:
+    """Declare as numeric the columns of numbers that hold something else too, for another scan to refuse those rows.
+
+    Returns
+    -------
+    options : TextOptions
+        The same if there are no such columns.
+    reasons : list of str
+        A sentence about each of these columns, with remedies.
+    """
+    said = label_kind_of(options)
+    found, reasons = [], []
+    for name, role in roles_of(options).items():
+        facts: Facts | None = summary.columns.get(name)
+        is_open = role == "either" or (role == "label" and said is None)
+        if facts is None or not is_open or not facts["strange"] or not is_numeric(facts, n_rows=summary.n_rows):
+            continue
+        found.append(name)
+        reasons.append(_reason(name, role, facts, summary.n_rows, markers=options.number_markers))
+    return replace(options, numeric_columns=(*options.numeric_columns, *found)) if found else options, reasons
+
+
+def _reason(name: str, role: Role, facts: Facts, n_rows: int, *, markers: Collection[str]) -> str:
+    n_given, n_missing = n_rows - facts["missing"], facts["maybe_missing"] or 0
+    texts = [text for text in facts["texts"] or [] if text not in markers]
+    kinds = {kind_like_number(text) for text in texts}
+    remedies = ["mend them"]
+    if any(kind is None for kind in kinds):
+        remedies.append("name all that means a missing value by --missing-markers, in place of the default markers")
+    if "thousands" in kinds or "decimal_mark" in kinds:
+        remedies.append("say how numbers are written by --thousands and --decimal")
+    if "percent" in kinds:
+        remedies.append("read % as hundredths by --percent")
+    shown = excerpt(name.encode())
+    others = f", not {_quoted(texts)}" if texts else ""
+    missing = f" ({n_missing} others mean a missing value)" if n_missing else ""
+    column = "Label column" if role == "label" else "Column"
+    return (
+        f"{column} '{shown}' is read as numbers: {n_given - facts['strange']} of {n_given} values are"
+        f"{others}{missing}. {'; '.join(remedies).capitalize()}; leave out up to N "
+        f"such rows by --max-bad-rows N; or, if its values are no numbers, say --categorical '{shown}'"
+    )
+
+
+def doubts(options: TextOptions, summary: Summary) -> list[str]:
+    """A sentence about each column that is read as texts although half of its values at least are numbers."""
+    said = label_kind_of(options)
+    sentences = []
+    for name, role in roles_of(options).items():
+        facts: Facts | None = summary.columns.get(name)
+        is_open = role == "either" or (role == "label" and said is None)
+        if facts is None or not is_open or is_numeric(facts, n_rows=summary.n_rows):
+            continue
+        n_given, texts = summary.n_rows - facts["missing"], facts["texts"] or []
+        if 2 * facts["strange"] > n_given:
+            continue
+        column, shown = ("label column" if role == "label" else "column"), excerpt(name.encode())
+        sentences.append(
+            f"{column} '{shown}' is read as texts, not as numbers, which {n_given - facts['strange']} of {n_given} "
+            f"values are; others are {_quoted(texts)}. --numeric '{shown}' refuses these, --missing-markers says which "
+            f"mean a missing value, and --categorical '{shown}' that texts are meant"
+        )
+    return sentences
+
+
+def _quoted(texts: Sequence[str]) -> str:
+    return ", ".join(f"'{excerpt(text.encode())}'" for text in texts[:3]) + (", ..." if len(texts) > 3 else "")
+
+
+def bounded(values: Iterable[str], *, limit: int) -> list[str] | None:
+    """Sorted values; None if they are more than `limit` or longer than `MAX_CHARACTERS` together."""
+    kept = sorted(values)
+    return None if len(kept) > limit or sum(map(len, kept)) > MAX_CHARACTERS else kept
+
+
+def resolve(options: TextOptions, summary: Summary) -> Schema:
+    """Decide what each column is and number the features, in the order of the columns; see `formats.resolve`.
+
+    Raises
+    ------
+    BadDataError
+        No row; too many categories or labels; numbers and texts mixed; two features of one name.
+    UsageError
+        The options do not fit the columns.
+    """
+    roles = roles_of(options)
+    if not summary.n_rows:
+        raise BadDataError(
+            f"expected a CSV row at least, found none in {summary.n_lines} lines, {summary.n_bad} of them refused and "
+            f"{summary.n_dropped} left out for missing values; check the input, --delimiter, --no-header and --missing"
+        )
+    columns: dict[str, Any] = {}
+    vocabularies: dict[str, tuple[str, ...]] = {}
+    names: list[str] = []
+    labels: tuple[float, ...] | tuple[str, ...] = ()
+    label_kind: LabelKind = "numeric"
+    for name, role in roles.items():
+        facts: Facts = summary.columns.get(name, no_facts(options, role))
+        if role == "label":
+            label_kind, labels = _resolve_label(name, facts, options, n_rows=summary.n_rows)
+        if role not in ("numeric", "categorical", "either"):
+            columns[name] = {"kind": role, "detected": False, "first": None}
+            continue
+        categorical = role == "categorical" or (role == "either" and not is_numeric(facts, n_rows=summary.n_rows))
+        kind = "categorical" if categorical else "numeric"
+        columns[name] = {"kind": kind, "detected": role == "either", "first": len(names)}
+        if categorical:
+            vocabularies[name] = _vocabulary(name, facts, options.max_categories)
+            names.extend(f"{name}={value}" for value in vocabularies[name])
+        else:
+            names.append(name)
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
+    if twice:
+        raise BadDataError(f"expected features of different names, found twice: {listed(twice)}; rename a column")
+    return Schema(
+        format="csv",
+        options=options,
+        n_features=len(names),
+        feature_names=tuple(names),
+        vocabularies=vocabularies,
+        has_groups="group" in roles.values(),
+        labels=labels,
+        label_kind=label_kind,
+        columns=columns,
+    )
+
+
+def bind(schema: Schema, columns: Sequence[str], *, needs_all: bool = False) -> Schema:
+    """Return the schema for a text with other columns: in another order, with more, without those that can be spared.
+
+    Parameters
+    ----------
+    schema : Schema
+    columns : sequence of str
+        From `split_header`. With a header they are known by name, and those that the schema does not know are left out.
+        Without one they are known by position: there are all columns, or all but those that can be spared.
+    needs_all : bool
+        Whether label, weight and group are needed too, as for training.
+
+    Raises
+    ------
+    BadDataError
+        A column that is needed is not there, or it cannot be told which one is not.
+    """
+    columns, known = tuple(columns), schema.options.columns or ()
+    kinds = {name: column["kind"] for name, column in schema.columns.items()}
+    spared = ("dropped",) if needs_all else ("dropped", "label", "weight", "group")
+    needed = tuple(name for name in known if kinds[name] not in spared)
+    if columns == known:
+        return schema
+    if not schema.options.header:
+        if len(columns) not in (len(known), len(needed)):
+            raise BadDataError(
+                f"expected {len(known)} columns, or the {len(needed)} that are needed ({listed(needed)}), found "
+                f"{len(columns)}, and without a header it cannot be told which ones lack; leave fields empty where "
+                "there is no value"
+            )
+        found = known if len(columns) == len(known) else needed
+        return replace(schema, options=replace(schema.options, columns=found))
+    lacking = [name for name in needed if name not in columns]
+    if lacking:
+        hint = "is there a header in the first line? " if numbers_of(columns, schema.options) else ""
+        raise BadDataError(
+            f"expected the columns {listed(needed)}; of these lack {listed(lacking)}; found are {listed(columns)}. "
+            f"{hint}The text does not belong to this schema"
+        )
+    unknown = [name for name in columns if name not in kinds]
+    kinds |= dict.fromkeys(unknown, "dropped")
+    of_kind = {kind: [name for name in columns if kinds[name] == kind] for kind in set(kinds.values())}
+    one = {kind: next(iter(of_kind.get(kind, [])), None) for kind in ("label", "weight", "offset", "group")}
+    options = replace(
+        schema.options,
+        columns=columns,
+        label_column=one["label"],
+        weight_column=one["weight"],
+        offset_column=one["offset"],
+        group_column=one["group"],
+        drop_columns=tuple(name for name in of_kind.get("dropped", []) if name != NAMELESS),
+        categorical_columns=tuple(of_kind.get("categorical", [])),
+        numeric_columns=tuple(of_kind.get("numeric", [])),
+    )
+    left_out: ColumnUse = {"kind": "dropped", "detected": False, "first": None}
+    return replace(schema, options=options, columns={**schema.columns, **dict.fromkeys(unknown, left_out)})
+
+
+def _resolve_label(
+    name: str, facts: Facts, options: TextOptions, *, n_rows: int
+) -> tuple[LabelKind, tuple[float, ...] | tuple[str, ...]]:
+    numbers, texts = facts["numbers"], facts["texts"]
+    said = label_kind_of(options)
+    # ids that no 64-bit float holds are texts: as numbers they would merge
+    merged = said is None and any(map(is_rounded, numbers or ()))
+    if said != "categorical" and not merged and is_numeric(facts, n_rows=n_rows):
+        if numbers is None:
+            return "continuous", ()
+        return "numeric", tuple(sorted({number + 0.0 for number in numbers_of(numbers, options).values()}))
+    if texts is None or numbers is None or len(texts) + len(numbers) > MAX_LABELS:
+        example = f", such as {listed(texts[:3])}" if texts else ""
+        raise BadDataError(
+            f"expected numbers, or at most {MAX_LABELS} different texts, in the label column {name!r}, found texts"
+            f"{example} among more values; check --label-column, or mend the texts"
+        )
+    return "text", tuple(sorted({*texts, *numbers}))
+
+
+def _vocabulary(name: str, facts: Facts, limit: int) -> tuple[str, ...]:
+    numbers, texts = facts["numbers"], facts["texts"]
+    if texts is None or (numbers is not None and len(texts) + len(numbers) > limit):
+        raise BadDataError(
+            f"expected at most {limit} categories (and {MAX_CHARACTERS} characters in them together) in column "
+            f"{name!r}, found more; leave the column out by --drop"
+        )
+    if numbers is None:
+        raise BadDataError(
+            f"expected numbers or categories in column {name!r}, found more than {facts['max_numbers']} different "
+            f"numbers and texts such as {listed(texts[:3])}; mend the texts (an empty field is a missing value), "
+            "declare the column by --categorical, or leave it out by --drop"
+        )
+    values = {*texts, *numbers}
+    if facts["missing"]:
+        if MISSING_CATEGORY in values:
+            raise BadDataError(
+                f"expected another name than {MISSING_CATEGORY!r} for a category, found it in column {name!r}, which "
+                "has missing values too; leave those fields empty if it means a missing value, else rename it"
+            )
+        values.add(MISSING_CATEGORY)
+    return tuple(sorted(one_spelling(values)))
+
+
+def _union(a: list[str] | None, b: list[str] | None, *, limit: int) -> list[str] | None:
+    if a is None or b is None:
+        return None
+    # dict.fromkeys keeps the order; sorting two sorted lists is a merge.
+    return bounded(dict.fromkeys(sorted(a + b)), limit=limit)

@@ -1,0 +1,326 @@
+"""The `hadoop` command on the driver's machine: find it, run one job with it, stop that job, say why it failed."""
+
+from __future__ import annotations
+
+import ctypes
+import glob
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from types import FrameType
+
+from mr_ml.errors import InternalError, MrMlError, UnavailableError, UsageError
+from mr_ml.runners.hadoop.settings import HadoopSettings
+
+# The client ends at once when asked to, unless it hangs; the commands that stop an application take some seconds.
+END_SECONDS = 10.0
+STOP_SECONDS = 30.0
+# The client's own patience is the product of several numbers of retries. This is ours, while it says nothing else.
+GONE_SECONDS = 45.0
+_KEPT_LINES = 400
+_SHOWN_LINES = 25
+_APPLICATION = re.compile(r"\bapplication_[0-9]+_[0-9]+\b", re.ASCII)
+_LISTED = re.compile(r"^\s*(application_[0-9]+_[0-9]+)\s", re.ASCII | re.MULTILINE)
+# With this the client says that YARN is done with the job; without it, it has lost sight of it.
+_VERDICT = re.compile(r"\bJob (?:job_[0-9_]+ failed with state|not successful)", re.ASCII)
+_SUCCEEDED = re.compile(r"^\s*Final-State : SUCCEEDED\s*$", re.ASCII | re.MULTILINE)
+_LOG_LINE = re.compile(r"(?:[0-9/:, -]+)?(?:DEBUG|INFO|WARN)\b", re.ASCII)
+# Of the log's own lines, those that say which attempt failed and how the job ended.
+_EVENT = re.compile(r"\bmapreduce\.Job: ((?:Task Id : .*Status : FAILED|Job job_[0-9_]+ failed).*)", re.ASCII)
+_RETRIES = re.compile(r"Retrying connect to server|retry\.RetryInvocationHandler|Retrying after sleeping", re.ASCII)
+_EXIT_CODE = re.compile(r"subprocess failed with code ([0-9]+)|(Cannot run program)", re.ASCII)
+_HINTS = {
+    "126": "The nodes cannot run the Python that was asked for: look at `python` in the settings of --config. ",
+    "127": "The nodes do not have the Python that was asked for: look at `python` in the settings of --config. ",
+    "137": "A task's Python was killed, mostly for want of memory: raise map_memory_mb or reduce_memory_mb in the "
+    "settings of --config. ",
+}
+_JAVA_FRAME = re.compile(r"\s+(?:at [\w.$<>/]+\(|\.\.\. [0-9]+ more)", re.ASCII)
+# How Hadoop's client says that it could not reach, or may not use, the cluster.
+_UNAVAILABLE = re.compile(
+    r"ConnectException|ConnectTimeoutException|NoRouteToHostException|SocketTimeoutException|UnknownHostException"
+    r"|SafeModeException|StandbyException|Connection refused|RetriableException"
+)
+
+
+@dataclass
+class Submission:
+    """A job on its way.
+
+    Attributes
+    ----------
+    tag
+        Of its application, by which it is found if the client did not live to say its id.
+    ended
+        Whether surely nothing of it runs any more.
+    """
+
+    tag: str
+    ended: bool = True
+
+
+@dataclass(frozen=True)
+class HadoopClient:
+    """Attributes
+    ----------
+    launcher
+        The `hadoop` command, absolute.
+    streaming_jar
+        Hadoop Streaming, on this machine.
+    environment
+        Of the command.
+    """
+
+    launcher: str
+    streaming_jar: str
+    environment: Mapping[str, str]
+
+    @classmethod
+    def find(cls, settings: HadoopSettings, environment: Mapping[str, str]) -> HadoopClient:
+        """Find Hadoop by the settings, HADOOP_HOME or PATH.
+
+        Raises
+        ------
+        UsageError
+            If there is no `hadoop` command or no streaming jar.
+        """
+        home = settings.hadoop_home or environment.get("HADOOP_HOME")
+        given = os.path.join(home, "bin", "hadoop") if home else shutil.which("hadoop", path=environment.get("PATH"))
+        if given is None or not os.access(given, os.X_OK):
+            raise UsageError(
+                f"expected Hadoop's `hadoop` command as {given or 'hadoop on PATH'}, found none; set HADOOP_HOME, or "
+                "hadoop_home in the settings of --config"
+            )
+        changed = {"HADOOP_HOME": settings.hadoop_home, "HADOOP_CONF_DIR": settings.conf_dir}
+        # what the client says is read for the application's id, whatever a site thinks worth logging
+        changed["HADOOP_ROOT_LOGGER"] = "INFO,console"
+        found = {**environment, **{name: value for name, value in changed.items() if value is not None}}
+        return cls(os.path.abspath(given), settings.streaming_jar or _streaming_jar(given, environment), found)
+
+    def run(self, arguments: Sequence[str], submission: Submission) -> None:
+        """Run ``hadoop jar STREAMING_JAR arguments...`` to its end.
+
+        Interrupted, also by SIGTERM or SIGHUP, or without a word on how the job ended, it stops the job's application
+        before it raises. The client does not outlive this process.
+
+        Raises
+        ------
+        UnavailableError
+            If the cluster does not answer.
+        InternalError
+            If the job failed.
+        """
+        with _signals_interrupt():
+            # a session of its own: Ctrl-C in the terminal would end this process before it says what it has started
+            process = subprocess.Popen(
+                [self.launcher, *arguments], env=dict(self.environment), stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
+                preexec_fn=_end_with_parent,
+            )  # fmt: skip
+            submission.ended = False
+            said: deque[str] = deque(maxlen=_KEPT_LINES)
+            applications: list[str] = []
+            lost = threading.Event()
+
+            def listen() -> None:
+                assert process.stdout is not None
+                asks_since = None
+                for line in process.stdout:
+                    said.append(line.rstrip("\n"))
+                    applications.extend(_APPLICATION.findall(line))
+                    if not _RETRIES.search(line):
+                        asks_since = None
+                    elif asks_since is None:
+                        asks_since = time.monotonic()
+                    elif time.monotonic() - asks_since > GONE_SECONDS:
+                        lost.set()
+                        process.terminate()
+
+            listener = threading.Thread(target=listen, daemon=True)
+            listener.start()
+            try:
+                status = process.wait()
+                listener.join()
+            except BaseException:
+                _end(process)
+                listener.join()
+                submission.ended = self.stop(submission.tag, applications[-1:])
+                raise
+            finally:
+                assert process.stdout is not None
+                process.stdout.close()
+            if lost.is_set():
+                # an application is left to a later run: there is nobody to ask to stop it
+                submission.ended = not applications
+                raise unavailable(list(said), application=applications[-1] if applications else None)
+            told = status == 0 or _has_verdict(said)
+            # a client that gives up by itself before it has an application has not submitted one
+            submission.ended = told or (status > 0 and not applications) or self.stop(submission.tag, applications[-1:])
+            if not told and self._succeeded(applications[-1:]):
+                # the client lost sight of it, as it may when the application master begins anew on another node
+                return
+        if status:
+            raise failure(list(said), application=applications[-1] if applications else None)
+
+    def stop(self, tag: str, applications: Sequence[str] = ()) -> bool:
+        """Kill the YARN applications given, or else those that carry the tag and still run.
+
+        Returns
+        -------
+        bool
+            Whether none of them runs any more; False if the ResourceManager does not say so.
+        """
+        if not applications:
+            listed = self._yarn("application", "-list", "-appTags", tag)
+            if listed is None:
+                return False
+            applications = sorted({match[1] for match in _LISTED.finditer(listed)})
+        return not applications or self._yarn("application", "-kill", *applications) is not None
+
+    def _succeeded(self, applications: Sequence[str]) -> bool:
+        """Whether YARN says that all of them, one at least, ended well."""
+        answers = [self._yarn("application", "-status", application) or "" for application in applications]
+        return bool(answers) and all(map(_SUCCEEDED.search, answers))
+
+    def _yarn(self, *arguments: str) -> str | None:
+        """Run the `yarn` command beside the launcher; what it says on stdout, or None if it fails."""
+        yarn = os.path.join(os.path.dirname(self.launcher), "yarn")
+        with suppress(OSError, subprocess.TimeoutExpired):
+            done = subprocess.run(
+                [yarn, *arguments], env=dict(self.environment), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL, text=True, errors="replace", start_new_session=True, timeout=STOP_SECONDS,
+                check=False,
+            )  # fmt: skip
+            return done.stdout if done.returncode == 0 else None
+        return None
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End the client; asked to, it removes what it has unpacked in its temporary folder."""
+    process.terminate()
+    try:
+        process.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def _signals_interrupt() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP do what Ctrl-C does, where nobody has given them another meaning."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    changed = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
+    for number in changed:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in changed:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _libc() -> ctypes.CDLL | None:
+    try:
+        return ctypes.CDLL(None, use_errno=True) if hasattr(ctypes.CDLL(None), "prctl") else None
+    except OSError:
+        return None
+
+
+# loaded before there is a child: between fork and exec only calls into it are safe
+_LIBC = _libc()
+_PR_SET_PDEATHSIG = 1
+
+
+def _end_with_parent() -> None:
+    """In the child, before it becomes the client: Linux shall end it when this process is killed.
+
+    Otherwise it would go on waiting, or even submit a job that nobody waits for.
+    """
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+
+
+def failure(said: Sequence[str], *, application: str | None) -> MrMlError:
+    """What went wrong, from what the client said."""
+    if not _has_verdict(said) and _UNAVAILABLE.search("\n".join(said)):
+        return unavailable(said, application=application)
+    telling = _telling(said)
+    shown = _shown(said)
+    missing = next((line for line in telling if "Input path does not exist" in line), None)
+    if missing is not None:
+        return InternalError(f"Hadoop refused the job: {missing.strip()}")
+    what = "the job" if application is None else f"the job ({application})"
+    logs = "" if application is None else f"; its logs: `yarn logs -applicationId {application}`"
+    code = _EXIT_CODE.search(shown)
+    hint = _HINTS.get(code[1] or "127", "") if code else ""
+    return InternalError(f"{what} failed{logs}. {hint}Hadoop said:\n{shown}")
+
+
+def unavailable(said: Sequence[str], *, application: str | None) -> UnavailableError:
+    """What to say where nobody answers the client."""
+    did = (
+        "did not take the job" if application is None else f"no longer answers, and the job ({application}) may run on"
+    )
+    return UnavailableError(
+        f"the cluster {did}; is its ResourceManager running, and does HADOOP_CONF_DIR name the cluster's "
+        f"configuration? Hadoop said:\n{_shown(said)}"
+    )
+
+
+def _shown(said: Sequence[str]) -> str:
+    return "\n".join(_telling(said)[-_SHOWN_LINES:] or said[-2:])
+
+
+def _has_verdict(said: Sequence[str]) -> bool:
+    return any(_VERDICT.search(line) for line in said)
+
+
+def _telling(said: Sequence[str]) -> list[str]:
+    """The lines that explain something: not progress, counters, and where in Hadoop's own code it was."""
+    telling = []
+    for line in said:
+        event = _EVENT.search(line)
+        if event:
+            telling.append(event[1])
+        elif (
+            line.strip()
+            and not line.startswith(("\t", "packageJobJar: "))
+            and not _LOG_LINE.match(line)
+            and not _JAVA_FRAME.match(line)
+        ):
+            telling.append(line)
+    # every attempt of every task may say the same
+    return list(dict.fromkeys(telling))
+
+
+def _streaming_jar(launcher: str, environment: Mapping[str, str]) -> str:
+    homes = [
+        environment.get("HADOOP_MAPRED_HOME"),
+        os.path.dirname(os.path.dirname(os.path.abspath(launcher))),
+        os.path.dirname(os.path.dirname(os.path.realpath(launcher))),
+        "/usr/lib/hadoop-mapreduce",
+    ]
+    for home in filter(None, homes):
+        for folder in ("share/hadoop/tools/lib", ".", "lib", "contrib/streaming"):
+            found = glob.glob(os.path.join(glob.escape(home), folder, "hadoop-streaming*.jar"))
+            jars = sorted(jar for jar in found if not jar.endswith(("-sources.jar", "-tests.jar")))
+            if jars:
+                return os.path.abspath(jars[0])
+    raise UsageError(
+        f"expected hadoop-streaming-*.jar below {homes[1]}/share/hadoop/tools/lib, found none; name it as "
+        "streaming_jar in the settings of --config"
+    )

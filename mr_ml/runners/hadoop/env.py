@@ -1,0 +1,148 @@
+"""Which Python the tasks on a cluster run, and where its packages come from.
+
+An *environment* is an archive of Python packages, perhaps with the Python itself, that lies below the root under the
+hash of its content; Hadoop unpacks it once on every node, and tasks find it in their working folder:
+
+    env/python-<hash>.tar.gz     environment/lib/python3.11/site-packages/..., and environment/bin/python3 if it has one
+    env/v000001.json             what is in it; the highest number is the one that jobs use
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from types import MappingProxyType
+from typing import Any
+
+from hdfs_layout import Layout, NotFoundError, Store, latest_version, publish_version, read_version
+from mr_ml.errors import BadDataError, StorageError
+from mr_ml.runners.hadoop.settings import AUTO, NONE, HadoopSettings
+
+FOLDER = "environment"
+DEFAULT_PYTHON = "python3"
+KIND = "environment"
+_VERSION = re.compile(r"[0-9]\.[0-9]{1,3}", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """Attributes
+    ----------
+    hash
+        Of the content.
+    python
+        Version with which the packages work, such as 3.11.
+    packages
+        Name -> version.
+    has_interpreter
+        Whether the Python itself is in it.
+    has_shared_library
+        Whether that Python needs its own library from the archive.
+    bytes
+        Size of the archive.
+    """
+
+    hash: str
+    python: str
+    packages: Mapping[str, str]
+    has_interpreter: bool
+    has_shared_library: bool
+    bytes: int
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Environment:
+        return cls(**{item.name: data[item.name] for item in fields(cls)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodePython:
+    """How tasks run Python.
+
+    Attributes
+    ----------
+    command
+        Words of the command.
+    archive
+        URI of what Hadoop unpacks as `FOLDER` in the working folder of every task.
+    variables
+        Of the tasks' environment.
+    environment
+        What is in the archive, if it is one of ours.
+    """
+
+    command: tuple[str, ...]
+    archive: str | None = None
+    variables: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    environment: Environment | None = None
+
+
+def find_python(store: Store, layout: Layout, settings: HadoopSettings) -> NodePython:
+    """What the settings ask for: by default the environment that was built last for this root, if there is one.
+
+    Raises
+    ------
+    StorageError
+        If the environment's archive is missing.
+    """
+    asked = None if settings.python is None else tuple(settings.python.split())
+    if settings.python_archive == NONE:
+        return NodePython(command=asked or (DEFAULT_PYTHON,))
+    if settings.python_archive != AUTO:
+        return NodePython(command=asked or (f"{FOLDER}/bin/python3",), archive=settings.python_archive)
+    found = last_built(store, layout)
+    if found is None:
+        return NodePython(command=asked or (DEFAULT_PYTHON,))
+    path = layout.environment(found.hash)
+    if not store.exists(path):
+        raise StorageError(
+            f"expected the nodes' Python packages in {store.uri(path)}, found nothing; run `mr-ml env build` again, or "
+            f"say `python_archive: {NONE}` in the settings of --config"
+        )
+    variables = {"PYTHONPATH": f"{FOLDER}/{site_packages(found.python)}", "PYTHONNOUSERSITE": "1"}
+    if found.has_shared_library:
+        variables["LD_LIBRARY_PATH"] = f"{FOLDER}/lib"
+    own = (f"{FOLDER}/bin/python3",) if found.has_interpreter else (DEFAULT_PYTHON,)
+    return NodePython(
+        command=asked or own, archive=store.uri(path), variables=MappingProxyType(variables), environment=found
+    )
+
+
+def site_packages(python: str) -> str:
+    """Where packages lie in an archive."""
+    return f"lib/python{python}/site-packages"
+
+
+def last_built(store: Store, layout: Layout) -> Environment | None:
+    """The environment that jobs use; None if none was built.
+
+    Raises
+    ------
+    BadDataError
+        If its description is damaged.
+    """
+    try:
+        found = read_version(store, layout.environments)
+    except NotFoundError:
+        return None
+    try:
+        built = Environment.from_json(found.document["environment"])
+        if not _VERSION.fullmatch(built.python):
+            raise TypeError(built.python)
+        return built
+    except (KeyError, TypeError) as error:
+        raise BadDataError(
+            f"{store.uri(found.path)}: expected the description of an environment, found none; run `mr-ml env build`"
+        ) from error
+
+
+def publish(store: Store, layout: Layout, environment: Environment) -> int:
+    """Make an environment, whose archive is there, the one that jobs use; its number."""
+    if last_built(store, layout) == environment:
+        number = latest_version(store, layout.environments)
+        assert number is not None
+        return number
+    return publish_version(store, layout.environments, {"kind": KIND, "environment": environment.to_json()})

@@ -1,0 +1,285 @@
+"""Jobs on a Hadoop cluster: one ``hadoop jar`` each, and nothing else of Hadoop's is started on this machine.
+
+What a job needs and leaves lies below the root, and goes through the store:
+
+    env/code-<hash>.zip       the code, uploaded when it is not there yet
+    tmp/<work>/owner          which process waits for the job, see `mr_ml.runners.hadoop.work`
+    tmp/<work>/request        what to do, which tasks get by -files
+    tmp/<work>/output-<id>/   the output
+
+tmp/<work>/ is removed when the job has ended.
+
+mrjob's hadoop runner makes the command line. Its own file system, uploads, clean-up and search of logs, each of which
+starts Java several times, are not used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import uuid
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+from hdfs_layout import Layout, NotFoundError, Store
+from mr_ml.errors import InternalError, StorageError, UnavailableError, UsageError
+from mr_ml.ids import unique_id
+from mr_ml.runners.base import JobInput, Pair, pair_of
+from mr_ml.runners.hadoop.client import HadoopClient, Submission
+from mr_ml.runners.hadoop.code import shipped_code
+from mr_ml.runners.hadoop.env import FOLDER, NodePython, find_python
+from mr_ml.runners.hadoop.properties import default_properties
+from mr_ml.runners.hadoop.settings import HadoopSettings
+from mr_ml.runners.hadoop.splits import input_format
+from mr_ml.runners.hadoop.task_main import first_error
+from mr_ml.runners.hadoop.work import OWNER_NAME, Owner, tag_of, take_over
+from mr_ml.runners.local.runner import only_from
+
+with warnings.catch_warnings():
+    # mrjob imports modules that Python has deprecated, or dropped, since mrjob's last release.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from mrjob.hadoop import HadoopJobRunner as MrjobHadoopRunner
+
+RUNNER = "hadoop"
+CODE_NAME = "mr_ml.zip"
+REQUEST_NAME = "request"
+# Only to tell mrjob that properties have their names of Hadoop 2 and later.
+_HADOOP_VERSION = "3.0.0"
+_INTERPRETED = frozenset("*?[]{}\\,#% ")
+
+
+@dataclass(frozen=True)
+class HadoopJobRunner:
+    """Runs jobs on the cluster that the settings, HADOOP_HOME and HADOOP_CONF_DIR name.
+
+    Attributes
+    ----------
+    store, layout
+        Of a root on the cluster's HDFS.
+    work
+        What the jobs are for: a run, or this process.
+    """
+
+    store: Store
+    layout: Layout
+    settings: HadoopSettings
+    work: str = field(default_factory=unique_id)
+
+    def __post_init__(self) -> None:
+        if self.store.local_path("") is not None:
+            raise UsageError(
+                f"-r hadoop needs a root on HDFS; found {self.store.root}. Give --root hdfs:///user/NAME/mr_ml; "
+                "`hadoop fs -put` brings a root there as a whole"
+            )
+        if found := sorted(_INTERPRETED & set(self.store.root)):
+            raise UsageError(
+                f"Hadoop's jobs read {' '.join(found)} in a path as something else; found the root {self.store.root}"
+            )
+        if not self.store.root.startswith("hdfs://"):
+            raise UsageError(
+                f"-r hadoop needs the root as hdfs://..., which is how jobs read it; found {self.store.root}. Give "
+                f"--root hdfs:///{self.store.root.partition('://')[2].partition('/')[2]} with HADOOP_CONF_DIR set"
+            )
+
+    def of_work(self, work: str) -> HadoopJobRunner:
+        """The same for the jobs of a run: what an earlier driver of it left is stopped and removed first."""
+        return replace(self, work=work)
+
+    @cached_property
+    def _client(self) -> HadoopClient:
+        return HadoopClient.find(self.settings, os.environ)
+
+    @cached_property
+    def python(self) -> NodePython:
+        """The Python that tasks run."""
+        return find_python(self.store, self.layout, self.settings)
+
+    @cached_property
+    def _code_uri(self) -> str:
+        """The shipped code, in the store from now on."""
+        code = shipped_code()
+        path = self.layout.code(code.hash)
+        if not self.store.exists(path):
+            self.store.write(path, code.zipped())
+        return self.store.uri(path)
+
+    @cached_property
+    def _native_files(self) -> dict[str, str]:
+        """The compiled part of the code, in the store from now on; none if this machine has none."""
+        native = shipped_code().native
+        if native is None:
+            return {}
+        name, data = native
+        path = self.layout.native_code(hashlib.sha256(data).hexdigest()[:32])
+        if not self.store.exists(path):
+            self.store.write(path, data)
+        return {name: self.store.uri(path)}
+
+    def run(
+        self, job: Any, *, request: bytes, input: JobInput, n_reducers: int | None = None,
+        properties: Mapping[str, str] = MappingProxyType({}),
+    ) -> list[Pair]:  # fmt: skip
+        """As `JobRunner.run`; with `properties` of Hadoop, not for the settings to change."""
+        if not input.uris():
+            return []
+        with self._working() as submission:
+            output = f"{self._folder}/output-{uuid.uuid4().hex}"
+            self._produce(
+                job, submission, request=request, input=input, output=output, n_reducers=n_reducers,
+                properties=properties,
+            )  # fmt: skip
+            try:
+                parts = [f"{output}/{name}" for name in self.store.list(output) if name.startswith("part-")]
+                pairs = [pair_of(line) for part in parts for line in self.store.read(part).splitlines()]
+            except NotFoundError:
+                raise InternalError(f"the job left no output in {self.store.uri(output)}; run it again") from None
+        error = first_error(pairs)
+        if error is not None:
+            raise error
+        return pairs
+
+    def produce(
+        self, job: Any, *, request: bytes, input: JobInput, output: str, n_reducers: int | None = None,
+        properties: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:  # fmt: skip
+        """Run the job class and leave its output, part-00000 and so on, in the folder `output` of the store.
+
+        Parameters
+        ----------
+        n_reducers
+            By default what the settings say; none if the job has no reducer.
+        properties
+            Of Hadoop; not for the settings to change.
+
+        Raises
+        ------
+        UnavailableError
+            If the cluster does not answer.
+        InternalError
+            If the job failed. What tasks raised is in the output, see `mr_ml.runners.hadoop.task_main`.
+        """
+        with self._working() as submission:
+            self._produce(
+                job, submission, request=request, input=input, output=output, n_reducers=n_reducers,
+                properties=properties,
+            )  # fmt: skip
+
+    def _produce(
+        self, job: Any, submission: Submission, *, request: bytes, input: JobInput, output: str,
+        n_reducers: int | None, properties: Mapping[str, str],
+    ) -> None:  # fmt: skip
+        path = f"{self._folder}/{REQUEST_NAME}"
+        maps_only = "reducer" not in vars(job)
+        reduces = 0 if maps_only else self.settings.reducers if n_reducers is None else n_reducers
+        cut_by, cutting = input_format(input, self.settings)
+        chosen = {
+            **default_properties(), **cutting, **self.settings.properties(input_bytes=input.n_bytes), **_PROPERTIES,
+            "mapreduce.job.reduces": str(reduces), **properties,
+        }  # fmt: skip
+        chosen[_TAGS] = ",".join(filter(None, (submission.tag, chosen.get(_TAGS))))
+        chosen.setdefault("mapreduce.job.name", f"mr_ml {job.__name__} {self.work}")
+        self.store.write(path, request)
+        files = {REQUEST_NAME: self.store.uri(path), CODE_NAME: self._code_uri, **self._native_files}
+        arguments = ["-r", RUNNER, "--no-conf", "--request", self.store.uri(path)]
+        arguments += ["--output-dir", self.store.uri(output)]
+        for name, value in chosen.items():
+            arguments += ["--jobconf", f"{name}={value}"]
+        for name, value in self.python.variables.items():
+            arguments += ["--cmdenv", f"{name}={value}"]
+        made = job([*arguments, *input.uris()])
+        made.HADOOP_INPUT_FORMAT = cut_by
+        command = [*self.python.command, CODE_NAME, job.__module__, job.__qualname__]
+        if hasattr(job, "CLUSTER_COMMAND"):
+            command = [*job.CLUSTER_COMMAND, *command]
+        with only_from(logging.ERROR, "mrjob"):
+            runner = _StreamingRunner(
+                client=self._client, submission=submission, files=files, archive=self.python.archive, command=command,
+                **made._runner_kwargs(),
+            )  # fmt: skip
+            try:
+                runner.run()
+            except (InternalError, UnavailableError) as error:
+                self._blame_hdfs(error)
+                raise
+
+    def _blame_hdfs(self, error: InternalError | UnavailableError) -> None:
+        """A job fails, in words of its own, when HDFS goes away under it."""
+        try:
+            self.store.exists("")
+        except UnavailableError as unavailable:
+            raise UnavailableError(f"{unavailable}; and {error}") from error
+
+    @property
+    def _folder(self) -> str:
+        return self.layout.job(self.work)
+
+    @contextmanager
+    def _working(self) -> Iterator[Submission]:
+        """Own the work's folder while a job runs; afterwards it is gone, unless the job may still run."""
+        self._take_over  # noqa: B018 - once
+        submission = Submission(tag_of(self.work))
+        try:
+            self.store.write(f"{self._folder}/{OWNER_NAME}", Owner.here().encode())
+            yield submission
+        finally:
+            if submission.ended:
+                with suppress(StorageError, UnavailableError):
+                    self.store.remove_tree(self._folder)
+
+    @cached_property
+    def _take_over(self) -> None:
+        take_over(self.store, self.layout, self.work, stop=lambda tag: self._client.stop(tag))
+
+
+_TAGS = "mapreduce.job.tags"
+_PROPERTIES = {
+    # what is read back is text, whatever the cluster does by default
+    "mapreduce.output.fileoutputformat.compress": "false",
+    "mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
+}
+
+
+class _StreamingRunner(MrjobHadoopRunner):  # type: ignore[misc]
+    """mrjob's runner for the command line of one streaming job; files by URI, the task's command given."""
+
+    def __init__(
+        self, *, client: HadoopClient, submission: Submission, files: Mapping[str, str], archive: str | None,
+        command: Sequence[str], **kwargs: Any,
+    ) -> None:  # fmt: skip
+        self._client = client
+        self._submission = submission
+        self._files = files
+        self._archive = archive
+        self._command = list(command)
+        super().__init__(**kwargs)
+
+    @classmethod
+    def _default_opts(cls) -> dict[str, Any]:
+        unused = {"bootstrap_mrjob": False, "check_input_paths": False, "read_logs": False}
+        return {**super()._default_opts(), **unused}
+
+    def get_hadoop_version(self) -> str:
+        return _HADOOP_VERSION
+
+    def get_hadoop_bin(self) -> list[str]:
+        return [self._client.launcher]
+
+    def get_hadoop_streaming_jar(self) -> str:
+        return self._client.streaming_jar
+
+    def _upload_args(self) -> list[str]:
+        files = ["-files", ",".join(f"{uri}#{name}" for name, uri in self._files.items())]
+        return files if self._archive is None else [*files, "-archives", f"{self._archive}#{FOLDER}"]
+
+    def _script_args_for_step(self, step_num: int, mrc: str, input_manifest: bool = False) -> list[str]:
+        return [*self._command, *self._args_for_task(step_num, mrc)]
+
+    def _run(self) -> None:
+        for step in range(self._num_steps()):
+            self._client.run(self._args_for_step(step)[1:], self._submission)

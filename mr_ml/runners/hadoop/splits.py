@@ -1,0 +1,67 @@
+"""How a job's input becomes map tasks: files and parts of files, or many small files in one task.
+
+A map task costs seconds to start, whatever it reads, so small files share one. Hadoop puts together those that lie on
+the same node. Long lists of files are named by patterns: a command line holds some thousand addresses at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mr_ml.runners.base import JobInput
+from mr_ml.runners.hadoop.settings import HadoopSettings
+
+COMBINING = "org.apache.hadoop.mapred.lib.CombineTextInputFormat"
+# Fewer are left as they are: a task each, all at once.
+MANY_FILES = 16
+TASK_MB = 128
+_DIGITS = "0123456789"
+
+
+def input_format(input: JobInput, settings: HadoopSettings) -> tuple[str | None, dict[str, str]]:
+    """The Java class that cuts the input, None for Streaming's own, and the properties that it needs."""
+    target = (settings.split_mb or TASK_MB) << 20
+    n_files = input.n_mixable
+    if n_files <= MANY_FILES or 2 * input.n_bytes > n_files * target or "mapreduce.job.maps" in settings.jobconf:
+        return None, {}
+    # of a format that it does not know Streaming would also write the keys, which are byte offsets
+    fed = {"stream.map.input.ignoreKey": "true"}
+    return COMBINING, {**fed, "mapreduce.input.fileinputformat.split.maxsize": str(target)}
+
+
+def shortened(uris: Iterable[str]) -> list[str]:
+    """Patterns of Hadoop's that match exactly the given addresses among those that differ in a last number."""
+    found: list[str] = []
+    runs: list[tuple[str, int, int, int]] = []
+    for uri in uris:
+        stem = uri.rstrip(_DIGITS)
+        digits = len(uri) - len(stem)
+        if not digits:
+            found.append(uri)
+            continue
+        number = int(uri[len(stem) :])
+        if runs and runs[-1][:2] == (stem, digits) and runs[-1][3] == number:
+            runs[-1] = stem, digits, runs[-1][2], number + 1
+        else:
+            runs.append((stem, digits, number, number + 1))
+    return [*found, *(stem + ending for stem, digits, first, last in runs for ending in _endings(first, last, digits))]
+
+
+def _endings(first: int, last: int, digits: int) -> list[str]:
+    """Patterns of so many digits for the numbers [first, last)."""
+    if not digits:
+        return [""]
+    unit = 10 ** (digits - 1)
+    low, high = first // unit, (last - 1) // unit
+    if low == high and last - first < unit:
+        return [f"{low}{ending}" for ending in _endings(first - low * unit, last - low * unit, digits - 1)]
+    before, after = [], []
+    if first % unit:
+        before = [f"{low}{ending}" for ending in _endings(first % unit, unit, digits - 1)]
+        low += 1
+    if last % unit:
+        after = [f"{high}{ending}" for ending in _endings(0, last % unit, digits - 1)]
+        high -= 1
+    if low <= high:
+        before.append((f"{low}" if low == high else f"[{low}-{high}]") + "?" * (digits - 1))
+    return before + after

@@ -1,0 +1,129 @@
+"""One task of a job on a cluster: what the shipped archive runs, as ``python3 CODE.zip MODULE CLASS --mapper ...``.
+
+What a task raises travels to the driver as a line of the job's output, ``!error TAB`` + JSON, and the task ends as if
+all were well: the driver has no other place to read the cause from that every cluster keeps and gives out. Errors that
+another attempt could mend are first left to Hadoop, which tries again; the last attempt reports.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import mr_ml
+from mr_ml.errors import BadDataError, InternalError, MrMlError, StorageError, UnavailableError, UsageError
+from mr_ml.faults import of_machine
+from mr_ml.runners.reduce_keys import sent_to
+from mr_ml.runners.removed_modules import provide_dropped
+
+ERROR_KEY = b"!error"
+_KINDS: dict[str, type[MrMlError]] = {
+    kind.__name__: kind for kind in (BadDataError, UsageError, StorageError, UnavailableError)
+}
+_CHUNK_BYTES = 1 << 20
+# Application masters of a second attempt number the attempts of their tasks from 1000 on.
+_ATTEMPTS_OF_A_MASTER = 1000
+
+
+def main() -> None:
+    """Run the task that the command line names."""
+    # numpy's libraries read these once, when they are loaded
+    os.environ.update(dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
+    prepare()
+    module, name, *arguments = sys.argv[1:]
+    errors: list[bytes] = []
+    lines = _without_errors(sys.stdin.buffer, errors) if "--reducer" in arguments else sys.stdin.buffer
+    try:
+        job = getattr(importlib.import_module(module), name)(arguments)
+        job.sandbox(stdin=lines, stdout=sys.stdout.buffer, stderr=sys.stderr.buffer)
+        job.execute()
+    except Exception as error:
+        traceback.print_exc()
+        if not _is_final(error, os.environ):
+            raise SystemExit(1) from error
+        errors.append(encode_error(error, where=_where(os.environ)))
+        # who feeds this task would take a closed pipe for a failure
+        while sys.stdin.buffer.read(_CHUNK_BYTES):
+            pass
+    key = _error_key(os.environ)
+    sys.stdout.buffer.write(b"".join(key + b"\t" + line + b"\n" for line in errors))
+    sys.stdout.buffer.flush()
+
+
+def prepare() -> None:
+    """Make up for what Python has dropped, and find the compiled loops, which lie beside the code."""
+    provide_dropped()
+    mr_ml.__path__.append(os.getcwd())
+
+
+def _without_errors(lines: Iterable[bytes], errors: list[bytes]) -> Iterator[bytes]:
+    """The lines of a reduce task's input; the errors of map tasks among them are put aside."""
+    for line in lines:
+        key, _, value = line.rstrip(b"\n").partition(b"\t")
+        if key.startswith(ERROR_KEY):
+            errors.append(value)
+        else:
+            yield line
+
+
+def _error_key(environment: Mapping[str, str]) -> bytes:
+    """The last reduce task gets the errors of map tasks: a driver that reads one file of the output reads that one."""
+    n_reducers = int(environment.get("mapreduce_job_reduces", "0"))
+    if environment.get("mapreduce_task_ismap") != "true" or not n_reducers:
+        return ERROR_KEY
+    return sent_to(ERROR_KEY, n_reducers - 1, n_reducers=n_reducers)
+
+
+def _is_final(error: Exception, environment: Mapping[str, str]) -> bool:
+    if isinstance(error, MrMlError | ImportError | SyntaxError):
+        return True
+    attempt = environment.get("mapreduce_task_attempt_id", "").rpartition("_")[2]
+    kind = "map" if environment.get("mapreduce_task_ismap") == "true" else "reduce"
+    most = environment.get(f"mapreduce_{kind}_maxattempts", "1")
+    return not attempt.isdecimal() or int(attempt) % _ATTEMPTS_OF_A_MASTER >= int(most) - 1
+
+
+def _where(environment: Mapping[str, str]) -> str:
+    place = environment.get("mapreduce_map_input_file")
+    task = environment.get("mapreduce_task_attempt_id", "a task")
+    return f"{task} on {os.uname().nodename}" + (f" (input {place})" if place else "")
+
+
+def encode_error(error: Exception, *, where: str) -> bytes:
+    """An exception as one line of JSON."""
+    if isinstance(error, MrMlError):
+        data = {"kind": type(error).__name__, "message": str(error), "where": where}
+    # what the job brought along and is not there tells of a defect
+    elif not isinstance(error, FileNotFoundError) and (known := of_machine(error, what=f"{where} failed")):
+        data = {"kind": type(known).__name__, "message": str(known), "where": where}
+    else:
+        trace = "".join(traceback.format_exception(error))
+        what = "".join(traceback.format_exception_only(error)).strip()
+        message = f"{where} failed: {what}\n{trace}"
+        if isinstance(error, ImportError):
+            message = (
+                f"{where} failed: {what}. Expected Python 3.11 or later with numpy and scipy on every node, found "
+                f"{sys.executable} {sys.version.split()[0]}; name another in the settings of --config, as `python`, or "
+                "bring this machine's packages there: `mr-ml env build`. `mr-ml env check` looks at the nodes"
+            )
+        data = {"kind": InternalError.__name__, "message": message, "where": where}
+    return json.dumps(data).encode()
+
+
+def decode_error(line: bytes) -> MrMlError:
+    """Undo `encode_error`: an error of the same kind with the same message."""
+    data: dict[str, Any] = json.loads(line)
+    error = _KINDS.get(data["kind"], InternalError)(data["message"])
+    error.add_note(f"Raised by {data['where']}")
+    return error
+
+
+def first_error(pairs: Sequence[tuple[bytes, bytes]]) -> MrMlError | None:
+    """The error among the pairs of a job's output, if there is one."""
+    found = sorted(value for key, value in pairs if key.startswith(ERROR_KEY))
+    return decode_error(found[0]) if found else None

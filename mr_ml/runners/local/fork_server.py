@@ -1,0 +1,126 @@
+"""The server from which worker processes are forked, and the start of one of them.
+
+It has imported the heavy modules once. What a terminal or a supervisor sends to the whole group of processes is for the
+driver, which ends its workers: server and workers are deaf to it from their first moment on.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import sys
+import threading
+import types
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing import forkserver, process, resource_tracker
+from multiprocessing.context import ForkServerProcess
+
+from mr_ml import interrupts
+from mr_ml.errors import StorageError
+from mr_ml.runners.local.scratch import socket_folder
+
+PRELOAD = ("numpy", "mr_ml.runners.local.mixin", "mr_ml.runners.local.workers")
+BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+# glibc gives arrays of some megabytes back to the system when they are freed, and to have the next ones mapped and
+# cleared page by page takes as long as to compute with them. So freed memory is kept, up to this much.
+HEAP = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(64 << 20)}
+LEAST_OPEN_FILES = 32
+
+CONTEXT = multiprocessing.get_context("forkserver")
+_STARTING = threading.Lock()
+
+
+def prepare(modules: Sequence[str] = ()) -> None:
+    """Start importing the modules that workers need, in the background. Optional: it saves time at the first `start`.
+
+    Parameters
+    ----------
+    modules
+        Those that their tasks will import, so that each worker finds them there. The first call counts.
+
+    Raises
+    ------
+    StorageError
+        If there is no folder for the server's socket, or too few files may be open.
+    OSError
+        If the server cannot be started.
+    """
+    with _STARTING, _server_environment():
+        CONTEXT.set_forkserver_preload([*PRELOAD, *modules])
+        _check_open_files()
+        _choose_socket_folder()
+        with interrupts.blocked():
+            resource_tracker.ensure_running()
+        # once more: the start of the tracker lets signals in
+        with interrupts.blocked():
+            forkserver.ensure_running()
+
+
+def start(worker: ForkServerProcess) -> None:
+    """Start a worker process.
+
+    Raises
+    ------
+    OSError, EOFError
+        If the server cannot, or is gone.
+    """
+    prepare()
+    # a process that is started half would complain
+    with _STARTING, _hidden_main(), interrupts.uninterrupted():
+        worker.start()
+
+
+def _check_open_files() -> None:
+    """The server needs some files for itself and for each worker; with fewer it fails in words of its own."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < LEAST_OPEN_FILES:
+        if hard < LEAST_OPEN_FILES:
+            raise StorageError(
+                f"expected that a process may have {LEAST_OPEN_FILES} files open, found a limit of {hard}; raise it "
+                "(ulimit -n), or use -r inline"
+            )
+        resource.setrlimit(resource.RLIMIT_NOFILE, (LEAST_OPEN_FILES, hard))
+
+
+def _choose_socket_folder() -> None:
+    """Have the server's socket in a scratch folder: paths of sockets are short, and those of folders may be long."""
+    config = process.current_process()._config  # type: ignore[attr-defined]
+    if not os.path.isdir(config.get("tempdir") or ""):
+        config["tempdir"] = str(socket_folder())
+
+
+@contextmanager
+def _server_environment() -> Iterator[None]:
+    """The environment in which the fork server starts: it keeps that of its first moment.
+
+    It finds the same modules as the driver, but none in the current folder, where a file of the user's may have the
+    name of a module of the standard library.
+    """
+    path = os.pathsep.join(os.path.abspath(p) for p in sys.path if os.path.exists(p) and os.pathsep not in p)
+    settings = {**dict.fromkeys(BLAS_VARIABLES, "1"), **HEAP, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
+    if sys.version_info < (3, 12):
+        # mrjob imports distutils: the standard library's loads in half the time of the copy in setuptools.
+        settings["SETUPTOOLS_USE_DISTUTILS"] = "stdlib"
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _hidden_main() -> Iterator[None]:
+    """Keep multiprocessing from importing the driver's script, which it finds by this name, again in every worker."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main

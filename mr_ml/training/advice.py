@@ -1,0 +1,90 @@
+"""What whoever uses a model should know of it, besides why training stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mr_ml.catalog.dataset import Dataset
+from mr_ml.catalog.feature_moments import FeatureMoments
+from mr_ml.catalog.model import label_texts
+from mr_ml.models.linear.objective import Objective
+from mr_ml.optimize.base import Stop
+from mr_ml.optimize.line_search import LineState
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+# As many features or labels as a warning names.
+_NAMED = 5
+# Relative spread of what is taken for one number, and of what the mean's rounding leaves of one.
+_ALMOST = 1e-4
+_ROUNDED = 1e-11
+
+
+def warnings(
+    objective: Objective, dataset: Dataset, split: str, state: LineState, telling: Ints, almost: Ints,
+    features: NDArray[np.int32] | None,
+) -> Iterator[str]:  # fmt: skip
+    """What whoever uses the model should know of it, besides why training stopped.
+
+    `telling` are features that are known to tell a class without fail, `almost` those of `almost_indicators`; they
+    count, as those of the objective do, within `features` where these are given.
+    """
+
+    def name_of(j: int) -> str:
+        return dataset.schema.name_of(j if features is None else int(features[j]))
+
+    def strongest(direction: Floats) -> str:
+        return ", ".join([name_of(j) for j in _strongest(objective, direction)]) or "the intercept"
+
+    lacking = sorted(dataset.label_counts[split].keys() - set(label_texts(dataset.schema, objective.rows.classes)))
+    if objective.rows.classes and lacking:
+        yield f"no row of split {split!r} has the label {', '.join(lacking[:_NAMED])}, of which the model knows nothing"
+    if state.stop is Stop.SEPARABLE:
+        assert state.leads is not None
+        whole = state.leads.least > 0
+        by = ", ".join([name_of(j) for j in telling[:_NAMED].tolist()])
+        more = f" and {len(telling) - _NAMED} more features" if len(telling) > _NAMED else ""
+        yield (
+            f"{'all' if whole else 'some'} rows are told apart without fail by "
+            f"{by or strongest(state.point if whole else state.direction)}{more}; the largest "
+            f"margin has come to {-state.leads.minus_most:.3g} and would grow for ever"
+        )
+    if state.stop is Stop.FLAT and len(almost):
+        names = ", ".join([name_of(j) for j in almost[:_NAMED].tolist()])
+        yield (
+            f"{names}: absent, or almost always the same number; where another feature tells which, what is left is "
+            "too little to be seen. Take that number off before packing"
+        )
+    elif state.stop is Stop.FLAT:
+        yield f"not determined are combinations of {strongest(state.direction)}"
+    n_rows, per_output = dataset.n_rows(split), objective.size // objective.rows.n_outputs
+    if objective.l2 == 0 and per_output > n_rows:
+        yield f"{per_output} coefficients are not determined by {n_rows} rows: others would fit as well; give --l2"
+
+
+def almost_indicators(moments: FeatureMoments, objective: Objective) -> Ints:
+    """The features that are zero in some rows and almost, but not quite, one number in all others; ascending.
+
+    Beside a feature that tells these rows apart, what such a one adds has the curvature of the square of its relative
+    spread there, unless a penalty adds to it. A share p of rows that are not zero gives the mean p m, and the largest
+    value is m (1 + spread).
+    """
+    some = (moments.nonzero > 0) & (moments.nonzero < moments.count)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        middle = moments.mean * (moments.count / moments.nonzero)
+        furthest = np.where(middle > 0, moments.maximum, moments.minimum)
+        spread = np.abs(furthest / middle - 1)
+    penalty = objective.penalty.reshape(objective.rows.n_outputs, -1)[0, : objective.rows.n_features]
+    return np.flatnonzero(some & (spread > _ROUNDED) & (spread < _ALMOST) & (penalty < _ALMOST**2))
+
+
+def _strongest(objective: Objective, direction: Floats) -> list[int]:
+    """The features that change margins most along a direction."""
+    n_features = objective.rows.n_features
+    size = np.abs(direction.reshape(objective.rows.n_outputs, -1)[:, :n_features]).max(axis=0)
+    first = np.argsort(-size, kind="stable")[:_NAMED]
+    return [int(j) for j in first if size[j] >= 0.01 * size[first[0]]]

@@ -1,0 +1,91 @@
+"""How far to go in the first steps, asked of a sample: a block's worth of rows, which the driver reads itself.
+
+L-BFGS starts out along -g / diag(h), which is far too long where features go together, and the pass that finds that
+out is one that nothing else needs; its first pairs tell little more. Rows are shuffled when they are packed, so the
+losses of a few along a direction say where its minimum is, well enough for a step. What they say only aims: the pass
+judges by all rows. They are the split's first rows in the order of their hashes, however many partitions there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hdfs_layout import Store
+from mr_ml.catalog.dataset import Dataset
+from mr_ml.data.block import Block, BlockAddress
+from mr_ml.data.partition_file import packed_block
+from mr_ml.errors import BadDataError
+from mr_ml.models.linear.objective import Objective
+from mr_ml.optimize.base import Ask
+from mr_ml.sums.blas import one_thread
+from mr_ml.sums.statistic import Statistic
+
+# From 2^-12 to 8, two to an octave.
+_STEPS = tuple((2.0 ** (np.arange(-24, 7) / 2)).tolist())
+
+
+# So many blocks at most, where partitions are so small that they hold but a few rows each.
+_MOST_BLOCKS = 16
+
+
+@dataclass(frozen=True)
+class EarlySteps:
+    """Advice on the directions of one training, whose features are `columns` where these are given."""
+
+    objective: Objective
+    dataset: Dataset
+    split: str
+    store: Store
+    columns: NDArray[Any] | None = None
+
+    @cached_property
+    def _sample(self) -> list[Block]:
+        sample: list[Block] = []
+        left = self.dataset.packing.get("block_rows")
+        for block in self._first_blocks():
+            # who wrote the manifest by other means than a pack may not have said it
+            left = block.n_rows if left is None else left
+            head = block.head(left)
+            over = head if self.columns is None else head.over(self.columns)
+            sample.append(self.objective.rows.read(over))
+            left -= head.n_rows
+            if not left:
+                break
+        return sample
+
+    def _first_blocks(self) -> Iterator[Block]:
+        parts = ((p, index) for p in self.dataset.of_split(self.split) for index in range(p.facts.blocks))
+        for partition, index in islice(parts, _MOST_BLOCKS):
+            sizes = partition.facts.line_bytes
+            where = self.store.uri(partition.path)
+            line = self.store.read_range(partition.path, offset=sum(sizes[:index]), length=sizes[index])
+            stored = packed_block(line, where=where)
+            expected = BlockAddress(partition.facts.partition, index)
+            if stored.address != expected:
+                raise BadDataError(f"{where}: expected {expected}, found {stored.address}")
+            yield stored.block
+
+    def factor(self, ask: Ask) -> float:
+        """The length, in multiples of the direction of `ask`, that is best for the sample; 1 if it cannot tell.
+
+        Raises
+        ------
+        BadDataError
+            If a block is not what was packed.
+        """
+        tried = replace(ask, steps=_STEPS, chosen=0, curvature=False, hessian=False)
+        query = self.objective.query(tried)
+        with one_thread():
+            total = reduce(Statistic.absorb, map(query.map, self._sample))
+        if not float(total.sum("weight_sum")) > 0:
+            return 1.0
+        values = self.objective.values(tried, total)
+        values = np.where(np.isfinite(values), values, np.inf)
+        return _STEPS[int(values.argmin())] if np.isfinite(values).any() else 1.0

@@ -1,0 +1,346 @@
+"""Training: the driver loop, its checkpoints, and the model that comes out.
+
+    while (ask := optimizer.ask(state)) is not None:
+        total = engine.run(objective.query(ask))
+        state = optimizer.tell(state, objective.finish(ask, total))
+        journal.add(state)
+
+A run is described by its spec, written before the first pass; with the dataset version in it and a state, everything
+that follows is determined to the bit. So a run that was killed goes on from its last state, and publishing twice
+publishes once.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hdfs_layout import (
+    Layout,
+    NotFoundError,
+    Store,
+    append_events,
+    decode_document,
+    encode_document,
+    latest_version,
+)
+from hdfs_layout.paths import MAX_VERSION
+from mr_ml.catalog.checkpoints import Checkpoints, Journal
+from mr_ml.catalog.dataset import Dataset
+from mr_ml.catalog.feature_moments import FeatureMoments
+from mr_ml.catalog.model import label_texts, publish_model
+from mr_ml.catalog.spec import RunDocument, TrainSpec
+from mr_ml.catalog.states import Owner
+from mr_ml.data import stored
+from mr_ml.errors import BadDataError, NoModelError, StorageError, UsageError
+from mr_ml.interrupts import see_through
+from mr_ml.models.linear.objective import Objective
+from mr_ml.models.linear.reading import RowSpec
+from mr_ml.models.linear.scaling import Scaling
+from mr_ml.models.linear.shift import NO_SHIFT, Shift
+from mr_ml.models.linear.sides import SidesQuery, telling_features
+from mr_ml.optimize.base import Stop
+from mr_ml.optimize.choose import choose
+from mr_ml.optimize.line_search import LineState
+from mr_ml.passes.base import Engine
+from mr_ml.sums.blas import on_one_thread, one_thread
+from mr_ml.training.advice import almost_indicators, warnings
+from mr_ml.training.class_weights import class_weights
+from mr_ml.training.early_steps import EarlySteps
+
+Floats = NDArray[np.float64]
+
+_LOG = logging.getLogger(__name__)
+
+CENTRE_FROM_DENSITY = 1 / 3
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One finished pass, for whoever watches; its time is that since the pass before, the driver's work included."""
+
+    number: int
+    objective: float
+    gradient_norm: float
+    step: float
+    rows_per_second: float
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    model: str
+    version: int
+    run: str
+    solver: str
+    passes: int
+    objective: float
+    gradient_norm: float
+    converged: bool
+    stop: str
+    warnings: tuple[str, ...]
+    seconds: float
+
+
+def make_objective(spec: TrainSpec, dataset: Dataset, moments: FeatureMoments) -> Objective:
+    """The objective that a spec and a dataset determine.
+
+    Raises
+    ------
+    UsageError
+        If loss, labels and options do not fit together.
+    BadDataError
+        If a feature is too large to be scaled.
+    """
+    if not (spec.l2 >= 0 and np.isfinite(spec.l2)):
+        raise UsageError(f"--l2: expected a number >= 0, found {spec.l2}")
+    classes = _classes(spec, dataset)
+    _check_scales(dataset, moments)
+    shift = _shift(spec, moments)
+    rows = RowSpec(
+        loss=spec.loss,
+        n_features=moments.n_features,
+        classes=classes,
+        class_weights=class_weights(
+            spec.class_weights, dataset, classes, split=spec.split, row_weights=spec.row_weights
+        ),
+        row_weights=spec.row_weights,
+        shift=shift,
+        weight_exponent=dataset.weight_exponent,
+    )
+    entries = dataset.n_rows() * moments.n_features
+    centre = dataset.nnz >= CENTRE_FROM_DENSITY * entries
+    scaling = Scaling.of(
+        mean=shift.left_of(moments.mean), deviation=_deviation(moments), intercept=spec.intercept, centre=centre
+    )
+    return Objective(rows, scaling, spec.l2, spec.penalty_space)
+
+
+def _shift(spec: TrainSpec, moments: FeatureMoments) -> Shift:
+    """What an intercept can take in."""
+    if not spec.intercept:
+        return NO_SHIFT
+    target = (moments.label_mean, moments.label_variance**0.5) if spec.loss == "squared" else (0.0, 0.0)
+    # a mean may be rounded; the one value of a constant column is not, and what is left of it is zero
+    constant = moments.minimum == moments.maximum
+    mean = np.where(constant, moments.minimum, moments.mean)
+    return Shift.of(mean=mean, spread=_deviation(moments), target=target)
+
+
+def _deviation(moments: FeatureMoments) -> Floats:
+    """Standard deviations: zero of constant columns, whatever rounding has left there, and of no others."""
+    spread = moments.maximum - moments.minimum
+    # of n numbers it is no smaller, also where squares are too small to be told from zero
+    least = spread / np.sqrt(2 * max(moments.count, 1))
+    return np.where(spread > 0, np.maximum(np.sqrt(moments.variance), least), 0.0)
+
+
+def _check_scales(dataset: Dataset, moments: FeatureMoments) -> None:
+    huge = np.flatnonzero(~np.isfinite(moments.variance))
+    if len(huge):
+        k = int(huge[0])
+        raise BadDataError(
+            f"the values of feature {dataset.schema.name_of(moments.feature(k))} in {dataset.reference} are too large "
+            f"to square: from {moments.minimum[k]:g} to {moments.maximum[k]:g}, not finite when scaled; mend, rescale "
+            "or drop it"
+        )
+
+
+def _classes(spec: TrainSpec, dataset: Dataset) -> tuple[float, ...]:
+    schema, loss = dataset.schema, RowSpec(spec.loss, 0).pointwise
+    if not loss.classifies:
+        if schema.label_kind == "text":
+            raise UsageError(f"the {spec.loss} loss needs numeric labels; {spec.dataset} has {list(schema.labels)[:5]}")
+        return ()
+    if schema.label_kind == "continuous":
+        raise UsageError(
+            f"the {spec.loss} loss needs label values that repeat; {spec.dataset} has too many distinct ones; "
+            "use --loss squared"
+        )
+    known = schema.codes
+    loss.n_outputs(len(known))
+    # of a class without rows an intercept would run away
+    counts = dataset.label_counts[spec.split]
+    classes = tuple(c for c, text in zip(known, label_texts(schema, known), strict=True) if counts.get(text))
+    if len(classes) < 2:
+        raise BadDataError(
+            f"split {spec.split!r} of {dataset.reference} has rows of one label only, {label_texts(schema, classes)}; "
+            "pack with other shares or more data"
+        )
+    if spec.loss == "softmax" and schema.options.offset_column is not None:
+        raise UsageError("the softmax loss has no use for offsets: they move all classes alike; use --loss logistic")
+    return classes
+
+
+def start_run(store: Store, layout: Layout, run: str, spec: TrainSpec) -> None:
+    """Write down what the run is to do; everything after this can be resumed.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written, or the model could not be published at the end.
+    """
+    folder = layout.model(spec.model)
+    after = latest_version(store, folder) or 0
+    if after >= MAX_VERSION:
+        raise StorageError(f"{store.uri(folder)}: version {after} is the last that can be; train under another name")
+    store.write(layout.run_spec(run), encode_document(RunDocument(run=run, after=after, spec=spec).to_json()))
+
+
+def read_run(store: Store, layout: Layout, run: str) -> RunDocument:
+    """What a run was asked to do.
+
+    Raises
+    ------
+    UsageError
+        If there is no such run.
+    BadDataError
+        If what is written of it is damaged, or of another run.
+    """
+    path = layout.run_spec(run)
+    try:
+        data = store.read(path)
+    except NotFoundError:
+        raise UsageError(f"there is no run {run!r} in {store.root}; `mr-ml runs list` shows those that are") from None
+    where = store.uri(path)
+    found = stored.read(RunDocument, decode_document(data, where=where), where=where)
+    if found.run not in (None, run):
+        raise BadDataError(
+            f"{where}: expected what run {run} was asked to do, found that of run {found.run}: is its folder a "
+            f"copy? Then remove it, and resume {found.run}"
+        )
+    return found
+
+
+# numbers that overflow end a run with a reason; a warning would only spoil the output
+@np.errstate(all="ignore")
+@on_one_thread
+def train(
+    spec: TrainSpec,
+    *,
+    run: str,
+    dataset: Dataset,
+    engine: Engine,
+    store: Store,
+    layout: Layout,
+    watch: Callable[[Progress], None],
+    say: Callable[[str], None] = lambda text: None,
+) -> TrainResult:
+    """Run to the end, from the last whole checkpoint if there is one, and publish the model.
+
+    Parameters
+    ----------
+    watch, say
+        Told of each pass, and what the user should know besides.
+
+    Raises
+    ------
+    BadDataError
+        If data is not what was packed.
+    NoModelError
+        If the objective is not finite at the start, or rows have no weight.
+    InternalError
+        If a pass was not complete.
+    """
+    started = time.monotonic()
+    moments = FeatureMoments.load(store, dataset, spec.split)
+    # where few features occur the problem has these alone: in all others the objective is flat, and the search starts
+    # at 0 there
+    objective, features = make_objective(spec, dataset, moments), moments.features
+    almost = almost_indicators(moments, objective)
+    del moments
+    optimizer = choose(spec.solver, size=objective.size, tolerance=spec.tolerance, max_passes=spec.max_passes)
+    owner = Owner.of(run, spec, dataset)
+    checkpoints = Checkpoints(store, layout, owner, optimizer, size=objective.size, say=say)
+    state = checkpoints.load()
+    if state is None:
+        state = optimizer.init(np.zeros(objective.size))
+    advice = EarlySteps(objective, dataset, spec.split, store, features)
+    n_rows = dataset.n_rows(spec.split)
+    began = time.monotonic()
+    with one_thread(*optimizer.modules), Journal(checkpoints) as journal:
+        while (ask := optimizer.ask(state)) is not None:
+            # with millions of features everything here is large: nothing is kept that the next pass does not need
+            state = optimizer.tell(state, objective.finish(ask, engine.run(objective.query(ask), columns=features)))
+            del ask
+            if optimizer.is_early(state) and (early := optimizer.ask(state)) is not None:
+                state = optimizer.stretched(state, advice.factor(early))
+                del early
+            before, began = began, time.monotonic()
+            progress = _progress(state, n_rows, seconds=began - before)
+            journal.add(state, {"event": "pass", **vars(progress)})
+            watch(progress)
+    assert state.stop is not None
+    if state.stop is Stop.DIVERGED:
+        raise NoModelError(state.stop.value)
+    stop, telling = state.stop, np.empty(0, np.int64)
+    # where the budget is used up there is no pass left to ask why
+    sure = stop is Stop.PASSES or (stop.converged and optimizer.measured)
+    if objective.may_separate and not sure:
+        telling = telling_features(engine.run(SidesQuery(objective.rows), columns=features), intercept=spec.intercept)
+        stop = Stop.SEPARABLE if len(telling) else stop
+        # it moves nothing, and counts
+        state = replace(state, n_passes=state.n_passes + 1, stop=stop, step=0.0)
+        progress = _progress(state, n_rows, seconds=time.monotonic() - began)
+        append_events(store, layout.run_log(run), [{"event": "pass", **vars(progress)}])
+        watch(progress)
+    if stop.converged and len(almost) and not (optimizer.measured or optimizer.proves):
+        stop = Stop.FLAT
+        state = replace(state, stop=stop)
+    coef, shift = _centred(objective.coef(state.point), spec), objective.rows.shift
+    result = {
+        "solver": optimizer.name,
+        "passes": state.n_passes,
+        "objective": state.value,
+        "gradient_norm": state.gradient_norm,
+        "converged": stop.converged,
+        "stop": stop.value,
+        "warnings": tuple(warnings(objective, dataset, spec.split, state, telling, almost, features)),
+    }
+    document = {
+        "spec": spec.to_json(),
+        "dataset": dataset.reference,
+        "schema": dataset.schema.to_json(),
+        "classes": list(objective.rows.classes),
+        "n_rows": n_rows,
+        "training": result,
+    }
+    see_through()
+    after = read_run(store, layout, run).after
+    version = publish_model(
+        store,
+        layout,
+        name=spec.model,
+        run=run,
+        coef=coef,
+        shift=shift,
+        features=features,
+        document=document,
+        after=after,
+    )
+    seconds = time.monotonic() - started
+    try:
+        append_events(store, layout.run_log(run), [{"event": "published", "version": version, **result}])
+    except StorageError as error:
+        # it is visible, and whoever resumes the run will find it
+        _LOG.warning("%s@%d is published, but the run's log does not say so: %s", spec.model, version, error)
+    return TrainResult(model=spec.model, version=version, run=run, seconds=seconds, **result)
+
+
+def _progress(state: LineState, n_rows: int, *, seconds: float) -> Progress:
+    rate = n_rows / max(seconds, 1e-9)
+    return Progress(state.n_passes, state.value, state.gradient_norm, state.step, rate)
+
+
+def _centred(coef: Floats, spec: TrainSpec) -> Floats:
+    """Of the equivalent softmax solutions the one whose intercepts (and unpenalised coefficients) sum to zero."""
+    if spec.loss != "softmax":
+        return coef
+    free = coef.mean(axis=0)
+    if spec.l2 > 0:
+        free[:-1] = 0
+    return np.asarray(coef - free)

@@ -1,0 +1,65 @@
+"""How input becomes map tasks on a cluster: small files together, long lists as patterns that match nothing else."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mr_ml.runners.base import TaskLines
+from mr_ml.runners.hadoop.settings import HadoopSettings
+from mr_ml.runners.hadoop.splits import COMBINING, MANY_FILES, input_format, shortened
+
+MB = 1 << 20
+
+
+def files(n: int, size: int) -> TaskLines:
+    return TaskLines((), n * size, n)
+
+
+def test_many_small_files_share_map_tasks() -> None:
+    name, properties = input_format(files(784, MB), HadoopSettings())
+    assert name == COMBINING
+    assert properties["mapreduce.input.fileinputformat.split.maxsize"] == str(128 * MB)
+    # else the mapper would see offset TAB line
+    assert properties["stream.map.input.ignoreKey"] == "true"
+    _, properties = input_format(files(784, MB), HadoopSettings(split_mb=16))
+    assert properties["mapreduce.input.fileinputformat.split.maxsize"] == str(16 * MB)
+
+
+@pytest.mark.parametrize(
+    ("given", "settings"),
+    [
+        (files(MANY_FILES, MB), HadoopSettings()),
+        (files(784, 65 * MB), HadoopSettings()),
+        (files(784, 9 * MB), HadoopSettings(split_mb=16)),
+        (TaskLines((), 784 * MB), HadoopSettings()),
+        (files(784, MB), HadoopSettings(jobconf={"mapreduce.job.maps": "9"})),
+    ],
+    ids=["few", "large", "large for the split asked for", "each for itself", "a number asked for"],
+)
+def test_other_files_are_left_as_they_are(given: TaskLines, settings: HadoopSettings) -> None:
+    assert input_format(given, settings) == (None, {})
+
+
+@given(numbers=st.sets(st.integers(0, 1200) | st.integers(99_900, 99_999), max_size=40), run=st.integers(0, 500))
+def test_patterns_match_these_files_alone(numbers: set[int], run: int) -> None:
+    chosen = sorted({*numbers, *range(300, 300 + run)})
+    uris = [f"hdfs://host:8020/root/part-{number:05d}" for number in chosen]
+    patterns = shortened(uris)
+    matched = [number for number in (*range(1300), *range(99_800, 100_000)) for pattern in patterns
+               if fnmatchcase(f"hdfs://host:8020/root/part-{number:05d}", pattern)]  # fmt: skip
+    assert sorted(matched) == chosen
+
+
+def test_a_hundred_thousand_files_fit_a_command_line() -> None:
+    uris = [f"hdfs://host/{folder}/part-{number:05d}" for folder in "ab" for number in range(7, 99_995)]
+    patterns = shortened(uris)
+    assert len(patterns) < 100
+    assert {pattern.rpartition("/")[0] for pattern in patterns} == {"hdfs://host/a", "hdfs://host/b"}
+
+
+def test_names_without_numbers_stay() -> None:
+    assert shortened(["hdfs://host/b", "hdfs://host/a"]) == ["hdfs://host/b", "hdfs://host/a"]
