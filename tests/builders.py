@@ -25,8 +25,8 @@ from mr_ml.readers import formats
 from mr_ml.readers.rows import Rows
 from mr_ml.readers.schema import TextOptions
 from mr_ml.readers.summary import Summary
+from mr_ml.sums.moments import MomentsQuery
 from mr_ml.sums.parts import Moments
-from mr_ml.sums.query import MomentsQuery
 from mr_ml.sums.tree import PartitionPlan, SumTree
 
 Array = NDArray[Any]

@@ -17,6 +17,7 @@ import numpy as np
 from mr_ml.data import frame
 from mr_ml.data.block import Block, BlockAddress, encode_line
 from mr_ml.data.features import DenseFeatures, SparseFeatures
+from mr_ml.models.linear.line_query import LineQuery
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.models.linear.shift import Shift
 from mr_ml.optimize.base import Leads, Stop
@@ -24,7 +25,6 @@ from mr_ml.optimize.lbfgs import Lbfgs
 from mr_ml.optimize.line_search import LineState
 from mr_ml.passes.request import PassRequest
 from mr_ml.sums.parts import Keyed, Minimum, Moments, Sum
-from mr_ml.sums.query import LineQuery
 from mr_ml.sums.statistic import Receipts, Statistic
 from mr_ml.sums.tree import Node, PartitionPlan, SumTree
 

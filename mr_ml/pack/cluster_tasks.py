@@ -26,7 +26,7 @@ from mr_ml.pack.tasks import AGAIN, REPORT, PackRequest, facts_line
 from mr_ml.runners.hadoop.task_main import ERROR_KEY, decode_error
 from mr_ml.runners.reduce_keys import number_of, reduce_key
 from mr_ml.sums.blas import one_thread
-from mr_ml.sums.query import MomentsQuery
+from mr_ml.sums.moments import MomentsQuery
 from mr_ml.sums.statistic import Statistic
 from mr_ml.sums.tree import PartialSums, PartitionPlan, SumTree
 

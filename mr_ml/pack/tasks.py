@@ -28,7 +28,7 @@ from mr_ml.readers.schema import Schema, TextOptions
 from mr_ml.readers.summary import Summary
 from mr_ml.readers.text.source import TextRange
 from mr_ml.sums.blas import one_thread
-from mr_ml.sums.query import MomentsQuery
+from mr_ml.sums.moments import MomentsQuery
 from mr_ml.sums.statistic import Statistic
 from mr_ml.sums.tree import PartialSums, PartitionPlan, SumTree
 

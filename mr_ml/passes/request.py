@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mr_ml.data import frame, stored
 from mr_ml.data.block import Block
 from mr_ml.data.partition_file import BlockRange, PartitionFacts
-from mr_ml.sums.queries import query_from, query_parts
+from mr_ml.passes.queries import query_from, query_parts
 from mr_ml.sums.query import Query
 from mr_ml.sums.tree import PartitionPlan, SumTree
 

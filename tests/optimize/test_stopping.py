@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from mr_ml.models.linear.line_query import LineQuery
 from mr_ml.models.linear.losses import LOSSES
 from mr_ml.models.linear.objective import Objective
 from mr_ml.models.linear.reading import RowSpec
@@ -20,7 +21,6 @@ from mr_ml.models.linear.sides import SidesQuery, telling_features
 from mr_ml.optimize.base import Stop
 from mr_ml.optimize.choose import choose
 from mr_ml.optimize.line_search import LineMethod
-from mr_ml.sums.query import LineQuery
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -14,7 +14,7 @@ from mr_ml.data.features import DenseFeatures
 from mr_ml.errors import InternalError
 from mr_ml.pack.plan import PackPlan, make_plan
 from mr_ml.pack.split_moments import SplitMoments
-from mr_ml.sums.query import MomentsQuery
+from mr_ml.sums.moments import MomentsQuery
 from mr_ml.sums.statistic import Statistic
 from mr_ml.sums.tree import Node
 

@@ -20,13 +20,15 @@ from sealed_nonsense import FRAME_DTYPES, as_frame, mutate_arrays, mutate_json
 from mr_ml.data import frame
 from mr_ml.data.partition_file import PartitionFacts
 from mr_ml.errors import BadDataError
+from mr_ml.models.linear.line_query import LineQuery
 from mr_ml.models.linear.metrics import MetricsQuery
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.models.linear.shift import NO_SHIFT, Shift
 from mr_ml.models.linear.sides import SidesQuery
+from mr_ml.passes.queries import QUERIES, query_parts
 from mr_ml.passes.request import PassRequest, assign, ranges_of, task_line
-from mr_ml.sums.queries import QUERIES, query_parts
-from mr_ml.sums.query import LineQuery, MomentsQuery, Query
+from mr_ml.sums.moments import MomentsQuery
+from mr_ml.sums.query import Query
 from mr_ml.sums.tree import PartitionPlan, SumTree
 
 finite = st.floats(allow_nan=False, allow_infinity=False)

@@ -16,7 +16,7 @@ from mr_ml.pack.totals import feature_moments
 from mr_ml.readers.schema import Schema, TextOptions
 from mr_ml.readers.summary import Summary, sampled_ids
 from mr_ml.sums import slices
-from mr_ml.sums.query import MomentsQuery
+from mr_ml.sums.moments import MomentsQuery
 from mr_ml.sums.statistic import Statistic
 
 D = 400

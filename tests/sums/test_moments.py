@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from mr_ml.sums.moments import MAX_LABEL_VALUES, MomentsQuery
 from mr_ml.sums.parts import Keyed, Minimum, Moments
-from mr_ml.sums.query import MAX_LABEL_VALUES, MomentsQuery
 from mr_ml.sums.statistic import Statistic
 
 FORMS = ["dense", "sparse", "stored"]

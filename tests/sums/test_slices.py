@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from mr_ml.data.block import encode_line
 from mr_ml.errors import BadDataError, InternalError
+from mr_ml.models.linear.line_query import LineQuery
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.passes.in_memory import InMemoryEngine
 from mr_ml.passes.mapreduce import MapReduceEngine
@@ -22,8 +23,9 @@ from mr_ml.passes.request import PassRequest
 from mr_ml.passes.tasks import MapTask, decode_value, reduce_sums
 from mr_ml.runners.reduce_keys import hash_of
 from mr_ml.sums import slices
+from mr_ml.sums.moments import MomentsQuery
 from mr_ml.sums.parts import ColumnPart, Minimum, Moments, Sum
-from mr_ml.sums.query import LineQuery, MomentsQuery, Query
+from mr_ml.sums.query import Query
 from mr_ml.sums.statistic import Statistic
 from mr_ml.sums.tree import PartialSums
 

@@ -18,11 +18,12 @@ from hypothesis.extra import numpy as hnp
 from mr_ml.data import frame
 from mr_ml.data.block import StoredBlock
 from mr_ml.errors import BadDataError, InternalError
+from mr_ml.models.linear.line_query import LineQuery
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.passes.in_memory import InMemoryEngine, add_block
 from mr_ml.passes.tasks import decode_value
+from mr_ml.sums.moments import MomentsQuery
 from mr_ml.sums.parts import Keyed, Minimum, Moments, Sum
-from mr_ml.sums.query import LineQuery, MomentsQuery
 from mr_ml.sums.statistic import Receipts, Statistic
 from mr_ml.sums.tree import Node, PartialSums
 

@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.errors import NoModelError
+from mr_ml.models.linear.line_query import LineQuery
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.models.linear.scaling import Scaling
 from mr_ml.optimize.base import Ask, Evaluation, Leads
-from mr_ml.sums.query import LineQuery
 from mr_ml.sums.statistic import Statistic
 
 Floats = NDArray[np.float64]

@@ -18,17 +18,12 @@ from mr_ml.data.block import Block
 from mr_ml.errors import BadDataError
 from mr_ml.models.linear.losses import Loss, loss_named
 from mr_ml.models.linear.shift import NO_SHIFT, Shift
+from mr_ml.sums.query import check_width
 
 Floats = NDArray[np.float64]
 
 # so many are compared one after the other sooner than searched
 _FEW_CLASSES = 8
-
-
-def check_width(block: Block, n_features: int) -> None:
-    """Raise BadDataError if a row has a feature beyond the last."""
-    if block.features.width > n_features:
-        raise BadDataError(f"a row has feature {block.features.width - 1}, expected ids below {n_features}")
 
 
 @dataclass(frozen=True, eq=False)

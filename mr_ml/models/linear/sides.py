@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.data.block import Block
-from mr_ml.models.linear.reading import RowSpec, check_width
+from mr_ml.models.linear.reading import RowSpec
 from mr_ml.sums.parts import Minimum, Part, Sum
-from mr_ml.sums.query import compact, sliced
+from mr_ml.sums.query import check_width, compact, sliced
 from mr_ml.sums.slices import is_wide
 from mr_ml.sums.statistic import Statistic
 

@@ -12,12 +12,13 @@ from scipy import sparse
 
 from mr_ml.data import kernels
 from mr_ml.errors import BadDataError
+from mr_ml.models.linear.line_query import LineQuery
 from mr_ml.models.linear.metrics import MetricsQuery
 from mr_ml.models.linear.objective import Objective
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.optimize.base import Ask
+from mr_ml.sums.moments import MomentsQuery
 from mr_ml.sums.parts import Keyed
-from mr_ml.sums.query import LineQuery, MomentsQuery
 from mr_ml.sums.statistic import Statistic
 
 N, D = 45, 5

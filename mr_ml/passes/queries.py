@@ -8,9 +8,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 from mr_ml.errors import BadDataError
+from mr_ml.models.linear.line_query import LineQuery
 from mr_ml.models.linear.metrics import MetricsQuery
 from mr_ml.models.linear.sides import SidesQuery
-from mr_ml.sums.query import LineQuery, MomentsQuery, Query
+from mr_ml.sums.moments import MomentsQuery
+from mr_ml.sums.query import Query
 
 QUERIES: dict[str, type[Query]] = {query.kind: query for query in (LineQuery, MetricsQuery, MomentsQuery, SidesQuery)}
 
