@@ -2,7 +2,7 @@
 # Check everything: style (ruff), types (mypy --strict), tests (pytest).
 #
 #   scripts/test.sh                        everything
-#   scripts/test.sh tests/unit -k layout   the same, but pytest gets these arguments
+#   scripts/test.sh tests/sums -k tree     the same, but pytest gets these arguments
 #
 # Each Python of 3.11, 3.12 and 3.13 that is on PATH gets an environment of its own, .venv-test-3.11 and so on. The
 # lowest runs everything; the others leave out the tests that are slow or need Hadoop. Python 3.11 runs those once more
@@ -55,7 +55,10 @@ if [ "$main" = 3.11 ]; then
     MR_ML_PYTHON=${pythons[$main]} scripts/setup_env.sh .venv-test-lowest lowest
     chosen=("$@")
     if [ $# -eq 0 ]; then
-        chosen=(tests/unit tests/numerics tests/readers/test_csv_values.py tests/e2e/test_{cli,oracles,predict,same_bits}.py)
+        chosen=(
+            tests/{catalog,data,hdfs_layout,models,optimize,pack,passes,predict,runners/hadoop,sums,training}
+            tests/readers/test_csv_values.py tests/e2e/test_{cli,oracles,predict,same_bits}.py
+        )
     fi
     # nothing takes so long but what waits for ever
     MR_ML_SKIP_HADOOP=1 timeout 1500 .venv-test-lowest/bin/python -m pytest -m "not slow" --hypothesis-profile few \

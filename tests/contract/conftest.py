@@ -1,7 +1,7 @@
 """The stores that the contract suite runs on. HDFS is a real one (see tests/dev_cluster.py).
 
 A new store joins by an entry in KINDS; the suite is every test_store*.py here. Nothing in it may look behind the
-`Store` interface: what only holds for a local folder is tested in tests/unit/test_local_store.py.
+`Store` interface: what only holds for a local folder is tested in tests/hdfs_layout/test_local_store.py.
 """
 
 from __future__ import annotations
