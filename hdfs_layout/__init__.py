@@ -1,16 +1,15 @@
 """Where everything lies, and the stores that read and write it: every path, manifest and version. See README.md here.
 
-Imports the standard library and the modules at the bottom of `mr_ml` only: errors, faults, owners. The store of HDFS
-loads `requests` when it is opened.
+Imports the standard library only. The store of HDFS loads `requests` when it is opened.
 """
 
 from hdfs_layout.document import decode_document, encode_document
+from hdfs_layout.errors import AlreadyExistsError, NotFoundError, PerhapsPublishedError, StoreUnavailableError
 from hdfs_layout.local import LocalStore
 from hdfs_layout.paths import Layout, Reference, check_name, parse_reference, split_path, staged_path
 from hdfs_layout.run_log import append_events, read_events
-from hdfs_layout.store import AlreadyExistsError, NotFoundError, Store, StoreUnavailableError, check_store, open_store
+from hdfs_layout.store import Store, check_store, open_store
 from hdfs_layout.versions import (
-    PerhapsPublishedError,
     Version,
     find_version,
     latest_version,

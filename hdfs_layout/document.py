@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from mr_ml.errors import BadDataError
+from hdfs_layout.errors import BadDataError
 
 FORMAT = 1
 RESERVED_KEYS = ("format", "sha256")

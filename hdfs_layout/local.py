@@ -23,10 +23,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from hdfs_layout.errors import AlreadyExistsError, BadDataError, NotFoundError, StorageError
+from hdfs_layout.faults import sentence
 from hdfs_layout.paths import HIDDEN, join, split_path, writing_path
-from hdfs_layout.store import AlreadyExistsError, NotFoundError
-from mr_ml.errors import BadDataError, StorageError
-from mr_ml.faults import sentence
 
 _WRITE_BUFFER_BYTES = 1 << 20
 

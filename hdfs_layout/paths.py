@@ -13,8 +13,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from mr_ml.errors import BadDataError, UsageError
-from mr_ml.owners import owned
+from hdfs_layout.errors import BadDataError, UsageError
+from hdfs_layout.owners import owned
 
 MAX_NAME_LENGTH = 100
 MAX_VERSION = 999_999

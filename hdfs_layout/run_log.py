@@ -16,8 +16,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hdfs_layout.store import NotFoundError, Store
-from mr_ml.errors import BadDataError
+from hdfs_layout.errors import BadDataError, NotFoundError
+from hdfs_layout.store import Store
 
 _SEALED = re.compile(rb'(\{.*?)(?:, )?"crc32": "([0-9a-f]{8})"\}', re.DOTALL)
 

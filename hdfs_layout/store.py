@@ -17,20 +17,8 @@ import urllib.parse
 from collections.abc import Callable, Iterable
 from typing import BinaryIO, Protocol
 
+from hdfs_layout.errors import AlreadyExistsError, StorageError, UsageError
 from hdfs_layout.paths import staged_path
-from mr_ml.errors import StorageError, UnavailableError, UsageError
-
-
-class NotFoundError(StorageError):
-    """There is no such file or folder."""
-
-
-class AlreadyExistsError(StorageError):
-    """The target of a publish exists already; it was not changed."""
-
-
-class StoreUnavailableError(UnavailableError, StorageError):
-    """The store did not answer, or cannot be changed just now: the same call may work later."""
 
 
 class Store(Protocol):

@@ -14,15 +14,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from hdfs_layout.document import decode_document, encode_document
+from hdfs_layout.errors import (
+    AlreadyExistsError,
+    BadDataError,
+    NotFoundError,
+    PerhapsPublishedError,
+    StorageError,
+    StoreUnavailableError,
+)
 from hdfs_layout.paths import MAX_VERSION, join, staged_path, version_file, version_of
-from hdfs_layout.store import AlreadyExistsError, NotFoundError, Store, StoreUnavailableError
-from mr_ml.errors import BadDataError, StorageError
+from hdfs_layout.store import Store
 
 _LOG = logging.getLogger(__name__)
-
-
-class PerhapsPublishedError(StorageError):
-    """Publishing failed at a moment, and so that nobody could look, when the version may be visible."""
 
 
 @dataclass(frozen=True)

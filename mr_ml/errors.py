@@ -1,17 +1,35 @@
-"""Errors that a user can act on, each with its exit code.
-
-Every message says what was expected, what was found, where, and what to do. The command line prints the message
-of a `MrMlError` and exits with its code; any other exception is a defect of ours and exits with 70.
-Codes follow sysexits.h where it has one.
-"""
+"""All errors that mr_ml raises on purpose: those of the layout below it, and its own."""
 
 from __future__ import annotations
 
+from hdfs_layout.errors import (
+    AlreadyExistsError,
+    BadDataError,
+    LockedError,
+    MrMlError,
+    NotFoundError,
+    PerhapsPublishedError,
+    StorageError,
+    StoreUnavailableError,
+    UnavailableError,
+    UsageError,
+)
 
-class MrMlError(Exception):
-    """Base of every error that mr_ml raises on purpose."""
-
-    exit_code = 70
+__all__ = [
+    "AlreadyExistsError",
+    "BadDataError",
+    "GateRefusedError",
+    "InternalError",
+    "LockedError",
+    "MrMlError",
+    "NoModelError",
+    "NotFoundError",
+    "PerhapsPublishedError",
+    "StorageError",
+    "StoreUnavailableError",
+    "UnavailableError",
+    "UsageError",
+]
 
 
 class GateRefusedError(MrMlError):
@@ -20,41 +38,11 @@ class GateRefusedError(MrMlError):
     exit_code = 3
 
 
-class UsageError(MrMlError):
-    """An option, a name or a combination of options cannot be used."""
-
-    exit_code = 2
-
-
-class BadDataError(MrMlError):
-    """Input rows, a packed dataset or a model are not what they should be."""
-
-    exit_code = 65
-
-
 class NoModelError(BadDataError):
     """Data and options of which no model comes, however often it is tried."""
-
-
-class UnavailableError(MrMlError):
-    """A cluster or service did not answer."""
-
-    exit_code = 69
 
 
 class InternalError(MrMlError):
     """A pass failed for a reason that is not the data's: a dead worker, a lost task, an incomplete sum."""
 
     exit_code = 70
-
-
-class StorageError(MrMlError):
-    """A file could not be read or written: missing, permission, disk full."""
-
-    exit_code = 74
-
-
-class LockedError(MrMlError):
-    """Somebody else holds the lock; try later."""
-
-    exit_code = 75

@@ -16,7 +16,7 @@ from types import MappingProxyType
 # A document type is refused below, so no entity can be declared and expanded.
 from xml.etree import ElementTree
 
-from mr_ml.errors import UsageError
+from hdfs_layout.errors import UsageError
 
 HTTP_PORT, HTTPS_PORT, RPC_PORT = 9870, 9871, 8020
 _FILES = ("core-site.xml", "hdfs-site.xml")

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from hdfs_layout.errors import NotFoundError, StorageError, StoreUnavailableError
 from hdfs_layout.hdfs.http import NoAnswerError, RemoteError
-from hdfs_layout.store import NotFoundError, StoreUnavailableError
-from mr_ml.errors import StorageError
 
 _INTACT = "Nothing half-written is visible; published versions are intact."
 _QUOTA = f"Free some space or have the quota raised (hdfs dfs -count -q -v PATH shows it), then run again. {_INTACT}"

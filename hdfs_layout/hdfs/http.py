@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from mr_ml.errors import UsageError
+from hdfs_layout.errors import UsageError
 
 try:
     import requests

@@ -24,13 +24,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
+from hdfs_layout.errors import AlreadyExistsError, BadDataError, NotFoundError, UsageError
 from hdfs_layout.hdfs.config import HadoopConfig, find_namenodes, load_hadoop_config
 from hdfs_layout.hdfs.errors import Translator
 from hdfs_layout.hdfs.http import NoAnswerError, RemoteError
 from hdfs_layout.hdfs.webhdfs import FileStatus, WebHdfs
 from hdfs_layout.paths import HIDDEN, join, split_path, writing_path
-from hdfs_layout.store import AlreadyExistsError, NotFoundError
-from mr_ml.errors import BadDataError, UsageError
 
 _RENAME_ATTEMPTS = 4
 _READ_BUFFER_BYTES = 1 << 20

@@ -14,11 +14,11 @@ from types import TracebackType
 from typing import Any
 
 from hdfs_layout import Layout, PerhapsPublishedError, Store, list_versions, publish_version, read_version
+from hdfs_layout.faults import storage_error
+from hdfs_layout.owners import is_abandoned, owned, sweep
 from hdfs_layout.paths import STAGED_PREFIX, WRITING_PREFIX
 from mr_ml.errors import MrMlError, StorageError, UnavailableError
-from mr_ml.faults import storage_error
 from mr_ml.interrupts import see_through, uninterrupted
-from mr_ml.owners import is_abandoned, owned, sweep
 
 _NOTE = ".packing-"
 

@@ -13,9 +13,9 @@ import signal
 import sys
 from contextlib import suppress
 
+from hdfs_layout.faults import check_address_space, of_machine
 from mr_ml import interrupts
 from mr_ml.errors import InternalError, MrMlError
-from mr_ml.faults import check_address_space, of_machine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hdfs_layout import Layout, NotFoundError, Store, check_name, open_store
+from hdfs_layout.faults import storage_error
 from mr_ml.cli import printable
 from mr_ml.errors import BadDataError, UsageError
-from mr_ml.faults import storage_error
 from mr_ml.runners.base import JobRunner, LocalJobRunner
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from hdfs_layout.faults import storage_error
 from mr_ml.data import frame
 from mr_ml.data.block import Block, BlockAddress, StoredBlock, as_stored, decode_line, encode_block, line_parts
 from mr_ml.errors import BadDataError, StorageError
-from mr_ml.faults import storage_error
 
 
 @dataclass(frozen=True)

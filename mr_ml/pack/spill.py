@@ -22,10 +22,10 @@ from typing import Any, BinaryIO, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.faults import storage_error
 from mr_ml.data import kernels
 from mr_ml.data.narrow import narrow, narrow_ids, shared_ids, widen
 from mr_ml.errors import InternalError
-from mr_ml.faults import storage_error
 from mr_ml.pack.miniblock import Array, Met, check_columns, deal, take, with_entries
 from mr_ml.pack.plan import PackPlan
 from mr_ml.pack.rowhash import Hashes, again, row_hashes

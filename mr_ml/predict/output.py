@@ -11,10 +11,10 @@ from types import TracebackType
 from typing import Protocol
 
 from hdfs_layout import AlreadyExistsError, staged_path
+from hdfs_layout.faults import storage_error
+from hdfs_layout.owners import owned, sweep
 from mr_ml.errors import StorageError, UnavailableError, UsageError
-from mr_ml.faults import storage_error
 from mr_ml.interrupts import uninterrupted
-from mr_ml.owners import owned, sweep
 
 _PREFIX = ".predict-"
 REMOTE = ("hdfs://", "webhdfs://", "swebhdfs://")

@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from hdfs_layout.faults import storage_error
 from mr_ml.errors import BadDataError, InternalError, UsageError
-from mr_ml.faults import storage_error
 from mr_ml.predict.tasks import PredictRequest, RangeReport
 from mr_ml.readers.text.chunks import MAX_LINE_BYTES
 from mr_ml.readers.text.source import TextFile, TextRange, check_content, check_rest, expand, first_line, ranges

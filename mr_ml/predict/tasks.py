@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.faults import storage_error
 from mr_ml.data import frame, kernels
 from mr_ml.data.block import Block
 from mr_ml.data.features import SparseFeatures
-from mr_ml.faults import storage_error
 from mr_ml.models.linear.losses import loss_named
 from mr_ml.models.linear.reading import Linear, RowSpec
 from mr_ml.models.linear.shift import NO_SHIFT, Shift

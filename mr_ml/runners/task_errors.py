@@ -6,8 +6,8 @@ import pickle
 import traceback
 from contextlib import suppress
 
+from hdfs_layout.faults import of_machine
 from mr_ml.errors import InternalError, MrMlError
-from mr_ml.faults import of_machine
 
 
 def as_mr_ml_error(error: BaseException, *, where: str) -> MrMlError:
@@ -23,8 +23,8 @@ def as_mr_ml_error(error: BaseException, *, where: str) -> MrMlError:
     Returns
     -------
     MrMlError
-        The error itself if it is one, or what `mr_ml.faults` makes of a fault of the machine, with the traceback as a
-        note; else an `InternalError` whose message ends with the traceback.
+        The error itself if it is one, or what `hdfs_layout.faults` makes of a fault of the machine, with the traceback
+        as a note; else an `InternalError` whose message ends with the traceback.
     """
     trace = "".join(traceback.format_exception(error))
     if isinstance(error, MrMlError):

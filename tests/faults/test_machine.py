@@ -19,7 +19,7 @@ import pytest
 from aftermath import INLINE, LOCAL, TRAIN, mend
 from commands import Commands, environment
 
-from mr_ml import owners
+from hdfs_layout import owners
 
 CHANGES = ("fsync", "replace", "rename", "link", "unlink", "mkdir", "rmdir")
 FAULTS = ("EIO", "ESTALE", "ENOSPC", "EDQUOT", "EROFS", "EACCES", "EMFILE", "ENFILE", "EFBIG")

@@ -12,8 +12,8 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
+from hdfs_layout.faults import storage_error
 from mr_ml.errors import BadDataError, StorageError, UsageError
-from mr_ml.faults import storage_error
 from mr_ml.readers.text import chunks as text
 from mr_ml.readers.text.find import find
 

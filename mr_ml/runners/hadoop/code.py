@@ -1,9 +1,9 @@
 """The Python code that a cluster's tasks run, as one zip file: nothing of ours need be installed on the nodes.
 
-It holds mr_ml, its jobs, mrjob and threadpoolctl, and is run by Python itself (``python3 CODE.zip``). Beside each
-source lies its byte code, which a Python of the driver's version takes and every other one ignores. What is compiled
-cannot come this way: `mr_ml._native` is a file beside it, which a machine of another kind does without; numpy and
-scipy are the nodes' own, or those of an environment (`mr_ml.runners.hadoop.env`).
+It holds mr_ml, its layout and jobs, mrjob and threadpoolctl, and is run by Python itself (``python3 CODE.zip``). Each
+source comes with its byte code, which a Python of the driver's version takes and every other one ignores. What is
+compiled cannot come this way: `mr_ml._native` is a file beside it, which a machine of another kind does without; numpy
+and scipy are the nodes' own, or those of an environment (`mr_ml.runners.hadoop.env`).
 """
 
 from __future__ import annotations
@@ -21,9 +21,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-PACKAGES = ("mr_ml", "mr_ml_jobs", "mrjob", "threadpoolctl")
+PACKAGES = ("hdfs_layout", "mr_ml", "mr_ml_jobs", "mrjob", "threadpoolctl")
 # The driver's side, and what mrjob brings for other purposes.
-LEFT_OUT = ("mr_ml/cli/", "mrjob/tools/", "mrjob/examples/", "mrjob/emr.py", "mrjob/dataproc.py", "mrjob/spark/")
+LEFT_OUT = (
+    "hdfs_layout/hdfs/",
+    "mr_ml/cli/",
+    "mrjob/tools/",
+    "mrjob/examples/",
+    "mrjob/emr.py",
+    "mrjob/dataproc.py",
+    "mrjob/spark/",
+)
 MAIN = b"from mr_ml.runners.hadoop.task_main import main\n\nmain()\n"
 # Zip files know no time before; the same for all, so that the same code gives the same file.
 _EPOCH = (1980, 1, 1, 0, 0, 0)

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import mr_ml
+from hdfs_layout.faults import of_machine
 from mr_ml.errors import BadDataError, InternalError, MrMlError, StorageError, UnavailableError, UsageError
-from mr_ml.faults import of_machine
 from mr_ml.runners.reduce_keys import sent_to
 from mr_ml.runners.removed_modules import provide_dropped
 

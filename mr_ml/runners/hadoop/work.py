@@ -16,8 +16,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 from hdfs_layout import Layout, NotFoundError, Store
+from hdfs_layout.owners import FORGOTTEN_SECONDS, place, start_of
 from mr_ml.errors import LockedError, StorageError, UnavailableError, UsageError
-from mr_ml.owners import FORGOTTEN_SECONDS, place, start_of
 
 OWNER_NAME = "owner"
 

@@ -28,8 +28,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hdfs_layout.faults import of_machine
 from mr_ml.errors import StorageError, UsageError
-from mr_ml.faults import of_machine
 from mr_ml.runners import task_errors
 from mr_ml.runners.local import tasks as local_tasks
 from mr_ml.runners.local.scratch import refuse_what_mrjob_interprets

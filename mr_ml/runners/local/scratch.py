@@ -14,10 +14,10 @@ import weakref
 from collections.abc import Iterable
 from pathlib import Path
 
+from hdfs_layout.faults import storage_error
+from hdfs_layout.owners import owned, sweep
 from mr_ml.errors import StorageError, UsageError
-from mr_ml.faults import storage_error
 from mr_ml.interrupts import uninterrupted
-from mr_ml.owners import owned, sweep
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the folders made in it are private and have unguessable names
 PREFIX = "mr_ml-tmp-"

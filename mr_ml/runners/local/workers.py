@@ -25,8 +25,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 
+from hdfs_layout.faults import of_machine
 from mr_ml.errors import InternalError, MrMlError
-from mr_ml.faults import of_machine
 from mr_ml.runners import task_errors
 from mr_ml.runners.local.fork_server import BLAS_VARIABLES, CONTEXT, start
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mr_ml import owners
+from hdfs_layout import owners
 from mr_ml.errors import StorageError
 from mr_ml.runners.local import scratch
 from mr_ml.runners.local.scratch import scratch_folder

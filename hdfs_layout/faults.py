@@ -10,7 +10,7 @@ import os
 import resource
 from collections.abc import Iterable
 
-from mr_ml.errors import MrMlError, StorageError, UnavailableError
+from hdfs_layout.errors import MrMlError, StorageError, UnavailableError
 
 _INTACT = "Nothing half-written is visible; published versions are intact."
 _PLACES = "--root, --to or TMPDIR"
