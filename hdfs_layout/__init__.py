@@ -7,6 +7,7 @@ from hdfs_layout.document import decode_document, encode_document
 from hdfs_layout.errors import AlreadyExistsError, NotFoundError, PerhapsPublishedError, StoreUnavailableError
 from hdfs_layout.local import LocalStore
 from hdfs_layout.paths import Layout, Reference, check_name, parse_reference, split_path, staged_path
+from hdfs_layout.root import Root, open_root
 from hdfs_layout.run_log import append_events, read_events
 from hdfs_layout.store import Store, check_store, open_store
 from hdfs_layout.versions import (
@@ -26,6 +27,7 @@ __all__ = [
     "NotFoundError",
     "PerhapsPublishedError",
     "Reference",
+    "Root",
     "Store",
     "StoreUnavailableError",
     "Version",
@@ -37,6 +39,7 @@ __all__ = [
     "find_version",
     "latest_version",
     "list_versions",
+    "open_root",
     "open_store",
     "parse_reference",
     "publish_version",

@@ -37,7 +37,7 @@ from typing import Any
 
 import numpy as np
 
-from hdfs_layout import Layout, LocalStore, Store, open_store
+from hdfs_layout import LocalStore, Store, open_root, open_store
 from mr_ml.catalog.dataset import load_dataset
 from mr_ml.cli import main as mr_ml
 from mr_ml.models.linear.metrics import MetricsQuery
@@ -152,9 +152,9 @@ def _use(cluster: Cluster) -> None:
 def _measure(cluster: Cluster, jobconf: Mapping[str, str]) -> dict[str, float]:
     """Seconds of one pass, in parts."""
     _use(cluster)
-    store, layout = open_store(cluster.root), Layout(cluster.root)
-    runner = HadoopJobRunner(store, layout, HadoopSettings(python=sys.executable, jobconf={**READABLE, **jobconf}))
-    engine = MapReduceEngine(load_dataset(store, layout, "rows"), "train", store, runner, 0)
+    root = open_root(cluster.root)
+    runner = HadoopJobRunner(root, HadoopSettings(python=sys.executable, jobconf={**READABLE, **jobconf}))
+    engine = MapReduceEngine(load_dataset(root, "rows"), "train", root.store, runner, 0)
     query = MetricsQuery(RowSpec("logistic", N_FEATURES, (0.0, 1.0)), np.zeros((1, N_FEATURES + 1)))
     before = set(_histories(cluster))
     jar: list[float] = []

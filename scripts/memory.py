@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from hdfs_layout import Layout, Store, open_store, publish_version
+from hdfs_layout import Root, open_root, publish_version
 from mr_ml.catalog.dataset import Dataset, Partition
 from mr_ml.catalog.feature_moments import FeatureMoments
 from mr_ml.cli.common import parse_size
@@ -71,7 +71,7 @@ def main() -> int:
             print(f"expected {needs >> 20} MB of free space in {folder}; set TMPDIR to a folder that has it")
             return 2
         print(f"writing {decoded >> 20} MB of decoded blocks ...", flush=True)
-        write_dataset(open_store(folder), Layout(folder), decoded, options.features)
+        write_dataset(open_root(folder), decoded, options.features)
         common = [
             "--root",
             folder,
@@ -135,18 +135,18 @@ def watch(command: list[str], limit: int, options: argparse.Namespace) -> bool:
     return peaks.bound <= limit
 
 
-def write_dataset(store: Store, layout: Layout, decoded: int, n_features: int) -> None:
+def write_dataset(root: Root, decoded: int, n_features: int) -> None:
     """Publish the dataset `rows`: dense small integers, which take a byte each in a file and eight in memory."""
     n_rows = decoded // (8 * n_features + 8)
     plan = make_plan(n_rows=n_rows, nnz=n_rows * n_features, n_features=n_features, shares={"train": 1.0})
     (segment,) = plan.segments
     data_id = unique_id()
-    store.make_folder(layout.dataset_data("rows", data_id))
+    root.store.make_folder(root.layout.dataset_data("rows", data_id))
     partitions, stored = [], 0
     for number, rows in enumerate(shares(segment, n_rows)):
-        path = layout.partition("rows", data_id, number)
+        path = root.layout.partition("rows", data_id, number)
         facts = PartitionFacts.of_nothing(number)
-        target = store.local_path(path)
+        target = root.store.local_path(path)
         assert target is not None
         with PartitionShelf() as shelf:
             for _, writer in shelf.write(target, blocks(number, rows, plan.block_rows, n_features), partition=number):
@@ -164,12 +164,12 @@ def write_dataset(store: Store, layout: Layout, decoded: int, n_features: int) -
         data_id=data_id,
         schema=Schema(format="libsvm", options=TextOptions(), index_base=1, n_features=n_features, labels=(0.0, 1.0)),
         partitions=tuple(partitions),
-        moments={"train": moments.save(store, layout.moments("rows", data_id, "train"))},
+        moments={"train": moments.save(root.store, root.layout.moments("rows", data_id, "train"))},
         label_counts={"train": {"0": n_rows // 2, "1": n_rows - n_rows // 2}},
         nnz=sum(p.facts.nnz for p in partitions),
         packing={"bad_rows": {}, "seed": 0},
     )
-    publish_version(store, layout.dataset("rows"), dataset.to_json())
+    publish_version(root.store, root.layout.dataset("rows"), dataset.to_json())
     print(f"  {stored >> 20} MB in {len(partitions)} partitions of blocks of {plan.block_rows} rows", flush=True)
 
 

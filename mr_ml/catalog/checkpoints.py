@@ -20,7 +20,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hdfs_layout import Layout, NotFoundError, Store, append_events
+from hdfs_layout import NotFoundError, Root, append_events
 from hdfs_layout.paths import MAX_PASS, pass_of
 from mr_ml.catalog.states import DamagedError, Owner, check_state, seal, unseal
 from mr_ml.data import stored
@@ -60,8 +60,7 @@ class Checkpoints:
         Told of states that are damaged.
     """
 
-    store: Store
-    layout: Layout
+    root: Root
     owner: Owner
     optimizer: LineMethod
     size: int
@@ -88,7 +87,7 @@ class Checkpoints:
             state = replace(state, pairs_s=(), pairs_y=())
         meta, arrays = self.optimizer.encode(state)
         data = seal("state", {**outer, "state": meta}, arrays, owner=self.owner)
-        self.store.write(self.layout.pass_state(self.run, number), data)
+        self.root.store.write(self.root.layout.pass_state(self.run, number), data)
         # only now: a save that failed may be tried again
         self._states.add(number)
         self._kept[number], self._vectors = places, vectors if places else []
@@ -119,15 +118,15 @@ class Checkpoints:
             self._kept, self._vectors = {number: places}, list(state.pairs_s) if places else []
             return state
         if damaged:
-            passes = self.store.uri(self.layout.passes(self.run))
+            passes = self.root.store.uri(self.root.layout.passes(self.run))
             raise BadDataError(
                 f"{'; '.join(damaged)}. No state is whole: restore one, or remove {passes} to begin anew"
             )
         return None
 
     def _read(self, number: int) -> tuple[LineState, list[Place]]:
-        path = self.layout.pass_state(self.run, number)
-        where, data = self.store.uri(path), self.store.read(path)
+        path = self.root.layout.pass_state(self.run, number)
+        where, data = self.root.store.uri(path), self.root.store.read(path)
         content, arrays = unseal(data, kind="state", owner=self.owner, where=where)
         try:
             file = stored.read(_StateFile, content, where=where)
@@ -166,8 +165,8 @@ class Checkpoints:
                 known[id(s)] = state.n_passes, place
             places.append(known[id(s)])
         if arrays:
-            self.store.write(
-                self.layout.pass_pairs(self.run, state.n_passes), seal("pairs", {}, arrays, owner=self.owner)
+            self.root.store.write(
+                self.root.layout.pass_pairs(self.run, state.n_passes), seal("pairs", {}, arrays, owner=self.owner)
             )
         return places
 
@@ -181,10 +180,10 @@ class Checkpoints:
         return replace(state, pairs_s=pairs_s, pairs_y=pairs_y)
 
     def _pairs(self, number: int) -> Mapping[str, Any]:
-        path = self.layout.pass_pairs(self.run, number)
-        where = self.store.uri(path)
+        path = self.root.layout.pass_pairs(self.run, number)
+        where = self.root.store.uri(path)
         try:
-            data = self.store.read(path)
+            data = self.root.store.read(path)
         except NotFoundError:
             raise DamagedError(f"{where} is missing") from None
         return unseal(data, kind="pairs", owner=self.owner, where=where)[1]
@@ -195,15 +194,15 @@ class Checkpoints:
         needed = {number for places in self._kept.values() for number, _ in places}
         for number in sorted(self._folders - self._kept.keys()):
             if number not in needed:
-                self.store.remove_tree(self.layout.run_pass(self.run, number))
+                self.root.store.remove_tree(self.root.layout.run_pass(self.run, number))
                 self._folders.remove(number)
             elif number in self._states:
-                self.store.remove(self.layout.pass_state(self.run, number))
+                self.root.store.remove(self.root.layout.pass_state(self.run, number))
             self._states.discard(number)
 
     def _passes(self) -> list[int]:
         try:
-            found = self.store.list(self.layout.passes(self.run))
+            found = self.root.store.list(self.root.layout.passes(self.run))
         except NotFoundError:
             return []
         return [number for name in found if (number := pass_of(name)) is not None]
@@ -244,6 +243,6 @@ class Journal:
             return
         kept = self._checkpoints
         kept.save(self._state)
-        append_events(kept.store, kept.layout.run_log(kept.run), self._events)
+        append_events(kept.root.store, kept.root.layout.run_log(kept.run), self._events)
         self._state, self._events = None, []
         self._written = time.monotonic()

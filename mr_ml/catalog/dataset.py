@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypedDict
 
 from numpy.typing import NDArray
 
-from hdfs_layout import Layout, Store, parse_reference, read_version
+from hdfs_layout import Root, Store, parse_reference, read_version
 from hdfs_layout.paths import MAX_PARTITION
 from mr_ml.data import stored
 from mr_ml.data.partition_file import PartitionFacts
@@ -151,7 +151,7 @@ class Dataset:
         }
 
 
-def load_dataset(store: Store, layout: Layout, reference: str) -> Dataset:
+def load_dataset(root: Root, reference: str) -> Dataset:
     """Open ``name`` (latest version) or ``name@3``.
 
     Raises
@@ -164,8 +164,8 @@ def load_dataset(store: Store, layout: Layout, reference: str) -> Dataset:
         If its manifest is damaged.
     """
     asked = parse_reference(reference, kind="dataset")
-    found = read_version(store, layout.dataset(asked.name), asked.version)
-    where = store.uri(found.path)
+    found = read_version(root.store, root.layout.dataset(asked.name), asked.version)
+    where = root.store.uri(found.path)
     manifest = stored.read(DatasetManifest, found.document, where=where)
     if manifest.name != asked.name:
         raise BadDataError(

@@ -13,7 +13,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
-from hdfs_layout import Layout, PerhapsPublishedError, Store, list_versions, publish_version, read_version
+from hdfs_layout import PerhapsPublishedError, Root, Store, list_versions, publish_version, read_version
 from hdfs_layout.faults import storage_error
 from hdfs_layout.owners import is_abandoned, owned, sweep
 from hdfs_layout.paths import STAGED_PREFIX, WRITING_PREFIX
@@ -42,18 +42,18 @@ class UnfinishedPack:
         Of the data that is there; on a cluster it may become another one.
     """
 
-    def __init__(self, store: Store, layout: Layout, name: str, data_id: str) -> None:
-        self._store, self._layout, self._name, self.data_id = store, layout, name, data_id
-        self._folder = layout.dataset(name)
-        place = store.local_path(self._folder)
+    def __init__(self, root: Root, name: str, data_id: str) -> None:
+        self._root, self._name, self.data_id = root, name, data_id
+        self._folder = root.layout.dataset(name)
+        place = root.store.local_path(self._folder)
         self._note = None if place is None else os.path.join(place, f"{owned(_NOTE)}.{data_id}")
         if place is not None:
-            _sweep_packs(store, layout, name, place)
+            _sweep_packs(root, name, place)
         self._publishing = False
 
     def __enter__(self) -> UnfinishedPack:
         if self._note is not None:
-            self._store.make_folder(self._folder)
+            self._root.store.make_folder(self._folder)
             try:
                 open(self._note, "xb").close()
             except OSError as error:
@@ -64,7 +64,7 @@ class UnfinishedPack:
         """Publish the manifest, which names the data. Raises as `hdfs_layout.publish_version`."""
         see_through()
         self._publishing = True
-        return publish_version(self._store, self._folder, document)
+        return publish_version(self._root.store, self._folder, document)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -72,7 +72,7 @@ class UnfinishedPack:
         # what went wrong here is not worth as much as what went wrong before
         with uninterrupted(), suppress(OSError, StorageError, UnavailableError):
             if error is not None and not (self._publishing and _may_be_visible(error)):
-                self._store.remove_tree(self._layout.dataset_data(self._name, self.data_id))
+                self._root.store.remove_tree(self._root.layout.dataset_data(self._name, self.data_id))
             if self._note is not None:
                 os.unlink(self._note)
 
@@ -82,7 +82,7 @@ def _may_be_visible(error: BaseException) -> bool:
     return not isinstance(error, StorageError) or isinstance(error, PerhapsPublishedError | UnavailableError)
 
 
-def _sweep_packs(store: Store, layout: Layout, name: str, place: str) -> None:
+def _sweep_packs(root: Root, name: str, place: str) -> None:
     sweep(place, STAGED_PREFIX, WRITING_PREFIX)
     with suppress(OSError), os.scandir(place) as entries:
         for entry in entries:
@@ -93,13 +93,13 @@ def _sweep_packs(store: Store, layout: Layout, name: str, place: str) -> None:
                 status = entry.stat(follow_symlinks=False)
                 if status.st_uid == os.getuid() and is_abandoned(entry.name, since=status.st_mtime):
                     data_id = entry.name.rpartition(".")[2]
-                    if not _is_published(store, layout, name, data_id):
-                        store.remove_tree(layout.dataset_data(name, data_id))
+                    if not _is_published(root, name, data_id):
+                        root.store.remove_tree(root.layout.dataset_data(name, data_id))
                     os.unlink(entry.path)
 
 
-def _is_published(store: Store, layout: Layout, name: str, data_id: str) -> bool:
+def _is_published(root: Root, name: str, data_id: str) -> bool:
     """Whether a version has this data: a pack may be killed between its publication and its end."""
-    folder = layout.dataset(name)
-    numbers = reversed(list_versions(store, folder))
-    return any(read_version(store, folder, number).document["data_id"] == data_id for number in numbers)
+    folder = root.layout.dataset(name)
+    numbers = reversed(list_versions(root.store, folder))
+    return any(read_version(root.store, folder, number).document["data_id"] == data_id for number in numbers)

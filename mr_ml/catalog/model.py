@@ -10,7 +10,7 @@ from typing import Any, Literal, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from hdfs_layout import Layout, Store, Version, parse_reference, publish_version_once, read_version
+from hdfs_layout import Root, Version, parse_reference, publish_version_once, read_version
 from mr_ml.catalog.dataset import CoefEntry, StoredFile
 from mr_ml.catalog.feature_moments import checked_features
 from mr_ml.catalog.spec import TrainSpec
@@ -137,7 +137,7 @@ def label_texts(schema: Schema, classes: tuple[float, ...]) -> list[str]:
 
 
 def publish_model(
-    store: Store, layout: Layout, *, name: str, run: str, coef: Floats, shift: Shift, document: Mapping[str, Any],
+    root: Root, *, name: str, run: str, coef: Floats, shift: Shift, document: Mapping[str, Any],
     features: NDArray[np.int32] | None = None, after: int = 0,
 ) -> int:  # fmt: skip
     """Write the coefficients, then publish the manifest; the same run publishes once however often this is called.
@@ -154,7 +154,7 @@ def publish_model(
     """
     if not (np.isfinite(coef).all() and np.isfinite(shift.intercepts(coef)).all()):
         raise BadDataError(f"coefficients of {name} are too large for floating point; look for features of tiny range")
-    path = layout.coef(name, run)
+    path = root.layout.coef(name, run)
     arrays = {"coef": coef[:, :-1], "intercept": shift.intercepts(coef)}
     if features is not None:
         arrays["features"] = features.astype(np.int64)
@@ -164,18 +164,18 @@ def publish_model(
             shifted_intercept=coef[:, -1],
         )  # fmt: skip
     data = to_npz(arrays)
-    store.write(path, data)
+    root.store.write(path, data)
     file: dict[str, Any] = {"uri": path, "sha256": hashlib.sha256(data).hexdigest()}
     if features is not None:
         file["format"] = _FORMAT
     manifest = {**document, "kind": "model", "run": run, "coef": file}
-    return publish_version_once(store, layout.model(name), manifest, key="run", after=after)
+    return publish_version_once(root.store, root.layout.model(name), manifest, key="run", after=after)
 
 
-def read_manifest(store: Store, layout: Layout, name: str, number: int | None = None) -> tuple[ModelManifest, Version]:
+def read_manifest(root: Root, name: str, number: int | None = None) -> tuple[ModelManifest, Version]:
     """What was published of a model, without its coefficients; raises as `load_model`."""
-    found = read_version(store, layout.model(name), number)
-    where = store.uri(found.path)
+    found = read_version(root.store, root.layout.model(name), number)
+    where = root.store.uri(found.path)
     manifest = stored.read(ModelManifest, found.document, where=where)
     if manifest.spec.model != name:
         raise BadDataError(
@@ -184,7 +184,7 @@ def read_manifest(store: Store, layout: Layout, name: str, number: int | None = 
     return manifest, found
 
 
-def load_model(store: Store, layout: Layout, reference: str) -> Model:
+def load_model(root: Root, reference: str) -> Model:
     """Open ``name`` (latest version) or ``name@3``.
 
     Raises
@@ -197,13 +197,13 @@ def load_model(store: Store, layout: Layout, reference: str) -> Model:
         If its manifest or coefficients are damaged.
     """
     asked = parse_reference(reference, kind="model")
-    manifest, found = read_manifest(store, layout, asked.name, asked.version)
+    manifest, found = read_manifest(root, asked.name, asked.version)
     schema, spec, file = manifest.schema, manifest.spec, StoredFile(manifest.coef["uri"], manifest.coef["sha256"])
-    where = store.uri(file.path)
-    arrays = from_npz(file.read(store), where=where)
+    where = root.store.uri(file.path)
+    arrays = from_npz(file.read(root.store), where=where)
     if (number := manifest.coef.get("format", 1)) > _FORMAT:
         raise BadDataError(
-            f"{store.uri(found.path)}: expected coefficients of format {_FORMAT} at most, found {number}; upgrade "
+            f"{root.store.uri(found.path)}: expected coefficients of format {_FORMAT} at most, found {number}; upgrade "
             "mr_ml to read them"
         )
     features = arrays.pop("features", None)

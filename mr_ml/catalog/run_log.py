@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypedDict
 
-from hdfs_layout import Layout, Store, find_version, read_events
+from hdfs_layout import Root, find_version, read_events
 from hdfs_layout.paths import MAX_PASS, MAX_VERSION
 from mr_ml.catalog.spec import RunDocument
 from mr_ml.data import stored
@@ -58,7 +58,7 @@ class RunLog:
     failed: FailedEvent | None
 
 
-def read_log(store: Store, layout: Layout, run: str) -> RunLog:
+def read_log(root: Root, run: str) -> RunLog:
     """The log of a run; one that has none yet has no passes.
 
     Raises
@@ -66,10 +66,10 @@ def read_log(store: Store, layout: Layout, run: str) -> RunLog:
     BadDataError
         If it is damaged.
     """
-    path = layout.run_log(run)
+    path = root.layout.run_log(run)
     found: dict[str, list[Any]] = {kind: [] for kind in KINDS}
-    for number, event in enumerate(read_events(store, path), start=1):
-        where = f"{store.uri(path)}: event {number}"
+    for number, event in enumerate(read_events(root.store, path), start=1):
+        where = f"{root.store.uri(path)}: event {number}"
         kind = stored.read(_ANY, event, where=where)["event"]
         if kind in KINDS:
             found[kind].append(stored.read(KINDS[kind], event, where=where))
@@ -79,10 +79,10 @@ def read_log(store: Store, layout: Layout, run: str) -> RunLog:
     return RunLog(tuple(passes.values()), published, failed)
 
 
-def published_version(store: Store, layout: Layout, run: str, document: RunDocument) -> int | None:
+def published_version(root: Root, run: str, document: RunDocument) -> int | None:
     """The version that a run published, whatever its log says; None if it did not."""
     model = document.spec.model
     # written just before a manifest
-    if not store.exists(layout.coef(model, run)):
+    if not root.store.exists(root.layout.coef(model, run)):
         return None
-    return find_version(store, layout.model(model), key="run", value=run, after=document.after)
+    return find_version(root.store, root.layout.model(model), key="run", value=run, after=document.after)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hdfs_layout import Layout, NotFoundError, Store, check_name, open_store
+from hdfs_layout import NotFoundError, Root, Store, check_name, open_root
 from hdfs_layout.faults import storage_error
 from mr_ml.cli import printable
 from mr_ml.errors import BadDataError, UsageError
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
-def open_root(options: argparse.Namespace) -> tuple[Store, Layout]:
+def root_of(options: argparse.Namespace) -> Root:
     if getattr(options, "config", None) is not None:
         conf_dir = cluster_settings(options).conf_dir
         if conf_dir is not None:
             # the store and the jobs must mean the same cluster
             os.environ["HADOOP_CONF_DIR"] = conf_dir
-    return open_store(options.root), Layout(options.root)
+    return open_root(options.root)
 
 
 def cluster_settings(options: argparse.Namespace) -> HadoopSettings:
@@ -38,7 +38,7 @@ def cluster_settings(options: argparse.Namespace) -> HadoopSettings:
     return load_settings(options.config)
 
 
-def job_runner(options: argparse.Namespace, store: Store, layout: Layout) -> JobRunner:
+def job_runner(options: argparse.Namespace, root: Root) -> JobRunner:
     """The runner of -r; what the options of another runner say is refused."""
     if options.runner != "hadoop":
         if getattr(options, "config", None) is not None:
@@ -49,7 +49,7 @@ def job_runner(options: argparse.Namespace, store: Store, layout: Layout) -> Job
             raise UsageError(f"--{name} is for this machine; what tasks on a cluster get is said in --config")
     from mr_ml.runners.hadoop.runner import HadoopJobRunner
 
-    return HadoopJobRunner(store, layout, cluster_settings(options))
+    return HadoopJobRunner(root, cluster_settings(options))
 
 
 def local_runner(options: argparse.Namespace) -> LocalJobRunner:

@@ -11,7 +11,7 @@ from mr_ml.catalog.dataset import Dataset, load_dataset
 from mr_ml.catalog.feature_moments import FeatureMoments
 from mr_ml.catalog.model import label_texts
 from mr_ml.catalog.verify import verify
-from mr_ml.cli.common import open_root, print_result, table
+from mr_ml.cli.common import print_result, root_of, table
 from mr_ml.readers.schema import Schema
 
 MOST_COLUMNS = 200
@@ -19,12 +19,12 @@ SHOWN_COLUMNS = 20
 
 
 def run(options: argparse.Namespace) -> None:
-    store, layout = open_root(options)
-    dataset = load_dataset(store, layout, options.dataset)
+    root = root_of(options)
+    dataset = load_dataset(root, options.dataset)
     n_verified = len(dataset.partitions) if options.verify else 0
     if options.verify:
-        verify(store, dataset.partitions)
-    moments = {split: FeatureMoments.load(store, dataset, split) for split in dataset.moments}
+        verify(root.store, dataset.partitions)
+    moments = {split: FeatureMoments.load(root.store, dataset, split) for split in dataset.moments}
     features = {split: _features(dataset, found, options.features) for split, found in moments.items()}
     data = {**summary(dataset), "verified_partitions": n_verified, "features": features}
     text = summary_text(dataset)

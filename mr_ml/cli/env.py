@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hdfs_layout import Layout, Store
-from mr_ml.cli.common import job_runner, narrator, open_root, print_result, table
+from hdfs_layout import Root
+from mr_ml.cli.common import job_runner, narrator, print_result, root_of, table
 from mr_ml.errors import UnavailableError
 from mr_ml.runners.hadoop import check as hadoop_check
 from mr_ml.runners.hadoop import env as hadoop_env
@@ -23,14 +23,14 @@ _OTHERS = ("compiled loops", "memory MB", "of a task", "cores", "bits")
 
 def check(options: argparse.Namespace) -> None:
     """Write below the root, run one small job, and say what the nodes have."""
-    store, layout = open_root(options)
+    root = root_of(options)
     say = narrator(options)
-    runner = job_runner(options, store, layout)
-    hadoop_check.check_access(store, layout)
-    say(f"{store.root} can be written, read and removed from")
+    runner = job_runner(options, root)
+    hadoop_check.check_access(root)
+    say(f"{root.store.root} can be written, read and removed from")
     here = node_report.report()
     if options.runner == "hadoop":
-        found, brought = _check_cluster(options, store, layout, runner, here, say)
+        found, brought = _check_cluster(options, root, runner, here, say)
     else:
         from mr_ml_jobs.env_job import MREnv
 
@@ -39,7 +39,7 @@ def check(options: argparse.Namespace) -> None:
         python = hadoop_env.NodePython(command=(here["executable"],))
         found, brought = hadoop_check.find(pairs, driver=here, python=python, n_tasks=len(pairs)), None
     data = {
-        "root": store.root, "runner": options.runner, "here": here, "nodes": found.nodes, "environment": brought,
+        "root": root.store.root, "runner": options.runner, "here": here, "nodes": found.nodes, "environment": brought,
         "problems": found.problems, "warnings": found.warnings,
     }  # fmt: skip
     print_result(options, data, _text(here, found, brought))
@@ -48,13 +48,13 @@ def check(options: argparse.Namespace) -> None:
 
 
 def _check_cluster(
-    options: argparse.Namespace, store: Store, layout: Layout, runner: Any, here: Mapping[str, Any], say: Any
+    options: argparse.Namespace, root: Root, runner: Any, here: Mapping[str, Any], say: Any
 ) -> tuple[Findings, dict[str, Any] | None]:
     from mr_ml_jobs.env_job import MREnv
 
     python = runner.python
     say(f"running one job of {options.tasks} tasks, {' '.join(python.command)}")
-    with hadoop_check.task_files(store, layout, n_tasks=options.tasks) as tasks:
+    with hadoop_check.task_files(root, n_tasks=options.tasks) as tasks:
         pairs = runner.run(MREnv, request=hadoop_check.script(), input=tasks, properties=hadoop_check.PROPERTIES)
     found = hadoop_check.find(pairs, driver=here, python=python, n_tasks=options.tasks)
     if python.archive is None:
@@ -67,12 +67,12 @@ def build(options: argparse.Namespace) -> None:
     """Bring this Python's packages to the root, where jobs find them from then on."""
     from mr_ml.runners.hadoop import env_build as hadoop_env_build
 
-    store, layout = open_root(options)
+    root = root_of(options)
     say = narrator(options)
     archive = hadoop_env_build.collect(interpreter=options.interpreter)
-    path = layout.environment(archive.hash)
-    if store.exists(path):
-        n_bytes, is_new = store.size(path), False
+    path = root.layout.environment(archive.hash)
+    if root.store.exists(path):
+        n_bytes, is_new = root.store.size(path), False
     else:
         say(f"archiving {len(archive.files)} files; this takes a minute")
         with tempfile.TemporaryFile() as file:
@@ -80,16 +80,17 @@ def build(options: argparse.Namespace) -> None:
             hadoop_env_build.try_out(archive, file)
             n_bytes, is_new = file.seek(0, 2), True
             file.seek(0)
-            say(f"uploading {n_bytes / 1e6:.0f} MB to {store.uri(path)}")
-            store.write(path, iter(lambda: file.read(_PIECE_BYTES), b""))
+            say(f"uploading {n_bytes / 1e6:.0f} MB to {root.store.uri(path)}")
+            root.store.write(path, iter(lambda: file.read(_PIECE_BYTES), b""))
     environment = archive.describe(n_bytes=n_bytes)
-    number = hadoop_env.publish(store, layout, environment)
-    data = {"version": number, "uri": store.uri(path), "uploaded": is_new, **environment.to_json()}
+    number = hadoop_env.publish(root, environment)
+    data = {"version": number, "uri": root.store.uri(path), "uploaded": is_new, **environment.to_json()}
     packages = ", ".join(f"{name} {version}" for name, version in environment.packages.items())
     whole = f"{'with' if options.interpreter else 'for'} Python {environment.python}"
     text = (
-        f"{store.uri(path)}: {packages}, {whole}, {n_bytes / 1e6:.0f} MB{'' if is_new else ', as it was'}\n"
-        f"`-r hadoop` uses it from now on; see whether it works there: mr-ml env check -r hadoop --root {store.root}"
+        f"{root.store.uri(path)}: {packages}, {whole}, {n_bytes / 1e6:.0f} MB{'' if is_new else ', as it was'}\n"
+        "`-r hadoop` uses it from now on; see whether it works there: mr-ml env check -r hadoop "
+        f"--root {root.store.root}"
     )
     print_result(options, data, text)
 

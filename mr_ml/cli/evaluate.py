@@ -8,7 +8,7 @@ from typing import Any
 from mr_ml.catalog.dataset import Dataset, load_dataset
 from mr_ml.catalog.model import Model, load_model
 from mr_ml.catalog.verify import verify
-from mr_ml.cli.common import job_runner, narrator, open_root, print_result, table
+from mr_ml.cli.common import job_runner, narrator, print_result, root_of, table
 from mr_ml.cli.memory import Needs, block_budget
 from mr_ml.errors import BadDataError
 from mr_ml.models.linear.metrics import TABLE_KEYS
@@ -17,15 +17,15 @@ from mr_ml.training.evaluate import evaluate, unseen_features
 
 
 def run(options: argparse.Namespace) -> None:
-    store, layout = open_root(options)
-    runner = job_runner(options, store, layout)
-    model = load_model(store, layout, options.model)
-    dataset = load_dataset(store, layout, options.dataset)
+    root = root_of(options)
+    runner = job_runner(options, root)
+    model = load_model(root, options.model)
+    dataset = load_dataset(root, options.dataset)
     if options.verify:
-        verify(store, dataset.of_split(options.split))
+        verify(root.store, dataset.of_split(options.split))
     cache = block_budget(options, runner, _needs(model, dataset, options.split))
-    engine = MapReduceEngine(dataset, options.split, store, runner, cache)
-    unseen = unseen_features(model, dataset, store, split=options.split)
+    engine = MapReduceEngine(dataset, options.split, root.store, runner, cache)
+    unseen = unseen_features(model, dataset, root.store, split=options.split)
     if unseen:
         what = f"{len(unseen)} features that {model.reference} does not know, such as {unseen[0]}"
         if options.unseen_features == "error":

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from hdfs_layout import Layout, Store, list_versions
+from hdfs_layout import Root, list_versions
 from mr_ml.catalog.model import Model, load_model, read_manifest
-from mr_ml.cli.common import names_in, open_root, print_result, report_damaged, table
+from mr_ml.cli.common import names_in, print_result, report_damaged, root_of, table
 from mr_ml.errors import BadDataError
 
 
 def list_all(options: argparse.Namespace) -> int:
-    store, layout = open_root(options)
-    names = names_in(store, layout.models, kind="model")
-    found = [entry for name in names for entry in _versions(store, layout, name)]
+    root = root_of(options)
+    names = names_in(root.store, root.layout.models, kind="model")
+    found = [entry for name in names for entry in _versions(root, name)]
     columns = ["model", "dataset", "objective", "passes", "converged", "run"]
     print_result(options, {"models": found}, table(columns, map(_row, found)))
     return report_damaged(m["damaged"] for m in found if "damaged" in m)
@@ -31,23 +31,23 @@ def _row(found: dict[str, Any]) -> list[str]:
     return [name, found["dataset"], f"{float(found['objective']):.8g}", str(found["passes"]), converged, found["run"]]
 
 
-def _versions(store: Store, layout: Layout, name: str) -> Iterator[dict[str, Any]]:
-    for number in list_versions(store, layout.model(name)):
+def _versions(root: Root, name: str) -> Iterator[dict[str, Any]]:
+    for number in list_versions(root.store, root.layout.model(name)):
         try:
-            yield _summary(store, layout, name, number)
+            yield _summary(root, name, number)
         except BadDataError as error:
             # one damaged manifest must not hide the other models
             yield {"model": name, "version": number, "damaged": str(error)}
 
 
-def _summary(store: Store, layout: Layout, name: str, number: int) -> dict[str, Any]:
-    manifest, _ = read_manifest(store, layout, name, number)
+def _summary(root: Root, name: str, number: int) -> dict[str, Any]:
+    manifest, _ = read_manifest(root, name, number)
     return {"model": name, "version": number, "dataset": manifest.dataset, "run": manifest.run, **manifest.training}
 
 
 def show(options: argparse.Namespace) -> None:
-    store, layout = open_root(options)
-    model = load_model(store, layout, options.model)
+    root = root_of(options)
+    model = load_model(root, options.model)
     manifest = model.manifest
     names = model.schema.feature_names
     data: dict[str, Any] = {
@@ -61,7 +61,7 @@ def show(options: argparse.Namespace) -> None:
         "n_features": model.n_features,
         "labels": model.label_texts,
         "feature_names": None if names is None else list(names),
-        "coef_uri": store.uri(manifest["coef"]["uri"]),
+        "coef_uri": root.store.uri(manifest["coef"]["uri"]),
         "coef_sha256": manifest["coef"]["sha256"],
     }
     print_result(options, data, _text(model, data, options.features))

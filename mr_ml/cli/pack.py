@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from mr_ml.catalog.dataset import load_dataset
-from mr_ml.cli.common import free_memory, job_runner, narrator, open_root, print_result
+from mr_ml.cli.common import free_memory, job_runner, narrator, print_result, root_of
 from mr_ml.cli.describe import summary, summary_text
 from mr_ml.cli.memory import longest_line, rows_budget
 from mr_ml.errors import UsageError
@@ -29,8 +29,8 @@ _OPTIONS_OF: dict[Format, dict[str, Any]] = {
 
 
 def run(options: argparse.Namespace) -> None:
-    store, layout = open_root(options)
-    like = None if options.like is None else load_dataset(store, layout, options.like).schema
+    root = root_of(options)
+    like = None if options.like is None else load_dataset(root, options.like).schema
     if options.unseen_features == "ignore":
         if like is None or like.format != "libsvm":
             raise UsageError(
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> None:
         format_is_said=options.format is not None,
         header_is_said=options.header,
     )
-    runner = job_runner(options, store, layout)
+    runner = job_runner(options, root)
     rows_bytes = rows_budget(options, runner)
     memory = PackMemory(
         rows_bytes=rows_bytes,
@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> None:
         warnings.append(text)
         say(f"warning: {text}")
 
-    dataset = pack(spec, store=store, layout=layout, runner=runner, say=say, warn=warn, memory=memory)
+    dataset = pack(spec, root=root, runner=runner, say=say, warn=warn, memory=memory)
     print_result(options, {**summary(dataset), "warnings": warnings}, summary_text(dataset))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from mr_ml.catalog.model import load_model
-from mr_ml.cli.common import job_runner, narrator, open_root, print_result
+from mr_ml.cli.common import job_runner, narrator, print_result, root_of
 from mr_ml.cli.memory import longest_line, predict_budget
 from mr_ml.predict.driver import predict
 from mr_ml.predict.output import open_output
@@ -14,10 +14,10 @@ from mr_ml.runners.base import LocalJobRunner
 
 
 def run(options: argparse.Namespace) -> None:
-    store, layout = open_root(options)
-    runner = job_runner(options, store, layout)
+    root = root_of(options)
+    runner = job_runner(options, root)
     scorer: Scorer
-    model = load_model(store, layout, options.model)
+    model = load_model(root, options.model)
     # what a process has left over is for nothing but long lines
     rows_bytes = predict_budget(options, runner, model_bytes=model.nbytes)
     if isinstance(runner, LocalJobRunner):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from hdfs_layout import Layout, Store
+from hdfs_layout import Root
 from mr_ml.catalog.run_log import RunLog, published_version, read_log
 from mr_ml.catalog.spec import RunDocument
-from mr_ml.cli.common import names_in, open_root, print_result, report_damaged, table
+from mr_ml.cli.common import names_in, print_result, report_damaged, root_of, table
 from mr_ml.errors import BadDataError
 from mr_ml.training.train import read_run
 
@@ -16,20 +16,24 @@ DAMAGED = "damaged"
 
 
 def list_all(options: argparse.Namespace) -> int:
-    store, layout = open_root(options)
+    root = root_of(options)
     # a run without its spec has not begun
-    begun = [name for name in names_in(store, layout.runs, kind="run") if store.exists(layout.run_spec(name))]
-    found = [_summary(store, layout, name) for name in begun]
+    begun = [
+        name
+        for name in names_in(root.store, root.layout.runs, kind="run")
+        if root.store.exists(root.layout.run_spec(name))
+    ]
+    found = [_summary(root, name) for name in begun]
     rows = [[r["run"], r["model"] or "?", r["dataset"] or "?", str(r["passes"]), r["status"]] for r in found]
     print_result(options, {"runs": found}, table(["run", "model", "dataset", "passes", "status"], rows))
     return report_damaged(r["stop"] for r in found if r["status"] == DAMAGED)
 
 
 def show(options: argparse.Namespace) -> None:
-    store, layout = open_root(options)
-    document, log = read_run(store, layout, options.run), read_log(store, layout, options.run)
+    root = root_of(options)
+    document, log = read_run(root, options.run), read_log(root, options.run)
     data = {
-        **_whole(store, layout, options.run, document, log),
+        **_whole(root, options.run, document, log),
         "spec": document.spec.to_json(),
         "log": list(log.passes),
     }
@@ -52,22 +56,22 @@ def show(options: argparse.Namespace) -> None:
     print_result(options, data, text)
 
 
-def _summary(store: Store, layout: Layout, run: str) -> dict[str, Any]:
+def _summary(root: Root, run: str) -> dict[str, Any]:
     model = dataset = None
     try:
-        document = read_run(store, layout, run)
+        document = read_run(root, run)
         model, dataset = document.spec.model, document.spec.dataset
-        return _whole(store, layout, run, document, read_log(store, layout, run))
+        return _whole(root, run, document, read_log(root, run))
     except BadDataError as error:
         # one damaged file must not hide the other runs
         return {"run": run, "model": model, "dataset": dataset, "passes": 0, "status": DAMAGED, "stop": str(error)}
 
 
-def _whole(store: Store, layout: Layout, run: str, document: RunDocument, log: RunLog) -> dict[str, Any]:
+def _whole(root: Root, run: str, document: RunDocument, log: RunLog) -> dict[str, Any]:
     spec, published = document.spec, log.published
     ended = published or log.failed
     # a kill, or an accident to the log, may have left it without its last line
-    version = published_version(store, layout, run, document) if published is None else published["version"]
+    version = published_version(root, run, document) if published is None else published["version"]
     return {
         "run": run,
         "model": spec.model if version is None else f"{spec.model}@{version}",

@@ -13,7 +13,7 @@ from mr_ml.catalog.feature_moments import FeatureMoments
 from mr_ml.catalog.leftovers import sweep_folders
 from mr_ml.catalog.spec import TrainSpec
 from mr_ml.catalog.verify import verify
-from mr_ml.cli.common import job_runner, narrator, open_root, print_result, shows_progress
+from mr_ml.cli.common import job_runner, narrator, print_result, root_of, shows_progress
 from mr_ml.cli.memory import Needs, block_budget
 from mr_ml.errors import NoModelError, UsageError
 from mr_ml.ids import unique_id
@@ -26,45 +26,45 @@ from mr_ml.training.train import Progress, make_objective, read_run, start_run, 
 
 
 def run(options: argparse.Namespace) -> None:
-    store, layout = open_root(options)
-    runner = job_runner(options, store, layout)
+    root = root_of(options)
+    runner = job_runner(options, root)
     say = narrator(options)
     if options.resume is not None:
-        run_id, spec = options.resume, read_run(store, layout, options.resume).spec
+        run_id, spec = options.resume, read_run(root, options.resume).spec
         if options.dataset is not None or options.model is not None:
             raise UsageError("--resume goes on with what the run was asked to do; give no dataset or model beside it")
         _check_same(_spec(options, spec.dataset), spec)
-        dataset = load_dataset(store, layout, spec.dataset)
+        dataset = load_dataset(root, spec.dataset)
     else:
         if options.dataset is None or options.model is None:
             raise UsageError("expected a dataset and --model NAME (or --resume RUN)")
         check_name(options.model, kind="model")
-        dataset = load_dataset(store, layout, options.dataset)
+        dataset = load_dataset(root, options.dataset)
         spec = _spec(options, dataset.reference)
         run_id = unique_id()
     # whatever does not fit together is found before there is a run
     dataset.of_split(spec.split)
-    objective = make_objective(spec, dataset, FeatureMoments.load(store, dataset, spec.split))
+    objective = make_objective(spec, dataset, FeatureMoments.load(root.store, dataset, spec.split))
     cache = block_budget(options, runner, _needs(spec, dataset, objective))
     del objective
     if options.verify:
-        verify(store, dataset.of_split(spec.split))
+        verify(root.store, dataset.of_split(spec.split))
     if options.resume is None:
-        start_run(store, layout, run_id, spec)
+        start_run(root, run_id, spec)
     say(f"run {run_id}: {spec.loss} on {dataset.reference} {spec.split}, {dataset.n_rows(spec.split)} rows")
     python = getattr(runner, "python", None)
     if python is not None:
         event = {"event": "environment", "python": list(python.command), "archive": python.archive}
-        append_events(store, layout.run_log(run_id), [event])
-    sweep_folders(store, layout.run(run_id), layout.model(spec.model), layout.model_data(spec.model, run_id))
-    engine = MapReduceEngine(dataset, spec.split, store, runner.of_work(run_id), cache)
+        append_events(root.store, root.layout.run_log(run_id), [event])
+    sweep_folders(
+        root.store, root.layout.run(run_id), root.layout.model(spec.model), root.layout.model_data(spec.model, run_id)
+    )
+    engine = MapReduceEngine(dataset, spec.split, root.store, runner.of_work(run_id), cache)
     watch = _show if shows_progress(options) else _ignore
     try:
-        result = train(
-            spec, run=run_id, dataset=dataset, engine=engine, store=store, layout=layout, watch=watch, say=say
-        )
+        result = train(spec, run=run_id, dataset=dataset, engine=engine, root=root, watch=watch, say=say)
     except NoModelError as error:
-        append_events(store, layout.run_log(run_id), [{"event": "failed", "stop": str(error)}])
+        append_events(root.store, root.layout.run_log(run_id), [{"event": "failed", "stop": str(error)}])
         raise
     for warning in [*([] if result.converged else [result.stop]), *result.warnings]:
         say(f"warning: {warning}")

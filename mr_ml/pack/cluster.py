@@ -38,7 +38,7 @@ class ClusterMover:
     text: ClusterFiles = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "text", ClusterFiles(self.runner.store, self.runner.layout))
+        object.__setattr__(self, "text", ClusterFiles(self.runner.root))
 
     def files(self, inputs: Sequence[str]) -> list[TextFile]:
         """See `ClusterFiles.find`."""
@@ -78,18 +78,18 @@ class ClusterMover:
     ) -> Shuffled:
         from mr_ml_jobs.pack_job import MRPack
 
-        store, layout = self.runner.store, self.runner.layout
+        root = self.runner.root
         request = PackRequest(schema, plan).encode()
         self.runner.produce(
-            MRPack, request=request, input=self.text.lines(files), output=layout.dataset_data(name, data_id),
+            MRPack, request=request, input=self.text.lines(files), output=root.layout.dataset_data(name, data_id),
             n_reducers=plan.n_partitions + 1, properties=self.text.properties(files, header=_header(schema.options)),
         )  # fmt: skip
-        path = layout.partition(name, data_id, plan.n_partitions)
+        path = root.layout.partition(name, data_id, plan.n_partitions)
         try:
-            pairs = [pair_of(line) for line in store.read(path).splitlines()]
+            pairs = [pair_of(line) for line in root.store.read(path).splitlines()]
         except NotFoundError:
-            raise InternalError(f"the job left no reports in {store.uri(path)}; run it again") from None
-        store.remove(path)
+            raise InternalError(f"the job left no reports in {root.store.uri(path)}; run it again") from None
+        root.store.remove(path)
         error = first_error(pairs)
         if error is not None:
             with self.text.renaming():
@@ -115,21 +115,21 @@ class ClusterMover:
         """The second round, since equal rows met: see `mr_ml.pack.equal_rows`. Its files lie in another folder."""
         from mr_ml_jobs.spread_job import MRSpread
 
-        store, layout, second = self.runner.store, self.runner.layout, unique_id()
+        root, second = self.runner.root, unique_id()
         try:
             lines = self._partitions(plan, name=name, data_id=data_id, n_bytes=n_bytes)
-            output = layout.dataset_data(name, second)
+            output = root.layout.dataset_data(name, second)
             self.runner.produce(MRSpread, request=request, input=lines, output=output, n_reducers=plan.n_partitions)
             answers = self._inspected(plan, request, name=name, data_id=second, n_bytes=n_bytes)
         except BaseException:
-            store.remove_tree(layout.dataset_data(name, second))
+            root.store.remove_tree(root.layout.dataset_data(name, second))
             raise
-        store.remove_tree(layout.dataset_data(name, data_id))
+        root.store.remove_tree(root.layout.dataset_data(name, data_id))
         return answers, second
 
     def _partitions(self, plan: PackPlan, *, name: str, data_id: str, n_bytes: int) -> FileLines:
-        paths = (self.runner.layout.partition(name, data_id, number) for number in range(plan.n_partitions))
-        return FileLines(tuple(map(self.runner.store.uri, paths)), n_bytes)
+        paths = (self.runner.root.layout.partition(name, data_id, number) for number in range(plan.n_partitions))
+        return FileLines(tuple(map(self.runner.root.store.uri, paths)), n_bytes)
 
     def check_rest(self, files: Sequence[TextFile]) -> None:
         self.text.check_rest(files)

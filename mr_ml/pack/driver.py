@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hdfs_layout import Layout, Store, check_name
+from hdfs_layout import Root, check_name
 from mr_ml.catalog.dataset import Dataset, Partition, StoredFile
 from mr_ml.catalog.leftovers import UnfinishedPack
 from mr_ml.data.partition_file import PartitionFacts
@@ -69,7 +69,7 @@ class PackSpec:
 # moments of enormous numbers are infinite; the warning would name no feature
 @np.errstate(all="ignore")
 def pack(
-    spec: PackSpec, *, store: Store, layout: Layout, runner: JobRunner, say: Say, warn: Say, memory: PackMemory
+    spec: PackSpec, *, root: Root, runner: JobRunner, say: Say, warn: Say, memory: PackMemory
 ) -> Dataset:  # fmt: skip
     """Pack and publish.
 
@@ -84,14 +84,14 @@ def pack(
         If there are more bad rows than allowed, no rows, or rows that contradict each other.
     """
     check_name(spec.name, kind="dataset")
-    mover = _mover(store, layout, runner, memory)
+    mover = _mover(root, runner, memory)
     try:
-        return _pack(spec, mover, store=store, layout=layout, say=say, warn=warn)
+        return _pack(spec, mover, root=root, say=say, warn=warn)
     finally:
         mover.close()
 
 
-def _pack(spec: PackSpec, mover: Mover, *, store: Store, layout: Layout, say: Say, warn: Say) -> Dataset:
+def _pack(spec: PackSpec, mover: Mover, *, root: Root, say: Say, warn: Say) -> Dataset:
     files, options, like = _opened(spec, mover)
     if spec.like is not None and like is not None:
         unknown = tuple(name for name in like.columns if name and name not in spec.like.columns)
@@ -125,12 +125,12 @@ def _pack(spec: PackSpec, mover: Mover, *, store: Store, layout: Layout, say: Sa
         seed=spec.seed, by_group=spec.by_group, partitions=spec.partitions,
     )  # fmt: skip
     data_id = unique_id()
-    with UnfinishedPack(store, layout, spec.name, data_id) as unfinished:
+    with UnfinishedPack(root, spec.name, data_id) as unfinished:
         shuffled = mover.shuffle(
             schema, plan, files, name=spec.name, data_id=data_id, n_columns=summary.n_columns(schema.n_features)
         )
         data_id = unfinished.data_id = shuffled.data_id
-        paths = [layout.partition(spec.name, data_id, number) for number in range(plan.n_partitions)]
+        paths = [root.layout.partition(spec.name, data_id, number) for number in range(plan.n_partitions)]
         partitions, totals = _partitions(plan, paths, shuffled.facts), shuffled.moments
         packed = sum(_numbered(shuffled.reports, scanned, options).values(), Summary())
         mover.check_rest(files)
@@ -143,7 +143,7 @@ def _pack(spec: PackSpec, mover: Mover, *, store: Store, layout: Layout, say: Sa
             kind = "categories" if schema.format == "csv" else "features"
             say(f"{packed.n_unseen} unseen values were ignored: of {kind} that the dataset of --like does not have")
         moments = {
-            split: feature_moments(total, schema).save(store, layout.moments(spec.name, data_id, split))
+            split: feature_moments(total, schema).save(root.store, root.layout.moments(spec.name, data_id, split))
             for split, total in totals.items()
         }
         dataset = _manifest(spec, data_id, schema, plan, partitions, totals, packed, moments)
@@ -155,9 +155,9 @@ def _pack(spec: PackSpec, mover: Mover, *, store: Store, layout: Layout, say: Sa
     return replace(dataset, version=version)
 
 
-def _mover(store: Store, layout: Layout, runner: JobRunner, memory: PackMemory) -> Mover:
+def _mover(root: Root, runner: JobRunner, memory: PackMemory) -> Mover:
     if isinstance(runner, LocalJobRunner):
-        return LocalMover(store, layout, runner, runner.n_tasks, memory)
+        return LocalMover(root, runner, runner.n_tasks, memory)
     from mr_ml.pack.cluster import ClusterMover
     from mr_ml.runners.hadoop.runner import HadoopJobRunner
 

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from hdfs_layout import Layout, Store
+from hdfs_layout import Root
 from mr_ml.data.partition_file import PartitionFacts
 from mr_ml.errors import InternalError, UsageError
 from mr_ml.ids import unique_id
@@ -122,8 +122,7 @@ class PackMemory:
 class LocalMover:
     """Files of this machine, read and written by tasks on this machine."""
 
-    store: Store
-    layout: Layout
+    root: Root
     runner: JobRunner
     n_tasks: int
     memory: PackMemory
@@ -175,8 +174,8 @@ class LocalMover:
                 "hash the feature ids to fewer"
             )
         reports: Ranges = {}
-        paths = [self.layout.partition(name, data_id, number) for number in range(plan.n_partitions)]
-        self.store.make_folder(self.layout.dataset_data(name, data_id))
+        paths = [self.root.layout.partition(name, data_id, number) for number in range(plan.n_partitions)]
+        self.root.store.make_folder(self.root.layout.dataset_data(name, data_id))
         tasks = ranges(files, n_tasks=self.n_tasks, longest_line=self.memory.longest_line)
         with self._spill(plan, name=name, data_id=data_id) as (spill, together):
             if together:
@@ -191,7 +190,7 @@ class LocalMover:
             pairs = self._spread(pairs, request)
         shuffled = Shuffled.of(plan, pairs, reports, data_id=data_id)
         for number in set(range(plan.n_partitions)) - set(shuffled.facts):
-            self.store.write(paths[number], b"")
+            self.root.store.write(paths[number], b"")
         return shuffled
 
     def _spread(self, pairs: list[Pair], request: bytes) -> list[Pair]:
@@ -218,10 +217,10 @@ class LocalMover:
             with tempfile.TemporaryDirectory(prefix="spill-", dir=parent) as folder:
                 yield folder, False
             return
-        spill = self.layout.spill(name, data_id)
-        self.store.make_folder(spill)
+        spill = self.root.layout.spill(name, data_id)
+        self.root.store.make_folder(spill)
         yield self._local(spill), True
-        self.store.remove_tree(spill)
+        self.root.store.remove_tree(spill)
 
     def check_rest(self, files: Sequence[TextFile]) -> None:
         check_rest(files)
@@ -242,11 +241,11 @@ class LocalMover:
         self.kept.close()
 
     def _local(self, path: str) -> str:
-        found = self.store.local_path(path)
+        found = self.root.store.local_path(path)
         if found is None:
             raise UsageError(
-                f"{self.store.uri(path)} cannot be written by tasks on this machine; use -r hadoop, or a folder as "
-                "--root"
+                f"{self.root.store.uri(path)} cannot be written by tasks on this machine; use -r hadoop, or a "
+                "folder as --root"
             )
         return found
 

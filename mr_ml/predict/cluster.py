@@ -64,7 +64,7 @@ class ClusterScorer:
     _text: ClusterFiles = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_text", ClusterFiles(self.runner.store, self.runner.layout))
+        object.__setattr__(self, "_text", ClusterFiles(self.runner.root))
 
     def files(self, inputs: Sequence[str]) -> list[TextFile]:
         return self._text.find(inputs)
@@ -76,7 +76,11 @@ class ClusterScorer:
     def score(self, request: PredictRequest, files: Sequence[TextFile]) -> Iterator[list[ScoredPart]]:
         from mr_ml_jobs.predict_job import MRPredict
 
-        text, store, folder = self._text, self.runner.store, self.runner.layout.job(f"predictions-{unique_id()}")
+        text, store, folder = (
+            self._text,
+            self.runner.root.store,
+            self.runner.root.layout.job(f"predictions-{unique_id()}"),
+        )
         header = WITH_HEADER if any(file.header_bytes for file in files) else WITHOUT_HEADER
         properties = {**text.properties(files, header=header), **_WHOLE_LINES}
         output = f"{folder}/output"

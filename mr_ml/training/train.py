@@ -21,9 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdfs_layout import (
-    Layout,
     NotFoundError,
-    Store,
+    Root,
     append_events,
     decode_document,
     encode_document,
@@ -176,7 +175,7 @@ def _classes(spec: TrainSpec, dataset: Dataset) -> tuple[float, ...]:
     return classes
 
 
-def start_run(store: Store, layout: Layout, run: str, spec: TrainSpec) -> None:
+def start_run(root: Root, run: str, spec: TrainSpec) -> None:
     """Write down what the run is to do; everything after this can be resumed.
 
     Raises
@@ -184,14 +183,16 @@ def start_run(store: Store, layout: Layout, run: str, spec: TrainSpec) -> None:
     StorageError
         If it cannot be written, or the model could not be published at the end.
     """
-    folder = layout.model(spec.model)
-    after = latest_version(store, folder) or 0
+    folder = root.layout.model(spec.model)
+    after = latest_version(root.store, folder) or 0
     if after >= MAX_VERSION:
-        raise StorageError(f"{store.uri(folder)}: version {after} is the last that can be; train under another name")
-    store.write(layout.run_spec(run), encode_document(RunDocument(run=run, after=after, spec=spec).to_json()))
+        raise StorageError(
+            f"{root.store.uri(folder)}: version {after} is the last that can be; train under another name"
+        )
+    root.store.write(root.layout.run_spec(run), encode_document(RunDocument(run=run, after=after, spec=spec).to_json()))
 
 
-def read_run(store: Store, layout: Layout, run: str) -> RunDocument:
+def read_run(root: Root, run: str) -> RunDocument:
     """What a run was asked to do.
 
     Raises
@@ -201,12 +202,14 @@ def read_run(store: Store, layout: Layout, run: str) -> RunDocument:
     BadDataError
         If what is written of it is damaged, or of another run.
     """
-    path = layout.run_spec(run)
+    path = root.layout.run_spec(run)
     try:
-        data = store.read(path)
+        data = root.store.read(path)
     except NotFoundError:
-        raise UsageError(f"there is no run {run!r} in {store.root}; `mr-ml runs list` shows those that are") from None
-    where = store.uri(path)
+        raise UsageError(
+            f"there is no run {run!r} in {root.store.root}; `mr-ml runs list` shows those that are"
+        ) from None
+    where = root.store.uri(path)
     found = stored.read(RunDocument, decode_document(data, where=where), where=where)
     if found.run not in (None, run):
         raise BadDataError(
@@ -225,8 +228,7 @@ def train(
     run: str,
     dataset: Dataset,
     engine: Engine,
-    store: Store,
-    layout: Layout,
+    root: Root,
     watch: Callable[[Progress], None],
     say: Callable[[str], None] = lambda text: None,
 ) -> TrainResult:
@@ -247,7 +249,7 @@ def train(
         If a pass was not complete.
     """
     started = time.monotonic()
-    moments = FeatureMoments.load(store, dataset, spec.split)
+    moments = FeatureMoments.load(root.store, dataset, spec.split)
     # where few features occur the problem has these alone: in all others the objective is flat, and the search starts
     # at 0 there
     objective, features = make_objective(spec, dataset, moments), moments.features
@@ -255,11 +257,11 @@ def train(
     del moments
     optimizer = choose(spec.solver, size=objective.size, tolerance=spec.tolerance, max_passes=spec.max_passes)
     owner = Owner.of(run, spec, dataset)
-    checkpoints = Checkpoints(store, layout, owner, optimizer, size=objective.size, say=say)
+    checkpoints = Checkpoints(root, owner, optimizer, size=objective.size, say=say)
     state = checkpoints.load()
     if state is None:
         state = optimizer.init(np.zeros(objective.size))
-    advice = EarlySteps(objective, dataset, spec.split, store, features)
+    advice = EarlySteps(objective, dataset, spec.split, root.store, features)
     n_rows = dataset.n_rows(spec.split)
     began = time.monotonic()
     with one_thread(*optimizer.modules), Journal(checkpoints) as journal:
@@ -286,7 +288,7 @@ def train(
         # it moves nothing, and counts
         state = replace(state, n_passes=state.n_passes + 1, stop=stop, step=0.0)
         progress = _progress(state, n_rows, seconds=time.monotonic() - began)
-        append_events(store, layout.run_log(run), [{"event": "pass", **vars(progress)}])
+        append_events(root.store, root.layout.run_log(run), [{"event": "pass", **vars(progress)}])
         watch(progress)
     if stop.converged and len(almost) and not (optimizer.measured or optimizer.proves):
         stop = Stop.FLAT
@@ -310,10 +312,9 @@ def train(
         "training": result,
     }
     see_through()
-    after = read_run(store, layout, run).after
+    after = read_run(root, run).after
     version = publish_model(
-        store,
-        layout,
+        root,
         name=spec.model,
         run=run,
         coef=coef,
@@ -324,7 +325,7 @@ def train(
     )
     seconds = time.monotonic() - started
     try:
-        append_events(store, layout.run_log(run), [{"event": "published", "version": version, **result}])
+        append_events(root.store, root.layout.run_log(run), [{"event": "published", "version": version, **result}])
     except StorageError as error:
         # it is visible, and whoever resumes the run will find it
         _LOG.warning("%s@%d is published, but the run's log does not say so: %s", spec.model, version, error)

@@ -96,7 +96,7 @@ def _map_share(
 def _time_share(
     root: str, dataset_name: str, model: str, workers: int, repeats: int, barrier: Any, share: int
 ) -> list[float]:
-    from hdfs_layout import Layout, open_store
+    from hdfs_layout import open_root
     from mr_ml.catalog.dataset import load_dataset
     from mr_ml.catalog.feature_moments import FeatureMoments
     from mr_ml.catalog.spec import TrainSpec
@@ -109,14 +109,14 @@ def _time_share(
     from mr_ml.sums.blas import one_thread
     from mr_ml.training.train import make_objective
 
-    store, layout = open_store(root), Layout(root)
-    dataset = load_dataset(store, layout, dataset_name)
-    moments = FeatureMoments.load(store, dataset, "train")
+    opened = open_root(root)
+    dataset = load_dataset(opened, dataset_name)
+    moments = FeatureMoments.load(opened.store, dataset, "train")
     objective = make_objective(TrainSpec(dataset=dataset.reference, model=model, l2=1e-6), dataset, moments)
     newton = choose("auto", size=objective.size, tolerance=0.0, max_passes=1).name == "newton"
     point = np.full(objective.size, 1e-3)
     query = objective.query(Ask(point, direction=point, steps=STEPS, curvature=False, hessian=newton))
-    files = [(store.local_path(p.path) or "", p.facts) for p in dataset.of_split("train")]
+    files = [(opened.store.local_path(p.path) or "", p.facts) for p in dataset.of_split("train")]
     shares = assign(files, n_tasks=workers)
     blocks = [
         stored.block

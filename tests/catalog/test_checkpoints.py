@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hdfs_layout import Layout, LocalStore, read_events
+from hdfs_layout import Layout, LocalStore, Root, read_events
 from mr_ml.catalog import checkpoints
 from mr_ml.catalog.checkpoints import Checkpoints, Journal
 from mr_ml.catalog.states import Owner
@@ -51,7 +51,7 @@ def store(tmp_path: Path) -> LocalStore:
 
 
 def of_run(store: LocalStore) -> Checkpoints:
-    return Checkpoints(store, Layout("root"), OWNER, METHOD, size=SIZE, say=SAID.append)
+    return Checkpoints(Root(store, Layout("root")), OWNER, METHOD, size=SIZE, say=SAID.append)
 
 
 def encoded(state: LineState) -> dict[str, bytes]:

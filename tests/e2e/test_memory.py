@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from commands import Commands, environment
 
-from hdfs_layout import Layout, open_store, read_version
+from hdfs_layout import open_root, read_version
 from mr_ml.catalog.model import publish_model
 from mr_ml.models.linear.shift import NO_SHIFT
 
@@ -64,14 +64,14 @@ def test_models_take_memory_where_they_are_used(mr_ml: Commands, tmp_path: Path)
     mr_ml("pack", tmp_path / "rows", "--to", "d")
     mr_ml("train", "d", "--model", "m", "--l2", "1")
     # what a model of four million features holds, in its place
-    store, layout = open_store(str(mr_ml.root)), Layout(str(mr_ml.root))
+    root = open_root(str(mr_ml.root))
     document = {
-        key: value for key, value in read_version(store, layout.model("m"), 1).document.items() if key != "coef"
+        key: value
+        for key, value in read_version(root.store, root.layout.model("m"), 1).document.items()
+        if key != "coef"
     }
     document["schema"]["n_features"] = 4_000_000
-    publish_model(
-        store, layout, name="m", run="other", document=document, coef=np.zeros((1, 4_000_001)), shift=NO_SHIFT
-    )
+    publish_model(root, name="m", run="other", document=document, coef=np.zeros((1, 4_000_001)), shift=NO_SHIFT)
     evaluate, predict = ("evaluate", "m", "d", "--split", "train"), ("predict", "m", tmp_path / "rows", "--to")
     for words, to in ((evaluate, []), (predict, [tmp_path / "p"])):
         found = mr_ml.run(*words, *to, "--memory", "450M")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from commands import Commands, write_csv, write_libsvm
 
-from hdfs_layout import Layout, open_store
+from hdfs_layout import open_root
 from mr_ml.catalog.dataset import load_dataset
 from mr_ml.cli import pack as cli_pack
 from mr_ml.data.partition_file import BlockRange
@@ -25,7 +25,7 @@ Row = tuple[float, ...]
 
 def packed_rows(mr_ml: Commands, name: str) -> dict[tuple[str, int | None, int], list[Row]]:
     """(label, features...) of every row by split, fold and partition, in the order of the file."""
-    dataset = load_dataset(open_store(str(mr_ml.root)), Layout(str(mr_ml.root)), name)
+    dataset = load_dataset(open_root(str(mr_ml.root)), name)
     found: dict[tuple[str, int | None, int], list[Row]] = {}
     for p in dataset.partitions:
         whole = BlockRange(str(mr_ml.root / p.path), p.facts.partition, 0, 0, p.facts.line_bytes, p.facts.n_bytes)

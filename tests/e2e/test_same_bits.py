@@ -19,7 +19,7 @@ import pytest
 from commands import Commands, environment, read_coef, write_libsvm
 from mr_ml_jobs.pass_job import MRPass
 
-from hdfs_layout import Layout, open_store
+from hdfs_layout import open_root
 from mr_ml.catalog.dataset import Dataset, load_dataset
 from mr_ml.cli import train as cli_train
 from mr_ml.data.partition_file import BlockRange
@@ -92,16 +92,16 @@ def spec_of(mr_ml: Commands, name: str) -> TrainSpec:
 
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_in_memory(mr_ml: Commands, expected: dict[str, str], name: str) -> None:
-    store, layout = open_store(str(mr_ml.root)), Layout(str(mr_ml.root))
-    dataset = load_dataset(store, layout, name)
+    root = open_root(str(mr_ml.root))
+    dataset = load_dataset(root, name)
     ranges = [BlockRange(str(mr_ml.root / p.path), p.facts.partition, 0, 0, p.facts.line_bytes, p.facts.n_bytes)
               for p in dataset.partitions]  # fmt: skip
     blocks = tuple(stored for asked in ranges for stored in asked.read())
     engine = InMemoryEngine(dataset.tree("train"), blocks, dataset.expected("train"))
     spec = replace(spec_of(mr_ml, name), model="in-memory")
     run = unique_id()
-    start_run(store, layout, run, spec)
-    done = train(spec, run=run, dataset=dataset, engine=engine, store=store, layout=layout, watch=lambda progress: None)
+    start_run(root, run, spec)
+    done = train(spec, run=run, dataset=dataset, engine=engine, root=root, watch=lambda progress: None)
     assert mr_ml.coef(f"in-memory@{done.version}").sha256 == expected[name]
 
 
@@ -308,7 +308,7 @@ def test_a_dataset_reads_back_as_its_rows(mr_ml: Commands) -> None:
     """Nothing is lost or changed on the way through hash, shuffle and blocks."""
     for name in ("sparse-logistic", "dense-squared"):
         x, y = rows_of(name)
-        dataset: Dataset = load_dataset(open_store(str(mr_ml.root)), Layout(str(mr_ml.root)), name)
+        dataset: Dataset = load_dataset(open_root(str(mr_ml.root)), name)
         rows = []
         for p in dataset.partitions:
             whole = BlockRange(str(mr_ml.root / p.path), p.facts.partition, 0, 0, p.facts.line_bytes, p.facts.n_bytes)

@@ -12,7 +12,7 @@ import pytest
 from cluster_commands import ClusterCommands, copy, nothing_left
 from dev_cluster import HadoopCluster
 
-from hdfs_layout import Layout, open_store
+from hdfs_layout import open_root
 from mr_ml.runners.hadoop.env import Environment, publish
 
 TRAIN = ("train", "rows", "--model", "m", "--loss", "logistic", "--l2", "0.01", "--max-passes", "1")
@@ -73,7 +73,7 @@ def test_a_missing_archive_is_named(packed: ClusterCommands, on_cluster: HadoopC
     gone = Environment(
         hash="0" * 32, python="3.11", packages={}, has_interpreter=False, has_shared_library=False, bytes=1
     )
-    publish(open_store(root), Layout(root), gone)
+    publish(open_root(root), gone)
     found = replace(packed, root=root).run("env", "check")
     assert found.code == 74
     assert "run `mr-ml env build` again" in found.err

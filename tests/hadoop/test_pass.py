@@ -20,7 +20,7 @@ from cluster_commands import ClusterCommands, copy, jvm_starts, nothing_left
 from commands import environment
 from dev_cluster import HadoopCluster
 
-from hdfs_layout import Layout, open_store
+from hdfs_layout import open_root
 from mr_ml.catalog.dataset import load_dataset
 from mr_ml.data.block import decode_line
 from mr_ml.errors import BadDataError, InternalError, UnavailableError
@@ -38,16 +38,16 @@ QUERY = MetricsQuery(RowSpec("logistic", 6, (0.0, 1.0)), np.linspace(-1, 1.5, 7)
 
 
 def engine(root: str, settings: HadoopSettings = SETTINGS) -> MapReduceEngine:
-    store, layout = open_store(root), Layout(root)
-    runner = HadoopJobRunner(store, layout, settings)
-    return MapReduceEngine(load_dataset(store, layout, "rows"), "train", store, runner, 0)
+    opened = open_root(root)
+    runner = HadoopJobRunner(opened, settings)
+    return MapReduceEngine(load_dataset(opened, "rows"), "train", opened.store, runner, 0)
 
 
 def in_memory(root: str) -> Statistic:
     """The oracle's total."""
-    store = open_store(root)
-    dataset = load_dataset(store, Layout(root), "rows")
-    lines = [line for p in dataset.of_split("train") for line in store.read(p.path).splitlines(keepends=True)]
+    opened = open_root(root)
+    dataset = load_dataset(opened, "rows")
+    lines = [line for p in dataset.of_split("train") for line in opened.store.read(p.path).splitlines(keepends=True)]
     blocks = tuple(decode_line(line, where="a test") for line in lines)
     return InMemoryEngine(dataset.tree("train"), blocks, dataset.expected("train")).run(QUERY)
 
@@ -126,9 +126,10 @@ def wait_for_application(cluster: HadoopCluster, process: subprocess.Popen[bytes
 @pytest.mark.slow
 def test_a_changed_byte_is_named(packed: ClusterCommands, on_cluster: HadoopCluster) -> None:
     root = f"{on_cluster.hdfs_uri}/user/tests/changed"
-    target = open_store(root)
+    opened = open_root(root)
+    target = opened.store
     copy(packed.store, target, "datasets")
-    path = load_dataset(target, Layout(root), "rows").partitions[2].path
+    path = load_dataset(opened, "rows").partitions[2].path
     data = bytearray(target.read(path))
     data[len(data) // 2] ^= 1
     target.write(path, bytes(data))
@@ -140,9 +141,10 @@ def test_a_changed_byte_is_named(packed: ClusterCommands, on_cluster: HadoopClus
 @pytest.mark.slow
 def test_a_lost_partition_is_named(packed: ClusterCommands, on_cluster: HadoopCluster) -> None:
     root = f"{on_cluster.hdfs_uri}/user/tests/lost"
-    target = open_store(root)
+    opened = open_root(root)
+    target = opened.store
     copy(packed.store, target, "datasets")
-    target.remove(load_dataset(target, Layout(root), "rows").partitions[3].path)
+    target.remove(load_dataset(opened, "rows").partitions[3].path)
     with pytest.raises(BadDataError, match="partition 3 is missing"):
         engine(root).run(QUERY)
     assert nothing_left(target)

@@ -11,7 +11,7 @@ from commands import Commands
 from numpy.typing import NDArray
 from problems import Problem
 
-from hdfs_layout import Layout, open_store
+from hdfs_layout import open_root
 from mr_ml.catalog.dataset import Dataset, load_dataset
 from mr_ml.catalog.model import load_model
 from mr_ml.data.block import decode_line
@@ -57,22 +57,19 @@ class Solver:
 
     def solve(self, problem: Problem, *, method: str = "auto", tolerance: float = TrainSpec.tolerance) -> Fit:
         """Train as `mr-ml train` does."""
-        name, root = self.packed(problem), str(self.mr_ml.root)
-        store, layout = open_store(root), Layout(root)
+        name, root = self.packed(problem), open_root(str(self.mr_ml.root))
         if name not in self._engines:
-            dataset = load_dataset(store, layout, name)
-            self._engines[name] = dataset, _engine(dataset, store.read)
+            dataset = load_dataset(root, name)
+            self._engines[name] = dataset, _engine(dataset, root.store.read)
         dataset, engine = self._engines[name]
         run = unique_id()
         spec = TrainSpec(
             dataset=dataset.reference, model="m" + run[-8:], loss=problem.loss, l2=problem.l2,
             penalty_space=problem.space, intercept=problem.intercept, solver=method, tolerance=tolerance,
         )  # fmt: skip
-        start_run(store, layout, run, spec)
-        result = train(
-            spec, run=run, dataset=dataset, engine=engine, store=store, layout=layout, watch=lambda progress: None
-        )
-        coef = load_model(store, layout, f"{result.model}@{result.version}").coef
+        start_run(root, run, spec)
+        result = train(spec, run=run, dataset=dataset, engine=engine, root=root, watch=lambda progress: None)
+        coef = load_model(root, f"{result.model}@{result.version}").coef
         return fit_of(problem, coef, converged=result.converged, stop=result.stop)
 
     def command(self, problem: Problem, *, method: str) -> Fit:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from commands import Commands, write_libsvm
 
-from hdfs_layout import Layout, open_store
+from hdfs_layout import open_root
 from mr_ml.catalog.dataset import load_dataset
 from mr_ml.catalog.feature_moments import FeatureMoments
 from mr_ml.catalog.spec import TrainSpec
@@ -30,12 +30,12 @@ def test_the_step_is_the_best_of_the_block(tmp_path: Path) -> None:
     mr_ml = Commands(tmp_path / "root")
     x, y = rows_of(500)
     mr_ml("pack", write_libsvm(tmp_path / "rows", x, y), "--to", "rows")
-    store = open_store(str(mr_ml.root))
-    dataset = load_dataset(store, Layout(str(mr_ml.root)), "rows")
+    root = open_root(str(mr_ml.root))
+    dataset = load_dataset(root, "rows")
     spec = TrainSpec(dataset="rows", model="m", loss="logistic", l2=0.1, intercept=False)
-    objective = make_objective(spec, dataset, FeatureMoments.load(store, dataset, "train"))
+    objective = make_objective(spec, dataset, FeatureMoments.load(root.store, dataset, "train"))
     direction = objective.scaling.scale * np.linspace(0.2, 1.0, 30)
-    found = EarlySteps(objective, dataset, "train", store).factor(Ask(np.zeros(30), direction, STEPS))
+    found = EarlySteps(objective, dataset, "train", root.store).factor(Ask(np.zeros(30), direction, STEPS))
     # the one block has all rows; theta = w s
     w = direction / objective.scaling.scale
 
@@ -52,22 +52,22 @@ def test_the_rows_are_the_same_however_many_partitions_there_are(tmp_path: Path)
     mr_ml = Commands(tmp_path / "root")
     x, y = rows_of(400)
     text = write_libsvm(tmp_path / "rows", x, y)
-    store, layout = open_store(str(mr_ml.root)), Layout(str(mr_ml.root))
+    root = open_root(str(mr_ml.root))
     samples = []
     for number in (1, 3, 10, 300):
         mr_ml("pack", text, "--to", "rows", "--partitions", number)
-        dataset = load_dataset(store, layout, "rows")
+        dataset = load_dataset(root, "rows")
         # fewer rows than a block may have, as where there are many
         dataset = replace(dataset, packing={**dataset.packing, "block_rows": 10})
         spec = TrainSpec(dataset="rows", model="m", loss="logistic")
-        objective = make_objective(spec, dataset, FeatureMoments.load(store, dataset, "train"))
-        sample = EarlySteps(objective, dataset, "train", store)._sample
+        objective = make_objective(spec, dataset, FeatureMoments.load(root.store, dataset, "train"))
+        sample = EarlySteps(objective, dataset, "train", root.store)._sample
         assert sum(block.n_rows for block in sample) == 10
         features = np.concatenate([block.features.toarray(n_features=30) for block in sample])
         samples.append((features.tolist(), [label for block in sample for label in block.labels.tolist()]))
     assert all(sample == samples[0] for sample in samples)
     # a manifest that does not say how many rows a block has: the first block
-    bare = EarlySteps(objective, replace(dataset, packing={}), "train", store)
+    bare = EarlySteps(objective, replace(dataset, packing={}), "train", root.store)
     first = next(partition for partition in dataset.of_split("train") if partition.facts.blocks)
     assert [block.n_rows for block in bare._sample] == [first.facts.rows]
 

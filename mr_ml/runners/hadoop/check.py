@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hdfs_layout import Layout, Store
+from hdfs_layout import Root
 from mr_ml.errors import InternalError, StorageError
 from mr_ml.ids import unique_id
 from mr_ml.runners.hadoop import node_report
@@ -101,20 +101,20 @@ def script() -> bytes:
 
 
 @contextmanager
-def task_files(store: Store, layout: Layout, *, n_tasks: int) -> Iterator[Lines]:
+def task_files(root: Root, *, n_tasks: int) -> Iterator[Lines]:
     """Files in the store that make a job of so many map tasks; removed afterwards."""
-    folder = layout.job(f"check-{unique_id()}")
+    folder = root.layout.job(f"check-{unique_id()}")
     tasks = tuple(b"%d\n" % number for number in range(n_tasks))
     paths = [f"{folder}/{number:05d}" for number in range(n_tasks)]
     try:
         for path, line in zip(paths, tasks, strict=True):
-            store.write(path, line)
-        yield Lines(tuple(map(store.uri, paths)), tasks)
+            root.store.write(path, line)
+        yield Lines(tuple(map(root.store.uri, paths)), tasks)
     finally:
-        store.remove_tree(folder)
+        root.store.remove_tree(folder)
 
 
-def check_access(store: Store, layout: Layout) -> None:
+def check_access(root: Root) -> None:
     """Write, read and remove a file below the root.
 
     Raises
@@ -122,14 +122,14 @@ def check_access(store: Store, layout: Layout) -> None:
     StorageError
         If that fails.
     """
-    path = f"{layout.job(f'check-{unique_id()}')}/file"
+    path = f"{root.layout.job(f'check-{unique_id()}')}/file"
     data = path.encode()
     try:
-        store.write(path, data)
-        if store.read(path) != data:
-            raise StorageError(f"expected in {store.uri(path)} what was just written there, found something else")
+        root.store.write(path, data)
+        if root.store.read(path) != data:
+            raise StorageError(f"expected in {root.store.uri(path)} what was just written there, found something else")
     finally:
-        store.remove_tree(path.rpartition("/")[0])
+        root.store.remove_tree(path.rpartition("/")[0])
 
 
 def find(pairs: Sequence[tuple[bytes, bytes]], *, driver: Report, python: NodePython, n_tasks: int) -> Findings:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, fields
 from types import MappingProxyType
 from typing import Any
 
-from hdfs_layout import Layout, NotFoundError, Store, latest_version, publish_version, read_version
+from hdfs_layout import NotFoundError, Root, latest_version, publish_version, read_version
 from mr_ml.errors import BadDataError, StorageError
 from mr_ml.runners.hadoop.settings import AUTO, NONE, HadoopSettings
 
@@ -80,7 +80,7 @@ class NodePython:
     environment: Environment | None = None
 
 
-def find_python(store: Store, layout: Layout, settings: HadoopSettings) -> NodePython:
+def find_python(root: Root, settings: HadoopSettings) -> NodePython:
     """What the settings ask for: by default the environment that was built last for this root, if there is one.
 
     Raises
@@ -93,21 +93,21 @@ def find_python(store: Store, layout: Layout, settings: HadoopSettings) -> NodeP
         return NodePython(command=asked or (DEFAULT_PYTHON,))
     if settings.python_archive != AUTO:
         return NodePython(command=asked or (f"{FOLDER}/bin/python3",), archive=settings.python_archive)
-    found = last_built(store, layout)
+    found = last_built(root)
     if found is None:
         return NodePython(command=asked or (DEFAULT_PYTHON,))
-    path = layout.environment(found.hash)
-    if not store.exists(path):
+    path = root.layout.environment(found.hash)
+    if not root.store.exists(path):
         raise StorageError(
-            f"expected the nodes' Python packages in {store.uri(path)}, found nothing; run `mr-ml env build` again, or "
-            f"say `python_archive: {NONE}` in the settings of --config"
+            f"expected the nodes' Python packages in {root.store.uri(path)}, found nothing; run `mr-ml env build` "
+            f"again, or say `python_archive: {NONE}` in the settings of --config"
         )
     variables = {"PYTHONPATH": f"{FOLDER}/{site_packages(found.python)}", "PYTHONNOUSERSITE": "1"}
     if found.has_shared_library:
         variables["LD_LIBRARY_PATH"] = f"{FOLDER}/lib"
     own = (f"{FOLDER}/bin/python3",) if found.has_interpreter else (DEFAULT_PYTHON,)
     return NodePython(
-        command=asked or own, archive=store.uri(path), variables=MappingProxyType(variables), environment=found
+        command=asked or own, archive=root.store.uri(path), variables=MappingProxyType(variables), environment=found
     )
 
 
@@ -116,7 +116,7 @@ def site_packages(python: str) -> str:
     return f"lib/python{python}/site-packages"
 
 
-def last_built(store: Store, layout: Layout) -> Environment | None:
+def last_built(root: Root) -> Environment | None:
     """The environment that jobs use; None if none was built.
 
     Raises
@@ -125,7 +125,7 @@ def last_built(store: Store, layout: Layout) -> Environment | None:
         If its description is damaged.
     """
     try:
-        found = read_version(store, layout.environments)
+        found = read_version(root.store, root.layout.environments)
     except NotFoundError:
         return None
     try:
@@ -135,14 +135,15 @@ def last_built(store: Store, layout: Layout) -> Environment | None:
         return built
     except (KeyError, TypeError) as error:
         raise BadDataError(
-            f"{store.uri(found.path)}: expected the description of an environment, found none; run `mr-ml env build`"
+            f"{root.store.uri(found.path)}: expected the description of an environment, found none; run "
+            "`mr-ml env build`"
         ) from error
 
 
-def publish(store: Store, layout: Layout, environment: Environment) -> int:
+def publish(root: Root, environment: Environment) -> int:
     """Make an environment, whose archive is there, the one that jobs use; its number."""
-    if last_built(store, layout) == environment:
-        number = latest_version(store, layout.environments)
+    if last_built(root) == environment:
+        number = latest_version(root.store, root.layout.environments)
         assert number is not None
         return number
-    return publish_version(store, layout.environments, {"kind": KIND, "environment": environment.to_json()})
+    return publish_version(root.store, root.layout.environments, {"kind": KIND, "environment": environment.to_json()})

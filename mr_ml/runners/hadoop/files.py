@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote, urlsplit
 
-from hdfs_layout import Layout, Store
+from hdfs_layout import Root
 from hdfs_layout.hdfs.store import HdfsStore
 from mr_ml.errors import BadDataError, InternalError, MrMlError, StorageError, UnavailableError, UsageError
 from mr_ml.ids import unique_id
@@ -69,12 +69,11 @@ class ClusterFiles:
 
     Attributes
     ----------
-    store, layout
-        Of the root, below which files of this machine are put.
+    root
+        Where files of this machine are put.
     """
 
-    store: Store
-    layout: Layout
+    root: Root
     _inputs: dict[str, _Input] = field(default_factory=dict)
     _uploads: list[str] = field(default_factory=list)
 
@@ -121,14 +120,14 @@ class ClusterFiles:
         if known.uri is not None:
             return known.uri
         if not self._uploads:
-            self._uploads.append(self.layout.job(f"input-{unique_id()}"))
+            self._uploads.append(self.root.layout.job(f"input-{unique_id()}"))
         path = f"{self._uploads[0]}/{list(self._inputs).index(file.path):06d}"
         try:
             with open(file.path, "rb") as content:
-                self.store.write(path, iter(lambda: content.read(_PIECE_BYTES), b""))
+                self.root.store.write(path, iter(lambda: content.read(_PIECE_BYTES), b""))
         except OSError as error:
             raise StorageError(f"cannot read {file.path}: {error.strerror or error}; check its permissions") from error
-        uri = self.store.uri(path)
+        uri = self.root.store.uri(path)
         self._inputs[file.path] = replace(known, uri=uri)
         return uri
 
@@ -241,7 +240,7 @@ class ClusterFiles:
         """Remove what was brought to the cluster."""
         while self._uploads:
             with suppress(StorageError, UnavailableError):
-                self.store.remove_tree(self._uploads.pop())
+                self.root.store.remove_tree(self._uploads.pop())
 
 
 def _scheme(given: str) -> str:

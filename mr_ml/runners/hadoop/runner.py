@@ -27,7 +27,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
-from hdfs_layout import Layout, NotFoundError, Store
+from hdfs_layout import NotFoundError, Root
 from mr_ml.errors import InternalError, StorageError, UnavailableError, UsageError
 from mr_ml.ids import unique_id
 from mr_ml.runners.base import JobInput, Pair, pair_of
@@ -60,31 +60,32 @@ class HadoopJobRunner:
 
     Attributes
     ----------
-    store, layout
-        Of a root on the cluster's HDFS.
+    root
+        On the cluster's HDFS.
     work
         What the jobs are for: a run, or this process.
     """
 
-    store: Store
-    layout: Layout
+    root: Root
     settings: HadoopSettings
     work: str = field(default_factory=unique_id)
 
     def __post_init__(self) -> None:
-        if self.store.local_path("") is not None:
+        if self.root.store.local_path("") is not None:
             raise UsageError(
-                f"-r hadoop needs a root on HDFS; found {self.store.root}. Give --root hdfs:///user/NAME/mr_ml; "
+                f"-r hadoop needs a root on HDFS; found {self.root.store.root}. Give --root hdfs:///user/NAME/mr_ml; "
                 "`hadoop fs -put` brings a root there as a whole"
             )
-        if found := sorted(_INTERPRETED & set(self.store.root)):
+        if found := sorted(_INTERPRETED & set(self.root.store.root)):
             raise UsageError(
-                f"Hadoop's jobs read {' '.join(found)} in a path as something else; found the root {self.store.root}"
+                f"Hadoop's jobs read {' '.join(found)} in a path as something else; found the root "
+                f"{self.root.store.root}"
             )
-        if not self.store.root.startswith("hdfs://"):
+        scheme, _, rest = self.root.store.root.partition("://")
+        if scheme != "hdfs":
             raise UsageError(
-                f"-r hadoop needs the root as hdfs://..., which is how jobs read it; found {self.store.root}. Give "
-                f"--root hdfs:///{self.store.root.partition('://')[2].partition('/')[2]} with HADOOP_CONF_DIR set"
+                f"-r hadoop needs the root as hdfs://..., which is how jobs read it; found {self.root.store.root}. "
+                f"Give --root hdfs:///{rest.partition('/')[2]} with HADOOP_CONF_DIR set"
             )
 
     def of_work(self, work: str) -> HadoopJobRunner:
@@ -98,16 +99,16 @@ class HadoopJobRunner:
     @cached_property
     def python(self) -> NodePython:
         """The Python that tasks run."""
-        return find_python(self.store, self.layout, self.settings)
+        return find_python(self.root, self.settings)
 
     @cached_property
     def _code_uri(self) -> str:
         """The shipped code, in the store from now on."""
         code = shipped_code()
-        path = self.layout.code(code.hash)
-        if not self.store.exists(path):
-            self.store.write(path, code.zipped())
-        return self.store.uri(path)
+        path = self.root.layout.code(code.hash)
+        if not self.root.store.exists(path):
+            self.root.store.write(path, code.zipped())
+        return self.root.store.uri(path)
 
     @cached_property
     def _native_files(self) -> dict[str, str]:
@@ -116,10 +117,10 @@ class HadoopJobRunner:
         if native is None:
             return {}
         name, data = native
-        path = self.layout.native_code(hashlib.sha256(data).hexdigest()[:32])
-        if not self.store.exists(path):
-            self.store.write(path, data)
-        return {name: self.store.uri(path)}
+        path = self.root.layout.native_code(hashlib.sha256(data).hexdigest()[:32])
+        if not self.root.store.exists(path):
+            self.root.store.write(path, data)
+        return {name: self.root.store.uri(path)}
 
     def run(
         self, job: Any, *, request: bytes, input: JobInput, n_reducers: int | None = None,
@@ -135,10 +136,10 @@ class HadoopJobRunner:
                 properties=properties,
             )  # fmt: skip
             try:
-                parts = [f"{output}/{name}" for name in self.store.list(output) if name.startswith("part-")]
-                pairs = [pair_of(line) for part in parts for line in self.store.read(part).splitlines()]
+                parts = [f"{output}/{name}" for name in self.root.store.list(output) if name.startswith("part-")]
+                pairs = [pair_of(line) for part in parts for line in self.root.store.read(part).splitlines()]
             except NotFoundError:
-                raise InternalError(f"the job left no output in {self.store.uri(output)}; run it again") from None
+                raise InternalError(f"the job left no output in {self.root.store.uri(output)}; run it again") from None
         error = first_error(pairs)
         if error is not None:
             raise error
@@ -184,10 +185,10 @@ class HadoopJobRunner:
         }  # fmt: skip
         chosen[_TAGS] = ",".join(filter(None, (submission.tag, chosen.get(_TAGS))))
         chosen.setdefault("mapreduce.job.name", f"mr_ml {job.__name__} {self.work}")
-        self.store.write(path, request)
-        files = {REQUEST_NAME: self.store.uri(path), CODE_NAME: self._code_uri, **self._native_files}
-        arguments = ["-r", RUNNER, "--no-conf", "--request", self.store.uri(path)]
-        arguments += ["--output-dir", self.store.uri(output)]
+        self.root.store.write(path, request)
+        files = {REQUEST_NAME: self.root.store.uri(path), CODE_NAME: self._code_uri, **self._native_files}
+        arguments = ["-r", RUNNER, "--no-conf", "--request", self.root.store.uri(path)]
+        arguments += ["--output-dir", self.root.store.uri(output)]
         for name, value in chosen.items():
             arguments += ["--jobconf", f"{name}={value}"]
         for name, value in self.python.variables.items():
@@ -211,13 +212,13 @@ class HadoopJobRunner:
     def _blame_hdfs(self, error: InternalError | UnavailableError) -> None:
         """A job fails, in words of its own, when HDFS goes away under it."""
         try:
-            self.store.exists("")
+            self.root.store.exists("")
         except UnavailableError as unavailable:
             raise UnavailableError(f"{unavailable}; and {error}") from error
 
     @property
     def _folder(self) -> str:
-        return self.layout.job(self.work)
+        return self.root.layout.job(self.work)
 
     @contextmanager
     def _working(self) -> Iterator[Submission]:
@@ -225,16 +226,16 @@ class HadoopJobRunner:
         self._take_over  # noqa: B018 - once
         submission = Submission(tag_of(self.work))
         try:
-            self.store.write(f"{self._folder}/{OWNER_NAME}", Owner.here().encode())
+            self.root.store.write(f"{self._folder}/{OWNER_NAME}", Owner.here().encode())
             yield submission
         finally:
             if submission.ended:
                 with suppress(StorageError, UnavailableError):
-                    self.store.remove_tree(self._folder)
+                    self.root.store.remove_tree(self._folder)
 
     @cached_property
     def _take_over(self) -> None:
-        take_over(self.store, self.layout, self.work, stop=lambda tag: self._client.stop(tag))
+        take_over(self.root, self.work, stop=lambda tag: self._client.stop(tag))
 
 
 _TAGS = "mapreduce.job.tags"

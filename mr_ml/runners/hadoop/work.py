@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 
-from hdfs_layout import Layout, NotFoundError, Store
+from hdfs_layout import NotFoundError, Root
 from hdfs_layout.owners import FORGOTTEN_SECONDS, place, start_of
 from mr_ml.errors import LockedError, StorageError, UnavailableError, UsageError
 
@@ -78,7 +78,7 @@ def tag_of(work: str) -> str:
     return f"mr_ml:{work.lower()}"
 
 
-def take_over(store: Store, layout: Layout, work: str, *, stop: Callable[[str], bool]) -> None:
+def take_over(root: Root, work: str, *, stop: Callable[[str], bool]) -> None:
     """Stop the applications and remove the folders of drivers that are gone, and what earlier ones of `work` left.
 
     Parameters
@@ -93,21 +93,21 @@ def take_over(store: Store, layout: Layout, work: str, *, stop: Callable[[str], 
     UnavailableError
         If an application of `work` may still run and cannot be stopped.
     """
-    for name in _works(store, layout):
+    for name in _works(root):
         try:
-            folder = layout.job(name)
-            owner = Owner.decode(store.read(f"{folder}/{OWNER_NAME}"))
+            folder = root.layout.job(name)
+            owner = Owner.decode(root.store.read(f"{folder}/{OWNER_NAME}"))
         except (NotFoundError, UsageError):
             # being made or removed at this moment, or nothing of ours
             owner = None
         if name == work:
-            _take_back(store, layout, work, owner, stop=stop)
+            _take_back(root, work, owner, stop=stop)
         elif owner is not None and owner.is_given_up and stop(tag_of(name)):
             with suppress(StorageError):
-                store.remove_tree(folder)
+                root.store.remove_tree(folder)
 
 
-def _take_back(store: Store, layout: Layout, work: str, owner: Owner | None, *, stop: Callable[[str], bool]) -> None:
+def _take_back(root: Root, work: str, owner: Owner | None, *, stop: Callable[[str], bool]) -> None:
     """What an earlier driver of the same work left; who asks for it again says that it is gone."""
     if owner is not None and owner.can_be_seen and owner.lives and owner.pid != os.getpid():
         raise LockedError(
@@ -118,11 +118,11 @@ def _take_back(store: Store, layout: Layout, work: str, owner: Owner | None, *, 
             f"an application of run {work} may still run, and YARN's ResourceManager did not stop it; look for it with "
             f"`yarn application -list -appTags {tag_of(work)}`, and try again"
         )
-    store.remove_tree(layout.job(work))
+    root.store.remove_tree(root.layout.job(work))
 
 
-def _works(store: Store, layout: Layout) -> tuple[str, ...]:
+def _works(root: Root) -> tuple[str, ...]:
     try:
-        return store.list(layout.jobs)
+        return root.store.list(root.layout.jobs)
     except NotFoundError:
         return ()

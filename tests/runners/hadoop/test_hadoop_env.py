@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from hdfs_layout import Layout, LocalStore
+from hdfs_layout import Layout, LocalStore, Root
 from mr_ml.errors import BadDataError, InternalError, StorageError, UsageError
 from mr_ml.runners.hadoop import check as hadoop_check
 from mr_ml.runners.hadoop import env as hadoop_env
@@ -107,35 +107,35 @@ def test_an_archive_that_does_not_work_is_not_sent(tmp_path: Path) -> None:
 
 def test_jobs_use_what_was_built_last(store: LocalStore) -> None:
     settings = HadoopSettings()
-    assert find_python(store, LAYOUT, settings) == NodePython(command=("python3",))
+    assert find_python(Root(store, LAYOUT), settings) == NodePython(command=("python3",))
     first = dataclasses.replace(BUILT, hash="cd" * 16)
     for built in (first, BUILT):
         store.write(LAYOUT.environment(built.hash), b"...")
-    assert hadoop_env.publish(store, LAYOUT, first) == 1
-    assert hadoop_env.publish(store, LAYOUT, BUILT) == 2
-    assert hadoop_env.publish(store, LAYOUT, BUILT) == 2
-    found = find_python(store, LAYOUT, settings)
+    assert hadoop_env.publish(Root(store, LAYOUT), first) == 1
+    assert hadoop_env.publish(Root(store, LAYOUT), BUILT) == 2
+    assert hadoop_env.publish(Root(store, LAYOUT), BUILT) == 2
+    found = find_python(Root(store, LAYOUT), settings)
     assert found.archive == store.uri(f"env/python-{BUILT.hash}.tar.gz")
     assert found.command == ("python3",)
     assert found.environment == BUILT
     assert found.variables["PYTHONPATH"] == "environment/lib/python3.11/site-packages"
     # built once more, the first is the latest again
-    assert hadoop_env.publish(store, LAYOUT, first) == 3
+    assert hadoop_env.publish(Root(store, LAYOUT), first) == 3
     store.remove(LAYOUT.environment(first.hash))
     with pytest.raises(StorageError, match="`mr-ml env build` again"):
-        find_python(store, LAYOUT, settings)
-    assert find_python(store, LAYOUT, HadoopSettings(python_archive="none")).archive is None
+        find_python(Root(store, LAYOUT), settings)
+    assert find_python(Root(store, LAYOUT), HadoopSettings(python_archive="none")).archive is None
 
 
 def test_whose_python_runs(store: LocalStore) -> None:
     whole = dataclasses.replace(BUILT, has_interpreter=True, has_shared_library=True)
     store.write(LAYOUT.environment(whole.hash), b"...")
-    hadoop_env.publish(store, LAYOUT, whole)
-    found = find_python(store, LAYOUT, HadoopSettings())
+    hadoop_env.publish(Root(store, LAYOUT), whole)
+    found = find_python(Root(store, LAYOUT), HadoopSettings())
     assert found.command == ("environment/bin/python3",)
     assert found.variables["LD_LIBRARY_PATH"] == "environment/lib"
-    assert find_python(store, LAYOUT, HadoopSettings(python="nice python3.11")).command == ("nice", "python3.11")
-    own = find_python(store, LAYOUT, HadoopSettings(python_archive="hdfs://n/conda.tar.gz"))
+    assert find_python(Root(store, LAYOUT), HadoopSettings(python="nice python3.11")).command == ("nice", "python3.11")
+    own = find_python(Root(store, LAYOUT), HadoopSettings(python_archive="hdfs://n/conda.tar.gz"))
     assert own == NodePython(command=("environment/bin/python3",), archive="hdfs://n/conda.tar.gz")
 
 
@@ -145,17 +145,17 @@ def test_a_description_that_is_none(store: LocalStore, document: dict[str, Any])
 
     publish_version(store, LAYOUT.environments, document)
     with pytest.raises(BadDataError, match="mr-ml env build"):
-        find_python(store, LAYOUT, HadoopSettings())
+        find_python(Root(store, LAYOUT), HadoopSettings())
 
 
 def test_a_description_cannot_put_other_folders_on_the_path(store: LocalStore) -> None:
-    hadoop_env.publish(store, LAYOUT, BUILT)
+    hadoop_env.publish(Root(store, LAYOUT), BUILT)
     evil = dataclasses.replace(BUILT, python="3.11/../../../tmp:")
     from hdfs_layout import publish_version
 
     publish_version(store, LAYOUT.environments, {"environment": evil.to_json()})
     with pytest.raises(BadDataError):
-        find_python(store, LAYOUT, HadoopSettings())
+        find_python(Root(store, LAYOUT), HadoopSettings())
 
 
 def task(tmp_path: Path, *python: str) -> tuple[bytes, bytes]:

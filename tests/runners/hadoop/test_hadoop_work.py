@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hdfs_layout import Layout, LocalStore
+from hdfs_layout import open_root
 from mr_ml.errors import InternalError, LockedError, UnavailableError
 from mr_ml.runners.hadoop.client import failure
 from mr_ml.runners.hadoop.work import FORGOTTEN_SECONDS, OWNER_NAME, Owner, tag_of, take_over
@@ -21,17 +21,17 @@ from mr_ml.runners.hadoop.work import FORGOTTEN_SECONDS, OWNER_NAME, Owner, tag_
 
 class Root:
     def __init__(self, folder: Path) -> None:
-        self.store, self.layout = LocalStore(str(folder)), Layout(str(folder))
+        self.root = open_root(str(folder))
         self.stopped: list[str] = []
 
     def add(self, work: str, owner: bytes) -> None:
-        self.store.write(f"{self.layout.job(work)}/{OWNER_NAME}", owner)
-        self.store.write(f"{self.layout.job(work)}/request", b"...")
+        self.root.store.write(f"{self.root.layout.job(work)}/{OWNER_NAME}", owner)
+        self.root.store.write(f"{self.root.layout.job(work)}/request", b"...")
 
     def take_over(self, work: str = "mine", *, stop: Callable[[str], bool] | None = None) -> list[str]:
         """The works that are left."""
-        take_over(self.store, self.layout, work, stop=stop or self.stop)
-        return list(self.store.list("tmp")) if self.store.exists("tmp") else []
+        take_over(self.root, work, stop=stop or self.stop)
+        return list(self.root.store.list("tmp")) if self.root.store.exists("tmp") else []
 
     def stop(self, tag: str) -> bool:
         self.stopped.append(tag)
@@ -119,7 +119,7 @@ def test_nobody_resumes_what_cannot_be_stopped(root: Root) -> None:
     root.add("mine", dead().encode())
     with pytest.raises(UnavailableError, match="mr_ml:mine"):
         root.take_over("mine", stop=lambda tag: False)
-    assert root.store.exists("tmp/mine/request")
+    assert root.root.store.exists("tmp/mine/request")
 
 
 def test_an_owner_survives_its_encoding() -> None:
