@@ -19,6 +19,7 @@ from mr_ml.errors import BadDataError
 from mr_ml.sums.slices import are_few
 
 Array = NDArray[Any]
+Floats = NDArray[np.float64]
 
 
 def checked_features(ids: Array, n_features: int, *, where: str) -> NDArray[np.int32]:
@@ -39,11 +40,12 @@ def checked_features(ids: Array, n_features: int, *, where: str) -> NDArray[np.i
 
 
 _COLUMNS = ("mean", "variance", "minimum", "maximum", "nonzero")
+_WEIGHTED = "weighted_variance"
 
 
 @dataclass(frozen=True, eq=False)
 class FeatureMoments:
-    """Of the rows of one split, unweighted.
+    """Of the rows of one split; but for `weighted_variance`, whatever they weigh.
 
     Attributes
     ----------
@@ -53,6 +55,9 @@ class FeatureMoments:
         (n_features,), or (n,) if there are `features`.
     features : int32 (n,), or None
         Which features these are, counted from 0 and ascending; all others are zero in every row. None for all.
+    weighted_variance : (n_features,) or (n,), or None
+        Variance of rows by their weights, about the weighted mean. None where rows have no weights, or an earlier
+        release packed them.
     """
 
     count: int
@@ -64,11 +69,31 @@ class FeatureMoments:
     label_mean: float = math.nan
     label_variance: float = math.nan
     features: Array | None = None
+    weighted_variance: Array | None = None
 
     @property
     def n_features(self) -> int:
         """How many features there are moments of."""
         return len(self.mean)
+
+    @property
+    def deviation(self) -> Floats:
+        """Standard deviations: zero of constant columns, whatever rounding has left there, and of no others."""
+        spread = self.maximum - self.minimum
+        # of n numbers it is no smaller, also where squares are too small to be told from zero
+        least = spread / np.sqrt(2 * max(self.count, 1))
+        return np.where(spread > 0, np.maximum(np.sqrt(self.variance), least), 0.0)
+
+    @property
+    def weighted_deviation(self) -> Floats | None:
+        """Standard deviations by row weights, None if there are none.
+
+        Those of rows where the weights leave a feature no deviation, or one whose square is too small for a number.
+        """
+        weighted, of_rows = self.weighted_variance, self.deviation
+        if weighted is None:
+            return None
+        return np.where((weighted > 0) & (of_rows > 0), np.sqrt(weighted), of_rows)
 
     def feature(self, k: int) -> int:
         """Which feature, counted from 0, the moments at k are of."""
@@ -94,7 +119,8 @@ class FeatureMoments:
 
     def _each(self, change: Callable[[Array], Array], features: Array | None) -> FeatureMoments:
         """The same with every column changed."""
-        columns: dict[str, Any] = {name: change(getattr(self, name)) for name in _COLUMNS}
+        given = {name: getattr(self, name) for name in (*_COLUMNS, _WEIGHTED)}
+        columns: dict[str, Any] = {name: change(array) for name, array in given.items() if array is not None}
         return replace(self, features=features, **columns)
 
     def save(self, store: Store, path: str) -> StoredFile:
@@ -124,13 +150,16 @@ class FeatureMoments:
         # earlier releases wrote none of labels
         numbers = ["count", *(arrays.keys() & {"label_mean", "label_variance"})]
         shapes = {**dict.fromkeys(_COLUMNS, (n,)), **dict.fromkeys(numbers, ())}
+        if _WEIGHTED in arrays:
+            shapes[_WEIGHTED] = (n,)
         check_arrays(arrays, shapes, whole=("count", "nonzero"), where=where)
         count, variance, nonzero = arrays.pop("count"), arrays["variance"], arrays["nonzero"]
+        least = min(variance.min(initial=0), arrays.get(_WEIGHTED, variance).min(initial=0))
         # what overflowed is infinite or not a number; whoever uses it judges that
-        if count != n_rows or (variance < 0).any() or (nonzero < 0).any() or (nonzero > n_rows).any():
+        if count != n_rows or least < 0 or (nonzero < 0).any() or (nonzero > n_rows).any():
             raise BadDataError(
                 f"{where}: expected moments of {n_rows} rows, variances of at least 0 and no more values of a feature "
-                f"than rows, found count {count}, variances from {variance.min(initial=0):g} and nonzero from "
+                f"than rows, found count {count}, variances from {least:g} and nonzero from "
                 f"{nonzero.min(initial=0):g} to {nonzero.max(initial=0):g}; {stored.REMEDY}"
             )
         if np.isinf(arrays.get("label_mean", 0.0)) or arrays.get("label_variance", 0.0) < 0:

@@ -41,6 +41,11 @@ class TrainSpec:
     tolerance: stored.NotNegative = 1e-6
     max_passes: Annotated[int, stored.at_least(1), stored.at_most(MAX_PASS)] = 500
 
+    @property
+    def weighs_deviations(self) -> bool:
+        """Whether the penalty refers to standard deviations by row weights, where rows have some."""
+        return self.row_weights and self.penalty_space == "scaled" and self.l2 > 0
+
     def to_json(self) -> dict[str, Any]:
         return dict(vars(self))
 

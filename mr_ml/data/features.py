@@ -179,6 +179,19 @@ class SparseFeatures:
         deviation = x.values - mean[x.indices]
         return _sums_by(x.indices, deviation, len(mean)), _sums_by(x.indices, deviation * deviation, len(mean))
 
+    def weighted_moments(self, shares: Floats, *, n_features: int) -> tuple[Floats, Floats]:
+        """Weighted mean and variance of each column, for shares of the rows that sum to one; (n_features,) each."""
+        x = self.wide
+        at, u = x.indices, np.repeat(shares, np.diff(x.indptr))
+        # of a column that all rows store, nothing is left for zeros, whatever rounding says
+        some = np.bincount(at, minlength=n_features) < self.n_rows
+        absent = np.where(some, 1 - _sums_by(at, u, n_features), 0.0)
+        mean = _sums_by(at, u * x.values, n_features)
+        deviation = x.values - mean[at]
+        left = _sums_by(at, u * deviation, n_features) - absent * mean
+        squares = _sums_by(at, u * deviation * deviation, n_features) + absent * mean * mean
+        return _recentred(mean, left, squares)
+
 
 @dataclass(frozen=True, eq=False)
 class DenseFeatures:
@@ -271,8 +284,22 @@ class DenseFeatures:
         left, squares = (_pad(column, len(mean)) for column in found)
         return left, squares
 
+    def weighted_moments(self, shares: Floats, *, n_features: int) -> tuple[Floats, Floats]:
+        """As of sparse features."""
+        u = shares[:, None]
+        mean = _sums_down(u * self.array)
+        deviation = self.array - mean
+        weighted = u * deviation
+        mean, variance = _recentred(mean, _sums_down(weighted), _sums_down(weighted * deviation))
+        return _pad(mean, n_features), _pad(variance, n_features)
+
 
 Features = SparseFeatures | DenseFeatures
+
+
+def _recentred(mean: Floats, left: Floats, squares: Floats) -> tuple[Floats, Floats]:
+    """Mean and variance less the rounding of the mean: `left` is the mean deviation (Chan, Golub & LeVeque 1983)."""
+    return mean + left, np.maximum(squares - left * left, 0)
 
 
 def _sums_by(columns: Array, values: Floats, n_features: int) -> Floats:

@@ -28,8 +28,9 @@ from mr_ml.runners.local.scratch import SHARED_MEMORY, scratch_folder
 from mr_ml.sums.slices import is_wide
 from mr_ml.sums.statistic import Statistic
 
-# Of the moments of a column, in each process that holds them: several times, when they go from one to another.
-MOMENTS_BYTES = 44
+# Of the moments of a column, in each process that holds them: several times, when they go from one to another. Row
+# weights add a mean and a variance.
+MOMENTS_BYTES, WEIGHTED_BYTES = 44, 16
 _TASK_COPIES, _DRIVER_COPIES = 2, 5
 
 # By file and first byte of a range of text.
@@ -165,7 +166,8 @@ class LocalMover:
                 f"are {self.memory.rows_bytes >> 20}M for each process; give more memory, fewer --workers or more "
                 "--partitions"
             )
-        moments = MOMENTS_BYTES * n_columns * len(plan.partitions_by_split())
+        column_bytes = MOMENTS_BYTES + (WEIGHTED_BYTES if schema.options.weight_column is not None else 0)
+        moments = column_bytes * n_columns * len(plan.partitions_by_split())
         have = self.n_tasks * self.memory.rows_bytes
         if is_wide(schema.n_features) and (need := moments * (_DRIVER_COPIES + self.n_tasks * _TASK_COPIES)) > have:
             raise UsageError(

@@ -7,14 +7,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mr_ml.catalog.dataset import RowWeights
 from mr_ml.catalog.feature_moments import FeatureMoments
 from mr_ml.catalog.model import label_texts
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.summary import merge_labels
-from mr_ml.sums.parts import Keyed, Minimum, Moments, Sum
+from mr_ml.sums.parts import Keyed, Minimum, Moments, Sum, WeightedMoments
 from mr_ml.sums.statistic import Statistic
+
+Floats = NDArray[np.float64]
+
+# Of values that are all the same, the deviations that the rounding of their mean leaves are less than this.
+_MEAN_ROUNDING = 1e-15
 
 
 def with_labels_of(schema: Schema, totals: Mapping[str, Statistic]) -> Schema:
@@ -83,4 +89,17 @@ def feature_moments(total: Statistic, schema: Schema) -> FeatureMoments:
         label_mean=float(labels.mean[0]),
         label_variance=float(labels.m2[0]) / max(count, 1),
         features=None if total.columns is None else total.columns.astype(np.int32),
+        weighted_variance=_weighted_variance(total),
     ).compact(schema.n_features)
+
+
+def _weighted_variance(total: Statistic) -> Floats | None:
+    """Zero where it is no more than the rounding of the mean, None if rows have no weights."""
+    if "heaviest" not in total.parts:
+        return None
+    weighted = total.held("weighted")
+    assert isinstance(weighted, WeightedMoments)
+    if not np.isfinite(weighted.weight):
+        return np.full(len(weighted.mean), np.nan)
+    rounded = weighted.variance <= (_MEAN_ROUNDING * weighted.mean) ** 2
+    return np.where(rounded, 0.0, weighted.variance)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mr_ml.data.block import Block
 from mr_ml.data.features import DenseFeatures, Features
-from mr_ml.sums.parts import Keyed, Minimum, Moments, Part, Sum
+from mr_ml.sums.parts import Keyed, Minimum, Moments, Part, Sum, WeightedMoments
 from mr_ml.sums.query import check_width, compact, sliced
 from mr_ml.sums.slices import is_wide
 from mr_ml.sums.statistic import Statistic
@@ -26,7 +26,8 @@ class MomentsQuery:
 
     `lows` holds the minimum of each column's non-zero values and `highs` the minimum of their negatives
     (infinity where a column has none); labels are counted as the keys of their float64 bits. Where rows have weights,
-    these are summed beside the counts, and `heaviest` is the negative of the largest.
+    these are summed beside the counts, `heaviest` is the negative of the largest, and `weighted` holds the weighted
+    mean and variance of each feature.
     """
 
     kind: ClassVar[str] = "moments"
@@ -71,6 +72,7 @@ def _moment_parts(block: Block, n_features: int) -> dict[str, Part]:
         which = np.searchsorted(values, block.labels)
         columns.append(np.asarray(np.bincount(which, block.weights, len(values)), np.float64))
         weighted["heaviest"] = Minimum(np.asarray(-block.weights.max(initial=0.0)))
+        weighted["weighted"] = _weighted_moments(block.features, block.weights, n_features)
     return {
         **weighted,
         "moments": moments,
@@ -92,6 +94,20 @@ def _feature_moments(features: Features, n_features: int) -> tuple[Moments, Floa
     absent = np.where(stored < n, (n - stored) * mean, 0)
     moments = _corrected(n, mean, squares + np.where(stored < n, absent * mean, 0), deviations - absent)
     return moments, low, high, nonzero
+
+
+def _weighted_moments(features: Features, weights: Floats, n_features: int) -> WeightedMoments:
+    """Of the rows of positive weight; added from the first row to the last, without BLAS: packing stores it."""
+    counted = np.flatnonzero(weights > 0)
+    if not len(counted):
+        return WeightedMoments(np.asarray(0.0), np.zeros(n_features), np.zeros(n_features))
+    if len(counted) < len(weights):
+        features, weights = features.rows(counted), weights[counted]
+    # times a power of two, so that products are in the range of numbers
+    u = np.ldexp(weights, -np.frexp(weights.max())[1])
+    total = np.cumsum(u)[-1]
+    mean, variance = features.weighted_moments(u / total, n_features=n_features)
+    return WeightedMoments(np.cumsum(weights)[-1], mean, variance)
 
 
 def _corrected(n: int, mean: Floats, m2: Floats, left: Floats) -> Moments:

@@ -3,6 +3,7 @@
     Sum       plain sums (loss, gradient, curvature, counts)
     Minimum   element-wise minimum
     Moments   count, mean and squared deviations, joined without cancellation (Chan, Golub & LeVeque 1983, eq. 2.1)
+    WeightedMoments   the same of weighted rows: sum of weights, weighted mean and variance
     Keyed     sums by integer key, for tables whose keys are not known ahead
 
 Those with a column for each feature say which of their arrays have columns, and what one of no rows holds.
@@ -73,6 +74,33 @@ class Moments:
 
 
 @dataclass(frozen=True, eq=False)
+class WeightedMoments:
+    """weight () = sum of the rows' weights u, mean = sum u x / weight and variance = sum u (x - mean)^2 / weight, (n,).
+
+    Means, not sums: weights of 1e300 would carry sums of squares out of the range of numbers.
+    """
+
+    weight: Array
+    mean: Floats
+    variance: Floats
+    rule: ClassVar[str] = "weighted_moments"
+    empty: ClassVar[float] = 0.0
+    by_column: ClassVar[tuple[str, ...]] = ("mean", "variance")
+
+    def __add__(self, other: WeightedMoments) -> WeightedMoments:
+        if not self.weight or not other.weight:
+            return self if self.weight else other
+        weight = self.weight + other.weight
+        mine, theirs = self.weight / weight, other.weight / weight
+        delta = other.mean - self.mean
+        variance = self.variance * mine + other.variance * theirs + delta * delta * (mine * theirs)
+        return WeightedMoments(weight, self.mean + delta * theirs, variance)
+
+    def arrays(self) -> dict[str, Array]:
+        return {"weight": self.weight, "mean": self.mean, "variance": self.variance}
+
+
+@dataclass(frozen=True, eq=False)
 class Keyed:
     """keys int64 (n,) strictly ascending, values float64 (n, m); at most `limit` keys.
 
@@ -112,14 +140,15 @@ class Keyed:
         return cls(keys, values, limit, shift)
 
 
-Part = Sum | Minimum | Moments | Keyed
+Part = Sum | Minimum | Moments | WeightedMoments | Keyed
 PARTS: dict[str, Callable[..., Part]] = {
     Sum.rule: Sum,
     Minimum.rule: Minimum,
     Moments.rule: Moments,
+    WeightedMoments.rule: WeightedMoments,
     Keyed.rule: Keyed.from_arrays,
 }
-ColumnPart = Sum | Minimum | Moments
+ColumnPart = Sum | Minimum | Moments | WeightedMoments
 
 
 def absorbed(mine: Part, theirs: Part) -> Part:

@@ -49,7 +49,7 @@ class Query(Protocol):
         """Undo `to_parts`."""
 
 
-_BY_COLUMN = ("gradient_sum", "curvature_sum", "moments", "lows", "highs", "stored")
+_BY_COLUMN = ("gradient_sum", "curvature_sum", "moments", "weighted", "lows", "highs", "stored")
 
 
 def check_width(block: Block, n_features: int) -> None:

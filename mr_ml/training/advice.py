@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mr_ml.catalog.dataset import Dataset
 from mr_ml.catalog.feature_moments import FeatureMoments
 from mr_ml.catalog.model import label_texts
+from mr_ml.catalog.spec import TrainSpec
 from mr_ml.models.linear.objective import Objective
 from mr_ml.optimize.base import Stop
 from mr_ml.optimize.line_search import LineState
@@ -64,6 +65,17 @@ def warnings(
     n_rows, per_output = dataset.n_rows(split), objective.size // objective.rows.n_outputs
     if objective.l2 == 0 and per_output > n_rows:
         yield f"{per_output} coefficients are not determined by {n_rows} rows: others would fit as well; give --l2"
+
+
+def unweighted_deviations(spec: TrainSpec, dataset: Dataset, moments: FeatureMoments) -> tuple[str, ...]:
+    """What to know of a penalty on scaled features where packing did not note deviations by weight."""
+    has_weights = dataset.schema.options.weight_column is not None
+    if not (spec.weighs_deviations and has_weights and moments.weighted_variance is None):
+        return ()
+    return (
+        f"the standard deviations that the penalty refers to count each row of {dataset.reference} once, whatever it "
+        "weighs, because an earlier mr-ml packed it; pack it again to have them weighted",
+    )
 
 
 def almost_indicators(moments: FeatureMoments, objective: Objective) -> Ints:

@@ -48,7 +48,7 @@ from mr_ml.optimize.choose import choose
 from mr_ml.optimize.line_search import LineState
 from mr_ml.passes.base import Engine
 from mr_ml.sums.blas import on_one_thread, one_thread
-from mr_ml.training.advice import almost_indicators, warnings
+from mr_ml.training.advice import almost_indicators, unweighted_deviations, warnings
 from mr_ml.training.class_weights import class_weights
 from mr_ml.training.early_steps import EarlySteps
 
@@ -93,12 +93,12 @@ def make_objective(spec: TrainSpec, dataset: Dataset, moments: FeatureMoments) -
     UsageError
         If loss, labels and options do not fit together.
     BadDataError
-        If a feature is too large to be scaled.
+        If a feature is too large to be scaled, or the weights are too large to scale by.
     """
     if not (spec.l2 >= 0 and np.isfinite(spec.l2)):
         raise UsageError(f"--l2: expected a number >= 0, found {spec.l2}")
     classes = _classes(spec, dataset)
-    _check_scales(dataset, moments)
+    _check_scales(spec, dataset, moments)
     shift = _shift(spec, moments)
     rows = RowSpec(
         loss=spec.loss,
@@ -114,8 +114,9 @@ def make_objective(spec: TrainSpec, dataset: Dataset, moments: FeatureMoments) -
     entries = dataset.n_rows() * moments.n_features
     centre = dataset.nnz >= CENTRE_FROM_DENSITY * entries
     scaling = Scaling.of(
-        mean=shift.left_of(moments.mean), deviation=_deviation(moments), intercept=spec.intercept, centre=centre
-    )
+        mean=shift.left_of(moments.mean), deviation=moments.deviation, intercept=spec.intercept, centre=centre,
+        penalised=moments.weighted_deviation if spec.weighs_deviations else None,
+    )  # fmt: skip
     return Objective(rows, scaling, spec.l2, spec.penalty_space)
 
 
@@ -127,18 +128,10 @@ def _shift(spec: TrainSpec, moments: FeatureMoments) -> Shift:
     # a mean may be rounded; the one value of a constant column is not, and what is left of it is zero
     constant = moments.minimum == moments.maximum
     mean = np.where(constant, moments.minimum, moments.mean)
-    return Shift.of(mean=mean, spread=_deviation(moments), target=target)
+    return Shift.of(mean=mean, spread=moments.deviation, target=target)
 
 
-def _deviation(moments: FeatureMoments) -> Floats:
-    """Standard deviations: zero of constant columns, whatever rounding has left there, and of no others."""
-    spread = moments.maximum - moments.minimum
-    # of n numbers it is no smaller, also where squares are too small to be told from zero
-    least = spread / np.sqrt(2 * max(moments.count, 1))
-    return np.where(spread > 0, np.maximum(np.sqrt(moments.variance), least), 0.0)
-
-
-def _check_scales(dataset: Dataset, moments: FeatureMoments) -> None:
+def _check_scales(spec: TrainSpec, dataset: Dataset, moments: FeatureMoments) -> None:
     huge = np.flatnonzero(~np.isfinite(moments.variance))
     if len(huge):
         k = int(huge[0])
@@ -146,6 +139,12 @@ def _check_scales(dataset: Dataset, moments: FeatureMoments) -> None:
             f"the values of feature {dataset.schema.name_of(moments.feature(k))} in {dataset.reference} are too large "
             f"to square: from {moments.minimum[k]:g} to {moments.maximum[k]:g}, not finite when scaled; mend, rescale "
             "or drop it"
+        )
+    weighted = moments.weighted_variance if spec.weighs_deviations else None
+    if weighted is not None and not np.isfinite(weighted).all():
+        raise BadDataError(
+            f"--penalty-space scaled: expected row weights in {dataset.reference} whose sum is a number, found larger "
+            "ones; pack it with smaller weights (only their ratios count), or say --penalty-space raw"
         )
 
 
@@ -254,6 +253,7 @@ def train(
     # at 0 there
     objective, features = make_objective(spec, dataset, moments), moments.features
     almost = almost_indicators(moments, objective)
+    of_moments = unweighted_deviations(spec, dataset, moments)
     del moments
     optimizer = choose(spec.solver, size=objective.size, tolerance=spec.tolerance, max_passes=spec.max_passes)
     owner = Owner.of(run, spec, dataset)
@@ -301,7 +301,7 @@ def train(
         "gradient_norm": state.gradient_norm,
         "converged": stop.converged,
         "stop": stop.value,
-        "warnings": tuple(warnings(objective, dataset, spec.split, state, telling, almost, features)),
+        "warnings": (*of_moments, *warnings(objective, dataset, spec.split, state, telling, almost, features)),
     }
     document = {
         "spec": spec.to_json(),

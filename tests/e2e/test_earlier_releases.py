@@ -44,6 +44,18 @@ def test_its_data_can_be_used_on(old: Commands) -> None:
     assert old("pack", GOLDEN / "root-1.csv", "--like", "shop", "--to", "shop")["n_rows"] == 12
 
 
+def test_its_deviations_count_rows(old: Commands) -> None:
+    """Of a dataset with weights that was packed before deviations were weighted."""
+    scaled = ("--l2", "0.1", "--penalty-space", "scaled")
+    (warning,) = old("train", "shop@1", "--model", "scaled", *scaled)["warnings"]
+    assert "whatever it weighs" in warning
+    assert "shop@1" in warning
+    assert "pack it again" in warning
+    assert old("train", "shop@1", "--model", "scaled", *scaled, "--weights", "none")["warnings"] == []
+    old("pack", GOLDEN / "root-1.csv", "--like", "shop", "--to", "shop")
+    assert old("train", "shop@2", "--model", "scaled", *scaled)["warnings"] == []
+
+
 def test_its_runs_are_not_gone_on_with(old: Commands) -> None:
     """Their states do not say what they belong to."""
     run = old("models", "show", "shop")["run"]

@@ -128,6 +128,64 @@ def test_tiny_and_huge_weights_are_like_others(
     np.testing.assert_allclose(found[1], found[0], rtol=1e-10)
 
 
+def weighted_ridge(x: Any, y: Any, u: Any, *, l2: float, intercept: bool) -> Any:
+    """Coefficients of least squares with the penalty 1/2 l2 sum_j (d_j w_j)^2, d_j weighted standard deviations."""
+    x, y, u = (np.asarray(a, np.longdouble) for a in (x, y, u / u.sum()))
+    deviation = np.sqrt(u @ (x - u @ x) ** 2)
+    if intercept:
+        x, y = x - u @ x, y - u @ y
+    return np.linalg.solve(
+        ((x * u[:, None]).T @ x + l2 * np.diag(deviation**2)).astype(float), (x.T @ (u * y)).astype(float)
+    )
+
+
+@pytest.mark.parametrize("exponent", [0, -1070, 990])
+@pytest.mark.parametrize("options", [(), ("--no-intercept",), ("--weights", "none"), ("--solver", "lbfgs")], ids=str)
+def test_a_penalty_on_scaled_features_counts_weights(
+    mr_ml: Commands, tmp_path: Path, options: tuple[str, ...], exponent: int
+) -> None:
+    """Integer weights, some of them 0, times a power of two: 2^-1070 is 16 of the least number."""
+    x, _, u = small_problem(seed=8)
+    y, u = x.sum(axis=1) + np.random.default_rng(8).normal(size=len(x)), np.floor(u * 500) * (u > 0.2)
+    intercept = "--no-intercept" not in options
+    # far from zero, where there is an intercept to take that in
+    x[:, 3] += 1e7 * intercept
+    name = f"scaled{exponent}-{intercept}"
+    text = write_csv(tmp_path / "rows.csv", named(x, label=y, u=np.ldexp(u, exponent)))
+    packed(mr_ml, name, text, "--weight-column", "u")
+    penalty = ("--loss", "squared", "--l2", "0.2", "--penalty-space", "scaled")
+    mr_ml("train", name, "--model", name, *penalty, *TIGHT, *options)
+    expected = weighted_ridge(x, y, np.ones(len(u)) if "none" in options else u, l2=0.2, intercept=intercept)
+    np.testing.assert_allclose(mr_ml.coef(name).coef[0], expected, rtol=1e-6)
+
+
+def test_a_penalty_on_scaled_features_is_that_of_repeated_rows(mr_ml: Commands, tmp_path: Path) -> None:
+    """A row of weight 3 is three rows; categories are stored sparse."""
+    x, y, _ = small_problem(seed=4)
+    rng = np.random.default_rng(9)
+    u, shop = rng.integers(0, 4, len(y)), rng.integers(0, 12, len(y))
+    table = named(x[:, :2], shop=[f"s{k}" for k in shop], label=y, u=u)
+    packed(mr_ml, "shops", write_csv(tmp_path / "shops.csv", table), "--weight-column", "u")
+    mr_ml("train", "shops", "--model", "shops", "--l2", "0.05", "--penalty-space", "scaled", *TIGHT)
+    indicators = shop[:, None] == sorted(range(12), key=lambda k: f"s{k}")
+    repeated, labels = (np.repeat(a, u, axis=0) for a in (np.hstack([x[:, :2], indicators]), y))
+    deviation = repeated.std(axis=0)
+    coef, intercept = sklearn_logistic(repeated / deviation, labels, l2=0.05)
+    fitted = mr_ml.coef("shops")
+    np.testing.assert_allclose(fitted.coef, coef / deviation, atol=1e-6)
+    np.testing.assert_allclose(fitted.intercept, intercept, atol=1e-6)
+
+
+def test_weights_without_a_sum_scale_nothing(mr_ml: Commands, tmp_path: Path) -> None:
+    """They may be as large as numbers are; only their sum may not be larger."""
+    text = write_csv(tmp_path / "no-sum.csv", named(np.arange(8.0)[:, None], label=[0, 1] * 4, u=[1.5e308] * 8))
+    packed(mr_ml, "no-sum", text, "--weight-column", "u")
+    assert mr_ml("train", "no-sum", "--model", "no-sum", "--l2", "0.1")["converged"]
+    refused = mr_ml.run("train", "no-sum", "--model", "no-sum", "--l2", "0.1", "--penalty-space", "scaled")
+    assert refused.code == 65
+    assert "expected row weights in no-sum@1 whose sum is a number" in refused.err
+
+
 def test_datasets_that_do_not_say_what_labels_weigh(mr_ml: Commands, tmp_path: Path) -> None:
     """Those of before are trained as they were, and refused where it is needed."""
     x, y, u = small_problem()

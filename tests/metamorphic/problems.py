@@ -139,9 +139,8 @@ def shift_target(problem: Problem) -> Changed | None:
 
 
 def repeat_rows(problem: Problem) -> Changed | None:
-    """A row of weight 3 is three rows; but the deviations of which a scaled penalty speaks are those of rows, not of
-    weights."""
-    if problem.weights is None or (problem.l2 and problem.space == "scaled"):
+    """A row of weight 3 is three rows."""
+    if problem.weights is None:
         return None
     at = np.repeat(np.arange(len(problem.y)), problem.weights.astype(int))
     offsets = None if problem.offsets is None else problem.offsets[at]
@@ -158,6 +157,17 @@ def split_weights(problem: Problem) -> Changed | None:
     offsets = None if problem.offsets is None else problem.offsets[at]
     changed = replace(problem, x=problem.x[at], y=problem.y[at], weights=problem.weights[at] * share, offsets=offsets)
     return Changed(changed, lambda z: z[at])
+
+
+def weightless_rows(problem: Problem) -> Changed | None:
+    """Rows of weight 0 are none: here those with labels of other rows."""
+    if problem.weights is None:
+        return None
+    n = len(problem.y)
+    at = np.append(np.arange(n), np.arange(n)[::-1])
+    offsets = None if problem.offsets is None else problem.offsets[at]
+    y, weights = np.tile(problem.y, 2), np.append(problem.weights, np.zeros(n))
+    return Changed(replace(problem, x=problem.x[at], y=y, weights=weights, offsets=offsets), lambda z: z[at])
 
 
 def _scale_weights(factor: float) -> Callable[[Problem], Changed | None]:
@@ -255,6 +265,7 @@ CHANGES: dict[str, Callable[[Problem], Changed | None]] = {
     "features + 2^40": _shift(2.0**40),
     "rows repeated": repeat_rows,
     "weights shared": split_weights,
+    "rows of weight 0": weightless_rows,
     "weights x 1e12": _scale_weights(1e12),
     "weights x 1e-12": _scale_weights(1e-12),
     "columns reversed": reverse_columns,
@@ -300,8 +311,10 @@ def _optimum(problem: Problem) -> tuple[Floats, Floats]:
     x, u = problem.x, problem.u / problem.u.sum()
     spread = x.std(axis=0)
     spread[spread == 0] = 1
+    by_weight = np.sqrt(u @ (x - u @ x) ** 2)
+    by_weight[by_weight == 0] = 1
     a = (x - x.mean(axis=0)) / spread if problem.intercept else x / spread
-    q = problem.l2 / spread**2 if problem.space == "raw" else np.full(x.shape[1], problem.l2)
+    q = problem.l2 / spread**2 if problem.space == "raw" else problem.l2 * (by_weight / spread) ** 2
     if problem.intercept:
         a, q = np.hstack([a, np.ones((len(a), 1))]), np.append(q, 0.0)
     k = len(np.unique(problem.y)) if problem.loss == "softmax" else 1

@@ -19,7 +19,7 @@ from mr_ml.training.train import TrainSpec
 
 TOLERANCE = TrainSpec.tolerance
 _METHODS = ("newton", "lbfgs")
-_OF_WEIGHTS = ("rows repeated", "weights shared", "weights x 1e12", "weights x 1e-12")
+_OF_WEIGHTS = ("rows repeated", "weights shared", "rows of weight 0", "weights x 1e12", "weights x 1e-12")
 
 
 def combinations() -> Iterator[tuple[str, ...]]:

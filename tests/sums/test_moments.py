@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from mr_ml.sums.moments import MAX_LABEL_VALUES, MomentsQuery
-from mr_ml.sums.parts import Keyed, Minimum, Moments
+from mr_ml.sums.parts import Keyed, Minimum, Moments, WeightedMoments
 from mr_ml.sums.statistic import Statistic
 
 FORMS = ["dense", "sparse", "stored"]
@@ -88,6 +88,56 @@ def test_a_small_spread_beside_a_large_mean_is_not_lost(form: str, level: float)
 def test_a_constant_column_has_no_deviation_worth_the_name(form: str, value: float) -> None:
     found = moments_of(np.full((1000, 1), value), form=form, block_rows=64)
     assert np.sqrt(found.m2[0] / found.count) <= 1e-13 * abs(value)
+
+
+def weighted_of(x: Any, weights: Any, **options: Any) -> WeightedMoments:
+    found = make_engine(x, np.zeros(len(x)), weights=weights, **options).run(MomentsQuery(x.shape[1])).parts["weighted"]
+    assert isinstance(found, WeightedMoments)
+    return found
+
+
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.integers(-3, 3).map(float) | st.floats(-1e3, 1e3, width=32), st.sampled_from([0.0, 1.0, 2.5, 3.0, 1e-9])
+        ),
+        min_size=1,
+        max_size=30,
+    ),
+    unit=st.sampled_from([0, -1060, 990]),
+    form=st.sampled_from(FORMS),
+    block_rows=st.integers(1, 9),
+    partitions=st.integers(1, 3),
+)
+def test_weighted_moments_are_those_of_exact_arithmetic(
+    rows: Any, unit: int, form: str, block_rows: int, partitions: int
+) -> None:
+    """Whatever the unit of the weights: 2^-1060 leaves them 14 bits."""
+    x, weights = np.array([[v] for v, _ in rows]), np.ldexp([u for _, u in rows], unit)
+    found = weighted_of(x, weights, form=form, block_rows=block_rows, partitions=min(partitions, len(x)))
+    total, counted = sum(map(Fraction, weights.tolist())), x[weights > 0, 0]
+    assert found.weight == pytest.approx(float(total), rel=1e-14)
+    if not total:
+        assert (found.mean[0], found.variance[0]) == (0, 0)
+        return
+    u = [Fraction(w) / total for w in weights.tolist()]
+    mean = sum(w * Fraction(v) for w, (v, _) in zip(u, rows, strict=True))
+    variance = sum(w * (Fraction(v) - mean) ** 2 for w, (v, _) in zip(u, rows, strict=True))
+    scale = float(np.abs(counted).max())
+    assert abs(found.mean[0] - float(mean)) <= 1e-14 * scale
+    assert abs(found.variance[0] - float(variance)) <= 1e-13 * float(variance) + 1e-14 * float(mean) ** 2 + 1e-28
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("level", [1e3, 1e9, 1e12])
+def test_a_small_weighted_spread_beside_a_large_mean_is_not_lost(form: str, level: float) -> None:
+    random = np.random.default_rng(2)
+    x, weights = random.integers(-64, 65, size=(6000, 1)) / 64 + level, random.integers(0, 4, 6000).astype(float)
+    found = weighted_of(x, weights, form=form, block_rows=2048, partitions=2)
+    mean, m2 = exact_moments(np.repeat(x[:, 0], weights.astype(int)))
+    variance = float(m2) / weights.sum()
+    assert found.mean[0] == pytest.approx(float(mean), rel=1e-15)
+    assert found.variance[0] == pytest.approx(variance, rel=1e-13 + 3e-16 * level / variance**0.5)
 
 
 def numacc(data_dir: Path, k: int) -> tuple[Any, dict[str, Any]]:

@@ -64,7 +64,8 @@ def bits(total: Statistic) -> dict[str, bytes]:
 
 
 def whole(query: Query, *, form: str, block_rows: int) -> Statistic:
-    return make_engine(*rows(), form=form, block_rows=block_rows, partitions=3).run(query)
+    weights = np.arange(N) % 5 / 4
+    return make_engine(*rows(), weights=weights, form=form, block_rows=block_rows, partitions=3).run(query)
 
 
 # blocks of 4 rows are mapped over their own columns, blocks of 64 over all

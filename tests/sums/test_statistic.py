@@ -23,7 +23,7 @@ from mr_ml.models.linear.reading import RowSpec
 from mr_ml.passes.in_memory import InMemoryEngine, add_block
 from mr_ml.passes.tasks import decode_value
 from mr_ml.sums.moments import MomentsQuery
-from mr_ml.sums.parts import Keyed, Minimum, Moments, Sum
+from mr_ml.sums.parts import Keyed, Minimum, Moments, Sum, WeightedMoments
 from mr_ml.sums.statistic import Receipts, Statistic
 from mr_ml.sums.tree import Node, PartialSums
 
@@ -51,6 +51,7 @@ def statistics(draw: st.DrawFn) -> Statistic:
         sums.map(Sum),
         sums.map(Minimum),
         st.builds(Moments, floats.map(np.float64), columns, columns),
+        st.builds(WeightedMoments, floats.map(np.float64), columns, columns),
         keyed(),
     )
     return Statistic(

@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    """mean m, scale s and standard deviation (1 where constant), (n_features,) each."""
+    """mean m, scale s and the standard deviation of a scaled penalty (1 where constant), (n_features,) each."""
 
     mean: Floats
     scale: Floats
@@ -32,12 +32,15 @@ class Scaling:
     deviation: Floats
 
     @classmethod
-    def of(cls, *, mean: Floats, deviation: Floats, intercept: bool, centre: bool) -> Scaling:
-        """From means and standard deviations of the features as they are read."""
+    def of(
+        cls, *, mean: Floats, deviation: Floats, intercept: bool, centre: bool, penalised: Floats | None = None
+    ) -> Scaling:
+        """From means and standard deviations of the features as they are read, `penalised` those of a scaled penalty
+        where it has others."""
         # zeros that are never written to take no memory
         kept = mean if centre and intercept else np.zeros(len(mean))
         scale = deviation if intercept else np.hypot(deviation, mean)
-        return cls(kept, _or_one(scale), intercept, _or_one(deviation))
+        return cls(kept, _or_one(scale), intercept, _or_one(deviation if penalised is None else penalised))
 
     @cached_property
     def centred(self) -> bool:
