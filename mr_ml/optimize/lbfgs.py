@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from mr_ml.optimize.base import Floats
 from mr_ml.optimize.line_search import LineMethod, LineState, inverse_diagonal, with_distance
-from mr_ml.optimize.newton import MODULES, newton_direction
+from mr_ml.optimize.newton import newton_direction
 
 _GAMMA = (0.1, 4.0)
 NARROW_FROM = 5_000_001
@@ -46,10 +46,6 @@ class Lbfgs(LineMethod):
     patience: ClassVar[int] = 10
     # may leap to where probabilities are one and nothing moves any more
     measured: ClassVar[bool] = False
-
-    @property
-    def modules(self) -> tuple[str, ...]:
-        return MODULES if self.proves else ()
 
     def direction(self, state: LineState, hessian: Floats | None) -> tuple[Floats, float]:
         if hessian is not None:

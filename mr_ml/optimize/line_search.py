@@ -111,11 +111,6 @@ class LineMethod(ABC):
     # whether it asks for the Hessian once it has arrived
     proves = False
 
-    @property
-    def modules(self) -> tuple[str, ...]:
-        """Those whose BLAS it computes with, beside numpy."""
-        return ()
-
     @abstractmethod
     def direction(self, state: LineState, hessian: Floats | None) -> tuple[Floats, float]:
         """Where to go from a freshly accepted point, and how far the optimum seems to be; `hessian` (n, n) if it was

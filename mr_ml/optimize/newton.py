@@ -17,24 +17,17 @@ import numpy as np
 from mr_ml.optimize import stopping
 from mr_ml.optimize.base import Floats
 from mr_ml.optimize.line_search import LineMethod, LineState, inverse_diagonal, scaled_descent, with_distance
+from mr_ml.sums.blas import one_thread
 
 _RIDGE = 4 * np.finfo(float).eps
 # Pivots below this are those of almost flat directions.
 _FLAT = 1e-9
 
 
-# What the direction is computed by, where it is.
-MODULES = ("scipy.linalg",)
-
-
 @dataclass(frozen=True)
 class Newton(LineMethod):
     name: ClassVar[str] = "newton"
     hessian: ClassVar[bool] = True
-
-    @property
-    def modules(self) -> tuple[str, ...]:
-        return MODULES
 
     def direction(self, state: LineState, hessian: Floats | None) -> tuple[Floats, float]:
         assert hessian is not None
@@ -47,11 +40,17 @@ def newton_direction(state: LineState, hessian: Floats) -> tuple[Floats, float]:
     Where the curvature along a direction is lost in the rounding of H, but the gradient along it is not, the optimum
     may be anywhere: the distance is as if the curvature were that of a rounding error's rounding error.
     """
-    from scipy import linalg
-
     # some versions of scipy do not solve for nothing
     if not (hessian.size and np.isfinite(hessian).all() and np.isfinite(state.gradient).all()):
         return with_distance(state, scaled_descent(state))
+    with one_thread("scipy.linalg"):
+        return _solved(state, hessian)
+
+
+def _solved(state: LineState, hessian: Floats) -> tuple[Floats, float]:
+    # here, since a search that never asks for the Hessian does without, and it takes 0.1 s to load
+    from scipy import linalg
+
     unit = np.sqrt(inverse_diagonal(state))
     scaled = hessian * unit * unit[:, None]
     ridge = _RIDGE * max(len(unit), 8)

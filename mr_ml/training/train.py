@@ -47,7 +47,7 @@ from mr_ml.optimize.base import Stop
 from mr_ml.optimize.choose import choose
 from mr_ml.optimize.line_search import LineState
 from mr_ml.passes.base import Engine
-from mr_ml.sums.blas import on_one_thread, one_thread
+from mr_ml.sums.blas import on_one_thread
 from mr_ml.training.advice import almost_indicators, unweighted_deviations, warnings
 from mr_ml.training.class_weights import class_weights
 from mr_ml.training.early_steps import EarlySteps
@@ -264,7 +264,7 @@ def train(
     advice = EarlySteps(objective, dataset, spec.split, root.store, features)
     n_rows = dataset.n_rows(spec.split)
     began = time.monotonic()
-    with one_thread(*optimizer.modules), Journal(checkpoints) as journal:
+    with Journal(checkpoints) as journal:
         while (ask := optimizer.ask(state)) is not None:
             # with millions of features everything here is large: nothing is kept that the next pass does not need
             state = optimizer.tell(state, objective.finish(ask, engine.run(objective.query(ask), columns=features)))
