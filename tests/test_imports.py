@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from mr_ml.data import kernels
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 FOLDERS = {"mr_ml": "mr_ml", "hdfs_layout": "hdfs_layout", "mr_ml_jobs": "jobs"}
 OURS = tuple(FOLDERS)
@@ -180,6 +182,38 @@ def test_what_a_task_loads_is_what_the_sources_say(job: str) -> None:
     loaded = {name for name in done.stdout.split() if name.split(".")[0] in OURS}
     assert sorted(name for name in loaded if is_within(name, DRIVER_ONLY)) == []
     assert loaded <= {*closure(job), "mr_ml._native"}
+
+
+LOADED = """import sys
+from mr_ml.cli import main
+for line in sys.argv[1:]:
+    assert main(line.split()) == 0
+    print("LOADED", *sorted(sys.modules))
+"""
+
+
+@pytest.mark.skipif(not kernels.installed(), reason="without compiled loops scipy computes")
+def test_commands_load_only_what_they_compute_with(tmp_path: Path) -> None:
+    """scipy takes longer to load than all the rest together."""
+    (tmp_path / "rows").write_text("0 1:0.5\n1 1:2 9:1\n" * 8)
+    lines = (
+        "pack rows --to rows",
+        "train rows --model m --solver lbfgs --max-passes 2 --l2 1",
+        "predict m rows --to out",
+    )
+    given = [f"{line} --root root -r inline" for line in lines]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(CHECKOUT), *sys.path])}
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, *given],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+        cwd=tmp_path,
+    )
+    packing, *_, at_last = [line.split() for line in done.stdout.splitlines() if line.startswith("LOADED")]
+    assert "scipy" not in at_last
+    assert not {"mr_ml.optimize.newton", "mr_ml.optimize.lbfgs", "mr_ml.training"} & set(packing)
 
 
 def test_nothing_is_imported_in_a_circle_at_loading() -> None:

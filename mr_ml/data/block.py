@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.data import frame, kernels
-from mr_ml.data.features import DenseFeatures, Features, SparseFeatures
+from mr_ml.data.features import DenseFeatures, Features, SparseFeatures, narrow_indptr
 from mr_ml.data.narrow import NARROW_DTYPES, check_narrow, narrow, widen
 from mr_ml.errors import BadDataError
 
@@ -102,7 +102,7 @@ def as_stored(block: Block) -> Block:
         return block
     if features.nnz >= DENSE_FROM * features.n_rows * features.width:
         return replace(block, features=DenseFeatures(features.toarray(n_features=features.width)))
-    return replace(block, features=replace(features, indptr=_indptr(features.indptr)))
+    return replace(block, features=replace(features, indptr=narrow_indptr(features.indptr)))
 
 
 def encode_line(block: Block, address: BlockAddress) -> bytes:
@@ -222,14 +222,9 @@ def _features(arrays: Mapping[str, Array], numbers: _Numbers) -> Features:
         values, places = widen(values, places), 0
     if indptr[-1] != len(stored) or len(values) != len(stored):
         raise ValueError(f"{indptr[-1]} entries by row counts, {len(stored)} column ids, {len(values)} values")
-    features = SparseFeatures(_indptr(indptr), stored, values, places)
+    features = SparseFeatures(narrow_indptr(indptr), stored, values, places)
     # plain loops would widen it again for each product
     return features if kernels.installed() else features.wide
-
-
-def _indptr(indptr: Array) -> Array:
-    """As scipy's kernels want it: of the indices' type where that can count the entries."""
-    return indptr.astype(np.int32, copy=False) if indptr[-1] < 2**31 else indptr
 
 
 def _narrow_counts(counts: Array) -> Array:

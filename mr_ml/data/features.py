@@ -297,6 +297,11 @@ class DenseFeatures:
 Features = SparseFeatures | DenseFeatures
 
 
+def narrow_indptr(indptr: Array) -> Array:
+    """As the compiled loops and scipy's want it: of the indices' type where that can count the entries."""
+    return indptr.astype(np.int32, copy=False) if indptr[-1] < 2**31 else indptr
+
+
 def _recentred(mean: Floats, left: Floats, squares: Floats) -> tuple[Floats, Floats]:
     """Mean and variance less the rounding of the mean: `left` is the mean deviation (Chan, Golub & LeVeque 1983)."""
     return mean + left, np.maximum(squares - left * left, 0)

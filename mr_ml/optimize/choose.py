@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from mr_ml.errors import UsageError
-from mr_ml.optimize.lbfgs import NARROW_FROM, Lbfgs
-from mr_ml.optimize.line_search import LineMethod
-from mr_ml.optimize.newton import Newton
+
+if TYPE_CHECKING:
+    from mr_ml.optimize.line_search import LineMethod
 
 SOLVERS = ("auto", "lbfgs", "newton")
 NEWTON_UP_TO = 700
@@ -22,6 +24,10 @@ def choose(solver: str, *, size: int, tolerance: float, max_passes: int) -> Line
     UsageError
         If there is no such solver.
     """
+    # here, since most commands need no more than the names
+    from mr_ml.optimize.lbfgs import NARROW_FROM, Lbfgs
+    from mr_ml.optimize.newton import Newton
+
     if solver not in SOLVERS:
         raise UsageError(f"solver {solver!r} is not known; choose one of {', '.join(SOLVERS)}")
     if solver == "newton" or (solver == "auto" and size <= NEWTON_UP_TO):

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from hdfs_layout.faults import storage_error
 from mr_ml.data import frame, kernels
 from mr_ml.data.block import Block
-from mr_ml.data.features import SparseFeatures
+from mr_ml.data.features import SparseFeatures, narrow_indptr
 from mr_ml.models.linear.losses import loss_named
 from mr_ml.models.linear.reading import Linear, RowSpec
 from mr_ml.models.linear.shift import NO_SHIFT, Shift
@@ -200,7 +200,7 @@ def _with_lost(found: RangeReport, lines: Ints) -> RangeReport:
 def predicted(request: PredictRequest, rows: Rows) -> Floats:
     """Probabilities of each class (n_rows, n_classes), or values (n_rows, 1)."""
     spec = RowSpec(request.loss, request.coef.shape[1] - 1, shift=request.shift)
-    features = SparseFeatures(rows.indptr, rows.indices, rows.values)
+    features = SparseFeatures(narrow_indptr(rows.indptr), rows.indices, rows.values)
     features = features if request.features is None else features.over(request.features)
     block = spec.read(Block(features, np.zeros(rows.n_rows), None, rows.offsets))
     return loss_named(request.loss).predict(spec.margins(block, request.linear) + request.shift.target)
