@@ -105,8 +105,11 @@ def test_metadata(wheel: Path) -> None:
         folder = next(name.split("/")[0] for name in opened.namelist() if ".dist-info/" in name)
         said = HeaderParser().parsestr(opened.read(f"{folder}/METADATA").decode())
         commands = opened.read(f"{folder}/entry_points.txt").decode()
+        licenses = [name for name in opened.namelist() if re.fullmatch(rf"{folder}/(licenses/)?LICENSE", name)]
+        assert [opened.read(name) for name in licenses] == [(CHECKOUT / "LICENSE").read_bytes()]
     assert said["Name"] in ("mr_ml", "mr-ml")
     assert said["Requires-Python"] == ">=3.11"
+    assert said["License-Expression"] or said["License"] == "Apache-2.0"
     assert commands.split() == ["[console_scripts]", "mr-ml", "=", "mr_ml.cli:run"]
     needs = {re.sub(r"\s|'|\"", "", line) for line in said.get_all("Requires-Dist", [])}
     assert "mrjob==0.7.4" in needs
