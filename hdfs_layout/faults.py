@@ -66,14 +66,14 @@ def check_address_space() -> None:
 
 
 def sentence(error: OSError) -> tuple[str, str]:
-    """What the system found, and what to do about it."""
+    """Say what the system found, and what to do about it."""
     number = error.errno or 0
     found, remedy = _SENTENCES.get(number, (error.strerror or str(error), "See the system's log."))
     return f"{found} ({errno.errorcode.get(number, 'no code')})", remedy
 
 
 def storage_error(error: OSError, *, doing: str, place: str = "") -> StorageError:
-    """An error that says what could not be done, where, why, and what to do.
+    """Make an error that says what could not be done, where, why, and what to do.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def storage_error(error: OSError, *, doing: str, place: str = "") -> StorageErro
 
 
 def of_machine(error: BaseException, *, what: str = "") -> MrMlError | None:
-    """The fault of the machine behind an exception; None if it is none.
+    """Return the fault of the machine behind an exception; None if it is none.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ _TAG = re.compile(r"-([0-9a-f]{8})-([0-9]+)-([0-9]+)-", re.ASCII)
 
 
 def owned(prefix: str) -> str:
-    """A new name that begins with `prefix`, says that this process made it, and cannot be guessed."""
+    """Make a new name that begins with `prefix`, says that this process made it, and cannot be guessed."""
     pid = os.getpid()
     return f"{prefix.removesuffix('-')}-{_hash()}-{pid}-{max(start_of(pid), 0)}-{secrets.token_hex(4)}"
 
@@ -44,8 +44,13 @@ def is_abandoned(name: str, *, since: float) -> bool:
 
 
 def sweep(folder: str | os.PathLike[str], *prefixes: str) -> None:
-    """Remove files and folders of these prefixes in a folder, but not below it, if this user's process that made them
-    is gone. Whatever cannot be removed stays."""
+    """Remove what processes of this user left in a folder, but not below it, and that are gone.
+
+    Parameters
+    ----------
+    prefixes
+        Of the names of files and folders that may be removed. What cannot be removed stays.
+    """
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith(prefixes):

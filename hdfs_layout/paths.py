@@ -120,7 +120,7 @@ def version_of(file_name: str) -> int | None:
 
 
 def pass_of(folder_name: str) -> int | None:
-    """Number of a pass by the name of its folder, or None if it is not one."""
+    """Read the number of a pass off the name of its folder; None if it is not one."""
     return int(folder_name) if _PASS_FOLDER.fullmatch(folder_name) else None
 
 
@@ -241,7 +241,7 @@ class Layout:
         return f"{self.runs}/{check_name(run, kind='run')}"
 
     def run_spec(self, run: str) -> str:
-        """What the run was asked to do."""
+        """Path of what the run was asked to do."""
         return f"{self.run(run)}/spec.json"
 
     def run_log(self, run: str) -> str:
@@ -249,11 +249,11 @@ class Layout:
         return f"{self.run(run)}/log.jsonl"
 
     def code(self, hash: str) -> str:
-        """The code that tasks on a cluster run, named by its content."""
+        """Path of the code that tasks on a cluster run, named by its content."""
         return f"{self.environments}/code-{check_name(hash, kind='hash')}.zip"
 
     def native_code(self, hash: str) -> str:
-        """The compiled part of that code."""
+        """Path of the compiled part of that code."""
         return f"{self.environments}/native-{check_name(hash, kind='hash')}.so"
 
     @property
@@ -271,7 +271,7 @@ class Layout:
         return "tmp"
 
     def job(self, name: str) -> str:
-        """What the jobs of one run, or of one process, read or leave; gone when none runs."""
+        """Folder of what the jobs of one run, or of one process, read or leave; gone when none runs."""
         return f"{self.jobs}/{check_name(name, kind='job')}"
 
     def passes(self, run: str) -> str:
@@ -287,7 +287,7 @@ class Layout:
         return f"{self.run_pass(run, number)}/state"
 
     def pass_pairs(self, run: str, number: int) -> str:
-        """What the optimizer's memory has more than in the state before, where that is too large to be in every one."""
+        """Path of what the optimizer's memory gained since the state before, if it is too large to repeat."""
         return f"{self.run_pass(run, number)}/pairs"
 
 

@@ -54,7 +54,7 @@ class Registry(Generic[T]):
         del self._loaded[name]
 
     def get(self, name: str) -> T:
-        """The kind of this name.
+        """Return the kind of this name.
 
         Raises
         ------

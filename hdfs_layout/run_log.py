@@ -90,7 +90,7 @@ def _sealed(line: bytes) -> bytes:
 
 
 def _unsealed(line: bytes) -> bytes:
-    """The line without its checksum; raises ValueError if that is another's."""
+    """Take the checksum off a line; raises ValueError if it is another line's."""
     found = _SEALED.fullmatch(line)
     if found is None:
         return line

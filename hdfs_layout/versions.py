@@ -207,7 +207,7 @@ class _Staged:
 
 
 def find_version(store: Store, folder: str, *, key: str, value: str, after: int = 0) -> int | None:
-    """Number of the whole version whose ``document[key]`` is `value`, of those after `after`; None if there is none."""
+    """Find the newest whole version after `after` whose ``document[key]`` is `value`; None if there is none."""
     for number in reversed(list_versions(store, folder)):
         if number > after and _has(store, folder, number, key, value):
             return number

@@ -90,14 +90,14 @@ def install() -> None:
 
 
 def ignore() -> None:
-    """Nothing is left that a signal could end but the process itself, which ends anyhow."""
+    """Ignore signals from now on: nothing is left for them to end but the process, which ends anyhow."""
     if _ear.installed:
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
 
 
 def raised() -> int:
-    """The number of the signal that was raised; 0 if none was."""
+    """Return the number of the signal that was raised; 0 if none was."""
     return _ear.received if _ear.raised else 0
 
 

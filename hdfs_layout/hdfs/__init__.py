@@ -1,0 +1,1 @@
+"""Hadoop's own store: WebHDFS with high availability, delegation tokens and Kerberos."""

@@ -175,7 +175,7 @@ class _Web:
         return HTTPS_PORT if self.secure else HTTP_PORT
 
     def suffixes(self, service: str) -> tuple[str, ...]:
-        """What follows the names of properties of each NameNode of a service; one NameNode may have none."""
+        """Return what follows the names of properties of each NameNode of a service; one NameNode may have none."""
         if not service:
             return ("",)
         nodes = self.config.names(f"dfs.ha.namenodes.{service}")

@@ -158,18 +158,22 @@ class Download(io.RawIOBase):
         self._answer, self._where = answer, where
 
     def readable(self) -> bool:
+        """Return True: see `io.IOBase`."""
         return True
 
     def readinto(self, buffer: Any) -> int:
+        """Fill the buffer as far as there is content and return the number of bytes."""
         view = memoryview(buffer).cast("B")
         data = self._read(len(view))
         view[: len(data)] = data
         return len(data)
 
     def readall(self) -> bytes:
+        """Return all that is left."""
         return self._read(None)
 
     def close(self) -> None:
+        """Close the connection too."""
         if not self.closed:
             self._answer.close()
         super().close()
@@ -256,7 +260,7 @@ def _node(url: str) -> str:
 
 
 def _in_words(error: BaseException) -> str:
-    """What went wrong underneath."""
+    """Say what went wrong underneath."""
     if isinstance(error, requests.ConnectTimeout):
         return "no connection within the time limit"
     if isinstance(error, (requests.Timeout, TimeoutError, urllib3.exceptions.TimeoutError)):

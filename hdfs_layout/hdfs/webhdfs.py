@@ -169,7 +169,7 @@ class WebHdfs:
         raise NoAnswerError("no DataNode but one that failed before")
 
     def _permission(self, mode: int) -> dict[str, str]:
-        """The second is for folders with a default ACL, which goes before the umask."""
+        """Return both options: the second is for folders with a default ACL, which goes before the umask."""
         return {"permission": f"{mode & ~self.umask:o}", "unmaskedpermission": f"{mode:o}"}
 
     def _content_place(self, method: str, path: str, operation: str, options: Mapping[str, str]) -> str:

@@ -55,6 +55,7 @@ class Block:
 
     @property
     def n_rows(self) -> int:
+        """Number of rows."""
         return len(self.labels)
 
     @property
@@ -64,17 +65,19 @@ class Block:
         return self.features.nbytes + sum(a.nbytes for a in extra if a is not None)
 
     def over(self, columns: Array) -> Block:
-        """The rows over these columns alone, see `SparseFeatures.over`."""
+        """Return the rows over these columns alone, see `SparseFeatures.over`."""
         return replace(self, features=self.features.over(columns))
 
     def head(self, n: int) -> Block:
-        """The first n rows."""
+        """Return the first n rows."""
         weights, offsets = (None if column is None else column[:n] for column in (self.weights, self.offsets))
         return Block(self.features.head(n), self.labels[:n], weights, offsets)
 
 
 @dataclass(frozen=True)
 class BlockAddress:
+    """Where a block is stored: the number of its partition, and its index there, both counted from 0."""
+
     partition: int
     index: int
 
@@ -91,12 +94,12 @@ class StoredBlock:
     crc: int
 
     def over(self, columns: Array) -> StoredBlock:
-        """The block's rows over these columns alone."""
+        """Return the block with its rows over these columns alone."""
         return replace(self, block=self.block.over(columns))
 
 
 def as_stored(block: Block) -> Block:
-    """The block as a reader will see it: dense or sparse as it is stored, the numbers unchanged."""
+    """Return the block as a reader will see it: dense or sparse as it is stored, the numbers unchanged."""
     features = block.features
     if isinstance(features, DenseFeatures):
         return block
@@ -111,7 +114,7 @@ def encode_line(block: Block, address: BlockAddress) -> bytes:
 
 
 def line_parts(data: bytes, address: BlockAddress) -> tuple[bytes, bytes, bytes]:
-    """The line that carries an encoded block: its address, its text and its end."""
+    """Return the line that carries an encoded block in three parts: its address, its text and its end."""
     return b"%d\t%d\t" % (address.partition, address.index), frame.to_text(data), b"\n"
 
 

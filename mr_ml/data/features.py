@@ -46,14 +46,17 @@ class SparseFeatures:
 
     @property
     def n_rows(self) -> int:
+        """Number of rows."""
         return len(self.indptr) - 1
 
     @property
     def nnz(self) -> int:
+        """Number of stored entries."""
         return len(self.indices)
 
     @property
     def nbytes(self) -> int:
+        """Bytes that the arrays occupy."""
         return self.indptr.nbytes + self.indices.nbytes + self.values.nbytes
 
     @cached_property
@@ -80,22 +83,23 @@ class SparseFeatures:
         return sparse.csr_array((x.values, x.indices, x.indptr), shape=(self.n_rows, n_features))
 
     def as_sparse(self) -> SparseFeatures:
+        """Return these rows, which are in CSR form already."""
         return self
 
     def head(self, n: int) -> SparseFeatures:
-        """The first n rows."""
+        """Return the first n rows."""
         indptr = self.indptr[: n + 1]
         return replace(self, indptr=indptr, indices=self.indices[: indptr[-1]], values=self.values[: indptr[-1]])
 
     def rows(self, chosen: Array) -> SparseFeatures:
-        """The rows of these numbers."""
+        """Return the rows of these numbers, in their order."""
         counts = np.diff(self.indptr)[chosen]
         indptr = np.concatenate([[0], np.cumsum(counts)]).astype(self.indptr.dtype)
         entries = np.repeat(self.indptr[:-1][chosen] - indptr[:-1], counts) + np.arange(indptr[-1])
         return replace(self, indptr=indptr, indices=self.indices[entries], values=self.values[entries])
 
     def compact(self) -> tuple[Array, SparseFeatures]:
-        """The columns that have entries, ascending, and the same rows over these columns alone.
+        """Return the columns that have entries, ascending, and the same rows over these columns alone.
 
         Sums over a column's entries, or over a row's, have the same order and so the same bits.
         """
@@ -103,7 +107,7 @@ class SparseFeatures:
         return columns, replace(self, indices=ids.astype(np.int32))
 
     def over(self, columns: Array) -> SparseFeatures:
-        """The same rows over these columns alone, int32 and ascending; entries in other columns are left out."""
+        """Return the rows over these columns alone, int32 and ascending, without the entries in other columns."""
         at = np.searchsorted(columns, self.indices.astype(np.int32, copy=False))
         known = columns[np.minimum(at, len(columns) - 1)] == self.indices if len(columns) else np.zeros(len(at), bool)
         # plain loops would widen narrow ids again for each product
@@ -116,7 +120,7 @@ class SparseFeatures:
         return replace(self, indptr=before[self.indptr], indices=indices[known], values=self.values[known])
 
     def shifted(self, ids: Array, by: Floats) -> SparseFeatures:
-        """X less `by` in the columns `ids`, which fills them: (len(ids),) each, ids ascending."""
+        """Return X less `by` in the columns `ids`, which fills them: (len(ids),) each, ids ascending."""
         from scipy import sparse
 
         width, n = max(self.width, int(ids[-1]) + 1), self.n_rows
@@ -127,17 +131,21 @@ class SparseFeatures:
         return SparseFeatures(found.indptr.astype(np.int32), found.indices.astype(np.int32), found.data)
 
     def dot(self, coef: Floats) -> Floats:
+        """Return X W, (n_rows, K) or (n_rows,), for W (n_features, K) or (n_features,)."""
         found = kernels.csr_dot(self._entries, coef, width=self.width)
         return np.asarray(self._matrix(len(coef)) @ coef) if found is None else found
 
     def transpose_dot(self, rows: Floats, *, n_features: int) -> Floats:
+        """Return X' R, (n_features, K) or (n_features,), for R (n_rows, K) or (n_rows,)."""
         return np.asarray(self._matrix(n_features).T @ rows)
 
     def squares_dot(self, rows: Floats, *, n_features: int) -> Floats:
+        """Return (X o X)' D, shaped as `transpose_dot`."""
         x = self.wide
         return replace(x, values=x.values * x.values).transpose_dot(rows, n_features=n_features)
 
     def pull(self, rows: Floats, of_squares: Floats | None, *, n_features: int) -> tuple[Floats, Floats | None]:
+        """Return X' R and, if D is given, (X o X)' D, reading the entries once; shaped as `transpose_dot`."""
         found = kernels.csr_pull(self._entries, rows, of_squares, width=self.width, n_features=n_features)
         if found is not None:
             return found
@@ -145,18 +153,27 @@ class SparseFeatures:
         return self.transpose_dot(rows, n_features=n_features), squares
 
     def gram(self, rows: Floats, *, n_features: int) -> Floats:
+        """Return X' diag(d) X, (n_features, n_features), for d (n_rows,)."""
         x = self.wide
         weighted = replace(x, values=x.values * np.repeat(rows, np.diff(x.indptr)))
         return np.asarray((x._matrix(n_features).T @ weighted._matrix(n_features)).toarray())
 
     def toarray(self, *, n_features: int) -> Floats:
+        """Return X as an array (n_rows, n_features)."""
         if self.nnz == self.n_rows * n_features:
             # every row has every column, in order
             return self.wide.values.reshape(self.n_rows, n_features)
         return np.asarray(self._matrix(n_features).toarray())
 
     def column_sums(self, *, n_features: int) -> tuple[Floats, Array, Floats, Floats, Array]:
-        """Per column: sum and count of the entries; minimum, maximum (inf, -inf) and count of the non-zero ones."""
+        """Sum each column.
+
+        Returns
+        -------
+        sums, stored, low, high, nonzero
+            (n_features,) each: sum and count of the entries; minimum (or inf), maximum (or -inf) and count of
+            those that are not zero.
+        """
         x = self.wide
         found = kernels.column_sums(x.indices, x.values, n_features=n_features)
         if found is not None:
@@ -171,7 +188,7 @@ class SparseFeatures:
         return sums, stored, low, high, np.bincount(columns, minlength=n_features)
 
     def deviations(self, mean: Floats) -> tuple[Floats, Floats]:
-        """Per column: sum of the entries less the column's mean (n_features,), and of their squares."""
+        """Return each column's sum of the entries less its mean, (n_features,), and the sum of their squares."""
         x = self.wide
         found = kernels.column_deviations(x.indices, x.values, mean)
         if found is not None:
@@ -201,68 +218,78 @@ class DenseFeatures:
 
     @property
     def n_rows(self) -> int:
+        """Number of rows."""
         return int(self.array.shape[0])
 
     @property
     def nnz(self) -> int:
+        """Number of entries that are not zero."""
         return int(np.count_nonzero(self.array))
 
     @property
     def nbytes(self) -> int:
+        """Bytes that the array occupies."""
         return self.array.nbytes
 
     @property
     def width(self) -> int:
+        """Number of columns of the array; all others are zero."""
         return int(self.array.shape[1])
 
     def as_sparse(self) -> SparseFeatures:
-        """The same rows in CSR form."""
+        """Return the same rows in CSR form."""
         rows, columns = np.nonzero(self.array)
         indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=self.n_rows))]).astype(np.int32)
         return SparseFeatures(indptr, columns.astype(np.int32), self.array[rows, columns])
 
     def head(self, n: int) -> DenseFeatures:
-        """The first n rows."""
+        """Return the first n rows."""
         return DenseFeatures(self.array[:n])
 
     def over(self, columns: Array) -> DenseFeatures:
-        """As of sparse features."""
+        """Return the rows over these columns alone, int32 and ascending."""
         return DenseFeatures(self.array[:, columns[: np.searchsorted(columns, self.width)]])
 
     def shifted(self, ids: Array, by: Floats) -> DenseFeatures:
-        """As of sparse features."""
+        """Return X less `by` in the columns `ids`: (len(ids),) each, ids ascending."""
         array = _pad(self.array.T, max(self.width, int(ids[-1]) + 1)).T.copy(order="C")
         array[:, ids] -= by
         return DenseFeatures(array)
 
     def rows(self, chosen: Array) -> DenseFeatures:
-        """The rows of these numbers."""
+        """Return the rows of these numbers, in their order."""
         return DenseFeatures(self.array[chosen])
 
     def dot(self, coef: Floats) -> Floats:
+        """Return X W, see `SparseFeatures.dot`."""
         return np.asarray(self.array @ coef[: self.width])
 
     def transpose_dot(self, rows: Floats, *, n_features: int) -> Floats:
+        """Return X' R, see `SparseFeatures.transpose_dot`."""
         return _pad(self.array.T @ rows, n_features)
 
     def squares_dot(self, rows: Floats, *, n_features: int) -> Floats:
+        """Return (X o X)' D, see `SparseFeatures.squares_dot`."""
         return _pad((self.array * self.array).T @ rows, n_features)
 
     def pull(self, rows: Floats, of_squares: Floats | None, *, n_features: int) -> tuple[Floats, Floats | None]:
+        """Return X' R and, if D is given, (X o X)' D, see `SparseFeatures.pull`."""
         squares = None if of_squares is None else self.squares_dot(of_squares, n_features=n_features)
         return self.transpose_dot(rows, n_features=n_features), squares
 
     def gram(self, rows: Floats, *, n_features: int) -> Floats:
+        """Return X' diag(d) X, see `SparseFeatures.gram`."""
         inner = self.array.T @ (self.array * rows[:, None])
         whole = np.zeros((n_features, n_features))
         whole[: self.width, : self.width] = inner
         return whole
 
     def toarray(self, *, n_features: int) -> Floats:
+        """Return X as an array (n_rows, n_features)."""
         return _pad(self.array.T, n_features).T
 
     def column_sums(self, *, n_features: int) -> tuple[Floats, Array, Floats, Floats, Array]:
-        """As of sparse features; the entries are all of the array's."""
+        """Sum each column, see `SparseFeatures.column_sums`; every element of the array counts as an entry."""
         found = kernels.dense_sums(self.array)
         if found is None:
             nonzero = self.array != 0
@@ -276,7 +303,7 @@ class DenseFeatures:
         return _pad(sums, n_features), stored, low, high, _pad(nonzero, n_features)
 
     def deviations(self, mean: Floats) -> tuple[Floats, Floats]:
-        """As of sparse features."""
+        """Return the sums of deviations and of their squares, see `SparseFeatures.deviations`."""
         found = kernels.dense_deviations(self.array, mean[: self.width])
         if found is None:
             deviation = self.array - mean[: self.width]
@@ -313,7 +340,7 @@ def _sums_by(columns: Array, values: Floats, n_features: int) -> Floats:
 
 
 def _sums_down(array: Floats) -> Floats:
-    """Sums of the columns, added from the first row to the last."""
+    """Add up each column, from the first row to the last."""
     # numpy adds a single column in another order
     return np.asarray(array.sum(axis=0) if array.shape[1] != 1 else np.cumsum(array, axis=0)[-1:].sum(axis=0))
 

@@ -88,7 +88,7 @@ def encode(kind: str, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> b
 
 
 def crc_of(data: bytes) -> int:
-    """The checksum that an encoded frame carries; not compared with its bytes."""
+    """Return the checksum that an encoded frame carries, without comparing it with the bytes."""
     return int.from_bytes(data[-4:], "little")
 
 

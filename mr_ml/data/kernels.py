@@ -247,7 +247,7 @@ def read_floats(buffer: Array, starts: Array, ends: Array) -> tuple[Floats, Arra
 
 
 def narrow(values: Floats, *, scale: float, limit: int) -> tuple[NDArray[np.int32], int] | None:
-    """values * scale and the largest absolute one, if those are integers up to `limit` that give back all values."""
+    """Return values * scale and their largest size, if those are integers up to `limit` that give back all values."""
     if native is None:
         return None
     whole = np.empty(len(values), np.int32)
@@ -256,7 +256,7 @@ def narrow(values: Floats, *, scale: float, limit: int) -> tuple[NDArray[np.int3
 
 
 def widen(integers: Array, *, scale: float) -> Floats | None:
-    """integers / scale, for signed integers of 1, 2 or 4 bytes; or None."""
+    """Return integers / scale, for signed integers of 1, 2 or 4 bytes; or None."""
     if native is None or integers.dtype.str not in ("|i1", "<i2", "<i4"):
         return None
     wide = np.empty(integers.shape)

@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 
 
 def narrow(values: Floats) -> tuple[Array, int]:
-    """The same numbers in the fewest bytes a number.
+    """Return the same numbers in the fewest bytes a number.
 
     Returns
     -------
@@ -44,13 +44,13 @@ def narrow(values: Floats) -> tuple[Array, int]:
 
 
 def narrow_ids(ids: NDArray[np.int32]) -> Array:
-    """The same numbers in two bytes each, if they all fit there."""
+    """Return the same numbers in two bytes each, if they all fit there."""
     # what is negative is large as an unsigned number
     return ids.astype("<u2") if ids.view(np.uint32).max(initial=0) < 1 << 16 else ids
 
 
 def shared_ids(indptr: NDArray[np.int64], indices: NDArray[np.int32]) -> NDArray[np.int32] | None:
-    """The feature ids of a row, if there are several rows and all have the same; else None."""
+    """Return the feature ids of a row, if there are several rows and all have the same; else None."""
     n = len(indptr) - 1
     width = len(indices) // max(n, 1)
     first = indices[:width]
@@ -83,7 +83,7 @@ def widen(array: Array, places: int) -> Floats:
 
 
 def _integers(values: Floats, least: int) -> tuple[Array, int, int] | None:
-    """The values times 10^places, the largest of them and the places, at least `least`; None if that cannot be."""
+    """Return the values times 10^places, the largest of them, and the places, at least `least`; or None."""
     found = kernels.narrow(values, scale=10.0**least, limit=_LIMIT)
     if found is not None:
         return *found, least

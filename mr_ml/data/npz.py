@@ -14,7 +14,7 @@ from mr_ml.errors import BadDataError
 
 
 def to_npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """The file's bytes; the same arrays give the same bytes.
+    """Return the bytes of an .npz file; the same arrays give the same bytes.
 
     Raises
     ------

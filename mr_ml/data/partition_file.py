@@ -40,18 +40,21 @@ class PartitionFacts:
 
     @classmethod
     def of_nothing(cls, partition: int) -> PartitionFacts:
-        """Of an empty file."""
+        """Describe an empty file."""
         return cls(partition, 0, 0, hashlib.sha256().hexdigest(), 0, ())
 
     @property
     def blocks(self) -> int:
+        """Number of blocks."""
         return len(self.line_bytes)
 
     @property
     def n_bytes(self) -> int:
+        """Size of the file in bytes."""
         return sum(self.line_bytes)
 
     def to_json(self) -> dict[str, Any]:
+        """Return the partition's entry in the manifest."""
         return {
             "partition": self.partition,
             "blocks": self.blocks,
@@ -65,6 +68,7 @@ class PartitionFacts:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> PartitionFacts:
+        """Undo `to_json`."""
         return cls(
             partition=data["partition"],
             rows=data["rows"],
@@ -106,6 +110,7 @@ class PartitionWriter:
         return stored
 
     def facts(self) -> PartitionFacts:
+        """Describe what was written, for the manifest."""
         sha256 = self._sha256.hexdigest()
         return PartitionFacts(self.partition, self._rows, self._nnz, sha256, self._digest, tuple(self._line_bytes))
 
@@ -194,7 +199,7 @@ _DAMAGED = "that partition is damaged: restore it, or pack the dataset again"
 
 
 def packed_block(line: bytes | memoryview, *, where: str) -> StoredBlock:
-    """The block in a line of a published partition; `where` is its file, as far as that is known.
+    """Decode a line of a published partition; `where` is its file, as far as that is known.
 
     Raises
     ------
@@ -231,10 +236,12 @@ class BlockRange:
     file_bytes: int
 
     def to_json(self) -> dict[str, Any]:
+        """Return what a task's request says of the range."""
         return {**vars(self), "line_bytes": list(self.line_bytes)}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> BlockRange:
+        """Undo `to_json`."""
         return cls(**{**data, "line_bytes": tuple(data["line_bytes"])})
 
     def signature(self) -> tuple[int, int, int]:

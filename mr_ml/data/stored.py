@@ -42,19 +42,23 @@ class Rule:
 
 
 def at_least(least: float) -> Rule:
+    """Make the rule that a number is not below `least`."""
     return Rule(f"a number of at least {least:g}", lambda value: value >= least)
 
 
 def at_most(most: int) -> Rule:
+    """Make the rule that a number is not above `most`."""
     return Rule(f"a number of at most {most}", lambda value: value <= most)
 
 
 def one_of(names: Iterable[str]) -> Rule:
+    """Make the rule that a value is one of these names."""
     known = frozenset(names)
     return Rule(f"one of {', '.join(sorted(known))}", lambda value: value in known)
 
 
 def matching(pattern: str, expected: str) -> Rule:
+    """Make the rule that the whole of a text matches a regular expression; `expected` says so in words."""
     return Rule(expected, lambda text: re.fullmatch(pattern, text) is not None)
 
 
@@ -88,7 +92,7 @@ class _Mismatch(Exception):
 
 
 def shown(value: Any) -> str:
-    """A value for a message: short, and printable whatever it is."""
+    """Return a value for a message: short, and printable whatever it is."""
     text = ascii(value)
     return text if len(text) <= 60 else text[:57] + "..."
 

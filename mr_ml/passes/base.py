@@ -16,6 +16,8 @@ Array = NDArray[Any]
 
 
 class Engine(Protocol):
+    """Runs queries over one dataset, a pass each."""
+
     def run(self, query: Query, *, columns: Array | None = None) -> Statistic:
         """Sum the query's statistic over all blocks of the dataset.
 

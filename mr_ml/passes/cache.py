@@ -24,7 +24,14 @@ class BlockCache:
     def blocks(
         self, asked: BlockRange, *, dataset: str, budget: int, prepare: Callable[[Block], Block] = lambda block: block
     ) -> Iterator[StoredBlock]:
-        """The blocks of a range, decoded and prepared now or before; `dataset` says of what and how.
+        """Yield the blocks of a range, decoded and prepared now or before.
+
+        Parameters
+        ----------
+        dataset
+            Says of what the blocks are and how they are prepared; another one empties the cache.
+        budget
+            Bytes that decoded blocks may occupy in all.
 
         Raises
         ------

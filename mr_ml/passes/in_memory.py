@@ -21,12 +21,23 @@ def add_block(sums: PartialSums[Statistic], tree: SumTree, query: Query, stored:
 
 @dataclass(frozen=True)
 class InMemoryEngine:
+    """An `Engine` over blocks in a list.
+
+    Attributes
+    ----------
+    expected
+        By partition number: rows and digest, as the manifest has them.
+    dataset
+        Its name, for messages.
+    """
+
     tree: SumTree
     blocks: tuple[StoredBlock, ...]
     expected: dict[int, tuple[int, int]]
     dataset: str = "the dataset"
 
     def run(self, query: Query, *, columns: Array | None = None) -> Statistic:
+        """See `Engine.run`."""
         sums: PartialSums[Statistic] = PartialSums(self.tree, Statistic.absorb)
         with one_thread():
             for stored in self.blocks:
@@ -37,4 +48,5 @@ class InMemoryEngine:
         return total
 
     def close(self) -> None:
+        """Do nothing: there are no processes, and the blocks are the caller's."""
         pass

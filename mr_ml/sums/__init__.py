@@ -1,0 +1,1 @@
+"""Sums over rows: queries, statistics, and the fixed tree along which they are added."""

@@ -1,0 +1,1 @@
+"""Training: from a specification to a published model, and its evaluation."""

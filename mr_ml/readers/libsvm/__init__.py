@@ -1,0 +1,1 @@
+"""libsvm text: a label and ``id:value`` pairs a line."""

@@ -1,0 +1,1 @@
+"""Runner ``hadoop``: Hadoop Streaming on a cluster."""

@@ -75,9 +75,9 @@ class Findings:
     ----------
     nodes
         Reports, one a task.
-    problems
+    problems : list of str
         What keeps tasks from running, with what to do.
-    warnings
+    warnings : list of str
         What makes results differ, or may.
     """
 

@@ -1,0 +1,1 @@
+"""Runner ``local``: worker processes on this machine that stay warm between passes."""
