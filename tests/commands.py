@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -154,7 +154,7 @@ def write_libsvm(path: Path, x: Any, y: Any, *, qid: Sequence[int] | None = None
     return path
 
 
-def write_csv(path: Path, columns: dict[str, Sequence[Any]]) -> Path:
+def write_csv(path: Path, columns: Mapping[str, Any]) -> Path:
     """Write columns under a header, floats in full."""
     rows = zip(
         *(values.tolist() if isinstance(values, np.ndarray) else values for values in columns.values()), strict=True

@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from commands import Commands, Outcome, write_csv, write_libsvm
@@ -68,7 +68,7 @@ def _npz(manifest: str, entry: Callable[[dict[str, Any]], dict[str, Any]]) -> Ca
         arrays = from_npz(file.read_bytes(), where="")
         said = mutate_arrays(arrays, rng, dtypes=("<f4", "<i4", "<c16", "<U3", "|b1", "<f8", "<i8"))
         with file.open("wb") as out:
-            np.savez(out, **arrays)
+            np.savez(out, **cast("dict[str, Any]", arrays))
         entry(tree)["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
         path.write_bytes(encode_document(tree))
         return said

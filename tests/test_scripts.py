@@ -23,7 +23,7 @@ def test_scripts_parse_and_can_be_run(script: Path) -> None:
 
 
 def setup_env(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [SCRIPTS / "setup_env.sh", folder, "test"]
+    command = [str(SCRIPTS / "setup_env.sh"), str(folder), "test"]
     return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
 
 
@@ -58,7 +58,7 @@ def test_without_venv_it_names_the_package(tmp_path: Path) -> None:
 
 def test_lowest_pins_whatever_is_needed() -> None:
     """Exact versions, none left open, of all that the code cannot do without and of what the tests need."""
-    script = [sys.executable, SCRIPTS / "lowest.py"]
+    script = [sys.executable, str(SCRIPTS / "lowest.py")]
     lines = subprocess.run(script, capture_output=True, text=True, check=True).stdout.split()
     pinned = dict(line.split("==") for line in lines)
     assert len(pinned) == len(lines)

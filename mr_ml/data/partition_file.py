@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -136,7 +136,7 @@ class PartitionShelf:
 
     def write(
         self, path: str, blocks: Iterable[Block], *, partition: int
-    ) -> Iterator[tuple[StoredBlock, PartitionWriter]]:
+    ) -> Generator[tuple[StoredBlock, PartitionWriter], None, None]:
         """Write a partition file; yields each block as stored, and the writer.
 
         Another attempt at the same partition writes the same bytes, so whoever renames last changes nothing.

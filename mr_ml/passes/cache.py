@@ -6,7 +6,7 @@ decoded again each pass; dropping the least recently used would drop exactly wha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import replace
 
 from mr_ml.data.block import Block, StoredBlock
@@ -23,7 +23,7 @@ class BlockCache:
 
     def blocks(
         self, asked: BlockRange, *, dataset: str, budget: int, prepare: Callable[[Block], Block] = lambda block: block
-    ) -> Iterator[StoredBlock]:
+    ) -> Generator[StoredBlock, None, None]:
         """Yield the blocks of a range, decoded and prepared now or before.
 
         Parameters

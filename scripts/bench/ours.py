@@ -76,7 +76,7 @@ def arithmetic(root: str, dataset_name: str, model: str, *, workers: int, repeat
         process.join()
     if not all(found):
         raise RuntimeError(f"a process that maps blocks of {dataset_name} failed; its message is above")
-    return statistics.median(map(max, zip(*found, strict=True)))
+    return float(statistics.median(map(max, zip(*found, strict=True))))
 
 
 def _map_share(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,8 @@ def draw(results: Result, folder: Path) -> dict[str, list[str]]:
         names.setdefault(part, []).append(f"{name}.svg")
 
     for kind, found in results.get("gap", {}).get("found", {}).items():
-        save("gap", f"gap-{kind}", lambda axes, found=found: _gap(axes, found["rows"]), (7, 3.4))
-        save("gap", f"memory-{kind}", lambda axes, found=found: _memory(axes, found["rows"]), (7, 2.6))
+        save("gap", f"gap-{kind}", partial(_gap, rows=found["rows"]), (7, 3.4))
+        save("gap", f"memory-{kind}", partial(_memory, rows=found["rows"]), (7, 2.6))
     if "pass" in results:
         save("pass", "phases", lambda axes: _phases(axes, results["pass"]["found"]), (7, 2.2))
     if "scaling" in results:

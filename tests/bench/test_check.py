@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 import subprocess
@@ -144,7 +145,7 @@ def test_the_function_that_judges(tmp_path: Path) -> None:
 
 
 def test_a_peer_that_is_absent_is_left_out_visibly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(peers.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert all(peer.missing is not None and "mr_ml[bench]" in peer.missing for peer in peers.PEERS)
 
 
@@ -189,7 +190,7 @@ def test_arithmetic_of_fewer_blocks_than_processes(tmp_path: Path) -> None:
     problem, ours = generate.generate("dense", TINY, tmp_path), Ours(tmp_path / "root")
     for command in (ours.pack(problem.text, "d"), ours.train("d", "d", 1e-3, "--max-passes", 2)):
         subprocess.run(command, check=True, capture_output=True, env=environment(), timeout=300)
-    command = [sys.executable, SUITE / "ours.py", "d", "d", "--root", ours.root, "--workers", "3"]
+    command = [sys.executable, str(SUITE / "ours.py"), "d", "d", "--root", str(ours.root), "--workers", "3"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment(), timeout=60)
     assert json.loads(done.stdout)["seconds"] > 0
 

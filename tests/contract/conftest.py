@@ -45,7 +45,8 @@ KINDS = [Kind("local", _local_root, folders=True), Kind("hdfs", _hdfs_root, fold
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
 def store_kind(request: pytest.FixtureRequest) -> Kind:
-    return request.param
+    kind: Kind = request.param
+    return kind
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import itertools
 import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -262,7 +263,9 @@ def test_addresses(store: Store) -> None:
     assert local is None or Path(local).read_bytes() == b"content"
 
 
-def test_a_store_opens_again_by_its_root_and_travels_to_other_processes(store: Store, other_process: Callable) -> None:
+def test_a_store_opens_again_by_its_root_and_travels_to_other_processes(
+    store: Store, other_process: Callable[..., Any]
+) -> None:
     store.write("file", b"content")
     assert open_store(store.root).read("file") == b"content"
     assert pickle.loads(pickle.dumps(store)).read("file") == b"content"
@@ -341,13 +344,14 @@ def test_remove_tree_takes_all_below_and_nothing_beside(store: Store) -> None:
 
 def test_the_root_itself_is_not_removed_nor_written(store: Store) -> None:
     store.write("file", b"content")
-    for call in (
+    calls: tuple[Callable[[], object], ...] = (
         lambda: store.remove(""),
         lambda: store.remove_tree(""),
         lambda: store.write("", b"x"),
         lambda: store.publish("file", ""),
         lambda: store.publish("", "target"),
-    ):
+    )
+    for call in calls:
         with pytest.raises(BadDataError, match="root itself"):
             call()
     assert store.read("file") == b"content"

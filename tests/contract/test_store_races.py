@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -118,7 +119,7 @@ print(*_publish_everywhere(store, publisher), flush=True)
 """
 
 
-def test_of_processes_that_publish_at_once_one_wins(store: Store, other_process: Callable) -> None:
+def test_of_processes_that_publish_at_once_one_wins(store: Store, other_process: Callable[..., Any]) -> None:
     processes = [other_process(PUBLISHER, store.root, str(publisher)) for publisher in range(16)]
     for process in processes:
         assert process.stdout.readline() == "ready\n"
@@ -178,7 +179,7 @@ print("written", flush=True)
 @pytest.mark.parametrize("killed_before", [0, 1, 2, 3])
 @pytest.mark.parametrize("old", [None, b"old content"], ids=["new file", "replacing"])
 def test_a_writer_killed_in_the_middle_leaves_nothing_half(
-    store: Store, other_process: Callable, killed_before: int, old: bytes | None
+    store: Store, other_process: Callable[..., Any], killed_before: int, old: bytes | None
 ) -> None:
     store.write("folder/beside", b"beside")
     if old is not None:
@@ -200,7 +201,7 @@ def test_a_writer_killed_in_the_middle_leaves_nothing_half(
     assert store.walk("") == ("folder/beside", "folder/file")
 
 
-def test_the_writer_of_that_test_writes_all_when_it_is_let(store: Store, other_process: Callable) -> None:
+def test_the_writer_of_that_test_writes_all_when_it_is_let(store: Store, other_process: Callable[..., Any]) -> None:
     with other_process(WRITER, store.root) as process:
         output, _ = process.communicate("go\n" * 4)
     assert output.endswith("written\n")

@@ -99,6 +99,6 @@ class StoreAgainstDict(RuleBasedStateMachine):
 def test_any_sequence_of_calls(store: Store) -> None:
     numbers = itertools.count()
     run_state_machine_as_test(
-        lambda: StoreAgainstDict(store, f"machine-{next(numbers)}"),
+        lambda: StoreAgainstDict(store, f"machine-{next(numbers)}"),  # type: ignore[arg-type]  # it only calls it
         settings=settings(max_examples=40, stateful_step_count=25, deadline=None),
     )

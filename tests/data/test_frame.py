@@ -39,7 +39,7 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(frame, "pybase64", None)
     else:
         pytest.importorskip("pybase64")
-    return request.param
+    return str(request.param)
 
 
 def sealed(header: bytes, payload: bytes = b"", *, version: int = 1) -> bytes:

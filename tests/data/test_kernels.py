@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -18,7 +18,8 @@ from mr_ml.readers.rows import Parsed, Rows
 from mr_ml.readers.schema import Schema, TextOptions
 from mr_ml.readers.text.numbers import parse_floats
 
-pytestmark = pytest.mark.skipif(kernels.native is None, reason="mr_ml was installed without its compiled loops")
+native = pytest.importorskip("mr_ml._native", reason="mr_ml was installed without its compiled loops")
+pytestmark = pytest.mark.skipif(not kernels.installed(), reason="MR_ML_NATIVE=0")
 
 
 def matrix(seed: int, n_rows: int, n_features: int) -> SparseFeatures:
@@ -100,7 +101,7 @@ LINES = st.lists(
 @settings(max_examples=300, deadline=None)
 @given(lines=LINES, labels_required=st.booleans(), base=st.sampled_from([0, 1]))
 def test_libsvm_lines_read_the_same(
-    lines: list[tuple[str, list[tuple[int, str]], str]], labels_required: bool, base: int
+    lines: list[tuple[str, list[tuple[int, str]], str]], labels_required: bool, base: Literal[0, 1]
 ) -> None:
     text = "".join(
         label + "".join(f" {i}:{v}" for i, v in sorted(pairs)) + (end if end != "\n" else "") + "\n"
@@ -218,7 +219,7 @@ def test_products_with_arrays_that_do_not_fit_are_refused() -> None:
 def test_rows_to_take_that_are_not_there_are_refused() -> None:
     x = matrix(5, 10, 6)
     with pytest.raises(ValueError, match="out of range"):
-        kernels.native.take_rows(
+        native.take_rows(
             np.array([99]),
             x.indptr.astype(np.int64),
             x.indices,
@@ -373,4 +374,4 @@ def test_rows_that_do_not_fit_are_refused(change: dict[str, Any], match: str) ->
         **change,
     }  # fmt: skip
     with pytest.raises(ValueError, match=match):
-        kernels.native.write_rows(*given.values())
+        native.write_rows(*given.values())

@@ -133,18 +133,18 @@ def test_a_first_line_that_is_a_row(mr_ml: Commands, tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     lines = [f"{a:.4f},{b:.4f},{c}" for a, b, c in zip(rng.random(60), rng.random(60), "RM" * 30, strict=False)]
     file = write(tmp_path / "rows.csv", lines)
-    found = mr_ml.run("pack", file, "--to", "x")
-    assert (found.code, "--no-header" in found.err, "--label-column" in found.err) == (2, True, True)
-    found = mr_ml.run("pack", file, "--to", "x", "--label-column", "-1")
-    assert (found.code, f"{file}:1: " in found.err, "--no-header" in found.err) == (65, True, True)
+    refused = mr_ml.run("pack", file, "--to", "x")
+    assert (refused.code, "--no-header" in refused.err, "--label-column" in refused.err) == (2, True, True)
+    refused = mr_ml.run("pack", file, "--to", "x", "--label-column", "-1")
+    assert (refused.code, f"{file}:1: " in refused.err, "--no-header" in refused.err) == (65, True, True)
     found = mr_ml("pack", file, "--to", "x", "--label-column", "-1", "--no-header")
     assert (found["n_rows"], found["labels"], found["columns"]["numeric"]) == (60, ["M", "R"], ["c0", "c1"])
     assert mr_ml("pack", file, "--to", "y", "--label-column", "-1", "--header")["n_rows"] == 59
     (tmp_path / "parts").mkdir()
     for k in range(3):
         write(tmp_path / "parts" / f"{k}.csv", lines[20 * k : 20 * k + 20])
-    found = mr_ml.run("pack", tmp_path / "parts", "--to", "x", "--label-column", "-1")
-    assert (found.code, "1.csv:1: " in found.err, "--no-header" in found.err) == (65, True, True)
+    refused = mr_ml.run("pack", tmp_path / "parts", "--to", "x", "--label-column", "-1")
+    assert (refused.code, "1.csv:1: " in refused.err, "--no-header" in refused.err) == (65, True, True)
     mr_ml("train", "x", "--model", "m", "--l2", "0.1")
     mr_ml("predict", "m", tmp_path / "parts", "--to", tmp_path / "out")
     assert [len(path.read_text().splitlines()) for path in sorted((tmp_path / "out").iterdir())] == [20, 20, 20]

@@ -38,7 +38,7 @@ def packed_rows(mr_ml: Commands, name: str) -> dict[tuple[str, int | None, int],
 
 
 def by_split(found: dict[tuple[str, int | None, int], list[Row]]) -> dict[str, list[Row]]:
-    splits = defaultdict(list)
+    splits: dict[str, list[Row]] = defaultdict(list)
     for (split, _, _), rows in found.items():
         splits[split] += rows
     return dict(splits)
@@ -162,7 +162,7 @@ def test_folds(mr_ml: Commands, tmp_path: Path) -> None:
     sizes = [len(rows) for (split, _, _), rows in found.items() if split == "train"]
     assert min(sizes) > 100
     mr_ml("pack", file, "--to", "b", "--folds", "4", "--split", "train=0.75,test=0.25", "--partitions", "16")
-    folds = defaultdict(list)
+    folds: dict[tuple[str, int | None], list[Row]] = defaultdict(list)
     for (split, fold, _), rows in packed_rows(mr_ml, "b").items():
         folds[split, fold] += rows
     assert {key: sorted(rows) for key, rows in folds.items()} == {

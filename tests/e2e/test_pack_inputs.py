@@ -75,8 +75,9 @@ def test_bad_rows_name_file_and_line(
 
     monkeypatch.setattr(source, "RANGE_BYTES", 3000)
     monkeypatch.setattr(text, "_LOOK_AHEAD_BYTES", 64)
-    monkeypatch.setitem(text.read_range.__kwdefaults__, "chunk_bytes", 300)
-    monkeypatch.setitem(text.open_chunks.__kwdefaults__, "chunk_bytes", 300)
+    for function in (text.read_range, text.open_chunks):
+        assert function.__kwdefaults__ is not None
+        monkeypatch.setitem(function.__kwdefaults__, "chunk_bytes", 300)
     found = mr_ml.run("pack", file, zipped, "--to", "bad", "-r", "inline")
     assert found.code == 65
     expect_report(found.err, [(file, where), (zipped, where)])

@@ -226,8 +226,8 @@ def test_parts_without_rows(mr_ml: Commands, tmp_path: Path) -> None:
     found = mr_ml("predict", "logistic", folder, "--to", tmp_path / "out")
     assert (found["n_rows"], len(found["outputs"])) == (5, 6)
     assert [len((tmp_path / "out" / name).read_text().splitlines()) for name in "abcdef"] == [5, 0, 0, 0, 0, 0]
-    found = mr_ml.run("predict", "logistic", folder / "c.gz", "--to", tmp_path / "alone")
-    assert (found.code, f"{folder}/c.gz: expected gzip data" in found.err) == (65, True)
+    refused = mr_ml.run("predict", "logistic", folder / "c.gz", "--to", tmp_path / "alone")
+    assert (refused.code, f"{folder}/c.gz: expected gzip data" in refused.err) == (65, True)
 
 
 def test_features_that_the_model_does_not_know(mr_ml: Commands, tmp_path: Path) -> None:

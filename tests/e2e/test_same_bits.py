@@ -21,6 +21,7 @@ from mr_ml_jobs.pass_job import MRPass
 
 from hdfs_layout import open_root
 from mr_ml.catalog.dataset import Dataset, load_dataset
+from mr_ml.catalog.spec import TrainSpec
 from mr_ml.cli import train as cli_train
 from mr_ml.data.partition_file import BlockRange
 from mr_ml.errors import InternalError
@@ -29,11 +30,12 @@ from mr_ml.pack import plan
 from mr_ml.passes import mapreduce
 from mr_ml.passes.in_memory import InMemoryEngine
 from mr_ml.passes.mapreduce import MapReduceEngine
+from mr_ml.passes.request import assign
 from mr_ml.readers.text import source
-from mr_ml.runners.local.workers import BLAS_VARIABLES
+from mr_ml.runners.local.fork_server import BLAS_VARIABLES
 from mr_ml.sums.query import Query
 from mr_ml.sums.statistic import Statistic
-from mr_ml.training.train import TrainSpec, start_run, train
+from mr_ml.training.train import start_run, train
 
 PROBLEMS = {
     "sparse-logistic": ("--loss", "logistic", "--l2", "0.01"),
@@ -134,7 +136,7 @@ Assign = Callable[..., list[list[BlockRange]]]
 
 def single_blocks(partitions: Any) -> list[BlockRange]:
     """Every block as a range of its own."""
-    return [piece for whole in mapreduce_assign(partitions, n_tasks=1)[0] for piece in pieces(whole, size=1)]
+    return [piece for whole in assign(partitions, n_tasks=1)[0] for piece in pieces(whole, size=1)]
 
 
 def pieces(whole: BlockRange, *, size: int) -> list[BlockRange]:
@@ -143,9 +145,6 @@ def pieces(whole: BlockRange, *, size: int) -> list[BlockRange]:
         offset = whole.offset + sum(whole.line_bytes[:k])
         found.append(replace(whole, first=whole.first + k, offset=offset, line_bytes=whole.line_bytes[k : k + size]))
     return found
-
-
-mapreduce_assign = mapreduce.assign
 
 
 def many_tasks(partitions: Any, *, n_tasks: int) -> list[list[BlockRange]]:
@@ -160,7 +159,7 @@ def dealt_at_random(partitions: Any, *, n_tasks: int) -> list[list[BlockRange]]:
 
 
 def backwards(partitions: Any, *, n_tasks: int) -> list[list[BlockRange]]:
-    tasks = mapreduce_assign(partitions, n_tasks=3)
+    tasks = assign(partitions, n_tasks=3)
     return [[piece for whole in task[::-1] for piece in pieces(whole, size=3)[::-1]] for task in tasks[::-1]]
 
 

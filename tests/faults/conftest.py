@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import Commands, write_libsvm
-from training import INLINE, TRAIN
+from train_commands import INLINE, TRAIN
 
 from mr_ml.pack import plan
 

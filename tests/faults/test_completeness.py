@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import Commands, write_csv, write_libsvm
-from training import INLINE, LOCAL, TRAIN, refuses, trains
+from train_commands import INLINE, LOCAL, TRAIN, refuses, trains
 
 from mr_ml.pack import plan
 

@@ -12,7 +12,7 @@ import mr_ml_jobs.scan_job
 import numpy as np
 import pytest
 from commands import Commands, write_libsvm
-from training import INLINE, LOCAL, TRAIN, refuses, trains
+from train_commands import INLINE, LOCAL, TRAIN, refuses, trains
 
 from mr_ml.readers.text import source
 

@@ -111,11 +111,12 @@ def test_safe_mode(cluster: HadoopCluster, store: Store) -> None:
 def test_quota_of_names(cluster: HadoopCluster, store: Store) -> None:
     folder = store.root.removeprefix(cluster.hdfs_uri)
     admin(cluster, "-setQuota", "4", folder)  # the folder itself, folder/ and the two files
-    for change in (
+    changes: tuple[Callable[[], object], ...] = (
         lambda: store.write("folder/new", b"content"),
         lambda: store.write("folder/file", b"another"),
         lambda: store.make_folder("new"),
-    ):
+    )
+    for change in changes:
         with pytest.raises(StorageError, match="quota of names") as raised:
             change()
         assert raised.value.exit_code == 74

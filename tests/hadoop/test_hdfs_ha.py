@@ -16,6 +16,7 @@ from dev_cluster import HadoopCluster
 
 from hdfs_layout import StoreUnavailableError, open_store, publish_version
 from hdfs_layout.hdfs import webhdfs
+from hdfs_layout.hdfs.store import HdfsStore
 
 pytestmark = pytest.mark.slow
 
@@ -146,6 +147,7 @@ def twins(hadoop_cluster: HadoopCluster, tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_failover(twins: Twins, monkeypatch: pytest.MonkeyPatch) -> None:
     """The store waits for an active NameNode, finds it, and goes over to the other when that takes over."""
     store = open_store("hdfs:///root")
+    assert isinstance(store, HdfsStore)
     assert store.root == "hdfs://twins/root"
     assert len(store.client.urls) == 2
     twins.activate("nn2")  # the second that the configuration names

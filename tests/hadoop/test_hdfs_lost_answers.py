@@ -14,7 +14,7 @@ from dev_cluster import HadoopCluster
 from relay import Fault, Relay, relay
 
 from hdfs_layout import AlreadyExistsError, NotFoundError, Store, list_versions, open_store, publish_version
-from hdfs_layout.hdfs import webhdfs
+from hdfs_layout.hdfs import http, webhdfs
 from hdfs_layout.hdfs.store import HdfsStore
 from mr_ml.errors import StorageError, UnavailableError
 
@@ -48,7 +48,7 @@ def direct(store: Store, hadoop_cluster: HadoopCluster) -> Store:
 def datanode(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Fault]]:
     """Faults on the way to and from DataNodes."""
     faults: list[Fault] = []
-    real_upload, real_download = webhdfs.upload, webhdfs.download
+    real_upload, real_download = http.upload, http.download
     with monkeypatch.context() as patch, relay("127.0.0.1:1") as server:
 
         def through(url: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mrjob.job import MRJob
 
 
-class WordCount(MRJob):  # type: ignore[misc] # mrjob has no annotations
+class WordCount(MRJob):
     """Yields (word, count)."""
 
     def mapper(self, _: None, line: str) -> Iterator[tuple[str, int]]:

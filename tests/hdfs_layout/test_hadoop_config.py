@@ -13,6 +13,7 @@ import pytest
 
 from hdfs_layout import open_store
 from hdfs_layout.hdfs.config import HadoopConfig, find_namenodes, load_hadoop_config
+from hdfs_layout.hdfs.store import HdfsStore
 from mr_ml.errors import BadDataError, UsageError
 
 SINGLE = {
@@ -245,21 +246,27 @@ def test_a_name_that_is_not_utf8_is_refused(configure: Callable[[dict[str, str]]
             call()
 
 
+def hdfs_store() -> HdfsStore:
+    store = open_store("hdfs:///")
+    assert isinstance(store, HdfsStore)
+    return store
+
+
 def test_who_asks(configure: Callable[[dict[str, str]], str], monkeypatch: pytest.MonkeyPatch) -> None:
     configure(HA)
     monkeypatch.setenv("USER", "a lie")
     monkeypatch.setenv("LOGNAME", "a lie")
-    assert open_store("hdfs:///").client.user == pwd.getpwuid(os.geteuid()).pw_name
+    assert hdfs_store().client.user == pwd.getpwuid(os.geteuid()).pw_name
     monkeypatch.setenv("HADOOP_USER_NAME", "etl")
-    assert open_store("hdfs:///").client.user == "etl"
+    assert hdfs_store().client.user == "etl"
     configure({**HA, "hadoop.security.authentication": "kerberos"})
-    assert open_store("hdfs:///").client.user is None
+    assert hdfs_store().client.user is None
 
 
 @pytest.mark.parametrize(("text", "umask"), [("", 0o022), ("077", 0o077), ("0002", 0o002), ("7", 0o007)])
 def test_umask(configure: Callable[[dict[str, str]], str], text: str, umask: int) -> None:
     configure({**SINGLE, "fs.permissions.umask-mode": text})
-    assert open_store("hdfs:///").client.umask == umask
+    assert hdfs_store().client.umask == umask
 
 
 @pytest.mark.parametrize("text", ["u=rwx,g=rx,o=", "9", "7777", "-1", "٢"])

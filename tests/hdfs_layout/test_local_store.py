@@ -10,9 +10,10 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -205,7 +206,8 @@ def test_a_file_system_without_hard_links_is_refused(
 
     store.write("staged", b"content")
     monkeypatch.setattr(os, "link", refuse)
-    for publish in (lambda: store.publish("staged", "target"), lambda: check_store(store)):
+    calls: tuple[Callable[[], object], ...] = (lambda: store.publish("staged", "target"), lambda: check_store(store))
+    for publish in calls:
         with pytest.raises(StorageError, match=r"expected a file system with hard links.*Choose a --root on"):
             publish()
     assert os.listdir(store.root) == ["staged"]
@@ -369,7 +371,7 @@ def test_not_being_allowed_is_an_error_and_not_an_absence(store: LocalStore) -> 
 def test_too_many_open_files_is_a_storage_error(store: LocalStore) -> None:
     store.write("file", b"content")
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    files = []
+    files: list[BinaryIO] = []
     resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/dev/fd")) + 20, before[1]))
     try:
         with pytest.raises(StorageError, match="EMFILE"):

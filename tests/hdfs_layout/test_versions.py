@@ -130,7 +130,10 @@ class OvertakenStore(LocalStore):
 
 
 def test_an_overtaken_publisher_takes_the_next_number(store: LocalStore) -> None:
-    rivals = [lambda quick, n=n: publish_version(quick, FOLDER, {"rival": n}) for n in range(3)]
+    def rival(n: int) -> Callable[[LocalStore], object]:
+        return lambda quick: publish_version(quick, FOLDER, {"rival": n})
+
+    rivals = [rival(n) for n in range(3)]
     assert publish_version(OvertakenStore(store.root, rivals), FOLDER, {"run": "slow"}) == 4
     assert [read_version(store, FOLDER, n).document for n in (1, 2, 3, 4)] == [
         {"rival": 0},
@@ -142,7 +145,7 @@ def test_an_overtaken_publisher_takes_the_next_number(store: LocalStore) -> None
 
 
 def test_a_publisher_overtaken_by_its_own_run_takes_that_version(store: LocalStore) -> None:
-    rivals = [
+    rivals: list[Callable[[LocalStore], object]] = [
         lambda quick: publish_version_once(quick, FOLDER, {"run": "other"}),
         lambda quick: publish_version_once(quick, FOLDER, {"run": "same", "by": "rival"}),
     ]

@@ -8,6 +8,7 @@ Doubles are taken for what they are. With theta = (w, b), a_i = (x_i, 1) and p_i
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
@@ -72,15 +73,22 @@ def _logistic(problem: Problem) -> tuple[Floats, Floats]:
 def _squared(problem: Problem) -> tuple[Floats, Floats]:
     rows = [[*map(Fraction, row), Fraction(1)] for row in problem.x.tolist()]
     y, u = [*map(Fraction, problem.y.tolist())], [*map(Fraction, problem.u.tolist())]
-    size, total = len(rows[0]), sum(u)
-    h = [[sum(w * r[j] * r[k] for w, r in zip(u, rows, strict=True)) / total for k in range(size)] for j in range(size)]
-    g = [sum(w * r[j] * t for w, r, t in zip(u, rows, y, strict=True)) / total for j in range(size)]
+    size, total = len(rows[0]), _exact_sum(u)
+    h = [
+        [_exact_sum(w * r[j] * r[k] for w, r in zip(u, rows, strict=True)) / total for k in range(size)]
+        for j in range(size)
+    ]
+    g = [_exact_sum(w * r[j] * t for w, r, t in zip(u, rows, y, strict=True)) / total for j in range(size)]
     for j in range(size - 1):
         h[j][j] += Fraction(problem.l2)
     theta = _solve(h, g)
     return np.array([*map(float, theta)]), np.array(
         [float(sum(a * b for a, b in zip(r, theta, strict=True))) for r in rows]
     )
+
+
+def _exact_sum(terms: Iterable[Fraction]) -> Fraction:
+    return sum(terms, Fraction(0))
 
 
 def _solve(matrix: list[list[Fraction]], right: list[Fraction]) -> list[Fraction]:

@@ -14,10 +14,11 @@ from problems import Problem
 from hdfs_layout import open_root
 from mr_ml.catalog.dataset import Dataset, load_dataset
 from mr_ml.catalog.model import load_model
+from mr_ml.catalog.spec import TrainSpec
 from mr_ml.data.block import decode_line
 from mr_ml.ids import unique_id
 from mr_ml.passes.in_memory import InMemoryEngine
-from mr_ml.training.train import TrainSpec, start_run, train
+from mr_ml.training.train import start_run, train
 
 Floats = NDArray[np.float64]
 

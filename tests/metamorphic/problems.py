@@ -11,14 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-PENALTIES = {"free": (0.0, "raw"), "raw": (0.01, "raw"), "scaled": (0.01, "scaled")}
+PenaltySpace = Literal["raw", "scaled"]
+PENALTIES: dict[str, tuple[float, PenaltySpace]] = {
+    "free": (0.0, "raw"),
+    "raw": (0.01, "raw"),
+    "scaled": (0.01, "scaled"),
+}
 KINDS = ("plain", "weighted", "through 0")
 LOSSES = ("squared", "logistic", "softmax")
 STORAGES = ("dense", "sparse")
@@ -35,7 +40,7 @@ class Problem:
     offsets: Floats | None = None
     intercept: bool = True
     l2: float = 0.0
-    space: str = "raw"
+    space: PenaltySpace = "raw"
 
     @property
     def u(self) -> Floats:

@@ -15,7 +15,7 @@ import pytest
 from fits import Fit, Solver
 from problems import CHANGES, LOSSES, PENALTIES, STORAGES, Floats, Problem, base, bound
 
-from mr_ml.training.train import TrainSpec
+from mr_ml.catalog.spec import TrainSpec
 
 TOLERANCE = TrainSpec.tolerance
 _METHODS = ("newton", "lbfgs")

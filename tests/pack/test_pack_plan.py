@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from itertools import pairwise
 from typing import Any
 
@@ -29,10 +30,10 @@ def plan_for(shares: dict[str, float], **options: Any) -> PackPlan:
 
 
 def bound(share: float, n: int = N) -> float:
-    return 6 * (n * share * (1 - share)) ** 0.5 + 1
+    return 6 * math.sqrt(n * share * (1 - share)) + 1
 
 
-def by_segment(plan: PackPlan, partition: Any) -> list[int]:
+def by_segment(plan: PackPlan, partition: Any) -> Any:
     ends = [s.first_partition + s.n_partitions for s in plan.segments]
     return np.bincount(np.searchsorted(ends, partition, side="right"), minlength=len(ends)).tolist()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from typing import Any
 
@@ -46,7 +47,7 @@ def by_hand(label: float, entries: dict[int, float], weight: float | None, offse
         return splitmix_next((x - 0x9E3779B97F4A7C15) & WORD)[1]
 
     def bits(x: float) -> int:
-        return struct.unpack("<Q", struct.pack("<d", x))[0]
+        return int.from_bytes(struct.pack("<d", x), "little")
 
     start = finalise(salt)
     h = sum(finalise(bits(v) + start + (j + 1) * 0xD1B54A32D192ED03 & WORD) for j, v in entries.items()) & WORD
@@ -122,7 +123,7 @@ def similar_rows(n: int) -> Rows:
 
 def binomial_bound(n: int, share: float) -> float:
     """Six standard deviations: a sound hash exceeds it once in 10^9."""
-    return 6 * (n * share * (1 - share)) ** 0.5
+    return 6 * math.sqrt(n * share * (1 - share))
 
 
 N = 40_000
@@ -162,7 +163,7 @@ def test_one_changed_bit_changes_half_of_the_hash() -> None:
                 bits = np.array([other[at]]).view(np.uint64) ^ np.uint64(1 << int(rng.integers(0, 52)))
                 other[at] = float(bits.view(np.float64)[0])
             one, two = row_hashes(
-                make_rows([(label, {column: number}, None, None), (other[2], {other[1]: other[0]}, None, None)])
+                make_rows([(label, {column: number}, None, None), (other[2], {int(other[1]): other[0]}, None, None)])
             ).tolist()
             flipped += (one ^ two).bit_count()
         assert abs(flipped - 200 * 32) <= binomial_bound(200 * 64, 0.5)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from commands import Commands, write_libsvm
 
 from hdfs_layout import open_root
@@ -72,7 +73,7 @@ def test_the_rows_are_the_same_however_many_partitions_there_are(tmp_path: Path)
     assert [block.n_rows for block in bare._sample] == [first.facts.rows]
 
 
-def test_it_saves_the_pass_that_finds_out(tmp_path: Path, monkeypatch) -> None:
+def test_it_saves_the_pass_that_finds_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mr_ml = Commands(tmp_path / "root")
     x, y = rows_of(2000)
     mr_ml("pack", write_libsvm(tmp_path / "rows", x, y), "--to", "rows")

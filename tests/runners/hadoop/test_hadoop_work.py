@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from hdfs_layout import open_root
+from hdfs_layout.owners import FORGOTTEN_SECONDS
 from mr_ml.errors import InternalError, LockedError, UnavailableError
 from mr_ml.runners.hadoop.client import failure
-from mr_ml.runners.hadoop.work import FORGOTTEN_SECONDS, OWNER_NAME, Owner, tag_of, take_over
+from mr_ml.runners.hadoop.work import OWNER_NAME, Owner, tag_of, take_over
 
 
 class Root:

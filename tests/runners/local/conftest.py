@@ -1,6 +1,9 @@
 """mrjob must first be imported by the module that keeps quiet about what mrjob imports: toy_jobs imports it plainly."""
 
 import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from runs import make
@@ -12,18 +15,18 @@ from mr_ml.runners.local.workers import WorkerPool
 
 
 @pytest.fixture(params=["inline", "local"])
-def runner(request):
-    return request.param
+def runner(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def workers_of_this_module():
+def workers_of_this_module() -> Iterator[None]:
     yield
     workers.shared_pool(2).close()
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Iterator[Path]:
     """Where jobs put their temporary files; empty at the end."""
     path = tmp_path / "scratch"
     path.mkdir()
@@ -32,21 +35,21 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def run(runner, folder):
-    def run(job_class, *arguments):
+def run(runner: str, folder: Path) -> Callable[..., Any]:
+    def run(job_class: type, *arguments: object) -> Any:
         return run_job(make(job_class, runner, folder, *arguments))
 
     return run
 
 
 @pytest.fixture
-def pool():
+def pool() -> Iterator[WorkerPool]:
     with WorkerPool(2) as pool:
         yield pool
 
 
 @pytest.fixture
-def fifo(tmp_path):
+def fifo(tmp_path: Path) -> str:
     path = tmp_path / "fifo"
     os.mkfifo(path)
     return str(path)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
 
-def make(job_class, runner, folder, *arguments):
+def make(job_class: type, runner: str, folder: Path, *arguments: object) -> Any:
     return job_class(["-r", runner, "--num-cores", "2", "--local-tmp-dir", str(folder), *map(str, arguments)])
 
 
-def write(folder, **files):
+def write(folder: Path, **files: str) -> list[Path]:
     paths = []
     for name, text in files.items():
         path = folder / name
@@ -18,7 +21,7 @@ def write(folder, **files):
     return paths
 
 
-def pairs(output):
+def pairs(output: Iterable[bytes]) -> list[tuple[Any, ...]]:
     return [tuple(json.loads(part) for part in line.split(b"\t")) for line in output]
 
 

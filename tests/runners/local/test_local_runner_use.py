@@ -233,7 +233,12 @@ class TestSettings:
     def test_as_many_workers_as_processors(self, tmp_path, monkeypatch):
         monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 3, 5})
         asked = []
-        monkeypatch.setattr(workers, "shared_pool", lambda n: asked.append(n) or workers.WorkerPool(1))
+
+        def shared_pool(n):
+            asked.append(n)
+            return workers.WorkerPool(1)
+
+        monkeypatch.setattr(workers, "shared_pool", shared_pool)
         run_job(toy_jobs.WordCount(["-r", "local", *map(str, write(tmp_path, a="x\n"))]))
         assert set(asked) == {3}
 

@@ -107,6 +107,7 @@ class TestRemoval:
             text=True,
         )
         with owner:
+            assert owner.stdout is not None
             folder = Path(owner.stdout.readline().strip())
             make_old(folder)
             scratch_folder(needs_bytes=None)
@@ -161,9 +162,9 @@ def abandoned() -> str:
 class TestSocket:
     @pytest.mark.parametrize("length", [20, 200])
     def test_is_short_enough_wherever_temporary_files_go(self, places, monkeypatch, length):
-        monkeypatch.setattr(scratch, "_short_folders", lambda: [short])
         with tempfile.TemporaryDirectory(prefix="s", dir="/tmp") as name:
             short = Path(name)
+            monkeypatch.setattr(scratch, "_short_folders", lambda: [short])
             long = short / ("x" * length)
             long.mkdir()
             monkeypatch.setenv("TMPDIR", str(long))

@@ -9,6 +9,7 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import pytest
 import toy_calls
@@ -86,7 +87,7 @@ BUSY_DRIVER = """
 """
 
 
-def start_driver(*arguments: str, path: Sequence[str] = (), **options) -> subprocess.Popen[bytes]:
+def start_driver(*arguments: str, path: Sequence[str] = (), **options: Any) -> subprocess.Popen[Any]:
     return subprocess.Popen(
         [sys.executable, "-W", "error", *arguments],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([ROOT, HERE, *path])},
