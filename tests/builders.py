@@ -129,7 +129,7 @@ def make_objective(
     return Objective(rows, scaling, l2, penalty_space)
 
 
-def minimise(engine: InMemoryEngine, objective: Objective, optimizer: Optimizer[Any]) -> Any:
+def minimise(engine: InMemoryEngine, objective: Objective, optimizer: Optimizer[Any, Any, Any]) -> Any:
     """Run to the end from zero; returns the last state."""
     state = optimizer.init(np.zeros(objective.size))
     while (ask := optimizer.ask(state)) is not None:

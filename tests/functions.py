@@ -13,7 +13,8 @@ from scipy.optimize import rosen, rosen_der, rosen_hess
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.optimize.base import Ask, Evaluation
 from mr_ml.optimize.lbfgs import Lbfgs
-from mr_ml.optimize.line_search import LineMethod, LineState
+from mr_ml.optimize.line_search import LineMethod
+from mr_ml.optimize.line_state import LineState
 from mr_ml.optimize.newton import Newton
 
 METHODS: list[type[LineMethod]] = [Lbfgs, Newton]

@@ -20,9 +20,9 @@ from mr_ml.data.features import DenseFeatures, SparseFeatures
 from mr_ml.models.linear.line_query import LineQuery
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.models.linear.shift import Shift
-from mr_ml.optimize.base import Leads, Stop
+from mr_ml.optimize.base import Separation, Stop, stacked
 from mr_ml.optimize.lbfgs import Lbfgs
-from mr_ml.optimize.line_search import LineState
+from mr_ml.optimize.line_state import LineState
 from mr_ml.passes.request import PassRequest
 from mr_ml.sums.parts import Keyed, Minimum, Moments, Sum
 from mr_ml.sums.statistic import Receipts, Statistic
@@ -74,7 +74,7 @@ STATE = LineState(
     pairs_s=np.array([[1.0, 2.0]]),
     pairs_y=np.array([[3.0, 0.3]]),
     value=np.inf,
-    curved_value=0.1,
+    curvature_value=0.1,
     steps=(1.0, 4.0, 2.0**-12),
     chosen=1,
     shrinks=2,
@@ -88,7 +88,7 @@ STATE = LineState(
     distance=np.inf,
     stalls=1,
     suspicions=2,
-    leads=Leads(-0.5, -3.0, 1e-3, -np.inf),
+    separation=Separation(-0.5, -3.0, 1e-3, -np.inf),
 )
 
 
@@ -97,7 +97,8 @@ def block_lines() -> bytes:
 
 
 def state_frame() -> bytes:
-    return frame.encode("state", *Lbfgs().encode(STATE))
+    meta, arrays = Lbfgs().encode(STATE)
+    return frame.encode("state", meta, stacked(arrays, size=2))
 
 
 GOLDEN: dict[str, Callable[[], bytes]] = {

@@ -269,8 +269,8 @@ class World:
         for name, loss in SETS.items():
             run("pack", world.rows(name), "--to", name, *options[name])
             solver = "lbfgs" if name != "real" else "newton"
-            stake, apart = checkpoints.AT_STAKE_SECONDS, checkpoints.PAIRS_APART_FROM
-            checkpoints.AT_STAKE_SECONDS, checkpoints.PAIRS_APART_FROM = 0.0, 0 if name == "text" else apart
+            stake, apart = checkpoints.AT_STAKE_SECONDS, checkpoints.HISTORIES_APART_FROM
+            checkpoints.AT_STAKE_SECONDS, checkpoints.HISTORIES_APART_FROM = 0.0, 0 if name == "text" else apart
             try:
                 run(
                     "train",
@@ -287,7 +287,7 @@ class World:
                     "1e-9",
                 )
             finally:
-                checkpoints.AT_STAKE_SECONDS, checkpoints.PAIRS_APART_FROM = stake, apart
+                checkpoints.AT_STAKE_SECONDS, checkpoints.HISTORIES_APART_FROM = stake, apart
             # as a kill before the last pass leaves it
             folder_of_run = run.root / "runs" / run("models", "show", name)["run"]
             shutil.rmtree(sorted(folder_of_run.glob("passes/*"))[-1]) if name != "real" else None

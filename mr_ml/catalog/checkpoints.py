@@ -1,8 +1,9 @@
 """Checkpoints of a run: the optimizer's state after a pass, of which the last ones are kept, and the run's log.
 
 passes/000012/state    the state
-passes/000012/pairs    the pairs of vectors that came since the state before, where states are so large that every pair
-                       is written once only: such a state names the pass and the place of each of its pairs
+passes/000012/pairs    the rows that came since the state before of the arrays that the optimizer calls histories, where
+                       states are so large that every row is written once only: such a state names the pass and the
+                       place of each of its rows (called pairs, since L-BFGS has two histories)
 
 Of two states the older one serves where the newer is damaged. Neither is taken by another run, nor for another spec or
 dataset.
@@ -13,33 +14,32 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Annotated, Any, ClassVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from hdfs_layout import NotFoundError, Root, append_events
 from hdfs_layout.paths import MAX_PASS, pass_of
-from mr_ml.catalog.states import DamagedError, Owner, check_state, seal, unseal
+from mr_ml.catalog.states import DamagedError, Owner, seal, unseal
 from mr_ml.data import stored
 from mr_ml.errors import BadDataError, MrMlError
-from mr_ml.optimize.line_search import PAIRS, LineMethod, LineState
+from mr_ml.optimize.base import Cost, Optimizer, Stored, stacked
 
 KEPT_STATES = 2
-# Bytes of a vector from which on pairs lie in files of their own.
-PAIRS_APART_FROM = 1 << 16
+# Bytes of a vector from which on histories are stored in files of their own.
+HISTORIES_APART_FROM = 1 << 16
 # Seconds of passes that a driver which is killed may have to do again.
 AT_STAKE_SECONDS = 1.0
 
-# pass and place in its file
+# of a row of all histories: pass, and place in its file
 Place = tuple[Annotated[int, stored.at_least(1), stored.at_most(MAX_PASS)], stored.Count]
 
 
 @dataclass(frozen=True)
 class _StateFile:
-    """What the file of a state holds besides arrays; `pairs` where these are elsewhere."""
+    """What the file of a state holds besides arrays; `pairs` are the places of the histories' rows elsewhere."""
 
     optimizer: str
     state: dict[str, Any]
@@ -55,46 +55,50 @@ class Checkpoints:
     Attributes
     ----------
     size
-        Numbers in a vector of the optimizer.
+        Number of coefficients.
     say
         Told of states that are damaged.
     """
 
     root: Root
     owner: Owner
-    optimizer: LineMethod
+    optimizer: Optimizer[Any, Any, Any]
     size: int
     say: Callable[[str], None]
-    # the states that are kept, oldest first, by their passes: where their pairs are; and the vectors of the last one
+    # the states that are kept, oldest first, by their passes: where the rows of their histories are; and the rows of
+    # the last one
     _kept: dict[int, list[Place]] = field(default_factory=dict)
-    _vectors: list[object] = field(default_factory=list)
+    _rows: list[tuple[object, ...]] = field(default_factory=list)
     # passes with a folder, and those of them whose folder has a state
     _folders: set[int] = field(default_factory=set)
     _states: set[int] = field(default_factory=set)
 
     @property
     def run(self) -> str:
+        """Name of the run."""
         return self.owner.run
 
-    def save(self, state: LineState) -> None:
+    def save(self, state: Any) -> None:
         """Write the state of a pass, and forget those before the last ones."""
         outer: dict[str, object] = {"optimizer": self.optimizer.name}
-        number, places = state.n_passes, []
-        vectors: list[object] = list(state.pairs_s)
-        self._folders.add(number)
-        if state.point.nbytes >= PAIRS_APART_FROM:
-            outer["pairs"] = places = self._save_pairs(state)
-            state = replace(state, pairs_s=(), pairs_y=())
+        number = self.optimizer.progress(state).passes
         meta, arrays = self.optimizer.encode(state)
-        data = seal("state", {**outer, "state": meta}, arrays, owner=self.owner)
+        rows: list[tuple[object, ...]] = []
+        places: list[Place] = []
+        self._folders.add(number)
+        if 8 * self.size >= HISTORIES_APART_FROM:
+            rows = self._rows_of(arrays)
+            outer["pairs"] = places = self._save_rows(number, rows)
+            arrays |= dict.fromkeys(self.optimizer.histories, ())
+        data = seal("state", {**outer, "state": meta}, stacked(arrays, self.size), owner=self.owner)
         self.root.store.write(self.root.layout.pass_state(self.run, number), data)
         # only now: a save that failed may be tried again
         self._states.add(number)
-        self._kept[number], self._vectors = places, vectors if places else []
+        self._kept[number], self._rows = places, rows
         self._forget()
 
-    def load(self) -> LineState | None:
-        """The last whole state that was saved; None if none was.
+    def load(self) -> Any | None:
+        """Read the last whole state that was saved; None if none was.
 
         Raises
         ------
@@ -112,10 +116,10 @@ class Checkpoints:
             except DamagedError as error:
                 damaged.append(str(error))
                 continue
-            state, places = found
+            state, places, rows = found
             for message in damaged:
                 self.say(f"warning: {message}; going on from pass {number}, which changes nothing of what comes out")
-            self._kept, self._vectors = {number: places}, list(state.pairs_s) if places else []
+            self._kept, self._rows = {number: places}, rows
             return state
         if damaged:
             passes = self.root.store.uri(self.root.layout.passes(self.run))
@@ -124,7 +128,8 @@ class Checkpoints:
             )
         return None
 
-    def _read(self, number: int) -> tuple[LineState, list[Place]]:
+    def _read(self, number: int) -> tuple[Any, list[Place], list[tuple[object, ...]]]:
+        """Read the state of a pass; where the rows of its histories are, and these, if they are stored apart."""
         path = self.root.layout.pass_state(self.run, number)
         where, data = self.root.store.uri(path), self.root.store.read(path)
         content, arrays = unseal(data, kind="state", owner=self.owner, where=where)
@@ -135,49 +140,51 @@ class Checkpoints:
         try:
             if file.optimizer != self.optimizer.name:
                 raise ValueError(f"of optimizer {file.optimizer}, not {self.optimizer.name}")
-            narrow = [name for name, array in arrays.items() if array.dtype != np.float64 and name not in PAIRS]
-            if narrow:
-                raise ValueError(f"{narrow} are not of float64")
-            state = self.optimizer.decode(file.state, arrays)
+            whole: dict[str, Stored] = {**arrays, **(self._rows_at(file.pairs) if file.pairs is not None else {})}
+            state = self.optimizer.decode(file.state, whole, size=self.size)
             # what is not there would have a default
             meta, again = self.optimizer.encode(state)
             if (meta.keys(), again.keys()) != (file.state.keys(), arrays.keys()):
                 raise ValueError(
                     f"{sorted(file.state)} and arrays {sorted(arrays)}, not {sorted(meta)} and {sorted(again)}"
                 )
-            if file.pairs is not None:
-                state = self._with_pairs(state, file.pairs)
-            check_state(state, size=self.size, n_passes=number)
+            if (passes := self.optimizer.progress(state).passes) != number:
+                raise ValueError(f"a state after {passes} passes")
         # another mr_ml's, or nonsense
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise DamagedError(f"{where}: not a state of this run after {number} passes: {error!r}") from error
-        return state, list(file.pairs or ())
+        return state, list(file.pairs or ()), self._rows_of(again) if file.pairs is not None else []
 
-    def _save_pairs(self, state: LineState) -> list[Place]:
+    def _rows_of(self, arrays: Mapping[str, Stored]) -> list[tuple[object, ...]]:
+        return list(zip(*(arrays[name] for name in self.optimizer.histories), strict=True))
+
+    def _save_rows(self, number: int, rows: Sequence[tuple[Any, ...]]) -> list[Place]:
+        """Write the rows that the last state did not have; where all of them are."""
         last = next(reversed(self._kept.values()), [])
-        known = dict(zip(map(id, self._vectors), last, strict=True))
+        known = {id(row[0]): place for row, place in zip(self._rows, last, strict=True)}
         places: list[Place] = []
         arrays: dict[str, NDArray[Any]] = {}
-        for s, y in zip(state.pairs_s, state.pairs_y, strict=True):
-            if id(s) not in known:
-                place = len(arrays) // 2
-                arrays.update({f"s{place}": s, f"y{place}": y})
-                known[id(s)] = state.n_passes, place
-            places.append(known[id(s)])
+        n_new = 0
+        for row in rows:
+            if id(row[0]) not in known:
+                known[id(row[0])] = number, n_new
+                arrays.update(zip(self._names(n_new), row, strict=True))
+                n_new += 1
+            places.append(known[id(row[0])])
         if arrays:
-            self.root.store.write(
-                self.root.layout.pass_pairs(self.run, state.n_passes), seal("pairs", {}, arrays, owner=self.owner)
-            )
+            data = seal("pairs", {}, arrays, owner=self.owner)
+            self.root.store.write(self.root.layout.pass_pairs(self.run, number), data)
         return places
 
-    def _with_pairs(self, state: LineState, places: Sequence[Place]) -> LineState:
-        files: dict[int, Mapping[str, Any]] = {}
-        for number, _ in places:
-            if number not in files:
-                files[number] = self._pairs(number)
-        pairs_s = tuple(files[number][f"s{place}"] for number, place in places)
-        pairs_y = tuple(files[number][f"y{place}"] for number, place in places)
-        return replace(state, pairs_s=pairs_s, pairs_y=pairs_y)
+    def _rows_at(self, places: Sequence[Place]) -> dict[str, Stored]:
+        """Histories whose rows are at these places."""
+        files = {number: self._pairs(number) for number in dict.fromkeys(number for number, _ in places)}
+        rows = [[files[number][name] for name in self._names(place)] for number, place in places]
+        return {name: tuple(row[k] for row in rows) for k, name in enumerate(self.optimizer.histories)}
+
+    def _names(self, place: int) -> list[str]:
+        """Name the row at a place as it is named in its file, once for each history."""
+        return [f"{prefix}{place}" for prefix in self.optimizer.histories.values()]
 
     def _pairs(self, number: int) -> Mapping[str, Any]:
         path = self.root.layout.pass_pairs(self.run, number)
@@ -208,31 +215,40 @@ class Checkpoints:
         return [number for name in found if (number := pass_of(name)) is not None]
 
 
+def state_bytes(cost: Cost, size: int) -> int:
+    """Say how many bytes of memory states over `size` coefficients take, also while they are written."""
+    # small histories are copied when a state is written, others are not
+    copies = 3 if 8 * size < HISTORIES_APART_FROM else 1
+    return cost.state_bytes + copies * cost.history_bytes
+
+
 class Journal:
-    """Writes down how a run gets on, a checkpoint and lines of its log: after each pass, or each second of short ones.
+    """Writes a run's checkpoints and the lines of its log: after each pass, or once a second where passes are short.
 
     At the end of a `with` block, however that comes, everything is written.
     """
 
     def __init__(self, checkpoints: Checkpoints) -> None:
         self._checkpoints = checkpoints
-        self._state: LineState | None = None
+        self._state: Any | None = None
         self._events: list[Mapping[str, Any]] = []
         self._written = time.monotonic()
 
     def __enter__(self) -> Journal:
+        """Nothing is written before the first pass."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Write what is left; what fails then is an error only if nothing failed before."""
         if kind is None:
             self._write()
             return
-        # what failed first is what the user must hear of
+        # the user must be told of what failed first
         with suppress(MrMlError):
             self._write()
 
-    def add(self, state: LineState, event: Mapping[str, Any]) -> None:
-        """Take the state after a pass, and what the log says of that."""
+    def add(self, state: Any, event: Mapping[str, Any]) -> None:
+        """Take the state after a pass, and the log's event of that pass."""
         self._state = state
         self._events.append(event)
         if time.monotonic() - self._written >= AT_STAKE_SECONDS:

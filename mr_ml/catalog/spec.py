@@ -8,7 +8,6 @@ from typing import Annotated, Any, ClassVar, Literal
 from hdfs_layout.paths import MAX_PASS, MAX_VERSION
 from mr_ml.data import stored
 from mr_ml.models.linear.losses import LOSSES
-from mr_ml.optimize.choose import SOLVERS
 
 
 @dataclass(frozen=True)
@@ -24,6 +23,8 @@ class TrainSpec:
         of features divided by their standard deviation.
     class_weights
         "balanced", or label=factor pairs as text, or None.
+    solver
+        Known where the model is trained, not wherever it is read: its package need not be installed there.
     """
 
     dataset: stored.Versioned
@@ -37,7 +38,7 @@ class TrainSpec:
     class_weights: Annotated[str, stored.matching(r"(?s)balanced|.*=.*", "'balanced' or LABEL=FACTOR,...")] | None = (
         None
     )
-    solver: Annotated[str, stored.one_of(SOLVERS)] = "auto"
+    solver: stored.Name = "auto"
     tolerance: stored.NotNegative = 1e-6
     max_passes: Annotated[int, stored.at_least(1), stored.at_most(MAX_PASS)] = 500
 

@@ -11,6 +11,7 @@ from typing import Any
 from hdfs_layout.paths import MAX_PARTITION, MAX_PASS
 from mr_ml import __version__
 from mr_ml.cli.numbers import not_negative, whole
+from mr_ml.optimize.choose import BUILT_IN
 
 DEFAULT_ROOT = "./mr_ml_data"
 
@@ -206,8 +207,9 @@ def _train(commands: Any) -> None:
     )
     group.add_argument("--class-weights", metavar="SPEC", help="'balanced', or LABEL=FACTOR,...")
     group.add_argument(
-        "--solver", choices=("auto", "lbfgs", "newton"), default="auto",
-        help="auto: newton up to 700 coefficients, else lbfgs (default)",
+        "--solver", default="auto", metavar="NAME",
+        help=f"{', '.join(BUILT_IN)}, or one of an installed package; auto: newton up to 700 coefficients, else lbfgs "
+        "(default)",
     )  # fmt: skip
     group = parser.add_argument_group("when to stop")
     group.add_argument(

@@ -7,7 +7,7 @@ import sys
 from dataclasses import fields
 
 from hdfs_layout import append_events, check_name
-from mr_ml.catalog.checkpoints import PAIRS_APART_FROM
+from mr_ml.catalog.checkpoints import state_bytes
 from mr_ml.catalog.dataset import Dataset, load_dataset
 from mr_ml.catalog.feature_moments import FeatureMoments
 from mr_ml.catalog.leftovers import sweep_folders
@@ -19,7 +19,6 @@ from mr_ml.errors import NoModelError, UsageError
 from mr_ml.ids import unique_id
 from mr_ml.models.linear.objective import Objective
 from mr_ml.optimize.choose import choose
-from mr_ml.optimize.lbfgs import NARROW_FROM
 from mr_ml.passes.mapreduce import MapReduceEngine
 from mr_ml.sums.slices import is_wide
 from mr_ml.training.train import Progress, make_objective, read_run, start_run, train
@@ -76,14 +75,11 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _needs(spec: TrainSpec, dataset: Dataset, objective: Objective) -> Needs:
-    """Partial sums hold gradient, curvature and cross terms, and the Hessian if asked for; states hold pairs."""
+    """What sums and states take, by what the optimizer says."""
     size, n_features = objective.size, objective.rows.n_features
     optimizer = choose(spec.solver, size=size, tolerance=spec.tolerance, max_passes=spec.max_passes)
-    sum_bytes = 8 * (3 * size + (size * size if optimizer.hessian or optimizer.proves else 0))
-    pairs = 2 * min(optimizer.memory, spec.max_passes)
-    # small pairs are copied when a state is written, others are not; those of very many coefficients are float32
-    copies = 3 if 8 * size < PAIRS_APART_FROM else 1 if size < NARROW_FROM else 1 / 2
-    state_bytes = round(8 * size * (copies * pairs + 20))
+    cost = optimizer.cost(size)
+    sum_bytes = cost.pass_bytes
     partitions = dataset.of_split(spec.split)
     n_blocks, block_sum_bytes = sum(p.facts.blocks for p in partitions), sum_bytes
     if is_wide(n_features):
@@ -91,7 +87,9 @@ def _needs(spec: TrainSpec, dataset: Dataset, objective: Objective) -> Needs:
         stored = 20 * sum(p.facts.nnz for p in partitions) * (size // n_features)
         sum_bytes = min(sum_bytes, stored)
         block_sum_bytes = min(sum_bytes, stored // n_blocks)
-    return Needs(block_sum_bytes=block_sum_bytes, sum_bytes=sum_bytes, n_blocks=n_blocks, state_bytes=state_bytes)
+    return Needs(
+        block_sum_bytes=block_sum_bytes, sum_bytes=sum_bytes, n_blocks=n_blocks, state_bytes=state_bytes(cost, size)
+    )
 
 
 def _spec(options: argparse.Namespace, dataset: str) -> TrainSpec:

@@ -2,13 +2,16 @@
 
     while (ask := optimizer.ask(state)) is not None:
         state = optimizer.tell(state, evaluate(ask))
+    result = optimizer.result(state)
 
-A state is an immutable value that round-trips through storage; every pass is a restart point.
+A state is an immutable value that can be stored and read back, so that a search can go on from every pass.
 """
 
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol, TypeVar
@@ -17,12 +20,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+# an array, or the vectors that are its rows
+Stored = NDArray[Any] | Sequence[NDArray[Any]]
 State = TypeVar("State")
+AskT = TypeVar("AskT", covariant=True)
+EvaluationT = TypeVar("EvaluationT", contravariant=True)
 
 
 @dataclass(frozen=True, eq=False)
 class Ask:
-    """Values at point + steps[j] direction; gradient and, if wanted, curvature and the Hessian at j = chosen."""
+    """What one pass is to compute: values at several steps along a line, derivatives at one of them.
+
+    Attributes
+    ----------
+    point
+        (n,) where the line begins.
+    direction
+        (n,) of the line; None for the point alone.
+    steps
+        The objective's value is wanted at point + step * direction for each of them.
+    chosen
+        Index of the step at which the gradient is wanted, and what follows.
+    curvature
+        Whether the Hessian's diagonal is wanted.
+    hessian
+        Whether the Hessian and its diagonal are wanted.
+    """
 
     point: Floats
     direction: Floats | None = None
@@ -33,25 +56,46 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Leads:
-    """How far classes are apart: over all rows, the least and the most by which the own class is ahead of another one,
-    and by which the direction, taken once, moves it ahead. Negatives of what is most, so that all are minima; infinite
-    where there is nothing.
+class Separation:
+    """How far the classes are apart, over all rows.
+
+    A row's gap is its margin for its own class minus that for another class, so a row is on its right side where all
+    its gaps are positive. Maxima are stored as minima of the negatives; all four are infinite where there are no rows.
+
+    Attributes
+    ----------
+    min_gap, minus_max_gap
+        At the point.
+    min_gap_change, minus_max_gap_change
+        What the direction, taken once, adds to the gaps.
     """
 
-    least: float
-    minus_most: float
-    least_move: float = math.inf
-    minus_most_move: float = math.inf
+    min_gap: float
+    minus_max_gap: float
+    min_gap_change: float = math.inf
+    minus_max_gap_change: float = math.inf
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The objective's values (n_steps,) and gradient (n,); and as asked for, the Hessian (n, n) and its diagonal (n,).
+    """The objective as one pass found it.
 
-    With the Hessian the diagonal always comes. `unit`, (n,) or (1,), is the size of what the components of the gradient
-    are the sums of, `fit_unit` that of what (g' H^-1 g)^1/2 is measured by; `leads` comes where the objective may have
-    no minimum.
+    Attributes
+    ----------
+    values
+        (n_steps,) at the steps of the ask.
+    gradient
+        (n,) at the chosen step.
+    curvature
+        (n,) the Hessian's diagonal there, if it or the Hessian was asked for.
+    hessian
+        (n, n) if it was asked for.
+    unit
+        (n,) or (1,): the size of what each component of the gradient is the sum of.
+    fit_unit
+        What the distance (g' H^-1 g)^1/2 is measured by.
+    separation
+        Given where the objective may have no minimum because classes can be separated.
     """
 
     values: Floats
@@ -60,7 +104,7 @@ class Evaluation:
     hessian: Floats | None = None
     unit: Floats = field(default_factory=lambda: np.ones(1))
     fit_unit: float = 1.0
-    leads: Leads | None = None
+    separation: Separation | None = None
 
 
 class Stop(Enum):
@@ -92,16 +136,163 @@ class Stop(Enum):
 
     @property
     def converged(self) -> bool:
+        """Whether an optimum was found."""
         return self in (Stop.GRADIENT, Stop.ROUNDING)
 
 
-class Optimizer(Protocol[State]):
-    def init(self, point: Floats) -> State: ...
+@dataclass(frozen=True)
+class SearchProgress:
+    """How far a search has come, for the log and for people who watch.
 
-    def ask(self, state: State) -> Ask | None: ...
+    Attributes
+    ----------
+    passes
+        Evaluations that the optimizer was told.
+    value
+        The objective at the best point so far.
+    gradient_norm
+        Largest component of the gradient there, in the units of the evaluation.
+    step
+        Length of the last accepted step, in multiples of its direction; 0 at the start.
+    """
 
-    def tell(self, state: State, evaluation: Evaluation) -> State: ...
+    passes: int
+    value: float
+    gradient_norm: float
+    step: float
 
-    def encode(self, state: State) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]: ...
 
-    def decode(self, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> State: ...
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What a search that has ended found.
+
+    Attributes
+    ----------
+    point
+        (n,) the best point.
+    direction
+        (n,) where the search would have gone next: if it did not converge, which coefficients were still changing.
+    stop
+        Why it ended.
+    rules_out
+        Other reasons that cannot be the true one when the search has converged: an optimizer that does not rule out
+        SEPARABLE or FLAT may take a flat region for an optimum, and the caller has to look for itself.
+    progress
+        At the end.
+    separation
+        How far classes are apart at the point, if the last evaluation said so.
+    """
+
+    point: Floats
+    direction: Floats
+    stop: Stop
+    rules_out: frozenset[Stop]
+    progress: SearchProgress
+    separation: Separation | None = None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Upper bounds of what a search takes, in bytes.
+
+    Attributes
+    ----------
+    pass_bytes
+        The sums that one pass has to return.
+    state_bytes
+        What the driver holds of the state, its history aside, and while it is told of a pass. What is computed from a
+        Hessian is not counted: it takes no more than the sums of the pass did before.
+    history_bytes
+        The state's history.
+    """
+
+    pass_bytes: int
+    state_bytes: int
+    history_bytes: int = 0
+
+
+class Optimizer(Protocol[State, AskT, EvaluationT]):
+    """A method that minimises an objective, as pure functions of its state.
+
+    Implementations are frozen dataclasses of their settings. Those that inherit from this class need only define what
+    is abstract.
+    """
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """The name that states and models are stored with, and that `choose.OPTIMIZERS` knows."""
+
+    @property
+    def histories(self) -> Mapping[str, str]:
+        """Names of arrays in `encode` whose rows do not change once they are there, and the names of such rows.
+
+        All of them have the same number of rows. Later states have some of the rows of earlier ones, as the same
+        objects, and new ones. So where states are large each row is stored once, in a file of the pass it came with,
+        under its name and a number.
+        """
+        return {}
+
+    @abstractmethod
+    def init(self, point: Floats) -> State:
+        """Make the state of a search that begins at a point (n,)."""
+
+    @abstractmethod
+    def ask(self, state: State) -> AskT | None:
+        """Say what the next pass is to compute; None where the search has ended."""
+
+    @abstractmethod
+    def tell(self, state: State, evaluation: EvaluationT) -> State:
+        """Make the state after a pass that computed what was asked for."""
+
+    def ask_sample(self, state: State) -> AskT | None:
+        """Say the open ask, if a sample of the rows should first say how far to go along its direction; else None."""
+        return None
+
+    def tell_sample(self, state: State, length: float) -> State:
+        """Make the state whose direction is `length` times that of `ask_sample`."""
+        raise NotImplementedError(f"{self.name} never asks a sample")
+
+    @abstractmethod
+    def progress(self, state: State) -> SearchProgress:
+        """Say how far the search has come."""
+
+    @abstractmethod
+    def result(self, state: State) -> Result:
+        """Say what was found; of a state whose `ask` is None."""
+
+    @abstractmethod
+    def cost(self, size: int) -> Cost:
+        """Say what a search over `size` coefficients takes."""
+
+    @abstractmethod
+    def encode(self, state: State) -> tuple[dict[str, Any], dict[str, Stored]]:
+        """Turn a state into JSON and arrays that `decode` turns into the same state, bit for bit.
+
+        Arrays in `histories` are sequences of their rows.
+        """
+
+    @abstractmethod
+    def decode(self, meta: Mapping[str, Any], arrays: Mapping[str, Stored], *, size: int) -> State:
+        """Undo `encode`, whatever the JSON and the arrays are.
+
+        Parameters
+        ----------
+        meta, arrays
+            As `encode` gave them; histories may also be arrays.
+        size
+            Number of coefficients.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If this is no state of a search over so many coefficients that the optimizer can be in.
+        """
+
+
+def stacked(arrays: Mapping[str, Stored], size: int) -> dict[str, NDArray[Any]]:
+    """Make histories among the arrays of `Optimizer.encode` arrays too, (n_rows, size)."""
+    return {
+        name: rows if isinstance(rows, np.ndarray) else np.array(rows).reshape(len(rows), size)
+        for name, rows in arrays.items()
+    }

@@ -1,40 +1,65 @@
-"""Which method to use: the one that needs the fewest passes and whose statistics still fit."""
+"""The optimizers by name, and which of them to use where the user does not say.
+
+An installed package adds one by an entry point of the group ``mr_ml.optimizers``, whose name is what ``--solver`` then
+accepts and which refers to a `Factory`.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
-from mr_ml.errors import UsageError
+from hdfs_layout.registry import Registry
 
 if TYPE_CHECKING:
-    from mr_ml.optimize.line_search import LineMethod
+    from mr_ml.optimize.base import Ask, Evaluation, Optimizer
 
-SOLVERS = ("auto", "lbfgs", "newton")
-NEWTON_UP_TO = 700
-# What all pairs of a very large model take; no fewer than a handful, below which the method loses its point.
-_PAIR_BYTES = 1 << 30
-_FEWEST_PAIRS = 5
+# What a pass may return for a method to be chosen that needs few passes: the Hessian of 700 coefficients and a little.
+CHEAP_PASS_BYTES = 3_940_000
 
 
-def choose(solver: str, *, size: int, tolerance: float, max_passes: int) -> LineMethod:
-    """The optimizer for a problem of `size` coefficients.
+class Factory(Protocol):
+    """What makes an optimizer; its kind in the registry."""
+
+    def __call__(self, *, size: int, tolerance: float, max_passes: int) -> Optimizer[Any, Ask, Evaluation]:
+        """Make the optimizer for a problem.
+
+        Parameters
+        ----------
+        size
+            Number of coefficients.
+        tolerance
+            Stop when no component of the gradient is larger, in the units of the evaluation.
+        max_passes
+            Stop after this many passes.
+        """
+
+
+BUILT_IN = {
+    "auto": "mr_ml.optimize.choose:auto",
+    "lbfgs": "mr_ml.optimize.lbfgs:lbfgs",
+    "newton": "mr_ml.optimize.newton:newton",
+}
+# Those that `auto` chooses from, fewest passes first. Never an installed one: what a run does must not depend on what
+# else there is on a machine.
+_AUTOMATIC = ("newton", "lbfgs")
+
+OPTIMIZERS: Registry[Factory] = Registry("solver", group="mr_ml.optimizers", built_in=BUILT_IN)
+
+
+def choose(solver: str, *, size: int, tolerance: float, max_passes: int) -> Optimizer[Any, Ask, Evaluation]:
+    """Make the optimizer of this name for a problem of `size` coefficients.
 
     Raises
     ------
     UsageError
         If there is no such solver.
     """
-    # here, since most commands need no more than the names
-    from mr_ml.optimize.lbfgs import NARROW_FROM, Lbfgs
-    from mr_ml.optimize.newton import Newton
+    return OPTIMIZERS.get(solver)(size=size, tolerance=tolerance, max_passes=max_passes)
 
-    if solver not in SOLVERS:
-        raise UsageError(f"solver {solver!r} is not known; choose one of {', '.join(SOLVERS)}")
-    if solver == "newton" or (solver == "auto" and size <= NEWTON_UP_TO):
-        return Newton(tolerance=tolerance, max_passes=max_passes)
-    # many pairs where they are cheap
-    memory = 50 if size <= 200_000 else 20
-    if size >= NARROW_FROM:
-        memory = min(memory, max(_PAIR_BYTES // (8 * size), _FEWEST_PAIRS))
-    # of few coefficients a Hessian costs hardly more than a pass without
-    return Lbfgs(tolerance=tolerance, max_passes=max_passes, memory=memory, proves=size <= NEWTON_UP_TO)
+
+def auto(*, size: int, tolerance: float, max_passes: int) -> Optimizer[Any, Ask, Evaluation]:
+    """Make the method with the fewest passes of those whose passes return little; a `Factory`."""
+    methods = [choose(name, size=size, tolerance=tolerance, max_passes=max_passes) for name in _AUTOMATIC]
+    returned = [method.cost(size).pass_bytes for method in methods]
+    cheap = (method for method, size_bytes in zip(methods, returned, strict=True) if size_bytes <= CHEAP_PASS_BYTES)
+    return next(cheap, methods[returned.index(min(returned))])

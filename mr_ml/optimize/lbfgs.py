@@ -6,48 +6,78 @@ The direction is -B g by the two-loop recursion (Nocedal & Wright 2006, algorith
 
 h the diagonal at the current point, which makes the method indifferent to the scale of each feature.
 
-Pairs of very many coefficients are kept as float32: they only aim, and what they aim at is judged by the exact value
-and gradient. Whether they are follows from the number of coefficients alone, so the bits do not depend on a machine.
+Pairs (s, y) of very many coefficients are stored as float32: they only give the direction, and each step along it is
+judged by the exact value and gradient. Whether they are follows from the number of coefficients alone, so the bits do
+not depend on a machine.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mr_ml.optimize.base import Floats
-from mr_ml.optimize.line_search import LineMethod, LineState, inverse_diagonal, with_distance
+from mr_ml.optimize.base import Cost, Floats, Stop
+from mr_ml.optimize.line_search import LineMethod, inverse_diagonal, vector_cost, with_distance
+from mr_ml.optimize.line_state import LineState
 from mr_ml.optimize.newton import newton_direction
 
 _GAMMA = (0.1, 4.0)
+# Number of coefficients from which on pairs are float32.
 NARROW_FROM = 5_000_001
+# Up to so many coefficients a Hessian costs hardly more than a pass without.
+HESSIAN_UP_TO = 700
+# Pairs where they are cheap, and where they are not; all pairs of a very large model take no more than so many bytes,
+# but a method of fewer than a handful is hardly better than gradient descent.
+_MANY_PAIRS, _MANY_UP_TO = 50, 200_000
+_PAIRS = 20
+_PAIR_BYTES = 1 << 30
+_FEWEST_PAIRS = 5
 
 
 @dataclass(frozen=True)
 class Lbfgs(LineMethod):
-    """Attributes
+    """L-BFGS with the Hessian's diagonal.
+
+    Attributes
     ----------
     memory
-        Pairs kept; each costs 16 bytes per coefficient, 8 from `NARROW_FROM` coefficients on.
-    proves
-        Where it has arrived, the Hessian is asked for once: whether the optimum is as near as it seems.
+        Pairs that are remembered; each takes 16 bytes per coefficient, 8 from `NARROW_FROM` coefficients on.
+    checks_hessian
+        Whether the Hessian is asked for once where the search seems to have converged: is the optimum as near as it
+        seems? A distance by the curvature along few steps may miss directions that are almost flat.
     """
 
     memory: int = 20
-    proves: bool = False
+    checks_hessian: bool = False
 
     name: ClassVar[str] = "lbfgs"
-    early_steps: ClassVar[int] = 3
-    # its distance is a worst case, and comes down in waves
-    fit_slack: ClassVar[float] = 1000.0
+    sampled_steps: ClassVar[int] = 3
+    # its distance is an upper bound, and goes down in waves
+    distance_slack: ClassVar[float] = 1000.0
     patience: ClassVar[int] = 10
-    # may leap to where probabilities are one and nothing moves any more
-    measured: ClassVar[bool] = False
+
+    @property
+    def histories(self) -> Mapping[str, str]:
+        """The pairs, oldest first."""
+        return {"pairs_s": "s", "pairs_y": "y"}
+
+    @property
+    def rules_out(self) -> frozenset[Stop]:  # type: ignore[override]
+        """Never SEPARABLE: a step may be so long that all probabilities are one and no row moves any more."""
+        return frozenset({Stop.FLAT}) if self.checks_hessian else frozenset()
+
+    def cost(self, size: int) -> Cost:
+        """Count vectors and pairs, and the Hessian if it is asked for."""
+        vector_bytes = (4 if size >= NARROW_FROM else 8) * size
+        history_bytes = 2 * min(self.memory, self.max_passes) * vector_bytes
+        return replace(vector_cost(size, hessian=self.checks_hessian), history_bytes=history_bytes)
 
     def direction(self, state: LineState, hessian: Floats | None) -> tuple[Floats, float]:
+        """Run the two-loop recursion, or take Newton's direction where the Hessian was asked for."""
         if hessian is not None:
             return newton_direction(state, hessian)
         inverse = inverse_diagonal(state)
@@ -65,18 +95,29 @@ class Lbfgs(LineMethod):
             q += np.multiply(s, alpha - _dot(y, q) / product, dtype=np.float64)
         return with_distance(state, q)
 
-    def distance(self, state: LineState) -> float:
-        """As if all that is left of the gradient lay in the flattest direction that was seen."""
-        steps = ((_dot(s, y), _dot(s * state.curvature, s)) for s, y in zip(state.pairs_s, state.pairs_y, strict=True))
-        flattest = min((bend / size for bend, size in steps if size > 0), default=1.0)
+    def max_distance(self, state: LineState) -> float:
+        """Compute the distance as if all of the gradient were along the flattest direction of the pairs."""
+        curvatures = (
+            (_dot(s, y), _dot(s * state.curvature, s)) for s, y in zip(state.pairs_s, state.pairs_y, strict=True)
+        )
+        flattest = min((along / diagonal for along, diagonal in curvatures if diagonal > 0), default=1.0)
         left = float(np.sqrt(state.gradient**2 @ inverse_diagonal(state)))
-        # numpy's division: what is flat beyond all numbers is infinitely far
+        # numpy's division: along a direction without curvature the distance is infinite
         return max(state.distance, float(np.divide(left, np.sqrt(flattest))))
 
-    def kept(self, vector: Floats) -> NDArray[Any]:
+    def stored_pair(self, vector: Floats) -> NDArray[Any]:
+        """Round to float32 where there are very many coefficients."""
         return vector.astype(np.float32) if len(vector) >= NARROW_FROM else vector
 
 
+def lbfgs(*, size: int, tolerance: float, max_passes: int) -> Lbfgs:
+    """Make L-BFGS for a problem, with as many pairs as its size allows; a `choose.Factory`."""
+    memory = _MANY_PAIRS if size <= _MANY_UP_TO else _PAIRS
+    if size >= NARROW_FROM:
+        memory = min(memory, max(_PAIR_BYTES // (8 * size), _FEWEST_PAIRS))
+    return Lbfgs(tolerance=tolerance, max_passes=max_passes, memory=memory, checks_hessian=size <= HESSIAN_UP_TO)
+
+
 def _dot(a: NDArray[Any], b: NDArray[Any]) -> np.float64:
-    """The product in float64, whatever the vectors are kept in."""
+    """Multiply in float64, whatever the vectors are stored in."""
     return np.float64(a.astype(np.float64, copy=False) @ b.astype(np.float64, copy=False))

@@ -1,10 +1,10 @@
 """Newton's method with the exact Hessian from the pass: the fewest passes where the Hessian is small enough to send.
 
-The direction solves (H + r diag(H)) p = -g in units of diag(H)^1/2: by Cholesky, or where some directions are almost
-flat, by eigenvectors, which keep what is known of these apart from all others. r is what rounding does to H: directions
-along which the objective is flat (the common shift of softmax intercepts, collinear features) move little, and what is
-lost in others the next iterations repair, since the gradient is exact. Also known as IRLS (McCullagh & Nelder 1989,
-sec. 2.5).
+The direction p solves (H + r diag(H)) p = -g in units of diag(H)^1/2: by Cholesky, or where some directions are almost
+flat, by eigenvectors, which separate what is known of these from all others. r is the relative rounding error of H:
+directions along which the objective is flat (the common shift of softmax intercepts, collinear features) move little,
+and what is lost in others the next iterations make up for, since the gradient is exact. Also known as IRLS (McCullagh &
+Nelder 1989, sec. 2.5).
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import ClassVar
 import numpy as np
 
 from mr_ml.optimize import stopping
-from mr_ml.optimize.base import Floats
-from mr_ml.optimize.line_search import LineMethod, LineState, inverse_diagonal, scaled_descent, with_distance
+from mr_ml.optimize.base import Cost, Floats, Stop
+from mr_ml.optimize.line_search import LineMethod, inverse_diagonal, scaled_descent, vector_cost, with_distance
+from mr_ml.optimize.line_state import LineState
 from mr_ml.sums.blas import one_thread
 
 _RIDGE = 4 * np.finfo(float).eps
@@ -26,21 +27,50 @@ _FLAT = 1e-9
 
 @dataclass(frozen=True)
 class Newton(LineMethod):
+    """Newton's method; asks for the Hessian in every pass."""
+
     name: ClassVar[str] = "newton"
     hessian: ClassVar[bool] = True
+    rules_out: ClassVar[frozenset[Stop]] = frozenset({Stop.SEPARABLE, Stop.FLAT})
+
+    def cost(self, size: int) -> Cost:
+        """Count the Hessian, and vectors."""
+        return vector_cost(size, hessian=True)
 
     def direction(self, state: LineState, hessian: Floats | None) -> tuple[Floats, float]:
+        """Call `newton_direction`."""
         assert hessian is not None
         return newton_direction(state, hessian)
 
 
-def newton_direction(state: LineState, hessian: Floats) -> tuple[Floats, float]:
-    """-H^-1 g, as far as H tells, (n,); and the distance (g' H^-1 g)^1/2.
+def newton(*, size: int, tolerance: float, max_passes: int) -> Newton:
+    """Make Newton's method for a problem; a `choose.Factory`."""
+    return Newton(tolerance=tolerance, max_passes=max_passes)
 
-    Where the curvature along a direction is lost in the rounding of H, but the gradient along it is not, the optimum
-    may be anywhere: the distance is as if the curvature were that of a rounding error's rounding error.
+
+def newton_direction(state: LineState, hessian: Floats) -> tuple[Floats, float]:
+    """Solve for Newton's direction.
+
+    Parameters
+    ----------
+    state
+        Of a freshly accepted point; g is its gradient.
+    hessian
+        (n, n) there.
+
+    Returns
+    -------
+    direction
+        (n,) -H^-1 g, as far as H is known.
+    distance
+        (g' H^-1 g)^1/2. Where the curvature along a direction is lost in the rounding of H, but the gradient along it
+        is not, the optimum may be anywhere: there the curvature is taken to be eps^2.
+
+    Notes
+    -----
+    O(n^3) time, 3 n^2 numbers of memory besides the Hessian.
     """
-    # some versions of scipy do not solve for nothing
+    # some versions of scipy raise for empty arrays
     if not (hessian.size and np.isfinite(hessian).all() and np.isfinite(state.gradient).all()):
         return with_distance(state, scaled_descent(state))
     with one_thread("scipy.linalg"):
@@ -64,6 +94,7 @@ def _solved(state: LineState, hessian: Floats) -> tuple[Floats, float]:
     curvature, vectors = linalg.eigh(scaled)
     along = vectors.T @ (unit * state.gradient)
     known = np.maximum(curvature, ridge)
-    lost = (curvature < 2 * ridge) & (np.abs(along) > 8 * np.linalg.norm(unit * stopping.noise(state)))
+    rounding = np.linalg.norm(unit * stopping.gradient_rounding(state))
+    lost = (curvature < 2 * ridge) & (np.abs(along) > 8 * rounding)
     distance = np.sqrt(along**2 @ (1 / np.where(lost, np.finfo(float).eps ** 2, known)))
     return np.asarray(-unit * (vectors @ (along / known))), float(distance)

@@ -12,8 +12,7 @@ from mr_ml.catalog.feature_moments import FeatureMoments
 from mr_ml.catalog.model import label_texts
 from mr_ml.catalog.spec import TrainSpec
 from mr_ml.models.linear.objective import Objective
-from mr_ml.optimize.base import Stop
-from mr_ml.optimize.line_search import LineState
+from mr_ml.optimize.base import Result, Stop
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -26,7 +25,7 @@ _ROUNDED = 1e-11
 
 
 def warnings(
-    objective: Objective, dataset: Dataset, split: str, state: LineState, telling: Ints, almost: Ints,
+    objective: Objective, dataset: Dataset, split: str, result: Result, telling: Ints, almost: Ints,
     features: NDArray[np.int32] | None,
 ) -> Iterator[str]:  # fmt: skip
     """What whoever uses the model should know of it, besides why training stopped.
@@ -44,24 +43,24 @@ def warnings(
     lacking = sorted(dataset.label_counts[split].keys() - set(label_texts(dataset.schema, objective.rows.classes)))
     if objective.rows.classes and lacking:
         yield f"no row of split {split!r} has the label {', '.join(lacking[:_NAMED])}, of which the model knows nothing"
-    if state.stop is Stop.SEPARABLE:
-        assert state.leads is not None
-        whole = state.leads.least > 0
+    if result.stop is Stop.SEPARABLE:
+        assert result.separation is not None
+        whole = result.separation.min_gap > 0
         by = ", ".join([name_of(j) for j in telling[:_NAMED].tolist()])
         more = f" and {len(telling) - _NAMED} more features" if len(telling) > _NAMED else ""
         yield (
             f"{'all' if whole else 'some'} rows are told apart without fail by "
-            f"{by or strongest(state.point if whole else state.direction)}{more}; the largest "
-            f"margin has come to {-state.leads.minus_most:.3g} and would grow for ever"
+            f"{by or strongest(result.point if whole else result.direction)}{more}; the largest "
+            f"margin has come to {-result.separation.minus_max_gap:.3g} and would grow for ever"
         )
-    if state.stop is Stop.FLAT and len(almost):
+    if result.stop is Stop.FLAT and len(almost):
         names = ", ".join([name_of(j) for j in almost[:_NAMED].tolist()])
         yield (
             f"{names}: absent, or almost always the same number; where another feature tells which, what is left is "
             "too little to be seen. Take that number off before packing"
         )
-    elif state.stop is Stop.FLAT:
-        yield f"not determined are combinations of {strongest(state.direction)}"
+    elif result.stop is Stop.FLAT:
+        yield f"not determined are combinations of {strongest(result.direction)}"
     n_rows, per_output = dataset.n_rows(split), objective.size // objective.rows.n_outputs
     if objective.l2 == 0 and per_output > n_rows:
         yield f"{per_output} coefficients are not determined by {n_rows} rows: others would fit as well; give --l2"

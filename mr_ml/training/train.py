@@ -43,9 +43,8 @@ from mr_ml.models.linear.reading import RowSpec
 from mr_ml.models.linear.scaling import Scaling
 from mr_ml.models.linear.shift import NO_SHIFT, Shift
 from mr_ml.models.linear.sides import SidesQuery, telling_features
-from mr_ml.optimize.base import Stop
+from mr_ml.optimize.base import SearchProgress, Stop
 from mr_ml.optimize.choose import choose
-from mr_ml.optimize.line_search import LineState
 from mr_ml.passes.base import Engine
 from mr_ml.sums.blas import on_one_thread
 from mr_ml.training.advice import almost_indicators, unweighted_deviations, warnings
@@ -269,39 +268,41 @@ def train(
             # with millions of features everything here is large: nothing is kept that the next pass does not need
             state = optimizer.tell(state, objective.finish(ask, engine.run(objective.query(ask), columns=features)))
             del ask
-            if optimizer.is_early(state) and (early := optimizer.ask(state)) is not None:
-                state = optimizer.stretched(state, advice.factor(early))
-                del early
+            if (early := optimizer.ask_sample(state)) is not None:
+                state = optimizer.tell_sample(state, advice.factor(early))
+            del early
             before, began = began, time.monotonic()
-            progress = _progress(state, n_rows, seconds=began - before)
+            progress = _progress(optimizer.progress(state), n_rows, seconds=began - before)
             journal.add(state, {"event": "pass", **vars(progress)})
             watch(progress)
-    assert state.stop is not None
-    if state.stop is Stop.DIVERGED:
-        raise NoModelError(state.stop.value)
-    stop, telling = state.stop, np.empty(0, np.int64)
+    result = optimizer.result(state)
+    del state
+    if result.stop is Stop.DIVERGED:
+        raise NoModelError(result.stop.value)
+    stop, telling = result.stop, np.empty(0, np.int64)
     # where the budget is used up there is no pass left to ask why
-    sure = stop is Stop.PASSES or (stop.converged and optimizer.measured)
+    sure = stop is Stop.PASSES or Stop.SEPARABLE in result.rules_out
     if objective.may_separate and not sure:
         telling = telling_features(engine.run(SidesQuery(objective.rows), columns=features), intercept=spec.intercept)
         stop = Stop.SEPARABLE if len(telling) else stop
         # it moves nothing, and counts
-        state = replace(state, n_passes=state.n_passes + 1, stop=stop, step=0.0)
-        progress = _progress(state, n_rows, seconds=time.monotonic() - began)
+        counted = replace(result.progress, passes=result.progress.passes + 1, step=0.0)
+        result = replace(result, stop=stop, progress=counted)
+        progress = _progress(counted, n_rows, seconds=time.monotonic() - began)
         append_events(root.store, root.layout.run_log(run), [{"event": "pass", **vars(progress)}])
         watch(progress)
-    if stop.converged and len(almost) and not (optimizer.measured or optimizer.proves):
+    if stop.converged and len(almost) and Stop.FLAT not in result.rules_out:
         stop = Stop.FLAT
-        state = replace(state, stop=stop)
-    coef, shift = _centred(objective.coef(state.point), spec), objective.rows.shift
-    result = {
+        result = replace(result, stop=stop)
+    coef, shift = _centred(objective.coef(result.point), spec), objective.rows.shift
+    training = {
         "solver": optimizer.name,
-        "passes": state.n_passes,
-        "objective": state.value,
-        "gradient_norm": state.gradient_norm,
+        "passes": result.progress.passes,
+        "objective": result.progress.value,
+        "gradient_norm": result.progress.gradient_norm,
         "converged": stop.converged,
         "stop": stop.value,
-        "warnings": (*of_moments, *warnings(objective, dataset, spec.split, state, telling, almost, features)),
+        "warnings": (*of_moments, *warnings(objective, dataset, spec.split, result, telling, almost, features)),
     }
     document = {
         "spec": spec.to_json(),
@@ -309,7 +310,7 @@ def train(
         "schema": dataset.schema.to_json(),
         "classes": list(objective.rows.classes),
         "n_rows": n_rows,
-        "training": result,
+        "training": training,
     }
     see_through()
     after = read_run(root, run).after
@@ -325,16 +326,16 @@ def train(
     )
     seconds = time.monotonic() - started
     try:
-        append_events(root.store, root.layout.run_log(run), [{"event": "published", "version": version, **result}])
+        append_events(root.store, root.layout.run_log(run), [{"event": "published", "version": version, **training}])
     except StorageError as error:
         # it is visible, and whoever resumes the run will find it
         _LOG.warning("%s@%d is published, but the run's log does not say so: %s", spec.model, version, error)
-    return TrainResult(model=spec.model, version=version, run=run, seconds=seconds, **result)
+    return TrainResult(model=spec.model, version=version, run=run, seconds=seconds, **training)
 
 
-def _progress(state: LineState, n_rows: int, *, seconds: float) -> Progress:
+def _progress(done: SearchProgress, n_rows: int, *, seconds: float) -> Progress:
     rate = n_rows / max(seconds, 1e-9)
-    return Progress(state.n_passes, state.value, state.gradient_norm, state.step, rate)
+    return Progress(done.passes, done.value, done.gradient_norm, done.step, rate)
 
 
 def _centred(coef: Floats, spec: TrainSpec) -> Floats:

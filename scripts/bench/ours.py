@@ -113,9 +113,11 @@ def _time_share(
     dataset = load_dataset(opened, dataset_name)
     moments = FeatureMoments.load(opened.store, dataset, "train")
     objective = make_objective(TrainSpec(dataset=dataset.reference, model=model, l2=1e-6), dataset, moments)
-    newton = choose("auto", size=objective.size, tolerance=0.0, max_passes=1).name == "newton"
     point = np.full(objective.size, 1e-3)
-    query = objective.query(Ask(point, direction=point, steps=STEPS, curvature=False, hessian=newton))
+    optimizer = choose("auto", size=objective.size, tolerance=0.0, max_passes=1)
+    first = optimizer.ask(optimizer.init(point))
+    assert first is not None
+    query = objective.query(Ask(point, direction=point, steps=STEPS, curvature=False, hessian=first.hessian))
     files = [(opened.store.local_path(p.path) or "", p.facts) for p in dataset.of_split("train")]
     shares = assign(files, n_tasks=workers)
     blocks = [

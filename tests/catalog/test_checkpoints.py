@@ -17,9 +17,9 @@ from mr_ml.catalog.checkpoints import Checkpoints, Journal
 from mr_ml.catalog.states import Owner
 from mr_ml.errors import StorageError
 from mr_ml.optimize import lbfgs
-from mr_ml.optimize.base import Ask, Evaluation
+from mr_ml.optimize.base import Ask, Evaluation, stacked
 from mr_ml.optimize.lbfgs import Lbfgs
-from mr_ml.optimize.line_search import LineState
+from mr_ml.optimize.line_state import LineState
 
 METHOD = Lbfgs(tolerance=1e-12, memory=3, max_passes=20)
 SIZE = 12
@@ -56,13 +56,13 @@ def of_run(store: LocalStore) -> Checkpoints:
 
 def encoded(state: LineState) -> dict[str, bytes]:
     meta, arrays = METHOD.encode(state)
-    return {"meta": repr(meta).encode(), **{name: array.tobytes() for name, array in arrays.items()}}
+    return {"meta": repr(meta).encode(), **{name: array.tobytes() for name, array in stacked(arrays, SIZE).items()}}
 
 
 @pytest.fixture(params=["small", "large"])
 def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "large":
-        monkeypatch.setattr(checkpoints, "PAIRS_APART_FROM", 0)
+        monkeypatch.setattr(checkpoints, "HISTORIES_APART_FROM", 0)
         monkeypatch.setattr(lbfgs, "NARROW_FROM", SIZE)
     return str(request.param)
 
@@ -128,7 +128,7 @@ def test_what_lies_in_the_store(
 
 def test_what_a_kill_left_of_a_later_pass_goes(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file of its pairs, but no state."""
-    monkeypatch.setattr(checkpoints, "PAIRS_APART_FROM", 0)
+    monkeypatch.setattr(checkpoints, "HISTORIES_APART_FROM", 0)
     of_run(store).save(next(states()))
     store.write("runs/run/passes/000003/pairs", b"half of a file")
     kept = of_run(store)

@@ -85,7 +85,7 @@ def test_the_older_state_serves_where_the_newest_is_damaged(
     runs: Runs, damage: Callable[[Path], None], apart: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if apart:
-        monkeypatch.setattr(checkpoints, "PAIRS_APART_FROM", 0)
+        monkeypatch.setattr(checkpoints, "HISTORIES_APART_FROM", 0)
     run = runs.cut(monkeypatch=monkeypatch)
     _, newest = runs.states(run)
     damage(newest)
@@ -111,7 +111,7 @@ def test_nothing_is_guessed_where_no_state_is_whole(runs: Runs, monkeypatch: pyt
 
 
 def test_pairs_that_are_missing(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoints, "PAIRS_APART_FROM", 0)
+    monkeypatch.setattr(checkpoints, "HISTORIES_APART_FROM", 0)
     run = runs.cut(monkeypatch=monkeypatch)
     (newest,) = (runs.commands.root / "runs" / run).glob("passes/000007/pairs")
     newest.unlink()

@@ -13,7 +13,7 @@ from hdfs_layout import open_root
 from mr_ml.catalog.dataset import load_dataset
 from mr_ml.catalog.feature_moments import FeatureMoments
 from mr_ml.catalog.spec import TrainSpec
-from mr_ml.optimize.base import Ask
+from mr_ml.optimize.base import Ask, Stop
 from mr_ml.optimize.lbfgs import Lbfgs
 from mr_ml.optimize.line_search import STEPS
 from mr_ml.training.early_steps import EarlySteps
@@ -79,17 +79,20 @@ def test_it_saves_the_pass_that_finds_out(tmp_path: Path, monkeypatch: pytest.Mo
     mr_ml("pack", write_libsvm(tmp_path / "rows", x, y), "--to", "rows")
     train = ("train", "rows", "--model", "m", "--solver", "lbfgs", "--l2", "0.001", "--tolerance", "0.03")
     with_sample = mr_ml(*train)
-    monkeypatch.setattr(Lbfgs, "early_steps", 0)
+    monkeypatch.setattr(Lbfgs, "sampled_steps", 0)
     without = mr_ml(*train)
     assert with_sample["converged"]
     assert without["converged"]
     assert with_sample["passes"] < without["passes"]
 
 
-def test_only_new_directions_are_stretched() -> None:
+def test_only_of_new_directions_a_sample_says_how_far_to_go() -> None:
     method = Lbfgs()
     state = replace(method.init(np.zeros(3)), n_passes=1, steps=STEPS, direction=np.array([1.0, -2.0, 0.0]))
-    assert method.is_early(state)
-    assert not method.is_early(replace(state, steps=(0.25,)))
-    assert not method.is_early(replace(state, n_iterations=3))
-    assert method.stretched(state, 0.5).direction.tolist() == [0.5, -1.0, 0.0]
+    ask = method.ask_sample(state)
+    assert ask is not None
+    assert ask.direction is state.direction
+    assert method.ask_sample(replace(state, steps=(0.25,))) is None
+    assert method.ask_sample(replace(state, n_iterations=3)) is None
+    assert method.ask_sample(replace(state, stop=Stop.PASSES)) is None
+    assert method.tell_sample(state, 0.5).direction.tolist() == [0.5, -1.0, 0.0]

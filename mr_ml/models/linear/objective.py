@@ -23,7 +23,7 @@ from mr_ml.errors import NoModelError
 from mr_ml.models.linear.line_query import LineQuery
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.models.linear.scaling import Scaling
-from mr_ml.optimize.base import Ask, Evaluation, Leads
+from mr_ml.optimize.base import Ask, Evaluation, Separation
 from mr_ml.sums.statistic import Statistic
 
 Floats = NDArray[np.float64]
@@ -136,7 +136,7 @@ class Objective:
             values, gradient, curvature, hessian,
             unit=units if len(units) == 1 else np.repeat(units, self.size // len(units)),
             fit_unit=float(np.sqrt(np.sum(slopes[known] ** 2 / bends[known]))),
-            leads=Leads(*leads) if leads else None,
+            separation=Separation(*leads) if leads else None,
         )  # fmt: skip
 
 

@@ -1,0 +1,158 @@
+"""The state that all line-search methods share, and how it is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, field, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mr_ml.optimize.base import Floats, Separation, Stop, Stored
+
+PAIRS = ("pairs_s", "pairs_y")
+_VECTORS = ("point", "gradient", "curvature", "direction")
+_COUNTS = ("chosen", "shrinks", "n_passes", "n_iterations", "stalls", "suspicions")
+
+
+@dataclass(frozen=True, eq=False)
+class LineState:
+    """Everything that the next pass depends on.
+
+    Attributes
+    ----------
+    point, gradient, direction
+        (n,) the last accepted point, the gradient there, and the direction of the open ask.
+    curvature
+        (n,) the Hessian's diagonal where the objective was `curvature_value`, here or some iterations ago.
+    pairs_s, pairs_y
+        Changes (n,) of point and gradient in the last iterations, oldest first; none for methods that need none.
+    value
+        The objective at the point.
+    steps, chosen
+        Those of the open ask.
+    shrinks
+        How often the steps were replaced by much shorter ones.
+    step
+        The last accepted step; 0 if none was.
+    n_passes, n_iterations
+        Evaluations told, and accepted steps.
+    stop
+        Why the search has ended, or None.
+    unit, fit_unit
+        Those of the evaluation at the point.
+    start_unit
+        The fit's unit at the start.
+    distance
+        (g' H^-1 g)^1/2, as far as it is known.
+    stalls, suspicions
+        Counted by `stopping.judge`.
+    separation
+        That of the evaluation at the point.
+    """
+
+    point: Floats
+    gradient: Floats
+    curvature: Floats
+    direction: Floats
+    pairs_s: Sequence[NDArray[Any]]
+    pairs_y: Sequence[NDArray[Any]]
+    value: float
+    curvature_value: float
+    steps: tuple[float, ...]
+    chosen: int
+    shrinks: int
+    step: float
+    n_passes: int
+    n_iterations: int
+    stop: Stop | None
+    unit: Floats = field(default_factory=lambda: np.ones(1))
+    fit_unit: float = 1.0
+    start_unit: float = 1.0
+    distance: float = np.inf
+    stalls: int = 0
+    suspicions: int = 0
+    separation: Separation | None = None
+
+    @property
+    def gradient_norm(self) -> float:
+        """Largest component of the gradient in its unit; those whose unit is 0 as they are."""
+        size = np.abs(self.gradient)
+        return float(np.divide(size, self.unit, out=size, where=self.unit > 0).max(initial=0.0))
+
+
+def encode(state: LineState) -> tuple[dict[str, Any], dict[str, Stored]]:
+    """Turn a state into JSON and arrays, the pairs into sequences of vectors."""
+    arrays: dict[str, Stored] = {name: getattr(state, name) for name in (*_VECTORS, "unit", *PAIRS)}
+    # as arrays: infinity has no JSON
+    arrays["scalars"] = np.array([state.value, state.step, *state.steps])
+    arrays["curved_value"] = np.array([state.curvature_value])
+    arrays["fit"] = np.array([state.fit_unit, state.start_unit, state.distance])
+    if state.separation is not None:
+        arrays["leads"] = np.array(astuple(state.separation))
+    meta = {name: getattr(state, name) for name in _COUNTS}
+    return {**meta, "stop": state.stop and state.stop.name}, arrays
+
+
+def decode(meta: Mapping[str, Any], arrays: Mapping[str, Stored], *, size: int) -> LineState:
+    """Undo `encode`; earlier releases wrote less.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        If no search over `size` coefficients can be in this state.
+    """
+    wrong = [name for name, array in arrays.items() if name not in PAIRS and np.asarray(array).dtype != np.float64]
+    if wrong:
+        raise ValueError(f"{wrong} are not of float64")
+    given = {name: np.asarray(array) for name, array in arrays.items() if name not in PAIRS}
+    value, step, *steps = given["scalars"].tolist()
+    # states were without it once; then the curvature is asked for at the next pass
+    (curvature_value,) = given.get("curved_value", np.array([np.inf])).tolist()
+    # nor did they have what stopping now is judged by: until the next pass they are judged as they were then
+    fit_unit, start_unit, distance = given.get("fit", np.array([1.0, 1.0, np.inf])).tolist()
+    named: dict[str, Any] = {name: given[name] for name in _VECTORS}
+    state = LineState(
+        **named,
+        pairs_s=tuple(arrays["pairs_s"]), pairs_y=tuple(arrays["pairs_y"]),
+        value=value, curvature_value=curvature_value, step=step, steps=tuple(steps),
+        **{name: meta.get(name, 0) for name in _COUNTS},
+        stop=None if meta["stop"] is None else Stop[meta["stop"]],
+        unit=given.get("unit", np.ones(1)), fit_unit=fit_unit, start_unit=start_unit, distance=distance,
+        separation=Separation(*given["leads"].tolist()) if "leads" in given else None,
+    )  # fmt: skip
+    _check(state, size)
+    return state
+
+
+def _check(state: LineState, size: int) -> None:
+    """Raise ValueError if no search over `size` coefficients can be in this state.
+
+    A value or slope may be infinite or not a number, where the objective overflows; a point never is.
+    """
+    for name in _VECTORS:
+        _check_vector(name, getattr(state, name), ((size,),), (np.float64,))
+    # a unit that is not known yet is one for all
+    _check_vector("unit", state.unit, ((size,), (1,)), (np.float64,))
+    for name in PAIRS:
+        for vector in getattr(state, name):
+            _check_vector(name, vector, ((size,),), (np.float32, np.float64))
+    numbers = [getattr(state, item.name) for item in fields(state) if item.type == "float"]
+    numbers += [] if state.separation is None else astuple(state.separation)
+    if any(type(number) is not float for number in (*numbers, *state.steps)):
+        raise ValueError(f"numbers {numbers} and steps {state.steps}")
+    counts = [getattr(state, name) for name in _COUNTS]
+    if any(type(n) is not int or n < 0 for n in counts) or state.n_iterations > state.n_passes:
+        raise ValueError(f"counts {counts}")
+    if state.chosen >= len(state.steps) or len(state.pairs_s) != len(state.pairs_y):
+        raise ValueError(f"{len(state.steps)} steps, {len(state.pairs_s)} and {len(state.pairs_y)} vectors of pairs")
+    if not (np.isfinite(state.point).all() and np.isfinite(state.steps).all()):
+        raise ValueError("a point or steps that are not finite")
+
+
+def _check_vector(
+    name: str, vector: NDArray[Any], shapes: tuple[tuple[int, ...], ...], dtypes: tuple[Any, ...]
+) -> None:
+    if vector.shape not in shapes or vector.dtype not in dtypes:
+        raise ValueError(f"{name} of {vector.dtype} and shape {vector.shape}, expected float64, {shapes[0]}")
