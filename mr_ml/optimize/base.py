@@ -250,8 +250,8 @@ class Optimizer(Protocol[State, AskT, EvaluationT]):
         return None
 
     def tell_sample(self, state: State, length: float) -> State:
-        """Make the state whose direction is `length` times that of `ask_sample`."""
-        raise NotImplementedError(f"{self.name} never asks a sample")
+        """Make the state whose direction is `length` times that of `ask_sample`; of no use to those that never ask."""
+        return state
 
     @abstractmethod
     def progress(self, state: State) -> SearchProgress:
