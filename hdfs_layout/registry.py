@@ -37,6 +37,27 @@ class Registry(Generic[T]):
         self._places = dict(built_in)
         self._loaded: dict[str, T] = {}
 
+    @property
+    def built_in(self) -> tuple[str, ...]:
+        """Names of the built-in kinds, in their order; needs no look at the installed packages."""
+        return tuple(self._places)
+
+    @property
+    def modules(self) -> list[str]:
+        """Modules of the built-in kinds, for processes that load them ahead."""
+        return list(dict.fromkeys(place.partition(":")[0] for place in self._places.values()))
+
+    def check(self, name: str) -> None:
+        """Check a name without loading what it stands for.
+
+        Raises
+        ------
+        UsageError
+            If there is no such kind.
+        """
+        if name not in self:
+            raise UsageError(f"{self.noun} {name!r} is not known; choose one of {', '.join(self)}")
+
     def register(self, name: str, kind: T) -> None:
         """Add a kind to this process.
 
@@ -68,7 +89,7 @@ class Registry(Generic[T]):
             elif (installed := self._installed().get(name)) is not None:
                 self._loaded[name] = cast("T", installed.load())
             else:
-                raise UsageError(f"{self.noun} {name!r} is not known; choose one of {', '.join(self)}")
+                self.check(name)
         return self._loaded[name]
 
     def __contains__(self, name: object) -> bool:

@@ -40,6 +40,7 @@ import numpy as np
 from hdfs_layout import LocalStore, Store, open_root, open_store
 from mr_ml.catalog.dataset import load_dataset
 from mr_ml.cli import main as mr_ml
+from mr_ml.models.linear.losses import loss_from_json
 from mr_ml.models.linear.metrics import MetricsQuery
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.passes.mapreduce import MapReduceEngine
@@ -155,7 +156,7 @@ def _measure(cluster: Cluster, jobconf: Mapping[str, str]) -> dict[str, float]:
     root = open_root(cluster.root)
     runner = HadoopJobRunner(root, HadoopSettings(python=sys.executable, jobconf={**READABLE, **jobconf}))
     engine = MapReduceEngine(load_dataset(root, "rows"), "train", root.store, runner, 0)
-    query = MetricsQuery(RowSpec("logistic", N_FEATURES, (0.0, 1.0)), np.zeros((1, N_FEATURES + 1)))
+    query = MetricsQuery(RowSpec(loss_from_json("logistic"), N_FEATURES, (0.0, 1.0)), np.zeros((1, N_FEATURES + 1)))
     before = set(_histories(cluster))
     jar: list[float] = []
     run = HadoopClient.run

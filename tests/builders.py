@@ -16,6 +16,7 @@ from mr_ml.data.block import Block, BlockAddress, StoredBlock
 from mr_ml.data.features import DenseFeatures, Features, SparseFeatures
 from mr_ml.data.partition_file import PartitionFacts, PartitionShelf
 from mr_ml.models.linear.objective import Objective
+from mr_ml.models.linear.penalty import L2Penalty
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.models.linear.scaling import Scaling
 from mr_ml.optimize.base import Optimizer
@@ -26,7 +27,6 @@ from mr_ml.readers.rows import Rows
 from mr_ml.readers.schema import TextOptions
 from mr_ml.readers.summary import Summary
 from mr_ml.sums.moments import MomentsQuery
-from mr_ml.sums.parts import Moments
 from mr_ml.sums.tree import PartitionPlan, SumTree
 
 Array = NDArray[Any]
@@ -120,13 +120,13 @@ def make_objective(
     """The objective as training makes it from the features' moments; without `scale` theta is in raw space."""
     if not scale:
         d = rows.n_features
-        return Objective(rows, Scaling(np.zeros(d), np.ones(d), intercept, np.ones(d)), l2, penalty_space)
-    moments = engine.run(MomentsQuery(rows.n_features)).parts["moments"]
-    assert isinstance(moments, Moments)
+        return Objective(rows, Scaling(np.zeros(d), np.ones(d), intercept, np.ones(d)), L2Penalty(l2, penalty_space))
+    query = MomentsQuery(rows.n_features)
+    moments = query.read(engine.run(query)).moments
     scaling = Scaling.of(
         mean=moments.mean, deviation=np.sqrt(moments.m2 / moments.count), intercept=intercept, centre=centre
     )
-    return Objective(rows, scaling, l2, penalty_space)
+    return Objective(rows, scaling, L2Penalty(l2, penalty_space))
 
 
 def minimise(engine: InMemoryEngine, objective: Objective, optimizer: Optimizer[Any, Any, Any]) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 from builders import make_engine, make_objective, minimise
 from scipy.optimize import rosen, rosen_der, rosen_hess
 
+from mr_ml.models.linear.losses import loss_from_json
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.optimize.base import Ask, Evaluation
 from mr_ml.optimize.lbfgs import Lbfgs
@@ -71,7 +72,9 @@ def logistic_rows(n: int = 150, d: int = 8, *, seed: int = 3) -> tuple[Any, Any]
 
 
 def fitted(x: Any, y: Any, method: LineMethod, *, l2: float = 0.01, **options: Any) -> LineState:
-    spec = RowSpec(options.pop("loss", "logistic"), x.shape[1], classes=options.pop("classes", (0.0, 1.0)))
+    spec = RowSpec(
+        loss_from_json(options.pop("loss", "logistic")), x.shape[1], classes=options.pop("classes", (0.0, 1.0))
+    )
     engine = make_engine(x, y, form="stored", block_rows=options.pop("block_rows", 4096))
     state: LineState = minimise(engine, make_objective(engine, spec, l2=l2, **options), method)
     return state

@@ -18,6 +18,7 @@ from mr_ml.data import frame
 from mr_ml.data.block import Block, BlockAddress, encode_line
 from mr_ml.data.features import DenseFeatures, SparseFeatures
 from mr_ml.models.linear.line_query import LineQuery
+from mr_ml.models.linear.losses import loss_from_json
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.models.linear.shift import Shift
 from mr_ml.optimize.base import Separation, Stop, stacked
@@ -52,7 +53,12 @@ NODE = Node(1, 26)
 
 QUERY = LineQuery(
     rows=RowSpec(
-        "logistic", 2, classes=(-1.0, 1.0), class_weights=(1.0, 0.1), row_weights=False, shift=Shift((1,), (0.1,), 2.5)
+        loss_from_json("logistic"),
+        2,
+        classes=(-1.0, 1.0),
+        class_weights=(1.0, 0.1),
+        row_weights=False,
+        shift=Shift((1,), (0.1,), 2.5),
     ),
     coef=np.array([[0.1, -2.0, 0.0]]),
     direction=np.array([[1.0, 1e-300, 3.0]]),

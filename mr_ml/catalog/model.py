@@ -17,7 +17,8 @@ from mr_ml.catalog.spec import TrainSpec
 from mr_ml.data import stored
 from mr_ml.data.npz import check_arrays, from_npz, to_npz
 from mr_ml.errors import BadDataError, UsageError
-from mr_ml.models.linear.losses import loss_named
+from mr_ml.models.linear.losses import loss_from_json
+from mr_ml.models.linear.losses.base import Loss
 from mr_ml.models.linear.shift import NO_SHIFT, Shift
 from mr_ml.readers.schema import Schema
 
@@ -60,14 +61,11 @@ class ModelManifest:
     def check_stored(self) -> None:
         if self.spec.dataset != self.dataset:
             raise ValueError(f"dataset {self.dataset}, that of spec {self.spec.dataset}")
-        loss = loss_named(self.spec.loss)
-        if loss.classifies != bool(self.classes):
-            raise ValueError(f"loss {self.spec.loss}, {len(self.classes)} classes")
         # those that have rows in the split
         if self.classes != tuple(code for code in self.schema.codes if code in self.classes):
             raise ValueError(f"classes {stored.shown(self.classes)}, labels {stored.shown(self.schema.labels)}")
         try:
-            loss.n_outputs(len(self.classes))
+            loss_from_json(self.spec.loss).n_outputs(len(self.classes))
         except UsageError as error:
             raise ValueError(str(error)) from None
 
@@ -93,7 +91,7 @@ class Model:
 
     name: str
     version: int
-    loss: str
+    loss: Loss
     schema: Schema
     classes: tuple[float, ...]
     coef: Floats
@@ -126,7 +124,7 @@ class Model:
 
     def predict(self, margins: Floats) -> Floats:
         """Probabilities (n_rows, n_classes), or predicted values (n_rows, 1)."""
-        return loss_named(self.loss).predict(margins)
+        return self.loss.inverse_link(margins)
 
 
 def label_texts(schema: Schema, classes: tuple[float, ...]) -> list[str]:
@@ -210,7 +208,8 @@ def load_model(root: Root, reference: str) -> Model:
     if features is not None:
         features = checked_features(features, schema.n_features, where=where)
     d = schema.n_features if features is None else len(features)
-    k = loss_named(spec.loss).n_outputs(len(manifest.classes))
+    loss = loss_from_json(spec.loss)
+    k = loss.n_outputs(len(manifest.classes))
     shapes: dict[str, tuple[int, ...]] = {"coef": (k, d), "intercept": (k,)}
     if "shift_ids" in arrays:
         n = arrays["shift_ids"].size
@@ -229,7 +228,7 @@ def load_model(root: Root, reference: str) -> Model:
     return Model(
         name=asked.name,
         version=found.number,
-        loss=spec.loss,
+        loss=loss,
         schema=schema,
         classes=manifest.classes,
         coef=coef,

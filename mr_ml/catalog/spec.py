@@ -30,7 +30,7 @@ class TrainSpec:
     dataset: stored.Versioned
     model: stored.Name
     split: stored.Name = "train"
-    loss: Annotated[str, stored.one_of(LOSSES)] = "logistic"
+    loss: Annotated[str, stored.registered(LOSSES)] = "logistic"
     l2: stored.NotNegative = 0.0
     penalty_space: Literal["raw", "scaled"] = "raw"
     intercept: bool = True

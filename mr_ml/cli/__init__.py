@@ -56,9 +56,7 @@ def _command(argv: Sequence[str] | None) -> int:
         # workers load their modules while this process loads its own
         from mr_ml.runners.local.fork_server import prepare
 
-        # of all tasks only those of one loss need this, which takes longer to load than all the rest
-        extra = ["scipy.special"] if getattr(options, "loss", None) == "softmax" else []
-        prepare([*options.worker_modules, *extra])
+        prepare(options.worker_modules)
     # imported only when chosen: help should be instant
     return int(options.command_module()(options) or 0)
 

@@ -11,7 +11,7 @@ from mr_ml.catalog.verify import verify
 from mr_ml.cli.common import job_runner, narrator, print_result, root_of, table
 from mr_ml.cli.memory import Needs, block_budget
 from mr_ml.errors import BadDataError
-from mr_ml.models.linear.metrics import TABLE_KEYS
+from mr_ml.models.linear.class_metrics import TABLE_KEYS
 from mr_ml.passes.mapreduce import MapReduceEngine
 from mr_ml.training.evaluate import evaluate, unseen_features
 

@@ -9,9 +9,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hdfs_layout.paths import MAX_PARTITION, MAX_PASS
+from hdfs_layout.registry import Registry
 from mr_ml import __version__
+from mr_ml.cli.names import registered
 from mr_ml.cli.numbers import not_negative, whole
+from mr_ml.models.linear.losses import LOSSES
 from mr_ml.optimize.choose import BUILT_IN
+from mr_ml.sums.query_kinds import QUERIES
 
 DEFAULT_ROOT = "./mr_ml_data"
 
@@ -67,9 +71,10 @@ def _lazy(module: str, function: str) -> Callable[[], Callable[[argparse.Namespa
     return lambda: getattr(importlib.import_module(f"mr_ml.cli.{module}"), function)
 
 
-def _runner(parser: Any, *, jobs: Sequence[str]) -> None:
+def _runner(parser: Any, *, jobs: Sequence[str], kinds: Sequence[Registry[Any]] = ()) -> None:
     # what worker processes will have to import, so that they can begin while the command itself is imported
-    parser.set_defaults(worker_modules=[f"mr_ml_jobs.{job}" for job in jobs])
+    modules = [module for registry in kinds for module in registry.modules]
+    parser.set_defaults(worker_modules=[*(f"mr_ml_jobs.{job}" for job in jobs), *modules])
     group = parser.add_argument_group("where it runs")
     group.add_argument(
         "-r", "--runner", choices=("inline", "local", "hadoop"), default="local",
@@ -190,7 +195,10 @@ def _train(commands: Any) -> None:
     parser.add_argument("--split", default="train", help="(default train)")
     parser.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted; takes no other choices")
     group = parser.add_argument_group("what is fitted")
-    group.add_argument("--loss", choices=("logistic", "softmax", "squared"), default="logistic")
+    group.add_argument(
+        "--loss", type=registered(LOSSES), default="logistic", metavar="NAME",
+        help=f"one of {', '.join(LOSSES.built_in)} (default logistic), or of an installed package",
+    )  # fmt: skip
     group.add_argument(
         "--l2", type=not_negative, default=0.0, metavar="X", help="L2 penalty relative to the mean loss (default 0)"
     )
@@ -217,7 +225,7 @@ def _train(commands: Any) -> None:
         help="largest gradient component in units of the mean absolute slope (default 1e-6)",
     )  # fmt: skip
     group.add_argument("--max-passes", type=whole(1, MAX_PASS), default=500, metavar="N", help="(default 500)")
-    _runner(parser, jobs=("pass_job",))
+    _runner(parser, jobs=("pass_job",), kinds=(QUERIES, LOSSES))
     _verify(parser)
     _memory(parser)
 
@@ -244,7 +252,7 @@ def _evaluate(commands: Any) -> None:
     parser.add_argument("--split", default="test", help="(default test)")
     parser.add_argument("--weights", choices=("rows", "none"), default="rows", help="use row weights, if any (default)")
     _unseen_features(parser, "libsvm: feature ids that the model does not know")
-    _runner(parser, jobs=("pass_job",))
+    _runner(parser, jobs=("pass_job",), kinds=(QUERIES, LOSSES))
     _verify(parser)
     _memory(parser)
 
@@ -261,7 +269,7 @@ def _predict(commands: Any) -> None:
     )
     _unseen_features(parser, "libsvm: feature ids that the model does not know")
     _text(parser)
-    _runner(parser, jobs=("predict_job",))
+    _runner(parser, jobs=("predict_job",), kinds=(LOSSES,))
     _memory(parser)
 
 

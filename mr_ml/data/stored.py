@@ -24,6 +24,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar
 
+from hdfs_layout.registry import Registry
 from mr_ml.errors import BadDataError
 
 T = TypeVar("T")
@@ -55,6 +56,11 @@ def one_of(names: Iterable[str]) -> Rule:
     """Make the rule that a value is one of these names."""
     known = frozenset(names)
     return Rule(f"one of {', '.join(sorted(known))}", lambda value: value in known)
+
+
+def registered(registry: Registry[Any]) -> Rule:
+    """Return the rule that there is a kind of this name; others than the built-in ones may be installed later."""
+    return Rule(f"one of {', '.join(registry.built_in)}, or of an installed package", lambda name: name in registry)
 
 
 def matching(pattern: str, expected: str) -> Rule:

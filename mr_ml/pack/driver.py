@@ -31,7 +31,7 @@ from mr_ml.readers.schema import Schema, TextOptions
 from mr_ml.readers.summary import Summary
 from mr_ml.readers.text.source import TextFile, is_csv
 from mr_ml.runners.base import JobRunner, LocalJobRunner
-from mr_ml.sums.statistic import Statistic
+from mr_ml.sums.moments import MomentSums
 
 Say = Callable[[str], None]
 _SHOWN_REASONS = 20
@@ -281,7 +281,7 @@ def _check_rows(partitions: Sequence[Partition], packed: Summary, scanned: Summa
 
 def _manifest(
     spec: PackSpec, data_id: str, schema: Schema, plan: PackPlan, partitions: Sequence[Partition],
-    totals: Mapping[str, Statistic], summary: Summary, moments: Mapping[str, StoredFile],
+    totals: Mapping[str, MomentSums], summary: Summary, moments: Mapping[str, StoredFile],
 ) -> Dataset:  # fmt: skip
     packing = {
         **{key: value for key, value in plan.to_json().items() if key != "segments"},

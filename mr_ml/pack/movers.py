@@ -25,8 +25,8 @@ from mr_ml.readers.text.chunks import MAX_LINE_BYTES
 from mr_ml.readers.text.source import TextFile, TextRange, check_content, check_rest, expand, first_line, ranges
 from mr_ml.runners.base import JobRunner, Pair, TaskLines
 from mr_ml.runners.local.scratch import SHARED_MEMORY, scratch_folder
+from mr_ml.sums.moments import MomentSums
 from mr_ml.sums.slices import is_wide
-from mr_ml.sums.statistic import Statistic
 
 # Of the moments of a column, in each process that holds them: several times, when they go from one to another. Row
 # weights add a mean and a variance.
@@ -46,7 +46,7 @@ class Shuffled:
     facts
         Of each partition that has rows.
     moments
-        `MomentsQuery` statistic of each split that has rows.
+        Moments of each split that has rows.
     reports
         Of ranges that tile the files.
     data_id
@@ -54,7 +54,7 @@ class Shuffled:
     """
 
     facts: dict[int, PartitionFacts]
-    moments: dict[str, Statistic]
+    moments: dict[str, MomentSums]
     reports: Ranges
     data_id: str
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Set
 from mr_ml.data import frame
 from mr_ml.errors import InternalError
 from mr_ml.pack.plan import PackPlan
+from mr_ml.sums.moments import MomentSums
 from mr_ml.sums.statistic import Statistic
 from mr_ml.sums.tree import Node, PartialSums, PartitionPlan, SumTree
 
@@ -72,8 +73,8 @@ class SplitMoments:
                 for node, moments in sums.items():
                     yield split.encode() + b" " + frame.to_text(moments.encode(node))
 
-    def totals(self) -> dict[str, Statistic]:
-        """Of each split that has rows.
+    def totals(self) -> dict[str, MomentSums]:
+        """Return the moments of each split that has rows.
 
         Raises
         ------
@@ -81,5 +82,6 @@ class SplitMoments:
             If a partition is missing.
         """
         return {
-            split: Statistic.joined(sums.total() for sums in pieces.values()) for split, pieces in self._sums.items()
+            split: MomentSums(Statistic.joined(sums.total() for sums in pieces.values()))
+            for split, pieces in self._sums.items()
         }

@@ -14,8 +14,7 @@ from mr_ml.catalog.feature_moments import FeatureMoments
 from mr_ml.catalog.model import label_texts
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.summary import merge_labels
-from mr_ml.sums.parts import Keyed, Minimum, Moments, Sum, WeightedMoments
-from mr_ml.sums.statistic import Statistic
+from mr_ml.sums.moments import MomentSums
 
 Floats = NDArray[np.float64]
 
@@ -23,29 +22,26 @@ Floats = NDArray[np.float64]
 _MEAN_ROUNDING = 1e-15
 
 
-def with_labels_of(schema: Schema, totals: Mapping[str, Statistic]) -> Schema:
+def with_labels_of(schema: Schema, totals: Mapping[str, MomentSums]) -> Schema:
     """A borrowed schema with the numeric labels that it does not list yet: targets of a regression are often new."""
     if schema.label_kind != "numeric":
         return schema
     labels: frozenset[float] | None = frozenset(map(float, schema.labels))
     for total in totals.values():
-        found = total.parts["labels"]
-        assert isinstance(found, Keyed)
-        labels = merge_labels(labels, None if found.shift else frozenset(found.keys.view(np.float64).tolist()))
+        labels = merge_labels(labels, total.label_values)
     if labels is None:
         return replace(schema, labels=(), label_kind="continuous")
     return replace(schema, labels=tuple(sorted(labels)))
 
 
-def label_counts(total: Statistic, schema: Schema) -> dict[str, int]:
+def label_counts(total: MomentSums, schema: Schema) -> dict[str, int]:
     """Rows of each label, by what users call it; empty where labels are continuous."""
     return {label: int(sums[0]) for label, sums in _by_label(total, schema).items()}
 
 
-def row_weights(totals: Mapping[str, Statistic], schema: Schema) -> RowWeights | None:
+def row_weights(totals: Mapping[str, MomentSums], schema: Schema) -> RowWeights | None:
     """What the weights of rows are like, if there are any."""
-    parts = [total.parts.get("heaviest") for total in totals.values()]
-    largest = max((-float(part.value) for part in parts if isinstance(part, Minimum)), default=None)
+    largest = max((total.heaviest for total in totals.values() if total.heaviest is not None), default=None)
     if largest is None:
         return None
     sums = {split: _by_label(total, schema) for split, total in totals.items()}
@@ -55,29 +51,19 @@ def row_weights(totals: Mapping[str, Statistic], schema: Schema) -> RowWeights |
     return RowWeights(largest, finite)
 
 
-def _by_label(total: Statistic, schema: Schema) -> dict[str, list[float]]:
+def _by_label(total: MomentSums, schema: Schema) -> dict[str, list[float]]:
     """Count of rows, and the sum of their weights if they have some."""
-    found = total.parts["labels"]
-    assert isinstance(found, Keyed)
     if schema.label_kind == "continuous":
         return {}
-    sums = dict(zip(found.keys.view(np.float64).tolist(), found.values.tolist(), strict=True))
-    none = [0.0] * found.values.shape[1]
-    return dict(zip(label_texts(schema, schema.codes), (sums.get(code, none) for code in schema.codes), strict=True))
+    return dict(zip(label_texts(schema, schema.codes), total.by_label(schema.codes), strict=True))
 
 
-def feature_moments(total: Statistic, schema: Schema) -> FeatureMoments:
+def feature_moments(total: MomentSums, schema: Schema) -> FeatureMoments:
     """Over the features that occur, where these are few."""
-    moments, lows, highs, counts = (total.held(name) for name in ("moments", "lows", "highs", "stored"))
-    labels = total.part("label_moments")
-    assert isinstance(moments, Moments)
-    assert isinstance(labels, Moments)
-    assert isinstance(lows, Minimum)
-    assert isinstance(highs, Minimum)
-    assert isinstance(counts, Sum)
-    count, stored = int(moments.count), counts.value
+    moments, labels = total.moments, total.label_moments
+    count, stored = int(moments.count), total.stored
     # rows that store nothing in a column hold a zero there
-    low, high = lows.value, -highs.value
+    low, high = total.lows, total.highs
     full = stored == count
     return FeatureMoments(
         count=count,
@@ -93,12 +79,11 @@ def feature_moments(total: Statistic, schema: Schema) -> FeatureMoments:
     ).compact(schema.n_features)
 
 
-def _weighted_variance(total: Statistic) -> Floats | None:
+def _weighted_variance(total: MomentSums) -> Floats | None:
     """Zero where it is no more than the rounding of the mean, None if rows have no weights."""
-    if "heaviest" not in total.parts:
+    weighted = total.weighted
+    if weighted is None:
         return None
-    weighted = total.held("weighted")
-    assert isinstance(weighted, WeightedMoments)
     if not np.isfinite(weighted.weight):
         return np.full(len(weighted.mean), np.nan)
     rounded = weighted.variance <= (_MEAN_ROUNDING * weighted.mean) ** 2

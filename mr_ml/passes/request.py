@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from mr_ml.data import frame, stored
 from mr_ml.data.block import Block
 from mr_ml.data.partition_file import BlockRange, PartitionFacts
-from mr_ml.passes.queries import query_from, query_parts
 from mr_ml.sums.query import Query
+from mr_ml.sums.query_kinds import query_from, query_parts
 from mr_ml.sums.tree import PartitionPlan, SumTree
 
 KIND = "pass"

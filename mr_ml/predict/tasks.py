@@ -25,7 +25,8 @@ from hdfs_layout.faults import storage_error
 from mr_ml.data import frame, kernels
 from mr_ml.data.block import Block
 from mr_ml.data.features import SparseFeatures, narrow_indptr
-from mr_ml.models.linear.losses import loss_named
+from mr_ml.models.linear.losses import loss_from_json
+from mr_ml.models.linear.losses.base import Loss
 from mr_ml.models.linear.reading import Linear, RowSpec
 from mr_ml.models.linear.shift import NO_SHIFT, Shift
 from mr_ml.readers import formats
@@ -61,7 +62,7 @@ class PredictRequest:
     """
 
     schema: Schema
-    loss: str
+    loss: Loss
     coef: Floats
     labels: tuple[str, ...]
     folder: str
@@ -71,7 +72,7 @@ class PredictRequest:
     def encode(self) -> bytes:
         meta = {
             "schema": self.schema.to_json(),
-            "loss": self.loss,
+            "loss": self.loss.to_json(),
             "labels": list(self.labels),
             "folder": self.folder,
             "shift": self.shift.to_json(),
@@ -85,8 +86,8 @@ class PredictRequest:
         meta = dict(opened.meta)
         schema, labels = Schema.from_json(meta.pop("schema")), tuple(meta.pop("labels"))
         coef, features = opened.arrays["coef"], opened.arrays.get("features")
-        shift = Shift.from_json(meta.pop("shift"))
-        return cls(schema=schema, labels=labels, coef=coef, shift=shift, features=features, **meta)
+        shift, loss = Shift.from_json(meta.pop("shift")), loss_from_json(meta.pop("loss"))
+        return cls(schema=schema, loss=loss, labels=labels, coef=coef, shift=shift, features=features, **meta)
 
     @cached_property
     def linear(self) -> Linear:
@@ -203,7 +204,7 @@ def predicted(request: PredictRequest, rows: Rows) -> Floats:
     features = SparseFeatures(narrow_indptr(rows.indptr), rows.indices, rows.values)
     features = features if request.features is None else features.over(request.features)
     block = spec.read(Block(features, np.zeros(rows.n_rows), None, rows.offsets))
-    return loss_named(request.loss).predict(spec.margins(block, request.linear) + request.shift.target)
+    return request.loss.inverse_link(spec.margins(block, request.linear) + request.shift.target)
 
 
 def format_rows(request: PredictRequest, values: Floats, lines: Ints, *, n_lines: int) -> bytes | memoryview:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,17 +11,18 @@ from numpy.typing import NDArray
 
 from mr_ml.data.block import Block
 from mr_ml.data.features import DenseFeatures, Features
+from mr_ml.sums.by_column import BlockParts, ByColumn, ColumnQuery
 from mr_ml.sums.parts import Keyed, Minimum, Moments, Part, Sum, WeightedMoments
-from mr_ml.sums.query import check_width, compact, sliced
-from mr_ml.sums.slices import is_wide
 from mr_ml.sums.statistic import Statistic
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
+MAX_LABEL_VALUES = 1024
+
 
 @dataclass(frozen=True, eq=False)
-class MomentsQuery:
+class MomentsQuery(ColumnQuery):
     """Count, mean, squared deviations, extremes and non-zero count of each feature, and rows of each label (if few).
 
     `lows` holds the minimum of each column's non-zero values and `highs` the minimum of their negatives
@@ -35,22 +36,34 @@ class MomentsQuery:
     n_features: int
 
     @property
-    def reading(self) -> str:
-        return ""
+    def width(self) -> int:
+        return self.n_features
 
-    def prepare(self, block: Block) -> Block:
-        return block
+    def over(self, columns: Array) -> MomentsQuery:
+        return MomentsQuery(len(columns))
 
-    def map(self, block: Block) -> Statistic:
-        d = self.n_features
-        if not is_wide(d):
-            return Statistic(_moment_parts(block, d))
-        check_width(block, d)
-        found = compact(block, d)
-        if found is None:
-            return sliced(_moment_parts(block, d), width=d)
-        ids, small = found
-        return sliced(_moment_parts(small, len(ids)), width=d, ids=ids)
+    def block_parts(self, block: Block) -> BlockParts:
+        moments, low, high, stored = _feature_moments(block.features, self.n_features)
+        label_moments, *_ = _feature_moments(DenseFeatures(block.labels[:, None]), 1)
+        values, counts = np.unique(block.labels, return_counts=True)
+        columns, weighted = [counts.astype(np.float64)], dict[str, Part | ByColumn]()
+        if block.weights is not None:
+            which = np.searchsorted(values, block.labels)
+            columns.append(np.asarray(np.bincount(which, block.weights, len(values)), np.float64))
+            weighted["heaviest"] = Minimum(np.asarray(-block.weights.max(initial=0.0)))
+            weighted["weighted"] = ByColumn(_weighted_moments(block.features, block.weights, self.n_features))
+        return {
+            **weighted,
+            "moments": ByColumn(moments),
+            "lows": ByColumn(Minimum(low)),
+            "highs": ByColumn(Minimum(-high)),
+            "stored": ByColumn(Sum(stored)),
+            "labels": Keyed.of(values.view(np.int64), np.stack(columns, axis=1), limit=MAX_LABEL_VALUES),
+            "label_moments": label_moments,
+        }
+
+    def read(self, total: Statistic) -> MomentSums:
+        return MomentSums(total)
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
         return {"n_features": self.n_features}, {}
@@ -60,32 +73,83 @@ class MomentsQuery:
         return cls(n_features=meta["n_features"])
 
 
-MAX_LABEL_VALUES = 1024
+@dataclass(frozen=True, eq=False)
+class MomentSums:
+    """What a `MomentsQuery` found; arrays are put together when they are asked for.
 
+    Attributes
+    ----------
+    columns
+        The features that the arrays of features are about, ascending; None for all.
+    n_rows
+        How many rows there are.
+    """
 
-def _moment_parts(block: Block, n_features: int) -> dict[str, Part]:
-    moments, low, high, stored = _feature_moments(block.features, n_features)
-    label_moments, *_ = _feature_moments(DenseFeatures(block.labels[:, None]), 1)
-    values, counts = np.unique(block.labels, return_counts=True)
-    columns, weighted = [counts.astype(np.float64)], dict[str, Part]()
-    if block.weights is not None:
-        which = np.searchsorted(values, block.labels)
-        columns.append(np.asarray(np.bincount(which, block.weights, len(values)), np.float64))
-        weighted["heaviest"] = Minimum(np.asarray(-block.weights.max(initial=0.0)))
-        weighted["weighted"] = _weighted_moments(block.features, block.weights, n_features)
-    return {
-        **weighted,
-        "moments": moments,
-        "lows": Minimum(low),
-        "highs": Minimum(-high),
-        "stored": Sum(stored),
-        "labels": Keyed.of(values.view(np.int64), np.stack(columns, axis=1), limit=MAX_LABEL_VALUES),
-        "label_moments": label_moments,
-    }
+    total: Statistic
+
+    @property
+    def columns(self) -> Array | None:
+        return self.total.columns
+
+    @property
+    def n_rows(self) -> int:
+        return int(self.moments.count)
+
+    @property
+    def moments(self) -> Moments:
+        """Of the features."""
+        return self.total.held_of("moments", Moments)
+
+    @property
+    def lows(self) -> Floats:
+        """The minimum of each feature's values that are not zero, infinite if there are none."""
+        return self.total.held_of("lows", Minimum).value
+
+    @property
+    def highs(self) -> Floats:
+        """The maximum of each feature's values that are not zero, minus infinity if there are none."""
+        return -self.total.held_of("highs", Minimum).value
+
+    @property
+    def stored(self) -> Array:
+        """How many values of each feature are not zero."""
+        return self.total.held_of("stored", Sum).value
+
+    @property
+    def label_moments(self) -> Moments:
+        """Of the labels; the arrays are (1,)."""
+        return self.total.part_of("label_moments", Moments)
+
+    @property
+    def heaviest(self) -> float | None:
+        """The largest weight of a row; None if rows have no weights."""
+        return -float(self.total.part_of("heaviest", Minimum).value) if "heaviest" in self.total else None
+
+    @property
+    def weighted(self) -> WeightedMoments | None:
+        """Of the features, by the rows' weights; None if rows have none."""
+        return self.total.held_of("weighted", WeightedMoments) if "weighted" in self.total else None
+
+    @property
+    def label_values(self) -> frozenset[float] | None:
+        """The label values that occur; None if they are too many to be told."""
+        labels = self._labels
+        return None if labels.shift else frozenset(labels.keys.view(np.float64).tolist())
+
+    def by_label(self, codes: Sequence[float]) -> list[list[float]]:
+        """Return, for each label value, its number of rows and, if rows have weights, the sum of these."""
+        labels = self._labels
+        sums = dict(zip(labels.keys.view(np.float64).tolist(), labels.values.tolist(), strict=True))
+        none = [0.0] * labels.values.shape[1]
+        return [sums.get(code, none) for code in codes]
+
+    @property
+    def _labels(self) -> Keyed:
+        return self.total.part_of("labels", Keyed)
 
 
 def _feature_moments(features: Features, n_features: int) -> tuple[Moments, Floats, Floats, Array]:
-    """Moments of all entries; minimum, maximum and count of those that are not zero."""
+    """Return moments of all entries; minimum, maximum and count of those that are not zero."""
     n = features.n_rows
     sums, stored, low, high, nonzero = features.column_sums(n_features=n_features)
     mean = sums / max(n, 1)

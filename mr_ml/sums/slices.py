@@ -130,6 +130,24 @@ def slices(parts: Mapping[str, ColumnPart], *, width: int, ids: Array | None = N
     return tuple(found)
 
 
+def spread_columns(part: ColumnPart, columns: Array, wanted: Array) -> ColumnPart:
+    """Return the part over other columns: `columns` are those that it holds, `wanted` has all of these; the others are
+    empty."""
+    if len(columns) == len(wanted):
+        return part
+    at, empty = np.searchsorted(wanted, columns), part.empty
+    return _each(part, lambda array: _scattered([(at, array)], len(wanted), empty))
+
+
+def first_columns(given: Slice, width: int, parts: Mapping[str, ColumnPart]) -> Slice:
+    """Return the slice with some of its parts, of which there are but `width` columns."""
+    last = min(given.last, width)
+    n = last - given.first if given.ids is None else int(np.searchsorted(given.ids, last - given.first))
+    ids = None if given.ids is None else given.ids[:n]
+    kept = {name: _each(part, lambda array: array[..., :n]) for name, part in parts.items()}
+    return Slice(given.first, last, width, ids, kept)
+
+
 def held_columns(given: Sequence[Slice]) -> Array:
     """Which columns the slices hold, ascending; the others are as in parts of no rows."""
     places = [np.arange(s.first, s.last) if s.ids is None else s.first + s.ids.astype(np.int64) for s in given]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from mr_ml.sums.tree import Node
 KIND = "statistic"
 
 Array = NDArray[Any]
+P = TypeVar("P", bound=Part)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,11 +92,20 @@ class Statistic:
         """The part called `name`, over the `columns` alone."""
         return self.parts[name] if name in self.parts else held_part(self.slices, name)
 
+    def part_of(self, name: str, kind: type[P]) -> P:
+        """Return the part called `name`, whole, which is of this kind."""
+        return _checked(self.part(name), kind)
+
+    def held_of(self, name: str, kind: type[P]) -> P:
+        """Return the part called `name`, over the `columns` alone, which is of this kind."""
+        return _checked(self.held(name), kind)
+
     def sum(self, name: str) -> Array:
         """The array of the `Sum` called `name`."""
-        part = self.part(name)
-        assert isinstance(part, Sum)
-        return part.value
+        return self.part_of(name, Sum).value
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.parts or any(name in mine.parts for mine in self.slices[:1])
 
     @property
     def n_rows(self) -> int:
@@ -179,3 +189,9 @@ class Statistic:
             return Node(*opened.meta["node"]), Statistic(parts, receipts, tuple(found))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BadDataError(f"{where}: malformed statistic: {error!r}") from error
+
+
+def _checked(part: Part, kind: type[P]) -> P:
+    if not isinstance(part, kind):
+        raise InternalError(f"expected a part of kind {kind.rule!r}, found {part.rule!r}")
+    return part

@@ -62,7 +62,7 @@ def warnings(
     elif result.stop is Stop.FLAT:
         yield f"not determined are combinations of {strongest(result.direction)}"
     n_rows, per_output = dataset.n_rows(split), objective.size // objective.rows.n_outputs
-    if objective.l2 == 0 and per_output > n_rows:
+    if objective.penalty.is_zero and per_output > n_rows:
         yield f"{per_output} coefficients are not determined by {n_rows} rows: others would fit as well; give --l2"
 
 
@@ -89,7 +89,7 @@ def almost_indicators(moments: FeatureMoments, objective: Objective) -> Ints:
         middle = moments.mean * (moments.count / moments.nonzero)
         furthest = np.where(middle > 0, moments.maximum, moments.minimum)
         spread = np.abs(furthest / middle - 1)
-    penalty = objective.penalty.reshape(objective.rows.n_outputs, -1)[0, : objective.rows.n_features]
+    penalty = objective.penalty.curvatures(objective.scaling)
     return np.flatnonzero(some & (spread > _ROUNDED) & (spread < _ALMOST) & (penalty < _ALMOST**2))
 
 

@@ -84,8 +84,9 @@ class EarlySteps:
         query = self.objective.query(tried)
         with one_thread():
             total = reduce(Statistic.absorb, map(query.map, self._sample))
-        if not float(total.sum("weight_sum")) > 0:
+        sums = query.read(total)
+        if not sums.weight_sum > 0:
             return 1.0
-        values = self.objective.values(tried, total)
+        values = self.objective.values(tried, sums)
         values = np.where(np.isfinite(values), values, np.inf)
         return _STEPS[int(values.argmin())] if np.isfinite(values).any() else 1.0

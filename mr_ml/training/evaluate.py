@@ -13,7 +13,7 @@ from mr_ml.catalog.dataset import Dataset
 from mr_ml.catalog.feature_moments import FeatureMoments
 from mr_ml.catalog.model import Floats, Model
 from mr_ml.errors import BadDataError
-from mr_ml.models.linear.metrics import MetricsQuery, finish_metrics
+from mr_ml.models.linear.metrics import MetricsQuery
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.models.linear.shift import Shift
 from mr_ml.passes.base import Engine
@@ -39,8 +39,9 @@ def evaluate(model: Model, dataset: Dataset, *, engine: Engine, row_weights: boo
         shift=shift,
         weight_exponent=dataset.weight_exponent,
     )
-    found = finish_metrics(engine.run(MetricsQuery(rows, coef), columns=columns), rows)
-    return {"model": model.reference, "dataset": dataset.reference, **found, "labels": model.label_texts}
+    query = MetricsQuery(rows, coef)
+    metrics = query.read(engine.run(query, columns=columns))
+    return {"model": model.reference, "dataset": dataset.reference, **metrics.to_json(), "labels": model.label_texts}
 
 
 def check_features(model: Model, dataset: Dataset) -> None:

@@ -38,11 +38,15 @@ from mr_ml.catalog.states import Owner
 from mr_ml.data import stored
 from mr_ml.errors import BadDataError, NoModelError, StorageError, UsageError
 from mr_ml.interrupts import see_through
+from mr_ml.models.linear.labels import TrainingLabels
+from mr_ml.models.linear.losses import loss_from_json
+from mr_ml.models.linear.losses.base import Loss
 from mr_ml.models.linear.objective import Objective
+from mr_ml.models.linear.penalty import L2Penalty
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.models.linear.scaling import Scaling
 from mr_ml.models.linear.shift import NO_SHIFT, Shift
-from mr_ml.models.linear.sides import SidesQuery, telling_features
+from mr_ml.models.linear.sides import SidesQuery
 from mr_ml.optimize.base import SearchProgress, Stop
 from mr_ml.optimize.choose import choose
 from mr_ml.passes.base import Engine
@@ -96,11 +100,12 @@ def make_objective(spec: TrainSpec, dataset: Dataset, moments: FeatureMoments) -
     """
     if not (spec.l2 >= 0 and np.isfinite(spec.l2)):
         raise UsageError(f"--l2: expected a number >= 0, found {spec.l2}")
-    classes = _classes(spec, dataset)
+    loss, labels = loss_from_json(spec.loss), _training_labels(spec, dataset, moments)
+    classes = loss.classes(labels)
     _check_scales(spec, dataset, moments)
-    shift = _shift(spec, moments)
+    shift = _shift(spec, loss, moments)
     rows = RowSpec(
-        loss=spec.loss,
+        loss=loss,
         n_features=moments.n_features,
         classes=classes,
         class_weights=class_weights(
@@ -116,14 +121,14 @@ def make_objective(spec: TrainSpec, dataset: Dataset, moments: FeatureMoments) -
         mean=shift.left_of(moments.mean), deviation=moments.deviation, intercept=spec.intercept, centre=centre,
         penalised=moments.weighted_deviation if spec.weighs_deviations else None,
     )  # fmt: skip
-    return Objective(rows, scaling, spec.l2, spec.penalty_space)
+    return Objective(rows, scaling, L2Penalty(spec.l2, spec.penalty_space), loss.start(labels))
 
 
-def _shift(spec: TrainSpec, moments: FeatureMoments) -> Shift:
+def _shift(spec: TrainSpec, loss: Loss, moments: FeatureMoments) -> Shift:
     """What an intercept can take in."""
     if not spec.intercept:
         return NO_SHIFT
-    target = (moments.label_mean, moments.label_variance**0.5) if spec.loss == "squared" else (0.0, 0.0)
+    target = (moments.label_mean, moments.label_variance**0.5) if loss.follows_labels else (0.0, 0.0)
     # a mean may be rounded; the one value of a constant column is not, and what is left of it is zero
     constant = moments.minimum == moments.maximum
     mean = np.where(constant, moments.minimum, moments.mean)
@@ -147,30 +152,20 @@ def _check_scales(spec: TrainSpec, dataset: Dataset, moments: FeatureMoments) ->
         )
 
 
-def _classes(spec: TrainSpec, dataset: Dataset) -> tuple[float, ...]:
-    schema, loss = dataset.schema, RowSpec(spec.loss, 0).pointwise
-    if not loss.classifies:
-        if schema.label_kind == "text":
-            raise UsageError(f"the {spec.loss} loss needs numeric labels; {spec.dataset} has {list(schema.labels)[:5]}")
-        return ()
-    if schema.label_kind == "continuous":
-        raise UsageError(
-            f"the {spec.loss} loss needs label values that repeat; {spec.dataset} has too many distinct ones; "
-            "use --loss squared"
-        )
-    known = schema.codes
-    loss.n_outputs(len(known))
-    # of a class without rows an intercept would run away
+def _training_labels(spec: TrainSpec, dataset: Dataset, moments: FeatureMoments) -> TrainingLabels:
+    schema = dataset.schema
+    texts = label_texts(schema, schema.codes)
     counts = dataset.label_counts[spec.split]
-    classes = tuple(c for c, text in zip(known, label_texts(schema, known), strict=True) if counts.get(text))
-    if len(classes) < 2:
-        raise BadDataError(
-            f"split {spec.split!r} of {dataset.reference} has rows of one label only, {label_texts(schema, classes)}; "
-            "pack with other shares or more data"
-        )
-    if spec.loss == "softmax" and schema.options.offset_column is not None:
-        raise UsageError("the softmax loss has no use for offsets: they move all classes alike; use --loss logistic")
-    return classes
+    return TrainingLabels(
+        kind=schema.label_kind,
+        codes=schema.codes,
+        texts=tuple(texts),
+        counts=tuple(counts.get(text, 0) for text in texts),
+        mean=moments.label_mean,
+        has_offsets=schema.options.offset_column is not None,
+        dataset=dataset.reference,
+        split=spec.split,
+    )
 
 
 def start_run(root: Root, run: str, spec: TrainSpec) -> None:
@@ -259,7 +254,7 @@ def train(
     checkpoints = Checkpoints(root, owner, optimizer, size=objective.size, say=say)
     state = checkpoints.load()
     if state is None:
-        state = optimizer.init(np.zeros(objective.size))
+        state = optimizer.init(objective.start())
     advice = EarlySteps(objective, dataset, spec.split, root.store, features)
     n_rows = dataset.n_rows(spec.split)
     began = time.monotonic()
@@ -283,7 +278,8 @@ def train(
     # where the budget is used up there is no pass left to ask why
     sure = stop is Stop.PASSES or Stop.SEPARABLE in result.rules_out
     if objective.may_separate and not sure:
-        telling = telling_features(engine.run(SidesQuery(objective.rows), columns=features), intercept=spec.intercept)
+        sides = SidesQuery(objective.rows)
+        telling = sides.read(engine.run(sides, columns=features)).telling_features(intercept=spec.intercept)
         stop = Stop.SEPARABLE if len(telling) else stop
         # it moves nothing, and counts
         counted = replace(result.progress, passes=result.progress.passes + 1, step=0.0)
@@ -294,7 +290,8 @@ def train(
     if stop.converged and len(almost) and Stop.FLAT not in result.rules_out:
         stop = Stop.FLAT
         result = replace(result, stop=stop)
-    coef, shift = _centred(objective.coef(result.point), spec), objective.rows.shift
+    shift = objective.rows.shift
+    coef = objective.rows.loss.canonical(objective.coef(result.point), penalised=not objective.penalty.is_zero)
     training = {
         "solver": optimizer.name,
         "passes": result.progress.passes,
@@ -336,13 +333,3 @@ def train(
 def _progress(done: SearchProgress, n_rows: int, *, seconds: float) -> Progress:
     rate = n_rows / max(seconds, 1e-9)
     return Progress(done.passes, done.value, done.gradient_norm, done.step, rate)
-
-
-def _centred(coef: Floats, spec: TrainSpec) -> Floats:
-    """Of the equivalent softmax solutions the one whose intercepts (and unpenalised coefficients) sum to zero."""
-    if spec.loss != "softmax":
-        return coef
-    free = coef.mean(axis=0)
-    if spec.l2 > 0:
-        free[:-1] = 0
-    return np.asarray(coef - free)

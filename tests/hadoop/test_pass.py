@@ -24,6 +24,7 @@ from hdfs_layout import open_root
 from mr_ml.catalog.dataset import load_dataset
 from mr_ml.data.block import decode_line
 from mr_ml.errors import BadDataError, InternalError, UnavailableError
+from mr_ml.models.linear.losses import loss_from_json
 from mr_ml.models.linear.metrics import MetricsQuery
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.passes.in_memory import InMemoryEngine
@@ -34,7 +35,7 @@ from mr_ml.sums.statistic import Statistic
 
 TRAIN = ("train", "rows", "--loss", "logistic", "--l2", "0.01")
 SETTINGS = HadoopSettings(python=sys.executable)
-QUERY = MetricsQuery(RowSpec("logistic", 6, (0.0, 1.0)), np.linspace(-1, 1.5, 7)[None])
+QUERY = MetricsQuery(RowSpec(loss_from_json("logistic"), 6, (0.0, 1.0)), np.linspace(-1, 1.5, 7)[None])
 
 
 def engine(root: str, settings: HadoopSettings = SETTINGS) -> MapReduceEngine:

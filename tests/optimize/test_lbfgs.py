@@ -12,6 +12,7 @@ import pytest
 from builders import make_engine, make_objective, read_csv, read_libsvm
 from functions import METHODS, Function, fitted, logistic_rows, quadratic, run
 
+from mr_ml.models.linear.losses import loss_from_json
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.optimize.base import Stop
 from mr_ml.optimize.lbfgs import Lbfgs
@@ -44,7 +45,9 @@ def test_a_curvature_of_some_iterations_ago_costs_no_passes() -> None:
         x, y = logistic_rows(400, 30, seed=seed)
         x *= 10.0 ** np.random.default_rng(seed).uniform(-2, 2, size=30)
         engine = make_engine(x, y, form="stored")
-        objective = make_objective(engine, RowSpec("logistic", 30, classes=(0.0, 1.0)), l2=l2, penalty_space="scaled")
+        objective = make_objective(
+            engine, RowSpec(loss_from_json("logistic"), 30, classes=(0.0, 1.0)), l2=l2, penalty_space="scaled"
+        )
         for kind in passes:
             method = kind(tolerance=1e-6)
             state = method.init(np.zeros(objective.size))
@@ -91,7 +94,7 @@ def test_a_pass_an_iteration_where_the_first_step_is_good(method: type[LineMetho
     """A pass more for the start, and one for every step that was not 1."""
     x, y = logistic_rows()
     engine = make_engine(x, y)
-    objective = make_objective(engine, RowSpec("logistic", x.shape[1], classes=(0.0, 1.0)), l2=0.01)
+    objective = make_objective(engine, RowSpec(loss_from_json("logistic"), x.shape[1], classes=(0.0, 1.0)), l2=0.01)
     state = (optimizer := method(tolerance=1e-8)).init(np.zeros(objective.size))
     other_steps = 0
     while (ask := optimizer.ask(state)) is not None:

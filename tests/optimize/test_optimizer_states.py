@@ -14,6 +14,7 @@ from functions import METHODS, ROSENBROCK, Function, barrier, fitted, logistic_r
 from golden_frames import STATE, golden
 
 from mr_ml.data import frame
+from mr_ml.models.linear.losses import loss_from_json
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.optimize.base import Evaluation, Stop, stacked
 from mr_ml.optimize.lbfgs import Lbfgs
@@ -126,7 +127,7 @@ def settled_states() -> list[LineState]:
     x, y = logistic_rows(n=200, d=6)
     states = [Lbfgs(tolerance=1e-12).init(np.zeros(7))]
     engine = make_engine(x, y)
-    objective = make_objective(engine, RowSpec("logistic", 6, classes=(0.0, 1.0)), l2=1e-3)
+    objective = make_objective(engine, RowSpec(loss_from_json("logistic"), 6, classes=(0.0, 1.0)), l2=1e-3)
     while states[-1].steps != SETTLED_STEPS:
         ask = Lbfgs(tolerance=1e-12).ask(states[-1])
         assert ask is not None
@@ -188,7 +189,7 @@ def test_a_failed_line_search_resumes_too() -> None:
 def test_a_training_resumed_at_every_pass_ends_with_the_same_bits(method: type[LineMethod]) -> None:
     x, y = logistic_rows(n=120, d=4)
     engine = make_engine(x, y, block_rows=16, partitions=3)
-    objective = make_objective(engine, RowSpec("logistic", 4, classes=(0.0, 1.0)), l2=0.01, centre=True)
+    objective = make_objective(engine, RowSpec(loss_from_json("logistic"), 4, classes=(0.0, 1.0)), l2=0.01, centre=True)
     optimizer = method(tolerance=1e-9)
     undisturbed = minimise(engine, objective, optimizer)
     state = optimizer.init(np.zeros(objective.size))

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from mr_ml.models.linear.line_query import LineQuery
-from mr_ml.models.linear.losses import LOSSES
+from mr_ml.models.linear.losses import loss_from_json
 from mr_ml.models.linear.objective import Objective
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.models.linear.scaling import Scaling
-from mr_ml.models.linear.sides import SidesQuery, telling_features
+from mr_ml.models.linear.sides import SidesQuery
 from mr_ml.optimize.base import Stop
 from mr_ml.optimize.choose import choose
 from mr_ml.optimize.line_search import LineMethod
@@ -59,7 +59,8 @@ def test_rare_events_have_the_right_rate(method: type[LineMethod], rate: float) 
     u = np.where(y > 0, rate * 1960 / 40, 1.0)
     engine = make_engine(x, y, weights=u)
     objective = Objective(
-        RowSpec("logistic", 2, classes=(0.0, 1.0)), Scaling(np.zeros(2), x.std(axis=0), True, np.ones(2))
+        RowSpec(loss_from_json("logistic"), 2, classes=(0.0, 1.0)),
+        Scaling(np.zeros(2), x.std(axis=0), True, np.ones(2)),
     )
     optimizer = method()
     state: Any = optimizer.init(np.zeros(3))
@@ -131,10 +132,10 @@ def test_leads_are_those_of_the_definition(loss: str) -> None:
     rng = np.random.default_rng(5)
     x, y = rng.normal(size=(50, 3)), rng.integers(0, 3 if loss == "softmax" else 2, 50)
     u = (np.arange(50) % 4).astype(float)
-    spec = RowSpec(loss, 3, classes=tuple(map(float, range(y.max() + 1))))
+    spec = RowSpec(loss_from_json(loss), 3, classes=tuple(map(float, range(y.max() + 1))))
     coef, direction = rng.normal(size=(2, spec.n_outputs, 4))
     query = LineQuery(spec, coef, direction=direction, steps=(1.0, 0.5), chosen=1, leads=True)
-    found = make_engine(x, y, weights=u, block_rows=16).run(query).part("leads").arrays()["value"]
+    found = query.read(make_engine(x, y, weights=u, block_rows=16).run(query)).leads
 
     def ahead(w: Any) -> list[float]:
         z = x @ w[:, :3].T + w[:, 3]
@@ -148,7 +149,7 @@ def test_leads_are_those_of_the_definition(loss: str) -> None:
 
 
 def test_where_there_are_no_classes_nothing_is_ahead() -> None:
-    least, most = LOSSES["squared"].lead(np.zeros((2, 1)), np.zeros(2))
+    least, most = loss_from_json("squared").lead(np.zeros((2, 1)), np.zeros(2))
     assert (least > 0).all()
     assert (most < 0).all()
 
@@ -170,15 +171,16 @@ SIDES_U = np.array([1.0, 1.0, 1.0, 1.0, 0.0])
 @pytest.mark.parametrize(("intercept", "expected"), [(True, [0, 1, 2]), (False, [0])])
 def test_features_that_tell_a_class_are_found(form: str, intercept: bool, expected: list[int]) -> None:
     engine = make_engine(SIDES_X, SIDES_Y, weights=SIDES_U, form=form, block_rows=2)
-    total = engine.run(SidesQuery(RowSpec("logistic", 6, classes=(0.0, 1.0))))
-    assert telling_features(total, intercept=intercept).tolist() == expected
+    query = SidesQuery(RowSpec(loss_from_json("logistic"), 6, classes=(0.0, 1.0)))
+    assert query.read(engine.run(query)).telling_features(intercept=intercept).tolist() == expected
 
 
 @given(data=st.data())
 def test_telling_features_are_those_of_the_definition(data: st.DataObject) -> None:
     x = data.draw(hnp.arrays(np.float64, (7, 3), elements=st.sampled_from([-1.0, 0.0, 0.0, 2.0])))
     y = np.array([0.0, 1.0, 2.0, *data.draw(st.lists(st.sampled_from([0.0, 1.0, 2.0]), min_size=4, max_size=4))])
-    total = make_engine(x, y, block_rows=3).run(SidesQuery(RowSpec("softmax", 3, classes=(0.0, 1.0, 2.0))))
+    query = SidesQuery(RowSpec(loss_from_json("softmax"), 3, classes=(0.0, 1.0, 2.0)))
+    sides = query.read(make_engine(x, y, block_rows=3).run(query))
     for intercept in (True, False):
         thresholds = [-1.0, 0.0, 2.0] if intercept else [0.0]
 
@@ -187,7 +189,7 @@ def test_telling_features_are_those_of_the_definition(data: st.DataObject) -> No
             sides = [side * (x[:, j] - c) for side in own for c in thresholds]
             return bool(np.ptp(x[:, j])) and any((side >= 0).all() for side in sides)
 
-        assert telling_features(total, intercept=intercept).tolist() == [j for j in range(3) if tells(j)]
+        assert sides.telling_features(intercept=intercept).tolist() == [j for j in range(3) if tells(j)]
 
 
 def test_features_that_nearly_repeat_each_other_are_fitted_where_few_steps_have_seen_them() -> None:

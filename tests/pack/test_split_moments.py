@@ -14,7 +14,7 @@ from mr_ml.data.features import DenseFeatures
 from mr_ml.errors import InternalError
 from mr_ml.pack.plan import PackPlan, make_plan
 from mr_ml.pack.split_moments import SplitMoments
-from mr_ml.sums.moments import MomentsQuery
+from mr_ml.sums.moments import MomentsQuery, MomentSums
 from mr_ml.sums.statistic import Statistic
 from mr_ml.sums.tree import Node
 
@@ -31,8 +31,8 @@ def moments_of(partition: int) -> Statistic:
     return MomentsQuery(2).map(Block(DenseFeatures(rows), np.array([0.0, 1.0, partition])))
 
 
-def encoded(totals: dict[str, Statistic]) -> dict[str, bytes]:
-    return {split: total.encode(Node(0, 0)) for split, total in totals.items()}
+def encoded(totals: dict[str, MomentSums]) -> dict[str, bytes]:
+    return {split: found.total.encode(Node(0, 0)) for split, found in totals.items()}
 
 
 def by_one_task(plan: PackPlan, filled: set[int]) -> dict[str, bytes]:

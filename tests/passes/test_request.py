@@ -21,21 +21,23 @@ from mr_ml.data import frame
 from mr_ml.data.partition_file import PartitionFacts
 from mr_ml.errors import BadDataError
 from mr_ml.models.linear.line_query import LineQuery
+from mr_ml.models.linear.losses import LOSSES, loss_from_json
 from mr_ml.models.linear.metrics import MetricsQuery
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.models.linear.shift import NO_SHIFT, Shift
 from mr_ml.models.linear.sides import SidesQuery
-from mr_ml.passes.queries import QUERIES, query_parts
 from mr_ml.passes.request import PassRequest, assign, ranges_of, task_line
 from mr_ml.sums.moments import MomentsQuery
 from mr_ml.sums.query import Query
+from mr_ml.sums.query_kinds import QUERIES, query_parts
+from mr_ml.sums.several import SeveralQueries
 from mr_ml.sums.tree import PartitionPlan, SumTree
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 coefs = hnp.arrays(np.float64, st.tuples(st.integers(1, 3), st.integers(1, 4)), elements=st.floats())
 specs = st.builds(
     RowSpec,
-    st.sampled_from(["squared", "logistic", "softmax"]),
+    st.sampled_from(list(map(loss_from_json, LOSSES))),
     st.integers(0, 10**9),
     classes=st.lists(finite, max_size=4).map(tuple),
     class_weights=st.none() | st.lists(finite, max_size=4).map(tuple),
@@ -55,7 +57,8 @@ lines = st.builds(
     leads=st.booleans(),
 )
 others = st.builds(MomentsQuery, st.integers(0, 10**9)) | st.builds(SidesQuery, specs)
-queries = lines | others | st.builds(MetricsQuery, specs, coefs)
+alone = lines | others | st.builds(MetricsQuery, specs, coefs)
+queries = alone | st.builds(SeveralQueries, st.lists(alone, max_size=3).map(tuple))
 plans = st.lists(st.integers(0, 10**6), max_size=5).map(
     lambda sizes: SumTree(tuple(PartitionPlan(3 * k, n) for k, n in enumerate(sizes)))
 )
@@ -81,8 +84,8 @@ def test_requests_arrive_as_they_were(query: Query, tree: SumTree, dataset: str,
 
 
 def test_every_kind_of_query_travels() -> None:
-    asked = (QUERY, MomentsQuery(1), MetricsQuery(QUERY.rows, QUERY.coef), SidesQuery(QUERY.rows))
-    assert {type(query) for query in asked} == set(QUERIES.values())
+    asked = (QUERY, MomentsQuery(1), MetricsQuery(QUERY.rows, QUERY.coef), SidesQuery(QUERY.rows), SeveralQueries(()))
+    assert {query.kind: type(query) for query in asked} == {name: QUERIES.get(name) for name in QUERIES.built_in}
 
 
 def test_no_changed_byte_passes() -> None:

@@ -65,8 +65,9 @@ def test_moments_of_those_that_occur(monkeypatch: pytest.MonkeyPatch, width: int
     schema = Schema(
         format="libsvm", options=TextOptions(), index_base=1, n_features=D, labels=(0.0,), label_kind="numeric"
     )
-    total = make_engine(x, np.zeros(len(x)), form="sparse", block_rows=8).run(MomentsQuery(D))
-    found = feature_moments(total, schema)
+    query = MomentsQuery(D)
+    total = make_engine(x, np.zeros(len(x)), form="sparse", block_rows=8).run(query)
+    found = feature_moments(query.read(total), schema)
     occur = np.flatnonzero((x != 0).any(axis=0))
     assert (found.features is not None) == n_few
     if n_few:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from mr_ml.data.block import encode_line
 from mr_ml.errors import BadDataError, InternalError
 from mr_ml.models.linear.line_query import LineQuery
+from mr_ml.models.linear.losses import loss_from_json
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.passes.in_memory import InMemoryEngine
 from mr_ml.passes.mapreduce import MapReduceEngine
@@ -30,7 +31,7 @@ from mr_ml.sums.statistic import Statistic
 from mr_ml.sums.tree import PartialSums
 
 N, D, WIDTH = 160, 300, 16
-SPEC = RowSpec("softmax", D, classes=(0.0, 1.0, 2.0))
+SPEC = RowSpec(loss_from_json("softmax"), D, classes=(0.0, 1.0, 2.0))
 
 
 @pytest.fixture
@@ -162,7 +163,10 @@ def test_a_slice_without_some_block_is_refused() -> None:
 @pytest.mark.usefixtures("narrow_slices")
 def test_a_row_beyond_the_last_feature_is_refused() -> None:
     (stored,) = make_blocks(*rows(), form="sparse", block_rows=N)
-    for query in (MomentsQuery(D - 1), LineQuery(RowSpec("softmax", D - 1, SPEC.classes), np.zeros((3, D)))):
+    for query in (
+        MomentsQuery(D - 1),
+        LineQuery(RowSpec(loss_from_json("softmax"), D - 1, SPEC.classes), np.zeros((3, D))),
+    ):
         with pytest.raises(BadDataError, match=f"feature {D - 1}"):
             query.map(stored.block)
 

@@ -19,6 +19,7 @@ from mr_ml.data import frame
 from mr_ml.data.block import StoredBlock
 from mr_ml.errors import BadDataError, InternalError
 from mr_ml.models.linear.line_query import LineQuery
+from mr_ml.models.linear.losses import loss_from_json
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.passes.in_memory import InMemoryEngine, add_block
 from mr_ml.passes.tasks import decode_value
@@ -290,7 +291,7 @@ def some_rows(n: int = 60) -> tuple[Any, Any]:
     return rng.normal(size=(n, 4)) * 10.0 ** rng.integers(-6, 6, size=(n, 4)), rng.normal(size=n)
 
 
-QUERY = LineQuery(rows=RowSpec("squared", 4), coef=np.array([[0.1, 0.2, -0.3, 1.0, 0.5]]))
+QUERY = LineQuery(rows=RowSpec(loss_from_json("squared"), 4), coef=np.array([[0.1, 0.2, -0.3, 1.0, 0.5]]))
 
 
 def test_a_pass_has_the_same_bits_however_it_is_cut() -> None:

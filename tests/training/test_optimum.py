@@ -16,7 +16,8 @@ from builders import make_engine, make_objective, minimise, read_csv, read_libsv
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
-from mr_ml.models.linear.metrics import MetricsQuery, finish_metrics
+from mr_ml.models.linear.losses import loss_from_json
+from mr_ml.models.linear.metrics import MetricsQuery
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.optimize.lbfgs import Lbfgs
 from mr_ml.optimize.line_search import LineMethod
@@ -74,7 +75,7 @@ def test_logistic_optima(data_dir: Path, name: str, case: str, method: LineMetho
     if case.endswith("bias=1"):
         x = sparse.hstack([x, np.ones((len(y), 1))], format="csr")
     intercept = case.endswith("free_intercept")
-    spec = RowSpec("logistic", x.shape[1], classes=classes)
+    spec = RowSpec(loss_from_json("logistic"), x.shape[1], classes=classes)
     l2 = 1 / (expected["C"] * len(y))
     mean_sum, coef = optimum(x, y, spec, method, l2=l2, intercept=intercept)
     assert mean_sum * expected["C"] == pytest.approx(expected["f"], rel=1e-11)
@@ -86,13 +87,14 @@ def test_accuracy_and_auc_of_a9a(data_dir: Path) -> None:
     """Trained with C = 1 and a free intercept; on the test set, which lacks one of the features."""
     expected = oracle(data_dir, "l2logistic_a9a")["results"]["C=1.0,free_intercept"]
     assert expected["f"] == 10528.572430543307
-    spec = RowSpec("logistic", 123, classes=(-1.0, 1.0))
+    spec = RowSpec(loss_from_json("logistic"), 123, classes=(-1.0, 1.0))
     x, y = read_libsvm(data_dir / "a9a" / "a9a", n_features=123)
     _, coef = optimum(x, y, spec, Newton(tolerance=1e-10), l2=1 / len(y))
     test = read_libsvm(data_dir / "a9a" / "a9a.t", n_features=123)
     for name, (rows, labels) in {"train": (x, y), "test": test}.items():
         engine = make_engine(rows, labels, form="stored", block_rows=2048, partitions=2)
-        found = finish_metrics(engine.run(MetricsQuery(spec, coef)), spec)
+        query = MetricsQuery(spec, coef)
+        found = query.read(engine.run(query)).to_json()
         assert found["accuracy"] == pytest.approx(expected[name]["accuracy"], abs=1e-12)
         assert found["auc"] == pytest.approx(expected[name]["auc"], abs=1e-9)
         assert found["log_loss"] == pytest.approx(expected[name]["mean_logloss"], rel=1e-9)
@@ -125,7 +127,7 @@ def softmax_data(data_dir: Path, name: str) -> tuple[Any, Any]:
 def test_softmax_optima(data_dir: Path, name: str, method: LineMethod) -> None:
     expected = oracle(data_dir, f"softmax_{name}")
     x, y = softmax_data(data_dir, name)
-    spec = RowSpec("softmax", x.shape[1], classes=tuple(expected["classes"]))
+    spec = RowSpec(loss_from_json("softmax"), x.shape[1], classes=tuple(expected["classes"]))
     mean_sum, coef = optimum(x, y, spec, method, l2=expected["lam"] / len(y))
     assert mean_sum == pytest.approx(expected["f"], rel=1e-10)
     w, b = np.array(expected["W"]).T, np.array(expected["b"])
@@ -140,7 +142,7 @@ def test_softmax_optima(data_dir: Path, name: str, method: LineMethod) -> None:
 def test_ridge_of_housing(data_dir: Path, penalty: int, method: LineMethod) -> None:
     expected = oracle(data_dir, f"ridge_lam{penalty}_housing_scale")
     x, y = read_libsvm(data_dir / "libsvm_small" / "housing_scale", n_features=13)
-    mean_sum, coef = optimum(x, y, RowSpec("squared", 13), method, l2=penalty / len(y))
+    mean_sum, coef = optimum(x, y, RowSpec(loss_from_json("squared"), 13), method, l2=penalty / len(y))
     w = np.array(expected["coef"], float)
     np.testing.assert_allclose(coef[0], [*w, float(expected["intercept"])], rtol=1e-9, atol=1e-9)
     assert mean_sum == pytest.approx(float(expected["rss"]) / 2 + penalty / 2 * w @ w, rel=1e-13)
@@ -152,7 +154,7 @@ def test_certified_regressions(data_dir: Path, name: str, digits: int) -> None:
     expected = oracle(data_dir, f"nist_{name}")["recomputed_80_digits"]
     table = read_csv(data_dir / "nist_strd" / f"{name}.csv")
     x, y = table[:, 1:], table[:, 0]
-    mean_sum, coef = optimum(x, y, RowSpec("squared", x.shape[1]), Newton(), l2=0.0)
+    mean_sum, coef = optimum(x, y, RowSpec(loss_from_json("squared"), x.shape[1]), Newton(), l2=0.0)
     intercept, *slopes = map(float, expected["coef"])
     np.testing.assert_allclose(coef[0], [*slopes, intercept], rtol=10.0**-digits)
     assert 2 * mean_sum == pytest.approx(float(expected["rss"]), rel=1e-8)
@@ -165,7 +167,7 @@ def test_coefficients_of_scikit_learn(data_dir: Path, name: str, method: LineMet
     table = read_csv(data_dir / "sklearn" / f"{name}.csv")
     x, y = table[:, :-1], table[:, -1]
     classes = tuple(np.unique(y).tolist())
-    spec = RowSpec("logistic" if len(classes) == 2 else "softmax", x.shape[1], classes=classes)
+    spec = RowSpec(loss_from_json("logistic") if len(classes) == 2 else "softmax", x.shape[1], classes=classes)
     theirs = LogisticRegression(C=1.0, solver="newton-cholesky", tol=1e-12, max_iter=1000).fit(x, y)
     _, coef = optimum(x, y, spec, method, l2=1 / len(y))
     if len(classes) > 2:
@@ -178,8 +180,8 @@ def test_coefficients_of_scikit_learn(data_dir: Path, name: str, method: LineMet
 def test_class_weights_are_row_weights_by_class(data_dir: Path) -> None:
     x, y = read_libsvm(data_dir / "heart_scale" / "heart_scale", n_features=13)
     factors = {-1.0: 0.25, 1.0: 3.0}
-    by_class = RowSpec("logistic", 13, classes=(-1.0, 1.0), class_weights=tuple(factors.values()))
-    by_row = RowSpec("logistic", 13, classes=(-1.0, 1.0))
+    by_class = RowSpec(loss_from_json("logistic"), 13, classes=(-1.0, 1.0), class_weights=tuple(factors.values()))
+    by_row = RowSpec(loss_from_json("logistic"), 13, classes=(-1.0, 1.0))
     u = np.array([factors[label] for label in y])
     one = optimum(x, y, by_class, Newton(tolerance=1e-11), l2=0.01)
     other = optimum(x, y, by_row, Newton(tolerance=1e-11), l2=0.01, weights=u)

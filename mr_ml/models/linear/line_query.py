@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from mr_ml.data.block import Block
 from mr_ml.data.features import Features
-from mr_ml.models.linear.losses import Loss
-from mr_ml.models.linear.reading import Linear, RowSpec
+from mr_ml.models.linear.losses.base import Loss
+from mr_ml.models.linear.reading import Linear, RowQuery, RowSpec
+from mr_ml.sums.by_column import BlockParts, ByColumn, ColumnQuery
 from mr_ml.sums.parts import Minimum, Part, Sum
-from mr_ml.sums.query import check_width, compact, sliced
-from mr_ml.sums.slices import is_wide
 from mr_ml.sums.statistic import Statistic
 
 Array = NDArray[Any]
@@ -24,7 +23,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class LineQuery:
+class LineQuery(RowQuery, ColumnQuery):
     """Losses along a line, and gradient and curvature at one point of it.
 
     With W(t) = coef + t direction and z_i(t) = X_i W(t)' + b(t) + offset_i:
@@ -45,6 +44,8 @@ class LineQuery:
     """
 
     kind: ClassVar[str] = "line"
+    # the intercept's column is the last
+    more_columns: ClassVar[int] = 1
 
     rows: RowSpec
     coef: Floats
@@ -57,27 +58,19 @@ class LineQuery:
     leads: bool = False
 
     @property
-    def reading(self) -> str:
-        return self.rows.reading
+    def width(self) -> int:
+        # cross terms and the Hessian are not in slices, and then nothing is
+        return 0 if self.cross or self.hessian else self.rows.n_features + 1
 
-    def prepare(self, block: Block) -> Block:
-        return self.rows.read(block)
+    def over(self, columns: Array) -> LineQuery:
+        direction = None if self.direction is None else self.direction[:, columns]
+        rows = replace(self.rows, n_features=len(columns) - 1)
+        return replace(self, rows=rows, coef=self.coef[:, columns], direction=direction)
 
-    def map(self, block: Block) -> Statistic:
-        d = self.rows.n_features
-        if not is_wide(d) or self.cross or self.hessian:
-            return Statistic(self._parts(block))
-        check_width(block, d)
-        found = compact(block, d)
-        if found is None:
-            return sliced(self._parts(block), width=d + 1)
-        ids, small = found
-        # the intercept's column is the last, there and here
-        at = np.append(ids, d)
-        direction = None if self.direction is None else self.direction[:, at]
-        rows = replace(self.rows, n_features=len(ids))
-        parts = replace(self, rows=rows, coef=self.coef[:, at], direction=direction)._parts(small)
-        return sliced(parts, width=d + 1, ids=at)
+    @staticmethod
+    def read(total: Statistic) -> LineSums:
+        """Return the sums by name."""
+        return LineSums(total)
 
     @cached_property
     def _linear(self) -> Linear:
@@ -88,8 +81,8 @@ class LineQuery:
             return self.rows.margins(block, self._linear), None
         return self.rows.margins_along(block, self._linear)
 
-    def _parts(self, block: Block) -> dict[str, Part]:
-        spec, features, loss = self.rows, block.features, self.rows.pointwise
+    def block_parts(self, block: Block) -> BlockParts:
+        spec, features, loss = self.rows, block.features, self.rows.loss
         targets = spec.targets(block)
         u = spec.weights(block, targets)
         z, along = self._margins(block)
@@ -98,27 +91,28 @@ class LineQuery:
             return z if along is None or step == 0 else z + step * along
 
         loss_sums = np.array([(u * loss.value(at(step), targets)).sum() for step in self.steps])
-        slope, bend = loss.derivatives(at(self.steps[self.chosen]), targets)
-        slope, bend = slope * u[:, None], bend * u[:, None]
+        chosen = at(self.steps[self.chosen])
+        slope, second = loss.derivatives(chosen, targets)
+        slope, second = slope * u[:, None], second * u[:, None]
         d = spec.n_features
-        gradient, curvature = features.pull(slope, bend if self.curvature else None, n_features=d)
+        gradient, curvature = features.pull(slope, second if self.curvature else None, n_features=d)
         # many times as fast as numpy's sum along short rows
         ones = np.ones(len(u))
-        parts: dict[str, Part] = {
+        parts: dict[str, Part | ByColumn] = {
             "weight_sum": Sum(u.sum()),
             "loss_sums": Sum(loss_sums),
-            "gradient_sum": Sum(_with_intercept(gradient, slope)),
+            "gradient_sum": ByColumn(Sum(_with_intercept(gradient, slope))),
             "slope_sum": Sum(ones @ np.abs(slope)),
-            "bend_sum": Sum(ones @ bend),
+            "bend_sum": Sum(ones @ second),
         }
         if curvature is not None:
-            parts["curvature_sum"] = Sum(_with_intercept(curvature, bend))
+            parts["curvature_sum"] = ByColumn(Sum(_with_intercept(curvature, second)))
         if self.leads:
-            parts["leads"] = Minimum(_leads(loss, at(self.steps[self.chosen]), along, targets, u > 0))
+            parts["leads"] = Minimum(_leads(loss, chosen, along, targets, u > 0))
         if self.cross:
-            parts["cross_sum"] = Sum(features.transpose_dot(bend, n_features=d).T)
+            parts["cross_sum"] = Sum(features.transpose_dot(second, n_features=d).T)
         if self.hessian:
-            parts["hessian_sum"] = Sum(_hessian(features, loss.bends(at(self.steps[self.chosen]), u), d))
+            parts["hessian_sum"] = Sum(_hessian(features, loss.second_derivatives(chosen, targets, u), d))
         return parts
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -144,30 +138,87 @@ class LineQuery:
         )
 
 
-def _hessian(features: Features, bends: Mapping[tuple[int, int], Floats], n_features: int) -> Floats:
-    """Blocks (j, k) of X1' diag(bend_jk) X1 with X1 = (X, 1), for j <= k, put together; symmetric."""
+@dataclass(frozen=True, eq=False)
+class LineSums:
+    """What a `LineQuery` found; arrays are put together when they are asked for, since they may be huge."""
+
+    total: Statistic
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows there are, those of weight 0 included."""
+        return self.total.n_rows
+
+    @property
+    def weight_sum(self) -> float:
+        """Sum of the weights."""
+        return float(self.total.sum("weight_sum"))
+
+    @property
+    def loss_sums(self) -> Floats:
+        """Losses at each of the steps, (n_steps,)."""
+        return self.total.sum("loss_sums")
+
+    @property
+    def gradient_sum(self) -> Floats:
+        """(n_outputs, n_features + 1)."""
+        return self.total.sum("gradient_sum")
+
+    @property
+    def curvature_sum(self) -> Floats:
+        """Diagonal of the Hessian, (n_outputs, n_features + 1); if it was asked for."""
+        return self.total.sum("curvature_sum")
+
+    @property
+    def cross_sum(self) -> Floats:
+        """(n_outputs, n_features); if it was asked for."""
+        return self.total.sum("cross_sum")
+
+    @property
+    def hessian_sum(self) -> Floats:
+        """(n, n), n = n_outputs (n_features + 1); if it was asked for."""
+        return self.total.sum("hessian_sum")
+
+    @property
+    def slope_sums(self) -> Floats:
+        """Absolute first derivatives in each margin, (n_outputs,)."""
+        return self.total.sum("slope_sum")
+
+    @property
+    def second_derivative_sums(self) -> Floats:
+        """Second derivatives in each margin, (n_outputs,)."""
+        return self.total.sum("bend_sum")
+
+    @property
+    def leads(self) -> Floats:
+        """Minima over rows, (4,), as `LineQuery` says; if they were asked for."""
+        return self.total.part_of("leads", Minimum).value
+
+
+def _hessian(features: Features, second: Mapping[tuple[int, int], Floats], n_features: int) -> Floats:
+    """Return the blocks (j, k) of X1' diag(second_jk) X1 with X1 = (X, 1), for j <= k, put together; symmetric."""
     size = n_features + 1
-    n_outputs = max(k for _, k in bends) + 1
+    n_outputs = max(k for _, k in second) + 1
     whole = np.empty((n_outputs, size, n_outputs, size))
-    for (j, k), bend in bends.items():
+    for (j, k), diagonal in second.items():
         block = np.empty((size, size))
-        block[:-1, :-1] = features.gram(bend, n_features=n_features)
-        block[:-1, -1] = block[-1, :-1] = features.transpose_dot(bend[:, None], n_features=n_features)[:, 0]
-        block[-1, -1] = bend.sum()
+        block[:-1, :-1] = features.gram(diagonal, n_features=n_features)
+        block[:-1, -1] = block[-1, :-1] = features.transpose_dot(diagonal[:, None], n_features=n_features)[:, 0]
+        block[-1, -1] = diagonal.sum()
         whole[j, :, k, :] = whole[k, :, j, :] = block
     return whole.reshape(n_outputs * size, n_outputs * size)
 
 
 def _leads(loss: Loss, margins: Floats, along: Floats | None, targets: Floats, counted: NDArray[np.bool_]) -> Floats:
-    """As `LineQuery` says; (4,), infinite where there is nothing."""
-    found = np.full(4, np.inf)
+    """Return leads as `LineQuery` says; (4,), infinite where there is nothing."""
+    leads = np.full(4, np.inf)
     for k, z in enumerate([margins] if along is None else [margins, along]):
         least, most = loss.lead(z, targets)
-        found[2 * k] = least.min(where=counted, initial=np.inf)
-        found[2 * k + 1] = -most.max(where=counted, initial=-np.inf)
-    return found
+        leads[2 * k] = least.min(where=counted, initial=np.inf)
+        leads[2 * k + 1] = -most.max(where=counted, initial=-np.inf)
+    return leads
 
 
 def _with_intercept(columns: Floats, rows: Floats) -> Floats:
-    """(n_features, K) and (n_rows, K) -> (K, n_features + 1), the rows' sum in the intercept's place."""
+    """Return (K, n_features + 1) of (n_features, K) and (n_rows, K), the rows' sum in the intercept's place."""
     return np.concatenate([columns, rows.sum(axis=0, keepdims=True)]).T

@@ -1,10 +1,8 @@
 """The objective on the driver: mean loss plus penalty, in the optimizer's coordinates.
 
-    f(theta) = loss_sum / weight_sum + 1/2 sum_j q_j theta_j^2
+    f(theta) = loss_sum / weight_sum + penalty(theta)
 
-Division and penalty happen here, once. q_j is l2 / s_j^2 when the penalty refers to coefficients in raw feature
-space (1/2 l2 |w|^2), l2 (d_j / s_j)^2 when it refers to features divided by their standard deviation d_j, and 0 for
-the intercept.
+Division and penalty happen here, once.
 
 What a gradient is measured by has its unit: for each output k the mean absolute slope A_k (no less than a millionth of
 the largest, or classes that a softmax tells apart without fail would be judged by nothing), and for the fit as a whole
@@ -20,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.errors import NoModelError
-from mr_ml.models.linear.line_query import LineQuery
+from mr_ml.models.linear.line_query import LineQuery, LineSums
+from mr_ml.models.linear.penalty import NO_PENALTY, Penalty, PenaltyOfTheta
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.models.linear.scaling import Scaling
 from mr_ml.optimize.base import Ask, Evaluation, Separation
@@ -43,23 +42,20 @@ class Objective:
         How rows are read.
     scaling
         Between raw coefficients and theta.
-    l2
-        Relative to the mean loss.
-    penalty_space
-        "raw" or "scaled".
+    penalty
+        Of the coefficients in the space of features as they are read.
+    first_intercepts
+        Where the search starts, (n_outputs,), beside coefficients of 0; None for 0.
     """
 
     rows: RowSpec
     scaling: Scaling
-    l2: float = 0.0
-    penalty_space: str = "raw"
+    penalty: Penalty = NO_PENALTY
+    first_intercepts: Floats | None = None
 
     @cached_property
-    def penalty(self) -> Floats:
-        """q, (size,): what the penalty adds to the Hessian's diagonal."""
-        scale = self.scaling.scale
-        q = self.l2 / scale**2 if self.penalty_space == "raw" else self.l2 * (self.scaling.deviation / scale) ** 2
-        return np.tile(np.append(q, 0.0) if self.scaling.intercept else q, self.rows.n_outputs)
+    def _of_theta(self) -> PenaltyOfTheta:
+        return self.penalty.of(self.scaling, self.rows.n_outputs)
 
     @property
     def size(self) -> int:
@@ -69,13 +65,20 @@ class Objective:
     @property
     def may_separate(self) -> bool:
         """Whether no penalty keeps coefficients from growing for ever."""
-        return self.rows.pointwise.classifies and self.l2 == 0
+        return self.rows.loss.may_separate and self.penalty.is_zero
 
     @cached_property
     def _watched(self) -> bool:
         """Whether the penalty of some feature is so small that steps may go on as if there were none."""
-        of_features = self.penalty.reshape(self.rows.n_outputs, -1)[0, : self.rows.n_features]
-        return self.rows.pointwise.classifies and bool((of_features < _SLIGHT).any() or self.l2 == 0)
+        slight = (self.penalty.curvatures(self.scaling) < _SLIGHT).any()
+        return self.rows.loss.may_separate and bool(slight or self.penalty.is_zero)
+
+    def start(self) -> Floats:
+        """Return the theta from which to start, (size,)."""
+        theta = np.zeros(self.size)
+        if self.first_intercepts is not None and self.scaling.intercept:
+            theta.reshape(self.rows.n_outputs, -1)[:, -1] = self.first_intercepts
+        return theta
 
     def coef(self, theta: Floats) -> Floats:
         """(n_outputs, n_features + 1) in the space of features as they are read, intercept last."""
@@ -95,12 +98,11 @@ class Objective:
             leads=self._watched,
         )
 
-    def values(self, ask: Ask, total: Statistic) -> Floats:
-        """The objective at each of the steps, (n_steps,), of rows whose weights have a positive sum."""
-        q = self.penalty
+    def values(self, ask: Ask, sums: LineSums) -> Floats:
+        """Return the objective at each of the steps, (n_steps,), of rows whose weights have a positive sum."""
         # one point at a time: each may be as large as a model of millions of features
-        penalties = [0.5 * (q * point) @ point for point in (_at(ask, step) for step in ask.steps)]
-        return np.asarray(total.sum("loss_sums") / total.sum("weight_sum") + np.array(penalties))
+        penalties = [self._of_theta.value(_at(ask, step)) for step in ask.steps]
+        return np.asarray(sums.loss_sums / sums.weight_sum + np.array(penalties))
 
     def finish(self, ask: Ask, total: Statistic) -> Evaluation:
         """Divide by the weight sum and add the penalty.
@@ -110,32 +112,33 @@ class Objective:
         NoModelError
             If the weights of all rows sum to zero: there is nothing to learn from.
         """
-        weight_sum = float(total.sum("weight_sum"))
+        sums, penalty = LineQuery.read(total), self._of_theta
+        weight_sum = sums.weight_sum
         if not weight_sum > 0:
-            raise NoModelError(f"the weights of the {total.n_rows} rows sum to {weight_sum}; expected a positive sum")
-        values, q = self.values(ask, total), self.penalty
-        gradient = self.scaling.gradient(total.sum("gradient_sum") / weight_sum)
-        gradient += q * _at(ask, ask.steps[ask.chosen])
+            raise NoModelError(f"the weights of the {sums.n_rows} rows sum to {weight_sum}; expected a positive sum")
+        values = self.values(ask, sums)
+        gradient = self.scaling.gradient(sums.gradient_sum / weight_sum)
+        gradient += penalty.gradient(_at(ask, ask.steps[ask.chosen]))
         curvature = hessian = None
         if ask.curvature:
-            cross = total.sum("cross_sum") / weight_sum if self.scaling.centred else None
-            curvature = self.scaling.curvature(total.sum("curvature_sum") / weight_sum, cross)
-            curvature += q
+            cross = sums.cross_sum / weight_sum if self.scaling.centred else None
+            curvature = self.scaling.curvature(sums.curvature_sum / weight_sum, cross)
+            curvature += penalty.curvature
         if ask.hessian:
-            hessian = self.scaling.hessian(total.sum("hessian_sum") / weight_sum, self.rows.n_outputs)
-            hessian[np.diag_indices_from(hessian)] += q
+            hessian = self.scaling.hessian(sums.hessian_sum / weight_sum, self.rows.n_outputs)
+            hessian[np.diag_indices_from(hessian)] += penalty.curvature
             if curvature is None:
                 curvature = np.diag(hessian).copy()
-        slopes, bends = total.sum("slope_sum") / weight_sum, total.sum("bend_sum") / weight_sum
-        known, units = bends > 0, np.maximum(slopes, _LEAST_UNIT * slopes.max())
-        leads = total.part("leads").arrays()["value"].tolist() if self._watched else ()
+        slopes, second = sums.slope_sums / weight_sum, sums.second_derivative_sums / weight_sum
+        known, units = second > 0, np.maximum(slopes, _LEAST_UNIT * slopes.max())
+        leads = sums.leads.tolist() if self._watched else ()
         if leads and not self.may_separate:
             # rows on their right side are no proof then
             leads[0] = -np.inf
         return Evaluation(
             values, gradient, curvature, hessian,
             unit=units if len(units) == 1 else np.repeat(units, self.size // len(units)),
-            fit_unit=float(np.sqrt(np.sum(slopes[known] ** 2 / bends[known]))),
+            fit_unit=float(np.sqrt(np.sum(slopes[known] ** 2 / second[known]))),
             separation=Separation(*leads) if leads else None,
         )  # fmt: skip
 

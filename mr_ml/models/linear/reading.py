@@ -15,15 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.data.block import Block
-from mr_ml.errors import BadDataError
-from mr_ml.models.linear.losses import Loss, loss_named
+from mr_ml.models.linear.losses import loss_from_json
+from mr_ml.models.linear.losses.base import Loss
 from mr_ml.models.linear.shift import NO_SHIFT, Shift
-from mr_ml.sums.query import check_width
+from mr_ml.sums.query import Query, check_width
 
 Floats = NDArray[np.float64]
-
-# so many are compared one after the other sooner than searched
-_FEW_CLASSES = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +52,7 @@ class RowSpec:
     Attributes
     ----------
     loss
-        Name of the loss.
+        What a row costs at its margins.
     n_features
         Columns of X.
     classes
@@ -71,7 +68,7 @@ class RowSpec:
         bit of what is divided by the sum of weights.
     """
 
-    loss: str
+    loss: Loss
     n_features: int
     classes: tuple[float, ...] = ()
     class_weights: tuple[float, ...] | None = None
@@ -96,32 +93,19 @@ class RowSpec:
         return self.shift.read(block)
 
     @property
-    def pointwise(self) -> Loss:
-        return loss_named(self.loss)
-
-    @property
     def n_outputs(self) -> int:
-        return self.pointwise.n_outputs(len(self.classes))
+        """Coefficient vectors that a model of these rows has."""
+        return self.loss.n_outputs(len(self.classes))
 
     def targets(self, block: Block) -> Floats:
-        """Class numbers for a classifying loss, else the labels; (n_rows,).
+        """Return what the loss takes for labels, class numbers or the labels themselves; (n_rows,).
 
         Raises
         ------
         BadDataError
             If a label is none of the classes.
         """
-        if not self.pointwise.classifies:
-            return block.labels
-        numbers = _class_numbers(block.labels, self.classes)
-        unknown = numbers < 0
-        if unknown.any():
-            found = np.unique(block.labels[unknown])[:5].tolist()
-            raise BadDataError(
-                f"{int(unknown.sum())} rows have labels that the model does not know: {found}; "
-                f"expected one of {sorted(self.classes)[:10]}"
-            )
-        return numbers
+        return self.loss.label_domain.targets(block.labels, self.classes)
 
     def weights(self, block: Block, targets: Floats) -> Floats:
         """u, (n_rows,)."""
@@ -148,7 +132,7 @@ class RowSpec:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "loss": self.loss,
+            "loss": self.loss.to_json(),
             "n_features": self.n_features,
             "classes": list(self.classes),
             "class_weights": None if self.class_weights is None else list(self.class_weights),
@@ -160,7 +144,7 @@ class RowSpec:
     def from_json(cls, data: dict[str, Any]) -> RowSpec:
         factors = data["class_weights"]
         return cls(
-            loss=data["loss"],
+            loss=loss_from_json(data["loss"]),
             n_features=data["n_features"],
             classes=tuple(data["classes"]),
             class_weights=None if factors is None else tuple(factors),
@@ -170,16 +154,14 @@ class RowSpec:
         )
 
 
-def _class_numbers(labels: Floats, classes: tuple[float, ...]) -> Floats:
-    """Which of the classes each label is, -1 if none; (n_rows,)."""
-    numbers = np.full(len(labels), -1.0)
-    if len(classes) <= _FEW_CLASSES:
-        for k, label in enumerate(classes):
-            numbers += (k + 1) * (labels == label)
-        return numbers
-    order = np.argsort(classes)
-    ranked = np.array(classes)[order]
-    at = np.searchsorted(ranked, labels).clip(max=len(ranked) - 1)
-    known = ranked[at] == labels
-    numbers[known] = order[at[known]]
-    return numbers
+class RowQuery(Query):
+    """Base of the queries that read rows as a `RowSpec` says."""
+
+    rows: RowSpec
+
+    @property
+    def reading(self) -> str:
+        return self.rows.reading
+
+    def prepare(self, block: Block) -> Block:
+        return self.rows.read(block)

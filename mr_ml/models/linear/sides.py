@@ -9,17 +9,17 @@ is 0. Words that one class alone uses are of this kind, and so are categories al
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.data.block import Block
-from mr_ml.models.linear.reading import RowSpec
-from mr_ml.sums.parts import Minimum, Part, Sum
-from mr_ml.sums.query import check_width, compact, sliced
-from mr_ml.sums.slices import is_wide
+from mr_ml.models.linear.reading import RowQuery, RowSpec
+from mr_ml.sums.by_column import BlockParts, ByColumn, ColumnQuery
+from mr_ml.sums.parts import Minimum, Sum
+from mr_ml.sums.query import check_width
 from mr_ml.sums.statistic import Statistic
 
 Array = NDArray[Any]
@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class SidesQuery:
+class SidesQuery(RowQuery, ColumnQuery):
     """Extremes of each feature by class, over rows of positive weight.
 
     lows, highs   (n_classes, n_features): minimum of the values that are not zero, and of their negatives
@@ -40,34 +40,31 @@ class SidesQuery:
     rows: RowSpec
 
     @property
-    def reading(self) -> str:
-        return self.rows.reading
+    def width(self) -> int:
+        return self.rows.n_features
 
-    def prepare(self, block: Block) -> Block:
-        return self.rows.read(block)
+    def over(self, columns: Array) -> SidesQuery:
+        return SidesQuery(replace(self.rows, n_features=len(columns)))
 
-    def map(self, block: Block) -> Statistic:
-        d = self.rows.n_features
-        check_width(block, d)
-        if not is_wide(d):
-            return Statistic(self._parts(block, d))
-        found = compact(block, d)
-        if found is None:
-            return sliced(self._parts(block, d), width=d)
-        ids, small = found
-        return sliced(self._parts(small, len(ids)), width=d, ids=ids)
-
-    def _parts(self, block: Block, n_features: int) -> dict[str, Part]:
+    def block_parts(self, block: Block) -> BlockParts:
+        n_features = self.rows.n_features
+        check_width(block, n_features)
         targets = self.rows.targets(block)
         counted = self.rows.weights(block, targets) > 0
         members = [np.flatnonzero(counted & (targets == k)) for k in range(len(self.rows.classes))]
         sums = [block.features.rows(chosen).column_sums(n_features=n_features) for chosen in members]
         return {
-            "lows": Minimum(np.array([low for _, _, low, _, _ in sums])),
-            "highs": Minimum(-np.array([high for _, _, _, high, _ in sums])),
-            "stored": Sum(np.array([nonzero for *_, nonzero in sums])),
+            "lows": ByColumn(Minimum(np.array([low for _, _, low, _, _ in sums]))),
+            "highs": ByColumn(Minimum(-np.array([high for _, _, _, high, _ in sums]))),
+            "stored": ByColumn(Sum(np.array([nonzero for *_, nonzero in sums]))),
             "class_rows": Sum(np.array([len(chosen) for chosen in members])),
         }
+
+    def read(self, total: Statistic) -> Sides:
+        # rows that store nothing in a column hold a zero there
+        full = total.sum("stored") == total.sum("class_rows")[:, None]
+        lows, highs = (total.part_of(name, Minimum).value for name in ("lows", "highs"))
+        return Sides(np.where(full, lows, np.minimum(lows, 0)), np.where(full, -highs, np.maximum(-highs, 0)))
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
         return {"rows": self.rows.to_json()}, {}
@@ -77,18 +74,22 @@ class SidesQuery:
         return cls(rows=RowSpec.from_json(meta["rows"]))
 
 
-def telling_features(total: Statistic, *, intercept: bool) -> Array:
-    """Numbers of the features that tell some class from all others, ascending."""
-    lows, highs = (total.part(name).arrays()["value"] for name in ("lows", "highs"))
-    # rows that store nothing in a column hold a zero there
-    full = total.sum("stored") == total.sum("class_rows")[:, None]
-    low, high = np.where(full, lows, np.minimum(lows, 0)), np.where(full, -highs, np.maximum(-highs, 0))
-    told = np.zeros(low.shape[1], bool)
-    for k in range(len(low)):
-        others = np.arange(len(low)) != k
-        rest_low, rest_high = low[others].min(axis=0), high[others].max(axis=0)
-        if intercept:
-            told |= (low[k] >= rest_high) | (high[k] <= rest_low)
-        else:
-            told |= ((low[k] >= 0) & (rest_high <= 0)) | ((high[k] <= 0) & (rest_low >= 0))
-    return np.flatnonzero(told & (low.min(axis=0) < high.max(axis=0)))
+@dataclass(frozen=True, eq=False)
+class Sides:
+    """The least and the largest value of each feature in the rows of each class, (n_classes, n_features)."""
+
+    low: Floats
+    high: Floats
+
+    def telling_features(self, *, intercept: bool) -> Array:
+        """Return the numbers of the features that tell some class from all others, ascending."""
+        low, high = self.low, self.high
+        tells = np.zeros(low.shape[1], bool)
+        for k in range(len(low)):
+            others = np.arange(len(low)) != k
+            rest_low, rest_high = low[others].min(axis=0), high[others].max(axis=0)
+            if intercept:
+                tells |= (low[k] >= rest_high) | (high[k] <= rest_low)
+            else:
+                tells |= ((low[k] >= 0) & (rest_high <= 0)) | ((high[k] <= 0) & (rest_low >= 0))
+        return np.flatnonzero(tells & (low.min(axis=0) < high.max(axis=0)))

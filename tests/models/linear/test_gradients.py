@@ -13,6 +13,7 @@ from scipy import sparse
 from mr_ml.data import kernels
 from mr_ml.errors import BadDataError
 from mr_ml.models.linear.line_query import LineQuery
+from mr_ml.models.linear.losses import loss_from_json
 from mr_ml.models.linear.metrics import MetricsQuery
 from mr_ml.models.linear.objective import Objective
 from mr_ml.models.linear.reading import RowSpec
@@ -86,7 +87,7 @@ def test_value_and_gradient_are_those_of_the_definition(loss: str, form: str) ->
             partitions=2,
         )
         factors = given["class_weights"] if class_weighted else None
-        spec = RowSpec(loss, D, classes=given["classes"], class_weights=factors)
+        spec = RowSpec(loss_from_json(loss), D, classes=given["classes"], class_weights=factors)
         u = given["weights"] if weighted else np.ones(N)
         u = u * np.array(factors)[given["number"]] if factors else u
         offsets = given["offsets"] if shifted else np.zeros(N)
@@ -148,7 +149,7 @@ def test_curvature_and_hessian_are_differences_of_the_gradient(
         block_rows=8,
         partitions=2,
     )
-    spec = RowSpec(loss, D, classes=given["classes"], class_weights=given["class_weights"] or None)
+    spec = RowSpec(loss_from_json(loss), D, classes=given["classes"], class_weights=given["class_weights"] or None)
     objective = make_objective(
         engine, spec, l2=L2, intercept=intercept, centre=scaling == "centred", scale=scaling != "none"
     )
@@ -185,7 +186,7 @@ def test_curvature_and_hessian_are_differences_of_the_gradient(
 def test_what_a_line_tells_is_what_the_points_on_it_tell(loss: str, centre: bool) -> None:
     given = data(loss)
     engine = make_engine(given["x"], given["y"], offsets=given["offsets"], form="stored", block_rows=8, partitions=2)
-    objective = make_objective(engine, RowSpec(loss, D, classes=given["classes"]), l2=L2, centre=centre)
+    objective = make_objective(engine, RowSpec(loss_from_json(loss), D, classes=given["classes"]), l2=L2, centre=centre)
     rng = np.random.default_rng(4)
     point, direction = rng.normal(size=(2, objective.size)) * 0.3
     steps = (1.0, 4.0, 0.0, 0.25, -2.0, 2.0**-12)
@@ -210,7 +211,7 @@ def parts_of(total: Statistic) -> dict[str, Any]:
 @pytest.mark.parametrize("loss", ["squared", "logistic", "softmax"])
 def test_dense_and_sparse_blocks_of_the_same_rows_say_the_same(loss: str) -> None:
     given = data(loss)
-    spec = RowSpec(loss, D + 2, classes=given["classes"])
+    spec = RowSpec(loss_from_json(loss), D + 2, classes=given["classes"])
     coef, direction = np.random.default_rng(6).normal(size=(2, spec.n_outputs, D + 3)) * 0.1
     queries = [
         LineQuery(spec, coef),
@@ -239,7 +240,7 @@ def test_the_compiled_loops_change_no_bit(loss: str, monkeypatch: pytest.MonkeyP
     if not kernels.installed():
         pytest.skip("mr_ml was installed without a compiler: there are no compiled loops")
     given = data(loss)
-    spec = RowSpec(loss, D, classes=given["classes"])
+    spec = RowSpec(loss_from_json(loss), D, classes=given["classes"])
     coef, direction = np.random.default_rng(6).normal(size=(2, spec.n_outputs, D + 1)) * 0.1
     engine = make_engine(given["x"], given["y"], weights=given["weights"], form="sparse", block_rows=8)
     queries = [
@@ -260,7 +261,7 @@ def test_weights_are_copies_of_rows() -> None:
     given = data("softmax")
     counts = np.random.default_rng(8).integers(0, 4, N)
     repeated = np.repeat(np.arange(N), counts)
-    spec = RowSpec("softmax", D, classes=CODES)
+    spec = RowSpec(loss_from_json("softmax"), D, classes=CODES)
     coef = np.random.default_rng(9).normal(size=(3, D + 1)) * 0.1
     query = LineQuery(spec, coef, cross=True, hessian=True)
     weighted = make_engine(given["x"], given["y"], weights=counts, block_rows=8).run(query)
@@ -268,7 +269,7 @@ def test_weights_are_copies_of_rows() -> None:
     for name in weighted.parts:
         one, other = weighted.sum(name), copied.sum(name)
         np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12 * np.abs(other).max())
-    ignored = LineQuery(RowSpec("softmax", D, classes=CODES, row_weights=False), coef)
+    ignored = LineQuery(RowSpec(loss_from_json("softmax"), D, classes=CODES, row_weights=False), coef)
     plain = make_engine(given["x"], given["y"], block_rows=8).run(LineQuery(spec, coef))
     found = make_engine(given["x"], given["y"], weights=counts, block_rows=8).run(ignored)
     np.testing.assert_allclose(found.sum("gradient_sum"), plain.sum("gradient_sum"), rtol=1e-12, atol=1e-12)
@@ -278,16 +279,18 @@ def test_classes_are_told_apart_by_their_codes_in_any_order() -> None:
     given = data("softmax")
     coef = np.random.default_rng(9).normal(size=(3, D + 1)) * 0.1
     engine = make_engine(given["x"], given["y"], block_rows=8)
-    one = engine.run(LineQuery(RowSpec("softmax", D, classes=CODES), coef))
+    one = engine.run(LineQuery(RowSpec(loss_from_json("softmax"), D, classes=CODES), coef))
     order = [2, 0, 1]
-    other = engine.run(LineQuery(RowSpec("softmax", D, classes=tuple(CODES[k] for k in order)), coef[order]))
+    other = engine.run(
+        LineQuery(RowSpec(loss_from_json("softmax"), D, classes=tuple(CODES[k] for k in order)), coef[order])
+    )
     np.testing.assert_allclose(other.sum("loss_sums"), one.sum("loss_sums"), rtol=1e-14)
     np.testing.assert_allclose(other.sum("gradient_sum"), one.sum("gradient_sum")[order], rtol=1e-12, atol=1e-12)
 
 
 def test_a_label_that_the_model_does_not_know_is_bad_data() -> None:
     given = data("softmax")
-    query = LineQuery(RowSpec("softmax", D, classes=(7.0, -1.0, 3.0)), np.zeros((3, D + 1)))
+    query = LineQuery(RowSpec(loss_from_json("softmax"), D, classes=(7.0, -1.0, 3.0)), np.zeros((3, D + 1)))
     with pytest.raises(BadDataError, match=r"labels that the model does not know: \[2\.0\]"):
         make_engine(given["x"], given["y"]).run(query)
     with pytest.raises(BadDataError, match="nan"):
@@ -299,14 +302,14 @@ def test_a_feature_beyond_the_models_is_bad_data() -> None:
     for form in ("sparse", "stored"):
         engine = make_engine(x, [1.0], form=form)
         with pytest.raises(BadDataError, match="has feature 5, expected ids below 5"):
-            engine.run(LineQuery(RowSpec("squared", 5), np.zeros((1, 6))))
+            engine.run(LineQuery(RowSpec(loss_from_json("squared"), 5), np.zeros((1, 6))))
 
 
 @pytest.mark.parametrize("weights", [np.zeros(N), np.full(N, np.nan)])
 def test_weights_that_sum_to_nothing_are_bad_data(weights: Any) -> None:
     given = data("squared")
     engine = make_engine(given["x"], given["y"], weights=weights)
-    objective: Objective = make_objective(engine, RowSpec("squared", D))
+    objective: Objective = make_objective(engine, RowSpec(loss_from_json("squared"), D))
     ask = Ask(np.zeros(objective.size))
     with pytest.raises(BadDataError, match=rf"weights of the {N} rows sum to"):
         objective.finish(ask, engine.run(objective.query(ask)))
@@ -314,7 +317,7 @@ def test_weights_that_sum_to_nothing_are_bad_data(weights: Any) -> None:
 
 def test_tables_of_dense_and_sparse_blocks_have_the_same_weight() -> None:
     given = data("logistic")
-    query = MetricsQuery(RowSpec("logistic", D, classes=CODES[:2]), np.ones((1, D + 1)))
+    query = MetricsQuery(RowSpec(loss_from_json("logistic"), D, classes=CODES[:2]), np.ones((1, D + 1)))
     for form in ("dense", "sparse"):
         table = make_engine(given["x"], given["y"], form=form).run(query).parts["scores_0"]
         assert isinstance(table, Keyed)

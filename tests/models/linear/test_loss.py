@@ -1,19 +1,27 @@
-"""Losses against their definitions in 360-digit decimal arithmetic, and their derivatives by differences."""
+"""Losses against their definitions in 360-digit decimal arithmetic, and all losses against the laws of any loss."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from loss_cases import BY_NAME, CASES, LossCase
 
-from mr_ml.errors import UsageError
-from mr_ml.models.linear.losses import LOSSES, loss_named
+from mr_ml.data import stored
+from mr_ml.errors import BadDataError, UsageError
+from mr_ml.models.linear.losses import LOSSES, loss_from_json
+from mr_ml.models.linear.losses.base import Loss
+from mr_ml.models.linear.losses.logistic import LogisticLoss
+from mr_ml.models.linear.losses.softmax import SoftmaxLoss
+from mr_ml.models.linear.losses.squared import SquaredLoss
 
 # up to where exp overflows, and past it
 MARGINS = [0.0, 1e-12, 1e-3, 0.5, 1.0, 5.0, 17.0, 36.0, 37.0, 40.0, 300.0, 700.0, 709.0, 745.0, 746.0, 1000.0]
@@ -37,8 +45,8 @@ def exactly(margins: list[float], label: int) -> tuple[float, list[float], list[
         rest = [sum(powers[:k] + powers[k + 1 :]) / total for k in range(len(p))]
         value = -(p[label].ln())
         slopes = [-rest[k] if k == label else p[k] for k in range(len(p))]
-        bends = [p[k] * rest[k] for k in range(len(p))]
-        return float(value), *([float(x) for x in xs] for xs in (slopes, bends, p))
+        second = [p[k] * rest[k] for k in range(len(p))]
+        return float(value), *([float(x) for x in xs] for xs in (slopes, second, p))
 
 
 def assert_exact(found: Any, expected: Any) -> None:
@@ -47,100 +55,177 @@ def assert_exact(found: Any, expected: Any) -> None:
 
 @pytest.mark.parametrize("label", [0, 1])
 def test_logistic_is_exact_at_every_margin(label: int) -> None:
-    loss = LOSSES["logistic"]
+    loss = LogisticLoss()
     z = np.array(BOTH_SIDES)[:, None]
     y = np.full(len(z), float(label))
-    slope, bend = loss.derivatives(z, y)
+    slope, second = loss.derivatives(z, y)
     expected = [exactly([0.0, m], label) for m in BOTH_SIDES]
     assert_exact(loss.value(z, y), [e[0] for e in expected])
     assert_exact(slope[:, 0], [e[1][1] for e in expected])
-    assert_exact(bend[:, 0], [e[2][1] for e in expected])
-    assert_exact(loss.predict(z), [e[3] for e in expected])
-    assert_exact(loss.bends(z, np.full(len(z), 3.0))[0, 0], [3 * e[2][1] for e in expected])
+    assert_exact(second[:, 0], [e[2][1] for e in expected])
+    assert_exact(loss.inverse_link(z), [e[3] for e in expected])
+    assert_exact(loss.second_derivatives(z, y, np.full(len(z), 3.0))[0, 0], [3 * e[2][1] for e in expected])
 
 
 @pytest.mark.parametrize("label", [0, 1, 2])
 def test_softmax_is_exact_at_every_margin(label: int) -> None:
-    loss = LOSSES["softmax"]
+    loss = SoftmaxLoss()
     rows = [[a, b, 0.25] for a in BOTH_SIDES[::3] for b in BOTH_SIDES[::3]]
     z, y = np.array(rows), np.full(len(rows), float(label))
-    slope, bend = loss.derivatives(z, y)
+    slope, second = loss.derivatives(z, y)
     expected = [exactly(row, label) for row in rows]
     # a value near 0 is known to the rounding of 1
     np.testing.assert_allclose(loss.value(z, y), [e[0] for e in expected], rtol=2e-14, atol=3e-16)
     assert_exact(slope, [e[1] for e in expected])
-    assert_exact(bend, [e[2] for e in expected])
-    assert_exact(loss.predict(z), [e[3] for e in expected])
-    bends = loss.bends(z, np.full(len(z), 2.0))
-    assert set(bends) == {(k, m) for k in range(3) for m in range(k, 3)}
+    assert_exact(second, [e[2] for e in expected])
+    assert_exact(loss.inverse_link(z), [e[3] for e in expected])
+    mixed = loss.second_derivatives(z, y, np.full(len(z), 2.0))
+    assert set(mixed) == {(k, m) for k in range(3) for m in range(k, 3)}
     for k in range(3):
-        assert_exact(bends[k, k], [2 * e[2][k] for e in expected])
+        assert_exact(mixed[k, k], [2 * e[2][k] for e in expected])
         for m in range(k + 1, 3):
-            assert_exact(bends[k, m], [-2 * e[3][k] * e[3][m] for e in expected])
+            assert_exact(mixed[k, m], [-2 * e[3][k] * e[3][m] for e in expected])
 
 
-@pytest.mark.parametrize("name", LOSSES)
-def test_extreme_margins_give_finite_numbers(name: str) -> None:
-    loss = LOSSES[name]
-    width = 3 if name == "softmax" else 1
-    z = np.array([[s * 10.0**k] * (width - 1) + [-s * 10.0**k] for k in range(3, 16) for s in (-1, 1)])
-    y = np.zeros(len(z))
-    for array in (loss.value(z, y), *loss.derivatives(z, y), *loss.bends(z, np.ones(len(z))).values(), loss.predict(z)):
-        assert np.isfinite(array).all()
+def drawn(case: LossCase, *, n: int = 40, size: float = 4.0, seed: int = 0) -> tuple[Any, Any]:
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, case.n_outputs)) * size, case.labels(rng, n)
+
+
+def test_every_built_in_loss_has_a_case() -> None:
+    assert sorted(BY_NAME) == sorted(LOSSES.built_in)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_value_and_predictions_are_those_of_the_textbook(case: LossCase) -> None:
+    z, y = drawn(case)
+    np.testing.assert_allclose(case.loss.value(z, y), case.textbook(z, y), rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(case.loss.inverse_link(z), case.predicted(z), rtol=1e-12)
+    assert case.loss.inverse_link(z).shape == (len(z), max(case.n_classes, 1))
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_derivatives_are_those_of_the_value(case: LossCase, seed: int) -> None:
+    """First ones by complex steps (Squire & Trapp 1998), exact to rounding; second ones by differences of the first."""
+    z, y = drawn(case, n=5, size=3.0, seed=seed)
+    u = np.random.default_rng(seed).random(5) * 3
+    slope, second = case.loss.derivatives(z, y)
+    mixed = case.loss.second_derivatives(z, y, u)
+    assert set(mixed) == {(k, m) for k in range(case.n_outputs) for m in range(k, case.n_outputs)}
+    for k, e in enumerate(np.eye(case.n_outputs)):
+        np.testing.assert_allclose(slope[:, k], case.textbook(z + 1e-30j * e, y).imag / 1e-30, rtol=1e-9, atol=1e-12)
+
+        def difference(m: int, e: Any = e) -> Any:
+            """Of the first derivative in margin m along e: central, of sixth order."""
+
+            def first(at: float) -> Any:
+                return case.loss.derivatives(z + at * e, y)[0][:, m]
+
+            h, factors = 1e-3, {1: 45 / 60, 2: -9 / 60, 3: 1 / 60}
+            return sum(w * (first(j * h) - first(-j * h)) for j, w in factors.items()) / h
+
+        np.testing.assert_allclose(second[:, k], difference(k), atol=1e-9)
+        for m in range(k, case.n_outputs):
+            np.testing.assert_allclose(mixed[k, m], u * difference(m), atol=1e-8)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_losses_are_convex_and_not_negative(case: LossCase) -> None:
+    z, y = drawn(case, size=8.0)
+    u = np.ones(len(z))
+    assert (case.loss.value(z, y) >= 0).all()
+    hessian = np.zeros((len(z), case.n_outputs, case.n_outputs))
+    for (j, k), found in case.loss.second_derivatives(z, y, u).items():
+        hessian[:, j, k] = hessian[:, k, j] = found
+    assert (np.linalg.eigvalsh(hessian) >= -1e-14).all()
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_extreme_margins_give_finite_numbers(case: LossCase) -> None:
+    loss, first = case.loss, np.arange(case.n_outputs) < max(case.n_outputs - 1, 1)
+    z = np.array([np.where(first, s, -s) * 10.0**k for k in range(3, 16) for s in (-1, 1)])
+    y, u = np.zeros(len(z)), np.ones(len(z))
+    arrays = [loss.value(z, y), *loss.derivatives(z, y), *loss.second_derivatives(z, y, u).values()]
+    assert all(np.isfinite(array).all() for array in [*arrays, loss.inverse_link(z)])
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_leads_tell_who_is_on_the_right_side(case: LossCase) -> None:
+    """Where the own class is ahead of all others its probability is the largest; they are linear in the margins."""
+    z, y = drawn(case)
+    least, most = case.loss.lead(z, y)
+    if not case.loss.may_separate:
+        assert (least == np.inf).all()
+        assert (most == -np.inf).all()
+        return
+    right = case.predicted(z).argmax(axis=1) == y
+    np.testing.assert_array_equal(least > 0, right)
+    assert (least <= most).all()
+    np.testing.assert_allclose(case.loss.lead(4 * z, y), [4 * least, 4 * most], rtol=1e-15)
+    # further along the margins of rows on their right side the loss falls for ever
+    assert (case.loss.value(1e3 * z, y)[right & (least > 1)] < 1e-300).all()
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_what_a_loss_says_of_its_symmetries_holds(case: LossCase) -> None:
+    z, y = drawn(case)
+    value = case.loss.value(z, y)
+    if case.n_classes == 0:
+        moved = case.loss.value(z + 2.5, y + 2.5)
+        assert np.allclose(moved, value, rtol=1e-12) == case.loss.follows_labels
+    assert np.allclose(case.loss.value(z + 2.5, y), value, rtol=1e-12) == (not case.loss.identifiable)
+    coef = np.random.default_rng(1).normal(size=(case.n_outputs, 4))
+    for penalised in (False, True):
+        published = case.loss.canonical(coef, penalised=penalised)
+        if case.loss.identifiable:
+            np.testing.assert_array_equal(published, coef)
+            continue
+        kept = slice(3, 4) if penalised else slice(4)
+        np.testing.assert_allclose(published[:, kept].sum(axis=0), 0, atol=1e-14)
+        moved = published - coef
+        np.testing.assert_allclose(moved, np.broadcast_to(moved[0], moved.shape), atol=1e-14)
+        assert not (penalised and moved[:, :3].any())
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_no_rows_give_no_numbers(case: LossCase) -> None:
+    z, y = np.zeros((0, case.n_outputs)), np.zeros(0)
+    assert case.loss.value(z, y).shape == (0,)
+    assert [a.shape for a in case.loss.derivatives(z, y)] == [(0, case.n_outputs)] * 2
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_losses_know_which_classes_they_take(case: LossCase) -> None:
+    assert case.loss.n_outputs(case.n_classes) == case.n_outputs
+    for n_classes in case.refused_classes:
+        with pytest.raises(UsageError, match=rf"the {case.loss.name} loss .*{n_classes}"):
+            case.loss.n_outputs(n_classes)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_losses_are_stored_by_name(case: LossCase) -> None:
+    assert case.loss.to_json() == case.loss.name
+    assert loss_from_json(case.loss.name) == case.loss
 
 
 def test_squared_is_half_the_square_of_the_residual() -> None:
-    loss = LOSSES["squared"]
+    loss = loss_from_json("squared")
     z, y = np.array([[3.0], [-1e3], [0.5]]), np.array([1.0, 1e3, 0.5])
     assert loss.value(z, y).tolist() == [2.0, 2e6, 0.0]
-    slope, bend = loss.derivatives(z, y)
-    assert slope.tolist() == [[2.0], [-2000.0], [0.0]]
-    assert bend.tolist() == [[1.0]] * 3
-    assert loss.predict(z).tolist() == z.tolist()
-
-
-margins = st.floats(-8, 8)
-
-
-@pytest.mark.parametrize("name", LOSSES)
-@given(data=st.data())
-def test_derivatives_are_those_of_the_value(name: str, data: st.DataObject) -> None:
-    loss = LOSSES[name]
-    width = data.draw(st.integers(2, 4)) if name == "softmax" else 1
-    z = data.draw(hnp.arrays(np.float64, (5, width), elements=margins))
-    top = max(width, 2) - 1
-    y = data.draw(hnp.arrays(np.float64, 5, elements=st.integers(0, top).map(float) if name != "squared" else margins))
-    u = data.draw(hnp.arrays(np.float64, 5, elements=st.floats(0, 3)))
-    slope, bend = loss.derivatives(z, y)
-    mixed = loss.bends(z, u)
-    h = 1e-3
-
-    def difference(f: Any, k: int) -> Any:
-        """Central, of sixth order."""
-        e = np.eye(width)[k]
-        return sum(w * (f(z + j * h * e) - f(z - j * h * e)) for j, w in ((1, 45 / 60), (2, -9 / 60), (3, 1 / 60))) / h
-
-    for k in range(width):
-        np.testing.assert_allclose(slope[:, k], difference(lambda at: loss.value(at, y), k), atol=1e-9)
-        np.testing.assert_allclose(
-            bend[:, k], difference(lambda at, k=k: loss.derivatives(at, y)[0][:, k], k), atol=1e-9
-        )
-        for m in range(k, width):
-            expected = difference(lambda at, k=k: loss.derivatives(at, y)[0][:, k], m)
-            np.testing.assert_allclose(mixed[k, m], u * expected, atol=1e-8)
 
 
 @given(z=hnp.arrays(np.float64, (6, 1), elements=st.floats(-1e3, 1e3)), shift=st.floats(-100, 100))
 def test_softmax_of_two_classes_is_logistic(z: Any, shift: float) -> None:
     y = np.array([0.0, 1.0] * 3)
     both = np.concatenate([np.zeros_like(z), z], axis=1)
-    logistic, softmax = LOSSES["logistic"], LOSSES["softmax"]
+    logistic, softmax = LogisticLoss(), SoftmaxLoss()
     np.testing.assert_allclose(softmax.value(both, y), logistic.value(z, y), rtol=1e-13, atol=1e-15)
-    slope, bend = softmax.derivatives(both, y)
-    expected, expected_bend = logistic.derivatives(z, y)
+    slope, second = softmax.derivatives(both, y)
+    expected, expected_second = logistic.derivatives(z, y)
     np.testing.assert_allclose(slope, np.concatenate([-expected, expected], axis=1), rtol=1e-12, atol=TINY)
-    np.testing.assert_allclose(bend, np.repeat(expected_bend, 2, axis=1), rtol=1e-12, atol=TINY)
-    np.testing.assert_allclose(softmax.predict(both), logistic.predict(z), rtol=1e-12, atol=TINY)
+    np.testing.assert_allclose(second, np.repeat(expected_second, 2, axis=1), rtol=1e-12, atol=TINY)
+    np.testing.assert_allclose(softmax.inverse_link(both), logistic.inverse_link(z), rtol=1e-12, atol=TINY)
     # a common shift of all margins changes nothing but rounding
     np.testing.assert_allclose(softmax.value(both + shift, y), softmax.value(both, y), rtol=1e-12, atol=1e-12)
 
@@ -148,32 +233,41 @@ def test_softmax_of_two_classes_is_logistic(z: Any, shift: float) -> None:
 @given(z=hnp.arrays(np.float64, (4, 5), elements=st.floats(-50, 50)), data=st.data())
 def test_softmax_slopes_sum_to_zero_and_probabilities_to_one(z: Any, data: st.DataObject) -> None:
     y = data.draw(hnp.arrays(np.float64, 4, elements=st.integers(0, 4).map(float)))
-    loss = LOSSES["softmax"]
+    loss = SoftmaxLoss()
     np.testing.assert_allclose(loss.derivatives(z, y)[0].sum(axis=1), 0, atol=1e-15)
-    np.testing.assert_allclose(loss.predict(z).sum(axis=1), 1, rtol=1e-15)
+    np.testing.assert_allclose(loss.inverse_link(z).sum(axis=1), 1, rtol=1e-15)
 
 
-def test_no_rows_give_no_numbers() -> None:
-    for name, loss in LOSSES.items():
-        width = 3 if name == "softmax" else 1
-        z, y = np.zeros((0, width)), np.zeros(0)
-        assert loss.value(z, y).shape == (0,)
-        assert [a.shape for a in loss.derivatives(z, y)] == [(0, width)] * 2
+@dataclass(frozen=True)
+class Huber(SquaredLoss):
+    """A loss with a parameter, as an installed package may bring one."""
+
+    name: ClassVar[str] = "huber"
+    threshold: stored.NotNegative = 1.0
 
 
-@pytest.mark.parametrize(
-    ("name", "n_classes", "expected"), [("squared", 0, 1), ("logistic", 2, 1), ("softmax", 2, 2), ("softmax", 10, 10)]
-)
-def test_losses_know_how_many_outputs_they_need(name: str, n_classes: int, expected: int) -> None:
-    assert loss_named(name).n_outputs(n_classes) == expected
+@pytest.fixture
+def huber() -> Iterator[None]:
+    LOSSES.register("huber", Huber)
+    yield
+    LOSSES.unregister("huber")
 
 
-@pytest.mark.parametrize(("name", "n_classes"), [("logistic", 1), ("logistic", 3), ("softmax", 0), ("softmax", 1)])
-def test_labels_that_do_not_fit_are_the_users_mistake(name: str, n_classes: int) -> None:
-    with pytest.raises(UsageError, match=rf"needs .* the dataset has {n_classes}"):
-        loss_named(name).n_outputs(n_classes)
+@pytest.mark.usefixtures("huber")
+def test_parameters_of_a_loss_are_stored_with_it() -> None:
+    loss: Loss = Huber(0.5)
+    assert loss.to_json() == {"name": "huber", "threshold": 0.5}
+    assert loss_from_json(loss.to_json()) == loss
+    with pytest.raises(BadDataError, match=r"the huber loss: expected a number of at least 0 as threshold, found -1"):
+        loss_from_json({"name": "huber", "threshold": -1})
+
+
+@pytest.mark.parametrize("wrong", [None, 3, ["logistic"], {"loss": "logistic"}, {"name": "logistic", "threshold": 1}])
+def test_what_is_not_a_loss_is_bad_data(wrong: Any) -> None:
+    with pytest.raises(BadDataError, match="expected"):
+        loss_from_json(wrong)
 
 
 def test_an_unknown_loss_is_the_users_mistake() -> None:
     with pytest.raises(UsageError, match=r"'hinge' is not known; choose one of logistic, softmax, squared"):
-        loss_named("hinge")
+        loss_from_json("hinge")

@@ -17,8 +17,10 @@ from sklearn import metrics as sk
 
 from mr_ml.data.features import DenseFeatures
 from mr_ml.errors import BadDataError
-from mr_ml.models.linear import metrics
-from mr_ml.models.linear.metrics import MetricsQuery, auc, finish_metrics, log_odds, order_keys
+from mr_ml.models.linear import class_metrics
+from mr_ml.models.linear.class_metrics import auc, log_odds, order_keys
+from mr_ml.models.linear.losses import loss_from_json
+from mr_ml.models.linear.metrics import MetricsQuery
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.passes.in_memory import InMemoryEngine
 from mr_ml.sums.parts import Keyed
@@ -29,12 +31,14 @@ Found = dict[str, Any]
 
 
 def measured(engine: InMemoryEngine, rows: RowSpec, coef: Any) -> Found:
-    return finish_metrics(engine.run(MetricsQuery(rows, coef)), rows)
+    query = MetricsQuery(rows, coef)
+    return query.read(engine.run(query)).to_json()
 
 
 def through_the_wire(engine: InMemoryEngine, rows: RowSpec, coef: Any) -> Found:
-    data = engine.run(MetricsQuery(rows, coef)).encode(Node(0, 0))
-    return finish_metrics(Statistic.decode(data, where="here")[1], rows)
+    query = MetricsQuery(rows, coef)
+    data = engine.run(query).encode(Node(0, 0))
+    return query.read(Statistic.decode(data, where="here")[1]).to_json()
 
 
 @pytest.fixture(params=[measured, through_the_wire], ids=["in memory", "through the wire"])
@@ -57,7 +61,7 @@ def test_two_classes(measure: Callable[..., Found], weighted: bool) -> None:
     weights = u if weighted else None
     coef = np.array([[0.5, -0.25, 0.125, 0.1]])
     engine = make_engine(x, y * 2 - 1, weights=weights, block_rows=32, partitions=3)
-    found = measure(engine, RowSpec("logistic", 3, classes=(-1.0, 1.0)), coef)
+    found = measure(engine, RowSpec(loss_from_json("logistic"), 3, classes=(-1.0, 1.0)), coef)
     z = x @ coef[0, :3] + coef[0, 3]
     p = 1 / (1 + np.exp(-z))
     assert len(np.unique(z)) < 130
@@ -78,7 +82,7 @@ def test_many_classes(measure: Callable[..., Found], n_classes: int, weighted: b
     weights = u if weighted else None
     coef = np.random.default_rng(1).normal(size=(n_classes, 4))
     engine = make_engine(x, y, weights=weights, block_rows=64, partitions=3)
-    found = measure(engine, RowSpec("softmax", 3, classes=tuple(map(float, range(n_classes)))), coef)
+    found = measure(engine, RowSpec(loss_from_json("softmax"), 3, classes=tuple(map(float, range(n_classes)))), coef)
     # row by row of the distinct rows, so that equal rows tie
     distinct, which = np.unique(x, axis=0, return_inverse=True)
     z = distinct @ coef[:, :3].T + coef[:, 3]
@@ -105,7 +109,7 @@ def test_the_areas_of_twelve_classes_stay_with_their_classes() -> None:
     y = rng.integers(0, 12, 600).astype(float)
     x = np.eye(12)[y.astype(int)] + rng.normal(size=(600, 12)) * np.linspace(0.1, 3, 12)
     coef = np.hstack([np.eye(12), np.zeros((12, 1))])
-    rows = RowSpec("softmax", 12, classes=tuple(map(float, range(12))))
+    rows = RowSpec(loss_from_json("softmax"), 12, classes=tuple(map(float, range(12))))
     engine = make_engine(x, y, block_rows=64)
     found = through_the_wire(engine, rows, coef)
     assert found == measured(engine, rows, coef)
@@ -129,7 +133,7 @@ def test_equal_rows_tie_wherever_they_stand(d: int, n_classes: int, form: str) -
     )
     y = rng.integers(0, n_classes, 500).astype(float)
     classes = tuple(map(float, range(n_classes)))
-    rows = RowSpec("softmax" if n_classes > 2 else "logistic", d, classes=classes)
+    rows = RowSpec(loss_from_json("softmax" if n_classes > 2 else "logistic"), d, classes=classes)
     coef = rng.normal(size=(rows.n_outputs, d + 1))
     engine = make_engine(distinct[which], y, form="stored" if form == "mixed" else form, block_rows=37)
     if form == "mixed":
@@ -152,7 +156,9 @@ def test_regression(measure: Callable[..., Found], weighted: bool, level: float)
     u = rng.random(300) * (rng.random(300) < 0.8)
     weights = u if weighted else None
     coef = np.array([[0.9, -1.9, 0.6, 0.05 + level]])
-    found = measure(make_engine(x, y, weights=weights, block_rows=32, partitions=2), RowSpec("squared", 3), coef)
+    found = measure(
+        make_engine(x, y, weights=weights, block_rows=32, partitions=2), RowSpec(loss_from_json("squared"), 3), coef
+    )
     z = x @ coef[0, :3] + coef[0, 3]
     tolerance = 1e-12 if not level else 1e-8
     mean_square = sk.mean_squared_error(y, z, sample_weight=weights)
@@ -167,7 +173,9 @@ def test_regression(measure: Callable[..., Found], weighted: bool, level: float)
 @pytest.mark.parametrize("label", [0.0, 0.1, 1e9])
 def test_labels_without_spread_have_no_r2(label: float) -> None:
     found = measured(
-        make_engine(np.ones((90, 1)), np.full(90, label), block_rows=7), RowSpec("squared", 1), np.array([[1.0, 0.0]])
+        make_engine(np.ones((90, 1)), np.full(90, label), block_rows=7),
+        RowSpec(loss_from_json("squared"), 1),
+        np.array([[1.0, 0.0]]),
     )
     assert found["r2"] is None
 
@@ -175,20 +183,22 @@ def test_labels_without_spread_have_no_r2(label: float) -> None:
 @pytest.mark.parametrize("loss", ["squared", "logistic", "softmax"])
 def test_weights_that_sum_to_zero_are_bad_data(loss: str) -> None:
     classes = () if loss == "squared" else (0.0, 1.0)
-    rows = RowSpec(loss, 1, classes=classes)
+    rows = RowSpec(loss_from_json(loss), 1, classes=classes)
     engine = make_engine(np.ones((4, 1)), [0.0, 1.0, 1.0, 0.0], weights=np.zeros(4), block_rows=2)
     with pytest.raises(BadDataError, match=r"weights of the 4 rows sum to 0\.0; expected a positive sum"):
         measured(engine, rows, np.zeros((rows.n_outputs, 2)))
 
 
 def test_a_class_without_rows_has_no_area() -> None:
-    rows = RowSpec("softmax", 1, classes=(0.0, 1.0, 2.0))
+    rows = RowSpec(loss_from_json("softmax"), 1, classes=(0.0, 1.0, 2.0))
     x, y = np.array([[1.0], [2.0], [3.0]]), np.array([0.0, 1.0, 1.0])
     coef = np.array([[-1.0, 0.0], [1.0, 0.0], [0.0, 0.0]])
     found = measured(make_engine(x, y), rows, coef)
     assert found["auc_by_class"] == [1.0, 1.0, None]
     assert found["auc"] == 1.0
-    alone = measured(make_engine(x, np.zeros(3)), RowSpec("logistic", 1, classes=(0.0, 1.0)), np.array([[1.0, 0.0]]))
+    alone = measured(
+        make_engine(x, np.zeros(3)), RowSpec(loss_from_json("logistic"), 1, classes=(0.0, 1.0)), np.array([[1.0, 0.0]])
+    )
     assert alone["auc"] is None
     json.dumps(alone, allow_nan=False)
 
@@ -199,7 +209,11 @@ def test_margins_that_saturate_the_probability_still_rank(n_outputs: int) -> Non
     x = np.linspace(30, 1500, 28)[:, None]
     y = (np.arange(28) >= 14).astype(float)
     coef = np.array([[float(k == 1 or n_outputs == 1), 0.0] for k in range(n_outputs)])
-    rows = RowSpec("logistic" if n_outputs == 1 else "softmax", 1, classes=(0.0, 1.0, 2.0, 3.0)[: max(n_outputs, 2)])
+    rows = RowSpec(
+        loss_from_json("logistic" if n_outputs == 1 else "softmax"),
+        1,
+        classes=(0.0, 1.0, 2.0, 3.0)[: max(n_outputs, 2)],
+    )
     found = measured(make_engine(x, y), rows, coef)
     assert found["auc"] == 1.0
 
@@ -227,7 +241,7 @@ def test_rows_without_a_finite_prediction_are_counted(loss: str) -> None:
     x[[1, 4, 6, 8]] = 1e300
     u[4] = 0
     classes = () if loss == "squared" else (0.0, 1.0)
-    rows = RowSpec(loss, 2, classes=classes)
+    rows = RowSpec(loss_from_json(loss), 2, classes=classes)
     coef = np.array([[1e300, -1e300, 0.0]] * rows.n_outputs)
     with np.errstate(all="ignore"), pytest.raises(BadDataError, match=r"found 3 of 9 rows .*huge feature values"):
         measured(make_engine(x, y, weights=u, block_rows=4), rows, coef)
@@ -284,11 +298,11 @@ def test_the_area_is_within_its_stated_error(side: Any, limit: int, cut: int) ->
 
 def test_the_stated_error_is_no_excuse(monkeypatch: pytest.MonkeyPatch) -> None:
     """A capped table of spread-out scores is still worth something."""
-    monkeypatch.setattr(metrics, "TABLE_KEYS", 64)
+    monkeypatch.setattr(class_metrics, "TABLE_KEYS", 64)
     rng = np.random.default_rng(3)
     x = rng.normal(size=(3000, 2))
     y = (x[:, 0] + rng.normal(size=3000) > 0).astype(float)
-    rows = RowSpec("logistic", 2, classes=(0.0, 1.0))
+    rows = RowSpec(loss_from_json("logistic"), 2, classes=(0.0, 1.0))
     found = measured(make_engine(x, y, block_rows=100, partitions=4), rows, np.array([[1.0, 0.1, 0.0]]))
     exact = sk.roc_auc_score(y, x[:, 0] + 0.1 * x[:, 1])
     assert 0 < found["auc_error"] < 0.03

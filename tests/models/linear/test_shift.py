@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from mr_ml.data.block import BlockAddress, decode_line, encode_line
+from mr_ml.models.linear.losses import loss_from_json
 from mr_ml.models.linear.reading import Linear, RowSpec
 from mr_ml.models.linear.shift import NO_SHIFT, Shift
 
@@ -55,10 +56,10 @@ def test_the_intercepts_at_the_origin_give_the_same_margins() -> None:
     coef = np.array([[1.5, 2.0, 0.25, 0.5], [0.0, -1.0, 4.0, 1.0]])
     x = np.array([[4.5, 1.0, -1.0], [3.0, 0.0, 0.0]])
     block = make_block(x, np.zeros(2))
-    read = RowSpec("squared", 3, shift=shift)
+    read = RowSpec(loss_from_json("squared"), 3, shift=shift)
     shifted = read.margins(read.read(block), Linear.of(coef)) + shift.target
     raw = np.column_stack([coef[:, :-1], shift.intercepts(coef)])
-    np.testing.assert_array_equal(RowSpec("squared", 3).margins(block, Linear.of(raw)), shifted)
+    np.testing.assert_array_equal(RowSpec(loss_from_json("squared"), 3).margins(block, Linear.of(raw)), shifted)
 
 
 @pytest.mark.parametrize("shift", [NO_SHIFT, Shift((3,), (1e300,), -0.1)])

@@ -1,0 +1,198 @@
+"""Label domains: which labels a loss takes, what they are to it, and which metrics say how well they are predicted."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mr_ml.errors import BadDataError, UsageError
+from mr_ml.models.linear.class_metrics import class_metrics, class_sums
+from mr_ml.models.linear.measured import Measured, Metrics
+from mr_ml.models.linear.number_metrics import number_metrics, number_sums
+from mr_ml.sums.parts import Part
+from mr_ml.sums.statistic import Statistic
+
+Floats = NDArray[np.float64]
+
+# so many are compared one after the other sooner than searched
+_FEW_CLASSES = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingLabels:
+    """The labels of the rows that a model is trained on.
+
+    Attributes
+    ----------
+    kind
+        Text, numbers that repeat, or too many distinct numbers to be listed.
+    codes, texts, counts
+        The dataset's label values as blocks hold them and as users write them, and rows of the split with each; empty
+        where continuous.
+    mean
+        Of the labels as numbers, over the rows of the split; not a number where the dataset does not say.
+    has_offsets
+        Whether rows have offsets.
+    dataset, split
+        For messages: the dataset's reference and the split's name.
+    """
+
+    kind: Literal["text", "numeric", "continuous"]
+    codes: tuple[float, ...]
+    texts: tuple[str, ...]
+    counts: tuple[int, ...]
+    mean: float
+    has_offsets: bool
+    dataset: str
+    split: str
+
+
+class LabelDomain(ABC):
+    """Which labels a loss takes."""
+
+    @abstractmethod
+    def check_count(self, n_classes: int, *, loss: str) -> None:
+        """Check how many classes there are, 0 for numbers.
+
+        Raises
+        ------
+        UsageError
+            If these are not so many as the loss called `loss` takes.
+        """
+
+    @abstractmethod
+    def classes(self, labels: TrainingLabels, *, loss: str) -> tuple[float, ...]:
+        """Return the label values of classes 0, 1, ...; empty for numbers.
+
+        Raises
+        ------
+        UsageError
+            If the loss called `loss` does not take such labels.
+        BadDataError
+            If the rows of the split have one label only.
+        """
+
+    @abstractmethod
+    def targets(self, labels: Floats, classes: tuple[float, ...]) -> Floats:
+        """Return what the loss takes for labels, (n_rows,).
+
+        Raises
+        ------
+        BadDataError
+            If a label is none of the classes.
+        """
+
+    @abstractmethod
+    def metric_sums(self, measured: Measured) -> dict[str, Part]:
+        """Return the sums that `metrics` reads, besides the weights and the losses."""
+
+    @abstractmethod
+    def metrics(self, total: Statistic, *, weight_exponent: int) -> Metrics:
+        """Return the metrics that sums over all rows, whose weights have a positive sum, say.
+
+        Parameters
+        ----------
+        total
+            Of `metric_sums`, and "weight_sum" and "loss_sum".
+        weight_exponent
+            That of the power of two which gives weights in the unit of the dataset.
+        """
+
+
+class Numbers(LabelDomain):
+    """Labels that are numbers."""
+
+    def check_count(self, n_classes: int, *, loss: str) -> None:
+        if n_classes:
+            raise UsageError(f"the {loss} loss predicts a number, expected no classes, found {n_classes}")
+
+    def classes(self, labels: TrainingLabels, *, loss: str) -> tuple[float, ...]:
+        if labels.kind == "text":
+            raise UsageError(f"the {loss} loss needs numeric labels; {labels.dataset} has {list(labels.texts)[:5]}")
+        return ()
+
+    def targets(self, labels: Floats, classes: tuple[float, ...]) -> Floats:
+        return labels
+
+    def metric_sums(self, measured: Measured) -> dict[str, Part]:
+        return number_sums(measured)
+
+    def metrics(self, total: Statistic, *, weight_exponent: int) -> Metrics:
+        return number_metrics(total, weight_exponent=weight_exponent)
+
+
+@dataclass(frozen=True)
+class Classes(LabelDomain):
+    """Labels that are classes, at least two.
+
+    Attributes
+    ----------
+    most
+        How many there can be; None for any number.
+    """
+
+    most: int | None = None
+
+    def check_count(self, n_classes: int, *, loss: str) -> None:
+        if n_classes >= 2 and (self.most is None or n_classes <= self.most):
+            return
+        needed = "exactly 2" if self.most == 2 else "at least 2" if self.most is None else f"2 to {self.most}"
+        instead = "; use --loss squared for a number to predict, --loss softmax for classes" if n_classes > 2 else ""
+        raise UsageError(f"the {loss} loss needs {needed} label values, the dataset has {n_classes}{instead}")
+
+    def classes(self, labels: TrainingLabels, *, loss: str) -> tuple[float, ...]:
+        if labels.kind == "continuous":
+            raise UsageError(
+                f"the {loss} loss needs label values that repeat; {labels.dataset} has too many distinct ones; "
+                "use --loss squared"
+            )
+        self.check_count(len(labels.codes), loss=loss)
+        # of a class without rows an intercept would run away
+        rows = list(zip(labels.codes, labels.texts, labels.counts, strict=True))
+        if sum(count > 0 for _, _, count in rows) < 2:
+            raise BadDataError(
+                f"split {labels.split!r} of {labels.dataset} has rows of one label only, "
+                f"{[text for _, text, count in rows if count]}; pack with other shares or more data"
+            )
+        return tuple(code for code, _, count in rows if count)
+
+    def targets(self, labels: Floats, classes: tuple[float, ...]) -> Floats:
+        numbers = _class_numbers(labels, classes)
+        unknown = numbers < 0
+        if unknown.any():
+            some = np.unique(labels[unknown])[:5].tolist()
+            raise BadDataError(
+                f"{int(unknown.sum())} rows have labels that the model does not know: {some}; "
+                f"expected one of {sorted(classes)[:10]}"
+            )
+        return numbers
+
+    def metric_sums(self, measured: Measured) -> dict[str, Part]:
+        return class_sums(measured)
+
+    def metrics(self, total: Statistic, *, weight_exponent: int) -> Metrics:
+        return class_metrics(total, weight_exponent=weight_exponent)
+
+
+NUMBERS = Numbers()
+CLASSES = Classes()
+TWO_CLASSES = Classes(most=2)
+
+
+def _class_numbers(labels: Floats, classes: tuple[float, ...]) -> Floats:
+    """Return which of the classes each label is, -1 if none; (n_rows,)."""
+    numbers = np.full(len(labels), -1.0)
+    if len(classes) <= _FEW_CLASSES:
+        for k, label in enumerate(classes):
+            numbers += (k + 1) * (labels == label)
+        return numbers
+    order = np.argsort(classes)
+    ranked = np.array(classes)[order]
+    at = np.searchsorted(ranked, labels).clip(max=len(ranked) - 1)
+    known = ranked[at] == labels
+    numbers[known] = order[at[known]]
+    return numbers

@@ -1,0 +1,54 @@
+"""The logistic loss of two classes.
+
+l = log(1 + e^z) - y z,  y in {0, 1}        l' = p - y        l'' = p (1 - p),  p = 1 / (1 + e^-z)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mr_ml.models.linear.labels import TWO_CLASSES, LabelDomain
+from mr_ml.models.linear.losses.base import Floats, Loss
+
+
+@dataclass(frozen=True)
+class LogisticLoss(Loss):
+    """Minus the log-likelihood of the class; the margin is the log-odds of the second one."""
+
+    name: ClassVar[str] = "logistic"
+    label_domain: ClassVar[LabelDomain] = TWO_CLASSES
+    may_separate: ClassVar[bool] = True
+
+    def value(self, margins: Floats, labels: Floats) -> Floats:
+        # log(1 + e^z) - y z = log(1 + e^{sz}) with s = 1 - 2y, which does not cancel in the tails; likewise below
+        z = (1 - 2 * labels) * margins[:, 0]
+        return np.asarray(np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z))))
+
+    def derivatives(self, margins: Floats, labels: Floats) -> tuple[Floats, Floats]:
+        sign = (1 - 2 * labels)[:, None]
+        z = sign * margins
+        smaller, larger = _two_classes(z)
+        return sign * np.where(z > 0, larger, smaller), smaller * larger
+
+    def second_derivatives(self, margins: Floats, labels: Floats, weights: Floats) -> dict[tuple[int, int], Floats]:
+        smaller, larger = _two_classes(margins[:, 0])
+        return {(0, 0): weights * smaller * larger}
+
+    def lead(self, margins: Floats, labels: Floats) -> tuple[Floats, Floats]:
+        ahead = (2 * labels - 1) * margins[:, 0]
+        return ahead, ahead
+
+    def inverse_link(self, margins: Floats) -> Floats:
+        smaller, larger = _two_classes(margins)
+        one = margins > 0
+        return np.concatenate([np.where(one, smaller, larger), np.where(one, larger, smaller)], axis=1)
+
+
+def _two_classes(z: Floats) -> tuple[Floats, Floats]:
+    """Return the smaller and the larger of 1 / (1 + e^z) and 1 / (1 + e^-z), neither of which cancels."""
+    e = np.exp(-np.abs(z))
+    larger = 1 / (1 + e)
+    return e * larger, larger

@@ -1,0 +1,33 @@
+"""The squared loss: l = 1/2 (z - y)^2, l' = z - y, l'' = 1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mr_ml.models.linear.labels import NUMBERS, LabelDomain
+from mr_ml.models.linear.losses.base import Floats, Loss
+
+
+@dataclass(frozen=True)
+class SquaredLoss(Loss):
+    """Half the square of the residual."""
+
+    name: ClassVar[str] = "squared"
+    label_domain: ClassVar[LabelDomain] = NUMBERS
+    follows_labels: ClassVar[bool] = True
+
+    def value(self, margins: Floats, labels: Floats) -> Floats:
+        residual = margins[:, 0] - labels
+        return np.asarray(0.5 * residual * residual)
+
+    def derivatives(self, margins: Floats, labels: Floats) -> tuple[Floats, Floats]:
+        return margins - labels[:, None], np.ones_like(margins)
+
+    def second_derivatives(self, margins: Floats, labels: Floats, weights: Floats) -> dict[tuple[int, int], Floats]:
+        return {(0, 0): weights}
+
+    def inverse_link(self, margins: Floats) -> Floats:
+        return margins

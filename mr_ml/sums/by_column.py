@@ -1,0 +1,81 @@
+"""Queries whose sums have a column for each feature: cut into slices where there are very many.
+
+A block of sparse rows has few of the columns then, and is mapped over these alone.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+import numpy as np
+
+from mr_ml.data.block import Block
+from mr_ml.data.features import SparseFeatures
+from mr_ml.sums.parts import ColumnPart, Part
+from mr_ml.sums.query import Array, Query, check_width
+from mr_ml.sums.slices import is_wide, slices
+from mr_ml.sums.statistic import Statistic
+
+# A block with fewer entries than this share of the features is mapped over the columns that it has.
+_COMPACT_BELOW = 1 / 4
+
+
+@dataclass(frozen=True, eq=False)
+class ByColumn:
+    """Marks a part of a block as one with columns, on the last axis of its arrays."""
+
+    part: ColumnPart
+
+
+BlockParts = Mapping[str, Part | ByColumn]
+
+
+class ColumnQuery(Query):
+    """Base of the queries that have sums with a column for each feature.
+
+    Attributes
+    ----------
+    more_columns
+        Columns behind those of the features, such as the intercept's.
+    """
+
+    more_columns: ClassVar[int] = 0
+
+    @abstractmethod
+    def block_parts(self, block: Block) -> BlockParts:
+        """Return the parts of a prepared block by name, those with `width` columns marked."""
+
+    @abstractmethod
+    def over(self, columns: Array) -> Self:
+        """Return the query over some of its columns: ascending, with all those behind the features'."""
+
+    def map(self, block: Block) -> Statistic:
+        width, n_features = self.width, self.width - self.more_columns
+        if not is_wide(n_features):
+            return _whole(self.block_parts(block))
+        check_width(block, n_features)
+        features = block.features
+        if not isinstance(features, SparseFeatures) or features.nnz >= _COMPACT_BELOW * n_features:
+            return _sliced(self.block_parts(block), width=width)
+        ids, compact = features.compact()
+        columns = np.append(ids, np.arange(n_features, width)) if self.more_columns else ids
+        return _sliced(self.over(columns).block_parts(replace(block, features=compact)), width=width, columns=columns)
+
+
+def _whole(parts: BlockParts) -> Statistic:
+    return Statistic({name: part.part if isinstance(part, ByColumn) else part for name, part in parts.items()})
+
+
+def _sliced(parts: BlockParts, *, width: int, columns: Array | None = None) -> Statistic:
+    """Return a statistic with the parts that have columns, which are `columns` of `width`, in slices."""
+    cut: dict[str, ColumnPart] = {}
+    whole: dict[str, Part] = {}
+    for name, part in parts.items():
+        if isinstance(part, ByColumn):
+            cut[name] = part.part
+        else:
+            whole[name] = part
+    return Statistic(whole, slices=slices(cut, width=width, ids=columns))

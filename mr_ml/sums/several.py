@@ -1,0 +1,104 @@
+"""Several queries side by side in one pass: paths of penalties, folds, several models.
+
+The parts of query k are called "k:name". Sums of very many features share their slices: those with fewer columns than
+others are given empty ones, which `read` takes off again. A pass over several queries gives each of them the very bits
+that a pass of its own gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from mr_ml.data.block import Block
+from mr_ml.sums.parts import ColumnPart, Part
+from mr_ml.sums.query import Array, Query
+from mr_ml.sums.query_kinds import query_from, query_parts
+from mr_ml.sums.slices import first_columns, held_columns, held_part, slices, spread_columns
+from mr_ml.sums.statistic import Statistic
+
+
+@dataclass(frozen=True, eq=False)
+class SeveralQueries(Query):
+    """Queries about the same columns of the same rows, answered in one pass; `read` gives a tuple, in their order."""
+
+    kind: ClassVar[str] = "several"
+
+    queries: tuple[Query, ...]
+
+    @property
+    def reading(self) -> str:
+        readings = {query.reading for query in self.queries}
+        # else blocks are kept as they are stored, and prepared for each reading in every pass
+        return readings.pop() if len(readings) == 1 else ""
+
+    @property
+    def width(self) -> int:
+        return max((query.width for query in self.queries), default=0)
+
+    def prepare(self, block: Block) -> Block:
+        return self.queries[0].prepare(block) if self._read_alike else block
+
+    @property
+    def _read_alike(self) -> bool:
+        return len({query.reading for query in self.queries}) == 1
+
+    def map(self, block: Block) -> Statistic:
+        if self._read_alike:
+            return _side_by_side([query.map(block) for query in self.queries])
+        prepared: dict[str, Block] = {}
+        for query in self.queries:
+            if query.reading not in prepared:
+                prepared[query.reading] = query.prepare(block)
+        return _side_by_side([query.map(prepared[query.reading]) for query in self.queries])
+
+    def read(self, total: Statistic) -> tuple[Any, ...]:
+        return tuple(query.read(_of_query(total, k, width=query.width)) for k, query in enumerate(self.queries))
+
+    def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        metas, arrays = [], {}
+        for k, query in enumerate(self.queries):
+            meta, mine = query_parts(query)
+            metas.append(meta)
+            arrays.update({f"{k}:{name}": array for name, array in mine.items()})
+        return {"queries": metas}, arrays
+
+    @classmethod
+    def from_parts(cls, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> SeveralQueries:
+        return cls(
+            tuple(
+                query_from(mine, _stripped(arrays, k), where=f"query {k} of several")
+                for k, mine in enumerate(meta["queries"])
+            )
+        )
+
+
+def _stripped(named: Mapping[str, Any], k: int) -> dict[str, Any]:
+    """Return what is called "k:name", by name."""
+    prefix = f"{k}:"
+    return {name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)}
+
+
+def _side_by_side(answers: Sequence[Statistic]) -> Statistic:
+    """Return one statistic with the parts of all; columns that one has and another has not are empty there."""
+    whole: dict[str, Part] = {f"{k}:{name}": part for k, of in enumerate(answers) for name, part in of.parts.items()}
+    in_slices = {k: of for k, of in enumerate(answers) if of.slices}
+    if not in_slices:
+        return Statistic(whole)
+    width = max(of.slices[0].width for of in in_slices.values())
+    held = {k: held_columns(of.slices) for k, of in in_slices.items()}
+    columns = np.unique(np.concatenate(list(held.values())))
+    cut: dict[str, ColumnPart] = {}
+    for k, of in in_slices.items():
+        for name in of.slices[0].parts:
+            cut[f"{k}:{name}"] = spread_columns(held_part(of.slices, name), held[k], columns)
+    return Statistic(whole, slices=slices(cut, width=width, ids=None if len(columns) == width else columns))
+
+
+def _of_query(total: Statistic, k: int, *, width: int) -> Statistic:
+    """Return the parts of one query, over so many columns."""
+    mine = tuple(first_columns(one, width, _stripped(one.parts, k)) for one in total.slices if one.first < width)
+    return Statistic(_stripped(total.parts, k), total.receipts, mine if mine and mine[0].parts else ())
