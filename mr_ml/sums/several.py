@@ -55,8 +55,12 @@ class SeveralQueries(Query):
                 prepared[query.reading] = query.prepare(block)
         return _side_by_side([query.map(prepared[query.reading]) for query in self.queries])
 
+    def statistics(self, total: Statistic) -> tuple[Statistic, ...]:
+        """Return what each query would have found in a pass of its own."""
+        return tuple(_of_query(total, k, width=query.width) for k, query in enumerate(self.queries))
+
     def read(self, total: Statistic) -> tuple[Any, ...]:
-        return tuple(query.read(_of_query(total, k, width=query.width)) for k, query in enumerate(self.queries))
+        return tuple(query.read(mine) for query, mine in zip(self.queries, self.statistics(total), strict=True))
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
         metas, arrays = [], {}
