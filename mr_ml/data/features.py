@@ -1,11 +1,11 @@
 """Feature matrices of a block, and the products that every statistic is made of.
 
-    dot(W)            X W            (n_rows, K)
-    transpose_dot(R)  X' R           (n_features, K)
-    squares_dot(D)    (X o X)' D     (n_features, K)
-    pull(R, D)        the two above at once, or only the first if D is None
-    gram(d)           X' diag(d) X   (n_features, n_features)
-    shifted(ids, by)  X less by in the columns ids
+    dot(W)                X W            (n_rows, K)
+    transpose_dot(R)      X' R           (n_features, K)
+    squares_dot(D)        (X o X)' D     (n_features, K)
+    transpose_dots(R, D)  the two above at once, or only the first if D is None
+    gram(d)               X' diag(d) X   (n_features, n_features)
+    shifted(ids, by)      X less by in the columns ids
 
 X is (n_rows, n_features) but a block does not know n_features: the dataset does, so it is passed in.
 The order of additions is fixed by the block's content alone, so results are the same bits everywhere.
@@ -144,7 +144,9 @@ class SparseFeatures:
         x = self.wide
         return replace(x, values=x.values * x.values).transpose_dot(rows, n_features=n_features)
 
-    def pull(self, rows: Floats, of_squares: Floats | None, *, n_features: int) -> tuple[Floats, Floats | None]:
+    def transpose_dots(
+        self, rows: Floats, of_squares: Floats | None, *, n_features: int
+    ) -> tuple[Floats, Floats | None]:
         """Return X' R and, if D is given, (X o X)' D, reading the entries once; shaped as `transpose_dot`."""
         found = kernels.csr_pull(self._entries, rows, of_squares, width=self.width, n_features=n_features)
         if found is not None:
@@ -272,8 +274,10 @@ class DenseFeatures:
         """Return (X o X)' D, see `SparseFeatures.squares_dot`."""
         return _pad((self.array * self.array).T @ rows, n_features)
 
-    def pull(self, rows: Floats, of_squares: Floats | None, *, n_features: int) -> tuple[Floats, Floats | None]:
-        """Return X' R and, if D is given, (X o X)' D, see `SparseFeatures.pull`."""
+    def transpose_dots(
+        self, rows: Floats, of_squares: Floats | None, *, n_features: int
+    ) -> tuple[Floats, Floats | None]:
+        """Return X' R and, if D is given, (X o X)' D, see `SparseFeatures.transpose_dots`."""
         squares = None if of_squares is None else self.squares_dot(of_squares, n_features=n_features)
         return self.transpose_dot(rows, n_features=n_features), squares
 

@@ -53,6 +53,7 @@ class ColumnQuery(Query):
         """Return the query over some of its columns: ascending, with all those behind the features'."""
 
     def map(self, block: Block) -> Statistic:
+        """Return the statistic of a prepared block, without receipts."""
         width, n_features = self.width, self.width - self.more_columns
         if not is_wide(n_features):
             return _whole(self.block_parts(block))

@@ -37,12 +37,15 @@ class MomentsQuery(ColumnQuery):
 
     @property
     def width(self) -> int:
+        """How many columns the sums have that may be in slices."""
         return self.n_features
 
     def over(self, columns: Array) -> MomentsQuery:
+        """Return the query over some of its columns."""
         return MomentsQuery(len(columns))
 
     def block_parts(self, block: Block) -> BlockParts:
+        """Return the parts of a prepared block by name, those with columns marked."""
         moments, low, high, stored = _feature_moments(block.features, self.n_features)
         label_moments, *_ = _feature_moments(DenseFeatures(block.labels[:, None]), 1)
         values, counts = np.unique(block.labels, return_counts=True)
@@ -63,13 +66,16 @@ class MomentsQuery(ColumnQuery):
         }
 
     def read(self, total: Statistic) -> MomentSums:
+        """Return the moments by name."""
         return MomentSums(total)
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Return JSON and arrays from which `from_parts` makes the same query."""
         return {"n_features": self.n_features}, {}
 
     @classmethod
     def from_parts(cls, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> MomentsQuery:
+        """Undo `to_parts`."""
         return cls(n_features=meta["n_features"])
 
 
@@ -89,10 +95,12 @@ class MomentSums:
 
     @property
     def columns(self) -> Array | None:
+        """Which features the arrays are about, ascending; None for all."""
         return self.total.columns
 
     @property
     def n_rows(self) -> int:
+        """How many rows there are."""
         return int(self.moments.count)
 
     @property

@@ -24,6 +24,8 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Sum:
+    """A plain sum."""
+
     value: Array
     rule: ClassVar[str] = "sum"
     empty: ClassVar[float] = 0.0
@@ -33,11 +35,14 @@ class Sum:
         return Sum(self.value + other.value)
 
     def arrays(self) -> dict[str, Array]:
+        """Return the arrays by name, as they travel."""
         return {"value": self.value}
 
 
 @dataclass(frozen=True, eq=False)
 class Minimum:
+    """An element-wise minimum."""
+
     value: Array
     rule: ClassVar[str] = "minimum"
     empty: ClassVar[float] = np.inf
@@ -47,6 +52,7 @@ class Minimum:
         return Minimum(np.minimum(self.value, other.value))
 
     def arrays(self) -> dict[str, Array]:
+        """Return the arrays by name, as they travel."""
         return {"value": self.value}
 
 
@@ -70,6 +76,7 @@ class Moments:
         return Moments(count, self.mean + delta * share, self.m2 + other.m2 + delta * delta * (self.count * share))
 
     def arrays(self) -> dict[str, Array]:
+        """Return the arrays by name, as they travel."""
         return {"count": self.count, "mean": self.mean, "m2": self.m2}
 
 
@@ -132,10 +139,12 @@ class Keyed:
         return Keyed.of(keys, np.concatenate([self.values, other.values]), limit=self.limit, shift=shift)
 
     def arrays(self) -> dict[str, Array]:
+        """Return the arrays by name, as they travel."""
         return {"keys": self.keys, "values": self.values, "bounds": np.array([self.limit, self.shift])}
 
     @classmethod
     def from_arrays(cls, keys: Array, values: Floats, bounds: Array) -> Keyed:
+        """Undo `arrays`."""
         limit, shift = bounds.tolist()
         return cls(keys, values, limit, shift)
 

@@ -31,15 +31,18 @@ class SeveralQueries(Query):
 
     @property
     def reading(self) -> str:
+        """What `prepare` depends on, as text."""
         readings = {query.reading for query in self.queries}
         # else blocks are kept as they are stored, and prepared for each reading in every pass
         return readings.pop() if len(readings) == 1 else ""
 
     @property
     def width(self) -> int:
+        """How many columns the sums have that may be in slices."""
         return max((query.width for query in self.queries), default=0)
 
     def prepare(self, block: Block) -> Block:
+        """Return a stored block as `map` wants it."""
         return self.queries[0].prepare(block) if self._read_alike else block
 
     @property
@@ -47,6 +50,7 @@ class SeveralQueries(Query):
         return len({query.reading for query in self.queries}) == 1
 
     def map(self, block: Block) -> Statistic:
+        """Return the statistic of a prepared block, without receipts."""
         if self._read_alike:
             return _side_by_side([query.map(block) for query in self.queries])
         prepared: dict[str, Block] = {}
@@ -60,9 +64,11 @@ class SeveralQueries(Query):
         return tuple(_of_query(total, k, width=query.width) for k, query in enumerate(self.queries))
 
     def read(self, total: Statistic) -> tuple[Any, ...]:
+        """Return what each query reads, in their order."""
         return tuple(query.read(mine) for query, mine in zip(self.queries, self.statistics(total), strict=True))
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Return JSON and arrays from which `from_parts` makes the same query."""
         metas, arrays = [], {}
         for k, query in enumerate(self.queries):
             meta, mine = query_parts(query)
@@ -72,6 +78,7 @@ class SeveralQueries(Query):
 
     @classmethod
     def from_parts(cls, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> SeveralQueries:
+        """Undo `to_parts`."""
         return cls(
             tuple(
                 query_from(mine, _stripped(arrays, k), where=f"query {k} of several")

@@ -47,7 +47,7 @@ def _slice_width(width: int) -> int:
 
 
 def _each(part: ColumnPart, change: Callable[[Array], Array]) -> ColumnPart:
-    """The part with every array that has columns changed."""
+    """Return the part with every array that has columns changed."""
     changed: dict[str, Any] = {name: change(getattr(part, name)) for name in part.by_column}
     return replace(part, **changed)
 
@@ -83,7 +83,7 @@ class Slice:
         return Slice(self.first, self.last, self.width, ids, parts)
 
     def _spread(self, ids: Array | None) -> Mapping[str, ColumnPart]:
-        """The parts with other columns too."""
+        """Return the parts with other columns too."""
         if self.ids is None or (ids is not None and len(ids) == len(self.ids)):
             return self.parts
         at = self.ids if ids is None else np.searchsorted(ids, self.ids)
@@ -105,7 +105,7 @@ def _union(ids: Array, others: Array, n: int) -> Array:
 
 
 def _scattered(given: Sequence[tuple[Array | slice, Array]], n: int, empty: float) -> Array:
-    """An array of n columns, some of which are given; the others are empty."""
+    """Return an array of n columns, some of which are given; the others are empty."""
     like = given[0][1]
     shape = (*like.shape[:-1], n)
     # untouched zeros take no memory
@@ -131,8 +131,7 @@ def slices(parts: Mapping[str, ColumnPart], *, width: int, ids: Array | None = N
 
 
 def spread_columns(part: ColumnPart, columns: Array, wanted: Array) -> ColumnPart:
-    """Return the part over other columns: `columns` are those that it holds, `wanted` has all of these; the others are
-    empty."""
+    """Return the part over the columns `wanted`, among which are all that it holds, `columns`; the others are empty."""
     if len(columns) == len(wanted):
         return part
     at, empty = np.searchsorted(wanted, columns), part.empty
@@ -155,7 +154,7 @@ def held_columns(given: Sequence[Slice]) -> Array:
 
 
 def held_part(given: Sequence[Slice], name: str) -> ColumnPart:
-    """The part of that name over the `held_columns` alone, from slices that tile all of them."""
+    """Return the part of that name over the `held_columns` alone, from slices that tile all of them."""
     first = given[0].parts[name]
     arrays: dict[str, Any] = {
         key: np.concatenate([getattr(s.parts[name], key) for s in given], axis=-1) for key in first.by_column
@@ -164,7 +163,7 @@ def held_part(given: Sequence[Slice], name: str) -> ColumnPart:
 
 
 def whole_part(given: Sequence[Slice], name: str) -> ColumnPart:
-    """The part of that name with all columns, from slices that tile them."""
+    """Return the part of that name with all columns, from slices that tile them."""
     first, width = given[0].parts[name], given[0].width
     places = [slice(s.first, s.last) if s.ids is None else s.first + s.ids.astype(np.int64) for s in given]
     arrays: dict[str, Any] = {}

@@ -42,6 +42,7 @@ class Receipts:
 
     @classmethod
     def of_block(cls, *, partition: int, index: int, rows: int, crc: int) -> Receipts:
+        """Return the receipt of one block."""
         digest = (2 * index + 1) * crc % 2**64
         return cls(np.array([[partition, index, index + 1, rows]], np.int64), np.array([digest], np.uint64))
 
@@ -59,6 +60,8 @@ class Receipts:
 
 @dataclass(frozen=True, eq=False)
 class Statistic:
+    """What a map task found out about its rows: named parts, some of them in slices, with receipts."""
+
     parts: Mapping[str, Part]
     receipts: Receipts = field(default_factory=Receipts)
     slices: tuple[Slice, ...] = ()
@@ -78,7 +81,7 @@ class Statistic:
         return Statistic(parts, self.receipts + other.receipts, slices)
 
     def part(self, name: str) -> Part:
-        """The part called `name`, whole."""
+        """Return the part called `name`, whole."""
         if name in self.parts:
             return self.parts[name]
         return whole_part(self.slices, name)
@@ -89,7 +92,7 @@ class Statistic:
         return held_columns(self.slices) if self.slices else None
 
     def held(self, name: str) -> Part:
-        """The part called `name`, over the `columns` alone."""
+        """Return the part called `name`, over the `columns` alone."""
         return self.parts[name] if name in self.parts else held_part(self.slices, name)
 
     def part_of(self, name: str, kind: type[P]) -> P:
@@ -101,7 +104,7 @@ class Statistic:
         return _checked(self.held(name), kind)
 
     def sum(self, name: str) -> Array:
-        """The array of the `Sum` called `name`."""
+        """Return the array of the `Sum` called `name`."""
         return self.part_of(name, Sum).value
 
     def __contains__(self, name: str) -> bool:
@@ -109,6 +112,7 @@ class Statistic:
 
     @property
     def n_rows(self) -> int:
+        """How many rows the blocks have that it covers."""
         return int(self.receipts.runs[:, 3].sum())
 
     @property
@@ -145,7 +149,7 @@ class Statistic:
         return Statistic(ordered[0].parts, ordered[0].receipts, found)
 
     def encode(self, node: Node) -> bytes:
-        """The frame that carries this statistic as the sum of a tree node."""
+        """Return the frame that carries this statistic as the sum of a tree node."""
         arrays: dict[str, Array] = {"receipts": self.receipts.runs, "digests": self.receipts.digests}
         named: dict[str, Part] = dict(self.parts)
         for k, mine in enumerate(self.slices):

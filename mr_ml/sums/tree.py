@@ -21,6 +21,8 @@ from mr_ml.errors import BadDataError, InternalError
 
 
 class Node(NamedTuple):
+    """A node of the tree: its level, 0 for leaves, and its number within the level."""
+
     level: int
     number: int
 
@@ -45,6 +47,7 @@ class SumTree:
 
     @cached_property
     def root(self) -> Node:
+        """The node over everything."""
         return Node(self.partition_level + _ceil_log2(len(self.plan)), 0)
 
     @cached_property
@@ -57,10 +60,11 @@ class SumTree:
 
     @property
     def n_blocks(self) -> int:
+        """How many blocks all partitions have."""
         return self._blocks_before[-1]
 
     def leaf(self, partition: int, index: int) -> Node:
-        """The leaf of a block.
+        """Return the leaf of a block.
 
         Raises
         ------
@@ -76,7 +80,7 @@ class SumTree:
         return Node(0, (at << self.partition_level) + index)
 
     def blocks_of(self, node: Node) -> tuple[int, int]:
-        """The half-open range of block ordinals (counted in tree order) that a node covers."""
+        """Return the half-open range of block ordinals (counted in tree order) that a node covers."""
         return self._ordinal(node.number << node.level), self._ordinal((node.number + 1) << node.level)
 
     def _ordinal(self, leaf: int) -> int:
@@ -86,6 +90,7 @@ class SumTree:
         return self._blocks_before[at] + min(leaf & ((1 << self.partition_level) - 1), self.plan[at].blocks)
 
     def is_empty(self, node: Node) -> bool:
+        """Return whether a node covers no blocks."""
         first, last = self.blocks_of(node)
         return first == last
 
@@ -135,11 +140,11 @@ class PartialSums(Generic[Sum]):
         self._nodes[node] = value
 
     def items(self) -> list[tuple[Node, Sum]]:
-        """What there is so far, in tree order."""
+        """Return what there is so far, in tree order."""
         return sorted(self._nodes.items(), key=lambda item: (item[0].number << item[0].level, item[0].level))
 
     def total(self) -> Sum:
-        """The sum of the root.
+        """Return the sum of the root.
 
         Raises
         ------

@@ -64,8 +64,8 @@ def test_products_have_the_same_bits(
     coef, slope = rng.normal(size=(n_features, n_outputs)), rng.normal(size=(x.n_rows, n_outputs))
 
     def products() -> tuple[Any, ...]:
-        both = x.pull(slope, slope**2, n_features=n_features)
-        return x.dot(coef), *both, x.pull(slope, None, n_features=n_features)[0]
+        both = x.transpose_dots(slope, slope**2, n_features=n_features)
+        return x.dot(coef), *both, x.transpose_dots(slope, None, n_features=n_features)[0]
 
     compiled = products()
     without_kernels(monkeypatch)

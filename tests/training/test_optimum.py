@@ -167,7 +167,7 @@ def test_coefficients_of_scikit_learn(data_dir: Path, name: str, method: LineMet
     table = read_csv(data_dir / "sklearn" / f"{name}.csv")
     x, y = table[:, :-1], table[:, -1]
     classes = tuple(np.unique(y).tolist())
-    spec = RowSpec(loss_from_json("logistic") if len(classes) == 2 else "softmax", x.shape[1], classes=classes)
+    spec = RowSpec(loss_from_json("logistic" if len(classes) == 2 else "softmax"), x.shape[1], classes=classes)
     theirs = LogisticRegression(C=1.0, solver="newton-cholesky", tol=1e-12, max_iter=1000).fit(x, y)
     _, coef = optimum(x, y, spec, method, l2=1 / len(y))
     if len(classes) > 2:

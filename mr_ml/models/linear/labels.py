@@ -107,21 +107,26 @@ class Numbers(LabelDomain):
     """Labels that are numbers."""
 
     def check_count(self, n_classes: int, *, loss: str) -> None:
+        """Check how many classes there are, 0 for numbers."""
         if n_classes:
             raise UsageError(f"the {loss} loss predicts a number, expected no classes, found {n_classes}")
 
     def classes(self, labels: TrainingLabels, *, loss: str) -> tuple[float, ...]:
+        """Return the label values of classes 0, 1, ...; empty for numbers."""
         if labels.kind == "text":
             raise UsageError(f"the {loss} loss needs numeric labels; {labels.dataset} has {list(labels.texts)[:5]}")
         return ()
 
     def targets(self, labels: Floats, classes: tuple[float, ...]) -> Floats:
+        """Return what the loss takes for labels, (n_rows,)."""
         return labels
 
     def metric_sums(self, measured: Measured) -> dict[str, Part]:
+        """Return the sums that `metrics` reads."""
         return number_sums(measured)
 
     def metrics(self, total: Statistic, *, weight_exponent: int) -> Metrics:
+        """Return the metrics that sums over all rows say."""
         return number_metrics(total, weight_exponent=weight_exponent)
 
 
@@ -138,6 +143,7 @@ class Classes(LabelDomain):
     most: int | None = None
 
     def check_count(self, n_classes: int, *, loss: str) -> None:
+        """Check how many classes there are, 0 for numbers."""
         if n_classes >= 2 and (self.most is None or n_classes <= self.most):
             return
         needed = "exactly 2" if self.most == 2 else "at least 2" if self.most is None else f"2 to {self.most}"
@@ -145,6 +151,7 @@ class Classes(LabelDomain):
         raise UsageError(f"the {loss} loss needs {needed} label values, the dataset has {n_classes}{instead}")
 
     def classes(self, labels: TrainingLabels, *, loss: str) -> tuple[float, ...]:
+        """Return the label values of classes 0, 1, ...; empty for numbers."""
         if labels.kind == "continuous":
             raise UsageError(
                 f"the {loss} loss needs label values that repeat; {labels.dataset} has too many distinct ones; "
@@ -161,6 +168,7 @@ class Classes(LabelDomain):
         return tuple(code for code, _, count in rows if count)
 
     def targets(self, labels: Floats, classes: tuple[float, ...]) -> Floats:
+        """Return what the loss takes for labels, (n_rows,)."""
         numbers = _class_numbers(labels, classes)
         unknown = numbers < 0
         if unknown.any():
@@ -172,9 +180,11 @@ class Classes(LabelDomain):
         return numbers
 
     def metric_sums(self, measured: Measured) -> dict[str, Part]:
+        """Return the sums that `metrics` reads."""
         return class_sums(measured)
 
     def metrics(self, total: Statistic, *, weight_exponent: int) -> Metrics:
+        """Return the metrics that sums over all rows say."""
         return class_metrics(total, weight_exponent=weight_exponent)
 
 

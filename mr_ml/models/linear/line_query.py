@@ -60,9 +60,11 @@ class LineQuery(RowQuery, ColumnQuery):
     @property
     def width(self) -> int:
         # cross terms and the Hessian are not in slices, and then nothing is
+        """How many columns the sums have that may be in slices."""
         return 0 if self.cross or self.hessian else self.rows.n_features + 1
 
     def over(self, columns: Array) -> LineQuery:
+        """Return the query over some of its columns."""
         direction = None if self.direction is None else self.direction[:, columns]
         rows = replace(self.rows, n_features=len(columns) - 1)
         return replace(self, rows=rows, coef=self.coef[:, columns], direction=direction)
@@ -82,6 +84,7 @@ class LineQuery(RowQuery, ColumnQuery):
         return self.rows.margins_along(block, self._linear)
 
     def block_parts(self, block: Block) -> BlockParts:
+        """Return the parts of a prepared block by name, those with columns marked."""
         spec, features, loss = self.rows, block.features, self.rows.loss
         targets = spec.targets(block)
         u = spec.weights(block, targets)
@@ -95,7 +98,7 @@ class LineQuery(RowQuery, ColumnQuery):
         slope, second = loss.derivatives(chosen, targets)
         slope, second = slope * u[:, None], second * u[:, None]
         d = spec.n_features
-        gradient, curvature = features.pull(slope, second if self.curvature else None, n_features=d)
+        gradient, curvature = features.transpose_dots(slope, second if self.curvature else None, n_features=d)
         # many times as fast as numpy's sum along short rows
         ones = np.ones(len(u))
         parts: dict[str, Part | ByColumn] = {
@@ -116,6 +119,7 @@ class LineQuery(RowQuery, ColumnQuery):
         return parts
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Return JSON and arrays from which `from_parts` makes the same query."""
         meta = {"rows": self.rows.to_json(), "steps": list(self.steps), "chosen": self.chosen}
         meta.update(curvature=self.curvature, cross=self.cross, hessian=self.hessian, leads=self.leads)
         arrays = {"coef": self.coef}
@@ -125,6 +129,7 @@ class LineQuery(RowQuery, ColumnQuery):
 
     @classmethod
     def from_parts(cls, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> LineQuery:
+        """Undo `to_parts`."""
         return cls(
             rows=RowSpec.from_json(meta["rows"]),
             coef=arrays["coef"],

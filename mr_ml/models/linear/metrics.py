@@ -38,6 +38,7 @@ class MetricsQuery(RowQuery):
         return Linear.of(self.coef)
 
     def map(self, block: Block) -> Statistic:
+        """Return the statistic of a prepared block, without receipts."""
         spec, loss = self.rows, self.rows.loss
         y = spec.targets(block)
         u = spec.weights(block, y)
@@ -75,8 +76,10 @@ class MetricsQuery(RowQuery):
         return self.rows.loss.label_domain.metrics(total, weight_exponent=exponent)
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Return JSON and arrays from which `from_parts` makes the same query."""
         return {"rows": self.rows.to_json()}, {"coef": self.coef}
 
     @classmethod
     def from_parts(cls, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> MetricsQuery:
+        """Undo `to_parts`."""
         return cls(rows=RowSpec.from_json(meta["rows"]), coef=arrays["coef"])

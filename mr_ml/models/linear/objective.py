@@ -85,6 +85,7 @@ class Objective:
         return self.scaling.to_raw(theta, self.rows.n_outputs)
 
     def query(self, ask: Ask) -> LineQuery:
+        """Return the query that answers an ask."""
         direction = None if ask.direction is None else self.coef(ask.direction)
         return LineQuery(
             rows=self.rows,

@@ -68,14 +68,17 @@ class L2Penalty:
 
     @property
     def is_zero(self) -> bool:
+        """Whether it is none at all."""
         return self.strength == 0
 
     def curvatures(self, scaling: Scaling) -> Floats:
+        """Return what it adds to the Hessian's diagonal for each feature, (n_features,)."""
         if self.space == "raw":
             return np.asarray(self.strength / scaling.scale**2)
         return np.asarray(self.strength * (scaling.deviation / scaling.scale) ** 2)
 
     def of(self, scaling: Scaling, n_outputs: int) -> QuadraticPenalty:
+        """Return the penalty of all outputs' coefficients in the optimizer's coordinates."""
         q = self.curvatures(scaling)
         return QuadraticPenalty(np.tile(np.append(q, 0.0) if scaling.intercept else q, n_outputs))
 
@@ -90,7 +93,9 @@ class QuadraticPenalty:
     curvature: Floats
 
     def value(self, theta: Floats) -> float:
+        """Return what is added to the mean loss."""
         return float(0.5 * (self.curvature * theta) @ theta)
 
     def gradient(self, theta: Floats) -> Floats:
+        """Return the derivative, (size,)."""
         return self.curvature * theta

@@ -87,7 +87,7 @@ class RowSpec:
         return {**shift, **({"weight_exponent": self.weight_exponent} if self.weight_exponent else {})}
 
     def read(self, block: Block) -> Block:
-        """The block as all other methods want it, the same in every pass."""
+        """Return the block as all other methods want it, the same in every pass."""
         if self.weight_exponent and block.weights is not None:
             block = replace(block, weights=np.ldexp(block.weights, self.weight_exponent))
         return self.shift.read(block)
@@ -131,6 +131,7 @@ class RowSpec:
         return block.features.dot(linear.weights) + linear.intercepts
 
     def to_json(self) -> dict[str, Any]:
+        """Return what is stored."""
         return {
             "loss": self.loss.to_json(),
             "n_features": self.n_features,
@@ -142,6 +143,7 @@ class RowSpec:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> RowSpec:
+        """Undo `to_json`."""
         factors = data["class_weights"]
         return cls(
             loss=loss_from_json(data["loss"]),
@@ -161,7 +163,9 @@ class RowQuery(Query):
 
     @property
     def reading(self) -> str:
+        """What `prepare` depends on, as text."""
         return self.rows.reading
 
     def prepare(self, block: Block) -> Block:
+        """Return a stored block as `map` wants it."""
         return self.rows.read(block)

@@ -44,6 +44,7 @@ class Scaling:
 
     @cached_property
     def centred(self) -> bool:
+        """Whether some mean is taken off."""
         return bool(self.mean.any())
 
     def to_raw(self, theta: Floats, n_outputs: int) -> Floats:

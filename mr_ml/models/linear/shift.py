@@ -25,7 +25,9 @@ FROM_SPREADS = 8.0
 
 @dataclass(frozen=True)
 class Shift:
-    """Attributes
+    """What is taken off features and targets.
+
+    Attributes
     ----------
     ids
         Columns that are shifted, ascending.
@@ -52,7 +54,7 @@ class Shift:
         return bool(self.ids) or self.target != 0
 
     def read(self, block: Block) -> Block:
-        """The block with everything shifted."""
+        """Return the block with everything shifted."""
         if not self:
             return block
         features, labels = block.features, block.labels
@@ -61,7 +63,7 @@ class Shift:
         return replace(block, features=features, labels=labels - self.target if self.target else labels)
 
     def left_of(self, mean: Floats) -> Floats:
-        """What remains of the features' means, (n_features,)."""
+        """Return what remains of the features' means, (n_features,)."""
         if not self.ids:
             return mean
         left = mean.copy()
@@ -75,10 +77,12 @@ class Shift:
         return np.asarray(coef[:, -1] - coef[:, list(self.ids)] @ np.array(self.by) + self.target)
 
     def to_json(self) -> dict[str, Any]:
+        """Return what is stored."""
         return {"ids": list(self.ids), "by": list(self.by), "target": self.target}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Shift:
+        """Undo `to_json`."""
         return cls(tuple(data["ids"]), tuple(data["by"]), data["target"])
 
 

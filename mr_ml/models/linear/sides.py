@@ -41,12 +41,15 @@ class SidesQuery(RowQuery, ColumnQuery):
 
     @property
     def width(self) -> int:
+        """How many columns the sums have that may be in slices."""
         return self.rows.n_features
 
     def over(self, columns: Array) -> SidesQuery:
+        """Return the query over some of its columns."""
         return SidesQuery(replace(self.rows, n_features=len(columns)))
 
     def block_parts(self, block: Block) -> BlockParts:
+        """Return the parts of a prepared block by name, those with columns marked."""
         n_features = self.rows.n_features
         check_width(block, n_features)
         targets = self.rows.targets(block)
@@ -62,15 +65,18 @@ class SidesQuery(RowQuery, ColumnQuery):
 
     def read(self, total: Statistic) -> Sides:
         # rows that store nothing in a column hold a zero there
+        """Return the extremes of each feature by class."""
         full = total.sum("stored") == total.sum("class_rows")[:, None]
         lows, highs = (total.part_of(name, Minimum).value for name in ("lows", "highs"))
         return Sides(np.where(full, lows, np.minimum(lows, 0)), np.where(full, -highs, np.maximum(-highs, 0)))
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Return JSON and arrays from which `from_parts` makes the same query."""
         return {"rows": self.rows.to_json()}, {}
 
     @classmethod
     def from_parts(cls, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> SidesQuery:
+        """Undo `to_parts`."""
         return cls(rows=RowSpec.from_json(meta["rows"]))
 
 

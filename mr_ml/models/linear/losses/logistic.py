@@ -24,24 +24,29 @@ class LogisticLoss(Loss):
 
     def value(self, margins: Floats, labels: Floats) -> Floats:
         # log(1 + e^z) - y z = log(1 + e^{sz}) with s = 1 - 2y, which does not cancel in the tails; likewise below
+        """Return l, (n_rows,)."""
         z = (1 - 2 * labels) * margins[:, 0]
         return np.asarray(np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z))))
 
     def derivatives(self, margins: Floats, labels: Floats) -> tuple[Floats, Floats]:
+        """Return l' and the diagonal of l'', both (n_rows, n_outputs)."""
         sign = (1 - 2 * labels)[:, None]
         z = sign * margins
         smaller, larger = _two_classes(z)
         return sign * np.where(z > 0, larger, smaller), smaller * larger
 
     def second_derivatives(self, margins: Floats, labels: Floats, weights: Floats) -> dict[tuple[int, int], Floats]:
+        """Return the weighted second derivatives in margins j <= k, (n_rows,) each, keyed (j, k)."""
         smaller, larger = _two_classes(margins[:, 0])
         return {(0, 0): weights * smaller * larger}
 
     def lead(self, margins: Floats, labels: Floats) -> tuple[Floats, Floats]:
+        """Return the least and the most by which a row's own class is ahead of another one, (n_rows,) each."""
         ahead = (2 * labels - 1) * margins[:, 0]
         return ahead, ahead
 
     def inverse_link(self, margins: Floats) -> Floats:
+        """Return class probabilities (n_rows, n_classes), or the predicted value (n_rows, 1)."""
         smaller, larger = _two_classes(margins)
         one = margins > 0
         return np.concatenate([np.where(one, smaller, larger), np.where(one, larger, smaller)], axis=1)

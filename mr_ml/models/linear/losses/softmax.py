@@ -25,10 +25,12 @@ class SoftmaxLoss(Loss):
     identifiable: ClassVar[bool] = False
 
     def n_outputs(self, n_classes: int) -> int:
+        """Return how many coefficient vectors a model of this loss has."""
         super().n_outputs(n_classes)
         return n_classes
 
     def classes(self, labels: TrainingLabels) -> tuple[float, ...]:
+        """Return the label values of classes 0, 1, ...; empty for numbers."""
         found = super().classes(labels)
         if labels.has_offsets:
             raise UsageError(
@@ -44,10 +46,12 @@ class SoftmaxLoss(Loss):
         return np.asarray(coef - free)
 
     def value(self, margins: Floats, labels: Floats) -> Floats:
+        """Return l, (n_rows,)."""
         own = np.take_along_axis(margins, labels.astype(np.int64)[:, None], axis=1)
         return _log_sum_exp(margins - own)
 
     def derivatives(self, margins: Floats, labels: Floats) -> tuple[Floats, Floats]:
+        """Return l' and the diagonal of l'', both (n_rows, n_outputs)."""
         p, rest = _softmax_and_rest(margins)
         own = np.arange(len(labels)), labels.astype(np.int64)
         slope = p.copy()
@@ -55,12 +59,14 @@ class SoftmaxLoss(Loss):
         return slope, p * rest
 
     def second_derivatives(self, margins: Floats, labels: Floats, weights: Floats) -> dict[tuple[int, int], Floats]:
+        """Return the weighted second derivatives in margins j <= k, (n_rows,) each, keyed (j, k)."""
         p, rest = _softmax_and_rest(margins)
         n = p.shape[1]
         mixed = {(j, k): -weights * p[:, j] * p[:, k] for j in range(n) for k in range(j + 1, n)}
         return {(k, k): weights * p[:, k] * rest[:, k] for k in range(n)} | mixed
 
     def lead(self, margins: Floats, labels: Floats) -> tuple[Floats, Floats]:
+        """Return the least and the most by which a row's own class is ahead of another one, (n_rows,) each."""
         own = np.arange(len(labels)), labels.astype(np.int64)
         ahead = margins[own][:, None] - margins
         # a class is no rival of its own
@@ -70,6 +76,7 @@ class SoftmaxLoss(Loss):
         return least, ahead.max(axis=1)
 
     def inverse_link(self, margins: Floats) -> Floats:
+        """Return class probabilities (n_rows, n_classes), or the predicted value (n_rows, 1)."""
         return _softmax(margins)
 
 

@@ -20,14 +20,18 @@ class SquaredLoss(Loss):
     follows_labels: ClassVar[bool] = True
 
     def value(self, margins: Floats, labels: Floats) -> Floats:
+        """Return l, (n_rows,)."""
         residual = margins[:, 0] - labels
         return np.asarray(0.5 * residual * residual)
 
     def derivatives(self, margins: Floats, labels: Floats) -> tuple[Floats, Floats]:
+        """Return l' and the diagonal of l'', both (n_rows, n_outputs)."""
         return margins - labels[:, None], np.ones_like(margins)
 
     def second_derivatives(self, margins: Floats, labels: Floats, weights: Floats) -> dict[tuple[int, int], Floats]:
+        """Return the weighted second derivatives in margins j <= k, (n_rows,) each, keyed (j, k)."""
         return {(0, 0): weights}
 
     def inverse_link(self, margins: Floats) -> Floats:
+        """Return class probabilities (n_rows, n_classes), or the predicted value (n_rows, 1)."""
         return margins
