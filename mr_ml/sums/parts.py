@@ -104,6 +104,7 @@ class WeightedMoments:
         return WeightedMoments(weight, self.mean + delta * theirs, variance)
 
     def arrays(self) -> dict[str, Array]:
+        """Return the arrays by name, as they travel."""
         return {"weight": self.weight, "mean": self.mean, "variance": self.variance}
 
 

@@ -108,19 +108,19 @@ class RowSpec:
         return self.loss.label_domain.targets(block.labels, self.classes)
 
     def weights(self, block: Block, targets: Floats) -> Floats:
-        """u, (n_rows,)."""
+        """Return the weights u, (n_rows,)."""
         given = block.weights if self.row_weights and block.weights is not None else np.ones(block.n_rows)
         if self.class_weights is None:
             return given
         return np.asarray(given * np.array(self.class_weights)[targets.astype(np.int64)])
 
     def margins(self, block: Block, linear: Linear) -> Floats:
-        """z, (n_rows, n_outputs), or (n_rows, K) for K functions."""
+        """Return z, (n_rows, n_outputs), or (n_rows, K) for K functions."""
         z = self._products(block, linear)
         return z if block.offsets is None else z + block.offsets[:, None]
 
     def margins_along(self, block: Block, point_and_direction: Linear) -> tuple[Floats, Floats]:
-        """z at a point and what the direction adds to it, (n_rows, n_outputs) each, in one sweep over the features."""
+        """Return z at a point and what the direction adds to it, (n_rows, n_outputs) each, in one sweep over the features."""
         both = self._products(block, point_and_direction)
         n = both.shape[1] // 2
         z, along = both[:, :n], both[:, n:]

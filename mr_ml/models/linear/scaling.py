@@ -35,8 +35,10 @@ class Scaling:
     def of(
         cls, *, mean: Floats, deviation: Floats, intercept: bool, centre: bool, penalised: Floats | None = None
     ) -> Scaling:
-        """From means and standard deviations of the features as they are read, `penalised` those of a scaled penalty
-        where it has others."""
+        """Make the scaling of features that have these means and standard deviations as they are read.
+
+        `penalised` are the standard deviations of a scaled penalty where it has others.
+        """
         # zeros that are never written to take no memory
         kept = mean if centre and intercept else np.zeros(len(mean))
         scale = deviation if intercept else np.hypot(deviation, mean)
