@@ -120,7 +120,7 @@ class RowSpec:
         return z if block.offsets is None else z + block.offsets[:, None]
 
     def margins_along(self, block: Block, point_and_direction: Linear) -> tuple[Floats, Floats]:
-        """Return z at a point and what the direction adds to it, (n_rows, n_outputs) each, in one sweep over the rows."""
+        """Return z at a point and what the direction adds to it, (n_rows, n_outputs), in one sweep of the rows."""
         both = self._products(block, point_and_direction)
         n = both.shape[1] // 2
         z, along = both[:, :n], both[:, n:]
