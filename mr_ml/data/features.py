@@ -98,11 +98,14 @@ class SparseFeatures:
         entries = np.repeat(self.indptr[:-1][chosen] - indptr[:-1], counts) + np.arange(indptr[-1])
         return replace(self, indptr=indptr, indices=self.indices[entries], values=self.values[entries])
 
-    def compact(self) -> tuple[Array, SparseFeatures]:
+    def compact(self, *, below: float) -> tuple[Array, SparseFeatures] | None:
         """Return the columns that have entries, ascending, and the same rows over these columns alone.
 
-        Sums over a column's entries, or over a row's, have the same order and so the same bits.
+        None if there are not fewer entries than `below`. Sums over a column's entries, or over a row's, have the same
+        order and so the same bits.
         """
+        if self.nnz >= below:
+            return None
         columns, ids = np.unique(self.indices, return_inverse=True)
         return columns, replace(self, indices=ids.astype(np.int32))
 
@@ -247,6 +250,9 @@ class DenseFeatures:
     def head(self, n: int) -> DenseFeatures:
         """Return the first n rows."""
         return DenseFeatures(self.array[:n])
+
+    def compact(self, *, below: float) -> None:
+        """Return None: every column has entries."""
 
     def over(self, columns: Array) -> DenseFeatures:
         """Return the rows over these columns alone, int32 and ascending."""

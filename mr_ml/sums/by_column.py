@@ -13,7 +13,6 @@ from typing import ClassVar, Self
 import numpy as np
 
 from mr_ml.data.block import Block
-from mr_ml.data.features import SparseFeatures
 from mr_ml.sums.parts import ColumnPart, Part
 from mr_ml.sums.query import Array, Query, check_width
 from mr_ml.sums.slices import is_wide, slices
@@ -58,12 +57,12 @@ class ColumnQuery(Query):
         if not is_wide(n_features):
             return _whole(self.block_parts(block))
         check_width(block, n_features)
-        features = block.features
-        if not isinstance(features, SparseFeatures) or features.nnz >= _COMPACT_BELOW * n_features:
+        compact = block.features.compact(below=_COMPACT_BELOW * n_features)
+        if compact is None:
             return _sliced(self.block_parts(block), width=width)
-        ids, compact = features.compact()
+        ids, features = compact
         columns = np.append(ids, np.arange(n_features, width)) if self.more_columns else ids
-        return _sliced(self.over(columns).block_parts(replace(block, features=compact)), width=width, columns=columns)
+        return _sliced(self.over(columns).block_parts(replace(block, features=features)), width=width, columns=columns)
 
 
 def _whole(parts: BlockParts) -> Statistic:

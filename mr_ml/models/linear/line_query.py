@@ -59,8 +59,8 @@ class LineQuery(RowQuery, ColumnQuery):
 
     @property
     def width(self) -> int:
-        # cross terms and the Hessian are not in slices, and then nothing is
         """How many columns the sums have that may be in slices."""
+        # cross terms and the Hessian are not in slices, and then nothing is
         return 0 if self.cross or self.hessian else self.rows.n_features + 1
 
     def over(self, columns: Array) -> LineQuery:

@@ -1,4 +1,4 @@
-"""The metrics of a model, as sums over rows; which ones they are says the label domain of its loss.
+"""The metrics of a model, as sums over rows; the label domain of its loss says which ones they are.
 
 Rows of weight 0 count nowhere. Of others whose prediction or loss is not finite there are no metrics.
 """

@@ -64,8 +64,8 @@ class SidesQuery(RowQuery, ColumnQuery):
         }
 
     def read(self, total: Statistic) -> Sides:
-        # rows that store nothing in a column hold a zero there
         """Return the extremes of each feature by class."""
+        # rows that store nothing in a column hold a zero there
         full = total.sum("stored") == total.sum("class_rows")[:, None]
         lows, highs = (total.part_of(name, Minimum).value for name in ("lows", "highs"))
         return Sides(np.where(full, lows, np.minimum(lows, 0)), np.where(full, -highs, np.maximum(-highs, 0)))

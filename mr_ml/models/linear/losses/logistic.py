@@ -23,8 +23,8 @@ class LogisticLoss(Loss):
     may_separate: ClassVar[bool] = True
 
     def value(self, margins: Floats, labels: Floats) -> Floats:
-        # log(1 + e^z) - y z = log(1 + e^{sz}) with s = 1 - 2y, which does not cancel in the tails; likewise below
         """Return l, (n_rows,)."""
+        # log(1 + e^z) - y z = log(1 + e^{sz}) with s = 1 - 2y, which does not cancel in the tails; likewise below
         z = (1 - 2 * labels) * margins[:, 0]
         return np.asarray(np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z))))
 
