@@ -25,7 +25,7 @@ class MRPack(FedTextMixin, MRJob):
 
     def mapper(self, _, line):
         request = self._request()
-        with SpillFile(request.spill, together=request.together) as spill:
+        with SpillFile(request.spill) as spill:
             for text in TextRange.listed(line):
                 yield from spill_text(request, text, spill)
 

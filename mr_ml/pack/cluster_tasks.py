@@ -19,7 +19,7 @@ from mr_ml.data.block import BlockAddress, decode_line, encode_line
 from mr_ml.data.partition_file import PartitionFacts
 from mr_ml.errors import BadDataError
 from mr_ml.pack.equal_rows import lines_of_others
-from mr_ml.pack.miniblock import Array, Columns, cut, joined, ranked
+from mr_ml.pack.miniblock import Array, JoinedRows, cut, joined, ranked
 from mr_ml.pack.plan import MAX_BLOCK_ROWS, PackPlan
 from mr_ml.pack.split_moments import MOMENTS, SplitMoments
 from mr_ml.pack.tasks import AGAIN, REPORT, PackRequest, facts_line
@@ -61,11 +61,11 @@ class ShuffledReduceTask:
         if partition == self._plan.n_partitions:
             yield from ((REPORT, value) for value in values)
             return
-        columns = _joined(partition, values)
-        rank = ranked(columns)
-        yield from _lines(columns, rank.firsts, partition, self._plan)
+        rows = _joined(partition, values)
+        rank = ranked(rows)
+        yield from _lines(rows, rank.firsts, partition, self._plan)
         for chosen, met in rank.others(home=partition, at_most=MAX_BLOCK_ROWS):
-            yield from lines_of_others(columns.take(chosen), self._plan, met)
+            yield from lines_of_others(rows.take(chosen), self._plan, met)
 
     def results(self) -> Iterator[Pair]:
         """Nothing more: the files are read back, see `Inspection`."""
@@ -81,17 +81,17 @@ class SpreadReduceTask:
     def add(self, key: bytes, values: Iterable[bytes]) -> Iterator[Pair]:
         """Take the mini-blocks of a partition."""
         partition = number_of(key)
-        columns = _joined(partition, values)
-        yield from _lines(columns, ranked(columns).rows, partition, self._plan)
+        rows = _joined(partition, values)
+        yield from _lines(rows, ranked(rows).rows, partition, self._plan)
 
 
-def _joined(partition: int, values: Iterable[bytes]) -> Columns:
+def _joined(partition: int, values: Iterable[bytes]) -> JoinedRows:
     where = f"the shuffle of partition {partition}"
     return joined([frame.from_text(value, where=where) for value in values], where=where)
 
 
-def _lines(columns: Columns, rank: Array, partition: int, plan: PackPlan) -> Iterator[Pair]:
-    for index, block in enumerate(cut(columns, rank, block_rows=plan.block_rows)):
+def _lines(rows: JoinedRows, rank: Array, partition: int, plan: PackPlan) -> Iterator[Pair]:
+    for index, block in enumerate(cut(rows, rank, block_rows=plan.block_rows)):
         line = encode_line(block, BlockAddress(partition, index))
         number, _, rest = line.removesuffix(b"\n").partition(b"\t")
         yield number, rest

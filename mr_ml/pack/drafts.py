@@ -1,8 +1,7 @@
 """Rows that the scan of a pack read and its map tasks need again, kept in the process that read them.
 
 On one machine the task that packs a range of text mostly runs in the process that scanned it, so the text is read once.
-Where it does not, or where there was no room, the text is read again: the same rows. The features, which are most of
-what is kept, lie in shared memory if there is some: see `mr_ml.pack.spill.KeptFile`.
+Where it does not, or where there was no room, the text is read again: the same rows.
 """
 
 from __future__ import annotations

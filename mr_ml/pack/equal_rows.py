@@ -19,10 +19,10 @@ import numpy as np
 from mr_ml.data import frame
 from mr_ml.data.block import Block, decode_line
 from mr_ml.data.partition_file import BlockRange, PartitionFacts, PartitionShelf
-from mr_ml.pack.miniblock import KIND, Columns, Met, check_columns, ranked, split_rows
+from mr_ml.pack.miniblock import Met, encoded, joined, ranked, split_rows
 from mr_ml.pack.plan import PackPlan
 from mr_ml.pack.rowhash import row_hashes
-from mr_ml.pack.spill import SpillReader
+from mr_ml.pack.spill import read_spilled
 from mr_ml.pack.split_moments import MOMENTS, SplitMoments
 from mr_ml.pack.tasks import AGAIN, PackRequest, facts_line, write_partition
 from mr_ml.readers.rows import Rows
@@ -59,7 +59,6 @@ class MergeTask:
     def __init__(self, request: PackRequest) -> None:
         self._request = request
         self._shelf = PartitionShelf()
-        self._spilled = SpillReader()
         self._moments = SplitMoments(request.plan)
 
     def add(self, line: bytes) -> Iterator[Pair]:
@@ -68,12 +67,10 @@ class MergeTask:
             where = f"the second shuffle of partition {partition}"
             path = self._request.paths[partition]
             file = BlockRange(path, partition, 0, 0, tuple(line_bytes), sum(line_bytes))
-            parts = [_columns(stored.block, self._request.plan) for stored in file.read()] if line_bytes else []
-            if pointers:
-                came = self._spilled.rows(map(str.encode, pointers), plan=self._request.plan, where=where)
-                parts.append(Columns(came.take(np.arange(len(came.order))), came.order))
+            parts = [_miniblock(stored.block, self._request.plan) for stored in file.read()] if line_bytes else []
+            parts += read_spilled(map(str.encode, pointers), where=where)
+            rows = joined(parts, where=where)
             # moments that overflow are infinite, which describe and train show
-            rows = _below_each_other(parts, where=where)
             with one_thread(), np.errstate(all="ignore"):
                 facts, moments = write_partition(self._request, partition, rows, ranked(rows).rows, self._shelf)
                 self._moments.add(partition, moments)
@@ -81,7 +78,6 @@ class MergeTask:
 
     def results(self) -> Iterator[Pair]:
         """Moments, when all files are there."""
-        self._spilled.close()
         self._shelf.close()
         yield from ((MOMENTS, line) for line in self._moments.lines())
 
@@ -108,11 +104,11 @@ def spread_line(line: bytes, plan: PackPlan) -> tuple[int, bytes]:
         number, _, text = value.partition(b"\t")
         return int(number), frame.from_text(text, where=where)
     stored = decode_line(line, where=where)
-    return stored.address.partition, frame.encode(KIND, {}, _columns(stored.block, plan).arrays())
+    return stored.address.partition, _miniblock(stored.block, plan)
 
 
-def _columns(block: Block, plan: PackPlan) -> Columns:
-    """Rows of a block. In one that is stored dense, a row has an entry where it is not zero."""
+def _miniblock(block: Block, plan: PackPlan) -> bytes:
+    """The rows of a block. In one that is stored dense, a row has an entry where it is not zero."""
     features = block.features.as_sparse().wide
     rows = Rows(
         labels=block.labels,
@@ -123,10 +119,4 @@ def _columns(block: Block, plan: PackPlan) -> Columns:
         weights=block.weights,
         offsets=block.offsets,
     )
-    return Columns(rows, plan.order(row_hashes(rows)))
-
-
-def _below_each_other(parts: Sequence[Columns], *, where: str) -> Columns:
-    arrays = [part.arrays() for part in parts]
-    check_columns(arrays, where=where)
-    return Columns.of_arrays({name: np.concatenate([a[name] for a in arrays]) for name in arrays[0]})
+    return encoded(rows, plan.order(row_hashes(rows)))

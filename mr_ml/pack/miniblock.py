@@ -1,14 +1,14 @@
 """Mini-blocks: what the shuffle of a pack moves. Rows of one chunk that belong to one partition, as columns.
 
-On a cluster a mini-block travels as a frame; on one machine `mr_ml.pack.spill` keeps rows in files. `cut` turns the
-rows of a partition into its blocks: rows sorted by order hash, then by a second hash of their content, so the result
-does not depend on how many mini-blocks there were or in which order they came. Equal rows meet in one partition, where
-`ranked` counts them: see `mr_ml.pack.equal_rows`.
+A mini-block is a frame: on a cluster it goes through the shuffle as text, on one machine through a file (see
+`mr_ml.pack.spill`). `cut` turns the rows of a partition into its blocks: rows sorted by order hash, then by a second
+hash of their content, so the result does not depend on how many mini-blocks there were or in which order they came.
+Equal rows meet in one partition, where `ranked` counts them: see `mr_ml.pack.equal_rows`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from mr_ml.data import frame, kernels
 from mr_ml.data.block import Block
 from mr_ml.data.features import SparseFeatures
+from mr_ml.data.narrow import narrow, narrow_ids, shared_ids, widen
 from mr_ml.errors import BadDataError
 from mr_ml.pack.plan import PackPlan
 from mr_ml.pack.rowhash import Hashes, Purpose, again, row_hashes
@@ -26,67 +27,6 @@ from mr_ml.readers.rows import Rows
 KIND = "miniblock"
 
 Array = NDArray[Any]
-
-
-@dataclass(frozen=True, eq=False)
-class Columns:
-    """Rows with their order hashes, in the form in which they are shuffled.
-
-    Attributes
-    ----------
-    rows
-        Of which lines and groups are not shuffled.
-    order : uint64, shape (n,)
-    """
-
-    rows: Rows
-    order: Hashes
-
-    def arrays(self) -> dict[str, Array]:
-        """By name; `counts` int32 (n,) instead of indptr; weights and offsets only where there are any."""
-        rows = self.rows
-        found: dict[str, Array] = {
-            "order": self.order,
-            "labels": rows.labels,
-            "counts": np.diff(rows.indptr).astype(np.int32),
-        }
-        for name, column in (("weights", rows.weights), ("offsets", rows.offsets)):
-            if column is not None:
-                found[name] = column
-        return {**found, "indices": rows.indices, "values": rows.values}
-
-    @classmethod
-    def of_arrays(cls, arrays: Mapping[str, Array]) -> Columns:
-        """Undo `arrays`."""
-        rows = Rows(
-            labels=arrays["labels"],
-            indptr=np.concatenate([np.zeros(1, np.int64), np.cumsum(arrays["counts"], dtype=np.int64)]),
-            indices=arrays["indices"],
-            values=arrays["values"],
-            lines=np.zeros(len(arrays["labels"]), np.int64),
-            weights=arrays.get("weights"),
-            offsets=arrays.get("offsets"),
-        )
-        return cls(rows, arrays["order"])
-
-    def take(self, chosen: NDArray[np.int64]) -> Rows:
-        """The chosen rows, in that order."""
-        return take(self.rows, chosen)
-
-    def slice(self, first: int, last: int) -> Columns:
-        """Rows first to last - 1."""
-        rows = self.rows
-        start, stop = rows.indptr[first], rows.indptr[last]
-        part = Rows(
-            labels=rows.labels[first:last],
-            indptr=rows.indptr[first : last + 1] - start,
-            indices=rows.indices[start:stop],
-            values=rows.values[start:stop],
-            lines=rows.lines[first:last],
-            weights=None if rows.weights is None else rows.weights[first:last],
-            offsets=None if rows.offsets is None else rows.offsets[first:last],
-        )
-        return Columns(part, self.order[first:last])
 
 
 class Stretch(NamedTuple):
@@ -122,15 +62,34 @@ def deal(rows: Rows, plan: PackPlan, met: Met | None = None) -> tuple[NDArray[np
 def split_rows(rows: Rows, plan: PackPlan, met: Met | None = None) -> Iterator[tuple[int, bytes]]:
     """Yield (partition, encoded mini-block) for each partition that has rows here."""
     ranks, order, stretches = deal(rows, plan, met)
-    columns = Columns(take(rows, ranks), order)
+    yield from _encoded(take(rows, ranks), order, stretches)
+
+
+def encoded(rows: Rows, order: Hashes) -> bytes:
+    """One mini-block of rows with these order hashes, uint64 (n,); lines and groups are left out."""
+    ((_, data),) = _encoded(rows, order, [Stretch(0, 0, rows.n_rows)])
+    return data
+
+
+def _encoded(rows: Rows, order: Hashes, stretches: Sequence[Stretch]) -> Iterator[tuple[int, bytes]]:
+    # Memory that is written for the first time costs more than narrowing does.
+    shared = shared_ids(rows.indptr, rows.indices)
+    ids = narrow_ids(rows.indices if shared is None else shared)
+    values, places = narrow(rows.values)
+    by_row = {"order": order, "labels": rows.labels, "weights": rows.weights, "offsets": rows.offsets}
     for partition, first, last in stretches:
-        yield partition, frame.encode(KIND, {}, columns.slice(first, last).arrays())
+        arrays = {name: column[first:last] for name, column in by_row.items() if column is not None}
+        start, stop = rows.indptr[first], rows.indptr[last]
+        arrays["ends"] = (rows.indptr[first + 1 : last + 1] - start).astype(np.int32)
+        arrays["indices"] = ids[start:stop] if shared is None else ids
+        arrays["values"] = values[start:stop]
+        yield partition, frame.encode(KIND, {"places": places}, arrays)
 
 
 def take(rows: Rows, chosen: NDArray[np.int64]) -> Rows:
     """The chosen rows, in that order; groups and line numbers are not carried on."""
     entries = kernels.take_rows(chosen, rows.indptr, rows.indices, rows.values) or _take(rows, chosen)
-    return with_entries(rows, chosen, entries)
+    return _with_entries(rows, chosen, entries)
 
 
 class _ByRow(Protocol):
@@ -144,7 +103,7 @@ class _ByRow(Protocol):
     def offsets(self) -> NDArray[np.float64] | None: ...
 
 
-def with_entries(source: _ByRow, chosen: NDArray[np.int64], entries: tuple[Array, Array, Array]) -> Rows:
+def _with_entries(source: _ByRow, chosen: NDArray[np.int64], entries: tuple[Array, Array, Array]) -> Rows:
     """The chosen rows, of which `entries` are indptr, indices and values."""
     indptr, indices, values = entries
     return Rows(
@@ -165,7 +124,37 @@ def _take(rows: Rows, chosen: NDArray[np.int64]) -> tuple[Array, Array, Array]:
     return indptr, rows.indices[at], rows.values[at]
 
 
-def joined(miniblocks: Sequence[bytes], *, where: str) -> Columns:
+@dataclass(frozen=True, eq=False)
+class JoinedRows:
+    """The rows of several mini-blocks, whose entries stay in them, narrow, until rows are taken.
+
+    Attributes
+    ----------
+    pieces
+        Entries of each mini-block.
+    piece, row : int32, shape (n,)
+        Where the entries of each row are.
+    order : uint64, shape (n,)
+    labels : float64, shape (n,)
+    weights, offsets : float64, shape (n,), or None
+    """
+
+    pieces: Sequence[kernels.Entries]
+    piece: NDArray[np.int32]
+    row: NDArray[np.int32]
+    order: Hashes
+    labels: NDArray[np.float64]
+    weights: NDArray[np.float64] | None
+    offsets: NDArray[np.float64] | None
+
+    def take(self, chosen: NDArray[np.int64]) -> Rows:
+        """The chosen rows, in that order."""
+        piece, row = self.piece[chosen], self.row[chosen]
+        entries = kernels.gather_rows(self.pieces, piece, row) or _gathered(self.pieces, piece, row)
+        return _with_entries(self, chosen, entries)
+
+
+def joined(miniblocks: Sequence[bytes], *, where: str) -> JoinedRows:
     """The rows of all encoded mini-blocks of one partition, of which there is at least one.
 
     Raises
@@ -173,15 +162,47 @@ def joined(miniblocks: Sequence[bytes], *, where: str) -> Columns:
     BadDataError
         If one is damaged, or only some have weights or offsets.
     """
-    opened = [frame.decode(data, kind=KIND, where=where).arrays for data in miniblocks]
-    check_columns(opened, where=where)
-    return Columns.of_arrays({name: np.concatenate([a[name] for a in opened]) for name in opened[0]})
-
-
-def check_columns(parts: Sequence[Collection[str]], *, where: str) -> None:
-    """Raise `BadDataError` unless all parts have the same columns."""
+    frames = [frame.decode(data, kind=KIND, where=where) for data in miniblocks]
+    parts = [opened.arrays for opened in frames]
     if any(set(part) != set(parts[0]) for part in parts):
         raise BadDataError(f"{where}: some input has weights or offsets and some has not")
+    sizes = [len(part["labels"]) for part in parts]
+    columns = {
+        name: np.concatenate([part[name] for part in parts]) if name in parts[0] else None
+        for name in ("weights", "offsets")
+    }
+    return JoinedRows(
+        pieces=[
+            kernels.Entries(
+                opened.arrays["ends"], opened.arrays["indices"], opened.arrays["values"], opened.meta["places"]
+            )
+            for opened in frames
+        ],
+        piece=np.repeat(np.arange(len(parts), dtype=np.int32), sizes),
+        row=np.concatenate([np.arange(n, dtype=np.int32) for n in sizes]),
+        order=np.concatenate([part["order"] for part in parts]),
+        labels=np.concatenate([part["labels"] for part in parts]),
+        **columns,
+    )
+
+
+def _gathered(pieces: Sequence[kernels.Entries], piece: Array, row: Array) -> tuple[Array, Array, Array]:
+    """As `kernels.gather_rows`."""
+    first, counts = np.zeros(len(row), np.int64), np.zeros(len(row), np.int64)
+    mine = [np.flatnonzero(piece == k) for k in range(len(pieces))]
+    for at, entries in zip(mine, pieces, strict=True):
+        rows = row[at]
+        first[at] = np.where(rows > 0, entries.ends[rows - 1], 0)
+        counts[at] = entries.ends[rows] - first[at]
+    indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+    indices, values = np.empty(indptr[-1], np.int32), np.empty(indptr[-1])
+    for at, entries in zip(mine, pieces, strict=True):
+        n = counts[at]
+        within = np.arange(n.sum()) - np.repeat(np.cumsum(n) - n, n)
+        source, target = np.repeat(first[at], n) + within, np.repeat(indptr[at], n) + within
+        indices[target] = entries.indices[source if len(entries.indices) == len(entries.values) else within]
+        values[target] = widen(entries.values[source], entries.places)
+    return indptr, indices, values
 
 
 class RowSource(Protocol):

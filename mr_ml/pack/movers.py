@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 from hdfs_layout import Root
@@ -24,7 +24,7 @@ from mr_ml.readers.summary import Summary
 from mr_ml.readers.text.chunks import MAX_LINE_BYTES
 from mr_ml.readers.text.source import TextFile, TextRange, check_content, check_rest, expand, first_line, ranges
 from mr_ml.runners.base import JobRunner, Pair, TaskLines
-from mr_ml.runners.local.scratch import SHARED_MEMORY, scratch_folder
+from mr_ml.runners.local.scratch import scratch_folder
 from mr_ml.sums.moments import MomentSums
 from mr_ml.sums.slices import is_wide
 
@@ -128,7 +128,6 @@ class LocalMover:
     n_tasks: int
     memory: PackMemory
     pack: str = ""
-    kept: ExitStack = field(default_factory=ExitStack)
 
     def files(self, inputs: Sequence[str]) -> list[TextFile]:
         found = expand(inputs)
@@ -142,13 +141,11 @@ class LocalMover:
         from mr_ml_jobs.scan_job import MRScan
 
         found: Ranges = {}
-        # what another scan kept is of no use
-        self.close()
         self.pack = unique_id()
         tasks = ranges(files, n_tasks=self.n_tasks, longest_line=self.memory.longest_line)
         # the other half is for the partition that is written
         keep = self.memory.rows_bytes // 2
-        request = ScanRequest(options, self.pack, keep, self._kept_folder(files, keep)).encode()
+        request = ScanRequest(options, self.pack, keep).encode()
         for key, value in self.runner.run(MRScan, request=request, input=_lines(tasks)):
             file, start = json.loads(key)
             found[file, start] = Summary.from_json(json.loads(value))
@@ -179,12 +176,9 @@ class LocalMover:
         paths = [self.root.layout.partition(name, data_id, number) for number in range(plan.n_partitions)]
         self.root.store.make_folder(self.root.layout.dataset_data(name, data_id))
         tasks = ranges(files, n_tasks=self.n_tasks, longest_line=self.memory.longest_line)
-        with self._spill(plan, name=name, data_id=data_id) as (spill, together):
-            if together:
-                # map tasks copy what was kept, and have it open: the room is free when they are done
-                self.kept.close()
+        with self._spill(plan, name=name, data_id=data_id) as spill:
             local = tuple(map(self._local, paths))
-            request = PackRequest(schema, plan, local, spill, together, self.pack).encode()
+            request = PackRequest(schema, plan, local, spill, self.pack).encode()
             pairs = self.runner.run(MRPack, request=request, input=_lines(tasks), n_reducers=self.n_tasks)
             for place, summary in [report_of(value) for key, value in pairs if key == REPORT]:
                 add_report(reports, place, summary)
@@ -209,38 +203,23 @@ class LocalMover:
         return self.runner.run(MRMerge, request=request, input=TaskLines(lines))
 
     @contextmanager
-    def _spill(self, plan: PackPlan, *, name: str, data_id: str) -> Iterator[tuple[str, bool]]:
-        """The folder for rows between map and reduce tasks, for as long as it is needed.
-
-        And whether those of a partition should lie together there.
-        """
+    def _spill(self, plan: PackPlan, *, name: str, data_id: str) -> Iterator[str]:
+        """The folder for rows between map and reduce tasks, for as long as it is needed."""
         if plan.shuffled_bytes <= self.memory.spill_bytes:
             parent = scratch_folder(needs_bytes=plan.shuffled_bytes)
             with tempfile.TemporaryDirectory(prefix="spill-", dir=parent) as folder:
-                yield folder, False
+                yield folder
             return
         spill = self.root.layout.spill(name, data_id)
         self.root.store.make_folder(spill)
-        yield self._local(spill), True
+        yield self._local(spill)
         self.root.store.remove_tree(spill)
 
     def check_rest(self, files: Sequence[TextFile]) -> None:
         check_rest(files)
 
-    def _kept_folder(self, files: Sequence[TextFile], keep: int) -> str:
-        """Shared memory for what the scan keeps, until `close`; "" if there is not enough."""
-        needs = self.n_tasks * keep
-        if all(file.compression == "none" for file in files):
-            # rows take fewer bytes than their text
-            needs = min(needs, sum(file.size for file in files))
-        parent = scratch_folder(needs_bytes=needs)
-        if not parent.is_relative_to(SHARED_MEMORY):
-            return ""
-        return self.kept.enter_context(tempfile.TemporaryDirectory(prefix="kept-", dir=parent))
-
     def close(self) -> None:
-        """Remove what the scan kept."""
-        self.kept.close()
+        """Nothing to remove."""
 
     def _local(self, path: str) -> str:
         found = self.root.store.local_path(path)

@@ -18,9 +18,9 @@ import numpy as np
 
 from mr_ml.data.partition_file import PartitionFacts, PartitionShelf
 from mr_ml.pack.drafts import DRAFTS
-from mr_ml.pack.miniblock import Array, RowSource, cut, ranked, split_rows
+from mr_ml.pack.miniblock import Array, RowSource, cut, joined, ranked, split_rows
 from mr_ml.pack.plan import MAX_BLOCK_ROWS, PackPlan
-from mr_ml.pack.spill import KeptFile, SpillFile, SpillReader
+from mr_ml.pack.spill import SpillFile, read_spilled
 from mr_ml.pack.split_moments import MOMENTS, SplitMoments
 from mr_ml.readers import formats
 from mr_ml.readers.rows import Parsed, Rows
@@ -47,17 +47,14 @@ class ScanRequest:
         Identity of this pack, so that a process knows whose rows it keeps.
     keep_bytes
         How much of what was read each process may keep for its map tasks.
-    spill
-        Folder for the larger part of it, which reduce tasks read where it lies; "" if there is none.
     """
 
     options: TextOptions
     pack: str = ""
     keep_bytes: int = 0
-    spill: str = ""
 
     def encode(self) -> bytes:
-        return json.dumps([self.options.to_json(), self.pack, self.keep_bytes, self.spill]).encode()
+        return json.dumps([self.options.to_json(), self.pack, self.keep_bytes]).encode()
 
     @classmethod
     def decode(cls, data: bytes) -> ScanRequest:
@@ -74,8 +71,6 @@ class PackRequest:
     spill
         Where map tasks leave rows for the reduce tasks. On a cluster, where mini-blocks go through the shuffle and
         Hadoop names the files, there are no such paths.
-    together
-        Whether the rows of a partition lie together there.
     pack
         As the scan was told.
     """
@@ -84,7 +79,6 @@ class PackRequest:
     plan: PackPlan
     paths: tuple[str, ...] = ()
     spill: str = ""
-    together: bool = False
     pack: str = ""
 
     def encode(self) -> bytes:
@@ -94,7 +88,6 @@ class PackRequest:
                 "plan": self.plan.to_json(),
                 "paths": list(self.paths),
                 "spill": self.spill,
-                "together": self.together,
                 "pack": self.pack,
             }
         ).encode()
@@ -103,7 +96,7 @@ class PackRequest:
     def decode(cls, data: bytes) -> PackRequest:
         found: dict[str, Any] = json.loads(data)
         schema, plan = Schema.from_json(found["schema"]), PackPlan.from_json(found["plan"])
-        return cls(schema, plan, tuple(found["paths"]), found["spill"], found["together"], found["pack"])
+        return cls(schema, plan, tuple(found["paths"]), found["spill"], found["pack"])
 
 
 class Text(Protocol):
@@ -124,18 +117,14 @@ def scan(request: ScanRequest, text: Text) -> Summary:
     total = Summary()
     room = DRAFTS.room(request.pack, budget=request.keep_bytes)
     kept: list[formats.Draft] | None = []
-    with ExitStack() as stack:
-        file = stack.enter_context(KeptFile(request.spill)) if request.spill else None
-        for chunk in text.chunks():
-            found, draft = formats.draft(chunk, request.options, file=text.file, seen=total)
-            if kept is not None:
-                draft = None if draft is None else draft.narrowed()
-                room -= 0 if draft is None else draft.nbytes
-                kept = None if draft is None or room < 0 else [*kept, draft if file is None else draft.put(file.put)]
-            del draft
-            total = total + shifted(found, by=total.n_lines)
-        if kept is None and file is not None:
-            file.drop()
+    for chunk in text.chunks():
+        found, draft = formats.draft(chunk, request.options, file=text.file, seen=total)
+        if kept is not None:
+            draft = None if draft is None else draft.narrowed()
+            room -= 0 if draft is None else draft.nbytes
+            kept = None if draft is None or room < 0 else [*kept, draft]
+        del draft
+        total = total + shifted(found, by=total.n_lines)
     if kept is not None:
         DRAFTS.keep(request.pack, text.key(), kept)
     return total
@@ -154,7 +143,7 @@ def shifted(summary: Summary, *, by: int) -> Summary:
 def spill_text(request: PackRequest, text: TextRange, spill: SpillFile) -> Iterator[tuple[bytes, bytes]]:
     """Parse one range of text; yield each partition and a pointer to the rows that it gets, then the report."""
     parts = _parsed(request, text, DRAFTS.take(request.pack, text.key()))
-    report = yield from _each(request, text, parts, lambda rows, where: _spilled(spill, rows, request.plan, where))
+    report = yield from _each(request, text, parts, lambda rows: _spilled(spill, rows, request.plan))
     yield REPORT, report
 
 
@@ -165,32 +154,30 @@ def pack_text(request: PackRequest, text: Text) -> Iterator[tuple[int | None, by
     those that were refused.
     """
     parts = _parsed(request, text, None)
-    report = yield from _each(request, text, parts, lambda rows, _: split_rows(rows, request.plan))
+    report = yield from _each(request, text, parts, lambda rows: split_rows(rows, request.plan))
     yield None, report
 
 
-def _spilled(spill: SpillFile, rows: Rows, plan: PackPlan, where: Any) -> Iterator[tuple[bytes, bytes]]:
-    for partition, pointer in spill.append(rows, plan, where=where):
-        yield b"%08d" % partition, pointer
+def _spilled(spill: SpillFile, rows: Rows, plan: PackPlan) -> Iterator[tuple[bytes, bytes]]:
+    for partition, data in split_rows(rows, plan):
+        yield b"%08d" % partition, spill.append(data)
 
 
-def _parsed(request: PackRequest, text: Text, drafts: list[formats.Draft] | None) -> Iterator[tuple[Parsed, Any]]:
-    """Rows, and where their features lie if that is in a file."""
+def _parsed(request: PackRequest, text: Text, drafts: list[formats.Draft] | None) -> Iterator[Parsed]:
     if drafts is not None and all(draft.fits(request.schema) for draft in drafts):
         while drafts:
-            draft = drafts.pop(0)
-            yield draft.under(request.schema), draft.where(request.schema)
+            yield drafts.pop(0).under(request.schema)
         return
     for chunk in text.chunks():
-        yield formats.parse(chunk, request.schema, labels="required"), None
+        yield formats.parse(chunk, request.schema, labels="required")
 
 
 def _each(
-    request: PackRequest, text: Text, parts: Iterable[tuple[Parsed, Any]], send: Callable[[Rows, Any], Iterator[Sent]]
+    request: PackRequest, text: Text, parts: Iterable[Parsed], send: Callable[[Rows], Iterator[Sent]]
 ) -> Generator[Sent, None, bytes]:
     """Send the rows of all parts of a range of text; returns the report on it."""
     report = Summary()
-    for parsed, where in parts:
+    for parsed in parts:
         found = Summary(
             n_rows=parsed.rows.n_rows,
             n_lines=parsed.n_lines,
@@ -200,7 +187,7 @@ def _each(
             examples=tuple((text.file, row) for row in parsed.bad),
         )
         report = report + shifted(found, by=report.n_lines)
-        yield from send(parsed.rows, where)
+        yield from send(parsed.rows)
     return json.dumps([json.loads(text.key()), report.to_json()]).encode()
 
 
@@ -213,7 +200,6 @@ class ReduceTask:
     def __init__(self, request: PackRequest) -> None:
         self._request = request
         self._shelf = PartitionShelf()
-        self._spilled = SpillReader()
         self._moments = SplitMoments(request.plan)
         self._open = ExitStack()
         self._again: SpillFile | None = None
@@ -224,7 +210,8 @@ class ReduceTask:
             yield from ((key, value) for value in values)
             return
         partition, plan = int(key), self._request.plan
-        rows = self._spilled.rows(values, plan=plan, where=f"the shuffle of partition {partition}")
+        where = f"the shuffle of partition {partition}"
+        rows = joined(read_spilled(values, where=where), where=where)
         rank = ranked(rows)
         # moments that overflow are infinite, which describe and train show
         with one_thread(), np.errstate(all="ignore"):
@@ -233,15 +220,13 @@ class ReduceTask:
         yield key, facts_line(facts)
         for chosen, met in rank.others(home=partition, at_most=MAX_BLOCK_ROWS):
             if self._again is None:
-                file = SpillFile(self._request.spill, together=self._request.together)
-                self._again = self._open.enter_context(file)
-            for number, pointer in self._again.append(rows.take(chosen), plan, met=met):
-                yield AGAIN, b"%08d " % number + pointer
+                self._again = self._open.enter_context(SpillFile(self._request.spill))
+            for number, data in split_rows(rows.take(chosen), plan, met):
+                yield AGAIN, b"%08d " % number + self._again.append(data)
 
     def results(self) -> Iterator[tuple[bytes, bytes]]:
         """Moments, when all files are there."""
         self._open.close()
-        self._spilled.close()
         self._shelf.close()
         yield from ((MOMENTS, line) for line in self._moments.lines())
 

@@ -13,13 +13,12 @@ Rows that a draft kept and that fit the schema need not be parsed again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.readers.csv import reader as csv_reader
 from mr_ml.readers.libsvm import reader as libsvm
-from mr_ml.readers.rows import NarrowRows, Parsed
+from mr_ml.readers.rows import Parsed
 from mr_ml.readers.schema import Schema, TextOptions
 from mr_ml.readers.summary import Summary
 
@@ -48,12 +47,6 @@ class Draft(Protocol):
 
     def narrowed(self) -> Draft:
         """The same in fewer bytes, to be kept."""
-
-    def put(self, put: Callable[[NarrowRows], NarrowRows]) -> Draft:
-        """The same, with the features put elsewhere if they are held as rows."""
-
-    def where(self, schema: Schema) -> Any:
-        """Where the features of the rows under that schema lie, if `put` left them so; else None."""
 
     def fits(self, schema: Schema) -> bool:
         """Whether these are the rows under that schema; if not, the text must be read again."""

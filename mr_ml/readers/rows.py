@@ -128,15 +128,12 @@ class NarrowRows:
         See `narrow_ids`; of one row where all rows have the same.
     values, places
         See `narrow`.
-    where
-        Of the two arrays, if they lie in a file that other processes can read: see `mr_ml.pack.spill`.
     """
 
     rows: Rows
     indices: NDArray[Any]
     values: NDArray[Any]
     places: int
-    where: Any = None
 
     @classmethod
     def of(cls, rows: Rows) -> NarrowRows:

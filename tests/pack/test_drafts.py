@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,13 +60,6 @@ def test_a_draft_that_fits_holds_what_parsing_finds(lines: list[str], asked: Any
         assert_same(draft.under(schema), formats.parse(text, schema, labels="required"))
         narrowed = draft.narrowed()
         assert_same(narrowed.under(schema), formats.parse(text, schema, labels="required"))
-        put = narrowed.put(lambda rows: replace(rows, where="there"))
-        assert_same(put.under(schema), formats.parse(text, schema, labels="required"))
-        # where ids count from something else, the ids that lie there are others
-        assert (narrowed.where(schema), put.where(schema)) == (
-            None,
-            "there" if base == (1 if asked is None else asked) else None,
-        )
 
 
 def test_drafts_take_fewer_bytes() -> None:
@@ -142,17 +133,15 @@ class Chunks:
 
 
 @pytest.mark.parametrize("fits", [True, False])
-def test_a_range_is_kept_whole_or_takes_no_room(tmp_path: Path, fits: bool) -> None:
+def test_a_range_is_kept_whole_or_not_at_all(fits: bool) -> None:
     small, large = b"1 1:2 3:0.5\n", b"1 1:2 3:0.5\n" * 100
     _, draft = formats.draft(small, TextOptions(), file="f")
     assert draft is not None
     keep_bytes = 100_000 if fits else draft.narrowed().nbytes + 1
     # what an earlier pack kept counts no more
     pack = f"fits {fits}"
-    assert scan(ScanRequest(TextOptions(), pack, keep_bytes, str(tmp_path)), Chunks(small, large)).n_rows == 101
-    kept = DRAFTS.take(pack, b"[]")
-    (path,) = tmp_path.iterdir()
-    assert (kept is not None, path.stat().st_size > 0) == (fits, fits)
+    assert scan(ScanRequest(TextOptions(), pack, keep_bytes), Chunks(small, large)).n_rows == 101
+    assert (DRAFTS.take(pack, b"[]") is not None) == fits
 
 
 def test_drafts_are_given_back_once_and_to_their_pack_only() -> None:

@@ -39,15 +39,15 @@ def plan_of(shares: dict[str, float], *, partitions: int = 5, block_rows: int = 
     return PackPlan(**{**vars(plan), "block_rows": block_rows})
 
 
-def on_this_machine(folder: Path, chunks: Sequence[Any], plan: PackPlan, *, together: bool, n: int) -> dict[int, bytes]:
+def on_this_machine(folder: Path, chunks: Sequence[Any], plan: PackPlan, *, n: int) -> dict[int, bytes]:
     """Partition files, by what the tasks of one machine do."""
     paths = tuple(str(folder / f"{p}") for p in range(plan.n_partitions))
-    request = PackRequest(SCHEMA, plan, paths, str(folder), together)
+    request = PackRequest(SCHEMA, plan, paths, str(folder))
     pointers: dict[int, list[bytes]] = {}
-    with SpillFile(str(folder), together=together) as spill:
+    with SpillFile(str(folder)) as spill:
         for chunk in chunks:
-            for partition, pointer in spill.append(chunk, plan):
-                pointers.setdefault(partition, []).append(pointer)
+            for partition, miniblock in split_rows(chunk, plan):
+                pointers.setdefault(partition, []).append(spill.append(miniblock))
     pairs: list[tuple[bytes, bytes]] = []
     for task_number in range(n):
         task = ReduceTask(request)
@@ -109,9 +109,9 @@ def rows_in(files: dict[int, bytes]) -> list[tuple[int, float, tuple[float, ...]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
-@given(rows=few_kinds, data=st.data(), together=st.booleans(), n=st.integers(1, 3))
+@given(rows=few_kinds, data=st.data(), n=st.integers(1, 3))
 def test_the_same_files_everywhere(
-    tmp_path_factory: pytest.TempPathFactory, rows: Any, data: st.DataObject, together: bool, n: int
+    tmp_path_factory: pytest.TempPathFactory, rows: Any, data: st.DataObject, n: int
 ) -> None:
     plan = plan_of({"a": 0.6, "b": 0.4}, folds=2)
     alone = on_a_cluster([make_rows(rows)], plan) if rows else {}
@@ -119,7 +119,7 @@ def test_the_same_files_everywhere(
     at = data.draw(st.integers(0, len(rows)))
     chunks = [make_rows(part) for part in (shuffled[:at], shuffled[at:]) if part]
     assert on_a_cluster(chunks, plan) == alone
-    assert on_this_machine(tmp_path_factory.mktemp("spill"), chunks, plan, together=together, n=n) == alone
+    assert on_this_machine(tmp_path_factory.mktemp("spill"), chunks, plan, n=n) == alone
     expected = [(y, tuple(x.get(k, 0.0) for k in range(6))) for y, x, _, _ in rows]
     assert Counter((y, x) for _, y, x in rows_in(alone)) == Counter(expected)
 

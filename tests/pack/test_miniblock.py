@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 from builders import make_rows
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mr_ml.data import frame
+from mr_ml.data import frame, kernels
 from mr_ml.data.block import Block, BlockAddress, encode_line
 from mr_ml.data.features import SparseFeatures
 from mr_ml.errors import BadDataError
-from mr_ml.pack.miniblock import Columns, cut, joined, ranked, split_rows, take
+from mr_ml.pack.miniblock import JoinedRows, cut, encoded, joined, ranked, split_rows, take
 from mr_ml.pack.plan import make_plan
 
 values = st.sampled_from([0.0, 1.0, -2.5, 1e300])
@@ -41,8 +41,8 @@ def content(block: Block) -> list[tuple[Any, ...]]:
     return found
 
 
-def blocks_of(columns: Columns, block_rows: int) -> Any:
-    return cut(columns, ranked(columns).rows, block_rows=block_rows)
+def blocks_of(rows: JoinedRows, block_rows: int) -> Any:
+    return cut(rows, ranked(rows).rows, block_rows=block_rows)
 
 
 def pack(chunks: Any, plan: Any, *, order: Any = None) -> dict[int, list[bytes]]:
@@ -84,17 +84,7 @@ def test_the_blocks_do_not_depend_on_chunks_or_order(
 
 def sealed(rows: Any, order: list[int]) -> bytes:
     """A mini-block with order hashes of one's own choosing."""
-    made = make_rows(rows)
-    arrays: dict[str, Any] = {
-        "order": np.array(order, np.uint64),
-        "labels": made.labels,
-        "counts": np.diff(made.indptr).astype(np.int32),
-        "indices": made.indices,
-        "values": made.values,
-    }
-    if made.weights is not None:
-        arrays["weights"] = made.weights
-    return frame.encode("miniblock", {}, arrays)
+    return encoded(make_rows(rows), np.array(order, np.uint64))
 
 
 @given(
@@ -172,3 +162,55 @@ def test_take_picks_rows(rows: Any, data: st.DataObject) -> None:
             assert getattr(taken, name).tolist() == [
                 row[2 if name == "weights" else 3] for row in (rows[k] for k in chosen)
             ]
+
+
+@pytest.fixture(params=["compiled", "plain"])
+def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "plain":
+        monkeypatch.setattr(kernels, "native", None)
+    elif kernels.native is None:
+        pytest.skip("mr_ml was installed without its compiled loops")
+
+
+def assert_taken(parts: list[Any], chosen: list[int]) -> None:
+    """Rows that are taken from mini-blocks of these parts are the same numbers, to the bit."""
+    rows = [row for part in parts for row in part]
+    taken = joined([sealed(part, list(range(len(part)))) for part in parts], where="here").take(np.array(chosen))
+    expected = take(make_rows(rows), np.array(chosen))
+    for name in ("labels", "indptr", "indices", "values", "weights", "offsets"):
+        ours, theirs = getattr(taken, name), getattr(expected, name)
+        assert (ours is theirs is None) or (ours.dtype == theirs.dtype and ours.tobytes() == theirs.tobytes()), name
+
+
+@pytest.mark.usefixtures("kernel")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(parts=st.lists(st.lists(row_contents, min_size=1, max_size=9), min_size=1, max_size=3), data=st.data())
+def test_rows_are_taken_from_mini_blocks(parts: Any, data: st.DataObject) -> None:
+    n = sum(map(len, parts))
+    assert_taken(parts, data.draw(st.lists(st.integers(0, n - 1), min_size=1, max_size=12)))
+
+
+ENTRIES = {
+    "tenths": [0.1, -0.2, 12.5],
+    "bytes": [1.0, -3.0, 100.0],
+    "two bytes": [1000.0, 0.0, -2.0],
+    "floats": [0.5**20, 2.0**100, 1.0],
+    "doubles": [1e-300, 0.1, 3.0],
+}
+
+
+@pytest.mark.usefixtures("kernel")
+@pytest.mark.parametrize("same_ids", [True, False])
+@pytest.mark.parametrize("most", [10, 70_000])
+@pytest.mark.parametrize("kind", ENTRIES)
+def test_every_kind_of_number_comes_back(kind: str, most: int, same_ids: bool) -> None:
+    rows = [(1.0, {0: v, 3: 1.0, most: 0.0 - v}, 1.0, None) for v in ENTRIES[kind]]
+    if not same_ids:
+        rows[1][1].pop(3)
+    assert_taken([rows, rows[::-1]], [4, 0, 5, 1, 1, 3, 2])
+
+
+def test_ids_that_all_rows_have_are_written_once() -> None:
+    rows = make_rows([(float(k), {1: k / 8, 4: 0.0, 9: -1.0}, None, None) for k in range(40)])
+    for _, data in split_rows(rows, plan_of(partitions=3, block_rows=4)):
+        assert len(frame.decode(data, kind="miniblock", where="here").arrays["indices"]) == 3

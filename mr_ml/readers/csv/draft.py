@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.data.narrow import narrow, widen
-from mr_ml.readers.rows import NarrowRows, Parsed, Rows
+from mr_ml.readers.rows import Parsed, Rows
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.text.fields import F64
 
@@ -40,13 +40,6 @@ class Draft:
     def narrowed(self) -> Draft:
         """The same in fewer bytes."""
         return Draft(self.columns, [narrow(widen(*piece)) for piece in self.pieces])
-
-    def put(self, put: Callable[[NarrowRows], NarrowRows]) -> Draft:
-        """Itself: these are no rows yet."""
-        return self
-
-    def where(self, schema: Schema) -> None:
-        """Nowhere."""
 
     def fits(self, schema: Schema) -> bool:
         """Whether `parse` reads the same columns as numbers, and nothing else."""

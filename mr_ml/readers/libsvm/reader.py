@@ -10,9 +10,9 @@ nothing unusual, straight into the result; else with arrays that are made, used 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -153,14 +153,6 @@ class Draft:
     def narrowed(self) -> Draft:
         """The same in fewer bytes."""
         return replace(self, rows=NarrowRows.of(self.rows)) if isinstance(self.rows, Rows) else self
-
-    def put(self, put: Callable[[NarrowRows], NarrowRows]) -> Draft:
-        """See `formats.Draft`."""
-        return replace(self, rows=put(self.rows)) if isinstance(self.rows, NarrowRows) else self
-
-    def where(self, schema: Schema) -> Any:
-        """See `formats.Draft`."""
-        return self.rows.where if isinstance(self.rows, NarrowRows) and schema.index_base == self.base else None
 
     def under(self, schema: Schema) -> Parsed:
         """What `parse` finds in the same text."""
