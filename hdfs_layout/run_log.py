@@ -13,7 +13,7 @@ import binascii
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from hdfs_layout.errors import BadDataError, NotFoundError
@@ -40,7 +40,10 @@ def append_events(store: Store, path: str, events: Iterable[Mapping[str, Any]]) 
     -----
     One writer at a time: of two, an event may be lost. O(length of the log).
     """
-    lines = [_sealed(json.dumps(_finite(event), sort_keys=True, allow_nan=False).encode("ascii")) for event in events]
+    lines = [
+        _sealed(json.dumps(finite(event, instead=str), sort_keys=True, allow_nan=False).encode("ascii"))
+        for event in events
+    ]
     store.write(path, b"".join(line + b"\n" for line in (*_whole_lines(_read(store, path)), *lines)))
 
 
@@ -103,11 +106,12 @@ def _is_whole(found: re.Match[bytes]) -> bool:
     return binascii.crc32(found[1] + b"}") == int(found[2], 16)
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any, *, instead: Callable[[float], str | None]) -> Any:
+    """What JSON holds, with something else for each NaN and infinity, which JSON does not have."""
     if isinstance(value, float) and not math.isfinite(value):
-        return str(float(value))
+        return instead(float(value))
     if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item, instead=instead) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item, instead=instead) for item in value]
     return value

@@ -149,18 +149,21 @@ class Store(Protocol):
 def check_store(store: Store) -> None:
     """Prove that this store can be written to and published to, before anything long starts.
 
-    Writes two small hidden files into the root, publishes one, sees that the other is refused, and removes both.
+    Writes two small hidden files into the root, publishes one, reads it, sees that the other is refused, and removes
+    both.
 
     Raises
     ------
     StorageError
-        If it cannot, or if a publish overwrites.
+        If it cannot, if it reads something else than was written, or if a publish overwrites.
     """
     first, second, target = staged_path(""), staged_path(""), staged_path("")
     try:
         store.write(first, b"first")
         store.write(second, b"second")
         store.publish(first, target)
+        if store.read(target) != b"first":
+            raise StorageError(f"expected in {store.uri(target)} what was just written there, found something else")
         try:
             store.publish(second, target)
         except AlreadyExistsError:

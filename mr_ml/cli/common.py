@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import re
 import sys
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hdfs_layout import NotFoundError, Root, Store, check_name, open_root
 from hdfs_layout.faults import storage_error
+from hdfs_layout.run_log import finite
 from mr_ml.cli import printable
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.runners.base import JobRunner, LocalJobRunner
@@ -69,23 +69,13 @@ def shows_progress(options: argparse.Namespace) -> bool:
 
 def print_result(options: argparse.Namespace, data: Mapping[str, Any], text: str) -> None:
     """The result: text for people, or one JSON line, in which numbers that are not finite are null."""
-    shown = json.dumps(_finite(data), allow_nan=False) if options.json else printable(text)
+    shown = json.dumps(finite(data, instead=lambda _: None), allow_nan=False) if options.json else printable(text)
     try:
         print(shown, flush=True)
     except BrokenPipeError:
         raise
     except OSError as error:
         raise storage_error(error, doing="write the result to", place="standard output") from error
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value
 
 
 def names_in(store: Store, folder: str, *, kind: str) -> list[str]:

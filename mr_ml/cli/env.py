@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hdfs_layout import Root
+from hdfs_layout import Root, check_store
 from mr_ml.cli.common import job_runner, narrator, print_result, root_of, table
 from mr_ml.errors import UnavailableError
 from mr_ml.runners.hadoop import check as hadoop_check
@@ -26,7 +26,7 @@ def check(options: argparse.Namespace) -> None:
     root = root_of(options)
     say = narrator(options)
     runner = job_runner(options, root)
-    hadoop_check.check_access(root)
+    check_store(root.store)
     say(f"{root.store.root} can be written, read and removed from")
     here = node_report.report()
     if options.runner == "hadoop":

@@ -108,6 +108,11 @@ def as_stored(block: Block) -> Block:
     return replace(block, features=replace(features, indptr=narrow_indptr(features.indptr)))
 
 
+def block_digest(*, index: int, crc: int) -> int:
+    """The share of a block, by its place and its checksum, in a partition's digest: sum_i (2 i + 1) crc_i mod 2^64."""
+    return (2 * index + 1) * crc % 2**64
+
+
 def encode_line(block: Block, address: BlockAddress) -> bytes:
     """Return the block's line, newline included."""
     return b"".join(line_parts(encode_block(block, address), address))

@@ -15,7 +15,16 @@ import numpy as np
 
 from hdfs_layout.faults import storage_error
 from mr_ml.data import frame
-from mr_ml.data.block import Block, BlockAddress, StoredBlock, as_stored, decode_line, encode_block, line_parts
+from mr_ml.data.block import (
+    Block,
+    BlockAddress,
+    StoredBlock,
+    as_stored,
+    block_digest,
+    decode_line,
+    encode_block,
+    line_parts,
+)
 from mr_ml.errors import BadDataError, StorageError
 
 
@@ -28,7 +37,7 @@ class PartitionFacts:
     line_bytes
         Length of each block's line; their sum is the file's size.
     digest
-        sum_i (2 i + 1) crc32_i mod 2^64, as in `mr_ml.sums.statistic.Receipts`.
+        Sum of `block_digest` over the blocks, mod 2^64.
     """
 
     partition: int
@@ -80,39 +89,58 @@ class PartitionFacts:
 
 
 @dataclass
-class PartitionWriter:
-    """Writes blocks to a file and keeps its books; `facts` afterwards."""
+class PartitionTally:
+    """Counts what a partition file holds, a block after the other; `facts` at any time."""
 
     partition: int
-    out: BinaryIO
     _sha256: Any = field(default_factory=hashlib.sha256)
     _line_bytes: list[int] = field(default_factory=list)
     _rows: int = 0
     _nnz: int = 0
     _digest: int = 0
 
-    def write(self, block: Block) -> StoredBlock:
-        """Append a block; returns it as a reader will see it."""
-        address = BlockAddress(self.partition, len(self._line_bytes))
-        as_read = as_stored(block)
-        data = encode_block(as_read, address)
+    @property
+    def next_address(self) -> BlockAddress:
+        """Of the block that comes next."""
+        return BlockAddress(self.partition, len(self._line_bytes))
+
+    def add(self, stored: StoredBlock, line: Iterable[bytes | memoryview]) -> None:
+        """Count a block, of whose line these are all parts."""
         size = 0
-        # the long part is not copied once more to be one with the others
-        for part in line_parts(data, address):
-            self.out.write(part)
+        for part in line:
             self._sha256.update(part)
             size += len(part)
-        stored = StoredBlock(address, as_read, frame.crc_of(data))
+        self._digest = (self._digest + block_digest(index=stored.address.index, crc=stored.crc)) % 2**64
         self._line_bytes.append(size)
-        self._rows += block.n_rows
-        self._nnz += as_read.features.nnz
-        self._digest = (self._digest + (2 * address.index + 1) * stored.crc) % 2**64
-        return stored
+        self._rows += stored.block.n_rows
+        self._nnz += stored.block.features.nnz
 
     def facts(self) -> PartitionFacts:
-        """Describe what was written, for the manifest."""
+        """Describe the blocks so far, for the manifest."""
         sha256 = self._sha256.hexdigest()
         return PartitionFacts(self.partition, self._rows, self._nnz, sha256, self._digest, tuple(self._line_bytes))
+
+
+class PartitionWriter:
+    """Writes blocks to a file and counts them; `facts` afterwards."""
+
+    def __init__(self, partition: int, out: BinaryIO) -> None:
+        self._out = out
+        self._tally = PartitionTally(partition)
+        self.facts = self._tally.facts
+
+    def write(self, block: Block) -> StoredBlock:
+        """Append a block; returns it as a reader will see it."""
+        address = self._tally.next_address
+        as_read = as_stored(block)
+        data = encode_block(as_read, address)
+        # the long part is not copied once more to be one with the others
+        parts = list(line_parts(data, address))
+        for part in parts:
+            self._out.write(part)
+        stored = StoredBlock(address, as_read, frame.crc_of(data))
+        self._tally.add(stored, parts)
+        return stored
 
 
 class PartitionShelf:

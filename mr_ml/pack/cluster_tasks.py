@@ -9,14 +9,13 @@ spread   only where there are equal rows: the lines of all partition files once 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from mr_ml.data import frame
 from mr_ml.data.block import BlockAddress, decode_line, encode_line
-from mr_ml.data.partition_file import PartitionFacts
+from mr_ml.data.partition_file import PartitionTally
 from mr_ml.errors import BadDataError
 from mr_ml.pack.equal_rows import lines_of_others
 from mr_ml.pack.miniblock import Array, JoinedRows, cut, joined, ranked
@@ -103,10 +102,7 @@ class Inspection:
     def __init__(self, request: PackRequest) -> None:
         self._plan = request.plan
         self._query = MomentsQuery(request.schema.n_features)
-        self._sha256 = hashlib.sha256()
-        self._digest = self._rows = self._nnz = 0
-        self._line_bytes: list[int] = []
-        self._partition: int | None = None
+        self._tally: PartitionTally | None = None
         self._parts: PartialSums[Statistic] | None = None
         self._again = False
 
@@ -127,40 +123,34 @@ class Inspection:
             return
         whole = line + b"\n"
         stored = decode_line(whole, where="a partition file just written")
-        if self._partition is None:
-            self._partition = stored.address.partition
-            self._tree = SumTree((PartitionPlan(self._partition, _MANY_BLOCKS),))
+        if self._tally is None:
+            self._tally = PartitionTally(stored.address.partition)
+            self._tree = SumTree((PartitionPlan(stored.address.partition, _MANY_BLOCKS),))
             self._parts = PartialSums(self._tree, Statistic.absorb)
-        expected = BlockAddress(self._partition, len(self._line_bytes))
+        expected = self._tally.next_address
         if stored.address != expected:
             raise BadDataError(f"a partition file just written: expected {expected}, found {stored.address}")
-        self._sha256.update(whole)
-        self._line_bytes.append(len(whole))
-        self._rows += stored.block.n_rows
-        self._nnz += stored.block.features.nnz
-        self._digest = (self._digest + (2 * expected.index + 1) * stored.crc) % 2**64
+        self._tally.add(stored, [whole])
         assert self._parts is not None
         # moments that overflow are infinite, which describe and train show
         with one_thread(), np.errstate(all="ignore"):
-            self._parts.add(self._tree.leaf(self._partition, expected.index), self._query.map(stored.block))
+            self._parts.add(self._tree.leaf(expected.partition, expected.index), self._query.map(stored.block))
 
     def results(self) -> Iterator[Pair]:
         """Facts and moments; nothing of a file without rows; only `AGAIN` of one that awaits the second round."""
         if self._again:
             yield AGAIN, b""
             return
-        if self._partition is None or self._parts is None:
+        if self._tally is None or self._parts is None:
             return
-        facts = PartitionFacts(
-            self._partition, self._rows, self._nnz, self._sha256.hexdigest(), self._digest, tuple(self._line_bytes)
-        )
+        facts = self._tally.facts()
         # the tree over the blocks that there are has the same nodes, and joins those that lack a neighbour
-        tree = SumTree((PartitionPlan(self._partition, facts.blocks),))
+        tree = SumTree((PartitionPlan(facts.partition, facts.blocks),))
         sums: PartialSums[Statistic] = PartialSums(tree, Statistic.absorb)
         with one_thread(), np.errstate(all="ignore"):
             for node, value in self._parts.items():
                 sums.add(node, value)
         moments = SplitMoments(self._plan)
-        moments.add(self._partition, sums.total())
-        yield b"%08d" % self._partition, facts_line(facts)
+        moments.add(facts.partition, sums.total())
+        yield b"%08d" % facts.partition, facts_line(facts)
         yield from ((MOMENTS, line) for line in moments.lines())

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.data import frame
+from mr_ml.data.block import block_digest
 from mr_ml.errors import BadDataError, InternalError
 from mr_ml.sums.parts import PARTS, Part, Sum, absorbed
 from mr_ml.sums.slices import Slice, held_columns, held_part, whole_part
@@ -34,7 +35,7 @@ P = TypeVar("P", bound=Part)
 class Receipts:
     """One row per run of neighbouring blocks: columns partition, first, last (exclusive), rows; and the digest.
 
-    The digest of a run is sum_i (2 i + 1) crc32_i mod 2^64 over its blocks i.
+    The digest of a run is the sum of `block_digest` over its blocks, mod 2^64.
     """
 
     runs: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 4), np.int64))
@@ -43,7 +44,7 @@ class Receipts:
     @classmethod
     def of_block(cls, *, partition: int, index: int, rows: int, crc: int) -> Receipts:
         """Return the receipt of one block."""
-        digest = (2 * index + 1) * crc % 2**64
+        digest = block_digest(index=index, crc=crc)
         return cls(np.array([[partition, index, index + 1, rows]], np.int64), np.array([digest], np.uint64))
 
     def __add__(self, other: Receipts) -> Receipts:

@@ -36,6 +36,7 @@ from mr_ml.catalog.model import label_texts, publish_model
 from mr_ml.catalog.spec import RunDocument, TrainSpec
 from mr_ml.catalog.states import Owner
 from mr_ml.data import stored
+from mr_ml.data.block import DENSE_FROM
 from mr_ml.errors import BadDataError, NoModelError, StorageError, UsageError
 from mr_ml.interrupts import see_through
 from mr_ml.models.linear.labels import TrainingLabels
@@ -58,8 +59,6 @@ from mr_ml.training.early_steps import EarlySteps
 Floats = NDArray[np.float64]
 
 _LOG = logging.getLogger(__name__)
-
-CENTRE_FROM_DENSITY = 1 / 3
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,8 @@ def make_objective(spec: TrainSpec, dataset: Dataset, moments: FeatureMoments) -
         weight_exponent=dataset.weight_exponent,
     )
     entries = dataset.n_rows() * moments.n_features
-    centre = dataset.nnz >= CENTRE_FROM_DENSITY * entries
+    # where blocks are mostly stored dense
+    centre = dataset.nnz >= DENSE_FROM * entries
     scaling = Scaling.of(
         mean=shift.left_of(moments.mean), deviation=moments.deviation, intercept=spec.intercept, centre=centre,
         penalised=moments.weighted_deviation if spec.weighs_deviations else None,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hdfs_layout import Root
-from mr_ml.errors import InternalError, StorageError
+from mr_ml.errors import InternalError
 from mr_ml.ids import unique_id
 from mr_ml.runners.hadoop import node_report
 from mr_ml.runners.hadoop.env import NodePython
@@ -112,24 +112,6 @@ def task_files(root: Root, *, n_tasks: int) -> Iterator[Lines]:
         yield Lines(tuple(map(root.store.uri, paths)), tasks)
     finally:
         root.store.remove_tree(folder)
-
-
-def check_access(root: Root) -> None:
-    """Write, read and remove a file below the root.
-
-    Raises
-    ------
-    StorageError
-        If that fails.
-    """
-    path = f"{root.layout.job(f'check-{unique_id()}')}/file"
-    data = path.encode()
-    try:
-        root.store.write(path, data)
-        if root.store.read(path) != data:
-            raise StorageError(f"expected in {root.store.uri(path)} what was just written there, found something else")
-    finally:
-        root.store.remove_tree(path.rpartition("/")[0])
 
 
 def find(pairs: Sequence[tuple[bytes, bytes]], *, driver: Report, python: NodePython, n_tasks: int) -> Findings:

@@ -23,9 +23,8 @@ from mr_ml.readers.text import chunks as text
 from mr_ml.readers.text import source
 from mr_ml.readers.text.source import TextFile
 from mr_ml.runners.hadoop.fed_text import DELIMITER, PACKED, PROPERTY, WITH_HEADER, WITHOUT_HEADER
-from mr_ml.runners.hadoop.glob import HdfsFile, find_on_hdfs
+from mr_ml.runners.hadoop.glob import INTERPRETED, HdfsFile, find_on_hdfs
 
-_INTERPRETED = frozenset("*?[]{}\\,#\n")
 _FIRST_READ_BYTES = 1 << 16
 _PIECE_BYTES = 1 << 20
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -103,7 +102,7 @@ class ClusterFiles:
         _check_numbers(found)
         for on_hdfs in found:
             file = TextFile(on_hdfs.uri, on_hdfs.size)
-            by_number = file.compression != "none" or bool(_INTERPRETED & set(file.path))
+            by_number = file.compression != "none" or bool({*INTERPRETED, "\n"} & set(file.path))
             uri = on_hdfs.uri_by_number if by_number else file.path
             self._inputs[file.path] = _Input(uri, on_hdfs)
             files.append(file)

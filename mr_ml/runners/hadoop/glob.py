@@ -14,6 +14,8 @@ from hdfs_layout.hdfs.store import HdfsStore
 from hdfs_layout.hdfs.webhdfs import FileStatus
 from mr_ml.errors import UsageError
 
+# Characters of a path that Hadoop's jobs read as something else.
+INTERPRETED = frozenset("*?[]{}\\,#")
 _MAGIC = re.compile(r"[*?\[{]")
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _LEFT_OUT = (".", "_")

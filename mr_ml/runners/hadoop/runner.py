@@ -34,6 +34,7 @@ from mr_ml.runners.base import JobInput, Pair, pair_of
 from mr_ml.runners.hadoop.client import HadoopClient, Submission
 from mr_ml.runners.hadoop.code import shipped_code
 from mr_ml.runners.hadoop.env import FOLDER, NodePython, find_python
+from mr_ml.runners.hadoop.glob import INTERPRETED
 from mr_ml.runners.hadoop.properties import default_properties
 from mr_ml.runners.hadoop.settings import HadoopSettings
 from mr_ml.runners.hadoop.splits import input_format
@@ -51,7 +52,6 @@ CODE_NAME = "mr_ml.zip"
 REQUEST_NAME = "request"
 # Only to tell mrjob that properties have their names of Hadoop 2 and later.
 _HADOOP_VERSION = "3.0.0"
-_INTERPRETED = frozenset("*?[]{}\\,#% ")
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class HadoopJobRunner:
                 f"-r hadoop needs a root on HDFS; found {self.root.store.root}. Give --root hdfs:///user/NAME/mr_ml; "
                 "`hadoop fs -put` brings a root there as a whole"
             )
-        if found := sorted(_INTERPRETED & set(self.root.store.root)):
+        if found := sorted({*INTERPRETED, "%", " "} & set(self.root.store.root)):
             raise UsageError(
                 f"Hadoop's jobs read {' '.join(found)} in a path as something else; found the root "
                 f"{self.root.store.root}"
