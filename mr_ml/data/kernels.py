@@ -7,7 +7,6 @@ Whoever calls one of these has the same computation in numpy and scipy beside it
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -32,14 +31,6 @@ MOST_NUMBER_BYTES = 32
 def installed() -> bool:
     """Whether there are compiled loops."""
     return native is not None
-
-
-def crc32(data: Any, value: int = 0) -> int:
-    """As `zlib.crc32`, and several times as fast."""
-    if native is None:
-        return zlib.crc32(data, value)
-    taken, value = native.crc32(data, value)
-    return zlib.crc32(memoryview(data).cast("B")[taken:] if taken else data, value)
 
 
 class Entries(NamedTuple):
@@ -132,16 +123,6 @@ def dense_deviations(values: Floats, mean: Floats) -> tuple[Floats, Floats] | No
     left, squares = np.zeros(len(mean)), np.zeros(len(mean))
     native.dense_deviations(np.ascontiguousarray(values), mean, left, squares)
     return left, squares
-
-
-def take_rows(rows: Array, indptr: Array, indices: Array, values: Array) -> tuple[Array, Array, Array] | None:
-    """indptr, indices and values of the given rows of a CSR matrix, or None."""
-    if native is None:
-        return None
-    n = int((indptr[1:] - indptr[:-1])[rows].sum())
-    taken = np.empty(len(rows) + 1, np.int64), np.empty(n, np.int32), np.empty(n)
-    native.take_rows(np.ascontiguousarray(rows, np.int64), indptr, indices, values, *taken)
-    return taken
 
 
 def gather_rows(pieces: Sequence[Entries], piece: Array, row: Array) -> tuple[Array, Array, Array] | None:

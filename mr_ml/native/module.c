@@ -2,8 +2,8 @@
 
 static int add_functions(PyObject *module)
 {
-    PyMethodDef *all[] = {libsvm_methods, csv_methods,    row_methods,   product_methods,
-                          column_methods, narrow_methods, write_methods, crc_methods};
+    PyMethodDef *all[] = {libsvm_methods, csv_methods,    row_methods,  product_methods,
+                          column_methods, narrow_methods, write_methods};
     for (size_t k = 0; k < sizeof all / sizeof *all; k++)
         if (PyModule_AddFunctions(module, all[k]))
             return -1;

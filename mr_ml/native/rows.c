@@ -56,52 +56,6 @@ done:
     return result;
 }
 
-PyDoc_STRVAR(take_rows_doc, "take_rows(rows, indptr, indices, values, new_indptr, new_indices, new_values)\n\n"
-                            "Copy the entries of the given rows, in that order.");
-
-static PyObject *take_rows(PyObject *self, PyObject *args)
-{
-    PyObject *objects[7];
-    (void)self;
-    if (!PyArg_ParseTuple(args, "OOOOOOO", &objects[0], &objects[1], &objects[2], &objects[3], &objects[4],
-                          &objects[5], &objects[6]))
-        return NULL;
-    static const Py_ssize_t sizes[7] = {8, 8, 4, 8, 8, 4, 8};
-    Buffer b[7] = {{.held = 0}};
-    PyObject *result = NULL;
-    for (int k = 0; k < 7; k++)
-        if (!acquire(objects[k], &b[k], sizes[k], k >= 4))
-            goto done;
-    const int64_t *rows = b[0].view.buf, *indptr = b[1].view.buf;
-    const int32_t *indices = b[2].view.buf;
-    const double *values = b[3].view.buf;
-    int64_t *new_indptr = b[4].view.buf, at = 0;
-    int32_t *new_indices = b[5].view.buf;
-    double *new_values = b[6].view.buf;
-    Py_ssize_t n = items(&b[0]), n_all = items(&b[1]) - 1, nnz = items(&b[2]), room = items(&b[5]);
-    if (items(&b[3]) != nnz || items(&b[4]) != n + 1 || items(&b[6]) != room) {
-        PyErr_SetString(PyExc_ValueError, "arrays do not fit together");
-        goto done;
-    }
-    new_indptr[0] = 0;
-    for (Py_ssize_t i = 0; i < n; i++) {
-        int64_t row = rows[i], first, count;
-        if (row < 0 || row >= n_all || (first = indptr[row]) < 0 || (count = indptr[row + 1] - first) < 0 ||
-            first + count > nnz || at + count > room) {
-            PyErr_SetString(PyExc_ValueError, "a row or its entries are out of range");
-            goto done;
-        }
-        memcpy(new_indices + at, indices + first, (size_t)count * sizeof *indices);
-        memcpy(new_values + at, values + first, (size_t)count * sizeof *values);
-        new_indptr[i + 1] = at += count;
-    }
-    result = Py_None;
-    Py_INCREF(result);
-done:
-    release(b, 7);
-    return result;
-}
-
 int open_entries(PyObject *item, Entries *e)
 {
     PyObject *objects[3];
@@ -232,7 +186,6 @@ done:
 
 PyMethodDef row_methods[] = {
     {"hash_entries", hash_entries, METH_VARARGS, hash_entries_doc},
-    {"take_rows", take_rows, METH_VARARGS, take_rows_doc},
     {"gather_rows", gather_rows, METH_VARARGS, gather_rows_doc},
     {NULL, NULL, 0, NULL},
 };

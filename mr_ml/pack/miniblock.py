@@ -88,8 +88,8 @@ def _encoded(rows: Rows, order: Hashes, stretches: Sequence[Stretch]) -> Iterato
 
 def take(rows: Rows, chosen: NDArray[np.int64]) -> Rows:
     """The chosen rows, in that order; groups and line numbers are not carried on."""
-    entries = kernels.take_rows(chosen, rows.indptr, rows.indices, rows.values) or _take(rows, chosen)
-    return _with_entries(rows, chosen, entries)
+    whole = kernels.Entries(rows.indptr[1:].astype(np.int32), rows.indices, rows.values, 0)
+    return _with_entries(rows, chosen, _gathered([whole], np.zeros(len(chosen), np.int32), chosen.astype(np.int32)))
 
 
 class _ByRow(Protocol):
@@ -117,13 +117,6 @@ def _with_entries(source: _ByRow, chosen: NDArray[np.int64], entries: tuple[Arra
     )
 
 
-def _take(rows: Rows, chosen: NDArray[np.int64]) -> tuple[Array, Array, Array]:
-    counts = np.diff(rows.indptr)[chosen]
-    indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
-    at = np.repeat(rows.indptr[:-1][chosen] - indptr[:-1], counts) + np.arange(indptr[-1])
-    return indptr, rows.indices[at], rows.values[at]
-
-
 @dataclass(frozen=True, eq=False)
 class JoinedRows:
     """The rows of several mini-blocks, whose entries stay in them, narrow, until rows are taken.
@@ -149,9 +142,7 @@ class JoinedRows:
 
     def take(self, chosen: NDArray[np.int64]) -> Rows:
         """The chosen rows, in that order."""
-        piece, row = self.piece[chosen], self.row[chosen]
-        entries = kernels.gather_rows(self.pieces, piece, row) or _gathered(self.pieces, piece, row)
-        return _with_entries(self, chosen, entries)
+        return _with_entries(self, chosen, _gathered(self.pieces, self.piece[chosen], self.row[chosen]))
 
 
 def joined(miniblocks: Sequence[bytes], *, where: str) -> JoinedRows:
@@ -187,7 +178,10 @@ def joined(miniblocks: Sequence[bytes], *, where: str) -> JoinedRows:
 
 
 def _gathered(pieces: Sequence[kernels.Entries], piece: Array, row: Array) -> tuple[Array, Array, Array]:
-    """As `kernels.gather_rows`."""
+    """As `kernels.gather_rows`, compiled or not."""
+    compiled = kernels.gather_rows(pieces, piece, row)
+    if compiled is not None:
+        return compiled
     first, counts = np.zeros(len(row), np.int64), np.zeros(len(row), np.int64)
     mine = [np.flatnonzero(piece == k) for k in range(len(pieces))]
     for at, entries in zip(mine, pieces, strict=True):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from hdfs_layout import NotFoundError, Store
 from mr_ml.catalog.dataset import Dataset, Partition
-from mr_ml.data.kernels import crc32
 from mr_ml.errors import BadDataError, InternalError, UsageError
 from mr_ml.passes.base import Array, check_receipts
 from mr_ml.passes.request import PassRequest, assign, task_line
@@ -108,7 +108,7 @@ class MapReduceEngine:
     def run(self, query: Query, *, columns: Array | None = None) -> Statistic:
         identity = f"{self.dataset.data_id}/{self.split}"
         if columns is not None:
-            identity += f"/{crc32(columns):08x}"
+            identity += f"/{zlib.crc32(columns.data):08x}"
         request = PassRequest(query, self._tree, identity, self.cache_bytes, columns).encode()
         # with millions of features both are large, and what is not needed must go before the pass
         del query

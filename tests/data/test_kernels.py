@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import Any, Literal
 
 import numpy as np
@@ -216,20 +215,6 @@ def test_products_with_arrays_that_do_not_fit_are_refused() -> None:
         kernels.csr_dot(whole._replace(indices=x.indices.astype(np.int64)), np.ones((6, 1)), width=6)
 
 
-def test_rows_to_take_that_are_not_there_are_refused() -> None:
-    x = matrix(5, 10, 6)
-    with pytest.raises(ValueError, match="out of range"):
-        native.take_rows(
-            np.array([99]),
-            x.indptr.astype(np.int64),
-            x.indices,
-            x.values,
-            np.empty(2, np.int64),
-            np.empty(50, np.int32),
-            np.empty(50),
-        )
-
-
 @pytest.mark.parametrize(
     ("piece", "row", "ends"),
     [(1, 0, [2, 3]), (-1, 0, [2, 3]), (0, 2, [2, 3]), (0, -1, [2, 3]), (0, 1, [2, 4]), (0, 1, [2, 1]), (0, 1, [-1, 3])],
@@ -254,20 +239,6 @@ def test_entries_of_other_types_are_refused(indices: Any, values: Any) -> None:
     fewer = kernels.Entries(np.array([3], np.int32), np.arange(3, dtype=np.uint16), np.ones(2, np.int8), 0)
     with pytest.raises(ValueError, match="different number"):
         kernels.gather_rows([fewer], np.zeros(1, np.int32), np.zeros(1, np.int32))
-
-
-@given(
-    data=st.binary(max_size=400), start=st.integers(0, 17), repeats=st.integers(1, 9), value=st.integers(0, 2**32 - 1)
-)
-def test_checksums_are_those_of_zlib(data: bytes, start: int, repeats: int, value: int) -> None:
-    view = memoryview(data * repeats)[start:]
-    assert kernels.crc32(view) == zlib.crc32(view)
-    assert kernels.crc32(view, value) == zlib.crc32(view, value)
-
-
-def test_checksums_of_arrays_are_those_of_their_bytes() -> None:
-    for array in (np.arange(1001.0), np.empty(0)):
-        assert kernels.crc32(array) == zlib.crc32(array.tobytes())
 
 
 @given(text=st.binary(max_size=1000), repeats=st.integers(1, 3))
