@@ -107,7 +107,7 @@ def _is_whole(found: re.Match[bytes]) -> bool:
 
 
 def finite(value: Any, *, instead: Callable[[float], str | None]) -> Any:
-    """What JSON holds, with something else for each NaN and infinity, which JSON does not have."""
+    """Put something else for each NaN and infinity, which JSON does not have."""
     if isinstance(value, float) and not math.isfinite(value):
         return instead(float(value))
     if isinstance(value, Mapping):

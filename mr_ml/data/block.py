@@ -109,7 +109,7 @@ def as_stored(block: Block) -> Block:
 
 
 def block_digest(*, index: int, crc: int) -> int:
-    """The share of a block, by its place and its checksum, in a partition's digest: sum_i (2 i + 1) crc_i mod 2^64."""
+    """Return a block's share in the digest of its partition, which is sum_i (2 i + 1) crc_i mod 2^64."""
     return (2 * index + 1) * crc % 2**64
 
 

@@ -1,6 +1,7 @@
 """The shuffle of a pack on one machine: map tasks write mini-blocks to files, pointers to them go through the job.
 
-Through the job itself, as on a cluster, a pack of 200 to 400 MB of text takes 1.7 times as long.
+Through the job itself, as text as on a cluster, a pack of 230 MB of sparse libsvm text takes 1.7 times as much
+processor time.
 """
 
 from __future__ import annotations

@@ -10,6 +10,9 @@ instructions"), and m * 10^x is rounded
    the arithmetic, could not change the rounded result;
 3. by numpy's conversion of bytes to float64, which is Python's `float`, in every other case, after the syntax was
    checked here: `float` accepts more than we do.
+
+The third alone would do. Where there are no compiled loops, and for libsvm text that those leave aside (query ids,
+comments), a pack takes 1.6 to 2 times as much processor time with it alone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """m * 10^x to the nearest double, many at a time; where that takes more than this can do, it says so.
 
 By one multiplication or division where both operands are exact, else in double-double arithmetic, of which only what an
-error far above its own could not change is accepted; see `numbers`.
+error far above its own could not change is accepted; see `numbers`. Where there are no compiled loops, CSV of numbers
+of 16 or 17 digits takes 1.7 times as long to pack without the second.
 """
 
 from __future__ import annotations
