@@ -6,7 +6,7 @@ from mrjob.protocol import BytesProtocol, BytesValueProtocol
 from mr_ml.pack.cluster_tasks import ShuffledReduceTask, reported, sent
 from mr_ml.pack.spill import SpillFile
 from mr_ml.pack.tasks import PackRequest, ReduceTask, pack_text, spill_text
-from mr_ml.readers.text.source import TextRange
+from mr_ml.readers.base import listed
 from mr_ml.runners.hadoop.fed_text import FedTextMixin
 
 
@@ -26,7 +26,7 @@ class MRPack(FedTextMixin, MRJob):
     def mapper(self, _, line):
         request = self._request()
         with SpillFile(request.spill) as spill:
-            for text in TextRange.listed(line):
+            for text in listed(line):
                 yield from spill_text(request, text, spill)
 
     def map_text(self, text):

@@ -4,7 +4,7 @@ from mrjob.job import MRJob
 from mrjob.protocol import BytesProtocol, BytesValueProtocol
 
 from mr_ml.predict.tasks import REPORT, PredictRequest, predict_text, predict_to_file
-from mr_ml.readers.text.source import TextRange
+from mr_ml.readers.base import listed
 from mr_ml.runners.hadoop.fed_text import FedTextMixin
 
 
@@ -22,7 +22,7 @@ class MRPredict(FedTextMixin, MRJob):
 
     def mapper(self, _, line):
         request = self._request()
-        for text in TextRange.listed(line):
+        for text in listed(line):
             yield REPORT, predict_to_file(request, text).encode()
 
     def map_text(self, text):

@@ -4,7 +4,7 @@ from mrjob.job import MRJob
 from mrjob.protocol import BytesProtocol, BytesValueProtocol
 
 from mr_ml.pack.tasks import ScanRequest, scan, summary_line
-from mr_ml.readers.text.source import TextRange
+from mr_ml.readers.base import listed
 from mr_ml.runners.hadoop.fed_text import FedTextMixin
 
 
@@ -17,7 +17,7 @@ class MRScan(FedTextMixin, MRJob):
         self.add_file_arg("--request", help="the scan request")
 
     def mapper(self, _, line):
-        for text in TextRange.listed(line):
+        for text in listed(line):
             yield from self.map_text(text)
 
     def map_text(self, text):

@@ -37,7 +37,9 @@ from mr_ml.data.features import DenseFeatures
 from mr_ml.data.partition_file import PartitionFacts, PartitionShelf
 from mr_ml.ids import unique_id
 from mr_ml.pack.plan import Segment, make_plan
-from mr_ml.readers.schema import Schema, TextOptions
+from mr_ml.readers.libsvm.stored import LibsvmPart
+from mr_ml.readers.schema import Schema
+from mr_ml.readers.text.options import TextOptions
 
 SAMPLE_SECONDS = 0.01
 
@@ -162,7 +164,9 @@ def write_dataset(root: Root, decoded: int, n_features: int) -> None:
         name="rows",
         version=0,
         data_id=data_id,
-        schema=Schema(format="libsvm", options=TextOptions(), index_base=1, n_features=n_features, labels=(0.0, 1.0)),
+        schema=Schema(
+            format="libsvm", part=LibsvmPart(TextOptions()), index_base=1, n_features=n_features, labels=(0.0, 1.0)
+        ),
         partitions=tuple(partitions),
         moments={"train": moments.save(root.store, root.layout.moments("rows", data_id, "train"))},
         label_counts={"train": {"0": n_rows // 2, "1": n_rows - n_rows // 2}},

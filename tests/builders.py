@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import chunks
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
@@ -20,12 +21,10 @@ from mr_ml.models.linear.penalty import L2Penalty
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.models.linear.scaling import Scaling
 from mr_ml.optimize.base import Optimizer
-from mr_ml.pack.tasks import shifted
 from mr_ml.passes.in_memory import InMemoryEngine
-from mr_ml.readers import formats
 from mr_ml.readers.rows import Rows
-from mr_ml.readers.schema import TextOptions
 from mr_ml.readers.summary import Summary
+from mr_ml.readers.text.options import TextOptions
 from mr_ml.sums.moments import MomentsQuery
 from mr_ml.sums.tree import PartitionPlan, SumTree
 
@@ -35,7 +34,7 @@ Floats = NDArray[np.float64]
 
 def scan(text: bytes, options: TextOptions, *, file: str, first_line: int = 0) -> Summary:
     """What is in a text that has so many lines before it in its file."""
-    return shifted(formats.draft(text, options, file=file)[0], by=first_line)
+    return chunks.draft(text, options, file=file)[0].shifted(by=first_line)
 
 
 def make_features(x: Any, *, form: str = "dense") -> Features:

@@ -12,7 +12,7 @@ from mr_ml.catalog.feature_moments import FeatureMoments
 from mr_ml.catalog.model import label_texts
 from mr_ml.catalog.verify import verify
 from mr_ml.cli.common import print_result, root_of, table
-from mr_ml.readers.schema import Schema
+from mr_ml.readers.base import format_named
 
 MOST_COLUMNS = 200
 SHOWN_COLUMNS = 20
@@ -55,7 +55,7 @@ def summary(dataset: Dataset) -> dict[str, Any]:
         "bad_rows": dataset.packing["bad_rows"],
         "dropped_rows": dataset.packing.get("dropped_rows", 0),
         "unseen_values": dataset.packing.get("unseen_values", 0),
-        "columns": _columns(dataset.schema),
+        "columns": format_named(dataset.schema.format).columns(dataset.schema, most=MOST_COLUMNS),
         "seed": dataset.packing["seed"],
     }
 
@@ -77,43 +77,16 @@ def summary_text(dataset: Dataset) -> str:
         counts = data["label_counts"].get(split, {})
         shown = ", ".join(f"{label}: {n}" for label, n in list(counts.items())[:10])
         lines.append(f"  {split}: {rows} rows" + (f" ({shown})" if shown else ""))
-    columns: dict[str, Any] = data["columns"]
+    form = format_named(schema.format)
+    columns = form.columns_text(schema, most=SHOWN_COLUMNS)
     if columns:
-        unnamed = (schema.options.columns or ())[:1] == ("",)
-        lines.append(_columns_text(columns) + ("; the first, which has no name, is left out" if unnamed else ""))
+        lines.append(columns)
     if data["dropped_rows"]:
         lines.append(f"left out for missing values (--missing drop): {data['dropped_rows']} rows")
     if data["unseen_values"]:
-        what = "categories (--unseen" if schema.format == "csv" else "features (--unseen-features"
-        lines.append(f"unseen values ignored, of {what} ignore): {data['unseen_values']}")
+        what, option = form.unseen
+        lines.append(f"unseen values ignored, of {what} ({option} ignore): {data['unseen_values']}")
     return "\n".join(lines)
-
-
-def _columns(schema: Schema) -> dict[str, Any]:
-    """What the columns of CSV text were taken for, the first of each kind; of categorical ones the number of values."""
-    if schema.format != "csv":
-        return {}
-    kinds: dict[str, list[str]] = {}
-    # as in the file: a stored schema has them sorted
-    for name in filter(None, dict.fromkeys((*(schema.options.columns or ()), *schema.columns))):
-        kinds.setdefault(schema.columns[name]["kind"], []).append(name)
-    categorical = kinds.pop("categorical", [])
-    return {
-        "n_numeric": len(kinds.get("numeric", [])),
-        "n_categorical": len(categorical),
-        **{kind: names[:MOST_COLUMNS] for kind, names in sorted(kinds.items())},
-        "categorical": {name: len(schema.vocabularies[name]) for name in categorical[:MOST_COLUMNS]},
-    }
-
-
-def _columns_text(columns: dict[str, Any]) -> str:
-    shown = []
-    for kind in ("numeric", "categorical"):
-        n, names = columns[f"n_{kind}"], columns.get(kind, [])
-        texts = [f"{name} ({names[name]} values)" if kind == "categorical" else name for name in names]
-        more = [f"... {n - SHOWN_COLUMNS} more"] if n > SHOWN_COLUMNS else []
-        shown.append(f"{kind}: {', '.join([*texts[:SHOWN_COLUMNS], *more]) or 'none'}")
-    return f"columns: {'; '.join(shown)}"
 
 
 def _features(dataset: Dataset, moments: FeatureMoments, most: int) -> list[dict[str, Any]]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import fields
-from typing import Any
 
 from mr_ml.catalog.dataset import load_dataset
 from mr_ml.cli.common import free_memory, job_runner, narrator, print_result, root_of
@@ -14,30 +12,25 @@ from mr_ml.errors import UsageError
 from mr_ml.pack.driver import PackSpec, pack
 from mr_ml.pack.movers import PackMemory
 from mr_ml.pack.plan import parse_shares
-from mr_ml.readers.schema import Format, TextOptions, with_unseen_features
-from mr_ml.readers.text.source import expand, is_csv
+from mr_ml.readers.base import format_by_names, format_named, is_named_as
+from mr_ml.readers.registry import FORMATS
+from mr_ml.readers.schema import Options
+from mr_ml.readers.text.source import expand
 
-#: What is said of text of one format only, and what stands there if it was not said.
-_OPTIONS_OF: dict[Format, dict[str, Any]] = {
-    "libsvm": {"index_base": "auto"},
-    "csv": {
-        "delimiter": ",", "no_header": False, "header": False, "label_column": None, "weight_column": None,
-        "offset_column": None, "drop": "", "categorical": "", "numeric": "", "missing_markers": None, "decimal": ".",
-        "thousands": "", "percent": False, "missing": "error", "unseen": "error",
-    },
-}  # fmt: skip
+# of files whose names say nothing
+DEFAULT = "libsvm"
 
 
 def run(options: argparse.Namespace) -> None:
     root = root_of(options)
     like = None if options.like is None else load_dataset(root, options.like).schema
     if options.unseen_features == "ignore":
-        if like is None or like.format != "libsvm":
+        if like is None or like.feature_names is not None:
             raise UsageError(
                 "--unseen-features: expected --like with a dataset of libsvm rows, whose features are known; for CSV "
                 "there is --unseen"
             )
-        like = with_unseen_features(like, "ignore")
+        like = format_named(like.format).with_unseen(like, "ignore")
     text = text_options(options) if like is None else _borrowed(options, like.options)
     spec = PackSpec(
         inputs=tuple(options.inputs),
@@ -70,71 +63,49 @@ def run(options: argparse.Namespace) -> None:
     print_result(options, {**summary(dataset), "warnings": warnings}, summary_text(dataset))
 
 
-def text_options(options: argparse.Namespace) -> TextOptions:
+def text_options(options: argparse.Namespace) -> Options:
     """How the user says the text is to be read.
 
     Raises
     ------
     UsageError
-        An option is for text of another format.
+        There is no such format, or an option is for text of another one.
     """
-    other = None if options.format else _not_called_csv(options.inputs)
-    form: Format = options.format or ("csv" if other is None else "libsvm")
-    another: Format = "libsvm" if form == "csv" else "csv"
-    for name, unsaid in _OPTIONS_OF[another].items():
-        if getattr(options, name) != unsaid:
-            why = " by the names of the files" if options.format is None else ""
-            why = f" since {other} is not called .csv" if other else why
+    names = [] if options.format else _names(options.inputs)
+    form = format_named(options.format or format_by_names(names) or DEFAULT)
+    for another in map(format_named, FORMATS.built_in):
+        for name, unsaid in another.parameters.items():
+            if name in form.parameters or getattr(options, name) == unsaid:
+                continue
+            other = next((file for file in names if another.suffixes and not is_named_as(file, another)), None)
+            why = "" if options.format else " by the names of the files"
+            why = f" since {other} is not called {another.suffixes[0]}" if other else why
             raise UsageError(
-                f"--{name.replace('_', '-')} is for {another} text, but the text is read as {form}{why}: say "
-                f"--format {another}, or leave that option out"
+                f"--{name.replace('_', '-')} is for {another.name} text, but the text is read as {form.name}{why}: say "
+                f"--format {another.name}, or leave that option out"
             )
-    if form == "libsvm" and options.split_by not in (None, "qid"):
-        raise UsageError(f"--split-by: libsvm rows have no column {options.split_by!r}, only qid")
-    base = None if options.index_base == "auto" else int(options.index_base)
-    asked = options.missing_markers
-    markers = TextOptions.missing_markers if asked is None else _columns(asked)
-    return TextOptions(
-        format=form,
-        index_base=base,  # type: ignore[arg-type]
-        delimiter="\t" if options.delimiter in ("tab", "\\t") else options.delimiter,
-        header=not options.no_header,
-        label_column=options.label_column,
-        weight_column=options.weight_column,
-        offset_column=options.offset_column,
-        group_column=options.split_by if form == "csv" else None,
-        drop_columns=_columns(options.drop),
-        categorical_columns=_columns(options.categorical),
-        numeric_columns=_columns(options.numeric),
-        missing_markers=markers,
-        number_markers=TextOptions.number_markers if asked is None else (),
-        decimal=options.decimal,
-        thousands=options.thousands,
-        percent=options.percent,
-        missing=options.missing,
-        unseen=options.unseen,
-    )
+    said = {name: getattr(options, name) for name in form.parameters if hasattr(options, name)}
+    return form.options({**said, "split_by": options.split_by})
 
 
-def _borrowed(options: argparse.Namespace, like: TextOptions) -> TextOptions:
+def _borrowed(options: argparse.Namespace, like: Options) -> Options:
     """The options of the dataset given by --like, which nothing said beside it may contradict."""
     options.format = options.format or like.format
-    asked, unasked = text_options(options), TextOptions(format=like.format)
-    for name in (field.name for field in fields(TextOptions)):
-        said, theirs = getattr(asked, name), getattr(like, name)
-        if said not in (getattr(unasked, name), theirs):
+    asked, unasked, known = (
+        text_options(options).to_json(),
+        format_named(like.format).options({}).to_json(),
+        like.to_json(),
+    )
+    for name, said in asked.items():
+        theirs = known.get(name)
+        if said not in (unasked.get(name), theirs):
             raise UsageError(f"--like {options.like} was packed with {name} {theirs!r}, found {said!r}; leave that out")
     return like
 
 
-def _not_called_csv(inputs: list[str]) -> str | None:
-    """The first of the files on this machine, or of the inputs elsewhere, whose name does not say that it is CSV."""
+def _names(inputs: list[str]) -> list[str]:
+    """The names that say the format: of the inputs, if all are of one format, else of the files in them."""
+    if format_by_names(inputs) is not None:
+        return inputs
     here = [name for name in inputs if "://" not in name]
-    names = [name for name in inputs if "://" in name]
-    if not all(map(is_csv, here)):
-        here = [file.path for file in expand(here)]
-    return next((name for name in [*here, *names] if not is_csv(name)), None)
-
-
-def _columns(text: str) -> tuple[str, ...]:
-    return tuple(item.strip() for item in text.split(",") if item.strip())
+    return [*(file.path for file in (expand(here) if here else ())), *(name for name in inputs if "://" in name)]

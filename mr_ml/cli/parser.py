@@ -15,6 +15,7 @@ from mr_ml.cli.names import registered
 from mr_ml.cli.numbers import not_negative, whole
 from mr_ml.models.linear.losses import LOSSES
 from mr_ml.optimize.choose import BUILT_IN
+from mr_ml.readers.registry import FORMATS
 from mr_ml.sums.query_kinds import QUERIES
 
 DEFAULT_ROOT = "./mr_ml_data"
@@ -127,7 +128,11 @@ def _pack(commands: Any) -> None:
     _unseen_features(parser, "libsvm, with --like: feature ids that that dataset does not have")
     _text(parser)
     group = parser.add_argument_group("what the text is")
-    group.add_argument("--format", choices=("libsvm", "csv"), help="(default: csv if the name says so, else libsvm)")
+    group.add_argument(
+        "--format", type=registered(FORMATS), metavar="NAME",
+        help=f"{', '.join(FORMATS.built_in)}, or one of an installed package (default: as the names of the files say, "
+        "else libsvm)",
+    )  # fmt: skip
     group.add_argument(
         "--index-base", choices=("auto", "0", "1"), default="auto", help="libsvm: first feature id (default: detected)"
     )
@@ -172,7 +177,7 @@ def _pack(commands: Any) -> None:
     group.add_argument(
         "--unseen", choices=("error", "ignore"), default="error", help="CSV: categories not in the vocabulary"
     )
-    _runner(parser, jobs=("scan_job", "pack_job"))
+    _runner(parser, jobs=("scan_job", "pack_job"), kinds=(FORMATS,))
     _memory(parser)
 
 
@@ -269,7 +274,7 @@ def _predict(commands: Any) -> None:
     )
     _unseen_features(parser, "libsvm: feature ids that the model does not know")
     _text(parser)
-    _runner(parser, jobs=("predict_job",), kinds=(LOSSES,))
+    _runner(parser, jobs=("predict_job",), kinds=(LOSSES, FORMATS))
     _memory(parser)
 
 

@@ -302,6 +302,8 @@ def _record(kind: Any, *, more: bool = False) -> Reader:
         needed = hints.keys() - getattr(kind, "may_lack", frozenset())
     else:
         needed = set(kind.__required_keys__)
+    flat: str | None = getattr(kind, "stored_flat", None)
+    hints, needed = {name: hint for name, hint in hints.items() if name != flat}, needed - {flat}
     formerly: Mapping[str, Any] = getattr(kind, "formerly", {})
     readers = {name: _reader(hint) for name, hint in hints.items()}
     known, keeps_more, checked = frozenset(readers), more and not is_dataclass(kind), hasattr(kind, "check_stored")
@@ -311,7 +313,7 @@ def _record(kind: Any, *, more: bool = False) -> Reader:
             raise _Mismatch(f"an object with {_listed(readers)}", shown(value))
         value = {**formerly, **value}
         rest = {} if value.keys() <= known else {name: item for name, item in value.items() if name not in known}
-        if rest and not more:
+        if rest and not more and flat is None:
             raise _Mismatch(f"an object with {_listed(readers)}", f"also {_listed(sorted(rest))}", NEWER)
         if not needed <= value.keys():
             lacking = sorted(needed - value.keys())
@@ -323,6 +325,12 @@ def _record(kind: Any, *, more: bool = False) -> Reader:
                     found[name] = reader(value[name])
                 except _Mismatch as error:
                     raise error.within(name) from None
+        if flat is not None:
+            try:
+                inner = kind.stored_kind(found)
+            except ValueError as error:
+                raise _Mismatch("what this mr_ml knows", str(error), NEWER) from None
+            found[flat] = _reader(inner)(rest)
         made = kind(**found, **rest) if keeps_more else kind(**found)
         if checked:
             try:

@@ -11,16 +11,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from hdfs_layout import NotFoundError
-from mr_ml.errors import InternalError
+from mr_ml.errors import InternalError, UsageError
 from mr_ml.ids import unique_id
 from mr_ml.pack.movers import Ranges, Shuffled, add_report
 from mr_ml.pack.plan import PackPlan
 from mr_ml.pack.tasks import AGAIN, PackRequest, ScanRequest
-from mr_ml.readers.schema import Schema, TextOptions
+from mr_ml.readers.base import format_named
+from mr_ml.readers.schema import Options, Schema
 from mr_ml.readers.summary import Summary
 from mr_ml.readers.text.source import TextFile
 from mr_ml.runners.base import Pair, pair_of
@@ -47,7 +48,7 @@ class ClusterMover:
     def first_line(self, file: TextFile) -> bytes:
         return self.text.first_line(file)
 
-    def scan(self, options: TextOptions, files: Sequence[TextFile]) -> Ranges:
+    def scan(self, options: Options, files: Sequence[TextFile]) -> Ranges:
         from mr_ml_jobs.scan_job import MRScan
 
         for file in files:
@@ -67,10 +68,7 @@ class ClusterMover:
         """Note what a task reports of its range; the file and the bytes that it was fed."""
         fed, start, n_bytes = place
         name = self.text.name_of(fed)
-        read = Summary.from_json(summary)
-        examples = tuple((name, row) for _, row in read.examples)
-        least = {name: min(read.min_index.values())} if read.min_index else {}
-        add_report(found, (name, start), replace(read, examples=examples, min_index=least))
+        add_report(found, (name, start), Summary.from_json(summary).renamed(name))
         return name, n_bytes
 
     def shuffle(
@@ -138,5 +136,10 @@ class ClusterMover:
         self.text.close()
 
 
-def _header(options: TextOptions) -> str:
-    return WITH_HEADER if options.format == "csv" and options.header else WITHOUT_HEADER
+def _header(options: Options) -> str:
+    form = format_named(options.format)
+    if not form.has_lines:
+        raise UsageError(
+            f"-r hadoop: {form.name} files are not lines of text, which Hadoop can feed to tasks; use -r local"
+        )
+    return WITH_HEADER if form.header_lines(options) else WITHOUT_HEADER

@@ -7,7 +7,7 @@ more processor time of a pack of libsvm text.
 
 from __future__ import annotations
 
-from mr_ml.readers.formats import Draft
+from mr_ml.readers.base import Draft
 
 
 class Drafts:

@@ -7,8 +7,7 @@ Nothing is visible before the manifest is published; what a failed pack wrote is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,14 +21,12 @@ from mr_ml.ids import unique_id
 from mr_ml.pack import chance
 from mr_ml.pack.movers import LocalMover, Mover, PackMemory, Ranges
 from mr_ml.pack.plan import PackPlan, make_plan
-from mr_ml.pack.tasks import shifted
 from mr_ml.pack.totals import feature_moments, label_counts, row_weights, with_labels_of
-from mr_ml.readers import formats
-from mr_ml.readers.csv.columns import listed
-from mr_ml.readers.rows import BAD_KINDS
-from mr_ml.readers.schema import Schema, TextOptions
+from mr_ml.readers.base import Format, format_by_names, format_named
+from mr_ml.readers.rows import BAD_KINDS, listed
+from mr_ml.readers.schema import Options, Schema
 from mr_ml.readers.summary import Summary
-from mr_ml.readers.text.source import TextFile, is_csv
+from mr_ml.readers.text.source import TextFile
 from mr_ml.runners.base import JobRunner, LocalJobRunner
 from mr_ml.sums.moments import MomentSums
 
@@ -54,7 +51,7 @@ class PackSpec:
 
     inputs: tuple[str, ...]
     name: str
-    options: TextOptions
+    options: Options
     shares: Mapping[str, float]
     folds: int = 1
     seed: int = 0
@@ -92,27 +89,31 @@ def pack(
 
 
 def _pack(spec: PackSpec, mover: Mover, *, root: Root, say: Say, warn: Say) -> Dataset:
-    files, options, like = _opened(spec, mover)
+    form = format_named(spec.options.format)
+    found_files = mover.files(spec.inputs)
+    if not spec.format_is_said:
+        _check_names(form, found_files)
+    opened = form.open(found_files, spec.options, like=spec.like, first_line=mover.first_line)
+    files, options, like = opened.files, opened.options, opened.like
     if spec.like is not None and like is not None:
-        unknown = tuple(name for name in like.columns if name and name not in spec.like.columns)
+        unknown = form.unknown_columns(spec.like, like)
         if unknown:
             say(f"left out, for --like does not know them: the columns {listed(unknown)}")
     asked, reasons = options, list[str]()
     while True:
         found = mover.scan(asked, files)
-        scanned = _numbered(found, found, options)
+        scanned = _numbered(found, found, first_line=form.header_lines(options))
         summary = sum(scanned.values(), Summary())
-        more, why = (asked, []) if like is not None else formats.declared(asked, summary)
+        more, why = (asked, []) if like is not None else form.declared(asked, summary)
         if more == asked:
             break
         asked, reasons = more, [*reasons, *why]
     if like is None:
         _judge(summary, spec, say, reasons)
-        schema = formats.resolve(options, summary)
+        schema = form.resolve(options, summary)
         if not spec.header_is_said:
-            with _in_first_line(next((file.path for file in files if file.header_bytes), "")):
-                formats.check_header(options, schema)
-        for doubt in formats.doubts(options, summary)[:_SHOWN_REASONS]:
+            form.check_header(opened, schema)
+        for doubt in form.doubts(options, summary)[:_SHOWN_REASONS]:
             warn(doubt)
     else:
         schema = like
@@ -132,7 +133,7 @@ def _pack(spec: PackSpec, mover: Mover, *, root: Root, say: Say, warn: Say) -> D
         data_id = unfinished.data_id = shuffled.data_id
         paths = [root.layout.partition(spec.name, data_id, number) for number in range(plan.n_partitions)]
         partitions, totals = _partitions(plan, paths, shuffled.facts), shuffled.moments
-        packed = sum(_numbered(shuffled.reports, scanned, options).values(), Summary())
+        packed = sum(_numbered(shuffled.reports, scanned, first_line=form.header_lines(options)).values(), Summary())
         mover.check_rest(files)
         _check_rows(partitions, packed, summary, borrowed=spec.like is not None)
         if spec.like is not None:
@@ -140,8 +141,10 @@ def _pack(spec: PackSpec, mover: Mover, *, root: Root, say: Say, warn: Say) -> D
             _judge(packed, spec, say, [])
             schema = with_labels_of(schema, totals)
         if packed.n_unseen:
-            kind = "categories" if schema.format == "csv" else "features"
-            say(f"{packed.n_unseen} unseen values were ignored: of {kind} that the dataset of --like does not have")
+            say(
+                f"{packed.n_unseen} unseen values were ignored: of {form.unseen[0]} that the dataset of --like does "
+                "not have"
+            )
         moments = {
             split: feature_moments(total, schema).save(root.store, root.layout.moments(spec.name, data_id, split))
             for split, total in totals.items()
@@ -165,53 +168,22 @@ def _mover(root: Root, runner: JobRunner, memory: PackMemory) -> Mover:
     return ClusterMover(runner)
 
 
-def _opened(spec: PackSpec, mover: Mover) -> tuple[list[TextFile], TextOptions, Schema | None]:
-    """The files without their headers, the options with the names of the columns, and the borrowed schema for these.
-
-    Files without content, as Spark and Hive write them, have no header and no rows.
-    """
-    files, options = mover.files(spec.inputs), spec.options
-    if options.format != "csv":
-        if not spec.format_is_said and all(is_csv(file.path) for file in files):
-            raise UsageError(f"expected libsvm text, found {files[0].path} and other csv files; say --format csv")
-        return files, options, spec.like
-    lines = {file.path: mover.first_line(file) for file in files}
-    with_rows = [path for path, line in lines.items() if line]
-    if not with_rows:
-        raise BadDataError(f"expected rows, found none in {', '.join(spec.inputs)[:500]}")
-    first = with_rows[0]
-    with _in_first_line(first):
-        like = None if spec.like is None else formats.bind(spec.like, lines[first], needs_all=True)
-        columns = formats.split_header(lines[first], options)
-    for path in with_rows[1:] if options.header else ():
-        with _in_first_line(path):
-            found = formats.split_header(lines[path], options)
-            if found != columns:
-                raise BadDataError(
-                    f"expected the columns of {first}, {listed(columns)}, found {listed(found)}; if the first lines "
-                    "are rows, say --no-header"
-                )
-    if options.header:
-        files = [replace(file, header_bytes=len(lines[file.path])) for file in files]
-    return files, replace(options, columns=columns) if like is None else like.options, like
+def _check_names(form: Format, files: Sequence[TextFile]) -> None:
+    """Refuse files that all are called by the names of another format, which the user should choose then."""
+    other = format_by_names([file.path for file in files])
+    if other is not None and other != form.name:
+        raise UsageError(
+            f"expected {form.name} text, found {files[0].path} and other {other} files; say --format {other}"
+        )
 
 
-@contextmanager
-def _in_first_line(path: str) -> Iterator[None]:
-    """Name the file in which a header is wrong."""
-    try:
-        yield
-    except BadDataError as error:
-        raise BadDataError(f"{path}:1: {error}") from error
-
-
-def _numbered(found: Ranges, scanned: Ranges, options: TextOptions) -> Ranges:
-    """Count the line numbers of each range from the start of its file."""
+def _numbered(found: Ranges, scanned: Ranges, *, first_line: int) -> Ranges:
+    """Count the line numbers of each range from the start of its file, whose first row is in line `first_line`."""
     numbered: Ranges = {}
-    lines = dict.fromkeys((file for file, _ in scanned), int(_has_header(options)))
+    lines = dict.fromkeys((file for file, _ in scanned), first_line)
     for (file, start), summary in sorted(scanned.items(), key=lambda item: item[0]):
         if (file, start) in found:
-            numbered[file, start] = shifted(found[file, start], by=lines[file])
+            numbered[file, start] = found[file, start].shifted(by=lines[file])
         lines[file] += summary.n_lines
     return numbered
 
@@ -219,7 +191,9 @@ def _numbered(found: Ranges, scanned: Ranges, options: TextOptions) -> Ranges:
 def _judge(total: Summary, spec: PackSpec, say: Say, reasons: Sequence[str]) -> None:
     """Report bad rows; too many, or no good ones, are the end."""
     if total.n_bad:
-        report = "\n".join([_bad_rows(total), *reasons[:_SHOWN_REASONS], *_likely(total, spec)])
+        form = format_named(spec.options.format)
+        hints = [] if total.n_rows else form.hints(spec.options, total, is_said=spec.format_is_said)
+        report = "\n".join([_bad_rows(total), *reasons[:_SHOWN_REASONS], *hints])
         if total.n_bad > spec.max_bad_rows:
             raise BadDataError(
                 f"{report}\nNothing was packed. Mend the rows, or allow them with --max-bad-rows {total.n_bad}"
@@ -227,23 +201,6 @@ def _judge(total: Summary, spec: PackSpec, say: Say, reasons: Sequence[str]) -> 
         say(report)
     if not total.n_rows:
         raise BadDataError(f"expected rows, found none in {', '.join(spec.inputs)[:500]}")
-
-
-def _likely(total: Summary, spec: PackSpec) -> Iterator[str]:
-    """What is likely to be the matter where no row is good."""
-    if total.n_rows:
-        return
-    if list(total.bad_counts) == ["too_many_fields"] and spec.options.header:
-        yield (
-            "All rows have more fields than the header. If they begin with the names of rows, as R's write.table makes "
-            "them, write with row.names=FALSE, or with col.names=NA; if the first line is no header, take it out"
-        )
-    if spec.options.format == "libsvm" and not spec.format_is_said:
-        yield "Taken for libsvm text; if it is CSV, say --format csv, and --delimiter tab if tabs stand between fields"
-
-
-def _has_header(options: TextOptions) -> bool:
-    return options.format == "csv" and options.header
 
 
 def _bad_rows(summary: Summary) -> str:

@@ -19,10 +19,11 @@ from mr_ml.ids import unique_id
 from mr_ml.pack.plan import PackPlan
 from mr_ml.pack.split_moments import MOMENTS, SplitMoments
 from mr_ml.pack.tasks import AGAIN, REPORT, PackRequest, ScanRequest, facts_of, report_of
-from mr_ml.readers.schema import Schema, TextOptions
+from mr_ml.readers.base import StoredPiece, format_named, listing
+from mr_ml.readers.schema import Options, Schema
 from mr_ml.readers.summary import Summary
 from mr_ml.readers.text.chunks import MAX_LINE_BYTES
-from mr_ml.readers.text.source import TextFile, TextRange, check_content, check_rest, expand, first_line, ranges
+from mr_ml.readers.text.source import TextFile, check_content, check_rest, expand, first_line
 from mr_ml.runners.base import JobRunner, Pair, TaskLines
 from mr_ml.runners.local.scratch import scratch_folder
 from mr_ml.sums.moments import MomentSums
@@ -82,7 +83,7 @@ class Mover(Protocol):
     def first_line(self, file: TextFile) -> bytes:
         """The first line, newline included; empty for an empty file."""
 
-    def scan(self, options: TextOptions, files: Sequence[TextFile]) -> Ranges:
+    def scan(self, options: Options, files: Sequence[TextFile]) -> Ranges:
         """Summaries of ranges that tile the files; line numbers count from the start of each range."""
 
     def shuffle(
@@ -137,16 +138,16 @@ class LocalMover:
     def first_line(self, file: TextFile) -> bytes:
         return first_line(file, longest_line=self.memory.longest_line)
 
-    def scan(self, options: TextOptions, files: Sequence[TextFile]) -> Ranges:
+    def scan(self, options: Options, files: Sequence[TextFile]) -> Ranges:
         from mr_ml_jobs.scan_job import MRScan
 
         found: Ranges = {}
         self.pack = unique_id()
-        tasks = ranges(files, n_tasks=self.n_tasks, longest_line=self.memory.longest_line)
+        tasks = self._pieces(options.format, files)
         # the other half is for the partition that is written
         keep = self.memory.rows_bytes // 2
         request = ScanRequest(options, self.pack, keep).encode()
-        for key, value in self.runner.run(MRScan, request=request, input=_lines(tasks)):
+        for key, value in self.runner.run(MRScan, request=request, input=_lines(options.format, tasks)):
             file, start = json.loads(key)
             found[file, start] = Summary.from_json(json.loads(value))
         _check_ranges(tasks, found, doing="scanning")
@@ -175,11 +176,13 @@ class LocalMover:
         reports: Ranges = {}
         paths = [self.root.layout.partition(name, data_id, number) for number in range(plan.n_partitions)]
         self.root.store.make_folder(self.root.layout.dataset_data(name, data_id))
-        tasks = ranges(files, n_tasks=self.n_tasks, longest_line=self.memory.longest_line)
+        tasks = self._pieces(schema.format, files)
         with self._spill(plan, name=name, data_id=data_id) as spill:
             local = tuple(map(self._local, paths))
             request = PackRequest(schema, plan, local, spill, self.pack).encode()
-            pairs = self.runner.run(MRPack, request=request, input=_lines(tasks), n_reducers=self.n_tasks)
+            pairs = self.runner.run(
+                MRPack, request=request, input=_lines(schema.format, tasks), n_reducers=self.n_tasks
+            )
             for place, summary in [report_of(value) for key, value in pairs if key == REPORT]:
                 add_report(reports, place, summary)
             _check_ranges(tasks, reports, doing="packing")
@@ -218,6 +221,9 @@ class LocalMover:
     def check_rest(self, files: Sequence[TextFile]) -> None:
         check_rest(files)
 
+    def _pieces(self, form: str, files: Sequence[TextFile]) -> Sequence[Sequence[StoredPiece]]:
+        return format_named(form).pieces(files, n_tasks=self.n_tasks, longest_line=self.memory.longest_line)
+
     def close(self) -> None:
         """Nothing to remove."""
 
@@ -244,12 +250,12 @@ def add_report(reports: Ranges, place: tuple[str, int], summary: Summary) -> Non
     reports[place] = summary
 
 
-def _lines(tasks: Sequence[Sequence[TextRange]]) -> TaskLines:
-    return TaskLines([TextRange.listing(task) for task in tasks])
+def _lines(form: str, tasks: Sequence[Sequence[StoredPiece]]) -> TaskLines:
+    return TaskLines([listing(form, task) for task in tasks])
 
 
 def _check_ranges(
-    tasks: Sequence[Sequence[TextRange]], found: Mapping[tuple[str, int], Summary], *, doing: str
+    tasks: Sequence[Sequence[StoredPiece]], found: Mapping[tuple[str, int], Summary], *, doing: str
 ) -> None:
     lost = sorted({(text.file, text.start) for task in tasks for text in task} - set(found))
     if lost:

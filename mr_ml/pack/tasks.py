@@ -11,8 +11,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -22,11 +22,10 @@ from mr_ml.pack.miniblock import Array, RowSource, cut, joined, ranked, split_ro
 from mr_ml.pack.plan import MAX_BLOCK_ROWS, PackPlan
 from mr_ml.pack.spill import SpillFile, read_spilled
 from mr_ml.pack.split_moments import MOMENTS, SplitMoments
-from mr_ml.readers import formats
+from mr_ml.readers.base import Draft, Piece, format_named
 from mr_ml.readers.rows import Parsed, Rows
-from mr_ml.readers.schema import Schema, TextOptions
+from mr_ml.readers.schema import Options, Schema
 from mr_ml.readers.summary import Summary
-from mr_ml.readers.text.source import TextRange
 from mr_ml.sums.blas import one_thread
 from mr_ml.sums.moments import MomentsQuery
 from mr_ml.sums.statistic import Statistic
@@ -49,7 +48,7 @@ class ScanRequest:
         How much of what was read each process may keep for its map tasks.
     """
 
-    options: TextOptions
+    options: Options
     pack: str = ""
     keep_bytes: int = 0
 
@@ -59,7 +58,7 @@ class ScanRequest:
     @classmethod
     def decode(cls, data: bytes) -> ScanRequest:
         options, *others = json.loads(data)
-        return cls(TextOptions.from_json(options), *others)
+        return cls(format_named(options["format"]).options_from_json(options), *others)
 
 
 @dataclass(frozen=True)
@@ -99,34 +98,21 @@ class PackRequest:
         return cls(schema, plan, tuple(found["paths"]), found["spill"], found["pack"])
 
 
-class Text(Protocol):
-    """A range of text that can be read once."""
-
-    @property
-    def file(self) -> str: ...
-
-    def chunks(self) -> Iterator[bytes]:
-        """Whole lines, some megabytes at a time."""
-
-    def key(self) -> bytes:
-        """JSON of the file, the first byte and perhaps more; asked for when all is read."""
-
-
-def scan(request: ScanRequest, text: Text) -> Summary:
-    """Summarise one range of text; line numbers of bad rows count from the start of the range."""
-    total = Summary()
+def scan(request: ScanRequest, piece: Piece) -> Summary:
+    """Summarise one piece of the input; line numbers of bad rows count from its start."""
     room = DRAFTS.room(request.pack, budget=request.keep_bytes)
-    kept: list[formats.Draft] | None = []
-    for chunk in text.chunks():
-        found, draft = formats.draft(chunk, request.options, file=text.file, seen=total)
+    kept: list[Draft] | None = []
+
+    def keep(draft: Draft | None) -> None:
+        nonlocal kept, room
         if kept is not None:
             draft = None if draft is None else draft.narrowed()
             room -= 0 if draft is None else draft.nbytes
             kept = None if draft is None or room < 0 else [*kept, draft]
-        del draft
-        total = total + shifted(found, by=total.n_lines)
+
+    total = format_named(request.options.format).scan(piece, request.options, keep=keep)
     if kept is not None:
-        DRAFTS.keep(request.pack, text.key(), kept)
+        DRAFTS.keep(request.pack, piece.key(), kept)
     return total
 
 
@@ -134,20 +120,14 @@ def summary_line(summary: Summary) -> bytes:
     return json.dumps(summary.to_json(), separators=(",", ":")).encode()
 
 
-def shifted(summary: Summary, *, by: int) -> Summary:
-    """The same summary, its line numbers counted from `by` lines earlier."""
-    examples = tuple((file, replace(row, line=row.line + by)) for file, row in summary.examples)
-    return replace(summary, examples=examples)
-
-
-def spill_text(request: PackRequest, text: TextRange, spill: SpillFile) -> Iterator[tuple[bytes, bytes]]:
+def spill_text(request: PackRequest, text: Piece, spill: SpillFile) -> Iterator[tuple[bytes, bytes]]:
     """Parse one range of text; yield each partition and a pointer to the rows that it gets, then the report."""
     parts = _parsed(request, text, DRAFTS.take(request.pack, text.key()))
     report = yield from _each(request, text, parts, lambda rows: _spilled(spill, rows, request.plan))
     yield REPORT, report
 
 
-def pack_text(request: PackRequest, text: Text) -> Iterator[tuple[int | None, bytes]]:
+def pack_text(request: PackRequest, text: Piece) -> Iterator[tuple[int | None, bytes]]:
     """Parse one range of text; yield partition and encoded mini-block of each that it makes.
 
     At last comes, for no partition, a report: which range it was, with a summary of the rows that were sent and of
@@ -163,17 +143,16 @@ def _spilled(spill: SpillFile, rows: Rows, plan: PackPlan) -> Iterator[tuple[byt
         yield b"%08d" % partition, spill.append(data)
 
 
-def _parsed(request: PackRequest, text: Text, drafts: list[formats.Draft] | None) -> Iterator[Parsed]:
+def _parsed(request: PackRequest, piece: Piece, drafts: list[Draft] | None) -> Iterator[Parsed]:
     if drafts is not None and all(draft.fits(request.schema) for draft in drafts):
         while drafts:
             yield drafts.pop(0).under(request.schema)
         return
-    for chunk in text.chunks():
-        yield formats.parse(chunk, request.schema, labels="required")
+    yield from format_named(request.schema.format).rows(piece, request.schema, labels="required")
 
 
 def _each(
-    request: PackRequest, text: Text, parts: Iterable[Parsed], send: Callable[[Rows], Iterator[Sent]]
+    request: PackRequest, text: Piece, parts: Iterable[Parsed], send: Callable[[Rows], Iterator[Sent]]
 ) -> Generator[Sent, None, bytes]:
     """Send the rows of all parts of a range of text; returns the report on it."""
     report = Summary()
@@ -186,7 +165,7 @@ def _each(
             bad_counts=parsed.bad_counts,
             examples=tuple((text.file, row) for row in parsed.bad),
         )
-        report = report + shifted(found, by=report.n_lines)
+        report = report + found.shifted(by=report.n_lines)
         yield from send(parsed.rows)
     return json.dumps([json.loads(text.key()), report.to_json()]).encode()
 

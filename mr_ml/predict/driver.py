@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -18,10 +17,9 @@ from mr_ml.interrupts import see_through
 from mr_ml.predict.output import Output
 from mr_ml.predict.scorers import Scored, Scorer
 from mr_ml.predict.tasks import PredictRequest, RangeReport, header
-from mr_ml.readers import formats
-from mr_ml.readers.csv.columns import listed
-from mr_ml.readers.rows import BAD_KINDS
-from mr_ml.readers.schema import Schema, with_unseen_features
+from mr_ml.readers.base import format_named
+from mr_ml.readers.rows import BAD_KINDS, listed
+from mr_ml.readers.schema import Schema
 from mr_ml.readers.text.source import TextFile
 
 _SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
@@ -54,7 +52,9 @@ def predict(
     InternalError
         If not every line of input has its line of output.
     """
-    files, schema = _bound(scorer, scorer.files(inputs), with_unseen_features(model.schema, unseen), say)
+    files, schema = _bound(
+        scorer, scorer.files(inputs), format_named(model.schema.format).with_unseen(model.schema, unseen), say
+    )
     names = output_names([file.path for file in files], inputs)
     labels = tuple(model.label_texts)
     with output:
@@ -73,8 +73,8 @@ def predict(
             output.publish()
     n_rows, n_unseen = (sum(getattr(part.report, name) for part in found) for name in ("n_rows", "n_unseen"))
     if n_unseen:
-        what = "of categories" if model.schema.format == "csv" else "of features"
-        say(f"{n_unseen} unseen values were ignored: {what} that the model's data did not have")
+        what = format_named(model.schema.format).unseen[0]
+        say(f"{n_unseen} unseen values were ignored: of {what} that the model's data did not have")
     return {
         "model": model.reference, "n_rows": n_rows, "bad_rows": n_bad, "unseen_values": n_unseen, "not_finite": n_lost,
         "outputs": [output.uri(name) for name in names], "labels": list(labels),
@@ -100,29 +100,13 @@ def _lines(first: bytes, parts: Sequence[Scored]) -> Iterator[bytes]:
 def _bound(
     scorer: Scorer, files: Sequence[TextFile], schema: Schema, say: Callable[[str], None]
 ) -> tuple[list[TextFile], Schema]:
-    """The files without their headers, and the schema for the columns that they have.
-
-    A file without content has neither columns nor rows.
-    """
-    lines = [scorer.first_line(file) for file in files]
-    bound = schema
-    first = ""
-    for file, line in zip(files, lines, strict=True):
-        if not line:
-            continue
-        try:
-            found = formats.bind(schema, line)
-        except BadDataError as error:
-            raise BadDataError(f"{file.path}:1: {error}. The model reads {schema.format} text") from error
-        if first and found != bound:
-            raise BadDataError(f"{file.path}:1: expected the columns of {first}; predict it by itself")
-        bound, first = found, first or file.path
-    unknown = tuple(name for name in bound.columns if name not in schema.columns and name)
+    """The files without their headers, and the schema for the columns that they have."""
+    form = format_named(schema.format)
+    found, bound = form.bind(files, schema, first_line=scorer.first_line)
+    unknown = form.unknown_columns(schema, bound)
     if unknown:
         say(f"left out, for the model does not know them: the columns {listed(unknown)}")
-    if schema.format != "csv" or not schema.options.header:
-        return list(files), bound
-    return [replace(file, header_bytes=len(line)) for file, line in zip(files, lines, strict=True)], bound
+    return found, bound
 
 
 def _check_bad(found: Sequence[Scored], limit: int, schema: Schema, say: Callable[[str], None]) -> int:
@@ -158,7 +142,9 @@ def _say_lost(found: Sequence[Scored], schema: Schema, say: Callable[[str], None
 def _in_order(found: Sequence[Scored], schema: Schema) -> Iterator[tuple[RangeReport, int]]:
     """Reports by file and place, with the number of the first line of each in its file."""
     reports = sorted((part.report for part in found), key=lambda report: (report.file, report.start))
-    at = dict.fromkeys((report.file for report in reports), 1 + int(schema.format == "csv" and schema.options.header))
+    at = dict.fromkeys(
+        (report.file for report in reports), 1 + format_named(schema.format).header_lines(schema.options)
+    )
     for report in reports:
         yield report, at[report.file]
         at[report.file] += report.n_lines

@@ -10,8 +10,9 @@ from typing import Protocol
 from hdfs_layout.faults import storage_error
 from mr_ml.errors import BadDataError, InternalError, UsageError
 from mr_ml.predict.tasks import PredictRequest, RangeReport
+from mr_ml.readers.base import format_named, listing
 from mr_ml.readers.text.chunks import MAX_LINE_BYTES
-from mr_ml.readers.text.source import TextFile, TextRange, check_content, check_rest, expand, first_line, ranges
+from mr_ml.readers.text.source import TextFile, check_content, check_rest, expand, first_line
 from mr_ml.runners.base import LocalJobRunner, TaskLines
 
 _CHUNK_BYTES = 1 << 20
@@ -85,8 +86,9 @@ class LocalScorer:
             raise UsageError(
                 f"-r {self.runner.runner} writes to this machine; give a path as --to, or -r hadoop with files on HDFS"
             )
-        tasks = ranges(files, n_tasks=self.runner.n_tasks, longest_line=self.longest_line)
-        lines = TaskLines([TextRange.listing(task) for task in tasks])
+        form = format_named(request.schema.format)
+        tasks = form.pieces(files, n_tasks=self.runner.n_tasks, longest_line=self.longest_line)
+        lines = TaskLines([listing(form.name, task) for task in tasks])
         pairs = self.runner.run(MRPredict, request=request.encode(), input=lines)
         reports = [RangeReport.decode(value) for _, value in pairs]
         wanted = sorted((text.file, text.start) for task in tasks for text in task)

@@ -29,10 +29,9 @@ from mr_ml.models.linear.losses import loss_from_json
 from mr_ml.models.linear.losses.base import Loss
 from mr_ml.models.linear.reading import Linear, RowSpec
 from mr_ml.models.linear.shift import NO_SHIFT, Shift
-from mr_ml.readers import formats
+from mr_ml.readers.base import Piece, format_named
 from mr_ml.readers.rows import MAX_EXAMPLES, BadRow, Rows
 from mr_ml.readers.schema import Schema
-from mr_ml.readers.text.source import TextRange
 from mr_ml.runners.hadoop.fed_text import FedText
 from mr_ml.sums.blas import one_thread
 
@@ -147,7 +146,7 @@ class RangeReport:
         return cls(**{**data, "bad": tuple(BadRow(*row) for row in data["bad"])})
 
 
-def predict_to_file(request: PredictRequest, text: TextRange) -> RangeReport:
+def predict_to_file(request: PredictRequest, text: Piece) -> RangeReport:
     """Write the output lines of one range to a file of their own.
 
     Raises
@@ -163,17 +162,14 @@ def predict_to_file(request: PredictRequest, text: TextRange) -> RangeReport:
         raise storage_error(error, doing="write predictions to", place=request.folder) from error
 
 
-def predict_text(
-    request: PredictRequest, text: TextRange | FedText, write: Callable[[bytes | memoryview], object]
-) -> RangeReport:
+def predict_text(request: PredictRequest, text: Piece, write: Callable[[bytes | memoryview], object]) -> RangeReport:
     """Write the output lines of one range of text."""
     found = RangeReport(file=text.file, start=text.start)
     n_read = 0
     # numbers that overflow show in the output
     with one_thread(), np.errstate(all="ignore"):
-        for chunk in text.chunks():
-            n_read += len(chunk)
-            parsed = formats.parse(chunk, request.schema, labels="optional")
+        for parsed in format_named(request.schema.format).rows(text, request.schema, labels="optional"):
+            n_read += parsed.n_bytes
             values = predicted(request, parsed.rows)
             lines = format_rows(request, values, parsed.rows.lines, n_lines=parsed.n_lines)
             write(lines)

@@ -184,6 +184,8 @@ class Parsed:
         Rows left out on request because a value is missing; they are not bad.
     n_unseen : int
         Features in the rows that the schema does not have and that were ignored, as asked.
+    n_bytes : int
+        Bytes of the input that were read for this, as far as the format counts them.
     """
 
     rows: Rows
@@ -192,6 +194,7 @@ class Parsed:
     n_lines: int
     n_dropped: int = 0
     n_unseen: int = 0
+    n_bytes: int = 0
 
 
 def concat_rows(parts: Sequence[Rows], *, line_starts: Sequence[int]) -> Rows:
@@ -255,6 +258,12 @@ def excerpt(line: bytes, *, at: int = 0) -> str:
     if len(text) <= EXCERPT_CHARACTERS and not cut:
         return text
     return text[: EXCERPT_CHARACTERS - 3] + "..."
+
+
+def listed(names: Sequence[str]) -> str:
+    """Render names, such as those of columns, as one printable line; of many only the first."""
+    shown = ", ".join(excerpt(name.encode()) for name in names[:20])
+    return f"{shown}, ... ({len(names)} in all)" if len(names) > 20 else shown or "none"
 
 
 def _printable(character: str) -> str:

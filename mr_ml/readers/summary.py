@@ -1,20 +1,20 @@
-"""What a scan found in a text, and how the findings of its pieces add up.
+"""What a scan found in the input, and how the findings of its pieces add up.
 
-A summary is a sum: ``+`` is associative and commutative and exact, so what comes out does not depend on how the text
+A summary is a sum: ``+`` is associative and commutative and exact, so what comes out does not depend on how the input
 was cut or in which order the pieces were scanned.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, Self
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, Self, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mr_ml.errors import BadDataError
+from mr_ml.data import stored
+from mr_ml.readers.registry import FORMATS
 from mr_ml.readers.rows import MAX_EXAMPLES, BadRow
 
 MAX_LABELS = 1000
@@ -24,16 +24,43 @@ _SAMPLED_FROM, _SAMPLED_OF = 1 << 18, 1 << 10
 
 
 def sampled_ids(ids: NDArray[np.int32], *, highest: int) -> frozenset[int]:
-    """Those of the ids, up to `highest`, that are in the sample: which are does not depend on the others."""
+    """Return those of the ids, up to `highest`, that are in the sample: which are does not depend on the others."""
     if highest < _SAMPLED_FROM:
         return frozenset()
     drawn = ids[ids.view(np.uint32) * np.uint32(0x9E3779B1) < np.uint32(2**32 // _SAMPLED_OF)]
     return frozenset(np.unique(drawn[drawn >= _SAMPLED_FROM]).tolist())
 
 
+class Facts(Protocol):
+    """What only one format asks of its input: a dataclass that `mr_ml.data.stored` reads."""
+
+    def __add__(self, other: Any) -> Any:
+        """Return the facts of both inputs together: associative, commutative and exact."""
+
+    def renamed(self, file: str) -> Any:
+        """Return the same, of one file, under another name of that."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types, with the name of the format as ``format``."""
+
+
+class _Common(TypedDict):
+    """A summary as JSON, without the facts of a format."""
+
+    n_rows: int
+    nnz: int
+    n_lines: int
+    n_dropped: int
+    n_unseen: int
+    some_ids: frozenset[int]
+    labels: frozenset[float] | None
+    bad_counts: dict[str, int]
+    examples: tuple[tuple[str, int, str, str], ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What is in a text; ``a + b`` is the summary of both together.
+    """What is in some input; ``a + b`` is the summary of both together.
 
     Attributes
     ----------
@@ -41,22 +68,16 @@ class Summary:
         Good rows, their stored features, lines of any kind, rows left out on request, and categories or features that
         were ignored on request. Of CSV, nnz counts the fields of features that hold something else than the number 0, a
         good estimate.
-    n_groups : int
-        libsvm: rows that have a query id.
-    max_index : int
-        libsvm: the largest feature id as written; -1 if there is none.
-    min_index : dict of str to int
-        libsvm: the smallest feature id as written in each file that has one.
     some_ids : frozenset of int
-        libsvm: of the feature ids those that `sampled_ids` draws.
+        Of the numbers of features those that `sampled_ids` draws.
     labels : frozenset of float, or None
         Distinct numeric labels; None once there are more than `MAX_LABELS`.
     bad_counts : dict of str to int
         Refused rows by kind.
     examples : tuple of (file, BadRow)
         The first `MAX_EXAMPLES` refused rows of each kind, by file and line.
-    columns : dict
-        CSV: facts about each column, merged by ``csv_reader.merge_columns``.
+    facts : Facts or None
+        What only the format of the input asks; None if nothing was scanned.
     """
 
     n_rows: int = 0
@@ -64,14 +85,11 @@ class Summary:
     n_lines: int = 0
     n_dropped: int = 0
     n_unseen: int = 0
-    n_groups: int = 0
-    max_index: int = -1
-    min_index: dict[str, int] = field(default_factory=dict)
     some_ids: frozenset[int] = frozenset()
     labels: frozenset[float] | None = frozenset()
     bad_counts: dict[str, int] = field(default_factory=dict)
     examples: tuple[tuple[str, BadRow], ...] = ()
-    columns: dict[str, Any] = field(default_factory=dict)
+    facts: Any = None
 
     def __add__(self, other: Summary) -> Summary:
         """Return the summary of both texts together."""
@@ -81,12 +99,6 @@ class Summary:
             n_lines=self.n_lines + other.n_lines,
             n_dropped=self.n_dropped + other.n_dropped,
             n_unseen=self.n_unseen + other.n_unseen,
-            n_groups=self.n_groups + other.n_groups,
-            max_index=max(self.max_index, other.max_index),
-            min_index={
-                file: min(s.min_index[file] for s in (self, other) if file in s.min_index)
-                for file in sorted({*self.min_index, *other.min_index})
-            },
             some_ids=self.some_ids | other.some_ids,
             labels=merge_labels(self.labels, other.labels),
             bad_counts={
@@ -94,11 +106,20 @@ class Summary:
                 for kind in sorted({*self.bad_counts, *other.bad_counts})
             },
             examples=first_examples((*self.examples, *other.examples)),
-            columns=_merge_columns(self.columns, other.columns),
+            facts=_added(self.facts, other.facts),
         )
 
+    def shifted(self, *, by: int) -> Summary:
+        """Return the same summary, its line numbers counted from `by` lines earlier."""
+        return replace(self, examples=tuple((file, replace(row, line=row.line + by)) for file, row in self.examples))
+
+    def renamed(self, file: str) -> Summary:
+        """Return the same summary, of one file, under another name of that."""
+        examples = tuple((file, row) for _, row in self.examples)
+        return replace(self, examples=examples, facts=None if self.facts is None else self.facts.renamed(file))
+
     def n_columns(self, n_features: int) -> int:
-        """About how many of the features occur."""
+        """Return about how many of the features occur."""
         return min(_SAMPLED_FROM + _SAMPLED_OF * len(self.some_ids), self.nnz, n_features)
 
     @property
@@ -109,10 +130,11 @@ class Summary:
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types; `from_json` gives the same object back."""
         return {
-            **{f.name: getattr(self, f.name) for f in fields(self)},
+            **{name: getattr(self, name) for name in _Common.__annotations__},
             "some_ids": sorted(self.some_ids),
             "labels": None if self.labels is None else sorted(self.labels),
             "examples": [[file, *row.to_json()] for file, row in self.examples],
+            **({} if self.facts is None else self.facts.to_json()),
         }
 
     @classmethod
@@ -122,17 +144,24 @@ class Summary:
         Raises
         ------
         BadDataError
-            It is something else. Fields that came later than what was written have their defaults.
+            It is something else.
+        UsageError
+            There is no format of that name.
         """
-        with _reading(cls):
-            values = _values_of(cls, document)
-            labels = values["labels"]
-            values["labels"] = None if labels is None else frozenset(float(label) for label in labels)
-            values["some_ids"] = frozenset(values["some_ids"])
-            values["examples"] = tuple(
-                (file, BadRow(line, kind, text)) for file, line, kind, text in values["examples"]
-            )
-            return cls(**values)
+        common = {name: value for name, value in document.items() if name in _Common.__annotations__}
+        found: dict[str, Any] = dict(stored.read(_Common, common, where=cls.__name__))
+        facts = {name: value for name, value in document.items() if name not in common}
+        if facts:
+            name = stored.read(str, facts.get("format"), where=f"{cls.__name__}: format")
+            found["facts"] = stored.read(FORMATS.get(name).facts, facts, where=cls.__name__)
+        found["examples"] = tuple((file, BadRow(line, kind, text)) for file, line, kind, text in found["examples"])
+        return cls(**found)
+
+
+def _added(a: Any, b: Any) -> Any:
+    if a is None or b is None:
+        return b if a is None else a
+    return a + b
 
 
 def merge_labels(a: frozenset[float] | None, b: frozenset[float] | None) -> frozenset[float] | None:
@@ -152,37 +181,3 @@ def first_examples(examples: tuple[tuple[str, BadRow], ...]) -> tuple[tuple[str,
         if count[row.kind] <= MAX_EXAMPLES:
             kept.append((file, row))
     return tuple(kept)
-
-
-def _merge_columns(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
-    if not a or not b:
-        return a or b
-    # Imported here because csv_reader imports this module.
-    from mr_ml.readers.csv import reader as csv_reader
-
-    merged: dict[str, Any] = csv_reader.merge_columns(a, b)
-    return merged
-
-
-@contextmanager
-def _reading(cls: type[Any]) -> Iterator[None]:
-    try:
-        yield
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
-        raise BadDataError(
-            f"{cls.__name__}: expected a JSON object as mr_ml writes it, found something else ({error!r}); "
-            "the file was changed: pack the text or train the model again"
-        ) from error
-
-
-def _values_of(cls: type[Any], document: Mapping[str, Any]) -> dict[str, Any]:
-    known = {f.name for f in fields(cls)}
-    unknown = sorted(set(document) - known)
-    if unknown:
-        raise BadDataError(
-            f"{cls.__name__}: expected the fields {sorted(known)}, found also {unknown}; "
-            "it was written by a later version of mr_ml: use that version"
-        )
-    defaults = {f.name: f.default for f in fields(cls) if f.default is not MISSING}
-    made = {f.name: f.default_factory() for f in fields(cls) if f.default_factory is not MISSING}
-    return {**defaults, **made, **document}

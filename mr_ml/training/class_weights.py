@@ -75,7 +75,7 @@ def _near_one(factors: Floats) -> Floats:
 
 def _label_sums(dataset: Dataset, names: Sequence[str], *, split: str, row_weights: bool) -> Floats:
     """What the rows of each label weigh."""
-    if not row_weights or dataset.schema.options.weight_column is None:
+    if not row_weights or not dataset.schema.has_weights:
         counts = dataset.label_counts[split]
         return np.array([counts.get(name, 0) for name in names], float)
     found = dataset.weights.by_label.get(split, {}) if dataset.weights else {}

@@ -162,7 +162,7 @@ def _training_labels(spec: TrainSpec, dataset: Dataset, moments: FeatureMoments)
         texts=tuple(texts),
         counts=tuple(counts.get(text, 0) for text in texts),
         mean=moments.label_mean,
-        has_offsets=schema.options.offset_column is not None,
+        has_offsets=schema.has_offsets,
         dataset=dataset.reference,
         split=spec.split,
     )

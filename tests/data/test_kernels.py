@@ -13,9 +13,11 @@ from mr_ml.data import kernels
 from mr_ml.data.features import DenseFeatures, SparseFeatures
 from mr_ml.pack import miniblock, rowhash
 from mr_ml.readers.libsvm import reader as libsvm
+from mr_ml.readers.libsvm.stored import LibsvmPart
 from mr_ml.readers.rows import Parsed, Rows
-from mr_ml.readers.schema import Schema, TextOptions
+from mr_ml.readers.schema import Schema
 from mr_ml.readers.text.numbers import parse_floats
+from mr_ml.readers.text.options import TextOptions
 
 native = pytest.importorskip("mr_ml._native", reason="mr_ml was installed without its compiled loops")
 pytestmark = pytest.mark.skipif(not kernels.installed(), reason="MR_ML_NATIVE=0")
@@ -107,7 +109,7 @@ def test_libsvm_lines_read_the_same(
         for label, pairs, end in lines
     ).encode()
 
-    schema = Schema(format="libsvm", options=TextOptions(), index_base=base, n_features=2**31 - 1)
+    schema = Schema(format="libsvm", part=LibsvmPart(TextOptions()), index_base=base, n_features=2**31 - 1)
 
     def read() -> Parsed:
         return libsvm.parse(text, schema, labels="required" if labels_required else "optional")
@@ -135,7 +137,7 @@ def test_long_texts_read_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
         for _ in range(6000)
     ]
     text = "\n".join(lines).encode()
-    schema = Schema(format="libsvm", options=TextOptions(), index_base=1, n_features=10**7)
+    schema = Schema(format="libsvm", part=LibsvmPart(TextOptions()), index_base=1, n_features=10**7)
     compiled = libsvm.parse(text, schema, labels="required")
     without_kernels(monkeypatch)
     assert_same(compiled, libsvm.parse(text, schema, labels="required"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import chunks
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,9 +13,12 @@ from hypothesis import strategies as st
 
 from mr_ml.pack.drafts import DRAFTS, Drafts
 from mr_ml.pack.tasks import ScanRequest, scan
-from mr_ml.readers import formats
+from mr_ml.readers.base import Draft
+from mr_ml.readers.csv.schema import bind
+from mr_ml.readers.libsvm.stored import LibsvmPart
 from mr_ml.readers.rows import Parsed
-from mr_ml.readers.schema import Schema, TextOptions
+from mr_ml.readers.schema import Schema
+from mr_ml.readers.text.options import TextOptions
 
 LINES = st.lists(
     st.sampled_from(
@@ -50,29 +54,29 @@ def assert_same(ours: Parsed, theirs: Parsed) -> None:
 @given(lines=LINES, asked=st.sampled_from([None, 0, 1]), base=st.sampled_from([0, 1]), groups=st.booleans())
 def test_a_draft_that_fits_holds_what_parsing_finds(lines: list[str], asked: Any, base: Any, groups: bool) -> None:
     text, options = "\n".join(lines).encode(), TextOptions(index_base=asked)
-    summary, draft = formats.draft(text, options, file="f")
+    summary, draft = chunks.draft(text, options, file="f")
     assert draft is not None
-    schema = Schema(format="libsvm", options=options, index_base=base, n_features=2**31, has_groups=groups)
+    schema = Schema(format="libsvm", part=LibsvmPart(options), index_base=base, n_features=2**31, has_groups=groups)
     if asked is None or asked == base:
-        resolvable = summary.max_index - base < 2**31 and (base == 0 or 0 not in summary.min_index.values())
+        resolvable = summary.facts.max_index - base < 2**31 and (base == 0 or 0 not in summary.facts.min_index.values())
         assert draft.fits(schema) or not resolvable
     if draft.fits(schema) and asked in (None, base):
-        assert_same(draft.under(schema), formats.parse(text, schema, labels="required"))
+        assert_same(draft.under(schema), chunks.parse(text, schema, labels="required"))
         narrowed = draft.narrowed()
-        assert_same(narrowed.under(schema), formats.parse(text, schema, labels="required"))
+        assert_same(narrowed.under(schema), chunks.parse(text, schema, labels="required"))
 
 
 def test_drafts_take_fewer_bytes() -> None:
     text = b"".join(b"1 %s\n" % b" ".join(b"%d:0.%04d" % (i, i) for i in range(1, 101)) for _ in range(100))
-    _, draft = formats.draft(text, TextOptions(), file="f")
+    _, draft = chunks.draft(text, TextOptions(), file="f")
     assert draft is not None
     assert draft.narrowed().nbytes < 0.4 * draft.nbytes
 
 
-def csv_draft(text: bytes, **options: Any) -> tuple[Schema, formats.Draft | None]:
+def csv_draft(text: bytes, **options: Any) -> tuple[Schema, Draft | None]:
     asked = TextOptions(format="csv", columns=("y", "a", "b"), label_column="y", **options)
-    summary, draft = formats.draft(text, asked, file="f")
-    return formats.resolve(asked, summary), draft
+    summary, draft = chunks.draft(text, asked, file="f")
+    return chunks.resolve(asked, summary), draft
 
 
 def test_csv_of_numbers_has_drafts() -> None:
@@ -110,9 +114,8 @@ def test_a_draft_fits_no_schema_that_reads_other_columns() -> None:
         csv_draft(b"1,2,3\n", offset_column="b")[0],
         csv_draft(b"1,2,red\n")[0],
         csv_draft(b"no,2,3\n")[0],
-        formats.bind(schema, b"a,y,b\n"),
-        formats.bind(schema, b"y,b,a\n"),
-        Schema(format="libsvm", options=TextOptions(), n_features=2**31),
+        bind(schema, ("a", "y", "b")),
+        bind(schema, ("y", "b", "a")),
     ):
         assert not draft.fits(other)
 
@@ -135,7 +138,7 @@ class Chunks:
 @pytest.mark.parametrize("fits", [True, False])
 def test_a_range_is_kept_whole_or_not_at_all(fits: bool) -> None:
     small, large = b"1 1:2 3:0.5\n", b"1 1:2 3:0.5\n" * 100
-    _, draft = formats.draft(small, TextOptions(), file="f")
+    _, draft = chunks.draft(small, TextOptions(), file="f")
     assert draft is not None
     keep_bytes = 100_000 if fits else draft.narrowed().nbytes + 1
     # what an earlier pack kept counts no more
@@ -145,7 +148,7 @@ def test_a_range_is_kept_whole_or_not_at_all(fits: bool) -> None:
 
 
 def test_drafts_are_given_back_once_and_to_their_pack_only() -> None:
-    _, draft = formats.draft(b"1 1:2\n", TextOptions(), file="f")
+    _, draft = chunks.draft(b"1 1:2\n", TextOptions(), file="f")
     assert draft is not None
     drafts = Drafts()
     assert drafts.room("a", budget=1000) == 1000

@@ -22,11 +22,13 @@ from mr_ml.pack.plan import PackPlan, make_plan
 from mr_ml.pack.spill import SpillFile
 from mr_ml.pack.split_moments import MOMENTS
 from mr_ml.pack.tasks import AGAIN, PackRequest, ReduceTask, facts_of
+from mr_ml.readers.libsvm.stored import LibsvmPart
 from mr_ml.readers.rows import empty_rows
-from mr_ml.readers.schema import Schema, TextOptions
+from mr_ml.readers.schema import Schema
+from mr_ml.readers.text.options import TextOptions
 from mr_ml.runners.reduce_keys import number_of
 
-SCHEMA = Schema(format="libsvm", options=TextOptions(), n_features=6, labels=(0.0, 1.0))
+SCHEMA = Schema(format="libsvm", part=LibsvmPart(TextOptions()), n_features=6, labels=(0.0, 1.0))
 numbers = st.sampled_from([0.0, 1.0, -2.5])
 contents = st.tuples(
     st.sampled_from([0.0, 1.0]), st.dictionaries(st.integers(0, 5), numbers, max_size=6), st.none(), st.none()

@@ -8,8 +8,10 @@ import numpy as np
 from builders import scan
 
 from mr_ml.readers.csv import reader as csv_reader
+from mr_ml.readers.csv import schema as csv_schema
 from mr_ml.readers.rows import Parsed
-from mr_ml.readers.schema import Schema, TextOptions
+from mr_ml.readers.schema import Schema
+from mr_ml.readers.text.options import TextOptions
 
 
 def options_of(columns: str, **given: Any) -> TextOptions:
@@ -17,7 +19,7 @@ def options_of(columns: str, **given: Any) -> TextOptions:
 
 
 def schema_of(text: bytes, options: TextOptions) -> Schema:
-    return csv_reader.resolve(options, scan(text, options, file="f"))
+    return csv_schema.resolve(options, scan(text, options, file="f"))
 
 
 def read(text: bytes, columns: str = "a,b,label", **given: Any) -> tuple[Schema, Parsed]:

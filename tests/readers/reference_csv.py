@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from reference_libsvm import NUMERIC, kinds_of_bytes
 
 from mr_ml.readers.rows import BAD_KINDS
-from mr_ml.readers.schema import TextOptions
+from mr_ml.readers.text.options import TextOptions
 
 DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 Cells = dict[str, str]

@@ -6,17 +6,19 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import chunks
 import pytest
 from builders import scan
 from csv_tables import dense, options_of, read, schema_of
 
 from mr_ml.errors import BadDataError, UsageError
-from mr_ml.readers import formats
 from mr_ml.readers.csv import columns as csv_columns
+from mr_ml.readers.csv import facts as csv_facts
+from mr_ml.readers.csv import header as csv_header
 from mr_ml.readers.csv import reader as csv_reader
 from mr_ml.readers.csv import schema as csv_schema
-from mr_ml.readers.schema import TextOptions
 from mr_ml.readers.summary import Summary
+from mr_ml.readers.text.options import TextOptions
 
 
 class TestHeader:
@@ -25,18 +27,18 @@ class TestHeader:
     @pytest.mark.parametrize("line_end", [b"", b"\n", b"\r\n"])
     def test_names_the_columns(self, line_end: bytes) -> None:
         line = b'a, b ,"c,""d""",\xc3\xa9' + line_end
-        assert csv_reader.split_header(line, self.OPTIONS) == ("a", "b", 'c,"d"', "é")
+        assert csv_columns.split_header(line, self.OPTIONS) == ("a", "b", 'c,"d"', "é")
 
     def test_is_reached_through_formats(self) -> None:
-        assert formats.split_header(b"a;b\n", replace(self.OPTIONS, delimiter=";")) == ("a", "b")
+        assert csv_columns.split_header(b"a;b\n", replace(self.OPTIONS, delimiter=";")) == ("a", "b")
 
     def test_without_one_columns_have_numbers(self) -> None:
         options = replace(self.OPTIONS, header=False)
-        assert csv_reader.split_header(b'1,"x,y",,3\n', options) == ("c0", "c1", "c2", "c3")
+        assert csv_columns.split_header(b'1,"x,y",,3\n', options) == ("c0", "c1", "c2", "c3")
 
     def test_names_may_be_integers(self) -> None:
-        assert csv_reader.split_header(b"0,1,label\n", self.OPTIONS) == ("0", "1", "label")
-        assert csv_reader.split_header(b"0,1,2\n", self.OPTIONS) == ("0", "1", "2")
+        assert csv_columns.split_header(b"0,1,label\n", self.OPTIONS) == ("0", "1", "label")
+        assert csv_columns.split_header(b"0,1,2\n", self.OPTIONS) == ("0", "1", "2")
 
     @pytest.mark.parametrize(
         ("line", "message"),
@@ -63,17 +65,17 @@ class TestHeader:
     )
     def test_refuses(self, line: bytes, message: str) -> None:
         with pytest.raises(BadDataError, match=message) as error:
-            csv_reader.split_header(line, self.OPTIONS)
+            csv_columns.split_header(line, self.OPTIONS)
         assert str(error.value).isprintable()
 
     def test_without_one_a_broken_first_line_is_refused_too(self) -> None:
         with pytest.raises(BadDataError, match="quote is not closed"):
-            csv_reader.split_header(b'1,"2\n', replace(self.OPTIONS, header=False))
+            csv_columns.split_header(b'1,"2\n', replace(self.OPTIONS, header=False))
 
     @pytest.mark.parametrize("delimiter", ["", ",,", '"', "\n", "\r", "\0", "a", "1", ".", "-", "é"])
     def test_delimiters_that_cannot_be(self, delimiter: str) -> None:
         with pytest.raises(UsageError, match="--delimiter"):
-            csv_reader.split_header(b"a\n", replace(self.OPTIONS, delimiter=delimiter))
+            csv_columns.split_header(b"a\n", replace(self.OPTIONS, delimiter=delimiter))
 
 
 class TestColumns:
@@ -126,31 +128,31 @@ class TestColumns:
         assert (parsed.rows.labels.tolist(), parsed.rows.indptr.tolist()) == ([1, 3], [0, 0, 0])
 
     def test_a_delimiter_at_the_end_of_every_line(self) -> None:
-        columns = csv_reader.split_header(b"label,b,\n", TextOptions(format="csv"))
+        columns = csv_columns.split_header(b"label,b,\n", TextOptions(format="csv"))
         options = TextOptions(format="csv", columns=columns, drop_columns=(-1,))
-        assert csv_reader.resolve(options, scan(b"1,4,\n", options, file="f")).feature_names == ()
+        assert csv_schema.resolve(options, scan(b"1,4,\n", options, file="f")).feature_names == ()
         options = replace(options, drop_columns=())
         text = b'1,4,\n2,5,""\n3,6,7\n4,7\n'
         summary = scan(text, options, file="f")
-        parsed = csv_reader.parse(text, csv_reader.resolve(options, summary), labels="required")
+        parsed = csv_reader.parse(text, csv_schema.resolve(options, summary), labels="required")
         assert parsed.bad_counts == summary.bad_counts == {"too_few_fields": 1, "too_many_fields": 1}
         assert dense(parsed, 1) == [[4], [5]]
         # of numbers only, which a scan keeps as rows
-        summary, rows = formats.draft(b"1,4,\n3,6,7\n4,7,\n", options, file="f")
+        summary, rows = chunks.draft(b"1,4,\n3,6,7\n4,7,\n", options, file="f")
         assert (summary.bad_counts, rows) == ({"too_many_fields": 1}, None)
 
     @pytest.mark.parametrize("given", [{}, {"drop_columns": (0,)}, {"drop_columns": ("0",), "label_column": -2}])
     def test_a_first_one_without_a_name_is_left_out(self, given: dict[str, Any]) -> None:
-        columns = csv_reader.split_header(b'"",label,b\n', TextOptions(format="csv"))
+        columns = csv_columns.split_header(b'"",label,b\n', TextOptions(format="csv"))
         options = TextOptions(format="csv", columns=columns, **given)
         text = b"0,1,4\nx,2,5\n,1,\n"
-        schema = csv_reader.resolve(options, scan(text, options, file="f"))
+        schema = csv_schema.resolve(options, scan(text, options, file="f"))
         parsed = csv_reader.parse(text, schema, labels="required")
         assert (schema.feature_names, parsed.bad_counts) == (("b",), {"missing_value": 1})
         assert dense(parsed, 1) == [[4], [5]]
         for columns in (("b",), ("b", ""), ("", "b"), ("", "label", "b")):
             lines = "".join(",".join({"b": "7", "label": "1", "": "n" * (columns[0] == "")}[name] for name in columns))
-            assert dense(csv_reader.parse(lines.encode(), csv_reader.bind(schema, columns), labels="optional"), 1) == [
+            assert dense(csv_reader.parse(lines.encode(), csv_schema.bind(schema, columns), labels="optional"), 1) == [
                 [7]
             ]
 
@@ -170,9 +172,9 @@ class TestWhetherItIsOne:
     """Whether the first line is a header."""
 
     def check(self, header: str, text: bytes, **given: Any) -> None:
-        columns = csv_reader.split_header(header.encode(), TextOptions(format="csv"))
+        columns = csv_columns.split_header(header.encode(), TextOptions(format="csv"))
         options = TextOptions(format="csv", columns=columns, **given)
-        csv_reader.check_header(options, csv_reader.resolve(options, scan(text, options, file="f")))
+        csv_header.check_header(options, csv_schema.resolve(options, scan(text, options, file="f")))
 
     @pytest.mark.parametrize(
         ("header", "text"),
@@ -212,7 +214,7 @@ class TestWhetherItIsOne:
 class TestLimits:
     def test_categories(self) -> None:
         text = "".join(f"1,v{i},0\n" for i in range(6)).encode()
-        assert len(read(text, max_categories=6)[0].vocabularies["b"]) == 6
+        assert len(read(text, max_categories=6)[0].part.vocabularies["b"]) == 6
         for given in ({}, {"categorical_columns": ("b",)}):
             with pytest.raises(BadDataError, match=r"at most 5 categories.*'b'.*--drop"):
                 read(text, max_categories=5, **given)
@@ -224,9 +226,9 @@ class TestLimits:
 
     def test_characters(self, monkeypatch: pytest.MonkeyPatch) -> None:
         text = b"1,abcdef,0\n1,abcdeg,0\n"
-        monkeypatch.setattr(csv_schema, "MAX_CHARACTERS", 12)
+        monkeypatch.setattr(csv_facts, "MAX_CHARACTERS", 12)
         assert read(text)[0].n_features == 3
-        monkeypatch.setattr(csv_schema, "MAX_CHARACTERS", 11)
+        monkeypatch.setattr(csv_facts, "MAX_CHARACTERS", 11)
         with pytest.raises(BadDataError, match="characters"):
             read(text)
 
@@ -240,20 +242,20 @@ class TestLimits:
                 read(mixed)
         schema, parsed = read(text + texts, numeric_columns=("b",))
         assert parsed.bad_counts == {"bad_value": 200}
-        assert "oops" in read(text + texts, categorical_columns=("b",))[0].vocabularies["b"]
+        assert "oops" in read(text + texts, categorical_columns=("b",))[0].part.vocabularies["b"]
         assert schema.feature_names == ("a", "b")
 
     def test_a_thousand_numbers_and_texts_are_categories(self) -> None:
         text, texts = "".join(f"1,{i},0\n" for i in range(1, 1001)).encode(), b"1,x,0\n" * 200
-        assert len(read(text + texts)[0].vocabularies["b"]) == 1001
-        assert len(read(texts + text)[0].vocabularies["b"]) == 1001
+        assert len(read(text + texts)[0].part.vocabularies["b"]) == 1001
+        assert len(read(texts + text)[0].part.vocabularies["b"]) == 1001
 
     def test_do_not_depend_on_the_cut(self) -> None:
         options = options_of("a,b,label", max_categories=5)
         lines = [f"{i},v{i % 7},0\n".encode() for i in range(1200)] + [b"x,1,0\n"]
         whole = scan(b"".join(lines), options, file="f")
-        assert whole.columns["a"]["numbers"] is None
-        assert whole.columns["b"]["texts"] is None
+        assert whole.facts.columns["a"]["numbers"] is None
+        assert whole.facts.columns["b"]["texts"] is None
         for step in (7, 400, 1199):
             parts = [
                 scan(b"".join(lines[i : i + step]), options, file="f", first_line=i) for i in range(0, len(lines), step)
@@ -265,8 +267,8 @@ class TestLimits:
         options = TextOptions(format="csv", columns=("label", *(f"x{i}" for i in range(n))))
         lines = [",".join(map(str, range(row, row + n + 1))).encode() for row in range(12)]
         summary = scan(b"\n".join(lines), options, file="f")
-        assert all(summary.columns[f"x{i}"]["numbers"] is None for i in range(n))
-        assert csv_reader.resolve(options, summary).n_features == n
+        assert all(summary.facts.columns[f"x{i}"]["numbers"] is None for i in range(n))
+        assert csv_schema.resolve(options, summary).n_features == n
 
 
 class TestBind:
@@ -274,7 +276,7 @@ class TestBind:
     TEXT = b"1,x,no,1,0,?\n2,y,yes,2,1,?\n"
 
     def test_columns_are_known_by_name(self) -> None:
-        schema = csv_reader.bind(schema_of(self.TEXT, self.OPTIONS), ("o", "b", "a"))
+        schema = csv_schema.bind(schema_of(self.TEXT, self.OPTIONS), ("o", "b", "a"))
         parsed = csv_reader.parse(b"0,y,7\n", schema, labels="optional")
         assert dense(parsed, 3) == [[7, 0, 1]]
         assert math.isnan(parsed.rows.labels[0])
@@ -284,10 +286,10 @@ class TestBind:
 
     def test_same_columns_same_schema(self) -> None:
         schema = schema_of(self.TEXT, self.OPTIONS)
-        assert csv_reader.bind(schema, self.OPTIONS.columns or ()) == schema
+        assert csv_schema.bind(schema, self.OPTIONS.columns or ()) == schema
 
     def test_columns_that_are_not_known_are_left_out(self) -> None:
-        schema = csv_reader.bind(schema_of(self.TEXT, self.OPTIONS), ("z", "b", "a", "o"))
+        schema = csv_schema.bind(schema_of(self.TEXT, self.OPTIONS), ("z", "b", "a", "o"))
         assert dense(csv_reader.parse(b"?,y,7,0\n", schema, labels="optional"), 3) == [[7, 0, 1]]
 
     @pytest.mark.parametrize(
@@ -295,20 +297,20 @@ class TestBind:
     )
     def test_what_does_not_fit(self, columns: str, message: str) -> None:
         with pytest.raises(BadDataError, match=message):
-            csv_reader.bind(schema_of(self.TEXT, self.OPTIONS), tuple(columns.split(",")))
+            csv_schema.bind(schema_of(self.TEXT, self.OPTIONS), tuple(columns.split(",")))
 
     @pytest.mark.parametrize(("column", "lacks"), [("label", "label"), ("w", "w")])
     def test_training_can_spare_nothing(self, column: str, lacks: str) -> None:
         columns = [name for name in self.OPTIONS.columns or () if name not in (column, "junk")]
         schema = schema_of(self.TEXT, self.OPTIONS)
         with pytest.raises(BadDataError, match=f"lack {lacks};"):
-            csv_reader.bind(schema, columns, needs_all=True)
-        assert csv_reader.bind(schema, columns).columns == schema.columns
+            csv_schema.bind(schema, columns, needs_all=True)
+        assert csv_schema.bind(schema, columns).part.columns == schema.part.columns
 
     def test_numbers_of_columns_become_names(self) -> None:
         """So that a scan of the other text reads the same columns."""
         schema = schema_of(b"1,2,0,7\n", options_of("a,b,c,d", label_column=2, weight_column="3", drop_columns=("0",)))
-        options = csv_reader.bind(schema, ("d", "c", "b", "a", "e"), needs_all=True).options
+        options = csv_schema.bind(schema, ("d", "c", "b", "a", "e"), needs_all=True).options
         assert csv_columns.roles_of(options) == {
             "d": "weight", "c": "label", "b": "numeric", "a": "dropped", "e": "dropped",
         }  # fmt: skip
@@ -316,18 +318,18 @@ class TestBind:
     def test_without_a_header_it_must_be_certain_what_lacks(self) -> None:
         options = options_of("c0,c1,c2,c3", header=False, label_column="c1", weight_column="c3")
         schema = schema_of(b"5,0,6,1\n", options)
-        parsed = csv_reader.parse(b"5,6\n", csv_reader.bind(schema, ("c0", "c1")), labels="optional")
+        parsed = csv_reader.parse(b"5,6\n", csv_schema.bind(schema, ("c0", "c1")), labels="optional")
         assert dense(parsed, 2) == [[5, 6]]
         with pytest.raises(BadDataError, match=r"expected 4 columns, or the 2 that are needed.*found 3"):
-            csv_reader.bind(schema, ("c0", "c1", "c2"))
+            csv_schema.bind(schema, ("c0", "c1", "c2"))
         with pytest.raises(BadDataError, match="expected 4 columns"):
-            csv_reader.bind(schema, ("c0", "c1"), needs_all=True)
+            csv_schema.bind(schema, ("c0", "c1"), needs_all=True)
 
     def test_without_a_header_the_label_may_be_left_out(self) -> None:
         options = options_of("c0,c1,c2", header=False, label_column="c1")
         schema = schema_of(b"1,0,2\n", options)
-        parsed = csv_reader.parse(b"5,6\n", csv_reader.bind(schema, ("c0", "c1")), labels="optional")
+        parsed = csv_reader.parse(b"5,6\n", csv_schema.bind(schema, ("c0", "c1")), labels="optional")
         assert dense(parsed, 2) == [[5, 6]]
-        assert csv_reader.bind(schema, ("c0", "c1", "c2")) == schema
+        assert csv_schema.bind(schema, ("c0", "c1", "c2")) == schema
         with pytest.raises(BadDataError, match="found 4"):
-            csv_reader.bind(schema, ("c0", "c1", "c2", "c3"))
+            csv_schema.bind(schema, ("c0", "c1", "c2", "c3"))

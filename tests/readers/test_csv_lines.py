@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import chunks
 import pytest
 from builders import scan
 from csv_tables import bad_of, dense, options_of, read, schema_of
 
 from mr_ml.errors import BadDataError
-from mr_ml.readers import formats
 from mr_ml.readers.csv import reader as csv_reader
+from mr_ml.readers.csv import schema as csv_schema
 from mr_ml.readers.rows import BAD_KINDS
 
 
@@ -44,7 +45,7 @@ class TestLines:
         options = options_of("a,b,label", detect_categorical=False)
         summary = scan(text, options, file="f")
         assert [(file, row.line, row.kind, row.excerpt) for file, row in summary.examples] == [("f", 1, kind, excerpt)]
-        parsed = csv_reader.parse(text, csv_reader.resolve(options, summary), labels="required")
+        parsed = csv_reader.parse(text, csv_schema.resolve(options, summary), labels="required")
         assert bad_of(parsed) == [(1, kind, excerpt)]
         assert dense(parsed, 2) == [[1, 2], [4, 5]]
         assert parsed.rows.lines.tolist() == [0, 2]
@@ -71,8 +72,8 @@ class TestLines:
         text = 2 * row + line + b"\n" + 2 * row
         if "weight_column" in given or "7" in columns:
             text = text.replace(b"p q", b"3").replace(b"p", b"3").replace(b"'", b"")
-        summary, found = formats.draft(text, options, file="f")
-        schema = csv_reader.resolve(options, summary)
+        summary, found = chunks.draft(text, options, file="f")
+        schema = csv_schema.resolve(options, summary)
         parsed = csv_reader.parse(text, schema, labels="required")
         assert parsed.bad_counts == summary.bad_counts == ({"header_again": 1} if is_bad else {})
         assert parsed.rows.n_rows == summary.n_rows == 5 - is_bad
@@ -117,7 +118,7 @@ class TestLines:
     def test_quotes(self) -> None:
         text = b'"1","a,b",3\n 2 , "say ""hi""" ,3\n"3","",3\n4," c\t",3\n5,"""",3\n'
         schema, parsed = read(text, missing="zero")
-        assert schema.vocabularies["b"] == ('"', "<missing>", "a,b", "c", 'say "hi"')
+        assert schema.part.vocabularies["b"] == ('"', "<missing>", "a,b", "c", 'say "hi"')
         assert [row[0] for row in dense(parsed, 6)] == [1, 2, 3, 4, 5]
         assert [row[1:].index(1) for row in dense(parsed, 6)] == [2, 4, 1, 3, 0]
 
@@ -129,14 +130,14 @@ class TestLines:
     def test_long_runs_of_blanks_in_quotes(self) -> None:
         blanks = b" " * 1000
         schema, parsed = read(b'1,"' + blanks + b'" ,3\n1,"' + blanks + b"x" + blanks + b'" ,3\n', missing="zero")
-        assert schema.vocabularies["b"] == ("<missing>", "x")
+        assert schema.part.vocabularies["b"] == ("<missing>", "x")
         assert dense(parsed, 3) == [[1, 1, 0], [1, 0, 1]]
 
     def test_header_only(self) -> None:
         options = options_of("a,b,label")
         for text in (b"", b"\n\n", b"1,2\n"):
             with pytest.raises(BadDataError, match="expected a CSV row"):
-                csv_reader.resolve(options, scan(text, options, file="f"))
+                csv_schema.resolve(options, scan(text, options, file="f"))
 
     def test_nothing_parses_to_nothing(self) -> None:
         schema = schema_of(b"1,x,3\n", options_of("a,b,label", weight_column="a"))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import reduce
 
+import chunks
 import numpy as np
 import pytest
 import reference_csv as reference
@@ -17,16 +18,18 @@ from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
 from mr_ml.errors import BadDataError
-from mr_ml.readers import formats
 from mr_ml.readers.csv import fields as csv_fields
 from mr_ml.readers.csv import reader as csv_reader
+from mr_ml.readers.csv import scan as csv_scan
+from mr_ml.readers.csv import schema as csv_schema
 from mr_ml.readers.csv import table as csv_table
 from mr_ml.readers.csv import values as csv_values
 from mr_ml.readers.csv.draft import Draft
-from mr_ml.readers.rows import MAX_EXAMPLES, Parsed, Rows
-from mr_ml.readers.schema import Schema, TextOptions
+from mr_ml.readers.rows import MAX_EXAMPLES, Parsed, Rows, concat_rows
+from mr_ml.readers.schema import Schema
 from mr_ml.readers.summary import Summary
 from mr_ml.readers.text.fields import hash_fields
+from mr_ml.readers.text.options import TextOptions
 
 COLUMNS = ("a", "b", "c", "label", "w", "o", "g")
 
@@ -226,13 +229,13 @@ def check(text: bytes, options: TextOptions) -> None:
     """Scan, resolve and parse a text, with and without labels, and compare everything with the reference."""
     asked = options
     while True:
-        summary, draft = csv_reader.draft(text, asked, file="f")
+        summary, draft = csv_scan.draft(text, asked, file="f")
         good, bad, n_dropped = reference.scan(text, asked)
         assert (summary.n_rows, summary.n_dropped) == (len(good), n_dropped)
         assert summary.n_lines == len(reference.lines_of(text))
         assert summary.bad_counts == {kind: list(bad.values()).count(kind) for kind in sorted(set(bad.values()))}
         assert all(bad[row.line] == row.kind for _, row in summary.examples)
-        more, reasons = csv_reader.declared(asked, summary)
+        more, reasons = csv_schema.declared(asked, summary)
         assert more == reference.declared(text, asked)
         assert bool(reasons) == (more != asked)
         if more == asked:
@@ -243,15 +246,15 @@ def check(text: bytes, options: TextOptions) -> None:
         expected = reference.resolve(text, asked)
     except reference.RefusedText:
         with pytest.raises(BadDataError):
-            csv_reader.resolve(options, summary)
+            csv_schema.resolve(options, summary)
         return
-    schema = csv_reader.resolve(options, summary)
+    schema = csv_schema.resolve(options, summary)
     assert list(schema.feature_names or ()) == expected.feature_names
     assert schema.n_features == len(expected.feature_names)
-    assert {name: list(values) for name, values in schema.vocabularies.items()} == expected.vocabularies
+    assert {name: list(values) for name, values in schema.part.vocabularies.items()} == expected.vocabularies
     assert list(schema.labels) == expected.labels
     assert schema.label_kind == expected.label_kind
-    assert {name: column["kind"] for name, column in schema.columns.items()} == expected.kinds
+    assert {name: column["kind"] for name, column in schema.part.columns.items()} == expected.kinds
     assert schema == Schema.from_json(json.loads(json.dumps(schema.to_json(), sort_keys=True)))
     for labels in ("required", "optional"):
         parsed = csv_reader.parse(text, schema, labels=labels)
@@ -274,7 +277,7 @@ def check(text: bytes, options: TextOptions) -> None:
 def check_draft(draft: Draft, schema: Schema, parsed: Parsed) -> None:
     """What a scan kept is what would be read again, if it is taken for that."""
     for kept in (draft, draft.narrowed()):
-        assert kept.fits(schema) == (not schema.vocabularies and schema.label_kind != "text")
+        assert kept.fits(schema) == (not schema.part.vocabularies and schema.label_kind != "text")
         if kept.fits(schema):
             event("a draft that fits")
             found = kept.under(schema)
@@ -328,7 +331,7 @@ def test_cutting_at_lines_and_order_change_nothing(table: tuple[bytes, TextOptio
     parts = [scan(b"".join(lines[a:b]), options, file="f", first_line=a) for a, b in bounds]
     so_far = Summary()
     for a, b in bounds:
-        so_far += formats.draft(b"".join(lines[a:b]), options, file="f", seen=so_far)[0]
+        so_far += chunks.draft(b"".join(lines[a:b]), options, file="f", seen=so_far)[0]
     assert replace(so_far, examples=whole.examples) == whole
     shuffled = data.draw(st.permutations(parts))
     assert reduce(Summary.__add__, shuffled, Summary()) == whole
@@ -336,12 +339,12 @@ def test_cutting_at_lines_and_order_change_nothing(table: tuple[bytes, TextOptio
         assert parts[0] + (parts[1] + parts[2]) == (parts[0] + parts[1]) + parts[2]
     assert Summary.from_json(json.loads(json.dumps(whole.to_json()))) == whole
     try:
-        schema = formats.resolve(options, whole)
+        schema = chunks.resolve(options, whole)
     except BadDataError:
         return
-    at_once = formats.parse(text, schema, labels="required")
-    in_parts = [formats.parse(b"".join(lines[a:b]), schema, labels="required") for a, b in bounds]
-    merged = csv_reader.concat_rows([part.rows for part in in_parts], line_starts=[a for a, _ in bounds])
+    at_once = chunks.parse(text, schema, labels="required")
+    in_parts = [chunks.parse(b"".join(lines[a:b]), schema, labels="required") for a, b in bounds]
+    merged = concat_rows([part.rows for part in in_parts], line_starts=[a for a, _ in bounds])
     for name in ("labels", "indptr", "indices", "values", "lines", "weights", "offsets", "groups"):
         one, other = getattr(at_once.rows, name), getattr(merged, name)
         assert (one is None) == (other is None)

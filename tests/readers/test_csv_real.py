@@ -17,10 +17,11 @@ from builders import scan
 from csv_tables import bad_of, options_of, schema_of
 from test_csv_properties import check_bad, check_rows
 
+from mr_ml.readers.csv import columns as csv_columns
 from mr_ml.readers.csv import reader as csv_reader
 from mr_ml.readers.csv import scan as csv_scan
 from mr_ml.readers.csv import table as csv_table
-from mr_ml.readers.schema import TextOptions
+from mr_ml.readers.text.options import TextOptions
 
 
 def real_tables(folder: Path) -> Iterator[tuple[str, bytes, TextOptions]]:
@@ -40,7 +41,7 @@ def real_tables(folder: Path) -> Iterator[tuple[str, bytes, TextOptions]]:
         if path in counted:  # the first line holds the numbers of rows and columns
             text = text.split(b"\n", 1)[1]
         first, rest = text.split(b"\n", 1)
-        options = replace(options, columns=csv_reader.split_header(first, options))
+        options = replace(options, columns=csv_columns.split_header(first, options))
         text = rest if options.header else text
         yield path.name, b"".join(text.splitlines(keepends=True)[:5000]), options
 
@@ -71,7 +72,7 @@ def test_adult_against_sums_by_the_csv_module(data_dir: Path, file: str, n_rows:
     path = data_dir / "adult" / file
     text = path.read_bytes()
     options = TextOptions(format="csv", header=False, label_column=14, missing="zero")
-    options = replace(options, columns=csv_reader.split_header(text.split(b"\n", 1)[0], options))
+    options = replace(options, columns=csv_columns.split_header(text.split(b"\n", 1)[0], options))
     schema = schema_of(text, options)
     parsed = csv_reader.parse(text, schema, labels="required")
     assert parsed.rows.n_rows == n_rows
@@ -91,7 +92,7 @@ def test_adult_against_sums_by_the_csv_module(data_dir: Path, file: str, n_rows:
 def test_adult_says_what_is_missing(data_dir: Path) -> None:
     text = (data_dir / "adult" / "adult-train.csv").read_bytes()
     options = TextOptions(format="csv", header=False, label_column=14)
-    options = replace(options, columns=csv_reader.split_header(text.split(b"\n", 1)[0], options))
+    options = replace(options, columns=csv_columns.split_header(text.split(b"\n", 1)[0], options))
     n_incomplete = sum(b" ?" in line for line in text.splitlines())
     assert scan(text, options, file="f").bad_counts == {"missing_value": n_incomplete}
     summary = scan(text, replace(options, missing="drop"), file="f")
@@ -102,7 +103,7 @@ def test_labels_of_another_spelling_are_named(data_dir: Path) -> None:
     """The test file ends its labels by a dot, the training file does not."""
     train, test = ((data_dir / "adult" / f"adult-{part}.csv").read_bytes() for part in ("train", "test"))
     options = TextOptions(format="csv", header=False, label_column=14, missing="zero")
-    options = replace(options, columns=csv_reader.split_header(train.split(b"\n", 1)[0], options))
+    options = replace(options, columns=csv_columns.split_header(train.split(b"\n", 1)[0], options))
     parsed = csv_reader.parse(test, schema_of(train, options), labels="required")
     assert parsed.bad_counts == {"unseen_label": 16281}
     assert bad_of(parsed)[0] == (0, "unseen_label", "c14=<=50K.")

@@ -13,7 +13,9 @@ from csv_tables import bad_of, dense, options_of, read, schema_of
 
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.readers.csv import reader as csv_reader
-from mr_ml.readers.schema import Schema, TextOptions
+from mr_ml.readers.csv import schema as csv_schema
+from mr_ml.readers.schema import Schema
+from mr_ml.readers.text.options import TextOptions
 
 
 class TestFeatures:
@@ -23,8 +25,8 @@ class TestFeatures:
         schema, parsed = read(self.TEXT)
         assert schema.feature_names == ("a", "b=blue", "b=red")
         assert schema.n_features == 3
-        assert schema.vocabularies == {"b": ("blue", "red")}
-        assert schema.columns == {
+        assert schema.part.vocabularies == {"b": ("blue", "red")}
+        assert schema.part.columns == {
             "a": {"kind": "numeric", "detected": True, "first": 0},
             "b": {"kind": "categorical", "detected": True, "first": 1},
             "label": {"kind": "label", "detected": False, "first": None},
@@ -48,16 +50,16 @@ class TestFeatures:
     def test_declared_categories_may_look_like_numbers(self) -> None:
         schema, parsed = read(b"1,10,0\n1,9,0\n1,1.0,0\n1,inf,0\n", categorical_columns=("b",))
         assert schema.feature_names == ("a", "b=1.0", "b=10", "b=9", "b=inf")
-        assert schema.columns["b"]["detected"] is False
+        assert schema.part.columns["b"]["detected"] is False
         assert [row[1:] for row in dense(parsed, 5)] == [[0, 1, 0, 0], [0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 1]]
 
     def test_numbers_in_a_detected_category_are_categories(self) -> None:
         schema, _ = read(b"1,10,0\n1,x,0\n")
-        assert schema.vocabularies == {"b": ("10", "x")}
+        assert schema.part.vocabularies == {"b": ("10", "x")}
 
     def test_what_float_reads_is_no_category_but_a_bad_number(self) -> None:
         schema, parsed = read("1,2,0\n1,inf,0\n1,1e400,0\n1,1_0,0\n1,٣,0\n1,-nAn,0\n1,-NAN,0\n".encode())
-        assert schema.vocabularies == {}
+        assert schema.part.vocabularies == {}
         kinds = [row.kind for row in parsed.bad]
         assert kinds == ["not_finite", "overflow", "underscore", "non_ascii", "not_finite", "missing_value"]
 
@@ -89,14 +91,14 @@ class TestFeatures:
     )
     def test_other_texts_with_digits_are_categories(self, cell: str) -> None:
         schema, _ = read(f"1;{cell};0\n1;{cell}x;1\n1;5;1\n".encode(), delimiter=";")
-        assert schema.vocabularies == {"b": tuple(sorted(["5", cell, f"{cell}x"]))}
+        assert schema.part.vocabularies == {"b": tuple(sorted(["5", cell, f"{cell}x"]))}
 
     def test_nine_numbers_to_a_text_make_a_column_of_numbers(self) -> None:
         text = "".join(f"1,{i},0\n" for i in range(9)).encode()
         schema, parsed = read(text + b"1,2024-01-05,0\n")
         assert (schema.feature_names, parsed.bad_counts) == (("a", "b"), {"date": 1})
-        assert read(text[6:] + b"1,2024-01-05,0\n")[0].vocabularies["b"][-1] == "8"
-        assert "b" in read(text + b"1,oops,0\n", categorical_columns=("b",))[0].vocabularies
+        assert read(text[6:] + b"1,2024-01-05,0\n")[0].part.vocabularies["b"][-1] == "8"
+        assert "b" in read(text + b"1,oops,0\n", categorical_columns=("b",))[0].part.vocabularies
 
     def test_marks_that_are_said(self) -> None:
         marks = {"decimal": ",", "thousands": ".", "percent": True, "delimiter": ";", "numeric_columns": ("a",)}
@@ -126,9 +128,16 @@ class TestFeatures:
 
     def test_whole_numbers_meet_however_they_are_written(self) -> None:
         schema, parsed = read(b"1,1,0\n1,2.0,0\n1,1.0,0\n1,-3.,0\n1,+1,0\n1,0,0\n", categorical_columns=("b",))
-        assert schema.vocabularies["b"] == ("+1", "-3.", "0", "1", "1.0", "2.0")  # a sign is no number's own spelling
+        assert schema.part.vocabularies["b"] == (
+            "+1",
+            "-3.",
+            "0",
+            "1",
+            "1.0",
+            "2.0",
+        )  # a sign is no number's own spelling
         schema, parsed = read(b"1,1,0\n1,2.0,0\n1,1.0,0\n1,-3.,0\n1,0,0\n", categorical_columns=("b",))
-        assert schema.vocabularies["b"] == ("-3.", "0", "1", "2.0")
+        assert schema.part.vocabularies["b"] == ("-3.", "0", "1", "2.0")
         assert [row.index(1) for row in (line[1:] for line in dense(parsed, 5))] == [2, 3, 2, 0, 1]
         text = b"1,+1.000,0\n1,2,0\n1,-0.0,0\n1,-3,0\n1,1.5,0\n1,01,0\n1,1.0e0,0\n1,.0,0\n"
         parsed = csv_reader.parse(text, schema, labels="required")
@@ -147,7 +156,7 @@ class TestFeatures:
     def test_codes_and_long_ids_stay_apart(self, values: list[str], other: str) -> None:
         text = "".join(f"1,{value},0\n" for value in values).encode()
         schema, _ = read(text, categorical_columns=("b",))
-        assert schema.vocabularies["b"] == tuple(sorted(values))
+        assert schema.part.vocabularies["b"] == tuple(sorted(values))
         parsed = csv_reader.parse(f"1,{other},0\n".encode(), schema, labels="required")
         assert parsed.bad_counts == {"unseen_value": 1}
 
@@ -167,7 +176,7 @@ class TestFeatures:
         options = options_of("a,b,label", numeric_columns=("b",))
         summary = scan(b"1,red,0\n1,2,0\n", options, file="f")
         assert summary.bad_counts == {"bad_value": 1}
-        assert csv_reader.resolve(options, summary).feature_names == ("a", "b")
+        assert csv_schema.resolve(options, summary).feature_names == ("a", "b")
 
     def test_two_of_one_name(self) -> None:
         with pytest.raises(BadDataError, match="found twice: b=x;"):
@@ -175,7 +184,7 @@ class TestFeatures:
 
     def test_order_is_that_of_code_points(self) -> None:
         schema, _ = read("1,b,0\n1,B,0\n1,é,0\n1,a,0\n1,10,0\n1,9,0\n".encode())
-        assert schema.vocabularies["b"] == ("10", "9", "B", "a", "b", "é")
+        assert schema.part.vocabularies["b"] == ("10", "9", "B", "a", "b", "é")
 
 
 class TestMissing:
@@ -191,7 +200,7 @@ class TestMissing:
         options = options_of("a,b,label", missing="drop")
         summary = scan(self.TEXT, options, file="f")
         assert (summary.n_rows, summary.n_dropped, summary.n_bad) == (1, 2, 0)
-        parsed = csv_reader.parse(self.TEXT, csv_reader.resolve(options, summary), labels="required")
+        parsed = csv_reader.parse(self.TEXT, csv_schema.resolve(options, summary), labels="required")
         assert (parsed.rows.n_rows, parsed.n_dropped, parsed.bad_counts) == (1, 2, {})
 
     @pytest.mark.parametrize(("policy", "value"), [("zero", 0), ("value:-2.5", -2.5), ("value:0", 0)])
@@ -205,7 +214,7 @@ class TestMissing:
         text = b"1,x,0\n,y,0\n,x,\n1,x,\n"
         options = options_of("a,b,label", missing="drop")
         summary = scan(text, options, file="f")
-        parsed = csv_reader.parse(text, csv_reader.resolve(options, summary), labels="required")
+        parsed = csv_reader.parse(text, csv_schema.resolve(options, summary), labels="required")
         assert summary.n_dropped == parsed.n_dropped == 2
         assert summary.bad_counts == parsed.bad_counts == {"missing_label": 1}
 
@@ -230,7 +239,7 @@ class TestMissing:
         _, parsed = read(f"1,1,1\n{cell},1,1\n".encode())
         assert parsed.bad_counts == {"missing_value": 1}
         schema, parsed = read(f"1,1,1\n{cell},1,1\nx,1,1\n".encode())
-        assert (schema.vocabularies["a"], parsed.bad_counts) == (tuple(sorted(["1", cell, "x"])), {})
+        assert (schema.part.vocabularies["a"], parsed.bad_counts) == (tuple(sorted(["1", cell, "x"])), {})
         said = {"missing_markers": ("NA",), "number_markers": (), "numeric_columns": ("a",)}
         _, parsed = read(f"1,1,1\n{cell},1,1\n".encode(), **said)
         assert set(parsed.bad_counts) <= {"bad_value", "not_finite"}
@@ -242,7 +251,7 @@ class TestMissing:
 
     def test_a_marker_that_is_a_number_is_no_category(self) -> None:
         schema, parsed = read(b"1,x,1\n1,0,1\n1,0.0,1\n", missing="zero", missing_markers=("0",))
-        assert schema.vocabularies["b"] == ("0.0", "<missing>", "x")
+        assert schema.part.vocabularies["b"] == ("0.0", "<missing>", "x")
         assert dense(parsed, 4) == [[1, 0, 0, 1], [1, 0, 1, 0], [1, 1, 0, 0]]
 
     def test_labels_weights_offsets_and_groups_are_always_needed(self) -> None:
@@ -257,7 +266,7 @@ class TestMissing:
         with pytest.raises(BadDataError, match="<missing>"):
             read(b"1,<missing>,0\n1,,0\n", missing="zero")
         schema, _ = read(b"1,<missing>,0\n1,x,0\n", missing="zero")
-        assert schema.vocabularies["b"] == ("<missing>", "x")
+        assert schema.part.vocabularies["b"] == ("<missing>", "x")
 
     def test_a_missing_category_that_the_schema_does_not_have_is_unseen(self) -> None:
         schema = schema_of(b"1,x,0\n", options_of("a,b,label", missing="zero"))
@@ -274,7 +283,7 @@ class TestUnseen:
         schema = schema_of(b"1,x,0\n2,y,1\n", options_of("a,b,label"))
         parsed = csv_reader.parse(b"1,x,0\n2,z,1\n3,xx,1\n", schema, labels="required")
         assert bad_of(parsed) == [(1, "unseen_value", "b=z"), (2, "unseen_value", "b=xx")]
-        ignoring = replace(schema, options=replace(schema.options, unseen="ignore"))
+        ignoring = replace(schema, part=replace(schema.part, options=replace(schema.part.options, unseen="ignore")))
         parsed = csv_reader.parse(b"1,x,0\n2,z,1\n", ignoring, labels="required")
         assert dense(parsed, 3) == [[1, 1, 0], [2, 0, 0]]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from pathlib import Path
 
+import chunks
 import numpy as np
 import pytest
 from builders import scan
@@ -12,11 +13,13 @@ from reference_libsvm import read
 from sklearn.datasets import load_svmlight_file
 
 from mr_ml.errors import BadDataError, UsageError
-from mr_ml.readers import formats
+from mr_ml.readers.base import format_named
 from mr_ml.readers.libsvm import reader as libsvm
+from mr_ml.readers.libsvm.stored import LibsvmPart
 from mr_ml.readers.rows import BAD_KINDS, MAX_EXAMPLES, BadRow, Parsed, concat_rows, empty_rows, excerpt
-from mr_ml.readers.schema import Schema, TextOptions, with_unseen_features
+from mr_ml.readers.schema import Schema
 from mr_ml.readers.summary import MAX_LABELS, Summary
+from mr_ml.readers.text.options import TextOptions
 
 pytestmark = pytest.mark.usefixtures("each_implementation")
 
@@ -25,18 +28,18 @@ OPTIONS = TextOptions(format="libsvm")
 
 def schema_of(text: bytes, **options: object) -> Schema:
     asked = TextOptions(format="libsvm", **options)  # type: ignore[arg-type]
-    return formats.resolve(asked, scan(text, asked, file="rows.libsvm"))
+    return chunks.resolve(asked, scan(text, asked, file="rows.libsvm"))
 
 
 def parse(text: bytes, *, base: int = 1, labels: str = "required", has_groups: bool = False) -> Parsed:
     schema = Schema(
         format="libsvm",
-        options=OPTIONS,
+        part=LibsvmPart(OPTIONS),
         index_base=base,
         n_features=2**31,
         has_groups=has_groups,  # type: ignore[arg-type]
     )
-    return formats.parse(text, schema, labels=labels)  # type: ignore[arg-type]
+    return chunks.parse(text, schema, labels=labels)  # type: ignore[arg-type]
 
 
 def test_rows_as_arrays() -> None:
@@ -138,10 +141,10 @@ def test_ids_that_the_schema_does_not_have() -> None:
     schema = schema_of(b"1 1:1 3:1\n0 2:1\n")
     assert schema.n_features == 3
     text = b"1 2:1 4:4\n1 1:2 3:3\n0 900:1 # no other\n"
-    parsed = formats.parse(text, schema, labels="required")
+    parsed = chunks.parse(text, schema, labels="required")
     assert (parsed.bad_counts, [row.line for row in parsed.bad]) == ({"unseen_feature": 2}, [0, 2])
     assert parsed.rows.indices.tolist() == [0, 2]
-    parsed = formats.parse(text, with_unseen_features(schema, "ignore"), labels="required")
+    parsed = chunks.parse(text, format_named("libsvm").with_unseen(schema, "ignore"), labels="required")
     assert (parsed.bad_counts, parsed.n_unseen) == ({}, 2)
     assert parsed.rows.indptr.tolist() == [0, 1, 3, 3]
     assert parsed.rows.indices.tolist() == [1, 0, 2]
@@ -174,13 +177,13 @@ def test_query_ids_become_groups() -> None:
     text = b"1 qid:7 1:1\n0 qid:7 2:1\n1 qid:123456789012345678901234567890\n2 qid:07 1:1\n"
     schema = schema_of(text)
     assert schema.has_groups
-    rows = formats.parse(text, schema, labels="required").rows
+    rows = chunks.parse(text, schema, labels="required").rows
     assert rows.groups is not None
     assert rows.groups.dtype == np.uint64
     assert rows.groups[0] == rows.groups[1]
     assert len(set(rows.groups.tolist())) == 3
     assert rows.indptr.tolist() == [0, 1, 2, 2, 3]
-    without = formats.parse(b"1 1:1\n", schema, labels="required").rows
+    without = chunks.parse(b"1 1:1\n", schema, labels="required").rows
     assert without.groups is not None
     assert parse(text).rows.groups is None
     with pytest.raises(BadDataError, match="found it in 1 of 2 rows"):
@@ -217,11 +220,11 @@ def test_files_that_disagree_about_the_first_id_are_both_named() -> None:
 
     mixed = seen(b"1 1:1\n", "a.txt") + seen(b"1 3:1\n", "b.txt") + seen(b"1 0:1\n", "c.txt")
     with pytest.raises(BadDataError, match=r"an id 0 in 'c\.txt' and none in 'a\.txt' \(its ids begin at 1\)"):
-        formats.resolve(OPTIONS, mixed)
-    assert formats.resolve(TextOptions(index_base=0), mixed).n_features == 4
+        chunks.resolve(OPTIONS, mixed)
+    assert chunks.resolve(TextOptions(index_base=0), mixed).n_features == 4
     # Two parts of one file, or a file without any id, prove nothing.
-    assert formats.resolve(OPTIONS, seen(b"1 1:1\n", "c.txt") + seen(b"1 0:1\n", "c.txt")).index_base == 0
-    assert formats.resolve(OPTIONS, seen(b"1\n", "a.txt") + seen(b"1 0:1\n", "c.txt")).index_base == 0
+    assert chunks.resolve(OPTIONS, seen(b"1 1:1\n", "c.txt") + seen(b"1 0:1\n", "c.txt")).index_base == 0
+    assert chunks.resolve(OPTIONS, seen(b"1\n", "a.txt") + seen(b"1 0:1\n", "c.txt")).index_base == 0
 
 
 def test_labels_are_sorted_and_distinct_or_continuous() -> None:
@@ -347,7 +350,7 @@ def test_memory_is_that_of_the_result_and_a_few_megabytes() -> None:
 def test_real_files_are_read_as_scikit_learn_does(data_dir: Path, name: str) -> None:
     path = data_dir / name
     text = path.read_bytes()
-    parsed = formats.parse(text, schema_of(text), labels="required")
+    parsed = chunks.parse(text, schema_of(text), labels="required")
     features, labels = load_svmlight_file(str(path))
     assert not parsed.bad_counts
     np.testing.assert_array_equal(parsed.rows.labels, labels)

@@ -7,6 +7,7 @@ import re
 import struct
 from itertools import pairwise
 
+import chunks
 import numpy as np
 import pytest
 from builders import scan
@@ -15,13 +16,14 @@ from hypothesis import strategies as st
 from reference_libsvm import Reference, read
 
 from mr_ml.errors import BadDataError
-from mr_ml.readers import formats
 from mr_ml.readers.libsvm import long_lines as libsvm_long
 from mr_ml.readers.libsvm import reader as libsvm
-from mr_ml.readers.schema import Schema, TextOptions
+from mr_ml.readers.libsvm.stored import LibsvmPart
+from mr_ml.readers.schema import Schema
 from mr_ml.readers.summary import Summary
 from mr_ml.readers.text import lines
 from mr_ml.readers.text.fields import hash_fields
+from mr_ml.readers.text.options import TextOptions
 
 pytestmark = pytest.mark.usefixtures("each_implementation")
 
@@ -32,7 +34,7 @@ BASES = st.sampled_from([0, 1])
 def schema(base: int, *, has_groups: bool = False) -> Schema:
     return Schema(
         format="libsvm",
-        options=TextOptions(),
+        part=LibsvmPart(TextOptions()),
         index_base=base,
         n_features=2**31,
         has_groups=has_groups,
@@ -154,11 +156,11 @@ def test_scan_and_resolve_give_a_schema_or_a_clean_error(text: bytes, base: int 
     summary = scan(text, options, file="rows.libsvm")
     assert Summary.from_json(json.loads(json.dumps(summary.to_json()))) == summary
     try:
-        resolved = formats.resolve(options, summary)
+        resolved = chunks.resolve(options, summary)
     except BadDataError:
         return
     assert Schema.from_json(json.loads(json.dumps(resolved.to_json()))) == resolved
-    parsed = formats.parse(text, resolved, labels="required")
+    parsed = chunks.parse(text, resolved, labels="required")
     assert parsed.rows.n_rows == summary.n_rows
     assert parsed.bad_counts == summary.bad_counts
     assert resolved.n_features == int(parsed.rows.indices.max(initial=-1)) + 1

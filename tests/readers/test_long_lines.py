@@ -6,13 +6,16 @@ import tracemalloc
 from dataclasses import replace
 from typing import Any
 
+import chunks
 import numpy as np
 import pytest
 
 from mr_ml.errors import BadDataError
-from mr_ml.readers import formats
 from mr_ml.readers.csv.columns import split_header
-from mr_ml.readers.schema import Schema, TextOptions
+from mr_ml.readers.csv.stored import CsvPart
+from mr_ml.readers.libsvm.stored import LibsvmPart
+from mr_ml.readers.schema import Schema
+from mr_ml.readers.text.options import TextOptions
 
 pytestmark = pytest.mark.usefixtures("each_implementation")
 
@@ -24,10 +27,9 @@ COLUMNS = {name: {"kind": kind, "first": first} for name, kind, first in (("a", 
     "label": {"kind": "label", "first": None}
 }
 SCHEMAS = {
-    "libsvm": Schema(format="libsvm", options=TextOptions(), index_base=1, n_features=10, label_kind="numeric"),
+    "libsvm": Schema(format="libsvm", part=LibsvmPart(TextOptions()), index_base=1, n_features=10),
     "csv": Schema(
-        format="csv", options=CSV, index_base=0, n_features=2, labels=(0.0, 1.0), label_kind="numeric",
-        columns=COLUMNS, feature_names=("a", "b"),
+        format="csv", part=CsvPart(CSV, {}, COLUMNS), n_features=2, labels=(0.0, 1.0), feature_names=("a", "b"),
     ),
 }  # fmt: skip
 
@@ -58,11 +60,11 @@ def test_long_lines_are_refused_in_little_memory(form: Any, line: bytes, kind: s
     text = GOOD[form] + line + b"\n" + GOOD[form]
     tracemalloc.start()
     try:
-        parsed = formats.parse(text, SCHEMAS[form], labels="required")
+        parsed = chunks.parse(text, SCHEMAS[form], labels="required")
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.reset_peak()
         options = TextOptions() if form == "libsvm" else CSV
-        summary, _ = formats.draft(text, options, file="f")
+        summary, _ = chunks.draft(text, options, file="f")
         peak = max(peak, tracemalloc.get_traced_memory()[1])
     finally:
         tracemalloc.stop()
@@ -84,17 +86,17 @@ def test_long_rows_are_read(form: Any) -> None:
         entries = [b"%d:%s" % (i + 1, repr(value).encode()) for i, value in enumerate(values.tolist())]
         line = b"1 " + b" ".join(entries) + b" %d:%s # a comment" % (n + 1, unusual)
         wide = replace(SCHEMAS["libsvm"], n_features=n + 1)
-        parsed = formats.parse(line + b"\r\n" + line, wide, labels="required")
+        parsed = chunks.parse(line + b"\r\n" + line, wide, labels="required")
     else:
         names = tuple(f"c{i}" for i in range(n + 2))
         columns: dict[str, Any] = {name: {"kind": "numeric", "first": i} for i, name in enumerate(names[1:])}
+        options = TextOptions(format="csv", header=False, columns=names, label_column="c0")
         schema = Schema(
-            format="csv", options=TextOptions(format="csv", header=False, columns=names, label_column="c0"),
-            index_base=0, n_features=n + 1, labels=(0.0, 1.0), label_kind="numeric", feature_names=names[1:],
-            columns={"c0": {"kind": "label", "first": None}, **columns},
+            format="csv", part=CsvPart(options, {}, {"c0": {"kind": "label", "first": None}, **columns}),
+            n_features=n + 1, labels=(0.0, 1.0), feature_names=names[1:],
         )  # fmt: skip
         line = b"1," + b",".join([repr(value).encode() for value in values.tolist()]) + b',"%s"' % unusual
-        parsed = formats.parse(line + b"\r\n" + line, schema, labels="required")
+        parsed = chunks.parse(line + b"\r\n" + line, schema, labels="required")
     assert len(line) > 1 << 20
     assert parsed.rows.labels.tolist() == [1, 1]
     assert parsed.bad == ()

@@ -13,8 +13,10 @@ from mr_ml.catalog.feature_moments import FeatureMoments, checked_features
 from mr_ml.data.features import SparseFeatures
 from mr_ml.errors import BadDataError
 from mr_ml.pack.totals import feature_moments
-from mr_ml.readers.schema import Schema, TextOptions
+from mr_ml.readers.libsvm.stored import LibsvmPart
+from mr_ml.readers.schema import Schema
 from mr_ml.readers.summary import Summary, sampled_ids
+from mr_ml.readers.text.options import TextOptions
 from mr_ml.sums import slices
 from mr_ml.sums.moments import MomentsQuery
 from mr_ml.sums.statistic import Statistic
@@ -63,7 +65,7 @@ def test_moments_of_those_that_occur(monkeypatch: pytest.MonkeyPatch, width: int
     if not n_few:
         x[5, ::2] = 1.0
     schema = Schema(
-        format="libsvm", options=TextOptions(), index_base=1, n_features=D, labels=(0.0,), label_kind="numeric"
+        format="libsvm", part=LibsvmPart(TextOptions()), index_base=1, n_features=D, labels=(0.0,), label_kind="numeric"
     )
     query = MomentsQuery(D)
     total = make_engine(x, np.zeros(len(x)), form="sparse", block_rows=8).run(query)

@@ -6,14 +6,14 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Literal
 
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.readers.csv.fields import KINDS, NO_DEFECT, split_fields
 from mr_ml.readers.csv.numbers import check_marks, is_decimal
-from mr_ml.readers.rows import BAD_KINDS, excerpt
-from mr_ml.readers.schema import Column, TextOptions
+from mr_ml.readers.rows import BAD_KINDS, excerpt, listed
+from mr_ml.readers.text.options import Column, TextOptions
 
 Role = Literal["label", "weight", "offset", "group", "dropped", "numeric", "categorical", "either"]
 
@@ -42,7 +42,7 @@ def split_header(first_line: bytes, options: TextOptions) -> tuple[str, ...]:
     ------
     BadDataError
         The line is no usable header: empty, byte order mark, not UTF-8, unpaired quotes, empty or equal names, control
-        characters in a name. Whether it may be a row is for `csv_header` to judge.
+        characters in a name. Whether it may be a row is for `csv.header` to judge.
     UsageError
         The delimiter is not usable.
     """
@@ -218,8 +218,3 @@ class _Columns:
         raise UsageError(
             f"expected the name of a column or its number from 0, found {column!r}; there are {listed(columns)}"
         )
-
-
-def listed(names: Sequence[str]) -> str:
-    shown = ", ".join(excerpt(name.encode()) for name in names[:20])
-    return f"{shown}, ... ({len(names)} in all)" if len(names) > 20 else shown or "none"

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.data.narrow import narrow, widen
+from mr_ml.readers.csv.stored import CsvPart
 from mr_ml.readers.rows import Parsed, Rows
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.text.fields import F64
@@ -43,9 +44,10 @@ class Draft:
 
     def fits(self, schema: Schema) -> bool:
         """Whether `parse` reads the same columns as numbers, and nothing else."""
-        if schema.format != "csv" or schema.vocabularies or schema.label_kind == "text":
+        part: CsvPart = schema.part
+        if part.vocabularies or schema.label_kind == "text":
             return False
-        columns = {name: schema.columns[name] for name in schema.options.columns or ()}
+        columns = {name: part.columns[name] for name in part.options.columns or ()}
         read = {name: column for name, column in columns.items() if column["kind"] not in _IGNORED}
         firsts = [column["first"] for column in read.values() if column["kind"] == "numeric"]
         return (
@@ -56,7 +58,8 @@ class Draft:
 
     def under(self, schema: Schema) -> Parsed:
         """What `parse` finds in the same text."""
-        label = next(k for k, name in enumerate(self.columns) if schema.columns[name]["kind"] == "label")
+        part: CsvPart = schema.part
+        label = next(k for k, name in enumerate(self.columns) if part.columns[name]["kind"] == "label")
         n, n_features = sum(len(piece) for piece, _ in self.pieces), len(self.columns) - 1
         labels, values = np.empty(n), np.empty((n, n_features))
         at = 0

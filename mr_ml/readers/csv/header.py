@@ -8,13 +8,15 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mr_ml.errors import BadDataError
-from mr_ml.readers.csv.columns import LABEL_NAMES, NAMELESS, delimiter_of, listed, roles_of
+from mr_ml.readers.csv.columns import LABEL_NAMES, NAMELESS, delimiter_of, roles_of
 from mr_ml.readers.csv.fields import NO_DEFECT, split_fields
 from mr_ml.readers.csv.numbers import numbers_of
+from mr_ml.readers.csv.stored import CsvPart
 from mr_ml.readers.csv.values import Vocabulary
-from mr_ml.readers.rows import excerpt
-from mr_ml.readers.schema import Schema, TextOptions
+from mr_ml.readers.rows import excerpt, listed
+from mr_ml.readers.schema import Schema
 from mr_ml.readers.text.fields import I64, U8
+from mr_ml.readers.text.options import TextOptions
 
 _DELIMITERS = {",": "','", ";": "';'", "\t": "tab", "|": "'|'"}
 
@@ -124,10 +126,10 @@ def _names_said(options: TextOptions) -> set[str]:
 
 def _found_in(name: str, schema: Schema) -> tuple[str, set[str]]:
     """'numeric', 'text' or '' for a column, and the distinct values of one of texts."""
-    column = schema.columns[name]
-    kind = column["kind"]
+    part: CsvPart = schema.part
+    kind = part.columns[name]["kind"]
     if kind == "label":
         return ("text", set(map(str, schema.labels))) if schema.label_kind == "text" else ("numeric", set())
     if kind == "categorical":
-        return "text", set(schema.vocabularies[name])
+        return "text", set(part.vocabularies[name])
     return ("numeric", set()) if kind in ("numeric", "weight", "offset") else ("", set())

@@ -15,9 +15,9 @@ from collections.abc import Iterable
 import numpy as np
 
 from mr_ml.errors import UsageError
-from mr_ml.readers.schema import TextOptions
 from mr_ml.readers.text.fields import F64, I64, U8, Mask
 from mr_ml.readers.text.numbers import parse_floats
+from mr_ml.readers.text.options import TextOptions
 
 _DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _NON_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)

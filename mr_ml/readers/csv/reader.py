@@ -5,7 +5,7 @@ column is one feature ``column=value`` for each of its values in the order of co
 stored. Where rows with missing values are neither refused nor left out, a missing number is the number that was asked
 for, and a missing category is the category ``column=<missing>``.
 
-The text never holds a header: `split_header` takes it. Quotes and line ends: see `csv_fields`.
+The text never holds a header: `split_header` takes it. Quotes and line ends: see `csv.fields`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,9 @@ from numpy.typing import NDArray
 
 from mr_ml.errors import BadDataError
 from mr_ml.readers.csv.categories import MISSING_CATEGORY, Categories
-from mr_ml.readers.csv.columns import Role, missing_value_of, split_header
+from mr_ml.readers.csv.columns import Role, missing_value_of
 from mr_ml.readers.csv.draft import sparse_rows
-from mr_ml.readers.csv.header import check_delimiter, check_header
-from mr_ml.readers.csv.scan import draft
-from mr_ml.readers.csv.schema import bind, declared, doubts, merge_columns, resolve
+from mr_ml.readers.csv.stored import CsvPart
 from mr_ml.readers.csv.table import Table, pieces, read_extras
 from mr_ml.readers.csv.values import Vocabulary, vocabulary
 from mr_ml.readers.rows import BadRow, Parsed, Rows, concat_rows
@@ -31,24 +29,12 @@ from mr_ml.readers.schema import Schema
 from mr_ml.readers.summary import first_examples
 from mr_ml.readers.text.fields import F64, Mask
 
-__all__ = [
-    "bind",
-    "check_delimiter",
-    "check_header",
-    "declared",
-    "doubts",
-    "draft",
-    "merge_columns",
-    "parse",
-    "resolve",
-    "split_header",
-]
-
 
 def parse(text: bytes, schema: Schema, *, labels: Literal["required", "optional"]) -> Parsed:
-    """Turn text into rows; see `formats.parse`.
+    """Turn text into rows; see `TextFormat.parse`.
 
-    Columns that can be spared (the label where it is optional, weight, group) may be left out of the text: see `bind`.
+    Columns that can be spared (the label where it is optional, weight, group) may be left out of the text: see
+    `csv.schema.bind`.
 
     Raises
     ------
@@ -65,8 +51,9 @@ def parse(text: bytes, schema: Schema, *, labels: Literal["required", "optional"
     examples: list[tuple[str, BadRow]] = []
     counts: Counter[str] = Counter()
     n_dropped = n_unseen = 0
+    part: CsvPart = schema.part
     for piece in pieces(text, n_columns=len(plan.roles)) if text else [b""]:
-        table = Table(piece, schema.options)
+        table = Table(piece, part.options)
         rows, dropped, unseen = _parse_table(table, plan)
         bad, found = table.bad_rows()
         parts.append(rows)
@@ -103,27 +90,28 @@ class _Plan:
 
 
 def _plan_of(schema: Schema, *, labels_required: bool) -> _Plan:
-    roles: dict[str, Role] = {name: schema.columns[name]["kind"] for name in schema.options.columns or ()}
+    part: CsvPart = schema.part
+    roles: dict[str, Role] = {name: part.columns[name]["kind"] for name in part.options.columns or ()}
     if labels_required and "label" not in roles.values():
         raise BadDataError("expected a text with labels, found no label column in it; add it")
-    first = {name: column["first"] for name, column in schema.columns.items() if column["first"] is not None}
+    first = {name: column["first"] for name, column in part.columns.items() if column["first"] is not None}
     features = sorted(first, key=lambda name: first[name])
     return _Plan(
         roles=roles,
         labels=vocabulary(tuple(map(str, schema.labels))) if schema.label_kind == "text" else None,
         labels_required=labels_required,
         features=features,
-        numeric=[name for name in features if name not in schema.vocabularies],
-        is_numeric=np.array([name not in schema.vocabularies for name in features]),
+        numeric=[name for name in features if name not in part.vocabularies],
+        is_numeric=np.array([name not in part.vocabularies for name in features]),
         first=np.array([first[name] for name in features], np.int32),
-        fill=missing_value_of(schema.options),
-        categories={name: Categories(values) for name, values in schema.vocabularies.items()},
+        fill=missing_value_of(part.options),
+        categories={name: Categories(values) for name, values in part.vocabularies.items()},
         missing_codes={
             name: values.index(MISSING_CATEGORY)
-            for name, values in schema.vocabularies.items()
+            for name, values in part.vocabularies.items()
             if MISSING_CATEGORY in values
         },
-        unseen_is_bad=schema.options.unseen == "error",
+        unseen_is_bad=part.options.unseen == "error",
     )
 
 

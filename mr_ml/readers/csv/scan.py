@@ -9,22 +9,22 @@ import numpy as np
 
 from mr_ml.readers.csv.columns import Role, label_kind_of, roles_of
 from mr_ml.readers.csv.draft import Draft
+from mr_ml.readers.csv.facts import CsvFacts, Facts, bounded, no_facts
 from mr_ml.readers.csv.numbers import kind_like_number
-from mr_ml.readers.csv.schema import Facts, bounded, no_facts
 from mr_ml.readers.csv.table import Table, pieces, read_extras
-from mr_ml.readers.schema import TextOptions
 from mr_ml.readers.summary import Summary
 from mr_ml.readers.text.fields import F64, Mask
+from mr_ml.readers.text.options import TextOptions
 
 _READ: tuple[Role, ...] = ("label", "numeric", "either")
 
 
 def draft(text: bytes, options: TextOptions, *, file: str, seen: Summary | None = None) -> tuple[Summary, Draft | None]:
-    """Read a text once: what is in it, and its rows if all that is looked at is numbers; see `formats.draft`.
+    """Read a text once: what is in it, and its rows if all that is looked at is numbers; see `TextFormat.draft`.
 
     Rows must have labels. Facts about columns are those of the rows that are neither bad nor left out. That a column is
     one of numbers although it holds other things, which are bad then, only the whole data can tell:
-    `csv_schema.declared` does, and the text is scanned again under the options that it gives.
+    `csv.schema.declared` does, and the text is scanned again under the options that it gives.
 
     Raises
     ------
@@ -32,17 +32,16 @@ def draft(text: bytes, options: TextOptions, *, file: str, seen: Summary | None 
         The options do not fit the columns.
     """
     roles = roles_of(options)
-    known: Mapping[str, Facts] = {} if seen is None else seen.columns
-    summary = Summary(
-        columns={
-            name: _nothing_new(known[name]) if name in known else no_facts(options, role)
-            for name, role in roles.items()
-            if role in ("label", "either", "categorical")
-        }
-    )
+    known: Mapping[str, Facts] = {} if seen is None or seen.facts is None else seen.facts.columns
+    nothing = {
+        name: _nothing_new(known[name]) if name in known else no_facts(options, role)
+        for name, role in roles.items()
+        if role in ("label", "either", "categorical")
+    }
+    summary = Summary(facts=CsvFacts(nothing))
     kept: list[F64] | None = []
     for piece in pieces(text, n_columns=len(roles)):
-        found, values = _scan_piece(piece, options, roles, summary.columns)
+        found, values = _scan_piece(piece, options, roles, summary.facts.columns)
         moved = tuple((file, replace(row, line=summary.n_lines + row.line)) for _, row in found.examples)
         summary += replace(found, examples=moved)
         kept = None if kept is None or values is None else [*kept, values]
@@ -103,7 +102,7 @@ def _scan_piece(
         n_dropped=n_dropped,
         bad_counts=counts,
         examples=tuple(("", row) for row in bad),
-        columns=columns,
+        facts=CsvFacts(columns),
     )
     return summary, values if is_draft else None
 

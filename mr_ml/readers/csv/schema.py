@@ -1,98 +1,22 @@
-"""What a scan saw in the columns of a CSV text, and the schema that follows.
-
-Facts about a column are sets that grow by union up to a fixed size and are None beyond, so that they add up to the
-same whatever the order and however the text was cut.
-"""
+"""The schema of a CSV text, from what was asked and what a scan saw in its columns."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import Any, TypedDict
 
 from mr_ml.errors import BadDataError
 from mr_ml.readers.csv.categories import MISSING_CATEGORY, one_spelling
-from mr_ml.readers.csv.columns import NAMELESS, Role, label_kind_of, listed, roles_of
+from mr_ml.readers.csv.columns import NAMELESS, Role, label_kind_of, roles_of
+from mr_ml.readers.csv.facts import MAX_CHARACTERS, CsvFacts, Facts, is_numeric, no_facts
 from mr_ml.readers.csv.numbers import kind_like_number, numbers_of
-from mr_ml.readers.rows import excerpt
-from mr_ml.readers.schema import ColumnUse, LabelKind, Schema, TextOptions
+from mr_ml.readers.csv.stored import ColumnKind, ColumnUse, CsvPart
+from mr_ml.readers.rows import excerpt, listed
+from mr_ml.readers.schema import LabelKind, Schema
 from mr_ml.readers.summary import MAX_LABELS, Summary
 from mr_ml.readers.text.numbers import is_rounded
-
-#: A column with texts and more distinct numbers than this is a damaged column of numbers rather than a category. Less
-#: where there are many columns, for a scan remembers the numbers of all of them.
-MAX_NUMBERS = 1000
-MAX_NUMBERS_OF_ALL_COLUMNS = 200_000
-MIN_NUMBERS = 10
-#: Characters of all distinct texts of a column together; more is free text.
-MAX_CHARACTERS = 1 << 24
-#: So many numbers to each other text make a column one of numbers, in which other texts are bad rows.
-NUMBERS_PER_TEXT = 9
-
-
-class Facts(TypedDict):
-    """What a scan saw in a column, of rows that are neither bad nor left out. Plain JSON types.
-
-    ``missing``, ``strange``: number of missing fields, and of those that are neither missing nor numbers; the others
-    are numbers. ``numbers``, ``texts``: the distinct numbers and the distinct strange fields, sorted, or None if there
-    are more than ``max_numbers`` or ``max_texts``; a column that is declared categorical has texts only. ``like``,
-    ``maybe_missing``: number of strange fields that look like numbers, and of those that would be missing ones in a
-    column of numbers; None where ``texts`` is.
-    """
-
-    missing: int
-    strange: int
-    like: int | None
-    maybe_missing: int | None
-    numbers: list[str] | None
-    texts: list[str] | None
-    max_numbers: int
-    max_texts: int
-
-
-def merge_columns(a: Mapping[str, Facts], b: Mapping[str, Facts]) -> dict[str, Facts]:
-    """Add up the facts of two texts; associative and commutative."""
-    merged = {**a, **b}
-    for name in a.keys() & b.keys():
-        one, two = a[name], b[name]
-        max_numbers = min(one["max_numbers"], two["max_numbers"])
-        max_texts = min(one["max_texts"], two["max_texts"])
-        texts = _union(one["texts"], two["texts"], limit=max_texts)
-        merged[name] = Facts(
-            missing=one["missing"] + two["missing"],
-            strange=one["strange"] + two["strange"],
-            like=None if texts is None else (one["like"] or 0) + (two["like"] or 0),
-            maybe_missing=None if texts is None else (one["maybe_missing"] or 0) + (two["maybe_missing"] or 0),
-            numbers=_union(one["numbers"], two["numbers"], limit=max_numbers),
-            texts=texts,
-            max_numbers=max_numbers,
-            max_texts=max_texts,
-        )
-    return merged
-
-
-def no_facts(options: TextOptions, role: Role) -> Facts:
-    """Return the facts about a column of which no row was seen."""
-    max_numbers, max_texts = MAX_LABELS, MAX_LABELS
-    if role != "label":
-        share = MAX_NUMBERS_OF_ALL_COLUMNS // max(len(options.columns or ()), 1)
-        max_numbers, max_texts = max(MIN_NUMBERS, min(MAX_NUMBERS, share)), options.max_categories
-    return Facts(
-        missing=0, strange=0, like=0, maybe_missing=0, numbers=[], texts=[],
-        max_numbers=max_numbers, max_texts=max_texts,
-    )  # fmt: skip
-
-
-def is_numeric(facts: Facts, *, n_rows: int) -> bool:
-    """Whether a column is one of numbers, so that what else it holds is bad: nothing, few other texts, or only such as
-    look like numbers or like missing ones."""
-    if not facts["strange"]:
-        return True
-    like, maybe_missing = facts["like"] or 0, facts["maybe_missing"] or 0
-    n_numbers = n_rows - facts["missing"] - facts["strange"] + like
-    n_texts = facts["strange"] - like - maybe_missing
-    return n_numbers > 0 and n_numbers >= NUMBERS_PER_TEXT * n_texts
+from mr_ml.readers.text.options import TextOptions
 
 
 def declared(options: TextOptions, summary: Summary) -> tuple[TextOptions, list[str]]:
@@ -108,7 +32,7 @@ def declared(options: TextOptions, summary: Summary) -> tuple[TextOptions, list[
     said = label_kind_of(options)
     found, reasons = [], []
     for name, role in roles_of(options).items():
-        facts: Facts | None = summary.columns.get(name)
+        facts = _columns_of(summary).get(name)
         is_open = role == "either" or (role == "label" and said is None)
         if facts is None or not is_open or not facts["strange"] or not is_numeric(facts, n_rows=summary.n_rows):
             continue
@@ -144,7 +68,7 @@ def doubts(options: TextOptions, summary: Summary) -> list[str]:
     said = label_kind_of(options)
     sentences = []
     for name, role in roles_of(options).items():
-        facts: Facts | None = summary.columns.get(name)
+        facts = _columns_of(summary).get(name)
         is_open = role == "either" or (role == "label" and said is None)
         if facts is None or not is_open or is_numeric(facts, n_rows=summary.n_rows):
             continue
@@ -164,14 +88,8 @@ def _quoted(texts: Sequence[str]) -> str:
     return ", ".join(f"'{excerpt(text.encode())}'" for text in texts[:3]) + (", ..." if len(texts) > 3 else "")
 
 
-def bounded(values: Iterable[str], *, limit: int) -> list[str] | None:
-    """Sorted values; None if they are more than `limit` or longer than `MAX_CHARACTERS` together."""
-    kept = sorted(values)
-    return None if len(kept) > limit or sum(map(len, kept)) > MAX_CHARACTERS else kept
-
-
 def resolve(options: TextOptions, summary: Summary) -> Schema:
-    """Decide what each column is and number the features, in the order of the columns; see `formats.resolve`.
+    """Decide what each column is and number the features, in the order of the columns; see `Format.resolve`.
 
     Raises
     ------
@@ -186,20 +104,20 @@ def resolve(options: TextOptions, summary: Summary) -> Schema:
             f"expected a CSV row at least, found none in {summary.n_lines} lines, {summary.n_bad} of them refused and "
             f"{summary.n_dropped} left out for missing values; check the input, --delimiter, --no-header and --missing"
         )
-    columns: dict[str, Any] = {}
+    columns: dict[str, ColumnUse] = {}
     vocabularies: dict[str, tuple[str, ...]] = {}
     names: list[str] = []
     labels: tuple[float, ...] | tuple[str, ...] = ()
     label_kind: LabelKind = "numeric"
     for name, role in roles.items():
-        facts: Facts = summary.columns.get(name, no_facts(options, role))
+        facts = _columns_of(summary).get(name, no_facts(options, role))
         if role == "label":
             label_kind, labels = _resolve_label(name, facts, options, n_rows=summary.n_rows)
-        if role not in ("numeric", "categorical", "either"):
+        if role != "numeric" and role != "categorical" and role != "either":
             columns[name] = {"kind": role, "detected": False, "first": None}
             continue
         categorical = role == "categorical" or (role == "either" and not is_numeric(facts, n_rows=summary.n_rows))
-        kind = "categorical" if categorical else "numeric"
+        kind: ColumnKind = "categorical" if categorical else "numeric"
         columns[name] = {"kind": kind, "detected": role == "either", "first": len(names)}
         if categorical:
             vocabularies[name] = _vocabulary(name, facts, options.max_categories)
@@ -211,15 +129,18 @@ def resolve(options: TextOptions, summary: Summary) -> Schema:
         raise BadDataError(f"expected features of different names, found twice: {listed(twice)}; rename a column")
     return Schema(
         format="csv",
-        options=options,
         n_features=len(names),
         feature_names=tuple(names),
-        vocabularies=vocabularies,
         has_groups="group" in roles.values(),
         labels=labels,
         label_kind=label_kind,
-        columns=columns,
+        part=CsvPart(options, vocabularies, columns),
     )
+
+
+def _columns_of(summary: Summary) -> dict[str, Facts]:
+    facts: CsvFacts | None = summary.facts
+    return {} if facts is None else facts.columns
 
 
 def bind(schema: Schema, columns: Sequence[str], *, needs_all: bool = False) -> Schema:
@@ -239,13 +160,14 @@ def bind(schema: Schema, columns: Sequence[str], *, needs_all: bool = False) -> 
     BadDataError
         A column that is needed is not there, or it cannot be told which one is not.
     """
-    columns, known = tuple(columns), schema.options.columns or ()
-    kinds = {name: column["kind"] for name, column in schema.columns.items()}
+    part: CsvPart = schema.part
+    columns, known = tuple(columns), part.options.columns or ()
+    kinds = {name: column["kind"] for name, column in part.columns.items()}
     spared = ("dropped",) if needs_all else ("dropped", "label", "weight", "group")
     needed = tuple(name for name in known if kinds[name] not in spared)
     if columns == known:
         return schema
-    if not schema.options.header:
+    if not part.options.header:
         if len(columns) not in (len(known), len(needed)):
             raise BadDataError(
                 f"expected {len(known)} columns, or the {len(needed)} that are needed ({listed(needed)}), found "
@@ -253,10 +175,10 @@ def bind(schema: Schema, columns: Sequence[str], *, needs_all: bool = False) -> 
                 "there is no value"
             )
         found = known if len(columns) == len(known) else needed
-        return replace(schema, options=replace(schema.options, columns=found))
+        return replace(schema, part=replace(part, options=replace(part.options, columns=found)))
     lacking = [name for name in needed if name not in columns]
     if lacking:
-        hint = "is there a header in the first line? " if numbers_of(columns, schema.options) else ""
+        hint = "is there a header in the first line? " if numbers_of(columns, part.options) else ""
         raise BadDataError(
             f"expected the columns {listed(needed)}; of these lack {listed(lacking)}; found are {listed(columns)}. "
             f"{hint}The text does not belong to this schema"
@@ -266,7 +188,7 @@ def bind(schema: Schema, columns: Sequence[str], *, needs_all: bool = False) -> 
     of_kind = {kind: [name for name in columns if kinds[name] == kind] for kind in set(kinds.values())}
     one = {kind: next(iter(of_kind.get(kind, [])), None) for kind in ("label", "weight", "offset", "group")}
     options = replace(
-        schema.options,
+        part.options,
         columns=columns,
         label_column=one["label"],
         weight_column=one["weight"],
@@ -277,7 +199,9 @@ def bind(schema: Schema, columns: Sequence[str], *, needs_all: bool = False) -> 
         numeric_columns=tuple(of_kind.get("numeric", [])),
     )
     left_out: ColumnUse = {"kind": "dropped", "detected": False, "first": None}
-    return replace(schema, options=options, columns={**schema.columns, **dict.fromkeys(unknown, left_out)})
+    return replace(
+        schema, part=replace(part, options=options, columns={**part.columns, **dict.fromkeys(unknown, left_out)})
+    )
 
 
 def _resolve_label(
@@ -322,10 +246,3 @@ def _vocabulary(name: str, facts: Facts, limit: int) -> tuple[str, ...]:
             )
         values.add(MISSING_CATEGORY)
     return tuple(sorted(one_spelling(values)))
-
-
-def _union(a: list[str] | None, b: list[str] | None, *, limit: int) -> list[str] | None:
-    if a is None or b is None:
-        return None
-    # dict.fromkeys keeps the order; sorting two sorted lists is a merge.
-    return bounded(dict.fromkeys(sorted(a + b)), limit=limit)

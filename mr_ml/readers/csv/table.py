@@ -16,10 +16,10 @@ from mr_ml.readers.csv.header import rows_of_names
 from mr_ml.readers.csv.numbers import is_plain, kind_of_bad_number, numbers_of, read_numbers
 from mr_ml.readers.csv.values import Vocabulary, distinct, vocabulary
 from mr_ml.readers.rows import MAX_EXAMPLES, BadRow, excerpt
-from mr_ml.readers.schema import TextOptions
 from mr_ml.readers.text.fields import F64, I64, U8, U64, Mask, hash_fields
 from mr_ml.readers.text.lines import long_line_before
 from mr_ml.readers.text.numbers import parse_floats
+from mr_ml.readers.text.options import TextOptions
 
 _BEGINS_NUMBER = np.isin(np.arange(256), np.frombuffer(b"0123456789.+-", np.uint8))
 _SHOWN = 100

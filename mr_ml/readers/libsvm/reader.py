@@ -19,12 +19,14 @@ import numpy as np
 from mr_ml.data import kernels
 from mr_ml.errors import BadDataError
 from mr_ml.readers.libsvm.long_lines import LongLine, has_long_token, read_long_line
+from mr_ml.readers.libsvm.stored import LibsvmFacts, LibsvmPart
 from mr_ml.readers.libsvm.tokens import KINDS, NO_GROUP, Lines, read_lines
 from mr_ml.readers.rows import MAX_EXAMPLES, BadRow, NarrowRows, Parsed, Rows, excerpt
-from mr_ml.readers.schema import Schema, TextOptions
+from mr_ml.readers.schema import Schema
 from mr_ml.readers.summary import MAX_LABELS, Summary, first_examples, sampled_ids
 from mr_ml.readers.text.fields import U64
 from mr_ml.readers.text.lines import long_line_before
+from mr_ml.readers.text.options import TextOptions
 
 MAX_ID = 2**31 - 1
 
@@ -33,7 +35,7 @@ _SHOWN = 200
 
 
 def draft(text: bytes, options: TextOptions, *, file: str, seen: Summary | None = None) -> tuple[Summary, Draft]:
-    """Read a text once: what is in it, and its rows; see `formats.draft`. Rows must have labels."""
+    """Read a text once: what is in it, and its rows; see `TextFormat.draft`. Rows must have labels."""
     # what ids count from unless they turn out to count from 0
     base = 1 if options.index_base is None else options.index_base
     read = _read(
@@ -46,9 +48,11 @@ def draft(text: bytes, options: TextOptions, *, file: str, seen: Summary | None 
         n_rows=rows.n_rows,
         nnz=len(rows.indices),
         n_lines=read.n_lines,
-        n_groups=0 if rows.groups is None else int(np.count_nonzero(rows.groups != NO_GROUP)),
-        max_index=read.highest,
-        min_index={file: read.lowest} if read.highest >= 0 else {},
+        facts=LibsvmFacts(
+            n_groups=0 if rows.groups is None else int(np.count_nonzero(rows.groups != NO_GROUP)),
+            max_index=read.highest,
+            min_index={file: read.lowest} if read.highest >= 0 else {},
+        ),
         some_ids=sampled_ids(rows.indices, highest=read.highest),
         labels=frozenset(distinct.tolist()) if len(distinct) <= MAX_LABELS else None,
         bad_counts=read.bad_counts,
@@ -58,7 +62,7 @@ def draft(text: bytes, options: TextOptions, *, file: str, seen: Summary | None 
 
 
 def resolve(options: TextOptions, summary: Summary) -> Schema:
-    """Decide what ids count from and how many features there are; see `formats.resolve`.
+    """Decide what ids count from and how many features there are; see `Format.resolve`.
 
     Raises
     ------
@@ -70,31 +74,32 @@ def resolve(options: TextOptions, summary: Summary) -> Schema:
             f"expected at least one libsvm row, found none in {summary.n_lines} lines (refused: {summary.bad_counts}); "
             "check the input and --format"
         )
-    if summary.n_groups not in (0, summary.n_rows):
+    facts: LibsvmFacts = summary.facts
+    if facts.n_groups not in (0, summary.n_rows):
         raise BadDataError(
-            f"expected a query id (qid:N) in every row or in none, found it in {summary.n_groups} of {summary.n_rows} "
+            f"expected a query id (qid:N) in every row or in none, found it in {facts.n_groups} of {summary.n_rows} "
             "rows; pack the files with and without query ids as separate datasets"
         )
-    base = options.index_base if options.index_base is not None else _detect_base(summary)
-    if summary.max_index - base > MAX_ID:
+    base = options.index_base if options.index_base is not None else _detect_base(facts)
+    if facts.max_index - base > MAX_ID:
         raise BadDataError(
-            f"expected feature ids up to {MAX_ID} where ids count from 0, found {summary.max_index}; "
+            f"expected feature ids up to {MAX_ID} where ids count from 0, found {facts.max_index}; "
             "ids count from 0 because an id 0 was found: hash the ids to a smaller range"
         )
     continuous = summary.labels is None
     return Schema(
         format="libsvm",
-        options=options,
         index_base=base,
-        n_features=max(summary.max_index + 1 - base, 0),
-        has_groups=summary.n_groups > 0,
+        n_features=max(facts.max_index + 1 - base, 0),
+        has_groups=facts.n_groups > 0,
         labels=tuple(sorted(summary.labels or ())),
         label_kind="continuous" if continuous else "numeric",
+        part=LibsvmPart(options),
     )
 
 
 def parse(text: bytes, schema: Schema, *, labels: Literal["required", "optional"]) -> Parsed:
-    """Turn text into rows; see `formats.parse`.
+    """Turn text into rows; see `TextFormat.parse`.
 
     Feature ids beyond the schema's are refused or left out, as its options say. Query ids become groups if the schema
     has groups, and are checked and left out if not.
@@ -104,9 +109,10 @@ def parse(text: bytes, schema: Schema, *, labels: Literal["required", "optional"
     O(bytes) time. Memory: the result (12 bytes a feature, 24 a row) plus a few MB, whatever the size of the text.
     """
     base = schema.index_base
+    part: LibsvmPart = schema.part
     read = _read(
         text, lowest_id=base, highest_id=base + MAX_ID, base=base, labels_required=labels == "required",
-        known_id=schema.n_features - 1 + base if schema.options.unseen == "error" else None,
+        known_id=schema.n_features - 1 + base if part.options.unseen == "error" else None,
     )  # fmt: skip
     parsed = read.under(schema)
     return parsed if read.highest - base < schema.n_features else _known(parsed, schema.n_features)
@@ -271,13 +277,13 @@ class _BadRows:
             self.examples.append(BadRow(number, name, shown))
 
 
-def _detect_base(summary: Summary) -> Literal[0, 1]:
-    from_0 = min((file for file, lowest in summary.min_index.items() if lowest == 0), default=None)
-    from_1 = min((file for file, lowest in summary.min_index.items() if lowest > 0), default=None)
+def _detect_base(facts: LibsvmFacts) -> Literal[0, 1]:
+    from_0 = min((file for file, lowest in facts.min_index.items() if lowest == 0), default=None)
+    from_1 = min((file for file, lowest in facts.min_index.items() if lowest > 0), default=None)
     if from_0 is not None and from_1 is not None:
         raise BadDataError(
             f"expected feature ids that count from 0 in all files or from 1 in all files, found an id 0 in {from_0!r} "
-            f"and none in {from_1!r} (its ids begin at {summary.min_index[from_1]}); say which by --index-base 0 or 1"
+            f"and none in {from_1!r} (its ids begin at {facts.min_index[from_1]}); say which by --index-base 0 or 1"
         )
     return 1 if from_0 is None else 0
 

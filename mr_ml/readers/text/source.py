@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from hdfs_layout.faults import storage_error
 from mr_ml.errors import BadDataError, StorageError, UsageError
@@ -85,23 +86,9 @@ class TextRange:
         """JSON of file and start, for putting ranges back in order."""
         return json.dumps([self.file, self.start]).encode()
 
-    @staticmethod
-    def listing(ranges: Sequence[TextRange]) -> bytes:
-        """The one line of a task's input file."""
-        return json.dumps([asdict(r) for r in ranges], separators=(",", ":")).encode() + b"\n"
-
-    @staticmethod
-    def listed(line: bytes) -> list[TextRange]:
-        """Undo `listing`."""
-        return [TextRange(**item) for item in json.loads(line)]
-
-
-def is_csv(path: str) -> bool:
-    """Whether a file is called so."""
-    stem = path.lower()
-    for suffix in (".gz", ".bz2", ".zst"):
-        stem = stem.removesuffix(suffix)
-    return stem.endswith(".csv")
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types: the arguments of the class."""
+        return asdict(self)
 
 
 def expand(inputs: Sequence[str]) -> list[TextFile]:

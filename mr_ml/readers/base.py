@@ -1,0 +1,302 @@
+"""What a format of input is: the one door through which packing and predicting get at rows.
+
+    options = format.options(what the user said)
+    files, options, like = format.open(files, options, ...)
+    pieces  = format.pieces(files, n_tasks=...)
+    summary = sum of format.scan(piece, options) of every piece
+    options = format.declared(options, summary)[0]       # and scan again, if these are others
+    schema  = format.resolve(options, summary)
+    rows    = format.rows(piece, schema, labels="required")   # of every piece, as often as needed, in any process
+
+A format is an object of a class with these methods, named in `mr_ml.readers.registry` or by an entry point of the
+group ``mr_ml.formats``. Formats of lines of text derive from `mr_ml.readers.text.format.TextFormat`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from mr_ml.readers.registry import FORMATS
+from mr_ml.readers.rows import Parsed
+from mr_ml.readers.schema import Options, Schema
+from mr_ml.readers.summary import Summary
+from mr_ml.readers.text.source import TextFile
+
+Labels = Literal["required", "optional"]
+
+
+class Piece(Protocol):
+    """A part of one file that one map task reads."""
+
+    @property
+    def file(self) -> str:
+        """Name of the file, for messages and for facts that are kept by file."""
+
+    @property
+    def start(self) -> int:
+        """Where it begins; pieces of a file are in the order of this number."""
+
+    def chunks(self) -> Iterator[Any]:
+        """Read it, some megabytes at a time. What a chunk is (lines, a record batch) only the format knows.
+
+        Raises
+        ------
+        BadDataError
+            If the file is damaged.
+        StorageError
+            If it cannot be read.
+        """
+
+    def key(self) -> bytes:
+        """JSON of the file, `start` and perhaps more; asked for when all is read."""
+
+
+class StoredPiece(Piece, Protocol):
+    """A piece that is sent to the task that opens it."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types; the format's `piece_from_json` gives the same object back."""
+
+
+class Draft(Protocol):
+    """The rows of a chunk, read before the schema was known."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+
+    def narrowed(self) -> Draft:
+        """Return the same in fewer bytes, to be kept."""
+
+    def fits(self, schema: Schema) -> bool:
+        """Whether these are the rows under that schema; if not, the input must be read again."""
+
+    def under(self, schema: Schema) -> Parsed:
+        """What `Format.rows` finds in the same chunk, labels required."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Files that are ready to be scanned.
+
+    Attributes
+    ----------
+    files : list of TextFile
+        With the lengths of their headers.
+    options : Options
+        With what the files say of themselves, such as the names of columns.
+    like : Schema or None
+        The borrowed schema for these files.
+    """
+
+    files: list[TextFile]
+    options: Options
+    like: Schema | None
+
+
+class Format(Protocol):
+    """A format of input.
+
+    Attributes
+    ----------
+    name : str
+    suffixes : tuple of str
+        How the names of its files end, in lower case and before the suffix of a compressed file; empty if any name may
+        be one of its files.
+    parameters : dict of str to object
+        The parameters of `pack` that are said of this format only, and what each is if it is not said.
+    part, facts : type
+        Classes of `Schema.part` and `Summary.facts`.
+    unseen : tuple of str and str
+        What rows may have that the schema does not know, and the option to ignore it: 'features', '--unseen-features'.
+    has_lines : bool
+        Whether files are lines of text, which Hadoop can feed to tasks.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    parameters: Mapping[str, Any]
+    part: type[Any]
+    facts: type[Any]
+    unseen: tuple[str, str]
+    has_lines: bool
+
+    def options(self, said: Mapping[str, Any]) -> Options:
+        """Make options of what the user said: of `parameters`, and as ``split_by`` of the groups of rows.
+
+        Raises
+        ------
+        UsageError
+            If it cannot be said of this format.
+        """
+
+    def options_from_json(self, document: Mapping[str, Any]) -> Options:
+        """Read what `Options.to_json` wrote.
+
+        Raises
+        ------
+        BadDataError
+            If it is something else.
+        """
+
+    def open(
+        self, files: Sequence[TextFile], options: Options, *, like: Schema | None,
+        first_line: Callable[[TextFile], bytes],
+    ) -> Opened:  # fmt: skip
+        """Look at the beginnings of files that are to be packed.
+
+        Parameters
+        ----------
+        like
+            Schema of other data, to be used for these files.
+        first_line
+            Returns the first line of a file with its line feed; nothing of an empty file.
+
+        Raises
+        ------
+        BadDataError
+            If a file does not have the columns of the others or of `like`.
+        """
+
+    def bind(
+        self, files: Sequence[TextFile], schema: Schema, *, first_line: Callable[[TextFile], bytes]
+    ) -> tuple[list[TextFile], Schema]:
+        """Look at the beginnings of files that are to be predicted; return the schema for the columns that they have.
+
+        Raises
+        ------
+        BadDataError
+            If a file does not have the columns that the schema needs.
+        """
+
+    def header_lines(self, options: Options) -> int:
+        """Return the number of lines of each file before its first row."""
+
+    def pieces(self, files: Sequence[TextFile], *, n_tasks: int, longest_line: int) -> Sequence[Sequence[StoredPiece]]:
+        """Cut files into pieces, and give them to at most `n_tasks` tasks, about equal bytes each.
+
+        Parameters
+        ----------
+        longest_line
+            Bytes of the longest row that there is memory for.
+        """
+
+    def piece_from_json(self, document: Mapping[str, Any]) -> StoredPiece:
+        """Read what `StoredPiece.to_json` wrote."""
+
+    def scan(self, piece: Piece, options: Options, *, keep: Callable[[Draft | None], None] | None = None) -> Summary:
+        """Read a piece: what is in it. Rows must have labels.
+
+        Parameters
+        ----------
+        keep
+            Called with the rows of every chunk, where they can be read without the schema; else with None.
+
+        Returns
+        -------
+        Summary
+            Examples of refused rows count lines from the start of the piece.
+
+        Raises
+        ------
+        UsageError
+            The options name columns that are not there.
+        """
+
+    def declared(self, options: Options, summary: Summary) -> tuple[Options, list[str]]:
+        """Say in the options what all of the input tells of its columns, so that another scan refuses rows that differ.
+
+        Returns
+        -------
+        options : Options
+            The same if no other scan is needed.
+        reasons : list of str
+            For the user, should rows be refused.
+        """
+
+    def resolve(self, options: Options, summary: Summary) -> Schema:
+        """Decide how input is turned into rows, from what was asked and what was seen in all of it.
+
+        Raises
+        ------
+        BadDataError
+            The input contradicts itself or the options, or holds no row.
+        UsageError
+            The options cannot be used with this input.
+        """
+
+    def check_header(self, opened: Opened, schema: Schema) -> None:
+        """See that the first lines that were taken for headers are none of the rows.
+
+        Raises
+        ------
+        BadDataError
+            They look like rows.
+        """
+
+    def doubts(self, options: Options, summary: Summary) -> list[str]:
+        """Return what in the use of the columns may not be meant, a sentence each."""
+
+    def hints(self, options: Options, summary: Summary, *, is_said: bool) -> list[str]:
+        """Return what is likely to be wrong with input without a good row; `is_said`: the user named the format."""
+
+    def rows(self, piece: Piece, schema: Schema, *, labels: Labels) -> Iterator[Parsed]:
+        """Turn a piece into rows, a chunk at a time; lines count from the start of the chunk.
+
+        Parameters
+        ----------
+        labels
+            'optional': a row may come without its label, which is then NaN.
+        """
+
+    def with_unseen(self, schema: Schema, unseen: Literal["error", "ignore"]) -> Schema:
+        """Return the schema with another answer to features that it does not have, where these have numbers only."""
+
+    def unknown_columns(self, schema: Schema, bound: Schema) -> tuple[str, ...]:
+        """Return the columns of files, which `bound` is for, that the schema does not know and that are left out."""
+
+    def columns(self, schema: Schema, *, most: int) -> dict[str, Any]:
+        """Return what the columns were taken for as plain JSON, at most so many names of each kind; {} without any."""
+
+    def columns_text(self, schema: Schema, *, most: int) -> str:
+        """Return the same for people, in a line; nothing without columns."""
+
+
+def format_named(name: str) -> Format:
+    """Return the format of this name.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+    """
+    found: Format = FORMATS.get(name)
+    return found
+
+
+def is_named_as(file: str, form: Format) -> bool:
+    """Whether a file's name says that it is of a format that has names of its own."""
+    stem = file.lower()
+    for suffix in (".gz", ".bz2", ".zst"):
+        stem = stem.removesuffix(suffix)
+    return bool(form.suffixes) and stem.endswith(form.suffixes)
+
+
+def format_by_names(files: Sequence[str]) -> str | None:
+    """Return the built-in format that all names say, if they do."""
+    built_in = map(format_named, FORMATS.built_in)
+    return next((form.name for form in built_in if all(is_named_as(file, form) for file in files)), None)
+
+
+def listing(form: str, pieces: Sequence[StoredPiece]) -> bytes:
+    """Return the one line of a task's input file."""
+    return json.dumps([form, [piece.to_json() for piece in pieces]], separators=(",", ":")).encode() + b"\n"
+
+
+def listed(line: bytes) -> list[StoredPiece]:
+    """Undo `listing`."""
+    name, pieces = json.loads(line)
+    return list(map(format_named(name).piece_from_json, pieces))

@@ -1,0 +1,243 @@
+"""CSV text as a format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from mr_ml.errors import BadDataError
+from mr_ml.readers.base import Draft, Labels, Opened
+from mr_ml.readers.csv import header, reader, scan
+from mr_ml.readers.csv import schema as schemas
+from mr_ml.readers.csv.columns import split_header
+from mr_ml.readers.csv.facts import CsvFacts
+from mr_ml.readers.csv.stored import CsvPart
+from mr_ml.readers.rows import Parsed, listed
+from mr_ml.readers.schema import Schema
+from mr_ml.readers.summary import Summary
+from mr_ml.readers.text.format import TextFormat
+from mr_ml.readers.text.options import TextOptions
+from mr_ml.readers.text.source import TextFile
+
+
+class CsvFormat(TextFormat):
+    """One row a line, one column for the label; see `mr_ml.readers.csv.reader`."""
+
+    name = "csv"
+    suffixes = (".csv",)
+    parameters: ClassVar[Mapping[str, Any]] = {
+        "delimiter": ",", "no_header": False, "header": False, "label_column": None, "weight_column": None,
+        "offset_column": None, "drop": "", "categorical": "", "numeric": "", "missing_markers": None, "decimal": ".",
+        "thousands": "", "percent": False, "missing": "error", "unseen": "error",
+    }  # fmt: skip
+    part = CsvPart
+    facts = CsvFacts
+    unseen = ("categories", "--unseen")
+
+    def options(self, said: Mapping[str, Any]) -> TextOptions:
+        """See `Format.options`."""
+        said = {**self.parameters, "split_by": None, **said}
+        markers = said["missing_markers"]
+        return TextOptions(
+            format=self.name,
+            delimiter="\t" if said["delimiter"] in ("tab", "\\t") else said["delimiter"],
+            header=not said["no_header"],
+            label_column=said["label_column"],
+            weight_column=said["weight_column"],
+            offset_column=said["offset_column"],
+            group_column=said["split_by"],
+            drop_columns=_names(said["drop"]),
+            categorical_columns=_names(said["categorical"]),
+            numeric_columns=_names(said["numeric"]),
+            missing_markers=TextOptions.missing_markers if markers is None else _names(markers),
+            number_markers=TextOptions.number_markers if markers is None else (),
+            decimal=said["decimal"],
+            thousands=said["thousands"],
+            percent=said["percent"],
+            missing=said["missing"],
+            unseen=said["unseen"],
+        )
+
+    def open(
+        self, files: Sequence[TextFile], options: TextOptions, *, like: Schema | None,
+        first_line: Callable[[TextFile], bytes],
+    ) -> Opened:  # fmt: skip
+        """See `Format.open`.
+
+        Files without content, as Spark and Hive write them, have no header and no rows.
+        """
+        lines = {file.path: first_line(file) for file in files}
+        with_rows = [path for path, line in lines.items() if line]
+        if not with_rows:
+            raise BadDataError(f"expected rows, found none in {', '.join(lines)[:500]}")
+        first = with_rows[0]
+        with _in_first_line(first):
+            bound = None if like is None else _bound(like, lines[first], needs_all=True)
+            columns = self.split_header(lines[first], options)
+        for path in with_rows[1:] if options.header else ():
+            with _in_first_line(path):
+                found = self.split_header(lines[path], options)
+                if found != columns:
+                    raise BadDataError(
+                        f"expected the columns of {first}, {listed(columns)}, found {listed(found)}; if the first "
+                        "lines are rows, say --no-header"
+                    )
+        opened = list(files)
+        if options.header:
+            opened = [replace(file, header_bytes=len(lines[file.path])) for file in files]
+        return Opened(opened, replace(options, columns=columns) if bound is None else bound.options, bound)
+
+    def bind(
+        self, files: Sequence[TextFile], schema: Schema, *, first_line: Callable[[TextFile], bytes]
+    ) -> tuple[list[TextFile], Schema]:
+        """See `Format.bind`. A file without content has neither columns nor rows."""
+        lines = [first_line(file) for file in files]
+        part: CsvPart = schema.part
+        bound = schema
+        first = ""
+        for file, line in zip(files, lines, strict=True):
+            if not line:
+                continue
+            try:
+                found = _bound(schema, line)
+            except BadDataError as error:
+                raise BadDataError(f"{file.path}:1: {error}. The model reads {schema.format} text") from error
+            if first and found != bound:
+                raise BadDataError(f"{file.path}:1: expected the columns of {first}; predict it by itself")
+            bound, first = found, first or file.path
+        if not part.options.header:
+            return list(files), bound
+        return [replace(file, header_bytes=len(line)) for file, line in zip(files, lines, strict=True)], bound
+
+    def header_lines(self, options: TextOptions) -> int:
+        """See `Format.header_lines`."""
+        return int(options.header)
+
+    def split_header(self, first_line: bytes, options: TextOptions) -> tuple[str, ...]:
+        """Return the column names in a file's first line.
+
+        Raises
+        ------
+        BadDataError
+            The line is no usable header.
+        """
+        header.check_delimiter(first_line, options)
+        return split_header(first_line, options)
+
+    def draft(
+        self, text: bytes, options: TextOptions, *, file: str, seen: Summary | None = None
+    ) -> tuple[Summary, Draft | None]:
+        """See `TextFormat.draft`."""
+        return scan.draft(text, options, file=file, seen=seen)
+
+    def declared(self, options: TextOptions, summary: Summary) -> tuple[TextOptions, list[str]]:
+        """See `Format.declared`."""
+        return schemas.declared(options, summary)
+
+    def resolve(self, options: TextOptions, summary: Summary) -> Schema:
+        """See `Format.resolve`."""
+        return schemas.resolve(options, summary)
+
+    def check_header(self, opened: Opened, schema: Schema) -> None:
+        """See `Format.check_header`."""
+        part: CsvPart = schema.part
+        if part.options.header:
+            with _in_first_line(next((file.path for file in opened.files if file.header_bytes), "")):
+                header.check_header(part.options, schema)
+
+    def doubts(self, options: TextOptions, summary: Summary) -> list[str]:
+        """See `Format.doubts`."""
+        return schemas.doubts(options, summary)
+
+    def hints(self, options: TextOptions, summary: Summary, *, is_said: bool) -> list[str]:
+        """See `Format.hints`."""
+        if list(summary.bad_counts) != ["too_many_fields"] or not options.header:
+            return []
+        return [
+            "All rows have more fields than the header. If they begin with the names of rows, as R's write.table makes "
+            "them, write with row.names=FALSE, or with col.names=NA; if the first line is no header, take it out"
+        ]
+
+    def parse(self, text: bytes, schema: Schema, *, labels: Labels) -> Parsed:
+        """See `TextFormat.parse`.
+
+        What stands in a label column and is none of the schema's labels is NaN too where labels are optional.
+        """
+        return reader.parse(text, schema, labels=labels)
+
+    def unknown_columns(self, schema: Schema, bound: Schema) -> tuple[str, ...]:
+        """See `Format.unknown_columns`."""
+        known: CsvPart = schema.part
+        found: CsvPart = bound.part
+        return tuple(name for name in found.columns if name and name not in known.columns)
+
+    def columns(self, schema: Schema, *, most: int) -> dict[str, Any]:
+        """See `Format.columns`; of categorical ones there is the number of values."""
+        part: CsvPart = schema.part
+        kinds: dict[str, list[str]] = {}
+        # as in the file: a stored schema has them sorted
+        for name in filter(None, dict.fromkeys((*(part.options.columns or ()), *part.columns))):
+            kinds.setdefault(part.columns[name]["kind"], []).append(name)
+        categorical = kinds.pop("categorical", [])
+        return {
+            "n_numeric": len(kinds.get("numeric", [])),
+            "n_categorical": len(categorical),
+            **{kind: names[:most] for kind, names in sorted(kinds.items())},
+            "categorical": {name: len(part.vocabularies[name]) for name in categorical[:most]},
+        }
+
+    def columns_text(self, schema: Schema, *, most: int) -> str:
+        """See `Format.columns_text`."""
+        part: CsvPart = schema.part
+        columns = self.columns(schema, most=most)
+        shown = []
+        for kind in ("numeric", "categorical"):
+            n, names = columns[f"n_{kind}"], columns.get(kind, [])
+            texts = [f"{name} ({names[name]} values)" if kind == "categorical" else name for name in names]
+            more = [f"... {n - most} more"] if n > most else []
+            shown.append(f"{kind}: {', '.join([*texts[:most], *more]) or 'none'}")
+        unnamed = (part.options.columns or ())[:1] == ("",)
+        return f"columns: {'; '.join(shown)}" + ("; the first, which has no name, is left out" if unnamed else "")
+
+
+def _bound(schema: Schema, first_line: bytes, *, needs_all: bool = False) -> Schema:
+    """Return the schema for a text whose first line is this: its columns may stand in another order.
+
+    Parameters
+    ----------
+    needs_all
+        Whether the rows are for training, which needs labels, weights and groups where the schema has them.
+
+    Raises
+    ------
+    BadDataError
+        The text does not have the columns that the schema needs.
+    """
+    part: CsvPart = schema.part
+    try:
+        return schemas.bind(schema, split_header(first_line, part.options), needs_all=needs_all)
+    except BadDataError:
+        remedy = "write it with the delimiter of the data that the schema was made from"
+        header.check_delimiter(first_line, part.options, remedy=remedy)
+        raise
+
+
+@contextmanager
+def _in_first_line(path: str) -> Iterator[None]:
+    """Name the file in which a header is wrong."""
+    try:
+        yield
+    except BadDataError as error:
+        raise BadDataError(f"{path}:1: {error}") from error
+
+
+def _names(columns: str | Sequence[str]) -> tuple[str, ...]:
+    """Return the names in a list, or in a text with commas between them."""
+    if not isinstance(columns, str):
+        return tuple(columns)
+    return tuple(item.strip() for item in columns.split(",") if item.strip())
+
+
+FORMAT = CsvFormat()

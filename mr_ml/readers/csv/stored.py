@@ -1,0 +1,89 @@
+"""What CSV text adds to a schema: what was asked, and what is made of each column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypedDict
+
+from mr_ml.errors import UsageError
+from mr_ml.readers.csv.columns import delimiter_of, missing_value_of
+from mr_ml.readers.schema import Schema
+from mr_ml.readers.text.options import TextOptions
+
+ColumnKind = Literal["label", "weight", "offset", "group", "dropped", "numeric", "categorical"]
+
+
+class ColumnUse(TypedDict):
+    """What is made of a column: its role, whether that was found in the data, the number of its first feature."""
+
+    kind: ColumnKind
+    detected: bool
+    first: int | None
+
+
+@dataclass(frozen=True)
+class CsvPart:
+    """A schema's part.
+
+    Attributes
+    ----------
+    options : TextOptions
+    vocabularies : dict of str to tuple of str
+        For each categorical column its values in the order of their features.
+    columns : dict of str to ColumnUse
+        For each column what is made of it (``kind``: a role, 'numeric' or 'categorical'), whether that was found in
+        the data (``detected``), and the number of its first feature (``first``).
+    """
+
+    options: TextOptions
+    vocabularies: dict[str, tuple[str, ...]]
+    columns: dict[str, ColumnUse]
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether there is a column of weights."""
+        return self.options.weight_column is not None
+
+    @property
+    def has_offsets(self) -> bool:
+        """Whether there is a column of offsets."""
+        return self.options.offset_column is not None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {
+            "options": self.options.to_json(),
+            "vocabularies": {name: list(values) for name, values in self.vocabularies.items()},
+            "columns": self.columns,
+        }
+
+    def check(self, schema: Schema) -> None:
+        """See `Part.check`."""
+        _check_columns(self, schema)
+        try:
+            delimiter_of(self.options), missing_value_of(self.options)
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+
+
+def _check_columns(part: CsvPart, schema: Schema) -> None:
+    """The features of the columns follow one another."""
+    categorical = {name for name, column in part.columns.items() if column["kind"] == "categorical"}
+    if categorical != part.vocabularies.keys():
+        raise ValueError(f"vocabularies of {sorted(part.vocabularies)}, categorical columns {sorted(categorical)}")
+    at, firsts = 0, []
+    for name, column in part.columns.items():
+        if column["kind"] in ("numeric", "categorical"):
+            firsts.append((column["first"], len(part.vocabularies[name]) if name in categorical else 1))
+        elif column["first"] is not None:
+            raise ValueError(f"column {name!r} is no feature, but has a first one")
+    for first, count in sorted(firsts, key=lambda item: (item[0] is None, item[0])):
+        if first != at:
+            raise ValueError(f"columns whose features begin at {first}, expected {at}")
+        at += count
+    if schema.feature_names is None or at != schema.n_features:
+        raise ValueError(f"{schema.n_features} features, those of columns are {at}")
+    labels = [name for name, column in part.columns.items() if column["kind"] == "label"]
+    known = part.options.columns
+    if len(labels) != 1 or known is None or set(known) - part.columns.keys() or len(set(known)) != len(known):
+        raise ValueError(f"label columns {labels}, columns {known}, uses of {sorted(part.columns)}")

@@ -1,0 +1,64 @@
+"""libsvm (svmlight) text as a format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar, Literal
+
+from mr_ml.errors import UsageError
+from mr_ml.readers.base import Labels
+from mr_ml.readers.libsvm import reader
+from mr_ml.readers.libsvm.stored import LibsvmFacts, LibsvmPart
+from mr_ml.readers.rows import Parsed
+from mr_ml.readers.schema import Options, Schema
+from mr_ml.readers.summary import Summary
+from mr_ml.readers.text.format import TextFormat
+from mr_ml.readers.text.options import TextOptions
+
+
+class LibsvmFormat(TextFormat):
+    """``label [qid:N] id:value ... [# comment]``; see `mr_ml.readers.libsvm.reader`."""
+
+    name = "libsvm"
+    parameters: ClassVar[Mapping[str, Any]] = {"index_base": "auto"}
+    part = LibsvmPart
+    facts = LibsvmFacts
+    unseen = ("features", "--unseen-features")
+
+    def options(self, said: Mapping[str, Any]) -> TextOptions:
+        """See `Format.options`."""
+        split_by, base = said.get("split_by"), said.get("index_base", "auto")
+        if split_by not in (None, "qid"):
+            raise UsageError(f"--split-by: libsvm rows have no column {split_by!r}, only qid")
+        return TextOptions(format=self.name, index_base=None if base == "auto" else int(base))  # type: ignore[arg-type]
+
+    def draft(
+        self, text: bytes, options: TextOptions, *, file: str, seen: Summary | None = None
+    ) -> tuple[Summary, reader.Draft]:
+        """See `TextFormat.draft`."""
+        return reader.draft(text, options, file=file, seen=seen)
+
+    def resolve(self, options: TextOptions, summary: Summary) -> Schema:
+        """See `Format.resolve`."""
+        return reader.resolve(options, summary)
+
+    def parse(self, text: bytes, schema: Schema, *, labels: Labels) -> Parsed:
+        """See `TextFormat.parse`."""
+        return reader.parse(text, schema, labels=labels)
+
+    def hints(self, options: Options, summary: Summary, *, is_said: bool) -> list[str]:
+        """See `Format.hints`."""
+        if is_said:
+            return []
+        return [
+            "Taken for libsvm text; if it is CSV, say --format csv, and --delimiter tab if tabs stand between fields"
+        ]
+
+    def with_unseen(self, schema: Schema, unseen: Literal["error", "ignore"]) -> Schema:
+        """See `Format.with_unseen`."""
+        part: LibsvmPart = schema.part
+        return replace(schema, part=replace(part, options=replace(part.options, unseen=unseen)))
+
+
+FORMAT = LibsvmFormat()

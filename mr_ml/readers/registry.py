@@ -1,0 +1,13 @@
+"""The formats by name. What a format is: `mr_ml.readers.base`, whose `format_named` gives one with its type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hdfs_layout.registry import Registry
+
+FORMATS: Registry[Any] = Registry(
+    "format",
+    group="mr_ml.formats",
+    built_in={"libsvm": "mr_ml.readers.libsvm.format:FORMAT", "csv": "mr_ml.readers.csv.format:FORMAT"},
+)

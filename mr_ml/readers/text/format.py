@@ -1,0 +1,128 @@
+"""Base of the formats whose files are lines of text, one row a line: a chunk is some megabytes of whole lines."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Literal
+
+from mr_ml.readers.base import Draft, Labels, Opened, Piece
+from mr_ml.readers.rows import Parsed
+from mr_ml.readers.schema import Schema
+from mr_ml.readers.summary import Summary
+from mr_ml.readers.text.options import TextOptions
+from mr_ml.readers.text.source import TextFile, TextRange, ranges
+
+
+class TextFormat(ABC):
+    """A `Format` of lines of text, by what it makes of one chunk: `draft` and `parse`.
+
+    A chunk is whole lines, cut anywhere between lines; the last line may lack its line feed. It never holds a header.
+    What is asked of columns has the answers of a format without any.
+    """
+
+    name: ClassVar[str]
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    parameters: ClassVar[Mapping[str, Any]]
+    part: ClassVar[type[Any]]
+    facts: ClassVar[type[Any]]
+    unseen: ClassVar[tuple[str, str]]
+    has_lines = True
+
+    @abstractmethod
+    def draft(
+        self, text: bytes, options: Any, *, file: str, seen: Summary | None = None
+    ) -> tuple[Summary, Draft | None]:
+        """Read a chunk once: what is in it, and its rows, where these can be read without the schema.
+
+        Parameters
+        ----------
+        file
+            Name of the file for facts that are kept by file, and for examples.
+        seen
+            Of other text of the same data: what is too much there already is not counted here.
+
+        Returns
+        -------
+        summary : Summary
+            Examples of refused rows count lines from the start of the chunk.
+        draft : Draft or None
+        """
+
+    @abstractmethod
+    def parse(self, text: bytes, schema: Schema, *, labels: Labels) -> Parsed:
+        """Turn a chunk into rows; see `Format.rows`."""
+
+    def options_from_json(self, document: Mapping[str, Any]) -> TextOptions:
+        """See `Format.options_from_json`."""
+        return TextOptions.from_json(document)
+
+    def open(
+        self, files: Sequence[TextFile], options: Any, *, like: Schema | None,
+        first_line: Callable[[TextFile], bytes],
+    ) -> Opened:  # fmt: skip
+        """See `Format.open`."""
+        return Opened(list(files), options, like)
+
+    def bind(
+        self, files: Sequence[TextFile], schema: Schema, *, first_line: Callable[[TextFile], bytes]
+    ) -> tuple[list[TextFile], Schema]:
+        """See `Format.bind`."""
+        return list(files), schema
+
+    def header_lines(self, options: Any) -> int:
+        """See `Format.header_lines`."""
+        return 0
+
+    def pieces(self, files: Sequence[TextFile], *, n_tasks: int, longest_line: int) -> list[list[TextRange]]:
+        """See `Format.pieces`."""
+        return ranges(files, n_tasks=n_tasks, longest_line=longest_line)
+
+    def piece_from_json(self, document: Mapping[str, Any]) -> TextRange:
+        """See `Format.piece_from_json`."""
+        return TextRange(**document)
+
+    def scan(self, piece: Piece, options: Any, *, keep: Callable[[Draft | None], None] | None = None) -> Summary:
+        """See `Format.scan`."""
+        total = Summary()
+        for chunk in piece.chunks():
+            found, draft = self.draft(chunk, options, file=piece.file, seen=total)
+            if keep is not None:
+                keep(draft)
+            del draft
+            total = total + found.shifted(by=total.n_lines)
+        return total
+
+    def rows(self, piece: Piece, schema: Schema, *, labels: Labels) -> Iterator[Parsed]:
+        """See `Format.rows`."""
+        for chunk in piece.chunks():
+            yield replace(self.parse(chunk, schema, labels=labels), n_bytes=len(chunk))
+
+    def declared(self, options: Any, summary: Summary) -> tuple[Any, list[str]]:
+        """See `Format.declared`."""
+        return options, []
+
+    def check_header(self, opened: Opened, schema: Schema) -> None:
+        """See `Format.check_header`: there is none."""
+        return
+
+    def doubts(self, options: Any, summary: Summary) -> list[str]:
+        """See `Format.doubts`."""
+        return []
+
+    def with_unseen(self, schema: Schema, unseen: Literal["error", "ignore"]) -> Schema:
+        """See `Format.with_unseen`."""
+        return schema
+
+    def unknown_columns(self, schema: Schema, bound: Schema) -> tuple[str, ...]:
+        """See `Format.unknown_columns`."""
+        return ()
+
+    def columns(self, schema: Schema, *, most: int) -> dict[str, Any]:
+        """See `Format.columns`."""
+        return {}
+
+    def columns_text(self, schema: Schema, *, most: int) -> str:
+        """See `Format.columns_text`."""
+        return ""
