@@ -85,7 +85,8 @@ def text_options(options: argparse.Namespace) -> Options:
                 f"--format {another.name}, or leave that option out"
             )
     said = {name: getattr(options, name) for name in form.parameters if hasattr(options, name)}
-    return form.options({**said, "split_by": options.split_by})
+    asked: Options = form.options({**said, "split_by": options.split_by})
+    return asked
 
 
 def _borrowed(options: argparse.Namespace, like: Options) -> Options:

@@ -75,7 +75,7 @@ class Draft(Protocol):
         """Whether these are the rows under that schema; if not, the input must be read again."""
 
     def under(self, schema: Schema) -> Parsed:
-        """What `Format.rows` finds in the same chunk, labels required."""
+        """Return what `Format.rows` finds in the same chunk, labels required."""
 
 
 @dataclass(frozen=True)
@@ -98,33 +98,37 @@ class Opened:
 
 
 class Format(Protocol):
-    """A format of input.
+    """A format of input. What `options` returns, its other methods take as `options`."""
 
-    Attributes
-    ----------
-    name : str
-    suffixes : tuple of str
-        How the names of its files end, in lower case and before the suffix of a compressed file; empty if any name may
-        be one of its files.
-    parameters : dict of str to object
-        The parameters of `pack` that are said of this format only, and what each is if it is not said.
-    part, facts : type
-        Classes of `Schema.part` and `Summary.facts`.
-    unseen : tuple of str and str
-        What rows may have that the schema does not know, and the option to ignore it: 'features', '--unseen-features'.
-    has_lines : bool
-        Whether files are lines of text, which Hadoop can feed to tasks.
-    """
+    @property
+    def name(self) -> str:
+        """Its name in the registry, on the command line and in what is stored."""
 
-    name: str
-    suffixes: tuple[str, ...]
-    parameters: Mapping[str, Any]
-    part: type[Any]
-    facts: type[Any]
-    unseen: tuple[str, str]
-    has_lines: bool
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """How the names of its files end, in lower case, before the suffix of a compressed file; () if they do not."""
 
-    def options(self, said: Mapping[str, Any]) -> Options:
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The parameters of `pack` that are said of this format only, and what each is if it is not said."""
+
+    @property
+    def part(self) -> type[Any]:
+        """Class of `Schema.part`."""
+
+    @property
+    def facts(self) -> type[Any]:
+        """Class of `Summary.facts`."""
+
+    @property
+    def unseen(self) -> tuple[str, str]:
+        """What rows may have that the schema does not know, and the option about it: 'categories', '--unseen'."""
+
+    @property
+    def has_lines(self) -> bool:
+        """Whether files are lines of text, which Hadoop can feed to tasks."""
+
+    def options(self, said: Mapping[str, Any]) -> Any:
         """Make options of what the user said: of `parameters`, and as ``split_by`` of the groups of rows.
 
         Raises
@@ -133,7 +137,7 @@ class Format(Protocol):
             If it cannot be said of this format.
         """
 
-    def options_from_json(self, document: Mapping[str, Any]) -> Options:
+    def options_from_json(self, document: Mapping[str, Any]) -> Any:
         """Read what `Options.to_json` wrote.
 
         Raises
@@ -143,7 +147,7 @@ class Format(Protocol):
         """
 
     def open(
-        self, files: Sequence[TextFile], options: Options, *, like: Schema | None,
+        self, files: Sequence[TextFile], options: Any, *, like: Schema | None,
         first_line: Callable[[TextFile], bytes],
     ) -> Opened:  # fmt: skip
         """Look at the beginnings of files that are to be packed.
@@ -172,7 +176,7 @@ class Format(Protocol):
             If a file does not have the columns that the schema needs.
         """
 
-    def header_lines(self, options: Options) -> int:
+    def header_lines(self, options: Any) -> int:
         """Return the number of lines of each file before its first row."""
 
     def pieces(self, files: Sequence[TextFile], *, n_tasks: int, longest_line: int) -> Sequence[Sequence[StoredPiece]]:
@@ -187,7 +191,7 @@ class Format(Protocol):
     def piece_from_json(self, document: Mapping[str, Any]) -> StoredPiece:
         """Read what `StoredPiece.to_json` wrote."""
 
-    def scan(self, piece: Piece, options: Options, *, keep: Callable[[Draft | None], None] | None = None) -> Summary:
+    def scan(self, piece: Piece, options: Any, *, keep: Callable[[Draft | None], None] | None = None) -> Summary:
         """Read a piece: what is in it. Rows must have labels.
 
         Parameters
@@ -206,18 +210,18 @@ class Format(Protocol):
             The options name columns that are not there.
         """
 
-    def declared(self, options: Options, summary: Summary) -> tuple[Options, list[str]]:
+    def declared(self, options: Any, summary: Summary) -> tuple[Any, list[str]]:
         """Say in the options what all of the input tells of its columns, so that another scan refuses rows that differ.
 
         Returns
         -------
-        options : Options
+        options
             The same if no other scan is needed.
         reasons : list of str
             For the user, should rows be refused.
         """
 
-    def resolve(self, options: Options, summary: Summary) -> Schema:
+    def resolve(self, options: Any, summary: Summary) -> Schema:
         """Decide how input is turned into rows, from what was asked and what was seen in all of it.
 
         Raises
@@ -237,10 +241,10 @@ class Format(Protocol):
             They look like rows.
         """
 
-    def doubts(self, options: Options, summary: Summary) -> list[str]:
+    def doubts(self, options: Any, summary: Summary) -> list[str]:
         """Return what in the use of the columns may not be meant, a sentence each."""
 
-    def hints(self, options: Options, summary: Summary, *, is_said: bool) -> list[str]:
+    def hints(self, options: Any, summary: Summary, *, is_said: bool) -> list[str]:
         """Return what is likely to be wrong with input without a good row; `is_said`: the user named the format."""
 
     def rows(self, piece: Piece, schema: Schema, *, labels: Labels) -> Iterator[Parsed]:

@@ -143,6 +143,7 @@ class NarrowRows:
         return cls(bare, narrow_ids(rows.indices if shared is None else shared.copy()), *narrow(rows.values))
 
     def wide(self) -> Rows:
+        """Return the rows with all arrays in their full width."""
         indices = self.indices.astype(np.int32)
         if len(indices) != len(self.values):
             indices = np.tile(indices, self.rows.n_rows)

@@ -69,7 +69,7 @@ def _forms(values: Iterable[str]) -> list[str] | None:
 
 
 def _without_fraction(buffer: U8, starts: I64, ends: I64) -> tuple[I64, I64]:
-    """The same fields without a plus sign, without a dot that nothing but zeros follow, and with 0 for -0."""
+    """Return the same fields without a plus sign, without a dot that nothing but zeros follow, and with 0 for -0."""
     starts = starts + ((ends - starts > 1) & (buffer[np.minimum(starts, len(buffer) - 1)] == ord("+")))
     shorter = ends.copy()
     for _ in range(_MOST_ZEROS):

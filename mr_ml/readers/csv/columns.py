@@ -77,7 +77,7 @@ def split_header(first_line: bytes, options: TextOptions) -> tuple[str, ...]:
 
 
 def delimiter_of(options: TextOptions) -> int:
-    """The delimiter as a byte.
+    """Return the delimiter as a byte.
 
     Raises
     ------
@@ -155,7 +155,7 @@ def roles_of(options: TextOptions) -> dict[str, Role]:
 
 
 def label_kind_of(options: TextOptions) -> Literal["numeric", "categorical"] | None:
-    """What the options say of the label: numbers, texts, or nothing.
+    """Return what the options say of the label: numbers, texts, or nothing.
 
     Raises
     ------
@@ -172,7 +172,7 @@ def label_kind_of(options: TextOptions) -> Literal["numeric", "categorical"] | N
 
 
 def label_column_of(options: TextOptions) -> str:
-    """The name of the label column, as asked for or by its usual names."""
+    """Return the name of the label column, as asked for or by its usual names."""
     columns = options.columns or ()
     if options.label_column is not None:
         return _Columns(options).find(options.label_column)

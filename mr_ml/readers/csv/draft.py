@@ -36,10 +36,11 @@ class Draft:
 
     @property
     def nbytes(self) -> int:
+        """Bytes of all arrays."""
         return sum(piece.nbytes for piece, _ in self.pieces)
 
     def narrowed(self) -> Draft:
-        """The same in fewer bytes."""
+        """Return the same in fewer bytes."""
         return Draft(self.columns, [narrow(widen(*piece)) for piece in self.pieces])
 
     def fits(self, schema: Schema) -> bool:
@@ -57,7 +58,7 @@ class Draft:
         )
 
     def under(self, schema: Schema) -> Parsed:
-        """What `parse` finds in the same text."""
+        """Return what `parse` finds in the same text."""
         part: CsvPart = schema.part
         label = next(k for k, name in enumerate(self.columns) if part.columns[name]["kind"] == "label")
         n, n_features = sum(len(piece) for piece, _ in self.pieces), len(self.columns) - 1

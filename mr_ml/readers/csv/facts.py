@@ -105,8 +105,10 @@ def no_facts(options: TextOptions, role: Role) -> Facts:
 
 
 def is_numeric(facts: Facts, *, n_rows: int) -> bool:
-    """Whether a column is one of numbers, so that what else it holds is bad: nothing, few other texts, or only such as
-    look like numbers or like missing ones."""
+    """Whether a column is one of numbers, so that what else it holds is bad.
+
+    It is if there is nothing else, or few other texts, or only such as look like numbers or like missing ones.
+    """
     if not facts["strange"]:
         return True
     like, maybe_missing = facts["like"] or 0, facts["maybe_missing"] or 0

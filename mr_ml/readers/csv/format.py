@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from mr_ml.errors import BadDataError
-from mr_ml.readers.base import Draft, Labels, Opened
+from mr_ml.readers.base import Draft, Format, Labels, Opened
 from mr_ml.readers.csv import header, reader, scan
 from mr_ml.readers.csv import schema as schemas
 from mr_ml.readers.csv.columns import split_header
@@ -240,4 +240,4 @@ def _names(columns: str | Sequence[str]) -> tuple[str, ...]:
     return tuple(item.strip() for item in columns.split(",") if item.strip())
 
 
-FORMAT = CsvFormat()
+FORMAT: Format = CsvFormat()

@@ -44,7 +44,7 @@ def check_delimiter(first_line: bytes, options: TextOptions, *, remedy: str = "s
 
 
 def _n_columns(line: bytes, delimiter: int) -> int:
-    """Number of columns in a line with such a delimiter, 0 if it would be no row."""
+    """Return the number of columns in a line with such a delimiter, 0 if it would be no row."""
     fields = split_fields(line, delimiter=delimiter, n_columns=None)
     return fields.starts.shape[1] if fields.defects.tolist() == [NO_DEFECT] else 0
 
@@ -88,7 +88,7 @@ def check_header(options: TextOptions, schema: Schema) -> None:
 def rows_of_names(
     columns: Sequence[str], options: TextOptions, n_rows: int, buffer: U8, bounds: Callable[[str], tuple[I64, I64]]
 ) -> I64:
-    """The rows whose fields are the names of their columns; none if all names are numbers, which a row may have too.
+    """Return the rows that hold the names of their columns; none if all names are numbers, which a row may have too.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def rows_of_names(
 
 
 def _names_said(options: TextOptions) -> set[str]:
-    """The names in the options that are no numbers of columns."""
+    """Return the names in the options that are no numbers of columns."""
     said = {
         options.label_column, options.weight_column, options.offset_column, options.group_column,
         *options.drop_columns, *options.categorical_columns, *options.numeric_columns,

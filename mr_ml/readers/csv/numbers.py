@@ -68,7 +68,7 @@ def is_decimal(text: str) -> bool:
 
 
 def numbers_of(texts: Iterable[str], options: TextOptions) -> dict[str, float]:
-    """The numbers among some texts, and what they are."""
+    """Return the numbers among some texts, and what they are."""
     if is_plain(options):
         found = {text: float(text) for text in texts if _DECIMAL.fullmatch(text)}
         return {text: number for text, number in found.items() if math.isfinite(number)}
@@ -130,7 +130,7 @@ def _is_number(text: str) -> bool:
 
 
 def spelled_plainly(buffer: U8, starts: I64, ends: I64, options: TextOptions) -> tuple[U8, I64, I64]:
-    """The same fields with the decimal mark as a dot, without separators, and with % as e-2.
+    """Return the same fields with the decimal mark as a dot, without separators, and with % as e-2.
 
     Non-breaking blanks count as blanks, and a typographic apostrophe as an apostrophe. Where a separator does not stand
     before groups of three digits, or a mark is another than was said, the field comes out as no number.
@@ -192,7 +192,7 @@ def _before_three_digits(text: U8, separators: I64) -> Mask:
 
 
 def _replaced(buffer: U8, starts: I64, ends: I64, old: bytes, new: str) -> tuple[U8, I64, I64]:
-    """The same fields with one byte for some bytes."""
+    """Return the same fields with one byte for some bytes."""
     n = len(buffer) - len(old) + 1
     if n < 1:
         return buffer, starts, ends

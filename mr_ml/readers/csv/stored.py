@@ -67,7 +67,7 @@ class CsvPart:
 
 
 def _check_columns(part: CsvPart, schema: Schema) -> None:
-    """The features of the columns follow one another."""
+    """Raise ValueError unless the features of the columns follow one another."""
     categorical = {name for name, column in part.columns.items() if column["kind"] == "categorical"}
     if categorical != part.vocabularies.keys():
         raise ValueError(f"vocabularies of {sorted(part.vocabularies)}, categorical columns {sorted(categorical)}")

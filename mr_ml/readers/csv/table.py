@@ -233,7 +233,7 @@ class Table:
         return tuple(sorted(examples)), dict(sorted(counts.items()))
 
     def _read_plain(self, names: Sequence[str]) -> tuple[F64, Mask] | None:
-        """What was read of these columns when the text was cut, with what the compiled loop left to others."""
+        """Return what was read of these columns when the text was cut, with what the compiled loop left to others."""
         if self._plain is None or not self._is_plain:
             return None
         values, _, left = self._plain
@@ -270,7 +270,7 @@ class Table:
         return starts.ravel(), ends.ravel()
 
     def _bounds(self, columns: slice | NDArray[np.int64]) -> tuple[I64, I64]:
-        """Starts and ends of the fields of some columns, (n_rows, k)."""
+        """Return starts and ends of the fields of some columns, (n_rows, k)."""
         if self._plain is None or isinstance(columns, slice):
             return self._fields.starts[:, columns], self._fields.ends[:, columns]
         ends = self._plain[1]

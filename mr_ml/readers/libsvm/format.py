@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 from mr_ml.errors import UsageError
-from mr_ml.readers.base import Labels
+from mr_ml.readers.base import Format, Labels
 from mr_ml.readers.libsvm import reader
 from mr_ml.readers.libsvm.stored import LibsvmFacts, LibsvmPart
 from mr_ml.readers.rows import Parsed
@@ -61,4 +61,4 @@ class LibsvmFormat(TextFormat):
         return replace(schema, part=replace(part, options=replace(part.options, unseen=unseen)))
 
 
-FORMAT = LibsvmFormat()
+FORMAT: Format = LibsvmFormat()

@@ -46,6 +46,7 @@ class LongLine:
     bad_at: int = 0
 
     def refuse(self, kind: int, at: int) -> None:
+        """Note what is wrong; of several things the first in `KINDS` counts."""
         if self.bad is None or kind < self.bad:
             self.bad, self.bad_at = kind, at
 
@@ -121,8 +122,10 @@ def has_long_token(text: bytes, start: int, stop: int) -> bool:
 
 
 def _end_of_stretch(text: bytes, start: int, end: int) -> int:
-    """Behind the last blank within a stretch's length that is not behind a colon, or the line's end; -1 if there is
-    none: a token is longer than that."""
+    """Return where a stretch ends: behind its last blank that is not behind a colon, or at the line's end.
+
+    -1 if there is none: a token is longer than a stretch.
+    """
     if end - start <= STRETCH_BYTES:
         return end
     stop = start + STRETCH_BYTES

@@ -119,7 +119,7 @@ def parse(text: bytes, schema: Schema, *, labels: Literal["required", "optional"
 
 
 def _known(parsed: Parsed, n_features: int) -> Parsed:
-    """The rows without the features that the schema does not have."""
+    """Return the rows without the features that the schema does not have."""
     rows = parsed.rows
     known = rows.indices < n_features
     before = np.concatenate([np.zeros(1, np.int64), np.cumsum(known)])
@@ -149,6 +149,7 @@ class Draft:
 
     @property
     def nbytes(self) -> int:
+        """Bytes of all arrays."""
         return self.rows.nbytes
 
     def fits(self, schema: Schema) -> bool:
@@ -157,11 +158,11 @@ class Draft:
         return self.highest < 0 or base <= self.lowest <= self.highest < base + schema.n_features
 
     def narrowed(self) -> Draft:
-        """The same in fewer bytes."""
+        """Return the same in fewer bytes."""
         return replace(self, rows=NarrowRows.of(self.rows)) if isinstance(self.rows, Rows) else self
 
     def under(self, schema: Schema) -> Parsed:
-        """What `parse` finds in the same text."""
+        """Return what `parse` finds in the same text."""
         base, groups = schema.index_base, None
         rows = self.rows if isinstance(self.rows, Rows) else self.rows.wide()
         if schema.has_groups:

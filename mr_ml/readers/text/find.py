@@ -34,7 +34,7 @@ _Chain = Mapping[tuple[int, int], str]
 
 
 def find(inputs: Sequence[str]) -> list[tuple[str, os.stat_result]]:
-    """The files, absolute and sorted, and what they are.
+    """Find the files, absolute and sorted, and what they are.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def find(inputs: Sequence[str]) -> list[tuple[str, os.stat_result]]:
 
 
 def _file(path: str) -> os.stat_result:
-    """What a regular file is."""
+    """Return what a regular file is."""
     status = _look(path)
     if status is None:
         raise UsageError(f"expected a regular file, found a symbolic link to nothing: {path!r}")
@@ -90,7 +90,7 @@ def _file(path: str) -> os.stat_result:
 
 
 def _absolute(path: str) -> str:
-    """The path without ``.`` and ``..``, which behind a link to a folder mean what they mean there."""
+    """Return the path without ``.`` and ``..``, which behind a link to a folder mean what they mean there."""
     plain = os.path.abspath(path)
     if ".." in path.split("/"):
         folder = os.path.realpath(os.path.dirname(path))
@@ -115,7 +115,7 @@ def _below(folder: str, chain: _Chain | None = None) -> Iterator[str]:
 
 
 def _within(folder: str, above: _Chain) -> _Chain:
-    """The chain of a folder in which one goes on.
+    """Return the chain of a folder in which one goes on.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def _within(folder: str, above: _Chain) -> _Chain:
 
 
 def _glob(pattern: str) -> list[str]:
-    """What matches; ``* ? [a-z] [!a]`` within a name, ``**`` any number of folders."""
+    """Find what matches; ``* ? [a-z] [!a]`` within a name, ``**`` any number of folders."""
     if not _MAGIC.search(pattern):
         return []
     start = "/" if pattern.startswith("/") else ""
@@ -187,7 +187,7 @@ def _is_folder(path: str) -> bool:
 
 
 def _look(path: str, *, follow: bool = True) -> os.stat_result | None:
-    """What is there; None if nothing is."""
+    """Return what is there; None if nothing is."""
     with _reading(path):
         try:
             return os.stat(path, follow_symlinks=follow)

@@ -71,7 +71,7 @@ def long_line_before(text: bytes, start: int, stop: int) -> int:
 
 
 def defect_of_line(text: bytes, start: int, stop: int) -> tuple[str, int] | None:
-    """What is wrong with the bytes of the line text[start:stop], without its line feed, and where in it.
+    """Return what is wrong with the bytes of the line text[start:stop], without its line feed, and where in it.
 
     Of several kinds the first one, as `blank_out_bad_lines` finds them; in no memory worth the name.
     """

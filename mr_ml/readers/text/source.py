@@ -42,6 +42,7 @@ class TextFile:
 
     @property
     def compression(self) -> text.Compression:
+        """How it is compressed, by its name."""
         return text.compression_of(self.path)
 
 
@@ -92,7 +93,7 @@ class TextRange:
 
 
 def expand(inputs: Sequence[str]) -> list[TextFile]:
-    """The files that inputs name, sorted; see `mr_ml.readers.text.find`.
+    """Find the files that inputs name, sorted; see `mr_ml.readers.text.find`.
 
     Raises
     ------
@@ -138,7 +139,7 @@ def _stamp_of(status: os.stat_result) -> tuple[int, ...]:
 
 
 def first_line(file: TextFile, *, longest_line: int = text.MAX_LINE_BYTES) -> bytes:
-    """The first line, newline included; empty for an empty file."""
+    """Read the first line, newline included; empty for an empty file."""
     if not file.size:
         return b""
     whole = TextRange(file.path, 0, file.size, file.compression, 0, longest_line)
