@@ -164,7 +164,7 @@ class LocalMover:
                 f"are {self.memory.rows_bytes >> 20}M for each process; give more memory, fewer --workers or more "
                 "--partitions"
             )
-        column_bytes = MOMENTS_BYTES + (WEIGHTED_BYTES if schema.options.weight_column is not None else 0)
+        column_bytes = MOMENTS_BYTES + (WEIGHTED_BYTES if schema.has_weights else 0)
         moments = column_bytes * n_columns * len(plan.partitions_by_split())
         have = self.n_tasks * self.memory.rows_bytes
         if is_wide(schema.n_features) and (need := moments * (_DRIVER_COPIES + self.n_tasks * _TASK_COPIES)) > have:

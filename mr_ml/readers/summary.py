@@ -45,7 +45,7 @@ class Facts(Protocol):
 
 
 class _Common(TypedDict):
-    """A summary as JSON, without the facts of a format."""
+    """A summary as JSON, without the facts of a format. `Any` are names of files, which need not be UTF-8."""
 
     n_rows: int
     nnz: int
@@ -55,7 +55,7 @@ class _Common(TypedDict):
     some_ids: frozenset[int]
     labels: frozenset[float] | None
     bad_counts: dict[str, int]
-    examples: tuple[tuple[str, int, str, str], ...]
+    examples: tuple[tuple[Any, int, str, str], ...]
 
 
 @dataclass(frozen=True, kw_only=True)

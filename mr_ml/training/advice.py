@@ -68,7 +68,7 @@ def warnings(
 
 def unweighted_deviations(spec: TrainSpec, dataset: Dataset, moments: FeatureMoments) -> tuple[str, ...]:
     """What to know of a penalty on scaled features where packing did not note deviations by weight."""
-    has_weights = dataset.schema.options.weight_column is not None
+    has_weights = dataset.schema.has_weights
     if not (spec.weighs_deviations and has_weights and moments.weighted_variance is None):
         return ()
     return (

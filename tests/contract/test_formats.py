@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import record_format
+from commands import Commands
 
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.readers.base import Draft, Format, Opened, Piece, format_by_names, format_named, listed, listing
@@ -257,6 +258,24 @@ def test_a_borrowed_schema_reads_other_files(
     assert dense(joined(read(form, found, found.like))) == [[9.0, 8.0]]
     files, bound = form.bind(source.expand([str(path)]), schema, first_line=first_line)
     assert (files, bound) == (found.files, found.like)
+
+
+def test_commands_take_every_format(form: Format, case: Case, tmp_path: Path) -> None:
+    path = tmp_path / f"rows{case.suffix}"
+    path.write_bytes(case.write(WITH_BAD))
+    mr_ml = Commands(tmp_path / "root", runner=("-r", "inline"))
+    said = [text for name, value in case.said.items() for text in (f"--{name}", value)]
+    refused = mr_ml.run("pack", path, "--format", form.name, "--to", "d", *said)
+    places = [f"{path}:{case.n_header_lines + at + 1}: " for at in BAD_ROWS]
+    assert (refused.code, [place in refused.err for place in places]) == (65, [True, True])
+    packed = mr_ml("pack", path, "--format", form.name, "--to", "d", "--max-bad-rows", 2, *said)
+    assert (packed["format"], packed["n_rows"], packed["n_features"]) == (form.name, N_ROWS - 2, 2)
+    assert mr_ml("describe", "d")["columns"] == packed["columns"]
+    mr_ml("train", "d", "--model", "m", "--l2", "0.1")
+    path.write_bytes(case.write(ROWS))
+    assert mr_ml("predict", "m", path, "--to", tmp_path / "out")["n_rows"] == N_ROWS
+    lines = (tmp_path / "out").read_text().splitlines()
+    assert len(lines) == N_ROWS + case.n_header_lines
 
 
 def test_names_say_the_format(form: Format, case: Case) -> None:

@@ -123,7 +123,7 @@ def test_a_draft_fits_no_schema_that_reads_other_columns() -> None:
 class Chunks:
     """Text of a file that says nothing of itself."""
 
-    file = "f"
+    file, start = "f", 0
 
     def __init__(self, *chunks: bytes) -> None:
         self._chunks = chunks

@@ -45,12 +45,12 @@ class LibsvmFacts:
     max_index : int
         The largest feature id as written; -1 if there is none.
     min_index : dict of str to int
-        The smallest feature id as written in each file that has one.
+        The smallest feature id as written in each file that has one. Names of files need not be UTF-8.
     """
 
     n_groups: int = 0
     max_index: int = -1
-    min_index: dict[str, int] = field(default_factory=dict)
+    min_index: dict[Any, int] = field(default_factory=dict)
     format: Literal["libsvm"] = "libsvm"
 
     def __add__(self, other: LibsvmFacts) -> LibsvmFacts:
