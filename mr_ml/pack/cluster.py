@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hdfs_layout import NotFoundError
-from mr_ml.errors import InternalError, UsageError
+from mr_ml.errors import InternalError
 from mr_ml.ids import unique_id
 from mr_ml.pack.movers import Ranges, Shuffled, add_report
 from mr_ml.pack.plan import PackPlan
 from mr_ml.pack.tasks import AGAIN, PackRequest, ScanRequest
-from mr_ml.readers.base import format_named
+from mr_ml.readers.base import check_has_lines, format_named
 from mr_ml.readers.schema import Options, Schema
 from mr_ml.readers.summary import Summary
 from mr_ml.readers.text.source import TextFile
@@ -138,8 +138,5 @@ class ClusterMover:
 
 def _header(options: Options) -> str:
     form = format_named(options.format)
-    if not form.has_lines:
-        raise UsageError(
-            f"-r hadoop: {form.name} files are not lines of text, which Hadoop can feed to tasks; use -r local"
-        )
+    check_has_lines(form)
     return WITH_HEADER if form.header_lines(options) else WITHOUT_HEADER

@@ -15,6 +15,7 @@ from hdfs_layout import NotFoundError, Store
 from mr_ml.errors import InternalError, StorageError, UnavailableError
 from mr_ml.ids import unique_id
 from mr_ml.predict.tasks import REPORT, PredictRequest, RangeReport
+from mr_ml.readers.base import check_has_lines, format_named
 from mr_ml.readers.text.source import TextFile
 from mr_ml.runners.base import pair_of
 from mr_ml.runners.hadoop.fed_text import WITH_HEADER, WITHOUT_HEADER
@@ -81,6 +82,7 @@ class ClusterScorer:
             self.runner.root.store,
             self.runner.root.layout.job(f"predictions-{unique_id()}"),
         )
+        check_has_lines(format_named(request.schema.format))
         header = WITH_HEADER if any(file.header_bytes for file in files) else WITHOUT_HEADER
         properties = {**text.properties(files, header=header), **_WHOLE_LINES}
         output = f"{folder}/output"

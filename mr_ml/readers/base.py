@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from mr_ml.errors import UsageError
 from mr_ml.readers.registry import FORMATS
 from mr_ml.readers.rows import Parsed
 from mr_ml.readers.schema import Options, Schema
@@ -279,6 +280,18 @@ def format_named(name: str) -> Format:
     """
     found: Format = FORMATS.get(name)
     return found
+
+
+def check_has_lines(form: Format) -> None:
+    """Check that Hadoop can feed files of this format to tasks.
+
+    Raises
+    ------
+    UsageError
+        If they are not lines of text.
+    """
+    if not form.has_lines:
+        raise UsageError(f"-r hadoop: expected lines of text, found format {form.name!r}; use -r local")
 
 
 def is_named_as(file: str, form: Format) -> bool:

@@ -247,9 +247,9 @@ def _concat_optional(arrays: Sequence[NDArray[Any] | None]) -> NDArray[Any] | No
 
 
 def excerpt(line: bytes, *, at: int = 0) -> str:
-    """Render a line, or the part of it around byte `at`, as at most 80 printable characters.
+    r"""Render a line, or the part of it around byte `at`, as at most 80 printable characters.
 
-    Control and invisible characters, bytes that are no UTF-8 and backslashes are written as ``\\xNN``, so that nothing
+    Control and invisible characters, bytes that are no UTF-8 and backslashes are written as ``\xNN``, so that nothing
     in a hostile file reaches a terminal that it would obey; what was cut off is marked by ``...``.
     """
     start = 0 if at < EXCERPT_CHARACTERS - _LEAD_IN else at - _LEAD_IN

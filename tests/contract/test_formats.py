@@ -6,6 +6,7 @@ A new format joins by an entry in CASES. What a format makes of each kind of row
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,17 @@ import record_format
 from commands import Commands
 
 from mr_ml.errors import BadDataError, UsageError
-from mr_ml.readers.base import Draft, Format, Opened, Piece, format_by_names, format_named, listed, listing
+from mr_ml.readers.base import (
+    Draft,
+    Format,
+    Opened,
+    Piece,
+    check_has_lines,
+    format_by_names,
+    format_named,
+    listed,
+    listing,
+)
 from mr_ml.readers.registry import FORMATS
 from mr_ml.readers.rows import Parsed, Rows, concat_rows
 from mr_ml.readers.schema import Schema
@@ -278,6 +289,11 @@ def test_commands_take_every_format(form: Format, case: Case, tmp_path: Path) ->
     assert len(lines) == N_ROWS + case.n_header_lines
 
 
+def test_only_lines_are_fed_by_hadoop(form: Format) -> None:
+    with contextlib.nullcontext() if form.has_lines else pytest.raises(UsageError, match=form.name):
+        check_has_lines(form)
+
+
 def test_names_say_the_format(form: Format, case: Case) -> None:
     for suffix in form.suffixes if form.name in FORMATS.built_in else ():
         assert format_by_names([f"a{suffix}", f"b{suffix.upper()}.gz"]) == form.name
@@ -285,8 +301,10 @@ def test_names_say_the_format(form: Format, case: Case) -> None:
     assert form.parameters.keys() >= case.said.keys()
 
 
-def test_an_unknown_format_is_refused_by_the_registry(packed: tuple[Opened, Schema]) -> None:
+def test_an_unknown_format_is_refused_by_the_registry(packed: tuple[Opened, Schema], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"format 'parquet' is not known; choose one of libsvm, csv"):
         format_named("parquet")
+    refused = Commands(tmp_path / "root").run("pack", tmp_path, "--format", "parquet", "--to", "d")
+    assert (refused.code, "choose one of libsvm, csv" in refused.err) == (2, True)
     with pytest.raises(BadDataError, match=r"format 'parquet', known are libsvm, csv"):
         Schema.from_json({**packed[1].to_json(), "format": "parquet"})

@@ -22,7 +22,7 @@ _MOST_ZEROS = 32
 
 
 def one_spelling(values: Iterable[str]) -> set[str]:
-    """The values, of those that are the same whole number the shortest."""
+    """Return the values; of those that are the same whole number only the shortest."""
     known = sorted(values, key=lambda value: (len(value), value))
     forms = _forms(known)
     if forms is None:

@@ -94,7 +94,7 @@ def delimiter_of(options: TextOptions) -> int:
 
 
 def missing_value_of(options: TextOptions) -> float | None:
-    """The number that stands for a missing one; None where rows with missing values are refused or left out.
+    """Return the number that stands for a missing one; None where rows with missing values are refused or left out.
 
     Raises
     ------

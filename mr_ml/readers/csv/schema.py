@@ -64,7 +64,7 @@ def _reason(name: str, role: Role, facts: Facts, n_rows: int, *, markers: Collec
 
 
 def doubts(options: TextOptions, summary: Summary) -> list[str]:
-    """A sentence about each column that is read as texts although half of its values at least are numbers."""
+    """Return a sentence about each column that is read as texts although half of its values at least are numbers."""
     said = label_kind_of(options)
     sentences = []
     for name, role in roles_of(options).items():
