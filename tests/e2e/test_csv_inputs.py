@@ -67,9 +67,9 @@ def test_what_is_no_number_is_a_bad_row(mr_ml: Commands, tmp_path: Path, column:
 
 @pytest.mark.parametrize(
     ("cells", "said"),
-    [(["oops", "-", "#DIV/0!"], "37 of 40 values are, not 'oops' (2 others mean a missing value). Mend them; name all"),
-     (["-", "None"], "38 of 40 values are (2 others mean a missing value). Mend them; leave out"),
-     (["oops"], "39 of 40 values are, not 'oops'. Mend them; name all that means a missing value by --missing-markers, "
+    [(["oops", "-", "#DIV/0!"], "37 of 40 values are, not 'oops' (2 others mean a missing value). Fix them; name all"),
+     (["-", "None"], "38 of 40 values are (2 others mean a missing value). Fix them; leave out"),
+     (["oops"], "39 of 40 values are, not 'oops'. Fix them; name all that means a missing value by --missing-markers, "
       "in place of the default")],
 )  # fmt: skip
 def test_bad_values_are_listed_without_markers(mr_ml: Commands, tmp_path: Path, cells: list[str], said: str) -> None:

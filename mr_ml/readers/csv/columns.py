@@ -70,7 +70,7 @@ def split_header(first_line: bytes, options: TextOptions) -> tuple[str, ...]:
         else:
             continue
         raise BadDataError(
-            f"expected a header with a name of its own for each column, found {problem} in '{shown}'; mend the first "
+            f"expected a header with a name of its own for each column, found {problem} in '{shown}'; fix the first "
             "line, or say --no-header if it is a row"
         )
     return names

@@ -45,7 +45,7 @@ def _reason(name: str, role: Role, facts: Facts, n_rows: int, *, markers: Collec
     n_given, n_missing = n_rows - facts["missing"], facts["maybe_missing"] or 0
     texts = [text for text in facts["texts"] or [] if text not in markers]
     kinds = {kind_like_number(text) for text in texts}
-    remedies = ["mend them"]
+    remedies = ["fix them"]
     if any(kind is None for kind in kinds):
         remedies.append("name all that means a missing value by --missing-markers, in place of the default markers")
     if "thousands" in kinds or "decimal_mark" in kinds:
@@ -219,7 +219,7 @@ def _resolve_label(
         example = f", such as {listed(texts[:3])}" if texts else ""
         raise BadDataError(
             f"expected numbers, or at most {MAX_LABELS} different texts, in the label column {name!r}, found texts"
-            f"{example} among more values; check --label-column, or mend the texts"
+            f"{example} among more values; check --label-column, or fix the texts"
         )
     return "text", tuple(sorted({*texts, *numbers}))
 
@@ -234,7 +234,7 @@ def _vocabulary(name: str, facts: Facts, limit: int) -> tuple[str, ...]:
     if numbers is None:
         raise BadDataError(
             f"expected numbers or categories in column {name!r}, found more than {facts['max_numbers']} different "
-            f"numbers and texts such as {listed(texts[:3])}; mend the texts (an empty field is a missing value), "
+            f"numbers and texts such as {listed(texts[:3])}; fix the texts (an empty field is a missing value), "
             "declare the column by --categorical, or leave it out by --drop"
         )
     values = {*texts, *numbers}
