@@ -6,10 +6,11 @@ Imports the standard library only. The store of HDFS loads `requests` when it is
 from hdfs_layout.document import decode_document, encode_document
 from hdfs_layout.errors import AlreadyExistsError, NotFoundError, PerhapsPublishedError, StoreUnavailableError
 from hdfs_layout.local import LocalStore
+from hdfs_layout.open import STORES, open_store, scheme_of
 from hdfs_layout.paths import Layout, Reference, check_name, parse_reference, split_path, staged_path
 from hdfs_layout.root import Root, open_root
 from hdfs_layout.run_log import append_events, read_events
-from hdfs_layout.store import Store, check_store, open_store
+from hdfs_layout.store import Entry, Store, check_store
 from hdfs_layout.versions import (
     Version,
     find_version,
@@ -21,7 +22,9 @@ from hdfs_layout.versions import (
 )
 
 __all__ = [
+    "STORES",
     "AlreadyExistsError",
+    "Entry",
     "Layout",
     "LocalStore",
     "NotFoundError",
@@ -46,6 +49,7 @@ __all__ = [
     "publish_version_once",
     "read_events",
     "read_version",
+    "scheme_of",
     "split_path",
     "staged_path",
 ]

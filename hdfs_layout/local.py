@@ -19,13 +19,15 @@ import errno
 import os
 import shutil
 import stat
+import urllib.parse
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from hdfs_layout.errors import AlreadyExistsError, BadDataError, NotFoundError, StorageError
+from hdfs_layout.errors import AlreadyExistsError, BadDataError, NotFoundError, StorageError, UsageError
 from hdfs_layout.faults import sentence
 from hdfs_layout.paths import HIDDEN, join, split_path, writing_path
+from hdfs_layout.store import Entry
 
 _WRITE_BUFFER_BYTES = 1 << 20
 
@@ -119,6 +121,11 @@ class LocalStore:
         with _os_errors("list", self._place(path)):
             return tuple(sorted(name for name in os.listdir(self._place(path)) if not name.startswith(HIDDEN)))
 
+    def entries(self, path: str) -> tuple[Entry, ...]:
+        """See `Store.entries`. What a link leads to counts; one to nothing is a file of 0 bytes."""
+        with _os_errors("list", self._place(path)), os.scandir(self._place(path)) as found:
+            return tuple(sorted(_entry(entry) for entry in found if not entry.name.startswith(HIDDEN)))
+
     def walk(self, path: str) -> tuple[str, ...]:
         """See `Store.walk`."""
         with _os_errors("list", self._place(path)):
@@ -140,10 +147,7 @@ class LocalStore:
                 os.link(source, place)
             except FileExistsError as error:
                 if not _is_linked_as(source, place):
-                    raise AlreadyExistsError(
-                        f"could not publish {place!r}: expected that nobody has published it yet; found it there. "
-                        f"It was not changed: take the next version."
-                    ) from error
+                    raise _taken(place) from error
             except OSError as error:
                 if error.errno not in _NO_HARD_LINKS:
                     raise
@@ -154,6 +158,29 @@ class LocalStore:
                 ) from error
             with contextlib.suppress(OSError):  # the target is published: a staged name left behind does no harm
                 os.unlink(source)
+            _sync_folder(os.path.dirname(place))
+
+    def publish_tree(self, staged: str, target: str) -> None:
+        """See `Store.publish_tree`. One ``rename`` of a folder; of a file one ``link``, where there are hard links."""
+        source, place = self._file_place(staged), self._file_place(target)
+        with _os_errors("publish", source):
+            is_folder = stat.S_ISDIR(os.lstat(source).st_mode)
+        with _os_errors("publish", place):
+            try:
+                if not is_folder:
+                    os.link(source, place)
+                    os.unlink(source)
+                elif os.path.lexists(place):
+                    raise _taken(place)
+                else:
+                    # replaces an empty folder at most
+                    os.rename(source, place)
+            except OSError as error:
+                if os.path.lexists(place):
+                    raise _taken(place) from error
+                if is_folder or error.errno not in _NO_HARD_LINKS:
+                    raise
+                os.rename(source, place)
             _sync_folder(os.path.dirname(place))
 
     def remove(self, path: str) -> None:
@@ -207,6 +234,44 @@ class LocalStore:
                     yield from self._files_below(join(path, entry.name))
                 else:
                     yield join(path, entry.name)
+
+
+def open_folder(folder: str) -> LocalStore:
+    """Open the store of a folder by its path.
+
+    Raises
+    ------
+    UsageError
+        If it is a file, or no path.
+    """
+    if "\0" in folder or os.path.isfile(folder):
+        raise UsageError(f"expected as root a folder; found {folder[:200]!a}, which is not one. Choose another --root.")
+    return LocalStore(os.path.abspath(folder))
+
+
+def open_file_uri(root: str) -> LocalStore:
+    """Open the store of a folder by its ``file:///...``; raises as `open_folder`."""
+    host, slash, path = root[len("file://") :].partition("/")
+    if host not in ("", "localhost") or not slash:
+        raise UsageError(f"expected file:/// and an absolute path; found {root[:200]!a}. Write file:///that/path.")
+    return open_folder(os.fsdecode(b"/" + urllib.parse.unquote_to_bytes(path)))
+
+
+def _taken(place: str) -> AlreadyExistsError:
+    return AlreadyExistsError(
+        f"could not publish {place!r}: expected that nobody has published it yet; found it there. It was not changed: "
+        f"take the next version."
+    )
+
+
+def _entry(found: os.DirEntry[str]) -> Entry:
+    if found.is_dir():
+        return Entry(found.name, True, 0)
+    try:
+        return Entry(found.name, False, found.stat().st_size)
+    except FileNotFoundError:
+        # a link to nothing, or gone meanwhile
+        return Entry(found.name, False, 0)
 
 
 @contextlib.contextmanager

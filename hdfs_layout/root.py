@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hdfs_layout.open import open_store
 from hdfs_layout.paths import Layout
-from hdfs_layout.store import Store, open_store
+from hdfs_layout.store import Store
 
 
 @dataclass(frozen=True)

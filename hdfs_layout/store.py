@@ -1,24 +1,40 @@
-"""What every store of files does, and `open_store` which picks one by the root.
+"""What every store of files does; `hdfs_layout.open` picks one by the root.
 
 A store reads and writes whole files below one root. Paths are relative to the root, joined by ``/`` (see `paths`); the
 empty path is the root itself. Files are never changed in place: a file is written whole or not at all, and a
 *published* file is never overwritten. One contract suite, tests/contract/test_store.py, runs on every implementation.
 
-What no store does: locks, appends, permissions, symbolic links, renames of folders, and a promise that an empty folder
+What no store does: locks, appends, permissions, symbolic links, and a promise that an empty folder
 exists (object stores have no folders).
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
-import re
-import urllib.parse
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
-from hdfs_layout.errors import AlreadyExistsError, StorageError, UsageError
+from hdfs_layout.errors import AlreadyExistsError, StorageError
 from hdfs_layout.paths import staged_path
+
+
+@dataclass(frozen=True, order=True)
+class Entry:
+    """What a folder holds under one name.
+
+    Attributes
+    ----------
+    name : str
+        Within the folder.
+    is_folder : bool
+    size : int
+        Bytes of a file; 0 of a folder.
+    """
+
+    name: str
+    is_folder: bool
+    size: int
 
 
 class Store(Protocol):
@@ -85,8 +101,8 @@ class Store(Protocol):
     def list(self, path: str) -> tuple[str, ...]:
         """Names of the direct children of a folder, sorted, like ``hadoop fs -ls -C`` without the folder's path.
 
-        Leaves out names that begin with a dot: files that are still being written or staged. Does not say which names
-        are folders.
+        Leaves out names that begin with a dot: files that are still being written or staged. `entries` says which
+        names are folders.
 
         Raises
         ------
@@ -95,6 +111,9 @@ class Store(Protocol):
         StorageError
             If it is a file or cannot be listed.
         """
+
+    def entries(self, path: str) -> tuple[Entry, ...]:
+        """What `list` names, with kind and size, like ``hadoop fs -ls``. Leaves out and raises as `list`."""
 
     def walk(self, path: str) -> tuple[str, ...]:
         """Paths, from the root, of all files below a folder, sorted, like ``hadoop fs -ls -R -C`` without the folders.
@@ -124,6 +143,23 @@ class Store(Protocol):
             If there is no staged file.
         StorageError
             If the store cannot publish (for instance a file system without hard links).
+        """
+
+    def publish_tree(self, staged: str, target: str) -> None:
+        """Give a staged folder, with all that is in it, or a staged file its final name, unless that name is taken.
+
+        For results that appear whole, under a name that a user chose. Readers see all of it or nothing. Versions are
+        committed by `publish`: where a store cannot refuse a taken name in the same step as it renames (a local file
+        system that renames a folder over an empty one, or has no hard links), this looks just before. What has the
+        name already, if it holds anything, is never changed. When it raises `AlreadyExistsError` what was staged is
+        still there. Missing folders above the target are not made.
+
+        Raises
+        ------
+        AlreadyExistsError
+            If anything has the target's name.
+        NotFoundError
+            If nothing is staged.
         """
 
     def remove(self, path: str) -> None:
@@ -176,66 +212,3 @@ def check_store(store: Store) -> None:
         for path in (first, second, target):
             with contextlib.suppress(StorageError):
                 store.remove(path)
-
-
-def open_store(root: str) -> Store:
-    """Open the store of a root. Touches no file of it yet.
-
-    Parameters
-    ----------
-    root : str
-        A folder's path, ``file:///...``, or a folder on HDFS: ``hdfs://...``, ``webhdfs://...``, ``swebhdfs://...``.
-
-    Raises
-    ------
-    UsageError
-        If the root is empty, of a kind that there is no store for, or a file, or if its store needs a package that is
-        not installed.
-    """
-    scheme, found, _ = root.partition("://")
-    if found and _SCHEME.fullmatch(scheme):
-        opener = _OPENERS.get(scheme.lower())
-        if opener is None:
-            raise UsageError(
-                f"expected as root a folder or one of {', '.join(f'{name}://' for name in _OPENERS)}; found "
-                f"{root[:200]!a}, for which there is no store in this release. Choose a folder."
-            )
-        return opener(root)
-    if not root:
-        raise UsageError("expected as root a folder; found nothing. Give --root or set MR_ML_ROOT.")
-    if _SINGLE_SLASH.match(root):
-        raise UsageError(f"expected as root a folder or scheme://...; found {root[:200]!a}. Write two slashes.")
-    return _open_folder(os.path.expanduser(root))
-
-
-def _open_folder(folder: str) -> Store:
-    # Imported where it is needed: a store's own dependencies must not be needed to open another one.
-    from hdfs_layout.local import LocalStore
-
-    if "\0" in folder or os.path.isfile(folder):
-        raise UsageError(f"expected as root a folder; found {folder[:200]!a}, which is not one. Choose another --root.")
-    return LocalStore(os.path.abspath(folder))
-
-
-def _open_file_uri(root: str) -> Store:
-    host, slash, path = root[len("file://") :].partition("/")
-    if host not in ("", "localhost") or not slash:
-        raise UsageError(f"expected file:/// and an absolute path; found {root[:200]!a}. Write file:///that/path.")
-    return _open_folder(os.fsdecode(b"/" + urllib.parse.unquote_to_bytes(path)))
-
-
-def _open_hdfs(root: str) -> Store:
-    from hdfs_layout.hdfs.store import open_hdfs
-
-    return open_hdfs(root)
-
-
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
-# hdfs:/x is a slip for hdfs://x; taken as a folder it would silently store on the local disk.
-_SINGLE_SLASH = re.compile(r"(file|hdfs|webhdfs|swebhdfs|s3|s3a|s3n):/", re.IGNORECASE)
-_OPENERS: dict[str, Callable[[str], Store]] = {
-    "file": _open_file_uri,
-    "hdfs": _open_hdfs,
-    "webhdfs": _open_hdfs,
-    "swebhdfs": _open_hdfs,
-}

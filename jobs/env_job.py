@@ -2,22 +2,13 @@
 
 import json
 
-from mrjob.job import MRJob
-from mrjob.protocol import BytesProtocol, BytesValueProtocol
-
-from mr_ml.runners.hadoop.node_report import report
-from mr_ml.runners.local.mixin import WarmLocalMixin
+from mr_ml.runners.job import Job
+from mr_ml.runners.node_report import report
 
 
-class MREnv(WarmLocalMixin, MRJob):
-    INPUT_PROTOCOL = BytesValueProtocol
-    OUTPUT_PROTOCOL = BytesProtocol
+class MREnv(Job):
     # On a cluster the request is a program of its own, which needs nothing of what it looks for.
     CLUSTER_COMMAND = ("sh", "request")
-
-    def configure_args(self):
-        super().configure_args()
-        self.add_file_arg("--request", help="the program that looks at a node")
 
     def mapper(self, _, line):
         yield line, json.dumps(report()).encode()

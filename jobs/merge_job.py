@@ -1,24 +1,15 @@
 """Add to partition files of this machine the rows that belong there beside equal ones elsewhere."""
 
-from mrjob.job import MRJob
-from mrjob.protocol import BytesProtocol, BytesValueProtocol
-
 from mr_ml.pack.equal_rows import MergeTask
 from mr_ml.pack.tasks import PackRequest
-from mr_ml.runners.local.mixin import WarmLocalMixin
+from mr_ml.runners.job import Job
 
 
-class MRMerge(WarmLocalMixin, MRJob):
-    INPUT_PROTOCOL = BytesValueProtocol
-    OUTPUT_PROTOCOL = BytesProtocol
-
-    def configure_args(self):
-        super().configure_args()
-        self.add_file_arg("--request", help="the pack request: schema and plan")
+class MRMerge(Job):
+    REQUEST = PackRequest
 
     def mapper_init(self):
-        with open(self.options.request, "rb") as source:
-            self.task = MergeTask(PackRequest.decode(source.read()))
+        self.task = MergeTask(self.request)
 
     def mapper(self, _, line):
         yield from self.task.add(line)

@@ -1,32 +1,18 @@
 """Predict raw text rows, range by range."""
 
-from mrjob.job import MRJob
-from mrjob.protocol import BytesProtocol, BytesValueProtocol
-
-from mr_ml.predict.tasks import REPORT, PredictRequest, predict_text, predict_to_file
-from mr_ml.readers.base import listed
-from mr_ml.runners.hadoop.fed_text import FedTextMixin
+from mr_ml.predict.tasks import PredictRequest, predict_text, predict_to_file
+from mr_ml.runners.job import REPORT, TextJob
 
 
-class MRPredict(FedTextMixin, MRJob):
-    INPUT_PROTOCOL = BytesValueProtocol
-    OUTPUT_PROTOCOL = BytesProtocol
+class MRPredict(TextJob):
+    REQUEST = PredictRequest
 
-    def configure_args(self):
-        super().configure_args()
-        self.add_file_arg("--request", help="the predict request: model and schema")
-
-    def _request(self):
-        with open(self.options.request, "rb") as source:
-            return PredictRequest.decode(source.read())
-
-    def mapper(self, _, line):
-        request = self._request()
-        for text in listed(line):
-            yield REPORT, predict_to_file(request, text).encode()
+    def map_opened(self, texts):
+        for text in texts:
+            yield predict_to_file(self.request, text)
 
     def map_text(self, text):
-        yield REPORT, predict_text(self._request(), text, self.stdout.write).encode()
+        yield REPORT, predict_text(self.request, text, self.stdout.write).encode()
 
 
 if __name__ == "__main__":

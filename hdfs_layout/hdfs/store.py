@@ -22,7 +22,7 @@ import pwd
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 from hdfs_layout.errors import AlreadyExistsError, BadDataError, NotFoundError, UsageError
 from hdfs_layout.hdfs.config import HadoopConfig, find_namenodes, load_hadoop_config
@@ -30,6 +30,7 @@ from hdfs_layout.hdfs.errors import Translator
 from hdfs_layout.hdfs.http import NoAnswerError, RemoteError
 from hdfs_layout.hdfs.webhdfs import FileStatus, WebHdfs
 from hdfs_layout.paths import HIDDEN, join, split_path, writing_path
+from hdfs_layout.store import Entry
 
 _RENAME_ATTEMPTS = 4
 _READ_BUFFER_BYTES = 1 << 20
@@ -165,6 +166,11 @@ class HdfsStore:
         """See `Store.list`."""
         return tuple(sorted(entry.name for entry in self._entries(path)))
 
+    def entries(self, path: str) -> tuple[Entry, ...]:
+        """See `Store.entries`."""
+        found = (Entry(e.name, e.is_folder, 0 if e.is_folder else e.length) for e in self._entries(path))
+        return tuple(sorted(found))
+
     def walk(self, path: str) -> tuple[str, ...]:
         """See `Store.walk`."""
         return tuple(sorted(self._files_below(path)))
@@ -176,17 +182,17 @@ class HdfsStore:
 
     def publish(self, staged: str, target: str) -> None:
         """See `Store.publish`. One RENAME, after a look at the staged file."""
-        self._publish(staged, target, what="file")
+        self._publish(staged, target, file_only=True)
 
-    def publish_folder(self, staged: str, target: str) -> None:
-        """Give a staged folder, with all that is in it, its final name as `publish` does a file. Of this store only."""
-        self._publish(staged, target, what="folder")
+    def publish_tree(self, staged: str, target: str) -> None:
+        """See `Store.publish_tree`. One RENAME, as in `publish`."""
+        self._publish(staged, target, file_only=False)
 
-    def _publish(self, staged: str, target: str, *, what: Literal["file", "folder"]) -> None:
+    def _publish(self, staged: str, target: str, *, file_only: bool) -> None:
         source, place = self._file_place(staged), self._file_place(target)
         with self._errors("publish", staged):
             status = self.client.status(source)
-            if what == "file":
+            if file_only:
                 _expect_file(status)
         with self._errors("publish", target):
             try:

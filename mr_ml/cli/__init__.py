@@ -52,11 +52,10 @@ def _command(argv: Sequence[str] | None) -> int:
 
     options = make_parser().parse_args(argv)
     check_address_space()
-    if getattr(options, "runner", None) == "local":
-        # workers load their modules while this process loads its own
-        from mr_ml.runners.local.fork_server import prepare
+    if getattr(options, "runner", None) is not None:
+        from mr_ml.runners.base import RUNNERS
 
-        prepare(options.worker_modules)
+        RUNNERS.get(options.runner).prepare(options.worker_modules)
     # imported only when chosen: help should be instant
     return int(options.command_module()(options) or 0)
 

@@ -15,7 +15,7 @@ from hdfs_layout.faults import storage_error
 from hdfs_layout.run_log import finite
 from mr_ml.cli import printable
 from mr_ml.errors import BadDataError, UsageError
-from mr_ml.runners.base import JobRunner, LocalJobRunner
+from mr_ml.runners.base import RUNNERS, Runner, RunnerOptions
 
 if TYPE_CHECKING:
     from mr_ml.runners.hadoop.settings import HadoopSettings
@@ -38,23 +38,10 @@ def cluster_settings(options: argparse.Namespace) -> HadoopSettings:
     return load_settings(options.config)
 
 
-def job_runner(options: argparse.Namespace, root: Root) -> JobRunner:
+def job_runner(options: argparse.Namespace, root: Root) -> Runner:
     """The runner of -r; what the options of another runner say is refused."""
-    if options.runner != "hadoop":
-        if getattr(options, "config", None) is not None:
-            raise UsageError("--config says how to use a cluster; give -r hadoop too")
-        return local_runner(options)
-    for name in ("workers", "memory"):
-        if getattr(options, name, None) is not None:
-            raise UsageError(f"--{name} is for this machine; what tasks on a cluster get is said in --config")
-    from mr_ml.runners.hadoop.runner import HadoopJobRunner
-
-    return HadoopJobRunner(root, cluster_settings(options))
-
-
-def local_runner(options: argparse.Namespace) -> LocalJobRunner:
-    """The runner of commands that have no other."""
-    return LocalJobRunner.of(options.runner, workers=options.workers)
+    said = {name: getattr(options, name, None) for name in ("workers", "memory", "config")}
+    return RUNNERS.get(options.runner).open(root, RunnerOptions(**said))
 
 
 def narrator(options: argparse.Namespace) -> Callable[[str], None]:

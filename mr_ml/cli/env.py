@@ -9,13 +9,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hdfs_layout import Root, check_store
+from hdfs_layout import check_store
 from mr_ml.cli.common import job_runner, narrator, print_result, root_of, table
 from mr_ml.errors import UnavailableError
-from mr_ml.runners.hadoop import check as hadoop_check
+from mr_ml.runners import node_report
 from mr_ml.runners.hadoop import env as hadoop_env
-from mr_ml.runners.hadoop import node_report
-from mr_ml.runners.hadoop.check import Findings
+from mr_ml.runners.node_check import Findings
 
 _PIECE_BYTES = 1 << 20
 _OTHERS = ("compiled loops", "memory MB", "of a task", "cores", "bits")
@@ -28,39 +27,15 @@ def check(options: argparse.Namespace) -> None:
     runner = job_runner(options, root)
     check_store(root.store)
     say(f"{root.store.root} can be written, read and removed from")
+    found = runner.check(n_tasks=options.tasks, say=say)
     here = node_report.report()
-    if options.runner == "hadoop":
-        found, brought = _check_cluster(options, root, runner, here, say)
-    else:
-        from mr_ml_jobs.env_job import MREnv
-
-        tasks = hadoop_check.Lines((), tuple(b"%d\n" % number for number in range(options.tasks)))
-        pairs = runner.run(MREnv, request=b"", input=tasks)
-        python = hadoop_env.NodePython(command=(here["executable"],))
-        found, brought = hadoop_check.find(pairs, driver=here, python=python, n_tasks=len(pairs)), None
     data = {
-        "root": root.store.root, "runner": options.runner, "here": here, "nodes": found.nodes, "environment": brought,
-        "problems": found.problems, "warnings": found.warnings,
+        "root": root.store.root, "runner": options.runner, "here": here, "nodes": found.nodes,
+        "environment": found.brought, "problems": found.problems, "warnings": found.warnings,
     }  # fmt: skip
-    print_result(options, data, _text(here, found, brought))
+    print_result(options, data, _text(here, found))
     if found.problems:
         raise UnavailableError("tasks cannot run there:\n" + "\n".join(found.problems))
-
-
-def _check_cluster(
-    options: argparse.Namespace, root: Root, runner: Any, here: Mapping[str, Any], say: Any
-) -> tuple[Findings, dict[str, Any] | None]:
-    from mr_ml_jobs.env_job import MREnv
-
-    python = runner.python
-    say(f"running one job of {options.tasks} tasks, {' '.join(python.command)}")
-    with hadoop_check.task_files(root, n_tasks=options.tasks) as tasks:
-        pairs = runner.run(MREnv, request=hadoop_check.script(), input=tasks, properties=hadoop_check.PROPERTIES)
-    found = hadoop_check.find(pairs, driver=here, python=python, n_tasks=options.tasks)
-    if python.archive is None:
-        return found, None
-    built = {} if python.environment is None else python.environment.to_json()
-    return found, {"uri": python.archive, **built}
 
 
 def build(options: argparse.Namespace) -> None:
@@ -95,13 +70,13 @@ def build(options: argparse.Namespace) -> None:
     print_result(options, data, text)
 
 
-def _text(here: Mapping[str, Any], found: Findings, brought: Mapping[str, Any] | None) -> str:
+def _text(here: Mapping[str, Any], found: Findings) -> str:
     header = ["host", "tasks", "Python", *node_report.PACKAGES, *_OTHERS]
     counted = Counter(json.dumps(_columns(node)) for node in found.nodes)
     rows = [_row(json.loads(columns), tasks=str(n)) for columns, n in sorted(counted.items())]
     lines = [table(header, [*rows, _row(["this machine", *_columns(here)[1:]], tasks="")])]
-    if brought is not None:
-        lines.append(f"Python packages from {brought['uri']}")
+    if found.brought is not None:
+        lines.append(f"Python packages from {found.brought['uri']}")
     lines += [f"warning: {text}" for text in found.warnings]
     if not found.problems:
         lines.append(f"tasks can run: {len(found.nodes)} did, on {len({node['host'] for node in found.nodes})} host(s)")

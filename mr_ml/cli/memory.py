@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from mr_ml.cli.common import free_memory, installed_memory, parse_size
 from mr_ml.errors import UnavailableError, UsageError
 from mr_ml.readers.text.chunks import MAX_LINE_BYTES
-from mr_ml.runners.base import JobRunner, LocalJobRunner
+from mr_ml.runners.base import Runner
 from mr_ml.runners.local.tasks import SORT_IN_MEMORY_BYTES
 
 # What numpy, scipy and mrjob occupy and what the work on one block takes, of a driver with its fork server, of a
@@ -68,7 +68,7 @@ def longest_line(options: argparse.Namespace, rows: int) -> int:
     return min((CHUNK_BYTES + rows) // LINE_COPIES, MAX_LINE_BYTES)
 
 
-def predict_budget(options: argparse.Namespace, runner: JobRunner, *, model_bytes: int) -> int:
+def predict_budget(options: argparse.Namespace, runner: Runner, *, model_bytes: int) -> int:
     """As `rows_budget`, of a prediction by a model whose coefficients take so many bytes.
 
     Raises
@@ -76,17 +76,17 @@ def predict_budget(options: argparse.Namespace, runner: JobRunner, *, model_byte
     UsageError
         If the memory asked for does not even hold the processes.
     """
-    if not isinstance(runner, LocalJobRunner):
+    if not runner.tasks.share_memory:
         return 0
     base = CHUNK_BYTES + QUERY_COPIES * model_bytes
-    if runner.runner == "inline":
+    if runner.tasks.in_driver:
         base += INLINE_BYTES + 2 * model_bytes
     else:
-        base = DRIVER_BYTES + 2 * model_bytes + runner.n_tasks * (WORKER_BYTES + base)
+        base = DRIVER_BYTES + 2 * model_bytes + runner.tasks.n_tasks * (WORKER_BYTES + base)
     return _share(options, runner, base, taken_by="processes that each hold the model and some text")
 
 
-def rows_budget(options: argparse.Namespace, runner: JobRunner) -> int:
+def rows_budget(options: argparse.Namespace, runner: Runner) -> int:
     """Bytes of rows that each process of a pack may hold, from --memory for all processes together; 0 on a cluster.
 
     Raises
@@ -94,16 +94,16 @@ def rows_budget(options: argparse.Namespace, runner: JobRunner) -> int:
     UsageError
         If the memory asked for does not even hold the processes.
     """
-    if not isinstance(runner, LocalJobRunner):
+    if not runner.tasks.share_memory:
         return 0
-    if runner.runner == "inline":
+    if runner.tasks.in_driver:
         base = INLINE_BYTES + CHUNK_BYTES
     else:
-        base = DRIVER_BYTES + runner.n_tasks * (WORKER_BYTES + CHUNK_BYTES)
+        base = DRIVER_BYTES + runner.tasks.n_tasks * (WORKER_BYTES + CHUNK_BYTES)
     return _share(options, runner, base, taken_by="processes that each read some text")
 
 
-def block_budget(options: argparse.Namespace, runner: JobRunner, needs: Needs) -> int:
+def block_budget(options: argparse.Namespace, runner: Runner, needs: Needs) -> int:
     """Bytes of decoded blocks for each process that maps, from --memory for all processes together; 0 on a cluster.
 
     Raises
@@ -113,34 +113,35 @@ def block_budget(options: argparse.Namespace, runner: JobRunner, needs: Needs) -
     UnavailableError
         If nothing was asked for and the machine has less.
     """
-    if not isinstance(runner, LocalJobRunner):
+    if not runner.tasks.share_memory:
         return 0
     # two sums and what they are joined by; a sum, its bytes and its text
     sums = needs.levels_bytes + 5 * needs.sum_bytes
     # what the tasks wrote is sorted as text; the total is text, bytes and arrays
-    shuffled = min(2 * needs.levels_bytes * runner.n_tasks, SORT_IN_MEMORY_BYTES) + 3 * needs.sum_bytes
+    shuffled = min(2 * needs.levels_bytes * runner.tasks.n_tasks, SORT_IN_MEMORY_BYTES) + 3 * needs.sum_bytes
     # as it is sent, and laid out for products
     sums += QUERY_COPIES * needs.query_bytes
-    if runner.runner == "inline":
+    if runner.tasks.in_driver:
         base = INLINE_BYTES + sums + shuffled + needs.state_bytes
     else:
-        base = DRIVER_BYTES + shuffled + needs.state_bytes + runner.n_tasks * (WORKER_BYTES + sums)
+        base = DRIVER_BYTES + shuffled + needs.state_bytes + runner.tasks.n_tasks * (WORKER_BYTES + sums)
     return _share(options, runner, base, taken_by="worker(s) and by sums as large as the model")
 
 
-def _share(options: argparse.Namespace, runner: LocalJobRunner, base: int, *, taken_by: str) -> int:
+def _share(options: argparse.Namespace, runner: Runner, base: int, *, taken_by: str) -> int:
     """What is left over `base` for each task."""
+    n_tasks = runner.tasks.n_tasks
     if options.memory is None:
         if base > (installed := installed_memory()):
             raise UnavailableError(
-                f"{base >> 20}M of memory are taken before there is any data, by {runner.n_tasks} {taken_by}, and this "
+                f"{base >> 20}M of memory are taken before there is any data, by {n_tasks} {taken_by}, and this "
                 f"machine has {installed >> 20}M; use fewer --workers, a larger machine, or hash the ids to fewer"
             )
-        return max((free_memory() // 2 - base) // runner.n_tasks, 0)
+        return max((free_memory() // 2 - base) // n_tasks, 0)
     asked = parse_size(options.memory)
     if asked < base:
         raise UsageError(
-            f"--memory {options.memory}: {base >> 20}M are taken before there is any data, by {runner.n_tasks} "
+            f"--memory {options.memory}: {base >> 20}M are taken before there is any data, by {n_tasks} "
             f"{taken_by}; give more, or fewer --workers"
         )
-    return (asked - base) // runner.n_tasks
+    return (asked - base) // n_tasks

@@ -10,7 +10,7 @@ from mr_ml.cli.describe import summary, summary_text
 from mr_ml.cli.memory import longest_line, rows_budget
 from mr_ml.errors import UsageError
 from mr_ml.pack.driver import PackSpec, pack
-from mr_ml.pack.movers import PackMemory
+from mr_ml.pack.exchange import PackMemory
 from mr_ml.pack.plan import parse_shares
 from mr_ml.readers.base import format_by_names, format_named, is_named_as
 from mr_ml.readers.registry import FORMATS

@@ -78,9 +78,9 @@ def _runner(parser: Any, *, jobs: Sequence[str], kinds: Sequence[Registry[Any]] 
     parser.set_defaults(worker_modules=[*(f"mr_ml_jobs.{job}" for job in jobs), *modules])
     group = parser.add_argument_group("where it runs")
     group.add_argument(
-        "-r", "--runner", choices=("inline", "local", "hadoop"), default="local",
+        "-r", "--runner", metavar="NAME", default="local",
         help="inline: in this process; local: in warm worker processes (default); hadoop: on the cluster that "
-        "HADOOP_HOME and HADOOP_CONF_DIR name",
+        "HADOOP_HOME and HADOOP_CONF_DIR name; or one of an installed package",
     )  # fmt: skip
     group.add_argument("--config", metavar="FILE", help="YAML settings of the cluster; see docs/hadoop.md")
     group.add_argument(

@@ -51,9 +51,9 @@ def run(options: argparse.Namespace) -> None:
     if options.resume is None:
         start_run(root, run_id, spec)
     say(f"run {run_id}: {spec.loss} on {dataset.reference} {spec.split}, {dataset.n_rows(spec.split)} rows")
-    python = getattr(runner, "python", None)
-    if python is not None:
-        event = {"event": "environment", "python": list(python.command), "archive": python.archive}
+    environment = runner.environment()
+    if environment is not None:
+        event = {"event": "environment", **environment}
         append_events(root.store, root.layout.run_log(run_id), [event])
     sweep_folders(
         root.store, root.layout.run(run_id), root.layout.model(spec.model), root.layout.model_data(spec.model, run_id)

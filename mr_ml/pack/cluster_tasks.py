@@ -22,7 +22,7 @@ from mr_ml.pack.miniblock import Array, JoinedRows, cut, joined, ranked
 from mr_ml.pack.plan import MAX_BLOCK_ROWS, PackPlan
 from mr_ml.pack.split_moments import MOMENTS, SplitMoments
 from mr_ml.pack.tasks import AGAIN, REPORT, PackRequest, facts_line
-from mr_ml.runners.hadoop.task_main import ERROR_KEY, decode_error
+from mr_ml.runners import task_errors
 from mr_ml.runners.reduce_keys import number_of, reduce_key
 from mr_ml.sums.blas import one_thread
 from mr_ml.sums.moments import MomentsQuery
@@ -116,8 +116,8 @@ class Inspection:
         MrMlError
             What the reduce task that should have written the file says.
         """
-        if line.startswith(ERROR_KEY):
-            raise decode_error(line.partition(b"\t")[2])
+        if line.startswith(task_errors.ERROR_KEY):
+            raise task_errors.decode(line.partition(b"\t")[2])
         if line.startswith(AGAIN):
             self._again = True
             return

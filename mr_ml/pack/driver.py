@@ -19,7 +19,7 @@ from mr_ml.data.partition_file import PartitionFacts
 from mr_ml.errors import BadDataError, InternalError, UsageError
 from mr_ml.ids import unique_id
 from mr_ml.pack import chance
-from mr_ml.pack.movers import LocalMover, Mover, PackMemory, Ranges
+from mr_ml.pack.exchange import Exchange, PackMemory, Ranges, Target, exchange_of, scan, shuffle
 from mr_ml.pack.plan import PackPlan, make_plan
 from mr_ml.pack.totals import feature_moments, label_counts, row_weights, with_labels_of
 from mr_ml.readers.base import Format, format_by_names, format_named
@@ -27,7 +27,7 @@ from mr_ml.readers.rows import BAD_KINDS, listed
 from mr_ml.readers.schema import Options, Schema
 from mr_ml.readers.summary import Summary
 from mr_ml.readers.text.source import TextFile
-from mr_ml.runners.base import JobRunner, LocalJobRunner
+from mr_ml.runners.base import Runner, TextSource
 from mr_ml.sums.moments import MomentSums
 
 Say = Callable[[str], None]
@@ -66,7 +66,7 @@ class PackSpec:
 # moments of enormous numbers are infinite; the warning would name no feature
 @np.errstate(all="ignore")
 def pack(
-    spec: PackSpec, *, root: Root, runner: JobRunner, say: Say, warn: Say, memory: PackMemory
+    spec: PackSpec, *, root: Root, runner: Runner, say: Say, warn: Say, memory: PackMemory
 ) -> Dataset:  # fmt: skip
     """Pack and publish.
 
@@ -81,19 +81,18 @@ def pack(
         If there are more bad rows than allowed, no rows, or rows that contradict each other.
     """
     check_name(spec.name, kind="dataset")
-    mover = _mover(root, runner, memory)
-    try:
-        return _pack(spec, mover, root=root, say=say, warn=warn)
-    finally:
-        mover.close()
+    text = runner.text(spec.inputs, longest_line=memory.longest_line)
+    with text, exchange_of(runner, root, memory) as exchange:
+        return _pack(spec, text, exchange, root=root, runner=runner, say=say, warn=warn)
 
 
-def _pack(spec: PackSpec, mover: Mover, *, root: Root, say: Say, warn: Say) -> Dataset:
+def _pack(
+    spec: PackSpec, text: TextSource, exchange: Exchange, *, root: Root, runner: Runner, say: Say, warn: Say
+) -> Dataset:
     form = format_named(spec.options.format)
-    found_files = mover.files(spec.inputs)
     if not spec.format_is_said:
-        _check_names(form, found_files)
-    opened = form.open(found_files, spec.options, like=spec.like, first_line=mover.first_line)
+        _check_names(form, text.files)
+    opened = form.open(text.files, spec.options, like=spec.like, first_line=text.first_line)
     files, options, like = opened.files, opened.options, opened.like
     if spec.like is not None and like is not None:
         unknown = form.unknown_columns(spec.like, like)
@@ -101,7 +100,7 @@ def _pack(spec: PackSpec, mover: Mover, *, root: Root, say: Say, warn: Say) -> D
             say(f"left out, for --like does not know them: the columns {listed(unknown)}")
     asked, reasons = options, list[str]()
     while True:
-        found = mover.scan(asked, files)
+        found = scan(runner, exchange, text, asked, files)
         scanned = _numbered(found, found, first_line=form.header_lines(options))
         summary = sum(scanned.values(), Summary())
         more, why = (asked, []) if like is not None else form.declared(asked, summary)
@@ -127,14 +126,14 @@ def _pack(spec: PackSpec, mover: Mover, *, root: Root, say: Say, warn: Say) -> D
     )  # fmt: skip
     data_id = unique_id()
     with UnfinishedPack(root, spec.name, data_id) as unfinished:
-        shuffled = mover.shuffle(
-            schema, plan, files, name=spec.name, data_id=data_id, n_columns=summary.n_columns(schema.n_features)
-        )
+        n_columns = summary.n_columns(schema.n_features)
+        target = Target(schema=schema, plan=plan, name=spec.name, data_id=data_id, n_columns=n_columns)
+        shuffled = shuffle(exchange, text, files, target)
         data_id = unfinished.data_id = shuffled.data_id
         paths = [root.layout.partition(spec.name, data_id, number) for number in range(plan.n_partitions)]
         partitions, totals = _partitions(plan, paths, shuffled.facts), shuffled.moments
         packed = sum(_numbered(shuffled.reports, scanned, first_line=form.header_lines(options)).values(), Summary())
-        mover.check_rest(files)
+        text.check_rest(files)
         _check_rows(partitions, packed, summary, borrowed=spec.like is not None)
         if spec.like is not None:
             # the scan judged the rows by themselves; a borrowed schema also refuses what it does not know
@@ -156,16 +155,6 @@ def _pack(spec: PackSpec, mover: Mover, *, root: Root, say: Say, warn: Say) -> D
             warn("no column is a feature: a model of this dataset has an intercept and nothing else")
         version = unfinished.publish(dataset.to_json())
     return replace(dataset, version=version)
-
-
-def _mover(root: Root, runner: JobRunner, memory: PackMemory) -> Mover:
-    if isinstance(runner, LocalJobRunner):
-        return LocalMover(root, runner, runner.n_tasks, memory)
-    from mr_ml.pack.cluster import ClusterMover
-    from mr_ml.runners.hadoop.runner import HadoopJobRunner
-
-    assert isinstance(runner, HadoopJobRunner)
-    return ClusterMover(runner)
 
 
 def _check_names(form: Format, files: Sequence[TextFile]) -> None:

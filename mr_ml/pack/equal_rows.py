@@ -26,7 +26,7 @@ from mr_ml.pack.spill import read_spilled
 from mr_ml.pack.split_moments import MOMENTS, SplitMoments
 from mr_ml.pack.tasks import AGAIN, PackRequest, facts_line, write_partition
 from mr_ml.readers.rows import Rows
-from mr_ml.runners.hadoop.task_main import ERROR_KEY, decode_error
+from mr_ml.runners import task_errors
 from mr_ml.sums.blas import one_thread
 
 Pair = tuple[bytes, bytes]
@@ -98,8 +98,8 @@ def spread_line(line: bytes, plan: PackPlan) -> tuple[int, bytes]:
     """
     where = "a partition file just written"
     key, _, value = line.partition(b"\t")
-    if key.startswith(ERROR_KEY):
-        raise decode_error(value)
+    if key.startswith(task_errors.ERROR_KEY):
+        raise task_errors.decode(value)
     if key == AGAIN:
         number, _, text = value.partition(b"\t")
         return int(number), frame.from_text(text, where=where)

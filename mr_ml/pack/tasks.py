@@ -154,7 +154,7 @@ def _parsed(request: PackRequest, piece: Piece, drafts: list[Draft] | None) -> I
 def _each(
     request: PackRequest, text: Piece, parts: Iterable[Parsed], send: Callable[[Rows], Iterator[Sent]]
 ) -> Generator[Sent, None, bytes]:
-    """Send the rows of all parts of a range of text; returns the report on it."""
+    """Send the rows of all parts of a range of text; returns the report on it: JSON of its key and of a summary."""
     report = Summary()
     for parsed in parts:
         found = Summary(
@@ -228,12 +228,6 @@ def write_partition(
         sums.add(tree.leaf(partition, stored.address.index), query.map(stored.block))
         facts = writer.facts()
     return facts, sums.total()
-
-
-def report_of(line: bytes) -> tuple[tuple[str, int], Summary]:
-    """File, first byte and summary of a range."""
-    (file, start), summary = json.loads(line)
-    return (file, start), Summary.from_json(summary)
 
 
 def facts_line(facts: PartitionFacts) -> bytes:

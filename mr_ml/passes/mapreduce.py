@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -12,7 +13,7 @@ from mr_ml.errors import BadDataError, InternalError, UsageError
 from mr_ml.passes.base import Array, check_receipts
 from mr_ml.passes.request import PassRequest, assign, task_line
 from mr_ml.passes.tasks import decode_value
-from mr_ml.runners.base import JobRunner
+from mr_ml.runners.base import NO_PROPERTIES, Runner
 from mr_ml.runners.hadoop.splits import MANY_FILES, shortened
 from mr_ml.sums.query import Query
 from mr_ml.sums.statistic import Statistic
@@ -51,7 +52,13 @@ class PartitionInput:
         return uris if listed else shortened(uris)
 
     @property
+    def properties(self) -> Mapping[str, str]:
+        """See `JobInput.properties`."""
+        return NO_PROPERTIES
+
+    @property
     def n_mixable(self) -> int:
+        """See `JobInput.n_mixable`."""
         return len(self.partitions)
 
     @property
@@ -94,7 +101,7 @@ class MapReduceEngine:
     dataset: Dataset
     split: str
     store: Store
-    runner: JobRunner
+    runner: Runner
     cache_bytes: int
 
     @cached_property

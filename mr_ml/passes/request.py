@@ -60,7 +60,7 @@ class PassRequest:
         return frame.encode(KIND, outer, arrays)
 
     @classmethod
-    def decode(cls, data: bytes, *, where: str) -> PassRequest:
+    def decode(cls, data: bytes, *, where: str = "the pass request") -> PassRequest:
         """Undo `encode`.
 
         Raises

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -15,32 +17,54 @@ from mr_ml.catalog.model import Model
 from mr_ml.errors import BadDataError, InternalError, UsageError
 from mr_ml.interrupts import see_through
 from mr_ml.predict.output import Output
-from mr_ml.predict.scorers import Scored, Scorer
 from mr_ml.predict.tasks import PredictRequest, RangeReport, header
 from mr_ml.readers.base import format_named
 from mr_ml.readers.rows import BAD_KINDS, listed
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.text.source import TextFile
+from mr_ml.runners.base import Runner, TaskFile, TextSource
 
 _SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
 _MAGIC = frozenset("*?[{")
 _SHOWN = 3
 
 
+@dataclass(frozen=True)
+class Scored:
+    """The output lines of one range of text.
+
+    Attributes
+    ----------
+    report
+        What they are; its file is one of those that were asked for, by its user's name.
+    left
+        Their bytes.
+    """
+
+    report: RangeReport
+    left: TaskFile
+
+
 def predict(
     model: Model,
     inputs: Sequence[str],
     *,
-    scorer: Scorer,
+    runner: Runner,
     output: Output,
     max_bad_rows: int,
     unseen: Literal["error", "ignore"],
     say: Callable[[str], None],
+    longest_line: int | None = None,
 ) -> dict[str, Any]:
     """Predict every row of the inputs.
 
     One input that is a file gives one file; whatever else gives a folder with a file for each file, of the same path
     below what all inputs share, without the suffix of compressed files. Nothing appears before everything is done.
+
+    Parameters
+    ----------
+    longest_line
+        As of `Runner.text`.
 
     Raises
     ------
@@ -52,33 +76,59 @@ def predict(
     InternalError
         If not every line of input has its line of output.
     """
-    files, schema = _bound(
-        scorer, scorer.files(inputs), format_named(model.schema.format).with_unseen(model.schema, unseen), say
-    )
-    names = output_names([file.path for file in files], inputs)
-    labels = tuple(model.label_texts)
-    with output:
-        request = PredictRequest(
-            schema, model.loss, model.reading_coef, labels, output.scratch, model.shift, model.features
-        )
-        with scorer.score(request, files) as found:
-            n_bad = _check_bad(found, max_bad_rows, model.schema, say)
-            n_lost = _say_lost(found, model.schema, say)
-            parts: dict[str, list[Scored]] = {file.path: [] for file in files}
-            for part in sorted(found, key=lambda part: part.report.start):
-                parts[part.report.file].append(part)
-            for file, name in zip(files, names, strict=True):
-                output.write(name, _lines(header(labels) if file.header_bytes else b"", parts[file.path]))
-            see_through()
-            output.publish()
+    with runner.text(inputs, longest_line=longest_line) as text:
+        files, schema = _bound(text, format_named(model.schema.format).with_unseen(model.schema, unseen), say)
+        names = output_names([file.path for file in files], inputs)
+        labels = tuple(model.label_texts)
+        uris = [output.uri(name) for name in names]
+        with output:
+            request = PredictRequest(
+                schema, model.loss, model.reading_coef, labels, output.scratch, model.shift, model.features
+            )
+            with _scored(runner, text, request, files) as found:
+                n_bad = _check_bad(found, max_bad_rows, model.schema, say)
+                n_lost = _say_lost(found, model.schema, say)
+                parts: dict[str, list[Scored]] = {file.path: [] for file in files}
+                for part in sorted(found, key=lambda part: part.report.start):
+                    parts[part.report.file].append(part)
+                for file, name in zip(files, names, strict=True):
+                    output.write(name, _lines(header(labels) if file.header_bytes else b"", parts[file.path]))
+                see_through()
+                output.publish()
     n_rows, n_unseen = (sum(getattr(part.report, name) for part in found) for name in ("n_rows", "n_unseen"))
     if n_unseen:
         what = format_named(model.schema.format).unseen[0]
         say(f"{n_unseen} unseen values were ignored: of {what} that the model's data did not have")
     return {
         "model": model.reference, "n_rows": n_rows, "bad_rows": n_bad, "unseen_values": n_unseen, "not_finite": n_lost,
-        "outputs": [output.uri(name) for name in names], "labels": list(labels),
+        "outputs": uris, "labels": list(labels),
     }  # fmt: skip
+
+
+@contextmanager
+def _scored(
+    runner: Runner, text: TextSource, request: PredictRequest, files: Sequence[TextFile]
+) -> Iterator[list[Scored]]:
+    """All rows scored, in ranges that tile the files. One job."""
+    from mr_ml_jobs.predict_job import MRPredict
+
+    if runner.tasks.share_files and not request.folder:
+        raise UsageError(
+            f"-r {runner.name} writes to this machine; give a path as --to, or -r hadoop with files on HDFS"
+        )
+    with ExitStack() as stack:
+        with text.renaming():
+            left = runner.left(MRPredict, request=request.encode(), input=text.input(files, request.schema.format))
+            task_files = stack.enter_context(left)
+        found, places = [], []
+        for task_file in task_files:
+            report = RangeReport.decode(task_file.report)
+            place = text.place(report.file, report.start, report.n_read)
+            places.append(place)
+            found.append(Scored(replace(report, file=place.file), task_file))
+        text.check_read(files, request.schema.format, places, doing="scoring")
+        text.check_rest(files)
+        yield found
 
 
 def _lines(first: bytes, parts: Sequence[Scored]) -> Iterator[bytes]:
@@ -86,7 +136,7 @@ def _lines(first: bytes, parts: Sequence[Scored]) -> Iterator[bytes]:
     yield first
     for part in parts:
         n_bytes = n_lines = 0
-        for chunk in part.lines():
+        for chunk in part.left.lines():
             n_bytes, n_lines = n_bytes + len(chunk), n_lines + chunk.count(b"\n")
             yield chunk
         expected, found = (part.report.n_written, part.report.n_lines), (n_bytes, n_lines)
@@ -97,12 +147,10 @@ def _lines(first: bytes, parts: Sequence[Scored]) -> Iterator[bytes]:
             )
 
 
-def _bound(
-    scorer: Scorer, files: Sequence[TextFile], schema: Schema, say: Callable[[str], None]
-) -> tuple[list[TextFile], Schema]:
-    """The files without their headers, and the schema for the columns that they have."""
+def _bound(text: TextSource, schema: Schema, say: Callable[[str], None]) -> tuple[list[TextFile], Schema]:
+    """Find the files without their headers, and the schema for the columns that they have."""
     form = format_named(schema.format)
-    found, bound = form.bind(files, schema, first_line=scorer.first_line)
+    found, bound = form.bind(text.files, schema, first_line=text.first_line)
     unknown = form.unknown_columns(schema, bound)
     if unknown:
         say(f"left out, for the model does not know them: the columns {listed(unknown)}")

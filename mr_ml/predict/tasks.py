@@ -5,7 +5,7 @@ empty line for a line that holds no row (blank, a comment, or a bad row within -
 that read back as the same double; in labels a backslash, tab, line feed and carriage return are written as two
 characters, a backslash and one of ``\\ t n r``.
 
-A task that is fed its text leaves its lines in its own output, before a last line that says what they are.
+A task leaves its lines in a file, or, if it is fed its text, in its own output, see `mr_ml.runners.base.Runner.left`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ from mr_ml.runners.hadoop.fed_text import FedText
 from mr_ml.sums.blas import one_thread
 
 KIND = "predict"
-REPORT = b"!report"
 # Of a range; there are a few dozen kinds.
 _EXAMPLES = 3 * MAX_EXAMPLES
 
@@ -119,8 +118,6 @@ class RangeReport:
         Rows whose prediction is not finite, and the line of the first of them, from the start of the range.
     n_written
         Bytes of the output lines, of which there are n_lines.
-    path
-        The file of the output lines, if they have one.
     """
 
     file: str
@@ -134,7 +131,6 @@ class RangeReport:
     n_lost: int = 0
     lost_line: int = -1
     n_written: int = 0
-    path: str = ""
 
     def encode(self) -> bytes:
         data = {**vars(self), "bad": [row.to_json() for row in self.bad]}
@@ -146,8 +142,8 @@ class RangeReport:
         return cls(**{**data, "bad": tuple(BadRow(*row) for row in data["bad"])})
 
 
-def predict_to_file(request: PredictRequest, text: Piece) -> RangeReport:
-    """Write the output lines of one range to a file of their own.
+def predict_to_file(request: PredictRequest, text: Piece) -> tuple[bytes, bytes]:
+    """Write the output lines of one range to a file of their own; its path in JSON, and the report.
 
     Raises
     ------
@@ -157,7 +153,8 @@ def predict_to_file(request: PredictRequest, text: Piece) -> RangeReport:
     try:
         handle, path = tempfile.mkstemp(dir=request.folder, prefix="lines-")
         with os.fdopen(handle, "wb") as out:
-            return replace(predict_text(request, text, out.write), path=path)
+            report = predict_text(request, text, out.write)
+        return json.dumps(path).encode(), report.encode()
     except OSError as error:
         raise storage_error(error, doing="write predictions to", place=request.folder) from error
 

@@ -1,19 +1,30 @@
-"""Running one of our mrjob jobs: a request file, an input, key-value pairs back."""
+"""Runners: where jobs run, how text gets to their tasks, and what is particular to these.
+
+A runner is one folder here, or in another package, and one line in `RUNNERS`, or an entry point of the group
+``mr_ml.runners``. The contract suite is tests/contract/test_runner.py. What depends on where tasks run asks for
+`Runner.tasks`, never for a runner's name.
+"""
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from hdfs_layout import Root
+from hdfs_layout.registry import Registry
 from mr_ml.errors import UsageError
-from mr_ml.runners.local.scratch import scratch_folder
 
-LOCAL_RUNNERS = ("inline", "local")
+if TYPE_CHECKING:
+    from mr_ml.readers.text.source import TextFile
+    from mr_ml.runners.node_check import Findings
+
 Pair = tuple[bytes, bytes]
+NO_PROPERTIES: Mapping[str, str] = MappingProxyType({})
+# No split is as long: a map task reads a whole file.
+_WHOLE_FILES: Mapping[str, str] = MappingProxyType({"mapreduce.input.fileinputformat.split.minsize": str(1 << 60)})
 
 
 class JobInput(Protocol):
@@ -45,6 +56,10 @@ class JobInput(Protocol):
     def n_mixable(self) -> int:
         """How many files there are, if a map task may be fed the lines of several; else 0."""
 
+    @property
+    def properties(self) -> Mapping[str, str]:
+        """Properties of Hadoop that say how the files are to be fed; not for a user's settings to change."""
+
 
 @dataclass(frozen=True)
 class TaskLines:
@@ -53,16 +68,189 @@ class TaskLines:
     tasks: Sequence[bytes]
     n_bytes: int = 0
     n_mixable: int = 0
+    properties: Mapping[str, str] = field(default_factory=lambda: NO_PROPERTIES)
 
     def lines(self, *, n_tasks: int) -> Sequence[bytes]:
+        """See `JobInput.lines`."""
         return self.tasks
 
     def uris(self) -> Sequence[str]:
+        """See `JobInput.uris`."""
         raise UsageError("these files can be read on this machine only; use -r local")
 
 
-class JobRunner(Protocol):
+@dataclass(frozen=True)
+class StoredLines:
+    """Files of a store whose lines the map tasks are fed.
+
+    Attributes
+    ----------
+    files
+        URIs.
+    whole
+        Whether each file goes to one map task as a whole, however long or short.
+    feeding
+        Further properties of Hadoop that say how they are to be fed.
+    """
+
+    files: tuple[str, ...]
+    n_bytes: int
+    whole: bool = False
+    feeding: Mapping[str, str] = field(default_factory=lambda: NO_PROPERTIES)
+    # tasks say of which file they were fed how much
+    n_mixable: int = 0
+
+    def lines(self, *, n_tasks: int) -> Sequence[bytes]:
+        """See `JobInput.lines`."""
+        raise UsageError("files on HDFS are read by tasks on the cluster; use -r hadoop")
+
+    def uris(self) -> Sequence[str]:
+        """See `JobInput.uris`."""
+        return self.files
+
+    @property
+    def properties(self) -> Mapping[str, str]:
+        """See `JobInput.properties`."""
+        return {**self.feeding, **(_WHOLE_FILES if self.whole else {})}
+
+
+class Place(NamedTuple):
+    """A range of text that a task has read.
+
+    Attributes
+    ----------
+    file
+        By its user's name, `TextFile.path`.
+    start
+        First byte of the range.
+    n_bytes
+        That the task read, before decompression if it was fed them; None if it does not say.
+    """
+
+    file: str
+    start: int
+    n_bytes: int | None
+
+
+class TextSource(Protocol):
+    """The text files that some inputs name, and how the tasks of one runner get at their rows.
+
+    Within a ``with`` block; at its end goes what was made to read them.
+
+    Attributes
+    ----------
+    files
+        Sorted, by the names that users give them; their headers not yet looked at.
+    """
+
+    files: list[TextFile]
+
+    def __enter__(self) -> TextSource: ...
+
+    def __exit__(self, *exc_info: object) -> None: ...
+
+    def first_line(self, file: TextFile) -> bytes:
+        """The first line, newline included; empty for an empty file.
+
+        Raises
+        ------
+        BadDataError
+            If the file is damaged, or not as its name says.
+        """
+
+    def input(self, files: Sequence[TextFile], form: str) -> JobInput:
+        """The input of a job whose map tasks map ranges of text, see `mr_ml.runners.job.TextJob`.
+
+        Parameters
+        ----------
+        files
+            Those of `files`, with the length of their headers where they have one.
+        form
+            The format of which they are.
+        """
+
+    def place(self, file: str, start: int, n_bytes: int | None = None) -> Place:
+        """The range that a task names so.
+
+        Raises
+        ------
+        InternalError
+            If it is of no file of these.
+        """
+
+    def check_read(self, files: Sequence[TextFile], form: str, places: Sequence[Place], *, doing: str) -> None:
+        """Prove that tasks have read all of the files, and nothing twice.
+
+        Parameters
+        ----------
+        doing
+            What was done with the text, for messages: "scanning", "packing".
+
+        Raises
+        ------
+        BadDataError
+            If a file changed meanwhile.
+        InternalError
+            If some of the text was not read, or twice.
+        """
+
+    def check_rest(self, files: Sequence[TextFile]) -> None:
+        """Raise `BadDataError` if a file is not as it was found."""
+
+    def renaming(self) -> AbstractContextManager[None]:
+        """Within this block, errors of tasks name files as their user does."""
+
+
+class TaskFile(Protocol):
+    """The lines that a map task left, see `Runner.left`.
+
+    Attributes
+    ----------
+    report
+        What the task says of them.
+    """
+
+    @property
+    def report(self) -> bytes:
+        """What the task says of them."""
+
+    def lines(self) -> Iterator[bytes]:
+        """Their bytes, some at a time; as often as needed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tasks:
+    """What is particular to the tasks of a runner.
+
+    Attributes
+    ----------
+    n_tasks
+        How many run at once: for so many tasks the driver cuts what they open themselves.
+    share_files
+        They open and write files of this machine, by path. Else they are fed their text, and what they write is
+        brought to the store by their cluster, see `Runner.produce`.
+    share_memory
+        They and the driver have the memory of this machine together. Else a task has what its cluster gives it.
+    in_driver
+        They run in the driver's process, one after the other.
+    """
+
+    n_tasks: int
+    share_files: bool
+    share_memory: bool
+    in_driver: bool = False
+
+
+class Runner(Protocol):
     """Where jobs run."""
+
+    @property
+    def name(self) -> str:
+        """As users choose it, with -r."""
+
+    @property
+    def tasks(self) -> Tasks:
+        """What is particular to its tasks."""
 
     def run(self, job: Any, *, request: bytes, input: JobInput, n_reducers: int | None = None) -> list[Pair]:
         """Run the job class over the input; its output in no particular order.
@@ -78,72 +266,113 @@ class JobRunner(Protocol):
             What a task raised, or InternalError if one died.
         """
 
-    def of_work(self, work: str) -> JobRunner:
-        """The same runner for the jobs of one run, by which those that an earlier process left behind are known."""
+    def produce(self, job: Any, *, request: bytes, input: JobInput, output: str, n_reducers: int | None = None) -> None:
+        """Run the job class and leave its output, part-00000 and so on by reduce task, in a folder of the store.
 
+        Only where tasks do not share files with the driver.
 
-@dataclass(frozen=True)
-class LocalJobRunner:
-    """This machine: `inline` in this process, one task after the other; `local` in warm worker processes.
+        Raises
+        ------
+        UnavailableError
+            If the cluster does not answer.
+        InternalError
+            If the job failed. What tasks raised is in the output, see `mr_ml.runners.task_errors`.
+        """
 
-    Attributes
-    ----------
-    n_tasks
-        Tasks that can run at once.
-    """
+    def left(self, job: Any, *, request: bytes, input: JobInput) -> AbstractContextManager[Sequence[TaskFile]]:
+        """Run a job without reduce tasks whose map tasks leave lines, and give these within the block.
 
-    runner: str
-    n_tasks: int
+        Tasks that share files with the driver leave them in a folder that the request names, and answer for each file
+        its path in JSON as key and their report as value. Others write them as their output, and behind them a last
+        line with `mr_ml.runners.job.REPORT` as key and the report as value.
 
-    @classmethod
-    def of(cls, runner: str, *, workers: int | None) -> LocalJobRunner:
-        """Check the names and numbers of the command line.
+        Raises
+        ------
+        MrMlError
+            What a task raised, or InternalError if one died.
+        """
+
+    def text(self, inputs: Sequence[str], *, longest_line: int | None = None) -> TextSource:
+        """The text files that the inputs name: files, folders and globs, wherever this runner's tasks can read them.
+
+        Parameters
+        ----------
+        longest_line
+            Bytes of a line that can be read by tasks that share the driver's memory; by default
+            `mr_ml.readers.text.chunks.MAX_LINE_BYTES`.
 
         Raises
         ------
         UsageError
-            If the runner is not known or the number of workers is not positive.
+            If an input names nothing, is elsewhere, or a file is named twice, by whatever names.
+        StorageError
+            If something cannot be looked at.
         """
-        if runner not in LOCAL_RUNNERS:
-            raise UsageError(f"runner {runner!r} is not known; choose one of {', '.join(LOCAL_RUNNERS)}")
-        if workers is not None and workers < 1:
-            raise UsageError(f"--workers: expected at least 1, found {workers}")
-        return cls(runner, 1 if runner == "inline" else workers or len(os.sched_getaffinity(0)))
 
-    def of_work(self, work: str) -> LocalJobRunner:
-        """Itself: jobs on this machine end with their process."""
-        return self
+    def of_work(self, work: str) -> Runner:
+        """The same runner for the jobs of one run, by which those that an earlier process left behind are known."""
 
-    def run(self, job: Any, *, request: bytes, input: JobInput, n_reducers: int | None = None) -> list[Pair]:
-        from mr_ml.runners.local.runner import run_job
+    def environment(self) -> Mapping[str, Any] | None:
+        """What a run's log notes of where its tasks run; None if that is as the driver."""
 
-        tasks = input.lines(n_tasks=self.n_tasks)
-        if not tasks:
-            # mrjob would read standard input instead
-            return []
-        needs = len(request) + sum(map(len, tasks))
-        with tempfile.TemporaryDirectory(dir=scratch_folder(needs_bytes=needs), prefix="job-") as name:
-            folder = Path(name)
-            (folder / "request").write_bytes(request)
-            inputs = [folder / f"task-{k:05d}" for k in range(len(tasks))]
-            for path, line in zip(inputs, tasks, strict=True):
-                path.write_bytes(line)
-            args = ["-r", self.runner, "--request", str(folder / "request")]
-            if n_reducers is not None:
-                args += ["--jobconf", f"mapreduce.job.reduces={n_reducers}"]
-            if self.runner == "local":
-                args += ["--num-cores", str(self.n_tasks)]
-            made = job([*args, *map(str, inputs)])
-            if made.SCRATCH_BYTES is not None:
-                # what tasks of a pass write grows with the model
-                made.SCRATCH_BYTES = max(made.SCRATCH_BYTES, 4 * needs)
-            del request
-            lines = run_job(made).lines
-            pairs = []
-            while lines:
-                # together they may be as large as several models of millions of features
-                pairs.append(pair_of(lines.pop()))
-            return pairs
+    def check(self, *, n_tasks: int, say: Callable[[str], None]) -> Findings:
+        """Run one small job, and judge what its tasks say of the machines on which they run.
+
+        Raises
+        ------
+        UnavailableError
+            If the cluster does not answer.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunnerOptions:
+    """What a user says of where jobs run; each kind of runner refuses what is not for it.
+
+    Attributes
+    ----------
+    workers
+        How many processes run tasks on this machine.
+    memory
+        Of all processes on this machine together, as it was said.
+    config
+        Path of the YAML file with the settings of a cluster.
+    """
+
+    workers: int | None = None
+    memory: str | None = None
+    config: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunnerKind:
+    """A kind of runner.
+
+    Attributes
+    ----------
+    description
+        For the command line's help; a few words.
+    open
+        Makes the runner of a root by the user's options, or raises `UsageError`.
+    prepare
+        Begins in the background what takes time before the first task can run, given the modules that tasks import.
+    """
+
+    description: str
+    open: Callable[[Root, RunnerOptions], Runner]
+    prepare: Callable[[Sequence[str]], None] = lambda modules: None
+
+
+RUNNERS: Registry[RunnerKind] = Registry(
+    "runner",
+    group="mr_ml.runners",
+    built_in={
+        "inline": "mr_ml.runners.local.kinds:INLINE",
+        "local": "mr_ml.runners.local.kinds:LOCAL",
+        "hadoop": "mr_ml.runners.hadoop.kind:HADOOP",
+    },
+)
+"""Name -> kind."""
 
 
 def pair_of(line: bytes) -> Pair:

@@ -1,13 +1,21 @@
-"""How the exception of a task travels to the driver: as an error with an exit code, whatever was raised."""
+"""How the exception of a task travels to the driver: as JSON, and as an error with an exit code, whatever was raised.
+
+Between worker processes and the driver it goes through a pipe. On a cluster it is a line of the job's output, with
+`ERROR_KEY` as key: the driver has no other place to read the cause from that every cluster keeps and gives out.
+"""
 
 from __future__ import annotations
 
-import pickle
+import json
 import traceback
-from contextlib import suppress
+from collections.abc import Sequence
 
 from hdfs_layout.faults import of_machine
+from mr_ml import errors
 from mr_ml.errors import InternalError, MrMlError
+
+ERROR_KEY = b"!error"
+_KINDS: dict[str, type[MrMlError]] = {name: getattr(errors, name) for name in errors.__all__}
 
 
 def as_mr_ml_error(error: BaseException, *, where: str) -> MrMlError:
@@ -41,22 +49,25 @@ def as_mr_ml_error(error: BaseException, *, where: str) -> MrMlError:
 
 
 def encode(error: MrMlError) -> bytes:
-    """Write an error for another process of the same program.
+    """Write an error as one line of JSON.
 
-    One that does not survive pickling, say because its constructor wants something else than a message, becomes its
-    nearest relative in `mr_ml.errors`, with the same message.
+    One of a class that is not in `mr_ml.errors` becomes its nearest relative there, with the same message.
     """
-    with suppress(Exception):
-        encoded = pickle.dumps(error)
-        twin = decode(encoded)
-        if type(twin) is type(error) and str(twin) == str(error):
-            return encoded
-    relative = next(base for base in type(error).__mro__ if base.__module__ == MrMlError.__module__)
-    return pickle.dumps(relative(str(error)))
+    kind = next(base.__name__ for base in type(error).__mro__ if _KINDS.get(base.__name__) is base)
+    return json.dumps([kind, str(error), getattr(error, "__notes__", [])]).encode()
 
 
-def decode(encoded: bytes) -> MrMlError:
-    """Undo `encode`; only for bytes that this program itself has just written."""
-    error = pickle.loads(encoded)  # noqa: S301 - written by our own worker, through a pipe that nobody else holds
-    assert isinstance(error, MrMlError)
+def decode(line: bytes) -> MrMlError:
+    """Undo `encode`: an error of the same kind with the same message and notes."""
+    data: tuple[str, str, list[str]] = json.loads(line)
+    kind, message, notes = data
+    error = _KINDS.get(kind, InternalError)(message)
+    for note in notes:
+        error.add_note(note)
     return error
+
+
+def first_error(pairs: Sequence[tuple[bytes, bytes]]) -> MrMlError | None:
+    """The error among the pairs of a job's output, if there is one."""
+    found = sorted(value for key, value in pairs if key.startswith(ERROR_KEY))
+    return decode(found[0]) if found else None

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hdfs_layout import NotFoundError, Store, check_store, open_store
+from hdfs_layout import Entry, NotFoundError, Store, check_store, open_store
 from mr_ml.errors import BadDataError, StorageError
 
 MEBIBYTE = 1 << 20
@@ -120,8 +120,10 @@ def test_what_is_missing_is_said_to_be_missing(store: Store, path: str) -> None:
         lambda: store.open_read(path),
         lambda: store.size(path),
         lambda: store.list(path),
+        lambda: store.entries(path),
         lambda: store.walk(path),
         lambda: store.publish(path, "target"),
+        lambda: store.publish_tree(path, "target"),
     ):
         with pytest.raises(NotFoundError, match="missing"):
             call()
@@ -144,6 +146,7 @@ def test_a_folder_is_not_a_file(store_with_folders: Store) -> None:
         lambda: store.write("folder/file/below", b""),
         lambda: store.make_folder("folder/file"),
         lambda: store.list("folder/file"),
+        lambda: store.entries("folder/file"),
         lambda: store.publish("folder", "target"),
     ):
         with pytest.raises(StorageError):
@@ -161,6 +164,14 @@ def test_list_gives_the_direct_children_in_order(store: Store) -> None:
     assert store.list("b") == ("10", "2", "B", "deep")
     assert store.list("b/deep") == ("er",)
     assert store.list("") == ("a", "b", "ba")
+
+
+def test_entries_are_what_list_names_with_kind_and_size(store: Store) -> None:
+    for path, data in {"b/2": b"two", "b/10": b"", "b/deep/er/file": b"x", "b/.hidden": b"x", "a": b"a"}.items():
+        store.write(path, data)
+    assert store.entries("b") == (Entry("10", False, 0), Entry("2", False, 3), Entry("deep", True, 0))
+    assert store.entries("") == (Entry("a", False, 1), Entry("b", True, 0))
+    assert tuple(entry.name for entry in store.entries("b")) == store.list("b")
 
 
 def test_walk_gives_all_files_in_the_order_of_their_paths(store: Store) -> None:
@@ -241,10 +252,13 @@ def test_no_path_leads_out_of_the_root(store: Store, path: str) -> None:
         lambda: store.exists(path),
         lambda: store.size(path),
         lambda: store.list(path),
+        lambda: store.entries(path),
         lambda: store.walk(path),
         lambda: store.make_folder(path),
         lambda: store.publish(path, "target"),
         lambda: store.publish("a/file", path),
+        lambda: store.publish_tree(path, "target"),
+        lambda: store.publish_tree("a/file", path),
         lambda: store.remove(path),
         lambda: store.remove_tree(path),
         lambda: store.local_path(path),
@@ -350,6 +364,8 @@ def test_the_root_itself_is_not_removed_nor_written(store: Store) -> None:
         lambda: store.write("", b"x"),
         lambda: store.publish("file", ""),
         lambda: store.publish("", "target"),
+        lambda: store.publish_tree("file", ""),
+        lambda: store.publish_tree("", "target"),
     )
     for call in calls:
         with pytest.raises(BadDataError, match="root itself"):

@@ -56,6 +56,49 @@ def test_publish_does_not_move_into_a_folder_of_that_name(store_with_folders: St
     assert store.read("folder/.staged") == b"content"
 
 
+@pytest.mark.parametrize("name", ["", "/deep/er"])
+def test_publish_tree_gives_what_is_staged_its_name(store: Store, name: str) -> None:
+    """A folder or a file; what has the name already stays as it is, and so does what was staged."""
+    for target in ("folder/target", "folder/target/of/another"):
+        store.remove_tree("folder")
+        store.write(f"folder/.staged{name}", b"ours")
+        store.write(target, b"theirs")
+        with pytest.raises(AlreadyExistsError, match="target"):
+            store.publish_tree("folder/.staged", "folder/target")
+        assert store.walk("folder") == (target,)
+        assert (store.read(target), store.read(f"folder/.staged{name}")) == (b"theirs", b"ours")
+    store.publish_tree("folder/.staged", "folder/new")
+    assert store.read(f"folder/new{name}") == b"ours"
+    assert not store.exists("folder/.staged")
+
+
+def test_publish_tree_does_not_replace_an_empty_folder(store_with_folders: Store) -> None:
+    store_with_folders.make_folder("target")
+    store_with_folders.write(".staged/file", b"")
+    with pytest.raises(AlreadyExistsError):
+        store_with_folders.publish_tree(".staged", "target")
+    assert store_with_folders.list("target") == ()
+
+
+def test_of_threads_that_publish_trees_at_once_one_wins(store: Store) -> None:
+    barrier = threading.Barrier(8)
+
+    def publish(publisher: int) -> bool:
+        store.write(f".staged-{publisher}/file", b"%d" % publisher)
+        barrier.wait()
+        try:
+            store.publish_tree(f".staged-{publisher}", "target")
+        except AlreadyExistsError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(publish, range(8)))
+    assert sum(won) == 1
+    assert store.read("target/file") == b"%d" % won.index(True)
+    assert store.walk("") == ("target/file",)
+
+
 def test_what_was_published_can_be_published_again_after_its_removal(store: Store) -> None:
     for content in (b"first", b"second"):
         store.write("staged", content)

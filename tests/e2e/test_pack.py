@@ -16,7 +16,7 @@ from hdfs_layout import open_root
 from mr_ml.catalog.dataset import load_dataset
 from mr_ml.cli import pack as cli_pack
 from mr_ml.data.partition_file import BlockRange
-from mr_ml.pack.movers import PackMemory
+from mr_ml.pack.exchange import PackMemory
 from mr_ml.readers.text import source
 from mr_ml.runners.local.scratch import scratch_folder
 

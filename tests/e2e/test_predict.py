@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import re
 from pathlib import Path
@@ -16,7 +17,7 @@ from scipy import special
 from mr_ml.predict import tasks as predict_tasks
 from mr_ml.predict.tasks import RangeReport
 from mr_ml.readers.text import source
-from mr_ml.runners.base import LocalJobRunner
+from mr_ml.runners.local.machine import LocalJobRunner
 
 
 @pytest.fixture(scope="module")
@@ -370,7 +371,7 @@ def test_lines_that_are_not_complete(
     def damaged(*args: Any, **options: Any) -> Any:
         (key, value), *others = run(*args, **options)
         report = RangeReport.decode(value)
-        path = Path(report.path)
+        path = Path(json.loads(key))
         if damage == "lost":
             return others
         if damage == "doubled":

@@ -16,7 +16,7 @@ from dev_cluster import HadoopCluster
 from hdfs_layout import LocalStore, Store, open_store
 from mr_ml.errors import UsageError
 from mr_ml.ids import unique_id
-from mr_ml.predict.output import HdfsOutput
+from mr_ml.predict.output import Output
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +163,7 @@ def test_a_name_that_is_taken_meanwhile_stays_as_it_is(on_cluster: HadoopCluster
     store = open_store(f"{on_cluster.hdfs_uri}/user/tests/taken")
     for first in ("out", "out/of/another"):
         store.remove_tree("out")
-        with HdfsOutput(store.uri("out")) as output:
+        with Output(store.uri("out")) as output:
             output.write(name, [b"ours\n"])
             store.write(first, b"theirs")
             with pytest.raises(UsageError, match="exists"):
@@ -171,7 +171,7 @@ def test_a_name_that_is_taken_meanwhile_stays_as_it_is(on_cluster: HadoopCluster
         assert store.walk("") == (first,)
         assert store.read(first) == b"theirs"
     store.remove_tree("out")
-    with HdfsOutput(store.uri("out")) as output:
+    with Output(store.uri("out")) as output:
         output.write(name, [b"ours\n"])
         assert store.walk("") == ()
         output.publish()

@@ -6,7 +6,7 @@ import pytest
 
 from mr_ml.errors import UsageError
 from mr_ml.predict.driver import output_names
-from mr_ml.predict.output import HdfsOutput
+from mr_ml.predict.output import Output
 from mr_ml.predict.tasks import escaped
 
 DAY_1, DAY_2 = "hdfs://nn:8020/raw/day=1/part-0", "hdfs://nn:8020/raw/day=2/part-0"
@@ -52,7 +52,7 @@ def test_two_outputs_of_one_name() -> None:
 @pytest.mark.parametrize("to", ["hdfs://", "hdfs://host", "hdfs:///", "webhdfs://host/"])
 def test_an_output_needs_a_name(to: str) -> None:
     with pytest.raises(UsageError, match="expected as --to"):
-        HdfsOutput(to)
+        Output(to)
 
 
 def test_escaped_labels_can_be_told_apart() -> None:

@@ -14,6 +14,7 @@ import pytest
 from mr_ml.errors import BadDataError, StorageError, UsageError
 from mr_ml.readers.text import source
 from mr_ml.readers.text.find import find
+from mr_ml.readers.text.local_tree import LOCAL_TREE
 from mr_ml.readers.text.source import expand
 
 
@@ -28,7 +29,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def found(*inputs: object) -> list[str]:
-    return [path for path, _ in find([str(given) for given in inputs])]
+    return [file.name for file in find([(LOCAL_TREE, str(given)) for given in inputs])]
 
 
 @pytest.mark.parametrize(
@@ -45,6 +46,7 @@ def found(*inputs: object) -> list[str]:
         ("in/_[!z]", ["in/_y"]),
         ("in/.x", ["in/.x"]),
         ("in/_tmp", ["in/_tmp/z"]),
+        ("in/{d*,a}", ["in/a", "in/day/c", "in/deep/er/b"]),
         # what lies beside the folder that the link leads to, as whoever opens the name finds it
         ("in/day/../in/a", ["in/a"]),
     ],

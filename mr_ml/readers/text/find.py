@@ -1,40 +1,120 @@
-"""The files of this machine that inputs name: files, folders and globs.
+"""The files that inputs name, in any file system: files, folders and globs.
 
-Whatever lies in a folder is read once, or the end is an error that names it: a folder that cannot be listed, a link
-that leads back, a file by two names, what is no file at all. Links to folders are followed. Only names that begin with
-``.`` or ``_``, which is how jobs mark what is no data, are left out of folders, and of globs that do not begin so.
+Whatever is in a folder is read once, or the end is an error that names it: a folder that cannot be listed, a link that
+leads back, a file by two names, what is no file at all. Links to folders are followed. Only names that begin with ``.``
+or ``_``, which is how jobs mark what is no data, are left out of folders, and of globs that do not begin so. A file
+system joins by a `Tree`: see `local_tree` beside this module, and `mr_ml.runners.hadoop.tree`.
 """
 
 from __future__ import annotations
 
-import errno
 import fnmatch
 import itertools
 import os
 import re
-import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
-from mr_ml.errors import StorageError, UsageError
+from mr_ml.errors import UsageError
 
 LEFT_OUT = (".", "_")
-_MAGIC = re.compile(r"[*?\[]")
+FILE, FOLDER = "a file", "a folder"
+_MAGIC = re.compile(r"[*?\[{]")
+_BRACES = re.compile(r"\{([^{}]*)\}")
 _ANY_DEPTH = "**"
-_NOTHING_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
-_KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
-    (stat.S_ISFIFO, "a named pipe"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-)
+_MOST_PATTERNS = 1000
+
+
+@dataclass(frozen=True)
+class Status:
+    """What a path leads to.
+
+    Attributes
+    ----------
+    kind
+        `FILE`, `FOLDER`, or in words what else it is, such as "a named pipe".
+    size
+        Bytes of a file.
+    stamp
+        What changes when a file is replaced or grows.
+    identities
+        Two names that share one of these are names of one file, or of one folder.
+    """
+
+    kind: str
+    size: int = 0
+    stamp: tuple[int, ...] = ()
+    identities: tuple[Hashable, ...] = ()
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A name in a folder.
+
+    Attributes
+    ----------
+    is_folder
+        Whether it leads to one, by a link too.
+    status
+        Of what it leads to; None if the listing does not tell.
+    """
+
+    name: str
+    is_folder: bool
+    status: Status | None = None
+
+
+class Tree(Protocol):
+    """A file system. Paths are joined by ``/``; those that begin with it count from its root.
+
+    Every method raises `StorageError` if something cannot be looked at.
+    """
+
+    def look(self, path: str, *, follow: bool = True) -> Status | None:
+        """What is there; None if nothing is. Of a link itself, what is there if not `follow`."""
+
+    def entries(self, folder: str) -> list[Listed]:
+        """What is in a folder, hidden names too, sorted; of an empty path, in the current one."""
+
+    def loops(self) -> bool:
+        """Whether a folder can be reached from itself, by links."""
+
+    def full_name(self, path: str) -> str:
+        """The name by which everybody knows the file of a path."""
+
+    def check(self, name: str, status: Status) -> None:
+        """Raise `UsageError` if a file cannot be read in spite of what its status says."""
+
+
+@dataclass(frozen=True, order=True)
+class Found:
+    """A file that was found.
+
+    Attributes
+    ----------
+    name
+        By which everybody knows it.
+    path
+        In its tree.
+    """
+
+    name: str
+    path: str
+    tree: Tree
+    status: Status
+
 
 # Folders by identity: this one and those above it.
-_Chain = Mapping[tuple[int, int], str]
+_Chain = Mapping[Hashable, str]
+_Hit = tuple[str, bool, Status | None]
 
 
-def find(inputs: Sequence[str]) -> list[tuple[str, os.stat_result]]:
-    """Find the files, absolute and sorted, and what they are.
+def find(inputs: Sequence[tuple[Tree, str]]) -> list[Found]:
+    """The files that paths or patterns name in their trees, sorted by their full names.
+
+    A path that exists means itself. In others ``* ? [a-z] [!a]`` match within a name, ``{a,b}`` stands for either,
+    ``**`` for any number of folders.
 
     Raises
     ------
@@ -43,168 +123,137 @@ def find(inputs: Sequence[str]) -> list[tuple[str, os.stat_result]]:
     StorageError
         If something cannot be looked at.
     """
-    paths: list[str] = []
-    for given in inputs:
-        # a name that exists is that name, even with [ or * in it
-        found = [given] if _look(given, follow=False) is not None else _glob(given)
-        files = {_absolute(path) for name in found for path in (_below(name) if _is_folder(name) else [name])}
-        if not files:
+    hits: list[tuple[str, str, Tree, Status | None]] = []
+    for tree, given in inputs:
+        found = _Walk(tree).files(given)
+        if not found:
             raise UsageError(f"expected input files, found nothing that matches {given!r}; check the path")
-        paths.extend(files)
-    paths.sort()
-    for path, following in itertools.pairwise(paths):
-        if path == following:
-            raise UsageError(f"{path} is named more than once; its rows would count double")
-    found_files = [(path, _file(path)) for path in paths]
-    known: dict[tuple[int, ...], str] = {}
-    for path, status in found_files:
-        # numbers of files are not unique everywhere
-        identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-        other = known.setdefault(identity, path)
-        if other != path:
-            raise UsageError(
-                f"{other} and {path} are one file by two names; its rows would count double: name one of them, or "
-                "remove the link"
-            )
-    return found_files
-
-
-def _file(path: str) -> os.stat_result:
-    """Return what a regular file is."""
-    status = _look(path)
-    if status is None:
-        raise UsageError(f"expected a regular file, found a symbolic link to nothing: {path!r}")
-    if not stat.S_ISREG(status.st_mode):
-        kind = next((name for test, name in _KINDS if test(status.st_mode)), "something else")
-        raise UsageError(f"expected a regular file, found {kind}: {path!r}; copy what it gives to a file")
-    if "\n" in path:
-        raise UsageError(f"expected a file name without line feeds, found {path!r}; rename it")
-    if not status.st_size:
-        with _reading(path), open(path, "rb", buffering=0) as file:
-            if file.read(1):
+        hits.extend((name, path, tree, status) for name, (path, status) in found.items())
+    hits.sort(key=lambda hit: hit[0])
+    for (name, *_), (following, *_) in itertools.pairwise(hits):
+        if name == following:
+            raise UsageError(f"{name} is named more than once; its rows would count double")
+    files = [Found(name, path, tree, _file(tree, name, status)) for name, path, tree, status in hits]
+    known: dict[Hashable, str] = {}
+    for file in files:
+        for identity in file.status.identities:
+            other = known.setdefault(identity, file.name)
+            if other != file.name:
                 raise UsageError(
-                    f"{path} has content although the system says that it is empty, as of files in /proc; copy it, and "
-                    "name the copy"
+                    f"{other} and {file.name} are one file by two names; its rows would count double: name one of "
+                    "them, or remove the link"
                 )
+    return files
+
+
+def _file(tree: Tree, name: str, status: Status | None) -> Status:
+    """What a regular file is."""
+    status = status or tree.look(name)
+    if status is None:
+        raise UsageError(f"expected a regular file, found a symbolic link to nothing: {name!r}")
+    if status.kind != FILE:
+        raise UsageError(f"expected a regular file, found {status.kind}: {name!r}; copy what it gives to a file")
+    if "\n" in name:
+        raise UsageError(f"expected a file name without line feeds, found {name!r}; rename it")
+    tree.check(name, status)
     return status
 
 
-def _absolute(path: str) -> str:
-    """Return the path without ``.`` and ``..``, which behind a link to a folder mean what they mean there."""
-    plain = os.path.abspath(path)
-    if ".." in path.split("/"):
-        folder = os.path.realpath(os.path.dirname(path))
-        if folder != os.path.realpath(os.path.dirname(plain)):
-            return os.path.join(folder, os.path.basename(path))
-    return plain
+class _Walk:
+    """Looks into the folders of one tree."""
 
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
 
-def _below(folder: str, chain: _Chain | None = None) -> Iterator[str]:
-    """All files below a folder."""
-    waiting = [(folder, _within(folder, chain or {}))]
-    while waiting:
-        place, above = waiting.pop()
-        for name, is_folder in _entries(place):
-            if name.startswith(LEFT_OUT):
-                continue
-            path = os.path.join(place, name)
-            if is_folder:
-                waiting.append((path, _within(path, above)))
-            else:
-                yield path
+    def files(self, given: str) -> dict[str, tuple[str, Status | None]]:
+        """Full name -> path and what is known of each file that one path or pattern names."""
+        status = self._tree.look(given, follow=False)
+        hits = self._glob(given) if status is None else [self._literal(given)]
+        files = (file for hit in hits for file in (self._below(hit[0]) if hit[1] else [hit]))
+        return {self._tree.full_name(path): (path, status) for path, _, status in files}
 
+    def _literal(self, path: str) -> _Hit:
+        status = self._tree.look(path)
+        return path, status is not None and status.kind == FOLDER, status
 
-def _within(folder: str, above: _Chain) -> _Chain:
-    """Return the chain of a folder in which one goes on.
+    def _below(self, folder: str, chain: _Chain | None = None) -> Iterator[_Hit]:
+        """All files below a folder."""
+        waiting = [(folder, self._within(folder, chain or {}))]
+        while waiting:
+            place, above = waiting.pop()
+            for entry in self._tree.entries(place):
+                if entry.name.startswith(LEFT_OUT):
+                    continue
+                path = os.path.join(place, entry.name)
+                if entry.is_folder:
+                    waiting.append((path, self._within(path, above)))
+                else:
+                    yield path, False, entry.status
 
-    Raises
-    ------
-    UsageError
-        If it is one of those in which it lies.
-    """
-    status = _look(folder or ".")
-    if status is None:
-        return above
-    identity = status.st_dev, status.st_ino
-    if identity in above:
-        raise UsageError(
-            f"{folder} is a link that leads back to {above[identity] or '.'}, in which it lies: there is no end to it; "
-            "remove the link, or name the files"
-        )
-    return {**above, identity: folder}
+    def _within(self, folder: str, above: _Chain) -> _Chain:
+        """The chain of a folder in which one goes on.
 
+        Raises
+        ------
+        UsageError
+            If it is one of those in which it is.
+        """
+        status = self._tree.look(folder or ".") if self._tree.loops() else None
+        if status is None:
+            return above
+        (identity,) = status.identities
+        if identity in above:
+            raise UsageError(
+                f"{folder} is a link that leads back to {above[identity] or '.'}, in which it is: there is no end to "
+                "it; remove the link, or name the files"
+            )
+        return {**above, identity: folder}
 
-def _glob(pattern: str) -> list[str]:
-    """Find what matches; ``* ? [a-z] [!a]`` within a name, ``**`` any number of folders."""
-    if not _MAGIC.search(pattern):
-        return []
-    start = "/" if pattern.startswith("/") else ""
-    parts = [part for part in pattern.split("/") if part not in ("", ".")]
-    found = sorted(set(_matches(start, parts, {})))
-    return [name for name in found if _is_folder(name)] if pattern.endswith("/") else found
+    def _glob(self, pattern: str) -> list[_Hit]:
+        """What matches a pattern."""
+        if not _MAGIC.search(pattern):
+            return []
+        hits: dict[str, _Hit] = {}
+        for chosen in _alternatives(pattern):
+            start = "/" if chosen.startswith("/") else ""
+            parts = [part for part in chosen.split("/") if part not in ("", ".")]
+            if parts:
+                hits.update((hit[0], hit) for hit in self._matches(start, parts, {}))
+        found = [hits[path] for path in sorted(hits)]
+        return [hit for hit in found if hit[1]] if pattern.endswith("/") else found
 
-
-def _matches(folder: str, parts: Sequence[str], chain: _Chain) -> Iterator[str]:
-    part, rest = parts[0], parts[1:]
-    if part == _ANY_DEPTH:
-        if not rest:
-            yield from _below(folder, chain)
+    def _matches(self, folder: str, parts: Sequence[str], chain: _Chain) -> Iterator[_Hit]:
+        part, rest = parts[0], parts[1:]
+        if part == _ANY_DEPTH:
+            if not rest:
+                yield from self._below(folder, chain)
+                return
+            inside = self._within(folder, chain)
+            yield from self._matches(folder, rest, chain)
+            for entry in self._tree.entries(folder):
+                if entry.is_folder and not entry.name.startswith(LEFT_OUT):
+                    yield from self._matches(os.path.join(folder, entry.name), parts, inside)
             return
-        inside = _within(folder, chain)
-        yield from _matches(folder, rest, chain)
-        for name, is_folder in _entries(folder):
-            if is_folder and not name.startswith(LEFT_OUT):
-                yield from _matches(os.path.join(folder, name), parts, inside)
-        return
-    if _MAGIC.search(part):
-        matches = re.compile(fnmatch.translate(part)).match
-        hidden = tuple(start for start in LEFT_OUT if not part.startswith(start))
-        names = [name for name, _ in _entries(folder) if matches(name) and not name.startswith(hidden)]
-    else:
-        names = [part]
-    for name in names:
-        path = os.path.join(folder, name)
-        if not rest:
-            if _look(path, follow=False) is not None:
-                yield path
-        elif _is_folder(path):
-            yield from _matches(path, rest, chain)
+        if _MAGIC.search(part):
+            matches = re.compile(fnmatch.translate(part)).match
+            hidden = tuple(start for start in LEFT_OUT if not part.startswith(start))
+            entries = [e for e in self._tree.entries(folder) if matches(e.name) and not e.name.startswith(hidden)]
+            hits = [(os.path.join(folder, entry.name), entry.is_folder, entry.status) for entry in entries]
+        else:
+            path = os.path.join(folder, part)
+            hits = [] if self._tree.look(path, follow=False) is None else [self._literal(path)]
+        for path, is_folder, status in hits:
+            if not rest:
+                yield path, is_folder, status
+            elif is_folder:
+                yield from self._matches(path, rest, chain)
 
 
-def _entries(folder: str) -> list[tuple[str, bool]]:
-    """Names in a folder, and which of them are folders, by a link too."""
-    found = []
-    with _reading(folder or "."), os.scandir(folder or ".") as entries:
-        for entry in entries:
-            with _reading(entry.path):
-                found.append((entry.name, entry.is_dir()))
-    return sorted(found)
-
-
-def _is_folder(path: str) -> bool:
-    status = _look(path)
-    return status is not None and stat.S_ISDIR(status.st_mode)
-
-
-def _look(path: str, *, follow: bool = True) -> os.stat_result | None:
-    """Return what is there; None if nothing is."""
-    with _reading(path):
-        try:
-            return os.stat(path, follow_symlinks=follow)
-        except OSError as error:
-            if error.errno in _NOTHING_THERE:
-                return None
-            raise
-        except ValueError:
-            # a NUL
-            return None
-
-
-@contextmanager
-def _reading(path: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(
-            f"cannot read {path}: {error.strerror or error}; see that it is there and that you may read it"
-        ) from error
+def _alternatives(pattern: str) -> list[str]:
+    """``a{b,c}d`` -> ``abd``, ``acd``."""
+    found = _BRACES.split(pattern)
+    choices = [[part] if k % 2 == 0 else part.split(",") for k, part in enumerate(found)]
+    patterns = ["".join(parts) for parts in itertools.islice(itertools.product(*choices), _MOST_PATTERNS + 1)]
+    if len(patterns) > _MOST_PATTERNS:
+        raise UsageError(f"{pattern!r} stands for more than {_MOST_PATTERNS} patterns; name a folder instead")
+    return patterns

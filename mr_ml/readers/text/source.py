@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from hdfs_layout.faults import storage_error
-from mr_ml.errors import BadDataError, StorageError, UsageError
+from mr_ml.errors import BadDataError, UsageError
 from mr_ml.readers.text import chunks as text
 from mr_ml.readers.text.find import find
+from mr_ml.readers.text.local_tree import LOCAL_TREE
 
 RANGE_BYTES = 32 << 20
 
@@ -105,7 +105,8 @@ def expand(inputs: Sequence[str]) -> list[TextFile]:
     for given in inputs:
         if "://" in given:
             raise UsageError(f"expected files of this machine, found {given!r}; files on HDFS are for -r hadoop")
-    return [TextFile(path, status.st_size, stamp=_stamp_of(status)) for path, status in find(inputs)]
+    found = find([(LOCAL_TREE, given) for given in inputs])
+    return [TextFile(file.name, file.status.size, stamp=file.status.stamp) for file in found]
 
 
 def check_content(files: Sequence[TextFile]) -> None:
@@ -124,18 +125,10 @@ def check_content(files: Sequence[TextFile]) -> None:
 def check_rest(files: Sequence[TextFile]) -> None:
     """Raise BadDataError if a file of this machine is not as `expand` found it."""
     for file in files:
-        try:
-            now = _stamp_of(os.stat(file.path))
-        except FileNotFoundError:
-            now = ()
-        except OSError as error:
-            raise StorageError(f"cannot read {file.path}: {error.strerror}") from error
+        status = LOCAL_TREE.look(file.path)
+        now = () if status is None else status.stamp
         if now != file.stamp:
             raise BadDataError(f"{file.path} changed while it was read; run it again when it is at rest")
-
-
-def _stamp_of(status: os.stat_result) -> tuple[int, ...]:
-    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def first_line(file: TextFile, *, longest_line: int = text.MAX_LINE_BYTES) -> bytes:

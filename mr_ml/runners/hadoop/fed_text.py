@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from mr_ml.readers.text import chunks as text
-from mr_ml.runners.local.mixin import WarmLocalMixin
 
 # A property of the job, which Hadoop Streaming puts into the tasks' environment with _ for every dot.
 PROPERTY = "mr_ml.text"
@@ -51,6 +49,11 @@ class FedText:
     has_header: bool
     length: int | None = None
     n_bytes: int = 0
+
+    @classmethod
+    def is_fed(cls, environment: Mapping[str, str]) -> bool:
+        """Whether the map task of this environment is fed its text."""
+        return "mr_ml_text" in environment
 
     @classmethod
     def of_task(cls, stream: BinaryIO, environment: Mapping[str, str]) -> FedText:
@@ -120,19 +123,3 @@ class _Counted:
         self.length = None
         while self.read(_DRAIN_BYTES):
             pass
-
-
-class FedTextMixin(WarmLocalMixin):
-    """A job whose `map_text` maps one range of text, whether its map task opens that or is fed it."""
-
-    def run_mapper(self, step_num: int = 0) -> None:
-        if "mr_ml_text" not in os.environ:
-            super().run_mapper(step_num)
-            return
-        _, write = self._wrap_protocols(step_num, "mapper")
-        for key, value in self.map_text(FedText.of_task(self.stdin, os.environ)):
-            write(key, value)
-
-    def map_text(self, fed: Any) -> Iterator[tuple[bytes, bytes]]:
-        """What a job of this kind defines."""
-        raise NotImplementedError

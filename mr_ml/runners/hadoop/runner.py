@@ -20,27 +20,30 @@ import logging
 import os
 import uuid
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hdfs_layout import NotFoundError, Root
 from mr_ml.errors import InternalError, StorageError, UnavailableError, UsageError
 from mr_ml.ids import unique_id
-from mr_ml.runners.base import JobInput, Pair, pair_of
+from mr_ml.runners.base import NO_PROPERTIES, JobInput, Pair, Tasks, pair_of
 from mr_ml.runners.hadoop.client import HadoopClient, Submission
 from mr_ml.runners.hadoop.code import shipped_code
 from mr_ml.runners.hadoop.env import FOLDER, NodePython, find_python
-from mr_ml.runners.hadoop.glob import INTERPRETED
+from mr_ml.runners.hadoop.left import WHOLE_LINES, LeftPart, left_parts
 from mr_ml.runners.hadoop.properties import default_properties
 from mr_ml.runners.hadoop.settings import HadoopSettings
 from mr_ml.runners.hadoop.splits import input_format
-from mr_ml.runners.hadoop.task_main import first_error
+from mr_ml.runners.hadoop.text import INTERPRETED, ClusterText
 from mr_ml.runners.hadoop.work import OWNER_NAME, Owner, tag_of, take_over
 from mr_ml.runners.local.runner import only_from
+from mr_ml.runners.task_errors import first_error
+
+if TYPE_CHECKING:
+    from mr_ml.runners.node_check import Findings
 
 with warnings.catch_warnings():
     # mrjob imports modules that Python has deprecated, or dropped, since mrjob's last release.
@@ -88,6 +91,24 @@ class HadoopJobRunner:
                 f"Give --root hdfs:///{rest.partition('/')[2]} with HADOOP_CONF_DIR set"
             )
 
+    @property
+    def name(self) -> str:
+        """See `Runner.name`."""
+        return RUNNER
+
+    @property
+    def tasks(self) -> Tasks:
+        """See `Runner.tasks`; Hadoop itself cuts what tasks are fed."""
+        return Tasks(n_tasks=1, share_files=False, share_memory=False)
+
+    def text(self, inputs: Sequence[str], *, longest_line: int | None = None) -> ClusterText:
+        """See `Runner.text`; files on HDFS, and files of this machine, which are brought there."""
+        return ClusterText(self.root, inputs)
+
+    def environment(self) -> Mapping[str, Any]:
+        """See `Runner.environment`."""
+        return {"python": list(self.python.command), "archive": self.python.archive}
+
     def of_work(self, work: str) -> HadoopJobRunner:
         """The same for the jobs of a run: what an earlier driver of it left is stopped and removed first."""
         return replace(self, work=work)
@@ -122,19 +143,13 @@ class HadoopJobRunner:
             self.root.store.write(path, data)
         return {name: self.root.store.uri(path)}
 
-    def run(
-        self, job: Any, *, request: bytes, input: JobInput, n_reducers: int | None = None,
-        properties: Mapping[str, str] = MappingProxyType({}),
-    ) -> list[Pair]:  # fmt: skip
-        """As `JobRunner.run`; with `properties` of Hadoop, not for the settings to change."""
+    def run(self, job: Any, *, request: bytes, input: JobInput, n_reducers: int | None = None) -> list[Pair]:
+        """See `Runner.run`."""
         if not input.uris():
             return []
         with self._working() as submission:
             output = f"{self._folder}/output-{uuid.uuid4().hex}"
-            self._produce(
-                job, submission, request=request, input=input, output=output, n_reducers=n_reducers,
-                properties=properties,
-            )  # fmt: skip
+            self._produce(job, submission, request=request, input=input, output=output, n_reducers=n_reducers)
             try:
                 parts = [f"{output}/{name}" for name in self.root.store.list(output) if name.startswith("part-")]
                 pairs = [pair_of(line) for part in parts for line in self.root.store.read(part).splitlines()]
@@ -145,35 +160,51 @@ class HadoopJobRunner:
             raise error
         return pairs
 
-    def produce(
-        self, job: Any, *, request: bytes, input: JobInput, output: str, n_reducers: int | None = None,
-        properties: Mapping[str, str] = MappingProxyType({}),
-    ) -> None:  # fmt: skip
-        """Run the job class and leave its output, part-00000 and so on, in the folder `output` of the store.
-
-        Parameters
-        ----------
-        n_reducers
-            By default what the settings say; none if the job has no reducer.
-        properties
-            Of Hadoop; not for the settings to change.
-
-        Raises
-        ------
-        UnavailableError
-            If the cluster does not answer.
-        InternalError
-            If the job failed. What tasks raised is in the output, see `mr_ml.runners.hadoop.task_main`.
-        """
+    def produce(self, job: Any, *, request: bytes, input: JobInput, output: str, n_reducers: int | None = None) -> None:
+        """See `Runner.produce`; by default as many reduce tasks as the settings say, none if the job has no reducer."""
         with self._working() as submission:
-            self._produce(
-                job, submission, request=request, input=input, output=output, n_reducers=n_reducers,
-                properties=properties,
-            )  # fmt: skip
+            self._produce(job, submission, request=request, input=input, output=output, n_reducers=n_reducers)
+
+    @contextmanager
+    def left(self, job: Any, *, request: bytes, input: JobInput) -> Iterator[list[LeftPart]]:
+        """See `Runner.left`; the files are the output of one job, below the root."""
+        folder = self.root.layout.job(f"left-{unique_id()}")
+        output = f"{folder}/output"
+        try:
+            # should this process be killed outright, the next driver removes what it left
+            self.root.store.write(f"{folder}/{OWNER_NAME}", Owner.here().encode())
+            with self._working() as submission:
+                self._produce(
+                    job, submission, request=request, input=input, output=output, n_reducers=None,
+                    properties=WHOLE_LINES,
+                )  # fmt: skip
+            yield left_parts(self.root.store, output)
+        finally:
+            with suppress(StorageError, UnavailableError):
+                self.root.store.remove_tree(folder)
+
+    def check(self, *, n_tasks: int, say: Callable[[str], None]) -> Findings:
+        """See `Runner.check`; more tasks reach more nodes."""
+        from mr_ml_jobs.env_job import MREnv
+
+        from mr_ml.runners import node_check, node_report
+        from mr_ml.runners.hadoop import check
+
+        command, built = " ".join(self.python.command), self.python.environment
+        say(f"running one job of {n_tasks} tasks, {command}")
+        with check.task_files(self.root, n_tasks=n_tasks) as files:
+            pairs = self.run(MREnv, request=check.script(), input=files)
+        built_for = None if built is None else built.python
+        found = node_check.find(
+            pairs, driver=node_report.report(), command=command, built_for=built_for, n_tasks=n_tasks
+        )
+        if self.python.archive is not None:
+            found.brought = {"uri": self.python.archive, **({} if built is None else built.to_json())}
+        return found
 
     def _produce(
         self, job: Any, submission: Submission, *, request: bytes, input: JobInput, output: str,
-        n_reducers: int | None, properties: Mapping[str, str],
+        n_reducers: int | None, properties: Mapping[str, str] = NO_PROPERTIES,
     ) -> None:  # fmt: skip
         path = f"{self._folder}/{REQUEST_NAME}"
         maps_only = "reducer" not in vars(job)
@@ -181,7 +212,7 @@ class HadoopJobRunner:
         cut_by, cutting = input_format(input, self.settings)
         chosen = {
             **default_properties(), **cutting, **self.settings.properties(input_bytes=input.n_bytes), **_PROPERTIES,
-            "mapreduce.job.reduces": str(reduces), **properties,
+            "mapreduce.job.reduces": str(reduces), **input.properties, **properties,
         }  # fmt: skip
         chosen[_TAGS] = ",".join(filter(None, (submission.tag, chosen.get(_TAGS))))
         chosen.setdefault("mapreduce.job.name", f"mr_ml {job.__name__} {self.work}")

@@ -1,30 +1,25 @@
 """One task of a job on a cluster: what the shipped archive runs, as ``python3 CODE.zip MODULE CLASS --mapper ...``.
 
-What a task raises travels to the driver as a line of the job's output, ``!error TAB`` + JSON, and the task ends as if
-all were well: the driver has no other place to read the cause from that every cluster keeps and gives out. Errors that
-another attempt could mend are first left to Hadoop, which tries again; the last attempt reports.
+What a task raises travels to the driver as a line of the job's output, see `mr_ml.runners.task_errors`, and the task
+ends as if all were well. Errors that another attempt could mend are first left to Hadoop, which tries again; the last
+attempt reports.
 """
 
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
 
 import mr_ml
-from hdfs_layout.faults import of_machine
-from mr_ml.errors import BadDataError, InternalError, MrMlError, StorageError, UnavailableError, UsageError
+from mr_ml.errors import InternalError, MrMlError
+from mr_ml.runners import task_errors
 from mr_ml.runners.reduce_keys import sent_to
 from mr_ml.runners.removed_modules import provide_dropped
+from mr_ml.runners.task_errors import ERROR_KEY
 
-ERROR_KEY = b"!error"
-_KINDS: dict[str, type[MrMlError]] = {
-    kind.__name__: kind for kind in (BadDataError, UsageError, StorageError, UnavailableError)
-}
 _CHUNK_BYTES = 1 << 20
 # Application masters of a second attempt number the attempts of their tasks from 1000 on.
 _ATTEMPTS_OF_A_MASTER = 1000
@@ -95,35 +90,18 @@ def _where(environment: Mapping[str, str]) -> str:
 
 
 def encode_error(error: Exception, *, where: str) -> bytes:
-    """An exception as one line of JSON."""
-    if isinstance(error, MrMlError):
-        data = {"kind": type(error).__name__, "message": str(error), "where": where}
-    # what the job brought along and is not there tells of a defect
-    elif not isinstance(error, FileNotFoundError) and (known := of_machine(error, what=f"{where} failed")):
-        data = {"kind": type(known).__name__, "message": str(known), "where": where}
-    else:
-        trace = "".join(traceback.format_exception(error))
+    """An exception as one line of JSON, see `mr_ml.runners.task_errors`."""
+    if isinstance(error, ImportError):
         what = "".join(traceback.format_exception_only(error)).strip()
-        message = f"{where} failed: {what}\n{trace}"
-        if isinstance(error, ImportError):
-            message = (
-                f"{where} failed: {what}. Expected Python 3.11 or later with numpy and scipy on every node, found "
-                f"{sys.executable} {sys.version.split()[0]}; name another in the settings of --config, as `python`, or "
-                "bring this machine's packages there: `mr-ml env build`. `mr-ml env check` looks at the nodes"
-            )
-        data = {"kind": InternalError.__name__, "message": message, "where": where}
-    return json.dumps(data).encode()
-
-
-def decode_error(line: bytes) -> MrMlError:
-    """Undo `encode_error`: an error of the same kind with the same message."""
-    data: dict[str, Any] = json.loads(line)
-    error = _KINDS.get(data["kind"], InternalError)(data["message"])
-    error.add_note(f"Raised by {data['where']}")
-    return error
-
-
-def first_error(pairs: Sequence[tuple[bytes, bytes]]) -> MrMlError | None:
-    """The error among the pairs of a job's output, if there is one."""
-    found = sorted(value for key, value in pairs if key.startswith(ERROR_KEY))
-    return decode_error(found[0]) if found else None
+        found: MrMlError = InternalError(
+            f"{where} failed: {what}. Expected Python 3.11 or later with numpy and scipy on every node, found "
+            f"{sys.executable} {sys.version.split()[0]}; name another in the settings of --config, as `python`, or "
+            "bring this machine's packages there: `mr-ml env build`. `mr-ml env check` looks at the nodes"
+        )
+    elif isinstance(error, FileNotFoundError):
+        # what the job brought along and is not there tells of a defect
+        what = "".join(traceback.format_exception(error))
+        found = InternalError(f"{where} failed: {what}")
+    else:
+        found = task_errors.as_mr_ml_error(error, where=where)
+    return task_errors.encode(found)

@@ -13,9 +13,9 @@ therefore be importable from a module.
 from __future__ import annotations
 
 import atexit
+import json
 import multiprocessing
 import os
-import pickle
 import signal
 import sys
 import threading
@@ -28,6 +28,7 @@ from multiprocessing.connection import Connection, wait
 from hdfs_layout.faults import of_machine
 from mr_ml.errors import InternalError, MrMlError
 from mr_ml.runners import task_errors
+from mr_ml.runners.local import calls as local_calls
 from mr_ml.runners.local.fork_server import BLAS_VARIABLES, CONTEXT, start
 
 # How long a worker that was told to end may take before it is killed.
@@ -67,14 +68,15 @@ class WorkerPool:
         Parameters
         ----------
         calls : sequence of callables without arguments
-            Picklable; what they return is dropped.
+            As `mr_ml.runners.local.calls` writes them; what they return is dropped.
         names : sequence of str, optional
             What error messages call them; "task i" by default.
 
         Raises
         ------
         MrMlError
-            If a call raised one: same class, same message; the worker's traceback is added as a note.
+            If a call raised one: same class, if it is one of `mr_ml.errors`, and same message; the worker's traceback
+            is added as a note.
         InternalError
             If a call raised anything else (the message ends with the worker's traceback), called `sys.exit`,
             cannot be sent to a worker, or its worker process died; or in a fork of the pool's process.
@@ -184,11 +186,12 @@ class _Worker:
 
     def send(self, call: Callable[[], None], *, name: str) -> None:
         try:
-            encoded = pickle.dumps(call)
-        except Exception as error:
-            raise InternalError(f"{name} cannot be sent to a worker process: {error!r}") from error
+            encoded = local_calls.encode(call)
+        except (TypeError, ValueError) as error:
+            raise InternalError(f"{name} cannot be sent to a worker process: {error}") from error
         with suppress(OSError):  # then it is dead, which `receive` reports with the cause
-            self.connection.send((name, encoded))
+            self.connection.send_bytes(json.dumps(name).encode())
+            self.connection.send_bytes(encoded)
 
     def receive(self, *, name: str) -> MrMlError | None:
         """The outcome of the call: None is success.
@@ -200,8 +203,8 @@ class _Worker:
         """
         with suppress(EOFError, OSError):
             if self.connection.poll():
-                encoded = self.connection.recv()
-                return None if encoded is None else task_errors.decode(encoded)
+                encoded = self.connection.recv_bytes()
+                return task_errors.decode(encoded) if encoded else None
         self.process.join(STOP_SECONDS)
         raise InternalError(f"{name} failed: its worker process {self.pid} {_cause_of_death(self.process.exitcode)}")
 
@@ -261,26 +264,22 @@ def _serve(connection: Connection, environment: dict[str, str]) -> None:
     os.chdir("/")
     with suppress(EOFError, ConnectionError):
         while True:
-            name, call = connection.recv()
-            connection.send(_perform(name, call))
+            name = json.loads(connection.recv_bytes())
+            connection.send_bytes(_perform(name, connection.recv_bytes()))
 
 
-def _perform(name: str, call: bytes) -> bytes | None:
+def _perform(name: str, call: bytes) -> bytes:
+    """Make a call; its error, or nothing."""
     where = f"{name} in worker process {os.getpid()}"
     try:
-        load = pickle.loads(call)  # noqa: S301 - sent by our own driver through a pipe that nobody else holds
+        found = local_calls.decode(call)
     except Exception as error:
-        return task_errors.encode(
-            InternalError(
-                f"{where} failed: the worker cannot load it: {error!r}; what workers run must be importable from a "
-                "module, not defined in the running script"
-            )
-        )
+        return task_errors.encode(InternalError(f"{where} failed: the worker cannot import it: {error!r}"))
     try:
-        load()
+        found()
     except BaseException as error:
         return task_errors.encode(task_errors.as_mr_ml_error(error, where=where))
-    return None
+    return b""
 
 
 def _end_with_driver() -> None:

@@ -15,10 +15,10 @@ import pytest
 
 from hdfs_layout import Layout, LocalStore, Root
 from mr_ml.errors import BadDataError, InternalError, StorageError, UsageError
+from mr_ml.runners import node_check, node_report
 from mr_ml.runners.hadoop import check as hadoop_check
 from mr_ml.runners.hadoop import env as hadoop_env
 from mr_ml.runners.hadoop import env_build as hadoop_env_build
-from mr_ml.runners.hadoop import node_report
 from mr_ml.runners.hadoop.env import Environment, NodePython, find_python
 from mr_ml.runners.hadoop.env_build import Archive
 from mr_ml.runners.hadoop.settings import HadoopSettings
@@ -168,11 +168,11 @@ def task(tmp_path: Path, *python: str) -> tuple[bytes, bytes]:
     return key, value
 
 
-def find(pairs: list[tuple[bytes, bytes]], python: NodePython | None = None, **here: Any) -> hadoop_check.Findings:
-    driver = {**node_report.report(), **here}
-    return hadoop_check.find(
-        pairs, driver=driver, python=python or NodePython(command=("python3",)), n_tasks=len(pairs)
-    )
+def find(
+    pairs: list[tuple[bytes, bytes]], *, command: str = "python3", built_for: str | None = None
+) -> node_check.Findings:
+    driver = node_report.report()
+    return node_check.find(pairs, driver=driver, command=command, built_for=built_for, n_tasks=len(pairs))
 
 
 def executable(path: Path, text: str) -> str:
@@ -205,7 +205,7 @@ def test_a_node_says_what_it_has(tmp_path: Path) -> None:
 )
 def test_a_node_without_a_python_that_can_run(tmp_path: Path, script: str | None, said: str) -> None:
     python = str(tmp_path / "none") if script is None else executable(tmp_path / "old", script)
-    (problem,) = find([task(tmp_path, python)], NodePython(command=(python,))).problems
+    (problem,) = find([task(tmp_path, python)], command=python).problems
     assert said in problem
     assert "expected Python 3.11 or later" in problem
     assert "`mr-ml env build --interpreter`" in problem
@@ -233,13 +233,13 @@ def test_what_makes_bits_differ_is_warned_of() -> None:
 def test_what_keeps_tasks_from_running_is_a_problem() -> None:
     (old,) = find([node(python="3.9.2")]).problems
     assert "Python 3.9.2" in old
-    (other,) = find([node(python="3.13.1")], NodePython(command=("python3",), environment=BUILT)).problems
+    (other,) = find([node(python="3.13.1")], built_for=BUILT.python).problems
     assert "for Python 3.11" in other
     assert "--interpreter" in other
     (code,) = find([node(job_failure="ImportError: no module")]).problems
     assert "tasks cannot be imported" in code
     with pytest.raises(InternalError, match="expected the answers of 2 tasks"):
-        hadoop_check.find([node()], driver={}, python=NodePython(command=("python3",)), n_tasks=2)
+        node_check.find([node()], driver={}, command="python3", n_tasks=2)
 
 
 def test_the_bits_of_this_machine_are_the_same_every_time() -> None:

@@ -10,33 +10,16 @@ import threading
 from pathlib import Path
 from typing import NoReturn
 
-from mr_ml.errors import BadDataError, MrMlError
+from mr_ml.errors import BadDataError
 
 CALLS_OF_THIS_PROCESS: list[str] = []
 
 
 class TwoPartError(BadDataError):
-    """Pickles, but cannot be made again from its message alone."""
+    """An error that cannot be made again from its message alone."""
 
     def __init__(self, file: str, line: int) -> None:
         super().__init__(f"{file}:{line} is bad")
-
-
-class PrefixedError(BadDataError):
-    """Pickles, and comes back with another message."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"bad: {name}")
-
-
-class RowError(MrMlError):
-    """An error with its own exit code and an attribute."""
-
-    exit_code = 42
-
-    def __init__(self, message: str, row: int = 0) -> None:
-        super().__init__(message)
-        self.row = row
 
 
 def note(folder: str, name: str) -> None:
@@ -89,19 +72,11 @@ def two_part_error() -> NoReturn:
     raise TwoPartError("a.csv", 3)
 
 
-def row_error() -> NoReturn:
-    raise RowError("row 5 is bad", row=5)
-
-
-def prefixed_error() -> NoReturn:
-    raise PrefixedError("x")
-
-
 def local_error() -> NoReturn:
     class HiddenError(BadDataError):
         pass
 
-    raise HiddenError("cannot be pickled")
+    raise HiddenError("of a function")
 
 
 def disk_full() -> NoReturn:

@@ -10,73 +10,79 @@ pattern or a list goes by its number too.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from hdfs_layout import Root
 from hdfs_layout.hdfs.store import HdfsStore
-from mr_ml.errors import BadDataError, InternalError, MrMlError, StorageError, UnavailableError, UsageError
+from mr_ml.errors import BadDataError, InternalError, MrMlError, StorageError, UnavailableError
 from mr_ml.ids import unique_id
+from mr_ml.readers.base import check_has_lines, format_named
 from mr_ml.readers.text import chunks as text
 from mr_ml.readers.text import source
+from mr_ml.readers.text.find import Found, find
+from mr_ml.readers.text.local_tree import LOCAL_TREE
 from mr_ml.readers.text.source import TextFile
+from mr_ml.runners.base import Place, StoredLines
 from mr_ml.runners.hadoop.fed_text import DELIMITER, PACKED, PROPERTY, WITH_HEADER, WITHOUT_HEADER
-from mr_ml.runners.hadoop.glob import INTERPRETED, HdfsFile, find_on_hdfs
+from mr_ml.runners.hadoop.tree import HdfsTree, path_in_store, tree_of
 
+# Characters of a path that Hadoop's jobs read as something else.
+INTERPRETED = frozenset("*?[]{}\\,#")
 _FIRST_READ_BYTES = 1 << 16
 _PIECE_BYTES = 1 << 20
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-# No split is as long: a map task reads a whole file.
-WHOLE_FILES: Mapping[str, str] = {"mapreduce.input.fileinputformat.split.minsize": str(1 << 60)}
 
 
-@dataclass(frozen=True)
-class FileLines:
-    """Files on HDFS whose lines the map tasks are fed."""
-
-    paths: tuple[str, ...]
-    n_bytes: int
-    # tasks say of which file they were fed how much
-    n_mixable: int = 0
-
-    def lines(self, *, n_tasks: int) -> Sequence[bytes]:
-        raise UsageError("files on HDFS are read by tasks on the cluster; use -r hadoop")
-
-    def uris(self) -> Sequence[str]:
-        return self.paths
-
-
-@dataclass(frozen=True)
+@dataclass
 class _Input:
-    """Attributes
+    """A file, as jobs know it.
+
+    Attributes
     ----------
     uri
         By which tasks are fed the file; None of one that is not brought there yet.
+    tree
+        Of HDFS; None of a file of this machine.
     found
-        On HDFS; None of a file of this machine.
+        The file in its tree.
+    is_checked
+        Whether its beginning was looked at.
     """
 
     uri: str | None
-    found: HdfsFile | None
+    tree: HdfsTree | None
+    found: Found
+    is_checked: bool = False
 
 
-@dataclass(frozen=True)
-class ClusterFiles:
-    """Files by the names that users give them, `TextFile.path`, and what jobs call them.
+class ClusterText:
+    """Files by the names that users give them, and what jobs call them; see `mr_ml.runners.base.TextSource`.
 
     Attributes
     ----------
     root
-        Where files of this machine are put.
+        Below which files of this machine are put.
     """
 
-    root: Root
-    _inputs: dict[str, _Input] = field(default_factory=dict)
-    _uploads: list[str] = field(default_factory=list)
+    def __init__(self, root: Root, inputs: Sequence[str]) -> None:
+        self.root = root
+        self._inputs: dict[str, _Input] = {}
+        self._uploads: list[str] = []
+        self.files = self._find(inputs)
 
-    def find(self, inputs: Sequence[str]) -> list[TextFile]:
+    def __enter__(self) -> ClusterText:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Remove what was brought to the cluster."""
+        while self._uploads:
+            with suppress(StorageError, UnavailableError):
+                self.root.store.remove_tree(self._uploads.pop())
+
+    def _find(self, inputs: Sequence[str]) -> list[TextFile]:
         """The files that the inputs name, sorted.
 
         Parameters
@@ -91,27 +97,20 @@ class ClusterFiles:
         UsageError
             If an input names nothing, is elsewhere, or a file is named twice, by whatever names.
         """
-        here = [_path_here(given) for given in inputs if _scheme(given) in ("", "file")]
-        there = [given for given in inputs if _scheme(given) not in ("", "file")]
-        files = source.expand(here) if here else []
-        found = [file for given in there for file in find_on_hdfs(given)]
-        named = [file.path for file in files] + [file.uri for file in found]
-        if len(set(named)) < len(named):
-            twice = next(name for name in named if named.count(name) > 1)
-            raise UsageError(f"{twice} is named more than once; its rows would count double")
-        _check_numbers(found)
-        for on_hdfs in found:
-            file = TextFile(on_hdfs.uri, on_hdfs.size)
-            by_number = file.compression != "none" or bool({*INTERPRETED, "\n"} & set(file.path))
-            uri = on_hdfs.uri_by_number if by_number else file.path
-            self._inputs[file.path] = _Input(uri, on_hdfs)
-            files.append(file)
-        for file in files:
+        places = [
+            (LOCAL_TREE, _path_here(given)) if _scheme(given) in ("", "file") else tree_of(given) for given in inputs
+        ]
+        files = []
+        for found in find(places):
+            file = TextFile(found.name, found.status.size, stamp=found.status.stamp)
             # an unknown compression is refused here
-            if file.compression is not None and file.path not in self._inputs:
-                self._inputs[file.path] = _Input(None, None)
+            by_number = file.compression != "none" or bool(INTERPRETED & set(file.path))
+            tree = found.tree if isinstance(found.tree, HdfsTree) else None
+            uri = None if tree is None else tree.uri_by_number(found.status) if by_number else found.name
+            self._inputs[file.path] = _Input(uri, tree, found)
+            files.append(file)
         source.check_content(files)
-        return sorted(files)
+        return files
 
     def _bring(self, file: TextFile) -> str:
         """Upload a file of this machine, under a name without suffix, unless that is done; its URI there."""
@@ -126,27 +125,28 @@ class ClusterFiles:
                 self.root.store.write(path, iter(lambda: content.read(_PIECE_BYTES), b""))
         except OSError as error:
             raise StorageError(f"cannot read {file.path}: {error.strerror or error}; check its permissions") from error
-        uri = self.root.store.uri(path)
-        self._inputs[file.path] = replace(known, uri=uri)
-        return uri
+        known.uri = self.root.store.uri(path)
+        return known.uri
 
     def first_line(self, file: TextFile) -> bytes:
-        """The first line, newline included; empty for an empty file.
+        """See `TextSource.first_line`.
 
         Raises
         ------
         BadDataError
             If the file is not compressed as its name says, or begins with a byte order mark.
         """
-        on_hdfs = self._inputs[file.path].found
+        known = self._inputs[file.path]
+        known.is_checked = True
         if not file.size:
             return b""
-        if on_hdfs is None:
+        path = path_in_store(known.found.path)
+        if known.tree is None:
             line = source.first_line(file)
         elif file.compression == "none":
-            line = _first_line(on_hdfs.store, on_hdfs.path)
+            line = _first_line(known.tree.store, path)
         else:
-            with on_hdfs.store.open_read(on_hdfs.path) as content:
+            with known.tree.store.open_read(path) as content:
                 chunks = text.open_chunks(content, file.compression, name=file.path, chunk_bytes=1)
                 line = next((chunk[: chunk.find(b"\n") + 1] or chunk for chunk in chunks), b"")
         if file.compression == "none" and line.startswith(_BYTE_ORDER_MARK):
@@ -154,23 +154,23 @@ class ClusterFiles:
             raise BadDataError(f"{file.path} begins with a byte order mark; remove it: `tail -c +4`")
         return line
 
-    def lines(self, files: Sequence[TextFile]) -> FileLines:
-        """The input of a job over these files; those of this machine are on the cluster afterwards, until `close`."""
-        return FileLines(tuple(self._bring(file) for file in files), sum(file.size for file in files))
-
-    def properties(self, files: Sequence[TextFile], *, header: str) -> dict[str, str]:
-        """Hadoop's properties for a job over these files.
-
-        Parameters
-        ----------
-        header
-            `WITH_HEADER` or `WITHOUT_HEADER`.
-        """
-        assert header in (WITH_HEADER, WITHOUT_HEADER)
+    def input(self, files: Sequence[TextFile], form: str) -> StoredLines:
+        """See `TextSource.input`; files of this machine are on the cluster afterwards, until the end of the block."""
+        check_has_lines(format_named(form))
+        for file in files:
+            if not self._inputs[file.path].is_checked:
+                self.first_line(file)
+        header = WITH_HEADER if any(file.header_bytes for file in files) else WITHOUT_HEADER
         packed = any(file.compression != "none" for file in files)
-        return {PROPERTY: header, **DELIMITER, **({PACKED: "true", **WHOLE_FILES} if packed else {})}
+        feeding = {PROPERTY: header, **DELIMITER, **({PACKED: "true"} if packed else {})}
+        n_bytes = sum(file.size for file in files)
+        return StoredLines(tuple(map(self._bring, files)), n_bytes, whole=packed, feeding=feeding)
 
-    def name_of(self, fed: str) -> str:
+    def place(self, file: str, start: int, n_bytes: int | None = None) -> Place:
+        """See `TextSource.place`."""
+        return Place(self._name_of(file), start, n_bytes)
+
+    def _name_of(self, fed: str) -> str:
         """The user's name of what a task calls so.
 
         Raises
@@ -191,7 +191,7 @@ class ClusterFiles:
 
     @contextmanager
     def renaming(self) -> Iterator[None]:
-        """Errors of tasks name files as the user does."""
+        """See `TextSource.renaming`."""
         try:
             yield
         except MrMlError as error:
@@ -208,17 +208,15 @@ class ClusterFiles:
                     message = message.replace(uri, name)
         return message
 
-    def check_fed(self, files: Sequence[TextFile], fed: Sequence[tuple[str, int]], *, doing: str) -> None:
-        """Hold the bytes that map tasks were fed, of files by their users' names, against the files.
-
-        Raises
-        ------
-        InternalError
-            If some are missing or came twice.
-        """
+    def check_read(self, files: Sequence[TextFile], form: str, places: Sequence[Place], *, doing: str) -> None:
+        """See `TextSource.check_read`; by the bytes that tasks were fed."""
         total = dict.fromkeys((file.path for file in files), 0)
-        for name, n_bytes in fed:
-            total[name] += n_bytes
+        seen = set[tuple[str, int]]()
+        for name, start, n_bytes in places:
+            if (name, start) in seen:
+                raise InternalError(f"{doing} {name} from byte {start} was done twice; run it again")
+            seen.add((name, start))
+            total[name] += n_bytes or 0
         for file in files:
             # a last line without line feed is given one
             if total[file.path] not in (file.size, file.size + 1):
@@ -228,18 +226,12 @@ class ClusterFiles:
                 )
 
     def check_rest(self, files: Sequence[TextFile]) -> None:
-        """Raise BadDataError if a file is not as it was found."""
-        source.check_rest([file for file in files if self._inputs[file.path].found is None])
+        """See `TextSource.check_rest`."""
         for file in files:
-            on_hdfs = self._inputs[file.path].found
-            if on_hdfs is not None and on_hdfs.stamp != on_hdfs.stamp_now():
-                raise BadDataError(f"{file.path} changed while it was read; run it again when the file is at rest")
-
-    def close(self) -> None:
-        """Remove what was brought to the cluster."""
-        while self._uploads:
-            with suppress(StorageError, UnavailableError):
-                self.root.store.remove_tree(self._uploads.pop())
+            found = self._inputs[file.path].found
+            now = found.tree.look(found.path)
+            if now is None or now.stamp != found.status.stamp:
+                raise BadDataError(f"{file.path} changed while it was read; run it again when it is at rest")
 
 
 def _scheme(given: str) -> str:
@@ -249,16 +241,6 @@ def _scheme(given: str) -> str:
 
 def _path_here(given: str) -> str:
     return unquote(urlsplit(given).path) if _scheme(given) == "file" else given
-
-
-def _check_numbers(files: Sequence[HdfsFile]) -> None:
-    """Refuse a file by two names: another spelling of the NameNode, or its number."""
-    known: dict[object, str] = {}
-    for file in files:
-        for identity in ((file.store.root, file.number), (file.path, file.number, file.size)):
-            other = known.setdefault(identity, file.uri)
-            if other != file.uri:
-                raise UsageError(f"{other} and {file.uri} are one file by two names; its rows would count double")
 
 
 def _first_line(store: HdfsStore, path: str) -> bytes:

@@ -1,0 +1,69 @@
+"""Open the store of a root: the registry of stores by scheme.
+
+A store is one file here, or in another package, and one line in `STORES`, or an entry point of the group
+``mr_ml.stores``; its case in tests/contract/conftest.py makes the contract suite run on it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+
+from hdfs_layout.errors import UsageError
+from hdfs_layout.registry import Registry
+from hdfs_layout.store import Store
+
+STORES: Registry[Callable[[str], Store]] = Registry(
+    "store",
+    group="mr_ml.stores",
+    built_in={
+        "file": "hdfs_layout.local:open_file_uri",
+        "hdfs": "hdfs_layout.hdfs.store:open_hdfs",
+        "webhdfs": "hdfs_layout.hdfs.store:open_hdfs",
+        "swebhdfs": "hdfs_layout.hdfs.store:open_hdfs",
+    },
+)
+"""Scheme of a URI, in lower case, to what opens the store of a root of that scheme."""
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+# hdfs:/x is a slip for hdfs://x; taken as a folder it would silently store on the local disk.
+_SINGLE_SLASH = re.compile(r"(file|hdfs|webhdfs|swebhdfs|s3|s3a|s3n):/", re.IGNORECASE)
+
+
+def open_store(root: str) -> Store:
+    """Open the store of a root. Touches no file of it yet.
+
+    Parameters
+    ----------
+    root : str
+        A folder's path, ``file:///...``, or a folder on HDFS: ``hdfs://...``, ``webhdfs://...``, ``swebhdfs://...``.
+
+    Raises
+    ------
+    UsageError
+        If the root is empty, of a kind that there is no store for, or a file, or if its store needs a package that is
+        not installed.
+    """
+    scheme = scheme_of(root)
+    if scheme:
+        if scheme not in STORES:
+            raise UsageError(
+                f"expected as root a folder or one of {', '.join(f'{name}://' for name in STORES)}; found "
+                f"{root[:200]!a}, for which there is no store in this release. Choose a folder."
+            )
+        return STORES.get(scheme)(root)
+    if not root:
+        raise UsageError("expected as root a folder; found nothing. Give --root or set MR_ML_ROOT.")
+    if _SINGLE_SLASH.match(root):
+        raise UsageError(f"expected as root a folder or scheme://...; found {root[:200]!a}. Write two slashes.")
+    # Imported where it is needed: a store's own dependencies must not be needed to open another one.
+    from hdfs_layout.local import open_folder
+
+    return open_folder(os.path.expanduser(root))
+
+
+def scheme_of(place: str) -> str:
+    """The scheme of a URI with two slashes, in lower case; empty for a path of this machine."""
+    scheme, found, _ = place.partition("://")
+    return scheme.lower() if found and _SCHEME.fullmatch(scheme) else ""

@@ -1,0 +1,202 @@
+"""How rows get from the map tasks that parse them to the files of their partitions.
+
+There are two ways, and `exchange_of` alone decides which: through files that map tasks leave on this machine, where
+tasks share these with the driver; else through the shuffle of the jobs, whose reduce tasks write partition files as
+their output. The driver scans, shuffles and checks in the same words over both.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from hdfs_layout import Root
+from mr_ml.data.partition_file import PartitionFacts
+from mr_ml.pack.plan import PackPlan
+from mr_ml.pack.split_moments import MOMENTS, SplitMoments
+from mr_ml.pack.tasks import AGAIN, ScanRequest, facts_of
+from mr_ml.readers.schema import Options, Schema
+from mr_ml.readers.summary import Summary
+from mr_ml.readers.text.source import TextFile
+from mr_ml.runners.base import JobInput, Pair, Place, Runner, TextSource
+from mr_ml.sums.moments import MomentSums
+
+# By file and first byte of a range of text.
+Ranges = dict[tuple[str, int], Summary]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackMemory:
+    """What packing by tasks that share this machine's memory may hold.
+
+    Attributes
+    ----------
+    rows_bytes
+        In each process, of rows: of those that the scan read, then of the partition that is written.
+    spill_bytes
+        Of shared memory, for what is between map and reduce tasks; that goes below the root if it needs more.
+    longest_line
+        Bytes of a line of text that can be read; None for all that can be.
+    """
+
+    rows_bytes: int
+    spill_bytes: int
+    longest_line: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What the rows become.
+
+    Attributes
+    ----------
+    name, data_id
+        Of the dataset and of the folder of its partition files.
+    n_columns
+        About how many features have a value anywhere.
+    """
+
+    schema: Schema
+    plan: PackPlan
+    name: str
+    data_id: str
+    n_columns: int
+
+
+class Writing(Protocol):
+    """The partition files of one pack, while they are written.
+
+    Attributes
+    ----------
+    data_id
+        Of the folder in which they are; the second round may write another one.
+    """
+
+    data_id: str
+
+    def first(self, input: JobInput) -> list[bytes]:
+        """Parse the text and bring every row to its partition; what map tasks report.
+
+        A report is JSON of the range, as `TextSource.place` takes it, and of a summary of its rows.
+        """
+
+    def answers(self) -> list[Pair]:
+        """Facts of each partition that has rows, moments, and `AGAIN` where equal rows met."""
+
+    def again(self, answers: list[Pair]) -> list[Pair]:
+        """The second round, which is for equal rows, see `mr_ml.pack.equal_rows`; its answers."""
+
+
+class Exchange(Protocol):
+    """One of the two ways. Within a ``with`` block; at its end goes what was kept between the jobs."""
+
+    def __enter__(self) -> Exchange: ...
+
+    def __exit__(self, *exc_info: object) -> None: ...
+
+    def scan_request(self, options: Options, files: Sequence[TextFile]) -> ScanRequest:
+        """What the tasks of a scan are asked; what an earlier scan kept goes."""
+
+    def writing(self, target: Target) -> AbstractContextManager[Writing]:
+        """Write the partition files, empty ones too.
+
+        If this fails, only the folder of the target's `data_id` is left.
+        """
+
+
+@dataclass(frozen=True)
+class Shuffled:
+    """What came out of the shuffle.
+
+    Attributes
+    ----------
+    facts
+        Of each partition that has rows.
+    moments
+        Moments of each split that has rows.
+    reports
+        Of ranges that tile the files.
+    data_id
+        Of the folder of the partition files.
+    """
+
+    facts: dict[int, PartitionFacts]
+    moments: dict[str, MomentSums]
+    reports: Ranges
+    data_id: str
+
+    @classmethod
+    def of(cls, plan: PackPlan, pairs: list[Pair], reports: Ranges, *, data_id: str) -> Shuffled:
+        """From the answers of tasks, which go as they are read: with many features they are large."""
+        facts: dict[int, PartitionFacts] = {}
+        lines: list[bytes] = []
+        while pairs:
+            key, value = pairs.pop()
+            if key == MOMENTS:
+                lines.append(value)
+            else:
+                facts[int(key)] = facts_of(value)
+        moments = SplitMoments(plan, filled=facts.keys())
+        while lines:
+            moments.add_line(lines.pop())
+        return cls(facts, moments.totals(), reports, data_id)
+
+
+def exchange_of(runner: Runner, root: Root, memory: PackMemory) -> Exchange:
+    """The way that suits the runner's tasks."""
+    if runner.tasks.share_files:
+        from mr_ml.pack.through_files import FileExchange
+
+        return FileExchange(root, runner, memory)
+    from mr_ml.pack.through_jobs import JobExchange
+
+    return JobExchange(root, runner)
+
+
+def scan(
+    runner: Runner, exchange: Exchange, text: TextSource, options: Options, files: Sequence[TextFile]
+) -> Ranges:
+    """Summaries of ranges that tile the files; line numbers count from the start of each range.
+
+    Raises
+    ------
+    InternalError
+        If some of the text was not read, or twice.
+    """
+    from mr_ml_jobs.scan_job import MRScan
+
+    with text.renaming():
+        request = exchange.scan_request(options, files).encode()
+        pairs = runner.run(MRScan, request=request, input=text.input(files, options.format))
+    read = [(text.place(*json.loads(key)), Summary.from_json(json.loads(value))) for key, value in pairs]
+    return _by_place(text, files, options.format, read, doing="scanning")
+
+
+def shuffle(exchange: Exchange, text: TextSource, files: Sequence[TextFile], target: Target) -> Shuffled:
+    """Write the partition files of one pack, and prove that all text went into them.
+
+    Raises
+    ------
+    InternalError
+        If some of the text was not read, or twice.
+    """
+    with exchange.writing(target) as writing:
+        with text.renaming():
+            lines = writing.first(text.input(files, target.schema.format))
+        read = [(text.place(*place), Summary.from_json(summary)) for place, summary in map(json.loads, lines)]
+        reports = _by_place(text, files, target.schema.format, read, doing="packing")
+        answers = writing.answers()
+        if any(key == AGAIN for key, _ in answers):
+            answers = writing.again(answers)
+        data_id = writing.data_id
+    return Shuffled.of(target.plan, answers, reports, data_id=data_id)
+
+
+def _by_place(
+    text: TextSource, files: Sequence[TextFile], form: str, read: Sequence[tuple[Place, Summary]], *, doing: str
+) -> Ranges:
+    text.check_read(files, form, [place for place, _ in read], doing=doing)
+    return {(place.file, place.start): summary.renamed(place.file) for place, summary in read}

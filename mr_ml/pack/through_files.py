@@ -1,0 +1,157 @@
+"""Rows through files: map tasks on this machine leave them, reduce tasks read them and write the partition files."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from hdfs_layout import Root
+from mr_ml.errors import UsageError
+from mr_ml.ids import unique_id
+from mr_ml.pack.exchange import PackMemory, Target
+from mr_ml.pack.plan import PackPlan
+from mr_ml.pack.split_moments import MOMENTS
+from mr_ml.pack.tasks import AGAIN, REPORT, PackRequest, ScanRequest, facts_of
+from mr_ml.readers.schema import Options
+from mr_ml.readers.text.source import TextFile
+from mr_ml.runners.base import JobInput, Pair, Runner, TaskLines
+from mr_ml.runners.local.scratch import scratch_folder
+from mr_ml.sums.slices import is_wide
+
+# Of the moments of a column, in each process that holds them: several times, when they go from one to another. Row
+# weights add a mean and a variance.
+MOMENTS_BYTES, WEIGHTED_BYTES = 44, 16
+_TASK_COPIES, _DRIVER_COPIES = 2, 5
+
+
+@dataclass
+class FileExchange:
+    """See `mr_ml.pack.exchange.Exchange`."""
+
+    root: Root
+    runner: Runner
+    memory: PackMemory
+    pack: str = ""
+
+    def __enter__(self) -> FileExchange:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Nothing to remove."""
+
+    @property
+    def _n_tasks(self) -> int:
+        return self.runner.tasks.n_tasks
+
+    def scan_request(self, options: Options, files: Sequence[TextFile]) -> ScanRequest:
+        """See `Exchange.scan_request`; processes may keep what they parsed for their map tasks."""
+        self.pack = unique_id()
+        # the other half is for the partition that is written
+        keep = self.memory.rows_bytes // 2
+        return ScanRequest(options, self.pack, keep)
+
+    @contextmanager
+    def writing(self, target: Target) -> Iterator[FileWriting]:
+        """See `Exchange.writing`."""
+        self._check_memory(target)
+        plan, store, layout = target.plan, self.root.store, self.root.layout
+        paths = [layout.partition(target.name, target.data_id, number) for number in range(plan.n_partitions)]
+        store.make_folder(layout.dataset_data(target.name, target.data_id))
+        with self._spill(target) as spill:
+            local = tuple(map(self._local, paths))
+            request = PackRequest(target.schema, plan, local, spill, self.pack).encode()
+            writing = FileWriting(self.runner, request, target.data_id)
+            yield writing
+        for number in set(range(plan.n_partitions)) - writing.filled:
+            store.write(paths[number], b"")
+
+    def _check_memory(self, target: Target) -> None:
+        plan, schema = target.plan, target.schema
+        if plan.partition_bytes > self.memory.rows_bytes:
+            raise UsageError(
+                f"--memory: a partition of about {plan.partition_bytes >> 20}M is put in order in memory, and there "
+                f"are {self.memory.rows_bytes >> 20}M for each process; give more memory, fewer --workers or more "
+                "--partitions"
+            )
+        column_bytes = MOMENTS_BYTES + (WEIGHTED_BYTES if schema.has_weights else 0)
+        moments = column_bytes * target.n_columns * len(plan.partitions_by_split())
+        have = self._n_tasks * self.memory.rows_bytes
+        if is_wide(schema.n_features) and (need := moments * (_DRIVER_COPIES + self._n_tasks * _TASK_COPIES)) > have:
+            raise UsageError(
+                f"--memory: means and extremes of about {target.n_columns} features take {need >> 20}M in all "
+                f"processes, and there are {have >> 20}M beside what these take themselves; give more memory or fewer "
+                "--workers, or hash the feature ids to fewer"
+            )
+
+    @contextmanager
+    def _spill(self, target: Target) -> Iterator[str]:
+        """The folder for rows between map and reduce tasks, for as long as it is needed."""
+        plan: PackPlan = target.plan
+        if plan.shuffled_bytes <= self.memory.spill_bytes:
+            parent = scratch_folder(needs_bytes=plan.shuffled_bytes)
+            with tempfile.TemporaryDirectory(prefix="spill-", dir=parent) as folder:
+                yield folder
+            return
+        spill = self.root.layout.spill(target.name, target.data_id)
+        self.root.store.make_folder(spill)
+        yield self._local(spill)
+        self.root.store.remove_tree(spill)
+
+    def _local(self, path: str) -> str:
+        found = self.root.store.local_path(path)
+        if found is None:
+            raise UsageError(
+                f"{self.root.store.uri(path)} cannot be written by tasks on this machine; use -r hadoop, or a "
+                "folder as --root"
+            )
+        return found
+
+
+@dataclass
+class FileWriting:
+    """See `mr_ml.pack.exchange.Writing`.
+
+    Attributes
+    ----------
+    request
+        Of all tasks.
+    filled
+        Partitions that have rows.
+    """
+
+    runner: Runner
+    request: bytes
+    data_id: str
+    filled: set[int] = field(default_factory=set)
+    _answers: list[Pair] = field(default_factory=list)
+
+    def first(self, input: JobInput) -> list[bytes]:
+        """See `Writing.first`."""
+        from mr_ml_jobs.pack_job import MRPack
+
+        n_tasks = self.runner.tasks.n_tasks
+        pairs = self.runner.run(MRPack, request=self.request, input=input, n_reducers=n_tasks)
+        self._answers = [pair for pair in pairs if pair[0] != REPORT]
+        return [value for key, value in pairs if key == REPORT]
+
+    def answers(self) -> list[Pair]:
+        """See `Writing.answers`."""
+        found, self._answers = self._answers, []
+        return self._noted(found)
+
+    def again(self, answers: list[Pair]) -> list[Pair]:
+        """See `Writing.again`."""
+        from mr_ml_jobs.merge_job import MRMerge
+
+        from mr_ml.pack.equal_rows import merging_lines
+
+        met = [value for key, value in answers if key == AGAIN]
+        facts = {int(key): facts_of(value) for key, value in answers if key not in (AGAIN, MOMENTS)}
+        lines = merging_lines(facts, met, n_tasks=self.runner.tasks.n_tasks)
+        return self._noted(self.runner.run(MRMerge, request=self.request, input=TaskLines(lines)))
+
+    def _noted(self, answers: list[Pair]) -> list[Pair]:
+        self.filled = {int(key) for key, _ in answers if key not in (AGAIN, MOMENTS)}
+        return answers

@@ -1,0 +1,126 @@
+"""Rows through the shuffle of jobs, by three of them, where tasks share no files with the driver, as on Hadoop.
+
+Where rows are equal there are two more, see `mr_ml.pack.equal_rows`.
+
+The text is fed to the map tasks where it is stored. The shuffle moves the mini-blocks, and the runner names the
+partition files: reduce task p writes part-0000p of the job's output folder, which is the folder of the dataset's
+partitions. One more reduce task collects the reports; its file is read and removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from hdfs_layout import NotFoundError, Root
+from mr_ml.errors import InternalError
+from mr_ml.ids import unique_id
+from mr_ml.pack.exchange import Target
+from mr_ml.pack.tasks import PackRequest, ScanRequest
+from mr_ml.readers.schema import Options
+from mr_ml.readers.text.source import TextFile
+from mr_ml.runners.base import JobInput, Pair, Runner, StoredLines, pair_of
+from mr_ml.runners.task_errors import first_error
+
+
+@dataclass(frozen=True)
+class JobExchange:
+    """See `mr_ml.pack.exchange.Exchange`."""
+
+    root: Root
+    runner: Runner
+
+    def __enter__(self) -> JobExchange:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        pass
+
+    def scan_request(self, options: Options, files: Sequence[TextFile]) -> ScanRequest:
+        """See `Exchange.scan_request`."""
+        return ScanRequest(options)
+
+    @contextmanager
+    def writing(self, target: Target) -> Iterator[JobWriting]:
+        """See `Exchange.writing`."""
+        request = PackRequest(target.schema, target.plan).encode()
+        yield JobWriting(self.root, self.runner, target, request, target.data_id)
+
+
+@dataclass
+class JobWriting:
+    """See `mr_ml.pack.exchange.Writing`.
+
+    Attributes
+    ----------
+    request
+        Of all tasks.
+    n_bytes
+        Of the text: about as much are the partition files.
+    """
+
+    root: Root
+    runner: Runner
+    target: Target
+    request: bytes
+    data_id: str
+    n_bytes: int = 0
+
+    def first(self, input: JobInput) -> list[bytes]:
+        """See `Writing.first`.
+
+        Raises
+        ------
+        MrMlError
+            What a task raised.
+        """
+        from mr_ml_jobs.pack_job import MRPack
+
+        store, n_partitions = self.root.store, self.target.plan.n_partitions
+        self.n_bytes = input.n_bytes
+        output = self.root.layout.dataset_data(self.target.name, self.data_id)
+        self.runner.produce(MRPack, request=self.request, input=input, output=output, n_reducers=n_partitions + 1)
+        path = self.root.layout.partition(self.target.name, self.data_id, n_partitions)
+        try:
+            pairs = [pair_of(line) for line in store.read(path).splitlines()]
+        except NotFoundError:
+            raise InternalError(f"the job left no reports in {store.uri(path)}; run it again") from None
+        store.remove(path)
+        error = first_error(pairs)
+        if error is not None:
+            raise error
+        return [value for _, value in pairs]
+
+    def answers(self) -> list[Pair]:
+        """See `Writing.answers`; the files are read back, by one more job."""
+        return self._inspected(self.data_id)
+
+    def again(self, answers: list[Pair]) -> list[Pair]:
+        """See `Writing.again`; its files are in another folder."""
+        from mr_ml_jobs.spread_job import MRSpread
+
+        store, layout, name, second = self.root.store, self.root.layout, self.target.name, unique_id()
+        first, output = layout.dataset_data(name, self.data_id), layout.dataset_data(name, second)
+        n_reducers = self.target.plan.n_partitions
+        try:
+            lines = self._partitions(self.data_id)
+            self.runner.produce(MRSpread, request=self.request, input=lines, output=output, n_reducers=n_reducers)
+            answers = self._inspected(second)
+        except BaseException:
+            store.remove_tree(output)
+            raise
+        store.remove_tree(first)
+        self.data_id = second
+        return answers
+
+    def _inspected(self, data_id: str) -> list[Pair]:
+        from mr_ml_jobs.inspect_job import MRInspect
+
+        lines = self._partitions(data_id, whole=True)
+        return self.runner.run(MRInspect, request=self.request, input=lines)
+
+    def _partitions(self, data_id: str, *, whole: bool = False) -> StoredLines:
+        layout, n_partitions = self.root.layout, self.target.plan.n_partitions
+        paths = (layout.partition(self.target.name, data_id, number) for number in range(n_partitions))
+        return StoredLines(tuple(map(self.root.store.uri, paths)), self.n_bytes, whole=whole)

@@ -1,0 +1,75 @@
+"""Base of all jobs: what they do is in the request, a file that the driver sends to every task.
+
+Jobs are thin: they decode the request, hand lines and values to the objects that do the work, and yield what comes
+back. Keys and values are bytes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import Any, ClassVar
+
+from mrjob.protocol import BytesProtocol, BytesValueProtocol
+
+from mr_ml.readers.base import StoredPiece, listed
+from mr_ml.runners.hadoop.fed_text import FedText
+from mr_ml.runners.local.mixin import WarmLocalMixin
+
+REPORT = b"!report"
+"""Key of what a map task that leaves lines says of them, see `mr_ml.runners.base.Runner.left`."""
+
+Pair = tuple[bytes, bytes]
+
+
+class Job(WarmLocalMixin):
+    """A job of ours.
+
+    Attributes
+    ----------
+    REQUEST : type
+        Of the request, with a class method ``decode(data)``.
+    """
+
+    INPUT_PROTOCOL = BytesValueProtocol
+    INTERNAL_PROTOCOL = BytesProtocol
+    OUTPUT_PROTOCOL = BytesProtocol
+    REQUEST: ClassVar[Any] = None
+
+    def configure_args(self) -> None:
+        """Add the option by which the request is sent."""
+        super().configure_args()
+        self.add_file_arg("--request", help="what to do")
+
+    @cached_property
+    def request(self) -> Any:
+        """What to do, of the type `REQUEST`; read when it is first asked for."""
+        with open(self.options.request, "rb") as source:
+            return self.REQUEST.decode(source.read())
+
+
+class TextJob(Job):
+    """A job whose map tasks map ranges of text, whether they open these themselves or are fed them."""
+
+    def run_mapper(self, step_num: int = 0) -> None:
+        """Map what this task is fed, or the lines of its input, which name ranges."""
+        if not FedText.is_fed(os.environ):
+            super().run_mapper(step_num)
+            return
+        _, write = self._wrap_protocols(step_num, "mapper")
+        for key, value in self.map_text(FedText.of_task(self.stdin, os.environ)):
+            write(key, value)
+
+    def mapper(self, _: object, line: bytes) -> Iterator[Pair]:
+        """Map the ranges that a line names."""
+        yield from self.map_opened(listed(line))
+
+    def map_opened(self, texts: Iterable[StoredPiece]) -> Iterator[Pair]:
+        """Map ranges of files that this task opens; by default each as one that is fed."""
+        for text in texts:
+            yield from self.map_text(text)
+
+    def map_text(self, text: Any) -> Iterator[Pair]:
+        """Map one range of text, a `StoredPiece` or a `FedText`: what a job of this kind defines."""
+        raise NotImplementedError

@@ -1,0 +1,81 @@
+"""Text that tasks on this machine open themselves, cut into ranges for them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Sequence
+
+from mr_ml.errors import BadDataError, InternalError
+from mr_ml.readers.base import StoredPiece, format_named, listing
+from mr_ml.readers.text import source
+from mr_ml.readers.text.chunks import MAX_LINE_BYTES
+from mr_ml.readers.text.source import TextFile
+from mr_ml.runners.base import Place, TaskLines
+
+
+class LocalText:
+    """Files of this machine; see `mr_ml.runners.base.TextSource`.
+
+    Attributes
+    ----------
+    n_tasks
+        For so many tasks they are cut.
+    longest_line
+        Bytes of a line that can be read.
+    """
+
+    def __init__(self, inputs: Sequence[str], *, n_tasks: int, longest_line: int | None) -> None:
+        self.n_tasks = n_tasks
+        self.longest_line = MAX_LINE_BYTES if longest_line is None else longest_line
+        self.files = source.expand(inputs)
+        source.check_content(self.files)
+
+    def __enter__(self) -> LocalText:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        pass
+
+    def first_line(self, file: TextFile) -> bytes:
+        """See `TextSource.first_line`."""
+        return source.first_line(file, longest_line=self.longest_line)
+
+    def input(self, files: Sequence[TextFile], form: str) -> TaskLines:
+        """See `TextSource.input`."""
+        return TaskLines([listing(form, task) for task in self._pieces(files, form)])
+
+    def _pieces(self, files: Sequence[TextFile], form: str) -> Sequence[Sequence[StoredPiece]]:
+        return format_named(form).pieces(files, n_tasks=self.n_tasks, longest_line=self.longest_line)
+
+    def place(self, file: str, start: int, n_bytes: int | None = None) -> Place:
+        """See `TextSource.place`."""
+        return Place(file, start, n_bytes)
+
+    def check_read(self, files: Sequence[TextFile], form: str, places: Sequence[Place], *, doing: str) -> None:
+        """See `TextSource.check_read`. Compressed files prove their own end."""
+        wanted = Counter((text.file, text.start) for task in self._pieces(files, form) for text in task)
+        found = Counter((place.file, place.start) for place in places)
+        for differ, what in ((wanted - found, "brought no answer"), (found - wanted, "was done twice or uncalled for")):
+            if differ:
+                name, start = min(differ)
+                raise InternalError(f"{doing} {name} from byte {start} {what}; run it again")
+        read: dict[str, int] = {}
+        for place in places:
+            if place.n_bytes is not None:
+                read[place.file] = read.get(place.file, 0) + place.n_bytes
+        for file in files:
+            expected = file.size - file.header_bytes
+            if file.compression == "none" and read.get(file.path, expected) != expected:
+                raise BadDataError(
+                    f"{file.path} changed while it was read: expected {expected} bytes of rows, found "
+                    f"{read[file.path]}; run it again when it is at rest"
+                )
+
+    def check_rest(self, files: Sequence[TextFile]) -> None:
+        """See `TextSource.check_rest`."""
+        source.check_rest(files)
+
+    def renaming(self) -> contextlib.AbstractContextManager[None]:
+        """See `TextSource.renaming`; tasks know files by the names that users give them."""
+        return contextlib.nullcontext()

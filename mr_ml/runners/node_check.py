@@ -1,0 +1,140 @@
+"""Whether the machines of tasks can run them: judged by what one small job's tasks say, see `node_report`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mr_ml.errors import InternalError
+from mr_ml.runners import node_report
+
+Report = Mapping[str, Any]
+
+LEAST_PYTHON = (3, 11)
+FAILED_KEY = b"!failed"
+
+
+@dataclass
+class Findings:
+    """Attributes
+    ----------
+    nodes
+        Reports, one a task.
+    problems : list of str
+        What keeps tasks from running, with what to do.
+    warnings : list of str
+        What makes results differ, or may.
+    brought : dict, optional
+        The archive of Python packages that tasks were given, with its ``uri``; None if none was.
+    """
+
+    nodes: list[dict[str, Any]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    brought: dict[str, Any] | None = None
+
+    def problem(self, text: str) -> None:
+        if text not in self.problems:
+            self.problems.append(text)
+
+    def warning(self, text: str) -> None:
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+
+def find(
+    pairs: Sequence[tuple[bytes, bytes]], *, driver: Report, command: str, built_for: str | None = None, n_tasks: int
+) -> Findings:
+    """Judge what the tasks say.
+
+    Parameters
+    ----------
+    pairs
+        The job's output.
+    driver
+        The report of this machine.
+    command
+        By which tasks run Python.
+    built_for
+        Version of Python, such as 3.11, for which the packages were built that tasks were given, if they were.
+
+    Raises
+    ------
+    InternalError
+        If a task said nothing.
+    """
+    found = Findings()
+    for key, value in pairs:
+        if key == FAILED_KEY:
+            host, version, last = (*value.decode(errors="replace").split("\t"), "", "")[:3]
+            found.problem(_no_python(host, version.strip(), last.strip(), command))
+        else:
+            found.nodes.append(json.loads(value))
+    if len(pairs) != n_tasks:
+        raise InternalError(f"expected the answers of {n_tasks} tasks, found {len(pairs)}; run it again")
+    for node in found.nodes:
+        _judge(node, found, built_for)
+    if not found.problems:
+        _compare(driver, found)
+    return found
+
+
+def _no_python(host: str, version: str, last: str, command: str) -> str:
+    least = ".".join(map(str, LEAST_PYTHON))
+    if version.startswith("Python "):
+        return (
+            f"{host}: `{command}` is {version}, which cannot run tasks ({last}); expected Python {least} or later. "
+            f"{_MEND_PYTHON}"
+        )
+    return f"{host}: `{command}` does not run ({version or last}); expected Python {least} or later. {_MEND_PYTHON}"
+
+
+_MEND_PYTHON = (
+    "Name another as `python` in the settings of --config, or bring this machine's there: `mr-ml env build "
+    "--interpreter`, and leave `python` out"
+)
+
+
+def _judge(node: Report, found: Findings, built_for: str | None) -> None:
+    host, version = node["host"], node["python"]
+    if _numbers(version) < LEAST_PYTHON:
+        found.problem(f"{host}: Python {version} ({node['executable']}), expected 3.11 or later. {_MEND_PYTHON}")
+        return
+    if built_for is not None and not version.startswith(built_for + "."):
+        found.problem(
+            f"{host}: Python {version} ({node['executable']}), but the packages of `mr-ml env build` are for Python "
+            f"{built_for}. Build them with a Python {'.'.join(version.split('.')[:2])}, or with the Python itself: "
+            "`mr-ml env build --interpreter`, and leave `python` out of the settings; or, if that Python has packages "
+            "of its own, say `python_archive: none` there"
+        )
+        return
+    for name, failure in node["failures"].items():
+        found.problem(
+            f"{host}: {name} cannot be imported by {node['executable']} {version} ({failure}). Install it on every "
+            "node, or bring this machine's packages there: `mr-ml env build`"
+        )
+    if node["job_failure"] is not None and not node["failures"]:
+        found.problem(f"{host}: tasks cannot be imported by {node['executable']} {version}: {node['job_failure']}")
+
+
+def _compare(driver: Report, found: Findings) -> None:
+    for name in node_report.PACKAGES:
+        there = sorted({str(node["packages"][name]) for node in found.nodes})
+        if there != [driver["packages"][name]]:
+            found.warning(
+                f"{name} is {' and '.join(there)} on the nodes and {driver['packages'][name]} here: results can differ "
+                "in their last bits. `mr-ml env build` gives all nodes this machine's"
+            )
+    there = sorted({str(node["bits"]) for node in found.nodes})
+    if there != [driver["bits"]]:
+        where = "between nodes" if len(there) > 1 else "on the nodes and here"
+        found.warning(
+            f"the same arithmetic gives other last bits {where} (other libraries or other processors): a model may "
+            "differ in its last bits with where its tasks ran"
+        )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
