@@ -113,7 +113,7 @@ class Store(Protocol):
         """
 
     def entries(self, path: str) -> tuple[Entry, ...]:
-        """What `list` names, with kind and size, like ``hadoop fs -ls``. Leaves out and raises as `list`."""
+        """List what `list` names, with kind and size, like ``hadoop fs -ls``. Leaves out and raises as `list`."""
 
     def walk(self, path: str) -> tuple[str, ...]:
         """Paths, from the root, of all files below a folder, sorted, like ``hadoop fs -ls -R -C`` without the folders.

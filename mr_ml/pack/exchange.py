@@ -87,7 +87,7 @@ class Writing(Protocol):
         """Facts of each partition that has rows, moments, and `AGAIN` where equal rows met."""
 
     def again(self, answers: list[Pair]) -> list[Pair]:
-        """The second round, which is for equal rows, see `mr_ml.pack.equal_rows`; its answers."""
+        """Run the second round, which is for equal rows, see `mr_ml.pack.equal_rows`, and return its answers."""
 
 
 class Exchange(Protocol):
@@ -98,7 +98,7 @@ class Exchange(Protocol):
     def __exit__(self, *exc_info: object) -> None: ...
 
     def scan_request(self, options: Options, files: Sequence[TextFile]) -> ScanRequest:
-        """What the tasks of a scan are asked; what an earlier scan kept goes."""
+        """Say what the tasks of a scan are asked; what an earlier scan kept goes."""
 
     def writing(self, target: Target) -> AbstractContextManager[Writing]:
         """Write the partition files, empty ones too.
@@ -146,7 +146,7 @@ class Shuffled:
 
 
 def exchange_of(runner: Runner, root: Root, memory: PackMemory) -> Exchange:
-    """The way that suits the runner's tasks."""
+    """Choose the way that suits the runner's tasks."""
     if runner.tasks.share_files:
         from mr_ml.pack.through_files import FileExchange
 
@@ -156,9 +156,7 @@ def exchange_of(runner: Runner, root: Root, memory: PackMemory) -> Exchange:
     return JobExchange(root, runner)
 
 
-def scan(
-    runner: Runner, exchange: Exchange, text: TextSource, options: Options, files: Sequence[TextFile]
-) -> Ranges:
+def scan(runner: Runner, exchange: Exchange, text: TextSource, options: Options, files: Sequence[TextFile]) -> Ranges:
     """Summaries of ranges that tile the files; line numbers count from the start of each range.
 
     Raises

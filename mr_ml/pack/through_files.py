@@ -87,7 +87,7 @@ class FileExchange:
 
     @contextmanager
     def _spill(self, target: Target) -> Iterator[str]:
-        """The folder for rows between map and reduce tasks, for as long as it is needed."""
+        """Make the folder for rows between map and reduce tasks, for as long as it is needed."""
         plan: PackPlan = target.plan
         if plan.shuffled_bytes <= self.memory.spill_bytes:
             parent = scratch_folder(needs_bytes=plan.shuffled_bytes)

@@ -30,6 +30,7 @@ class PartitionInput:
     _lines: dict[int, list[bytes]] = field(default_factory=dict, compare=False)
 
     def lines(self, *, n_tasks: int) -> list[bytes]:
+        """See `JobInput.lines`."""
         if n_tasks not in self._lines:
             self._lines[n_tasks] = self._cut(n_tasks)
         return self._lines[n_tasks]
@@ -46,6 +47,7 @@ class PartitionInput:
         return [task_line(ranges) for ranges in assign(files, n_tasks=n_tasks)]
 
     def uris(self) -> list[str]:
+        """See `JobInput.uris`."""
         # empty ones do no harm, and leave no gaps in a pattern
         listed = len(self.partitions) <= MANY_FILES
         uris = [self.store.uri(p.path) for p in self.partitions if p.facts.blocks or not listed]
@@ -63,6 +65,7 @@ class PartitionInput:
 
     @property
     def n_bytes(self) -> int:
+        """See `JobInput.n_bytes`."""
         return sum(partition.facts.n_bytes for partition in self.partitions)
 
     def check_files(self) -> None:

@@ -132,7 +132,7 @@ def _scored(
 
 
 def _lines(first: bytes, parts: Sequence[Scored]) -> Iterator[bytes]:
-    """The output of one file, held against what its tasks said."""
+    """Join the output of one file, held against what its tasks said."""
     yield first
     for part in parts:
         n_bytes = n_lines = 0
@@ -188,7 +188,7 @@ def _say_lost(found: Sequence[Scored], schema: Schema, say: Callable[[str], None
 
 
 def _in_order(found: Sequence[Scored], schema: Schema) -> Iterator[tuple[RangeReport, int]]:
-    """Reports by file and place, with the number of the first line of each in its file."""
+    """Sort reports by file and place, with the number of the first line of each in its file."""
     reports = sorted((part.report for part in found), key=lambda report: (report.file, report.start))
     at = dict.fromkeys(
         (report.file for report in reports), 1 + format_named(schema.format).header_lines(schema.options)
@@ -237,6 +237,6 @@ def _shared(places: Sequence[str], inputs: Sequence[str]) -> str:
 
 
 def _place(path: str) -> str:
-    """A path without what says on which machine it is."""
+    """Strip a path of what says on which machine it is."""
     found = urlsplit(path)
     return os.path.normpath(found.path) if found.scheme and "://" in path else os.path.abspath(path)

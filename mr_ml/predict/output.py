@@ -110,7 +110,7 @@ class Output:
 
 
 def _store_of(to: str) -> tuple[Store, str]:
-    """The store of the folder in which the output will be, and its name there."""
+    """Open the store of the folder in which the output will be, and its name there."""
     if not scheme_of(to):
         # tasks run in folders of their own
         target = Path(to).absolute()

@@ -31,7 +31,7 @@ class JobInput(Protocol):
     """What a job reads, told in both ways in which a map task can get at it; the runner takes the one that it can."""
 
     def lines(self, *, n_tasks: int) -> Sequence[bytes]:
-        """A line for each map task, which names what that task opens itself.
+        """List a line for each map task, which names what that task opens itself.
 
         Raises
         ------
@@ -40,7 +40,7 @@ class JobInput(Protocol):
         """
 
     def uris(self) -> Sequence[str]:
-        """The files whose own lines the map tasks are fed, wherever the runner cuts them.
+        """List the files whose own lines the map tasks are fed, wherever the runner cuts them.
 
         Raises
         ------
@@ -150,7 +150,7 @@ class TextSource(Protocol):
     def __exit__(self, *exc_info: object) -> None: ...
 
     def first_line(self, file: TextFile) -> bytes:
-        """The first line, newline included; empty for an empty file.
+        """Read the first line, newline included; empty for an empty file.
 
         Raises
         ------
@@ -159,7 +159,7 @@ class TextSource(Protocol):
         """
 
     def input(self, files: Sequence[TextFile], form: str) -> JobInput:
-        """The input of a job whose map tasks map ranges of text, see `mr_ml.runners.job.TextJob`.
+        """Make the input of a job whose map tasks map ranges of text, see `mr_ml.runners.job.TextJob`.
 
         Parameters
         ----------
@@ -170,7 +170,7 @@ class TextSource(Protocol):
         """
 
     def place(self, file: str, start: int, n_bytes: int | None = None) -> Place:
-        """The range that a task names so.
+        """Give the range that a task names so.
 
         Raises
         ------
@@ -293,7 +293,7 @@ class Runner(Protocol):
         """
 
     def text(self, inputs: Sequence[str], *, longest_line: int | None = None) -> TextSource:
-        """The text files that the inputs name: files, folders and globs, wherever this runner's tasks can read them.
+        """Find the text files that the inputs name: files, folders and globs, wherever tasks can read them.
 
         Parameters
         ----------
@@ -310,10 +310,10 @@ class Runner(Protocol):
         """
 
     def of_work(self, work: str) -> Runner:
-        """The same runner for the jobs of one run, by which those that an earlier process left behind are known."""
+        """Give the same runner for the jobs of one run, by which what an earlier process left of it is known."""
 
     def environment(self) -> Mapping[str, Any] | None:
-        """What a run's log notes of where its tasks run; None if that is as the driver."""
+        """Say what a run's log notes of where its tasks run; None if that is as the driver."""
 
     def check(self, *, n_tasks: int, say: Callable[[str], None]) -> Findings:
         """Run one small job, and judge what its tasks say of the machines on which they run.

@@ -24,7 +24,7 @@ from mr_ml.models.linear.sides import SidesQuery
 from mr_ml.passes.mapreduce import MapReduceEngine
 from mr_ml.passes.request import PassRequest
 from mr_ml.passes.tasks import decode_value, reduce_sums
-from mr_ml.runners.base import LocalJobRunner
+from mr_ml.runners.local.machine import LocalJobRunner
 from mr_ml.sums import slices
 from mr_ml.sums.moments import MomentsQuery
 from mr_ml.sums.query import Query

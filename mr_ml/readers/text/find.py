@@ -72,16 +72,16 @@ class Tree(Protocol):
     """
 
     def look(self, path: str, *, follow: bool = True) -> Status | None:
-        """What is there; None if nothing is. Of a link itself, what is there if not `follow`."""
+        """Say what is there; None if nothing is. Of a link itself, what is there if not `follow`."""
 
     def entries(self, folder: str) -> list[Listed]:
-        """What is in a folder, hidden names too, sorted; of an empty path, in the current one."""
+        """List what is in a folder, hidden names too, sorted; of an empty path, in the current one."""
 
     def loops(self) -> bool:
         """Whether a folder can be reached from itself, by links."""
 
     def full_name(self, path: str) -> str:
-        """The name by which everybody knows the file of a path."""
+        """Give the name by which everybody knows the file of a path."""
 
     def check(self, name: str, status: Status) -> None:
         """Raise `UsageError` if a file cannot be read in spite of what its status says."""
@@ -111,7 +111,7 @@ _Hit = tuple[str, bool, Status | None]
 
 
 def find(inputs: Sequence[tuple[Tree, str]]) -> list[Found]:
-    """The files that paths or patterns name in their trees, sorted by their full names.
+    """Find the files that paths or patterns name in their trees, sorted by their full names.
 
     A path that exists means itself. In others ``* ? [a-z] [!a]`` match within a name, ``{a,b}`` stands for either,
     ``**`` for any number of folders.
@@ -147,7 +147,7 @@ def find(inputs: Sequence[tuple[Tree, str]]) -> list[Found]:
 
 
 def _file(tree: Tree, name: str, status: Status | None) -> Status:
-    """What a regular file is."""
+    """Say what a regular file is."""
     status = status or tree.look(name)
     if status is None:
         raise UsageError(f"expected a regular file, found a symbolic link to nothing: {name!r}")
@@ -191,7 +191,7 @@ class _Walk:
                     yield path, False, entry.status
 
     def _within(self, folder: str, above: _Chain) -> _Chain:
-        """The chain of a folder in which one goes on.
+        """Extend the chain by a folder in which one goes on.
 
         Raises
         ------
@@ -210,7 +210,7 @@ class _Walk:
         return {**above, identity: folder}
 
     def _glob(self, pattern: str) -> list[_Hit]:
-        """What matches a pattern."""
+        """Find what matches a pattern."""
         if not _MAGIC.search(pattern):
             return []
         hits: dict[str, _Hit] = {}

@@ -58,7 +58,7 @@ class LocalTree:
         return True
 
     def full_name(self, path: str) -> str:
-        """The path without ``.`` and ``..``, which behind a link to a folder mean what they mean there."""
+        """Give the path without ``.`` and ``..``, which behind a link to a folder mean what they mean there."""
         plain = os.path.abspath(path)
         if ".." in path.split("/"):
             folder = os.path.realpath(os.path.dirname(path))

@@ -33,7 +33,7 @@ printf '!failed\\t%s\\t%s\\t%s\\n' "$(uname -n)" "$version" "$(tail -n 1 errors 
 
 
 def script() -> bytes:
-    """The program of the check's tasks."""
+    """Write the program of the check's tasks."""
     program = Path(node_report.__file__).read_text(encoding="utf-8")
     return _SCRIPT.replace("CODE_NAME", node_report.CODE_NAME).replace("PROGRAM\n", program + "\n", 1).encode()
 

@@ -57,7 +57,7 @@ class FedText:
 
     @classmethod
     def of_task(cls, stream: BinaryIO, environment: Mapping[str, str]) -> FedText:
-        """What this map task is fed, by its environment."""
+        """Find what this map task is fed, by its environment."""
         file, start = environment["mapreduce_map_input_file"], int(environment["mapreduce_map_input_start"])
         length = int(environment["mapreduce_map_input_length"]) if "mr_ml_packed" in environment else None
         return cls(file, start, stream, environment["mr_ml_text"] == WITH_HEADER, length)

@@ -58,7 +58,7 @@ class LeftPart:
 
 
 def left_parts(store: Store, output: str) -> list[LeftPart]:
-    """The output files of all map tasks in a folder of the store.
+    """Find the output files of all map tasks in a folder of the store.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def left_parts(store: Store, output: str) -> list[LeftPart]:
 
 
 def _last_line(store: Store, path: str, *, size: int) -> tuple[bytes, int]:
-    """The last line of a file, without separator and line feed, and how many bytes are before it."""
+    """Read the last line of a file, without separator and line feed, and how many bytes are before it."""
     length = _REPORT_BYTES
     while True:
         data = store.read_range(path, offset=max(size - length, 0), length=length).removesuffix(b"\n")

@@ -110,7 +110,7 @@ class HadoopJobRunner:
         return {"python": list(self.python.command), "archive": self.python.archive}
 
     def of_work(self, work: str) -> HadoopJobRunner:
-        """The same for the jobs of a run: what an earlier driver of it left is stopped and removed first."""
+        """Give the same for the jobs of a run: what an earlier driver of it left is stopped and removed first."""
         return replace(self, work=work)
 
     @cached_property

@@ -90,7 +90,7 @@ def _where(environment: Mapping[str, str]) -> str:
 
 
 def encode_error(error: Exception, *, where: str) -> bytes:
-    """An exception as one line of JSON, see `mr_ml.runners.task_errors`."""
+    """Write an exception as one line of JSON, see `mr_ml.runners.task_errors`."""
     if isinstance(error, ImportError):
         what = "".join(traceback.format_exception_only(error)).strip()
         found: MrMlError = InternalError(

@@ -83,7 +83,7 @@ class ClusterText:
                 self.root.store.remove_tree(self._uploads.pop())
 
     def _find(self, inputs: Sequence[str]) -> list[TextFile]:
-        """The files that the inputs name, sorted.
+        """Find the files that the inputs name, sorted.
 
         Parameters
         ----------
@@ -171,7 +171,7 @@ class ClusterText:
         return Place(self._name_of(file), start, n_bytes)
 
     def _name_of(self, fed: str) -> str:
-        """The user's name of what a task calls so.
+        """Give the user's name of what a task calls so.
 
         Raises
         ------

@@ -65,7 +65,7 @@ class HdfsTree:
 
 
 def tree_of(uri: str) -> tuple[HdfsTree, str]:
-    """The file system of a URI, and the path there, which may be a pattern.
+    """Open the file system of a URI, and the path there, which may be a pattern.
 
     Raises
     ------
@@ -83,5 +83,5 @@ def tree_of(uri: str) -> tuple[HdfsTree, str]:
 
 
 def path_in_store(path: str) -> str:
-    """A path as the store of the whole file system takes it."""
+    """Spell a path as the store of the whole file system takes it."""
     return "/".join(name for name in path.split("/") if name)
