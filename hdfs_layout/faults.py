@@ -13,10 +13,10 @@ from collections.abc import Iterable
 from hdfs_layout.errors import MrMlError, StorageError, UnavailableError
 
 _INTACT = "Nothing half-written is visible; published versions are intact."
-_PLACES = "--root, --to or TMPDIR"
+_PLACES = "`root`, `to` or TMPDIR"
 # What was found, and what to do about it.
 _SENTENCES: dict[int, tuple[str, str]] = {
-    errno.ENOENT: ("no such file or folder", "Check the name and --root, or whether somebody removed it."),
+    errno.ENOENT: ("no such file or folder", "Check the name and `root`, or whether somebody removed it."),
     errno.ENOTDIR: ("a file where a folder is needed", "Rename or remove that file, or choose another name."),
     errno.EISDIR: ("a folder where a file is needed", "Rename or remove that folder, or choose another name."),
     errno.EACCES: ("permission denied", f"Ask its owner for access, or choose another place ({_PLACES})."),
@@ -28,7 +28,7 @@ _SENTENCES: dict[int, tuple[str, str]] = {
     ),
     errno.EDQUOT: ("disk quota exceeded", f"Free some space or have the quota raised, then run again. {_INTACT}"),
     errno.EFBIG: ("a file larger than allowed", f"Raise the limit (ulimit -f), then run again. {_INTACT}"),
-    errno.ENAMETOOLONG: ("a name that is too long", "Choose a shorter name or a --root with a shorter path."),
+    errno.ENAMETOOLONG: ("a name that is too long", "Choose a shorter name or a `root` with a shorter path."),
     errno.ELOOP: ("symbolic links that lead round in a circle", "Mend or remove those links."),
     errno.EMFILE: ("too many open files", "Raise the limit (ulimit -n), then run again."),
     errno.ENFILE: ("too many open files on this machine", "Wait until other programs have ended, then run again."),
@@ -39,7 +39,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 # Less free space than this is none.
 _FULL_BYTES = 1 << 20
 _MEMORY = (
-    "give a smaller --memory or fewer --workers, let other programs end, or raise the limit that is set (ulimit -v, "
+    "give a smaller `memory` or fewer `workers`, let other programs end, or raise the limit that is set (ulimit -v, "
     f"the job's or container's). {_INTACT}"
 )
 # What Python, numpy and scipy take before there is any data. With less, OpenBLAS ends the process or waits for ever.

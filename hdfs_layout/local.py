@@ -153,7 +153,7 @@ class LocalStore:
                     raise
                 raise StorageError(
                     f"could not publish {place!r}: expected a file system with hard links, without which publishing is "
-                    f"not atomic; found that it refuses one ({error.strerror}). Choose a --root on a local disk (ext4, "
+                    f"not atomic; found that it refuses one ({error.strerror}). Choose a `root` on a local disk (ext4, "
                     f"xfs, APFS, NTFS...), on NFS, or on HDFS."
                 ) from error
             with contextlib.suppress(OSError):  # the target is published: a staged name left behind does no harm
@@ -245,7 +245,7 @@ def open_folder(folder: str) -> LocalStore:
         If it is a file, or no path.
     """
     if "\0" in folder or os.path.isfile(folder):
-        raise UsageError(f"expected as root a folder; found {folder[:200]!a}, which is not one. Choose another --root.")
+        raise UsageError(f"expected as root a folder; found {folder[:200]!a}, which is not one. Choose another `root`.")
     return LocalStore(os.path.abspath(folder))
 
 

@@ -54,7 +54,7 @@ def open_store(root: str) -> Store:
             )
         return STORES.get(scheme)(root)
     if not root:
-        raise UsageError("expected as root a folder; found nothing. Give --root or set MR_ML_ROOT.")
+        raise UsageError("expected as root a folder; found nothing. Give `root` or set MR_ML_ROOT.")
     if _SINGLE_SLASH.match(root):
         raise UsageError(f"expected as root a folder or scheme://...; found {root[:200]!a}. Write two slashes.")
     # Imported where it is needed: a store's own dependencies must not be needed to open another one.

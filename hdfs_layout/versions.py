@@ -86,7 +86,7 @@ def read_version(store: Store, folder: str, version: int | None = None) -> Versi
     wanted = "a published version" if number is None else f"version {number}"
     found = f"versions {_ranges(there)}" if there else "none"
     raise NotFoundError(
-        f"expected {wanted} in {store.uri(folder)}; found {found}. Check the name, the version and --root."
+        f"expected {wanted} in {store.uri(folder)}; found {found}. Check the name, the version and `root`."
     )
 
 

@@ -1,7 +1,7 @@
 """Read partition files back: facts and feature moments of each; one map task a file."""
 
-from mr_ml.pack.cluster_tasks import Inspection
-from mr_ml.pack.tasks import PackRequest
+from mr_ml.packing.cluster_tasks import Inspection
+from mr_ml.packing.tasks import PackRequest
 from mr_ml.runners.job import Job
 
 

@@ -1,7 +1,7 @@
 """Add to partition files of this machine the rows that belong there beside equal ones elsewhere."""
 
-from mr_ml.pack.equal_rows import MergeTask
-from mr_ml.pack.tasks import PackRequest
+from mr_ml.packing.equal_rows import MergeTask
+from mr_ml.packing.tasks import PackRequest
 from mr_ml.runners.job import Job
 
 

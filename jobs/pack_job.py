@@ -1,8 +1,8 @@
 """Parse text, shuffle mini-blocks by hash, write partitions of blocks."""
 
-from mr_ml.pack.cluster_tasks import ShuffledReduceTask, reported, sent
-from mr_ml.pack.spill import SpillFile
-from mr_ml.pack.tasks import PackRequest, ReduceTask, pack_text, spill_text
+from mr_ml.packing.cluster_tasks import ShuffledReduceTask, reported, sent
+from mr_ml.packing.spill import SpillFile
+from mr_ml.packing.tasks import PackRequest, ReduceTask, pack_text, spill_text
 from mr_ml.runners.job import TextJob
 
 

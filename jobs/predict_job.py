@@ -1,6 +1,6 @@
 """Predict raw text rows, range by range."""
 
-from mr_ml.predict.tasks import PredictRequest, predict_text, predict_to_file
+from mr_ml.prediction.tasks import PredictRequest, predict_text, predict_to_file
 from mr_ml.runners.job import REPORT, TextJob
 
 

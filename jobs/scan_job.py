@@ -1,6 +1,6 @@
 """Look at all of the text once: rows, features, labels, columns, bad rows."""
 
-from mr_ml.pack.tasks import ScanRequest, scan, summary_line
+from mr_ml.packing.tasks import ScanRequest, scan, summary_line
 from mr_ml.runners.job import TextJob
 
 

@@ -1,8 +1,8 @@
 """Shuffle the lines of partition files once more, so that equal rows come where they belong."""
 
-from mr_ml.pack.cluster_tasks import SpreadReduceTask, sent
-from mr_ml.pack.equal_rows import spread_line
-from mr_ml.pack.tasks import PackRequest
+from mr_ml.packing.cluster_tasks import SpreadReduceTask, sent
+from mr_ml.packing.equal_rows import spread_line
+from mr_ml.packing.tasks import PackRequest
 from mr_ml.runners.job import Job
 
 

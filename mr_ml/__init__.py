@@ -1,3 +1,80 @@
-"""Batch training of linear models as sums over rows: MapReduce passes, a driver loop, the same bits on every runner."""
+"""Batch training of linear models as sums over rows: MapReduce passes, a driver loop, the same bits on every runner.
+
+The Python API, which does what the commands of the same names do:
+
+>>> import mr_ml
+>>> root = mr_ml.open_root("data")
+>>> dataset = mr_ml.pack(root, "iris.csv", "iris", split={"train": 0.8, "test": 0.2}, seed=7)
+>>> result = mr_ml.train(root, "iris", "iris-softmax", loss="softmax", l2=1e-4)
+>>> mr_ml.evaluate(root, "iris-softmax", "iris")["accuracy"]
+>>> mr_ml.predict(root, "iris-softmax", "new_rows.csv", "predictions.tsv")
+>>> mr_ml.load_model(root, "iris-softmax").coefficients
+
+What cannot be done raises a `MrMlError`, whose message says what to do; see `mr_ml.errors`. Nothing is loaded before it
+is used: tasks import this package too.
+"""
+
+from __future__ import annotations
 
 __version__ = "0.1.0"
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hdfs_layout import Root as Root
+    from hdfs_layout import open_root as open_root
+    from mr_ml.api import evaluate as evaluate
+    from mr_ml.api import load_dataset as load_dataset
+    from mr_ml.api import load_model as load_model
+    from mr_ml.api import pack as pack
+    from mr_ml.api import predict as predict
+    from mr_ml.api import resume as resume
+    from mr_ml.api import train as train
+    from mr_ml.catalog.dataset import Dataset as Dataset
+    from mr_ml.errors import MrMlError as MrMlError
+    from mr_ml.models.base import Model as Model
+    from mr_ml.training.train import TrainResult as TrainResult
+
+# Name -> the module that has it.
+_PLACES = {
+    "Dataset": "mr_ml.catalog.dataset",
+    "Model": "mr_ml.models.base",
+    "MrMlError": "mr_ml.errors",
+    "Root": "hdfs_layout",
+    "TrainResult": "mr_ml.training.train",
+    "evaluate": "mr_ml.api",
+    "load_dataset": "mr_ml.api",
+    "load_model": "mr_ml.api",
+    "open_root": "hdfs_layout",
+    "pack": "mr_ml.api",
+    "predict": "mr_ml.api",
+    "resume": "mr_ml.api",
+    "train": "mr_ml.api",
+}
+
+__all__ = [
+    "Dataset",
+    "Model",
+    "MrMlError",
+    "Root",
+    "TrainResult",
+    "evaluate",
+    "load_dataset",
+    "load_model",
+    "open_root",
+    "pack",
+    "predict",
+    "resume",
+    "train",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -9,7 +9,7 @@ Prints two measures of the processes' memory together, both of resident pages:
     sampled     the largest sum seen at one moment; pages that processes share count for each of them
     bound       the sum of each process's own peak (as in ru_maxrss), which no moment can have exceeded
 
-Exit code 0 if the bound is within --memory, 1 if not. The constants of mr_ml/cli/memory.py come from
+Exit code 0 if the bound is within --memory, 1 if not. The constants of mr_ml/memory.py come from
 here: --verbose shows what each process took.
 """
 
@@ -31,12 +31,12 @@ import numpy as np
 from hdfs_layout import Root, open_root, publish_version
 from mr_ml.catalog.dataset import Dataset, Partition
 from mr_ml.catalog.feature_moments import FeatureMoments
-from mr_ml.cli.common import parse_size
 from mr_ml.data.block import Block
 from mr_ml.data.features import DenseFeatures
 from mr_ml.data.partition_file import PartitionFacts, PartitionShelf
 from mr_ml.ids import unique_id
-from mr_ml.pack.plan import Segment, make_plan
+from mr_ml.memory import parse_size
+from mr_ml.packing.plan import Segment, make_plan
 from mr_ml.readers.libsvm.stored import LibsvmPart
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.text.options import TextOptions

@@ -30,17 +30,26 @@ LAYERS = (
     ("mr_ml.readers", "mr_ml.optimize.base"),
     ("mr_ml.models",),
     ("mr_ml.optimize",),
+    # what a kind of model knows of data
+    ("mr_ml.catalog.dataset", "mr_ml.catalog.feature_moments"),
+    ("mr_ml.models.base",),
     ("mr_ml.catalog", "mr_ml.runners"),
-    ("mr_ml.passes",),
-    ("mr_ml.pack", "mr_ml.predict", "mr_ml.training"),
+    ("mr_ml.models.linear.kind", "mr_ml.passes"),
+    ("mr_ml.packing", "mr_ml.prediction", "mr_ml.training"),
     ("mr_ml_jobs",),
+    ("mr_ml.memory",),
+    ("mr_ml.session",),
+    ("mr_ml.api",),
     ("mr_ml.cli",),
     ("mr_ml.__main__",),
 )
 # They do not know each other, though they are in one layer.
-APART = (("mr_ml.catalog", "mr_ml.runners"), ("mr_ml.pack", "mr_ml.predict", "mr_ml.training"))
+APART = (("mr_ml.catalog", "mr_ml.runners"), ("mr_ml.packing", "mr_ml.prediction", "mr_ml.training"))
 
-DRIVER_ONLY = ("mr_ml.catalog", "mr_ml.cli", "mr_ml.optimize", "mr_ml.training")
+DRIVER_ONLY = (
+    "mr_ml.api", "mr_ml.catalog", "mr_ml.cli", "mr_ml.memory", "mr_ml.models.base", "mr_ml.models.linear.kind",
+    "mr_ml.optimize", "mr_ml.session", "mr_ml.training",
+)  # fmt: skip
 JOBS = sorted(f"mr_ml_jobs.{path.stem}" for path in (CHECKOUT / "jobs").glob("*_job.py"))
 
 MOST_LINES = 450
@@ -138,14 +147,20 @@ def is_within(module: str, packages: tuple[str, ...]) -> bool:
     return any(module == package or module.startswith(package + ".") for package in packages)
 
 
+def may_come_later(module: str, name: str) -> bool:
+    """Whether an import of a later layer is right if it does not run when the module is loaded."""
+    # a driver hands a job class to a runner: it names it within a function, so that tasks never see the driver; the
+    # package itself is the Python API, each function of which is loaded when it is first asked for
+    return is_within(name, ("mr_ml_jobs",)) or module == "mr_ml"
+
+
 def test_no_layer_imports_a_later_one() -> None:
     wrong = [
         f"{SOURCES[module].relative_to(CHECKOUT)}:{found.line} imports {name}"
         for module, all_found in IMPORTS.items()
         for found in all_found
         for name in ours(found.names)
-        # a driver hands a job class to a runner: it names it within a function, so that tasks never see the driver
-        if layer(name) > layer(module) and not (is_within(name, ("mr_ml_jobs",)) and not found.at_once)
+        if layer(name) > layer(module) and not (may_come_later(module, name) and not found.at_once)
     ]
     assert not wrong, "\n".join(wrong)
 

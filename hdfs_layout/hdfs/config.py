@@ -128,7 +128,7 @@ def find_namenodes(config: HadoopConfig, *, scheme: str, authority: str) -> Name
         if not urls:
             raise UsageError(
                 f"expected in {config.folder} the addresses of name service {authority!r} ({web.key}.{authority}...); "
-                f"found none. Complete that configuration, or give webhdfs://HOST:PORT/... as --root."
+                f"found none. Complete that configuration, or give webhdfs://HOST:PORT/... as `root`."
             )
         return NameNodes(authority, urls, f"name service {authority} in {config.folder}")
     if scheme != "hdfs":

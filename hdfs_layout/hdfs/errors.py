@@ -13,7 +13,7 @@ _INTACT = "Nothing half-written is visible; published versions are intact."
 _QUOTA = f"Free some space or have the quota raised (hdfs dfs -count -q -v PATH shows it), then run again. {_INTACT}"
 _ACCESS = (
     "Ask the owner for access (hdfs dfs -ls, -chmod, -setfacl), set HADOOP_USER_NAME to who has it, or choose another "
-    "--root."
+    "`root`."
 )
 _NODES = f"See whether enough DataNodes run and have space (hdfs dfsadmin -report), then run again. {_INTACT}"
 
@@ -22,7 +22,7 @@ _SENTENCES: dict[str, tuple[type[StorageError], str, str]] = {
     "FileNotFoundException": (
         NotFoundError,
         "no such file or folder",
-        "Check the name and --root, or whether somebody removed it.",
+        "Check the name and `root`, or whether somebody removed it.",
     ),
     "ParentNotDirectoryException": (
         NotFoundError,
@@ -54,11 +54,11 @@ _SENTENCES: dict[str, tuple[type[StorageError], str, str]] = {
     "NSQuotaExceededException": (StorageError, "the quota of names exceeded", _QUOTA),
     "DSQuotaExceededException": (StorageError, "the quota of space exceeded", _QUOTA),
     "QuotaByStorageTypeExceededException": (StorageError, "the quota of a storage type exceeded", _QUOTA),
-    "MaxDirectoryItemsExceededException": (StorageError, "a folder with too many files", "Choose another --root."),
+    "MaxDirectoryItemsExceededException": (StorageError, "a folder with too many files", "Choose another `root`."),
     "PathComponentTooLongException": (
         StorageError,
         "a name that is too long",
-        "Choose a shorter name or a --root with a shorter path.",
+        "Choose a shorter name or a `root` with a shorter path.",
     ),
     "InvalidPathException": (StorageError, "a name that HDFS does not take", "Choose one without ':'."),
     "BlockMissingException": (

@@ -55,7 +55,7 @@ def open_hdfs(root: str) -> HdfsStore:
     except (BadDataError, UnicodeEncodeError):
         raise UsageError(
             f"expected as root a folder on HDFS without '.', '..' and control characters; found {root[:200]!a}. "
-            f"Choose another --root."
+            f"Choose another `root`."
         ) from None
     config = load_hadoop_config(os.environ)
     nodes = find_namenodes(config, scheme=scheme.lower(), authority=authority)

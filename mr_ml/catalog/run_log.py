@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from hdfs_layout import Root, find_version, read_events
 from hdfs_layout.paths import MAX_PASS, MAX_VERSION
-from mr_ml.catalog.spec import RunDocument
+from mr_ml.catalog.run import RunDocument
 from mr_ml.data import stored
 
 # as the log writes numbers

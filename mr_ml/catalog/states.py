@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.catalog.dataset import Dataset
-from mr_ml.catalog.spec import TrainSpec
 from mr_ml.data import frame, stored
 from mr_ml.errors import BadDataError
+from mr_ml.models.base import TrainSpec
 
 Arrays = Mapping[str, NDArray[Any]]
 

@@ -72,7 +72,9 @@ def _failed(error: BaseException) -> int:
         return 128 + signal.SIGPIPE
     known = error if isinstance(error, MrMlError) else of_machine(error)
     if known is not None:
-        _say(str(known))
+        from mr_ml.cli.spelling import spelled
+
+        _say(spelled(str(known)))
         return known.exit_code
     with suppress(OSError):
         import traceback

@@ -4,49 +4,57 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hdfs_layout import NotFoundError, Root, Store, check_name, open_root
+from hdfs_layout import NotFoundError, Root, Store, check_name
 from hdfs_layout.faults import storage_error
 from hdfs_layout.run_log import finite
 from mr_ml.cli import printable
+from mr_ml.cli.spelling import spelled
 from mr_ml.errors import BadDataError, UsageError
-from mr_ml.runners.base import RUNNERS, Runner, RunnerOptions
+from mr_ml.session import Session, use_config
 
 if TYPE_CHECKING:
-    from mr_ml.runners.hadoop.settings import HadoopSettings
-
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+    from mr_ml.training.loop import Progress
 
 
 def root_of(options: argparse.Namespace) -> Root:
-    if getattr(options, "config", None) is not None:
-        conf_dir = cluster_settings(options).conf_dir
-        if conf_dir is not None:
-            # the store and the jobs must mean the same cluster
-            os.environ["HADOOP_CONF_DIR"] = conf_dir
-    return open_root(options.root)
+    """The root of --root, as the cluster of --config has it."""
+    return use_config(options.root, getattr(options, "config", None))
 
 
-def cluster_settings(options: argparse.Namespace) -> HadoopSettings:
-    from mr_ml.runners.hadoop.settings import load_settings
+def open_session(
+    options: argparse.Namespace,
+    *,
+    warn: Callable[[str], None] = lambda text: None,
+    watch: Callable[[Progress], None] = lambda progress: None,
+) -> Session:
+    """Put together what a command needs that runs jobs.
 
-    return load_settings(options.config)
+    Parameters
+    ----------
+    warn
+        Told of warnings, besides the user.
+    """
+    say = narrator(options)
 
+    def warned(text: str) -> None:
+        warn(text)
+        say(f"warning: {text}")
 
-def job_runner(options: argparse.Namespace, root: Root) -> Runner:
-    """The runner of -r; what the options of another runner say is refused."""
-    said = {name: getattr(options, name, None) for name in ("workers", "memory", "config")}
-    return RUNNERS.get(options.runner).open(root, RunnerOptions(**said))
+    return Session.open(
+        options.root, runner=options.runner, workers=options.workers, memory=getattr(options, "memory", None),
+        config=options.config, say=say, warn=warned, watch=watch,
+    )  # fmt: skip
 
 
 def narrator(options: argparse.Namespace) -> Callable[[str], None]:
     """For what the user should know even in a log: stderr, unless --quiet."""
-    return (lambda text: None) if options.quiet else lambda text: print(printable(text), file=sys.stderr, flush=True)
+    if options.quiet:
+        return lambda text: None
+    return lambda text: print(printable(spelled(text)), file=sys.stderr, flush=True)
 
 
 def shows_progress(options: argparse.Namespace) -> bool:
@@ -85,7 +93,7 @@ def report_damaged(messages: Iterable[str]) -> int:
     """Say on stderr what a list shows as damaged; the exit code of a command that lists."""
     code = 0
     for message in messages:
-        print(printable(f"mr-ml: {message}"), file=sys.stderr)
+        print(printable(spelled(f"mr-ml: {message}")), file=sys.stderr)
         code = BadDataError.exit_code
     return code
 
@@ -99,44 +107,3 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         "  ".join([line[0].ljust(first), *(cell.rjust(w) for cell, w in zip(line[1:], others, strict=True))]).rstrip()
         for line in lines
     )
-
-
-def parse_size(text: str) -> int:
-    """Bytes of a size such as 500M or 2G (powers of 1024).
-
-    Raises
-    ------
-    UsageError
-        If it is not one.
-    """
-    match = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE | re.ASCII)
-    if not match:
-        raise UsageError(f"expected a size such as 500M or 2G, found {text[:40]!r}")
-    return int(float(match[1]) * _UNITS[match[2].upper()])
-
-
-def free_memory() -> int:
-    """Bytes that can be had without swapping: what Linux says, or the control group if that allows less."""
-    free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
-    found = _number("/proc/meminfo", r"MemAvailable:\s+([0-9]+) kB")
-    if found is not None:
-        free = found * 1024
-    limit = _number("/sys/fs/cgroup/memory.max", r"([0-9]+)")
-    used = _number("/sys/fs/cgroup/memory.current", r"([0-9]+)")
-    return free if limit is None or used is None else max(min(free, limit - used), 0)
-
-
-def installed_memory() -> int:
-    """Bytes that the machine has, or the control group allows."""
-    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limit = _number("/sys/fs/cgroup/memory.max", r"([0-9]+)")
-    return whole if limit is None else min(whole, limit)
-
-
-def _number(path: str, pattern: str) -> int | None:
-    try:
-        with open(path) as source:
-            match = re.search(pattern, source.read())
-    except OSError:
-        return None
-    return int(match[1]) if match else None

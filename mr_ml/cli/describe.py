@@ -9,10 +9,11 @@ import numpy as np
 
 from mr_ml.catalog.dataset import Dataset, load_dataset
 from mr_ml.catalog.feature_moments import FeatureMoments
-from mr_ml.catalog.model import label_texts
 from mr_ml.catalog.verify import verify
 from mr_ml.cli.common import print_result, root_of, table
+from mr_ml.cli.spelling import spelled
 from mr_ml.readers.base import format_named
+from mr_ml.readers.labels import label_texts
 
 MOST_COLUMNS = 200
 SHOWN_COLUMNS = 20
@@ -84,7 +85,7 @@ def summary_text(dataset: Dataset) -> str:
     if data["dropped_rows"]:
         lines.append(f"left out for missing values (--missing drop): {data['dropped_rows']} rows")
     if data["unseen_values"]:
-        what, option = form.unseen
+        what, option = map(spelled, form.unseen)
         lines.append(f"unseen values ignored, of {what} ({option} ignore): {data['unseen_values']}")
     return "\n".join(lines)
 

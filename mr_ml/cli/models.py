@@ -6,12 +6,12 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from hdfs_layout import Root, list_versions
-from mr_ml.catalog.model import Model, load_model, read_manifest
+from mr_ml.catalog.model import load_model, read_manifest
 from mr_ml.cli.common import names_in, print_result, report_damaged, root_of, table
+from mr_ml.cli.spelling import spelled
 from mr_ml.errors import BadDataError
+from mr_ml.models.base import Model
 
 
 def list_all(options: argparse.Namespace) -> int:
@@ -70,22 +70,11 @@ def show(options: argparse.Namespace) -> None:
 def _text(model: Model, data: dict[str, Any], most: int) -> str:
     training, spec = data["training"], data["spec"]
     lines = [
-        f"{model.reference}: {spec['loss']}, l2 {spec['l2']:g}, {model.n_features} features, "
+        f"{model.reference}: {model.summary()}, "
         f"trained on {data['n_rows']} rows of {data['dataset']} {spec['split']} (run {data['run']})",
         f"objective {training['objective']:.10g} after {training['passes']} passes; {training['stop']}",
         f"coefficients: {data['coef_uri']}",
     ]
     lines.extend(f"warning: {warning}" for warning in training.get("warnings", ()))
-    coef = model.coef
-    largest = np.argsort(-np.abs(coef[:, :-1]).max(axis=0), kind="stable")[:most]
-    outputs = model.label_texts if len(coef) > 1 else ["coef"]
-    rows = [["(intercept)", *(f"{b:.6g}" for b in coef[:, -1])]]
-    for j in largest.tolist():
-        rows.append([model.schema.name_of(model.feature(j)), *(f"{w:.6g}" for w in coef[:, j])])
-    lines.append(table(["feature", *outputs], rows))
-    held = coef.shape[1] - 1
-    if held > most:
-        lines.append(f"... and {held - most} smaller ones (--features N)")
-    if model.n_features > held:
-        lines.append(f"those of {model.n_features - held} others, which no row had, are 0")
-    return "\n".join(lines)
+    header, rows, below = model.parameters(most)
+    return "\n".join([*lines, table(header, rows), *map(spelled, below)])

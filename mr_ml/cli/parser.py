@@ -14,6 +14,7 @@ from mr_ml import __version__
 from mr_ml.cli.names import registered
 from mr_ml.cli.numbers import not_negative, whole
 from mr_ml.models.linear.losses import LOSSES
+from mr_ml.models.predictor import PREDICTORS
 from mr_ml.optimize.choose import BUILT_IN
 from mr_ml.readers.registry import FORMATS
 from mr_ml.sums.query_kinds import QUERIES
@@ -274,7 +275,7 @@ def _predict(commands: Any) -> None:
     )
     _unseen_features(parser, "libsvm: feature ids that the model does not know")
     _text(parser)
-    _runner(parser, jobs=("predict_job",), kinds=(LOSSES, FORMATS))
+    _runner(parser, jobs=("predict_job",), kinds=(PREDICTORS, LOSSES, FORMATS))
     _memory(parser)
 
 

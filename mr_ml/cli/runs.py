@@ -6,11 +6,10 @@ import argparse
 from typing import Any
 
 from hdfs_layout import Root
+from mr_ml.catalog.run import RunDocument, read_run
 from mr_ml.catalog.run_log import RunLog, published_version, read_log
-from mr_ml.catalog.spec import RunDocument
 from mr_ml.cli.common import names_in, print_result, report_damaged, root_of, table
 from mr_ml.errors import BadDataError
-from mr_ml.training.train import read_run
 
 DAMAGED = "damaged"
 

@@ -7,6 +7,7 @@ none: they have their defaults then, or what it says that they `formerly` meant.
 the type that is annotated: numbers are finite, whole ones fit 64 bits, texts can be written as UTF-8; true is not a
 number. `Annotated` adds what a type lacks (`at_least`, `matching`, ...), and a method `check_stored` what several
 fields must agree on; it raises ValueError. A `TypedDict` stays a dict. What is annotated `Any` is taken as it is.
+A class method `stored_as` says which subclass a document is of, and what of it is for that one.
 
 Libraries that do the same (msgspec, pydantic, jsonschema) let keys pass that a dataclass does not have, or take longer
 to load than all the rest of the driver, or want every document described a second time. And tasks, which read schemas
@@ -20,12 +21,12 @@ import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar
 
 from hdfs_layout.registry import Registry
-from mr_ml.errors import BadDataError
+from mr_ml.errors import BadDataError, UsageError
 
 T = TypeVar("T")
 Reader = Callable[[Any], Any]
@@ -126,6 +127,37 @@ def read(kind: type[T], value: Any, *, where: str) -> T:
         raise BadDataError(
             f"{where}: expected {error.expected}{place and f' as {place}'}, found {error.found}; {error.remedy}"
         ) from None
+
+
+def check(kind: type[T], values: Mapping[str, Any], *, what: str) -> T:
+    """Make a `kind` of what a user chose: as `read`, but fields that have defaults may be left out.
+
+    Parameters
+    ----------
+    kind
+        A dataclass.
+    values
+        By the names of its fields; numpy's numbers count as numbers.
+    what
+        It is, for messages.
+
+    Raises
+    ------
+    UsageError
+        If there is no such field, or a value is not one that it can have.
+    """
+    known = {item.name: item.default for item in fields(kind)}  # type: ignore[arg-type]
+    for name in values:
+        if name not in known:
+            raise UsageError(f"`{name}` cannot be chosen of {what}; what can is {', '.join(known)}")
+    chosen = {name: default for name, default in known.items() if default is not MISSING}
+    chosen |= {name: value.item() if hasattr(value, "item") else value for name, value in values.items()}
+    try:
+        found: T = _reader(kind)(chosen)  # type: ignore[arg-type]
+        return found
+    except _Mismatch as error:
+        place = "".join(error.place).lstrip(".")
+        raise UsageError(f"`{place}`: expected {error.expected}, found {error.found}") from None
 
 
 @cache
@@ -296,6 +328,8 @@ def _mapping(key: Reader, inner: Reader) -> Reader:
 
 
 def _record(kind: Any, *, more: bool = False) -> Reader:
+    if "stored_as" in vars(kind):
+        return _chosen(kind)
     hints = typing.get_type_hints(kind, include_extras=True)
     if is_dataclass(kind):
         hints = {field.name: hints[field.name] for field in fields(kind)}
@@ -338,6 +372,19 @@ def _record(kind: Any, *, more: bool = False) -> Reader:
             except ValueError as error:
                 raise _Mismatch("an object whose parts agree", str(error)) from None
         return made
+
+    return reads
+
+
+def _chosen(kind: Any) -> Reader:
+    def reads(value: Any) -> Any:
+        if type(value) is not dict:
+            raise _Mismatch("an object", shown(value))
+        try:
+            chosen, rest = kind.stored_as(value)
+        except ValueError as error:
+            raise _Mismatch(str(error), shown(value.get("kind")), NEWER) from None
+        return _reader(chosen)(rest)
 
     return reads
 

@@ -41,7 +41,8 @@ class PartitionInput:
             path = self.store.local_path(partition.path)
             if path is None:
                 raise UsageError(
-                    f"{self.store.root} cannot be read by tasks on this machine; use -r hadoop, or a folder as --root"
+                    f"{self.store.root} cannot be read by tasks on this machine; use `runner` hadoop, or a folder "
+                    "as `root`"
                 )
             files.append((path, partition.facts))
         return [task_line(ranges) for ranges in assign(files, n_tasks=n_tasks)]

@@ -123,7 +123,7 @@ class Format(Protocol):
 
     @property
     def unseen(self) -> tuple[str, str]:
-        """What rows may have that the schema does not know, and the option about it: 'categories', '--unseen'."""
+        """What rows may have that the schema does not know, and the option about it: 'categories', '`unseen`'."""
 
     @property
     def has_lines(self) -> bool:
@@ -291,7 +291,7 @@ def check_has_lines(form: Format) -> None:
         If they are not lines of text.
     """
     if not form.has_lines:
-        raise UsageError(f"-r hadoop: expected lines of text, found format {form.name!r}; use -r local")
+        raise UsageError(f"`runner` hadoop: expected lines of text, found format {form.name!r}; use `runner` local")
 
 
 def is_named_as(file: str, form: Format) -> bool:

@@ -30,16 +30,17 @@ BAD_KINDS: dict[str, str] = {
     "no_label": "The row begins with a feature where its label belongs.",
     "ragged_token": "A token is not id:value, such as '3:', ':2', '3:1:2', or a blank before the colon.",
     "bad_qid": "The query id is not 'qid:' and decimal digits, or does not stand between label and features.",
-    "header_again": "The row is the header again, as in joined files; remove it, or say --no-header if both are rows.",
+    "header_again": "The row is the header again, as in joined files; remove it, or say `header=False` if both are "
+    "rows.",
     # What is wrong with a number.
     "non_ascii": "A character outside ASCII stands where a number belongs, such as a full-width digit.",
     "not_finite": "A number is NaN or infinite; leave the feature out, or clean the row.",
     "overflow": "A number is too large for a 64-bit float, such as 1e400.",
     "underscore": "A number holds an underscore, such as 1_000; write plain digits.",
-    "thousands": "A number has separators, such as 1,037; --thousands says which (and --decimal which decimal mark).",
-    "decimal_mark": "A number has another decimal mark than the others; --decimal and --thousands say which there are.",
-    "percent": "A number ends with a percent sign; --percent takes 12% as 0.12.",
-    "date": "A date or time stands where a number belongs; write it as a number, or leave the column out by --drop.",
+    "thousands": "A number has separators, such as 1,037; `thousands` says which (and `decimal` which decimal mark).",
+    "decimal_mark": "A number has another decimal mark than the others; `decimal` and `thousands` say which there are.",
+    "percent": "A number ends with a percent sign; `percent` takes 12% as 0.12.",
+    "date": "A date or time stands where a number belongs; write it as a number, or leave the column out by `drop`.",
     "bad_label": "The label is not a decimal number.",
     "inexact_label": (
         "An integer label beyond 2^53 is another number as a 64-bit float, so labels would merge: number the classes "
@@ -64,14 +65,14 @@ BAD_KINDS: dict[str, str] = {
     "bad_offset": "The offset is not a finite decimal number.",
     "missing_group": "The group is missing.",
     "missing_value": (
-        "A feature has no value; pack with --missing drop, zero or value:<x> to say what to do with such rows, and "
-        "with --missing-markers to say which texts mean that, in place of the default ones, if one of them is a name."
+        "A feature has no value; pack with `missing` drop, zero or value:<x> to say what to do with such rows, and "
+        "with `missing_markers` to say which texts mean that, in place of the default ones, if one of them is a name."
     ),
     "unseen_value": (
         "A category is none of those that the schema was made from; to take it as all zeros, pack the training data "
-        "with --unseen ignore and train again."
+        "with `unseen` ignore and train again."
     ),
-    "unseen_feature": "A feature id is beyond those that the schema has; --unseen-features ignore leaves it out.",
+    "unseen_feature": "A feature id is beyond those that the schema has; `unseen_features` ignore leaves it out.",
 }
 
 

@@ -76,7 +76,7 @@ class TaskLines:
 
     def uris(self) -> Sequence[str]:
         """See `JobInput.uris`."""
-        raise UsageError("these files can be read on this machine only; use -r local")
+        raise UsageError("these files can be read on this machine only; use `runner` local")
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class StoredLines:
 
     def lines(self, *, n_tasks: int) -> Sequence[bytes]:
         """See `JobInput.lines`."""
-        raise UsageError("files on HDFS are read by tasks on the cluster; use -r hadoop")
+        raise UsageError("files on HDFS are read by tasks on the cluster; use `runner` hadoop")
 
     def uris(self) -> Sequence[str]:
         """See `JobInput.uris`."""

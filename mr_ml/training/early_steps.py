@@ -22,8 +22,8 @@ from mr_ml.catalog.dataset import Dataset
 from mr_ml.data.block import Block, BlockAddress
 from mr_ml.data.partition_file import packed_block
 from mr_ml.errors import BadDataError
-from mr_ml.models.linear.objective import Objective
-from mr_ml.optimize.base import Ask
+from mr_ml.models.base import Objective
+from mr_ml.optimize.base import Ask, Evaluation, Optimizer
 from mr_ml.sums.blas import one_thread
 from mr_ml.sums.statistic import Statistic
 
@@ -54,7 +54,7 @@ class EarlySteps:
             left = block.n_rows if left is None else left
             head = block.head(left)
             over = head if self.columns is None else head.over(self.columns)
-            sample.append(self.objective.rows.read(over))
+            sample.append(over)
             left -= head.n_rows
             if not left:
                 break
@@ -72,6 +72,11 @@ class EarlySteps:
                 raise BadDataError(f"{where}: expected {expected}, found {stored.address}")
             yield stored.block
 
+    def stretched(self, optimizer: Optimizer[Any, Ask, Evaluation], state: Any) -> Any:
+        """Return the state with a direction of another length, where the length means little; raises as `factor`."""
+        ask = optimizer.ask_sample(state)
+        return state if ask is None else optimizer.tell_sample(state, self.factor(ask))
+
     def factor(self, ask: Ask) -> float:
         """The length, in multiples of the direction of `ask`, that is best for the sample; 1 if it cannot tell.
 
@@ -83,10 +88,9 @@ class EarlySteps:
         tried = replace(ask, steps=_STEPS, chosen=0, curvature=False, hessian=False)
         query = self.objective.query(tried)
         with one_thread():
-            total = reduce(Statistic.absorb, map(query.map, self._sample))
-        sums = query.read(total)
-        if not sums.weight_sum > 0:
+            total = reduce(Statistic.absorb, (query.map(query.prepare(block)) for block in self._sample))
+        values = self.objective.sampled(tried, total)
+        if values is None:
             return 1.0
-        values = self.objective.values(tried, sums)
         values = np.where(np.isfinite(values), values, np.inf)
         return _STEPS[int(values.argmin())] if np.isfinite(values).any() else 1.0

@@ -99,20 +99,20 @@ def _time_share(
     from hdfs_layout import open_root
     from mr_ml.catalog.dataset import load_dataset
     from mr_ml.catalog.feature_moments import FeatureMoments
-    from mr_ml.catalog.spec import TrainSpec
-    from mr_ml.cli.common import free_memory
+    from mr_ml.memory import free_memory
+    from mr_ml.models.linear.kind.problem import make_objective
+    from mr_ml.models.linear.kind.spec import LinearSpec
     from mr_ml.optimize.base import Ask
     from mr_ml.optimize.choose import choose
     from mr_ml.optimize.line_search import STEPS
     from mr_ml.passes.cache import CACHE
     from mr_ml.passes.request import assign
     from mr_ml.sums.blas import one_thread
-    from mr_ml.training.train import make_objective
 
     opened = open_root(root)
     dataset = load_dataset(opened, dataset_name)
     moments = FeatureMoments.load(opened.store, dataset, "train")
-    objective = make_objective(TrainSpec(dataset=dataset.reference, model=model, l2=1e-6), dataset, moments)
+    objective = make_objective(LinearSpec(dataset=dataset.reference, model=model, l2=1e-6), dataset, moments)
     point = np.full(objective.size, 1e-3)
     optimizer = choose("auto", size=objective.size, tolerance=0.0, max_passes=1)
     first = optimizer.ask(optimizer.init(point))

@@ -23,8 +23,9 @@ from mr_ml_jobs.scan_job import MRScan
 from hdfs_layout import STORES, LocalStore, Root, Store, open_root
 from mr_ml.errors import BadDataError, InternalError, UsageError
 from mr_ml.models.linear.losses.squared import SquaredLoss
-from mr_ml.pack.tasks import ScanRequest
-from mr_ml.predict.tasks import PredictRequest, RangeReport
+from mr_ml.models.linear.predictor import LinearPredictor
+from mr_ml.packing.tasks import ScanRequest
+from mr_ml.prediction.tasks import PredictRequest, RangeReport
 from mr_ml.readers.base import format_named
 from mr_ml.readers.summary import Summary
 from mr_ml.readers.text import source
@@ -113,7 +114,7 @@ def test_the_lines_that_tasks_leave_are_read_back_whole(
     monkeypatch.setattr(source, "RANGE_BYTES", 700)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    request = PredictRequest(schema, SquaredLoss(), np.array([[2.0, 1.0]]), (), str(scratch))
+    request = PredictRequest(schema, LinearPredictor(SquaredLoss(), np.array([[2.0, 1.0]])), (), str(scratch))
     found: dict[tuple[str, int], list[float]] = {}
     with (
         runner.text([str(folder)]) as text,

@@ -13,6 +13,7 @@ from commands import Commands, environment
 
 from hdfs_layout import open_root, read_version
 from mr_ml.catalog.model import publish_model
+from mr_ml.models.linear.kind.model import arrays_of
 from mr_ml.models.linear.shift import NO_SHIFT
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "memory.py"
@@ -71,7 +72,8 @@ def test_models_take_memory_where_they_are_used(mr_ml: Commands, tmp_path: Path)
         if key != "coef"
     }
     document["schema"]["n_features"] = 4_000_000
-    publish_model(root, name="m", run="other", document=document, coef=np.zeros((1, 4_000_001)), shift=NO_SHIFT)
+    arrays, _ = arrays_of(np.zeros((1, 4_000_001)), NO_SHIFT, None, name="m")
+    publish_model(root, name="m", run="other", document=document, arrays=arrays)
     evaluate, predict = ("evaluate", "m", "d", "--split", "train"), ("predict", "m", tmp_path / "rows", "--to")
     for words, to in ((evaluate, []), (predict, [tmp_path / "p"])):
         found = mr_ml.run(*words, *to, "--memory", "450M")

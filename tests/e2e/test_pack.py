@@ -14,9 +14,9 @@ from commands import Commands, write_csv, write_libsvm
 
 from hdfs_layout import open_root
 from mr_ml.catalog.dataset import load_dataset
-from mr_ml.cli import pack as cli_pack
 from mr_ml.data.partition_file import BlockRange
-from mr_ml.pack.exchange import PackMemory
+from mr_ml.packing import exchange
+from mr_ml.packing.exchange import PackMemory
 from mr_ml.readers.text import source
 from mr_ml.runners.local.scratch import scratch_folder
 
@@ -110,7 +110,7 @@ def test_bytes_do_not_depend_on_room(
         ("some-on-disk", 40_000, 0),
     ):
         memory = PackMemory(rows_bytes=rows_bytes, spill_bytes=spill_bytes)
-        monkeypatch.setattr(cli_pack, "PackMemory", lambda memory=memory, **_: memory)
+        monkeypatch.setattr(exchange, "PackMemory", lambda memory=memory, **_: memory)
         for runner in (("-r", "inline"), ("-r", "local", "--workers", 2)):
             mr_ml(*words, "--to", name + runner[1], *runner)
             found[name, runner[1]] = sorted(mr_ml.partition_hashes(f"{name}{runner[1]}@1").values())

@@ -14,8 +14,8 @@ import pytest
 from commands import Commands, write_csv, write_libsvm
 from scipy import special
 
-from mr_ml.predict import tasks as predict_tasks
-from mr_ml.predict.tasks import RangeReport
+from mr_ml.prediction import tasks as predict_tasks
+from mr_ml.prediction.tasks import RangeReport
 from mr_ml.readers.text import source
 from mr_ml.runners.local.machine import LocalJobRunner
 

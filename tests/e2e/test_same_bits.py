@@ -20,13 +20,14 @@ from commands import Commands, environment, read_coef, write_libsvm
 from mr_ml_jobs.pass_job import MRPass
 
 from hdfs_layout import open_root
+from mr_ml import session
 from mr_ml.catalog.dataset import Dataset, load_dataset
-from mr_ml.catalog.spec import TrainSpec
-from mr_ml.cli import train as cli_train
+from mr_ml.catalog.run import start_run
 from mr_ml.data.partition_file import BlockRange
 from mr_ml.errors import InternalError
 from mr_ml.ids import unique_id
-from mr_ml.pack import plan
+from mr_ml.models.linear.kind.spec import LinearSpec
+from mr_ml.packing import plan
 from mr_ml.passes import mapreduce
 from mr_ml.passes.in_memory import InMemoryEngine
 from mr_ml.passes.mapreduce import MapReduceEngine
@@ -35,7 +36,7 @@ from mr_ml.readers.text import source
 from mr_ml.runners.local.fork_server import BLAS_VARIABLES
 from mr_ml.sums.query import Query
 from mr_ml.sums.statistic import Statistic
-from mr_ml.training.train import start_run, train
+from mr_ml.training.train import train
 
 PROBLEMS = {
     "sparse-logistic": ("--loss", "logistic", "--l2", "0.01"),
@@ -88,8 +89,8 @@ def expected(mr_ml: Commands) -> dict[str, str]:
     return {name: hash_after(mr_ml, name, "-r", "inline") for name in PROBLEMS}
 
 
-def spec_of(mr_ml: Commands, name: str) -> TrainSpec:
-    return TrainSpec(**mr_ml("models", "show", name)["spec"])
+def spec_of(mr_ml: Commands, name: str) -> LinearSpec:
+    return LinearSpec(**mr_ml("models", "show", name)["spec"])
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
@@ -118,7 +119,7 @@ def test_room_for_blocks(
     mr_ml: Commands, expected: dict[str, str], n_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No decoded blocks kept between passes, or some; elsewhere there is room for all."""
-    monkeypatch.setattr(cli_train, "block_budget", lambda *args: n_bytes)
+    monkeypatch.setattr(session, "block_budget", lambda *args: n_bytes)
     assert {name: hash_after(mr_ml, name) for name in PROBLEMS} == expected
 
 

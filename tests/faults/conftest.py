@@ -8,7 +8,7 @@ import pytest
 from commands import Commands, write_libsvm
 from train_commands import INLINE, TRAIN
 
-from mr_ml.pack import plan
+from mr_ml.packing import plan
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from mr_ml_jobs.pass_job import MRPass
 from mr_ml_jobs.predict_job import MRPredict
 from mr_ml_jobs.scan_job import MRScan
 
-from mr_ml.pack.tasks import REPORT
+from mr_ml.packing.tasks import REPORT
 from mr_ml.passes.request import ranges_of, task_line
 
 Pairs = Iterator[tuple[bytes, bytes]]

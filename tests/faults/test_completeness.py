@@ -12,7 +12,7 @@ import pytest
 from commands import Commands, write_csv, write_libsvm
 from train_commands import INLINE, LOCAL, TRAIN, refuses, trains
 
-from mr_ml.pack import plan
+from mr_ml.packing import plan
 
 
 @pytest.fixture(params=[INLINE, LOCAL], ids=["inline", "local"])

@@ -12,7 +12,7 @@ from commands import Commands, write_libsvm
 from dev_cluster import HadoopCluster
 
 from hdfs_layout import LocalStore, open_store
-from mr_ml.pack import plan
+from mr_ml.packing import plan
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from commands import write_csv
 from dev_cluster import HadoopCluster
 
 from hdfs_layout import open_store
-from mr_ml.pack import plan
+from mr_ml.packing import plan
 
 OPTIONS = ("--split", "train=0.75,test=0.25", "--partitions", "6", "--seed", "3")
 

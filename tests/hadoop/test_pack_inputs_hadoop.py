@@ -17,7 +17,7 @@ from dev_cluster import HadoopCluster
 
 from hdfs_layout import LocalStore, open_store
 from mr_ml.errors import UsageError
-from mr_ml.pack import plan
+from mr_ml.packing import plan
 from mr_ml.readers.text.find import find
 from mr_ml.readers.text.source import expand
 from mr_ml.runners.hadoop.tree import tree_of

@@ -14,7 +14,7 @@ from commands import Commands
 from dev_cluster import HadoopCluster
 
 from hdfs_layout import open_store
-from mr_ml.pack import plan
+from mr_ml.packing import plan
 from mr_ml.sums import slices
 
 Start = Callable[..., HadoopCluster]

@@ -16,7 +16,7 @@ from dev_cluster import HadoopCluster
 from hdfs_layout import LocalStore, Store, open_store
 from mr_ml.errors import UsageError
 from mr_ml.ids import unique_id
-from mr_ml.predict.output import Output
+from mr_ml.prediction.output import Output
 
 
 @pytest.fixture(scope="module")

@@ -208,7 +208,7 @@ def test_a_file_system_without_hard_links_is_refused(
     monkeypatch.setattr(os, "link", refuse)
     calls: tuple[Callable[[], object], ...] = (lambda: store.publish("staged", "target"), lambda: check_store(store))
     for publish in calls:
-        with pytest.raises(StorageError, match=r"expected a file system with hard links.*Choose a --root on"):
+        with pytest.raises(StorageError, match=r"expected a file system with hard links.*Choose a `root` on"):
             publish()
     assert os.listdir(store.root) == ["staged"]
 
@@ -384,7 +384,7 @@ def test_too_many_open_files_is_a_storage_error(store: LocalStore) -> None:
 
 def test_a_missing_root_is_missing_until_the_first_write(store: LocalStore) -> None:
     assert not store.exists("")
-    with pytest.raises(NotFoundError, match="Check the name and --root"):
+    with pytest.raises(NotFoundError, match="Check the name and `root`"):
         store.list("")
     assert publish_version(store, "models/ctr", {}) == 1
     assert store.list("") == ("models",)

@@ -14,11 +14,13 @@ from problems import Problem
 from hdfs_layout import open_root
 from mr_ml.catalog.dataset import Dataset, load_dataset
 from mr_ml.catalog.model import load_model
-from mr_ml.catalog.spec import TrainSpec
+from mr_ml.catalog.run import start_run
 from mr_ml.data.block import decode_line
 from mr_ml.ids import unique_id
+from mr_ml.models.linear.kind.model import LinearModel
+from mr_ml.models.linear.kind.spec import LinearSpec
 from mr_ml.passes.in_memory import InMemoryEngine
-from mr_ml.training.train import start_run, train
+from mr_ml.training.train import train
 
 Floats = NDArray[np.float64]
 
@@ -56,7 +58,7 @@ class Solver:
             self.mr_ml("pack", path, "--to", name, *options)
         return name
 
-    def solve(self, problem: Problem, *, method: str = "auto", tolerance: float = TrainSpec.tolerance) -> Fit:
+    def solve(self, problem: Problem, *, method: str = "auto", tolerance: float = LinearSpec.tolerance) -> Fit:
         """Train as `mr-ml train` does."""
         name, root = self.packed(problem), open_root(str(self.mr_ml.root))
         if name not in self._engines:
@@ -64,14 +66,15 @@ class Solver:
             self._engines[name] = dataset, _engine(dataset, root.store.read)
         dataset, engine = self._engines[name]
         run = unique_id()
-        spec = TrainSpec(
+        spec = LinearSpec(
             dataset=dataset.reference, model="m" + run[-8:], loss=problem.loss, l2=problem.l2,
             penalty_space=problem.space, intercept=problem.intercept, solver=method, tolerance=tolerance,
         )  # fmt: skip
         start_run(root, run, spec)
         result = train(spec, run=run, dataset=dataset, engine=engine, root=root, watch=lambda progress: None)
-        coef = load_model(root, f"{result.model}@{result.version}").coef
-        return fit_of(problem, coef, converged=result.converged, stop=result.stop)
+        model = load_model(root, f"{result.model}@{result.version}")
+        assert isinstance(model, LinearModel)
+        return fit_of(problem, model.coef, converged=result.converged, stop=result.stop)
 
     def command(self, problem: Problem, *, method: str) -> Fit:
         """The same by commands alone; the margins are those that `predict` gives, turned back from probabilities. It

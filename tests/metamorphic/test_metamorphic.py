@@ -15,9 +15,9 @@ import pytest
 from fits import Fit, Solver
 from problems import CHANGES, LOSSES, PENALTIES, STORAGES, Floats, Problem, base, bound
 
-from mr_ml.catalog.spec import TrainSpec
+from mr_ml.models.linear.kind.spec import LinearSpec
 
-TOLERANCE = TrainSpec.tolerance
+TOLERANCE = LinearSpec.tolerance
 _METHODS = ("newton", "lbfgs")
 _OF_WEIGHTS = ("rows repeated", "weights shared", "rows of weight 0", "weights x 1e12", "weights x 1e-12")
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mr_ml.pack.drafts import DRAFTS, Drafts
-from mr_ml.pack.tasks import ScanRequest, scan
+from mr_ml.packing.drafts import DRAFTS, Drafts
+from mr_ml.packing.tasks import ScanRequest, scan
 from mr_ml.readers.base import Draft
 from mr_ml.readers.csv.schema import bind
 from mr_ml.readers.libsvm.stored import LibsvmPart

@@ -14,14 +14,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mr_ml.data.block import decode_line
-from mr_ml.pack import chance
-from mr_ml.pack.cluster_tasks import Inspection, ShuffledReduceTask, SpreadReduceTask, sent
-from mr_ml.pack.equal_rows import MergeTask, merging_lines, spread_line
-from mr_ml.pack.miniblock import split_rows
-from mr_ml.pack.plan import PackPlan, make_plan
-from mr_ml.pack.spill import SpillFile
-from mr_ml.pack.split_moments import MOMENTS
-from mr_ml.pack.tasks import AGAIN, PackRequest, ReduceTask, facts_of
+from mr_ml.packing import chance
+from mr_ml.packing.cluster_tasks import Inspection, ShuffledReduceTask, SpreadReduceTask, sent
+from mr_ml.packing.equal_rows import MergeTask, merging_lines, spread_line
+from mr_ml.packing.miniblock import split_rows
+from mr_ml.packing.plan import PackPlan, make_plan
+from mr_ml.packing.spill import SpillFile
+from mr_ml.packing.split_moments import MOMENTS
+from mr_ml.packing.tasks import AGAIN, PackRequest, ReduceTask, facts_of
 from mr_ml.readers.libsvm.stored import LibsvmPart
 from mr_ml.readers.rows import empty_rows
 from mr_ml.readers.schema import Schema

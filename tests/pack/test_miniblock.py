@@ -15,8 +15,8 @@ from mr_ml.data import frame, kernels
 from mr_ml.data.block import Block, BlockAddress, encode_line
 from mr_ml.data.features import SparseFeatures
 from mr_ml.errors import BadDataError
-from mr_ml.pack.miniblock import JoinedRows, cut, encoded, joined, ranked, split_rows, take
-from mr_ml.pack.plan import make_plan
+from mr_ml.packing.miniblock import JoinedRows, cut, encoded, joined, ranked, split_rows, take
+from mr_ml.packing.plan import make_plan
 
 values = st.sampled_from([0.0, 1.0, -2.5, 1e300])
 row_contents = st.tuples(

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mr_ml.errors import UsageError
-from mr_ml.pack.plan import MAX_BLOCK_ROWS, PackPlan, make_plan, parse_shares
-from mr_ml.pack.rowhash import row_hashes
+from mr_ml.packing.plan import MAX_BLOCK_ROWS, PackPlan, make_plan, parse_shares
+from mr_ml.packing.rowhash import row_hashes
 
 N = 100_000
 
@@ -238,7 +238,7 @@ def test_shares_are_read(text: str, expected: dict[str, float]) -> None:
     ],
 )
 def test_unusable_shares_are_the_users_mistake(text: str) -> None:
-    with pytest.raises(UsageError, match="--split"):
+    with pytest.raises(UsageError, match="`split`"):
         parse_shares(text)
 
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mr_ml.errors import InternalError, StorageError
-from mr_ml.pack.spill import SpillFile, read_spilled
+from mr_ml.packing.spill import SpillFile, read_spilled
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -37,7 +37,7 @@ def test_a_file_that_is_gone_or_cut_short_is_found(tmp_path: Path, left: int | N
 def test_a_full_disk_is_a_storage_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
-    monkeypatch.setattr("mr_ml.pack.spill.uuid.uuid4", lambda: type("Id", (), {"hex": "full"}))
+    monkeypatch.setattr("mr_ml.packing.spill.uuid.uuid4", lambda: type("Id", (), {"hex": "full"}))
     (tmp_path / "spill-full").symlink_to("/dev/full")
     with (
         SpillFile(str(tmp_path)) as spill,

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from mr_ml.data.block import Block
 from mr_ml.data.features import DenseFeatures
 from mr_ml.errors import InternalError
-from mr_ml.pack.plan import PackPlan, make_plan
-from mr_ml.pack.split_moments import SplitMoments
+from mr_ml.packing.plan import PackPlan, make_plan
+from mr_ml.packing.split_moments import SplitMoments
 from mr_ml.sums.moments import MomentsQuery, MomentSums
 from mr_ml.sums.statistic import Statistic
 from mr_ml.sums.tree import Node

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from mr_ml.errors import UsageError
-from mr_ml.predict.driver import output_names
-from mr_ml.predict.output import Output
-from mr_ml.predict.tasks import escaped
+from mr_ml.prediction.driver import output_names
+from mr_ml.prediction.output import Output
+from mr_ml.prediction.tasks import escaped
 
 DAY_1, DAY_2 = "hdfs://nn:8020/raw/day=1/part-0", "hdfs://nn:8020/raw/day=2/part-0"
 
@@ -51,7 +51,7 @@ def test_two_outputs_of_one_name() -> None:
 
 @pytest.mark.parametrize("to", ["hdfs://", "hdfs://host", "hdfs:///", "webhdfs://host/"])
 def test_an_output_needs_a_name(to: str) -> None:
-    with pytest.raises(UsageError, match="expected as --to"):
+    with pytest.raises(UsageError, match="expected as `to`"):
         Output(to)
 
 

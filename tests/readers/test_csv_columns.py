@@ -74,7 +74,7 @@ class TestHeader:
 
     @pytest.mark.parametrize("delimiter", ["", ",,", '"', "\n", "\r", "\0", "a", "1", ".", "-", "é"])
     def test_delimiters_that_cannot_be(self, delimiter: str) -> None:
-        with pytest.raises(UsageError, match="--delimiter"):
+        with pytest.raises(UsageError, match="`delimiter`"):
             csv_columns.split_header(b"a\n", replace(self.OPTIONS, delimiter=delimiter))
 
 
@@ -86,7 +86,7 @@ class TestColumns:
 
     @pytest.mark.parametrize("columns", ["a,b,c", "a,label,y", "label,target,y", "a,LABEL,b"])
     def test_else_it_must_be_named(self, columns: str) -> None:
-        with pytest.raises(UsageError, match=f"found .* in {columns.replace(',', ', ')}.*--label-column"):
+        with pytest.raises(UsageError, match=f"found .* in {columns.replace(',', ', ')}.*`label_column`"):
             scan(b"1,2,3\n", options_of(columns), file="f")
 
     @pytest.mark.parametrize("column", ["b", 1, -2, "1", "-2"])
@@ -189,7 +189,7 @@ class TestWhetherItIsOne:
         ],
     )
     def test_looks_like_a_row(self, header: str, text: bytes) -> None:
-        with pytest.raises(BadDataError, match=r"looks like a row.*--no-header.*--header"):
+        with pytest.raises(BadDataError, match=r"looks like a row.*`header=False`.*`header=True`"):
             self.check(header, text, label_column=-1)
 
     @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ class TestWhetherItIsOne:
         self.check(header, text, **given)
 
     def test_a_row_without_a_label_leads_to_the_right_option(self) -> None:
-        with pytest.raises(UsageError, match="say --no-header"):
+        with pytest.raises(UsageError, match="say `header=False`"):
             self.check("1.5,2,x", b"1,2,x\n")
 
 
@@ -216,7 +216,7 @@ class TestLimits:
         text = "".join(f"1,v{i},0\n" for i in range(6)).encode()
         assert len(read(text, max_categories=6)[0].part.vocabularies["b"]) == 6
         for given in ({}, {"categorical_columns": ("b",)}):
-            with pytest.raises(BadDataError, match=r"at most 5 categories.*'b'.*--drop"):
+            with pytest.raises(BadDataError, match=r"at most 5 categories.*'b'.*`drop`"):
                 read(text, max_categories=5, **given)
 
     def test_numbers_that_are_categories_count_too(self) -> None:
@@ -238,7 +238,7 @@ class TestLimits:
         texts = b"1,oops,0\n" * 200
         assert read(text)[0].feature_names == ("a", "b")
         for mixed in (text + texts, texts + text):
-            with pytest.raises(BadDataError, match=r"'b'.*such as oops.*--categorical"):
+            with pytest.raises(BadDataError, match=r"'b'.*such as oops.*`categorical`"):
                 read(mixed)
         schema, parsed = read(text + texts, numeric_columns=("b",))
         assert parsed.bad_counts == {"bad_value": 200}

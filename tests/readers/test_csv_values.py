@@ -123,7 +123,7 @@ class TestFeatures:
         ("decimal", "thousands"), [(";", ""), ("", ""), (".", "."), (",", ","), (".", "x"), (".", "  ")]
     )
     def test_marks_that_cannot_be(self, decimal: str, thousands: str) -> None:
-        with pytest.raises(UsageError, match="--decimal"):
+        with pytest.raises(UsageError, match="`decimal`"):
             read(b"1,2,3\n", decimal=decimal, thousands=thousands)
 
     def test_whole_numbers_meet_however_they_are_written(self) -> None:
@@ -220,7 +220,7 @@ class TestMissing:
 
     @pytest.mark.parametrize("policy", ["", "none", "value", "value:", "value:x", "value:inf", "value:1e999", "zero:1"])
     def test_unknown_policies(self, policy: str) -> None:
-        with pytest.raises(UsageError, match="--missing"):
+        with pytest.raises(UsageError, match="`missing`"):
             read(self.TEXT, missing=policy)
 
     @pytest.mark.parametrize("cell", ["", "  ", '""', '" "', "NA", "?", "nan", "NaN", "null", '"NA"', " NA "])
@@ -288,7 +288,7 @@ class TestUnseen:
         assert dense(parsed, 3) == [[1, 1, 0], [2, 0, 0]]
 
     def test_policy_must_be_known(self) -> None:
-        with pytest.raises(UsageError, match="--unseen"):
+        with pytest.raises(UsageError, match="`unseen`"):
             read(b"1,1,1\n", unseen="x")
 
     def test_labels_are_always_refused(self) -> None:
@@ -334,7 +334,7 @@ class TestLabels:
         assert schema.feature_names == ("a",)
         options = options_of("a,label", numeric_columns=("label",))
         assert scan(b"1,1\n1,x\n1,y\n", options, file="f").bad_counts == {"bad_label": 2}
-        with pytest.raises(UsageError, match="--numeric and --categorical"):
+        with pytest.raises(UsageError, match="`numeric` and `categorical`"):
             read(b"1,1\n", "a,label", categorical_columns=("label",), numeric_columns=("label",))
 
     def test_a_text_among_many_numbers_is_bad(self) -> None:

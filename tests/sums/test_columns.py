@@ -12,7 +12,7 @@ from builders import make_block, make_engine
 from mr_ml.catalog.feature_moments import FeatureMoments, checked_features
 from mr_ml.data.features import SparseFeatures
 from mr_ml.errors import BadDataError
-from mr_ml.pack.totals import feature_moments
+from mr_ml.packing.totals import feature_moments
 from mr_ml.readers.libsvm.stored import LibsvmPart
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.summary import Summary, sampled_ids

@@ -12,12 +12,12 @@ from commands import Commands, write_libsvm
 from hdfs_layout import open_root
 from mr_ml.catalog.dataset import load_dataset
 from mr_ml.catalog.feature_moments import FeatureMoments
-from mr_ml.catalog.spec import TrainSpec
+from mr_ml.models.linear.kind.problem import make_objective
+from mr_ml.models.linear.kind.spec import LinearSpec
 from mr_ml.optimize.base import Ask, Stop
 from mr_ml.optimize.lbfgs import Lbfgs
 from mr_ml.optimize.line_search import STEPS
 from mr_ml.training.early_steps import EarlySteps
-from mr_ml.training.train import make_objective
 
 
 def rows_of(n_rows: int) -> tuple[np.ndarray, np.ndarray]:
@@ -33,7 +33,7 @@ def test_the_step_is_the_best_of_the_block(tmp_path: Path) -> None:
     mr_ml("pack", write_libsvm(tmp_path / "rows", x, y), "--to", "rows")
     root = open_root(str(mr_ml.root))
     dataset = load_dataset(root, "rows")
-    spec = TrainSpec(dataset="rows", model="m", loss="logistic", l2=0.1, intercept=False)
+    spec = LinearSpec(dataset="rows", model="m", loss="logistic", l2=0.1, intercept=False)
     objective = make_objective(spec, dataset, FeatureMoments.load(root.store, dataset, "train"))
     direction = objective.scaling.scale * np.linspace(0.2, 1.0, 30)
     found = EarlySteps(objective, dataset, "train", root.store).factor(Ask(np.zeros(30), direction, STEPS))
@@ -60,7 +60,7 @@ def test_the_rows_are_the_same_however_many_partitions_there_are(tmp_path: Path)
         dataset = load_dataset(root, "rows")
         # fewer rows than a block may have, as where there are many
         dataset = replace(dataset, packing={**dataset.packing, "block_rows": 10})
-        spec = TrainSpec(dataset="rows", model="m", loss="logistic")
+        spec = LinearSpec(dataset="rows", model="m", loss="logistic")
         objective = make_objective(spec, dataset, FeatureMoments.load(root.store, dataset, "train"))
         sample = EarlySteps(objective, dataset, "train", root.store)._sample
         assert sum(block.n_rows for block in sample) == 10

@@ -105,6 +105,11 @@ class Objective:
         penalties = [self._of_theta.value(_at(ask, step)) for step in ask.steps]
         return np.asarray(sums.loss_sums / sums.weight_sum + np.array(penalties))
 
+    def sampled(self, ask: Ask, total: Statistic) -> Floats | None:
+        """Return the objective at each of the steps as some rows have it, (n_steps,); None if these weigh nothing."""
+        sums = LineQuery.read(total)
+        return self.values(ask, sums) if sums.weight_sum > 0 else None
+
     def finish(self, ask: Ask, total: Statistic) -> Evaluation:
         """Divide by the weight sum and add the penalty.
 

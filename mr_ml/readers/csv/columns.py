@@ -71,7 +71,7 @@ def split_header(first_line: bytes, options: TextOptions) -> tuple[str, ...]:
             continue
         raise BadDataError(
             f"expected a header with a name of its own for each column, found {problem} in '{shown}'; fix the first "
-            "line, or say --no-header if it is a row"
+            "line, or say `header=False` if it is a row"
         )
     return names
 
@@ -88,7 +88,7 @@ def delimiter_of(options: TextOptions) -> int:
     if len(delimiter) != 1 or not delimiter.isascii() or delimiter.isalnum() or delimiter in '"\r\n\0.+-':
         raise UsageError(
             f"expected a delimiter of one ASCII character that is no letter, digit, quote, dot, sign or line end, "
-            f"found {delimiter!r}; use --delimiter"
+            f"found {delimiter!r}; use `delimiter`"
         )
     return ord(delimiter)
 
@@ -108,7 +108,7 @@ def missing_value_of(options: TextOptions) -> float | None:
         return 0.0
     if policy == "value" and is_decimal(number) and math.isfinite(float(number)):
         return float(number)
-    raise UsageError(f"expected --missing error, drop, zero or value:<finite number>, found {options.missing!r}")
+    raise UsageError(f"expected `missing` error, drop, zero or value:<finite number>, found {options.missing!r}")
 
 
 def roles_of(options: TextOptions) -> dict[str, Role]:
@@ -126,7 +126,7 @@ def roles_of(options: TextOptions) -> dict[str, Role]:
     missing_value_of(options)
     check_marks(options)
     if options.unseen not in ("error", "ignore"):
-        raise UsageError(f"expected --unseen error or ignore, found {options.unseen!r}")
+        raise UsageError(f"expected `unseen` error or ignore, found {options.unseen!r}")
     if not all(is_text(marker) for marker in options.missing_markers):
         raise UsageError(f"expected missing markers of valid UTF-8, found {options.missing_markers!r}")
     roles: dict[str, Role] = {NAMELESS: "dropped"} if NAMELESS in columns else {}
@@ -167,7 +167,7 @@ def label_kind_of(options: TextOptions) -> Literal["numeric", "categorical"] | N
     numeric = label in map(columns.find, options.numeric_columns)
     categorical = label in map(columns.find, options.categorical_columns)
     if numeric and categorical:
-        raise UsageError(f"expected one use of column {label!r}, found two: --numeric and --categorical")
+        raise UsageError(f"expected one use of column {label!r}, found two: `numeric` and `categorical`")
     return "numeric" if numeric else "categorical" if categorical else None
 
 
@@ -180,11 +180,11 @@ def label_column_of(options: TextOptions) -> str:
     if len(usual) != 1:
         found = f"{len(usual)} of them" if usual else "none"
         first = "" if not options.header or not any(map(is_decimal, columns)) else (
-            "if the first line is a row and not the names of the columns, say --no-header; "
+            "if the first line is a row and not the names of the columns, say `header=False`; "
         )  # fmt: skip
         raise UsageError(
             f"expected one column called 'label', 'target' or 'y', found {found} in {listed(columns)}; {first}"
-            "say which column is the label by --label-column NAME or its number from 0 (-1: the last)"
+            "say which column is the label by `label_column` NAME or its number from 0 (-1: the last)"
         )
     return usual[0]
 

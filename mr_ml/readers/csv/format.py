@@ -34,7 +34,7 @@ class CsvFormat(TextFormat):
     }  # fmt: skip
     part = CsvPart
     facts = CsvFacts
-    unseen = ("categories", "--unseen")
+    unseen = ("categories", "`unseen`")
 
     def options(self, said: Mapping[str, Any]) -> TextOptions:
         """See `Format.options`."""
@@ -82,7 +82,7 @@ class CsvFormat(TextFormat):
                 if found != columns:
                     raise BadDataError(
                         f"expected the columns of {first}, {listed(columns)}, found {listed(found)}; if the first "
-                        "lines are rows, say --no-header"
+                        "lines are rows, say `header=False`"
                     )
         opened = list(files)
         if options.header:

@@ -21,7 +21,7 @@ from mr_ml.readers.text.options import TextOptions
 _DELIMITERS = {",": "','", ";": "';'", "\t": "tab", "|": "'|'"}
 
 
-def check_delimiter(first_line: bytes, options: TextOptions, *, remedy: str = "say --delimiter {}") -> None:
+def check_delimiter(first_line: bytes, options: TextOptions, *, remedy: str = "say `delimiter` {}") -> None:
     """Refuse one column in which another usual delimiter stands outside quotes.
 
     Raises
@@ -80,8 +80,8 @@ def check_header(options: TextOptions, schema: Schema) -> None:
     if rowlike:
         raise BadDataError(
             f"expected a header with the names of the columns, found a first line that looks like a row: "
-            f"'{listed(columns)}'; say --no-header if it is one (columns are then c0, c1, ..., or numbers from 0, "
-            "-1 the last), or --header if it is not"
+            f"'{listed(columns)}'; say `header=False` if it is one (columns are then c0, c1, ..., or numbers from 0, "
+            "-1 the last), or `header=True` if it is not"
         )
 
 

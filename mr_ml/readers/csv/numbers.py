@@ -49,11 +49,11 @@ def check_marks(options: TextOptions) -> None:
         They cannot.
     """
     if options.decimal not in (".", ","):
-        raise UsageError(f"expected --decimal . or , found {options.decimal!r}")
+        raise UsageError(f"expected `decimal` . or , found {options.decimal!r}")
     if options.thousands not in ("", *_SEPARATORS) or options.thousands == options.decimal:
         raise UsageError(
-            f"expected --thousands to be one of {' '.join(_SEPARATORS.replace(' ', ''))} or a blank, and another "
-            f"character than the decimal mark {options.decimal!r} (--decimal), found {options.thousands!r}"
+            f"expected `thousands` to be one of {' '.join(_SEPARATORS.replace(' ', ''))} or a blank, and another "
+            f"character than the decimal mark {options.decimal!r} (`decimal`), found {options.thousands!r}"
         )
 
 

@@ -47,11 +47,11 @@ def _reason(name: str, role: Role, facts: Facts, n_rows: int, *, markers: Collec
     kinds = {kind_like_number(text) for text in texts}
     remedies = ["fix them"]
     if any(kind is None for kind in kinds):
-        remedies.append("name all that means a missing value by --missing-markers, in place of the default markers")
+        remedies.append("name all that means a missing value by `missing_markers`, in place of the default markers")
     if "thousands" in kinds or "decimal_mark" in kinds:
-        remedies.append("say how numbers are written by --thousands and --decimal")
+        remedies.append("say how numbers are written by `thousands` and `decimal`")
     if "percent" in kinds:
-        remedies.append("read % as hundredths by --percent")
+        remedies.append("read % as hundredths by `percent`")
     shown = excerpt(name.encode())
     others = f", not {_quoted(texts)}" if texts else ""
     missing = f" ({n_missing} others mean a missing value)" if n_missing else ""
@@ -59,7 +59,7 @@ def _reason(name: str, role: Role, facts: Facts, n_rows: int, *, markers: Collec
     return (
         f"{column} '{shown}' is read as numbers: {n_given - facts['strange']} of {n_given} values are"
         f"{others}{missing}. {'; '.join(remedies).capitalize()}; leave out up to N "
-        f"such rows by --max-bad-rows N; or, if its values are no numbers, say --categorical '{shown}'"
+        f"such rows by `max_bad_rows` N; or, if its values are no numbers, say `categorical` '{shown}'"
     )
 
 
@@ -78,8 +78,8 @@ def doubts(options: TextOptions, summary: Summary) -> list[str]:
         column, shown = ("label column" if role == "label" else "column"), excerpt(name.encode())
         sentences.append(
             f"{column} '{shown}' is read as texts, not as numbers, which {n_given - facts['strange']} of {n_given} "
-            f"values are; others are {_quoted(texts)}. --numeric '{shown}' refuses these, --missing-markers says which "
-            f"mean a missing value, and --categorical '{shown}' that texts are meant"
+            f"values are; others are {_quoted(texts)}. `numeric` '{shown}' refuses these, `missing_markers` says which "
+            f"mean a missing value, and `categorical` '{shown}' that texts are meant"
         )
     return sentences
 
@@ -102,7 +102,8 @@ def resolve(options: TextOptions, summary: Summary) -> Schema:
     if not summary.n_rows:
         raise BadDataError(
             f"expected a CSV row at least, found none in {summary.n_lines} lines, {summary.n_bad} of them refused and "
-            f"{summary.n_dropped} left out for missing values; check the input, --delimiter, --no-header and --missing"
+            f"{summary.n_dropped} left out for missing values; check the input, `delimiter`, `header=False` and "
+            "`missing`"
         )
     columns: dict[str, ColumnUse] = {}
     vocabularies: dict[str, tuple[str, ...]] = {}
@@ -219,7 +220,7 @@ def _resolve_label(
         example = f", such as {listed(texts[:3])}" if texts else ""
         raise BadDataError(
             f"expected numbers, or at most {MAX_LABELS} different texts, in the label column {name!r}, found texts"
-            f"{example} among more values; check --label-column, or fix the texts"
+            f"{example} among more values; check `label_column`, or fix the texts"
         )
     return "text", tuple(sorted({*texts, *numbers}))
 
@@ -229,13 +230,13 @@ def _vocabulary(name: str, facts: Facts, limit: int) -> tuple[str, ...]:
     if texts is None or (numbers is not None and len(texts) + len(numbers) > limit):
         raise BadDataError(
             f"expected at most {limit} categories (and {MAX_CHARACTERS} characters in them together) in column "
-            f"{name!r}, found more; leave the column out by --drop"
+            f"{name!r}, found more; leave the column out by `drop`"
         )
     if numbers is None:
         raise BadDataError(
             f"expected numbers or categories in column {name!r}, found more than {facts['max_numbers']} different "
             f"numbers and texts such as {listed(texts[:3])}; fix the texts (an empty field is a missing value), "
-            "declare the column by --categorical, or leave it out by --drop"
+            "declare the column by `categorical`, or leave it out by `drop`"
         )
     values = {*texts, *numbers}
     if facts["missing"]:

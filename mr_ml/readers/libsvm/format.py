@@ -24,13 +24,13 @@ class LibsvmFormat(TextFormat):
     parameters: ClassVar[Mapping[str, Any]] = {"index_base": "auto"}
     part = LibsvmPart
     facts = LibsvmFacts
-    unseen = ("features", "--unseen-features")
+    unseen = ("features", "`unseen_features`")
 
     def options(self, said: Mapping[str, Any]) -> TextOptions:
         """See `Format.options`."""
         split_by, base = said.get("split_by"), said.get("index_base", "auto")
         if split_by not in (None, "qid"):
-            raise UsageError(f"--split-by: libsvm rows have no column {split_by!r}, only qid")
+            raise UsageError(f"`split_by`: libsvm rows have no column {split_by!r}, only qid")
         return TextOptions(format=self.name, index_base=None if base == "auto" else int(base))  # type: ignore[arg-type]
 
     def draft(
@@ -52,7 +52,7 @@ class LibsvmFormat(TextFormat):
         if is_said:
             return []
         return [
-            "Taken for libsvm text; if it is CSV, say --format csv, and --delimiter tab if tabs stand between fields"
+            "Taken for libsvm text; if it is CSV, say `format` csv, and `delimiter` tab if tabs stand between fields"
         ]
 
     def with_unseen(self, schema: Schema, unseen: Literal["error", "ignore"]) -> Schema:

@@ -72,7 +72,7 @@ def resolve(options: TextOptions, summary: Summary) -> Schema:
     if not summary.n_rows:
         raise BadDataError(
             f"expected at least one libsvm row, found none in {summary.n_lines} lines (refused: {summary.bad_counts}); "
-            "check the input and --format"
+            "check the input and `format`"
         )
     facts: LibsvmFacts = summary.facts
     if facts.n_groups not in (0, summary.n_rows):
@@ -284,7 +284,7 @@ def _detect_base(facts: LibsvmFacts) -> Literal[0, 1]:
     if from_0 is not None and from_1 is not None:
         raise BadDataError(
             f"expected feature ids that count from 0 in all files or from 1 in all files, found an id 0 in {from_0!r} "
-            f"and none in {from_1!r} (its ids begin at {facts.min_index[from_1]}); say which by --index-base 0 or 1"
+            f"and none in {from_1!r} (its ids begin at {facts.min_index[from_1]}); say which by `index_base` 0 or 1"
         )
     return 1 if from_0 is None else 0
 

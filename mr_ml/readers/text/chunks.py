@@ -127,7 +127,7 @@ def _check_lines(chunk: bytes, name: str, longest: int, *, first_byte: int) -> N
 
 
 def _too_long(name: str, longest: int, first_byte: int) -> BadDataError:
-    more = "" if longest >= MAX_LINE_BYTES else " With more --memory lines may be longer."
+    more = "" if longest >= MAX_LINE_BYTES else " With more `memory` lines may be longer."
     return BadDataError(
         f"{name}: line_too_long: expected lines of {longest} bytes at most, found a longer one that begins at byte "
         f"{first_byte} of the text; is it text with one row a line?{more}"

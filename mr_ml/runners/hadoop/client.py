@@ -38,10 +38,10 @@ _EVENT = re.compile(r"\bmapreduce\.Job: ((?:Task Id : .*Status : FAILED|Job job_
 _RETRIES = re.compile(r"Retrying connect to server|retry\.RetryInvocationHandler|Retrying after sleeping", re.ASCII)
 _EXIT_CODE = re.compile(r"subprocess failed with code ([0-9]+)|(Cannot run program)", re.ASCII)
 _HINTS = {
-    "126": "The nodes cannot run the Python that was asked for: look at `python` in the settings of --config. ",
-    "127": "The nodes do not have the Python that was asked for: look at `python` in the settings of --config. ",
+    "126": "The nodes cannot run the Python that was asked for: look at `python` in the settings of `config`. ",
+    "127": "The nodes do not have the Python that was asked for: look at `python` in the settings of `config`. ",
     "137": "A task's Python was killed, mostly for want of memory: raise map_memory_mb or reduce_memory_mb in the "
-    "settings of --config. ",
+    "settings of `config`. ",
 }
 _JAVA_FRAME = re.compile(r"\s+(?:at [\w.$<>/]+\(|\.\.\. [0-9]+ more)", re.ASCII)
 # How Hadoop's client says that it could not reach, or may not use, the cluster.
@@ -97,7 +97,7 @@ class HadoopClient:
         if given is None or not os.access(given, os.X_OK):
             raise UsageError(
                 f"expected Hadoop's `hadoop` command as {given or 'hadoop on PATH'}, found none; set HADOOP_HOME, or "
-                "hadoop_home in the settings of --config"
+                "hadoop_home in the settings of `config`"
             )
         changed = {"HADOOP_HOME": settings.hadoop_home, "HADOOP_CONF_DIR": settings.conf_dir}
         # what the client says is read for the application's id, whatever a site thinks worth logging
@@ -322,5 +322,5 @@ def _streaming_jar(launcher: str, environment: Mapping[str, str]) -> str:
                 return os.path.abspath(jars[0])
     raise UsageError(
         f"expected hadoop-streaming-*.jar below {homes[1]}/share/hadoop/tools/lib, found none; name it as "
-        "streaming_jar in the settings of --config"
+        "streaming_jar in the settings of `config`"
     )

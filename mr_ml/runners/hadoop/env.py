@@ -100,7 +100,7 @@ def find_python(root: Root, settings: HadoopSettings) -> NodePython:
     if not root.store.exists(path):
         raise StorageError(
             f"expected the nodes' Python packages in {root.store.uri(path)}, found nothing; run `mr-ml env build` "
-            f"again, or say `python_archive: {NONE}` in the settings of --config"
+            f"again, or say `python_archive: {NONE}` in the settings of `config`"
         )
     variables = {"PYTHONPATH": f"{FOLDER}/{site_packages(found.python)}", "PYTHONNOUSERSITE": "1"}
     if found.has_shared_library:

@@ -1,4 +1,4 @@
-"""Properties of Hadoop that every job carries; the settings of --config win over them.
+"""Properties of Hadoop that every job carries; the settings of `config` win over them.
 
 Only what does no harm on any cluster: limits of waiting that are made for hours-long jobs and hide for minutes that a
 node is gone, and pauses that a job of seconds feels. What is the administrator's to choose stands in docs/hadoop.md.

@@ -76,8 +76,8 @@ class HadoopJobRunner:
     def __post_init__(self) -> None:
         if self.root.store.local_path("") is not None:
             raise UsageError(
-                f"-r hadoop needs a root on HDFS; found {self.root.store.root}. Give --root hdfs:///user/NAME/mr_ml; "
-                "`hadoop fs -put` brings a root there as a whole"
+                f"`runner` hadoop needs a root on HDFS; found {self.root.store.root}. Give `root` "
+                "hdfs:///user/NAME/mr_ml; `hadoop fs -put` brings a root there as a whole"
             )
         if found := sorted({*INTERPRETED, "%", " "} & set(self.root.store.root)):
             raise UsageError(
@@ -87,8 +87,8 @@ class HadoopJobRunner:
         scheme, _, rest = self.root.store.root.partition("://")
         if scheme != "hdfs":
             raise UsageError(
-                f"-r hadoop needs the root as hdfs://..., which is how jobs read it; found {self.root.store.root}. "
-                f"Give --root hdfs:///{rest.partition('/')[2]} with HADOOP_CONF_DIR set"
+                f"`runner` hadoop needs the root as hdfs://..., which is how jobs read it; found "
+                f"{self.root.store.root}. Give `root` hdfs:///{rest.partition('/')[2]} with HADOOP_CONF_DIR set"
             )
 
     @property

@@ -83,7 +83,7 @@ class HadoopSettings:
 
 
 def load_settings(path: str | None) -> HadoopSettings:
-    """Read the file of --config; without one, everything is left to the cluster and the environment.
+    """Read the file of `config`; without one, everything is left to the cluster and the environment.
 
     Raises
     ------
@@ -100,19 +100,19 @@ def load_settings(path: str | None) -> HadoopSettings:
         with open(path, "rb") as source:
             found = yaml.safe_load(source)
     except OSError as error:
-        raise StorageError(f"cannot read --config {path}: {error.strerror}; check the path") from error
+        raise StorageError(f"cannot read `config` {path}: {error.strerror}; check the path") from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"--config {path}: expected YAML, found {' '.join(str(error).split())[:300]}") from error
+        raise UsageError(f"`config` {path}: expected YAML, found {' '.join(str(error).split())[:300]}") from error
     if found is None:
         found = {}
     if not isinstance(found, dict):
-        raise UsageError(f"--config {path}: expected lines `KEY: VALUE`, found a {type(found).__name__}")
+        raise UsageError(f"`config` {path}: expected lines `KEY: VALUE`, found a {type(found).__name__}")
     known = {item.name: item for item in fields(HadoopSettings)}
     for key, value in found.items():
         if key not in known:
-            raise UsageError(f"--config {path}: expected keys of {', '.join(known)}; found {key!r}")
+            raise UsageError(f"`config` {path}: expected keys of {', '.join(known)}; found {key!r}")
         if value is not None:
-            found[key] = _checked(str(key), value, where=f"--config {path}: {key}")
+            found[key] = _checked(str(key), value, where=f"`config` {path}: {key}")
     return HadoopSettings(**{key: value for key, value in found.items() if value is not None})
 
 

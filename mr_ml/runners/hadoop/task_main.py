@@ -95,7 +95,7 @@ def encode_error(error: Exception, *, where: str) -> bytes:
         what = "".join(traceback.format_exception_only(error)).strip()
         found: MrMlError = InternalError(
             f"{where} failed: {what}. Expected Python 3.11 or later with numpy and scipy on every node, found "
-            f"{sys.executable} {sys.version.split()[0]}; name another in the settings of --config, as `python`, or "
+            f"{sys.executable} {sys.version.split()[0]}; name another in the settings of `config`, as `python`, or "
             "bring this machine's packages there: `mr-ml env build`. `mr-ml env check` looks at the nodes"
         )
     elif isinstance(error, FileNotFoundError):

@@ -75,7 +75,7 @@ def tree_of(uri: str) -> tuple[HdfsTree, str]:
     scheme, _, rest = uri.partition("://")
     if scheme.lower() != "hdfs":
         raise UsageError(
-            f"-r hadoop reads files on HDFS, hdfs://..., or files of this machine; found {uri!r}. Name it as "
+            f"`runner` hadoop reads files on HDFS, hdfs://..., or files of this machine; found {uri!r}. Name it as "
             "hdfs://NAMENODE/PATH, or copy it there: hadoop fs -cp, hadoop distcp"
         )
     authority, _, path = rest.partition("/")

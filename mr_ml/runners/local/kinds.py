@@ -25,7 +25,7 @@ def _opened(name: str, options: RunnerOptions) -> LocalJobRunner:
     from mr_ml.runners.local.machine import LocalJobRunner
 
     if options.config is not None:
-        raise UsageError("--config says how to use a cluster; give -r hadoop too")
+        raise UsageError("`config` says how to use a cluster; give `runner` hadoop too")
     return LocalJobRunner.of(name, workers=options.workers)
 
 

@@ -49,7 +49,7 @@ class LocalJobRunner:
             If it is not positive.
         """
         if workers is not None and workers < 1:
-            raise UsageError(f"--workers: expected at least 1, found {workers}")
+            raise UsageError(f"`workers`: expected at least 1, found {workers}")
         return cls(name, 1 if name == "inline" else workers or len(os.sched_getaffinity(0)))
 
     @property
@@ -104,7 +104,7 @@ class LocalJobRunner:
 
     def produce(self, job: Any, *, request: bytes, input: JobInput, output: str, n_reducers: int | None = None) -> None:
         """Not for tasks that share files with the driver, see `Runner.produce`."""
-        raise InternalError(f"-r {self.name} leaves no output in a store")
+        raise InternalError(f"`runner` {self.name} leaves no output in a store")
 
     @contextmanager
     def left(self, job: Any, *, request: bytes, input: JobInput) -> Iterator[list[LeftFile]]:

@@ -34,7 +34,7 @@ class SoftmaxLoss(Loss):
         found = super().classes(labels)
         if labels.has_offsets:
             raise UsageError(
-                "the softmax loss has no use for offsets: they move all classes alike; use --loss logistic"
+                "the softmax loss has no use for offsets: they move all classes alike; use `loss` logistic"
             )
         return found
 

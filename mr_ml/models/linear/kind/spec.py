@@ -1,23 +1,24 @@
-"""What a training was asked for; stored with its run and with the model that comes of it."""
+"""What can be chosen of a linear model."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from hdfs_layout.paths import MAX_PASS, MAX_VERSION
+from hdfs_layout.paths import MAX_PASS
 from mr_ml.data import stored
-from mr_ml.models.linear.losses import LOSSES
+from mr_ml.errors import UsageError
+from mr_ml.models.base import TrainSpec
+from mr_ml.models.linear.losses import LOSSES, loss_from_json
 
 
 @dataclass(frozen=True)
-class TrainSpec:
+class LinearSpec(TrainSpec):
     """What the user asked for; with the dataset's data it determines the model.
 
     Attributes
     ----------
-    dataset
-        With its version, ``name@3``.
     l2
         Relative to the mean loss; acts on coefficients in raw feature space or, with penalty_space "scaled", on those
         of features divided by their standard deviation.
@@ -27,9 +28,8 @@ class TrainSpec:
         Known where the model is trained, not wherever it is read: its package need not be installed there.
     """
 
-    dataset: stored.Versioned
-    model: stored.Name
-    split: stored.Name = "train"
+    kind: ClassVar[str] = "linear"
+
     loss: Annotated[str, stored.registered(LOSSES)] = "logistic"
     l2: stored.NotNegative = 0.0
     penalty_space: Literal["raw", "scaled"] = "raw"
@@ -43,32 +43,18 @@ class TrainSpec:
     max_passes: Annotated[int, stored.at_least(1), stored.at_most(MAX_PASS)] = 500
 
     @property
+    def title(self) -> str:
+        """The loss."""
+        return self.loss
+
+    @property
     def weighs_deviations(self) -> bool:
         """Whether the penalty refers to standard deviations by row weights, where rows have some."""
         return self.row_weights and self.penalty_space == "scaled" and self.l2 > 0
 
-    def to_json(self) -> dict[str, Any]:
-        return dict(vars(self))
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunDocument:
-    """What is written of a run before its first pass.
-
-    Attributes
-    ----------
-    run
-        Its name; None in those of releases that did not write it.
-    after
-        The model's last version when the run began: what the run publishes comes after it.
-    """
-
-    kind: Literal["train"] = "train"
-    run: stored.Name | None = None
-    after: Annotated[int, stored.at_least(0), stored.at_most(MAX_VERSION)] = 0
-    spec: TrainSpec
-
-    may_lack: ClassVar[frozenset[str]] = frozenset({"run", "after"})
-
-    def to_json(self) -> dict[str, Any]:
-        return {**vars(self), "spec": self.spec.to_json()}
+    def check_classes(self, classes: Sequence[float]) -> None:
+        """Raise ValueError if a model of this loss cannot have these classes."""
+        try:
+            loss_from_json(self.loss).n_outputs(len(classes))
+        except UsageError as error:
+            raise ValueError(str(error)) from None

@@ -18,10 +18,10 @@ from mr_ml.catalog.leftovers import UnfinishedPack
 from mr_ml.data.partition_file import PartitionFacts
 from mr_ml.errors import BadDataError, InternalError, UsageError
 from mr_ml.ids import unique_id
-from mr_ml.pack import chance
-from mr_ml.pack.exchange import Exchange, PackMemory, Ranges, Target, exchange_of, scan, shuffle
-from mr_ml.pack.plan import PackPlan, make_plan
-from mr_ml.pack.totals import feature_moments, label_counts, row_weights, with_labels_of
+from mr_ml.packing import chance
+from mr_ml.packing.exchange import Exchange, PackMemory, Ranges, Target, exchange_of, scan, shuffle
+from mr_ml.packing.plan import PackPlan, make_plan
+from mr_ml.packing.totals import feature_moments, label_counts, row_weights, with_labels_of
 from mr_ml.readers.base import Format, format_by_names, format_named
 from mr_ml.readers.rows import BAD_KINDS, listed
 from mr_ml.readers.schema import Options, Schema
@@ -97,7 +97,7 @@ def _pack(
     if spec.like is not None and like is not None:
         unknown = form.unknown_columns(spec.like, like)
         if unknown:
-            say(f"left out, for --like does not know them: the columns {listed(unknown)}")
+            say(f"left out, for `like` does not know them: the columns {listed(unknown)}")
     asked, reasons = options, list[str]()
     while True:
         found = scan(runner, exchange, text, asked, files)
@@ -118,7 +118,7 @@ def _pack(
         schema = like
     if spec.by_group and not schema.has_groups:
         raise UsageError(
-            "--split-by: expected rows with groups, found none; libsvm rows need a qid:N, CSV rows a column"
+            "`split_by`: expected rows with groups, found none; libsvm rows need a qid:N, CSV rows a column"
         )
     plan = make_plan(
         n_rows=summary.n_rows, nnz=summary.nnz, n_features=schema.n_features, shares=spec.shares, folds=spec.folds,
@@ -141,7 +141,7 @@ def _pack(
             schema = with_labels_of(schema, totals)
         if packed.n_unseen:
             say(
-                f"{packed.n_unseen} unseen values were ignored: of {form.unseen[0]} that the dataset of --like does "
+                f"{packed.n_unseen} unseen values were ignored: of {form.unseen[0]} that the dataset of `like` does "
                 "not have"
             )
         moments = {
@@ -162,7 +162,7 @@ def _check_names(form: Format, files: Sequence[TextFile]) -> None:
     other = format_by_names([file.path for file in files])
     if other is not None and other != form.name:
         raise UsageError(
-            f"expected {form.name} text, found {files[0].path} and other {other} files; say --format {other}"
+            f"expected {form.name} text, found {files[0].path} and other {other} files; say `format` {other}"
         )
 
 
@@ -185,7 +185,7 @@ def _judge(total: Summary, spec: PackSpec, say: Say, reasons: Sequence[str]) -> 
         report = "\n".join([_bad_rows(total), *reasons[:_SHOWN_REASONS], *hints])
         if total.n_bad > spec.max_bad_rows:
             raise BadDataError(
-                f"{report}\nNothing was packed. Mend the rows, or allow them with --max-bad-rows {total.n_bad}"
+                f"{report}\nNothing was packed. Mend the rows, or allow them with `max_bad_rows` {total.n_bad}"
             )
         say(report)
     if not total.n_rows:

@@ -15,9 +15,9 @@ from typing import Protocol
 
 from hdfs_layout import Root
 from mr_ml.data.partition_file import PartitionFacts
-from mr_ml.pack.plan import PackPlan
-from mr_ml.pack.split_moments import MOMENTS, SplitMoments
-from mr_ml.pack.tasks import AGAIN, ScanRequest, facts_of
+from mr_ml.packing.plan import PackPlan
+from mr_ml.packing.split_moments import MOMENTS, SplitMoments
+from mr_ml.packing.tasks import AGAIN, ScanRequest, facts_of
 from mr_ml.readers.schema import Options, Schema
 from mr_ml.readers.summary import Summary
 from mr_ml.readers.text.source import TextFile
@@ -87,7 +87,7 @@ class Writing(Protocol):
         """Facts of each partition that has rows, moments, and `AGAIN` where equal rows met."""
 
     def again(self, answers: list[Pair]) -> list[Pair]:
-        """Run the second round, which is for equal rows, see `mr_ml.pack.equal_rows`, and return its answers."""
+        """Run the second round, which is for equal rows, see `mr_ml.packing.equal_rows`, and return its answers."""
 
 
 class Exchange(Protocol):
@@ -148,10 +148,10 @@ class Shuffled:
 def exchange_of(runner: Runner, root: Root, memory: PackMemory) -> Exchange:
     """Choose the way that suits the runner's tasks."""
     if runner.tasks.share_files:
-        from mr_ml.pack.through_files import FileExchange
+        from mr_ml.packing.through_files import FileExchange
 
         return FileExchange(root, runner, memory)
-    from mr_ml.pack.through_jobs import JobExchange
+    from mr_ml.packing.through_jobs import JobExchange
 
     return JobExchange(root, runner)
 

@@ -41,7 +41,7 @@ class Output:
         try:
             is_taken = self._store.exists(self._name)
         except BadDataError:
-            raise UsageError(f"expected as --to the name of a new file or folder, found {to!r}") from None
+            raise UsageError(f"expected as `to` the name of a new file or folder, found {to!r}") from None
         if is_taken:
             raise self._taken()
         self._staged = staged_path("")
@@ -57,7 +57,7 @@ class Output:
             sweep(os.path.dirname(self.scratch), _PREFIX, STAGED_PREFIX, WRITING_PREFIX)
             os.mkdir(self.scratch, 0o700)
         except OSError as error:
-            raise storage_error(error, doing="write beside --to", place=self._to) from error
+            raise storage_error(error, doing="write beside `to`", place=self._to) from error
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -106,7 +106,7 @@ class Output:
             ) from None
 
     def _taken(self) -> UsageError:
-        return UsageError(f"--to {self._to} exists; choose another name or remove it")
+        return UsageError(f"`to` {self._to} exists; choose another name or remove it")
 
 
 def _store_of(to: str) -> tuple[Store, str]:
@@ -117,5 +117,5 @@ def _store_of(to: str) -> tuple[Store, str]:
         return LocalStore(str(target.parent)), target.name
     folder, _, name = to.rstrip("/").rpartition("/")
     if not name or not folder.partition("://")[2]:
-        raise UsageError(f"expected as --to a new file or folder, such as hdfs:///user/me/predictions; found {to!r}")
+        raise UsageError(f"expected as `to` a new file or folder, such as hdfs:///user/me/predictions; found {to!r}")
     return open_store(folder), name

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from mr_ml.catalog.dataset import Dataset
 from mr_ml.catalog.feature_moments import FeatureMoments
-from mr_ml.catalog.model import label_texts
-from mr_ml.catalog.spec import TrainSpec
+from mr_ml.models.linear.kind.spec import LinearSpec
 from mr_ml.models.linear.objective import Objective
 from mr_ml.optimize.base import Result, Stop
+from mr_ml.readers.labels import label_texts
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -28,7 +28,7 @@ def warnings(
     objective: Objective, dataset: Dataset, split: str, result: Result, telling: Ints, almost: Ints,
     features: NDArray[np.int32] | None,
 ) -> Iterator[str]:  # fmt: skip
-    """What whoever uses the model should know of it, besides why training stopped.
+    """Say what a user of the model should know of it, besides why training stopped.
 
     `telling` are features that are known to tell a class without fail, `almost` those of `almost_indicators`; they
     count, as those of the objective do, within `features` where these are given.
@@ -66,8 +66,8 @@ def warnings(
         yield f"{per_output} coefficients are not determined by {n_rows} rows: others would fit as well; give --l2"
 
 
-def unweighted_deviations(spec: TrainSpec, dataset: Dataset, moments: FeatureMoments) -> tuple[str, ...]:
-    """What to know of a penalty on scaled features where packing did not note deviations by weight."""
+def unweighted_deviations(spec: LinearSpec, dataset: Dataset, moments: FeatureMoments) -> tuple[str, ...]:
+    """Say what to know of a penalty on scaled features where packing did not note deviations by weight."""
     has_weights = dataset.schema.has_weights
     if not (spec.weighs_deviations and has_weights and moments.weighted_variance is None):
         return ()
@@ -78,7 +78,7 @@ def unweighted_deviations(spec: TrainSpec, dataset: Dataset, moments: FeatureMom
 
 
 def almost_indicators(moments: FeatureMoments, objective: Objective) -> Ints:
-    """The features that are zero in some rows and almost, but not quite, one number in all others; ascending.
+    """Return the features that are zero in some rows and almost, but not quite, one number in all others; ascending.
 
     Beside a feature that tells these rows apart, what such a one adds has the curvature of the square of its relative
     spread there, unless a penalty adds to it. A share p of rows that are not zero gives the mean p m, and the largest
@@ -94,7 +94,7 @@ def almost_indicators(moments: FeatureMoments, objective: Objective) -> Ints:
 
 
 def _strongest(objective: Objective, direction: Floats) -> list[int]:
-    """The features that change margins most along a direction."""
+    """Return the features that change margins most along a direction."""
     n_features = objective.rows.n_features
     size = np.abs(direction.reshape(objective.rows.n_outputs, -1)[:, :n_features]).max(axis=0)
     first = np.argsort(-size, kind="stable")[:_NAMED]

@@ -17,11 +17,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from mr_ml.data.partition_file import PartitionFacts, PartitionShelf
-from mr_ml.pack.drafts import DRAFTS
-from mr_ml.pack.miniblock import Array, RowSource, cut, joined, ranked, split_rows
-from mr_ml.pack.plan import MAX_BLOCK_ROWS, PackPlan
-from mr_ml.pack.spill import SpillFile, read_spilled
-from mr_ml.pack.split_moments import MOMENTS, SplitMoments
+from mr_ml.packing.drafts import DRAFTS
+from mr_ml.packing.miniblock import Array, RowSource, cut, joined, ranked, split_rows
+from mr_ml.packing.plan import MAX_BLOCK_ROWS, PackPlan
+from mr_ml.packing.spill import SpillFile, read_spilled
+from mr_ml.packing.split_moments import MOMENTS, SplitMoments
 from mr_ml.readers.base import Draft, Piece, format_named
 from mr_ml.readers.rows import Parsed, Rows
 from mr_ml.readers.schema import Options, Schema
@@ -32,7 +32,7 @@ from mr_ml.sums.statistic import Statistic
 from mr_ml.sums.tree import PartialSums, PartitionPlan, SumTree
 
 REPORT = b"report"
-# Rows that are equal to others: see `mr_ml.pack.equal_rows`.
+# Rows that are equal to others: see `mr_ml.packing.equal_rows`.
 AGAIN = b"!again"
 
 Sent = TypeVar("Sent")

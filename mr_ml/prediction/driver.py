@@ -1,6 +1,6 @@
 """The driver of a prediction: find the files, have their rows scored, put the lines of all ranges back in order.
 
-What the lines hold is said in `mr_ml.predict.tasks`; the header of a CSV file gives a header.
+What the lines hold is said in `mr_ml.prediction.tasks`; the header of a CSV file gives a header.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from mr_ml.catalog.model import Model
 from mr_ml.errors import BadDataError, InternalError, UsageError
 from mr_ml.interrupts import see_through
-from mr_ml.predict.output import Output
-from mr_ml.predict.tasks import PredictRequest, RangeReport, header
+from mr_ml.models.base import Model
+from mr_ml.prediction.output import Output
+from mr_ml.prediction.tasks import PredictRequest, RangeReport, header
 from mr_ml.readers.base import format_named
 from mr_ml.readers.rows import BAD_KINDS, listed
 from mr_ml.readers.schema import Schema
@@ -82,9 +82,7 @@ def predict(
         labels = tuple(model.label_texts)
         uris = [output.uri(name) for name in names]
         with output:
-            request = PredictRequest(
-                schema, model.loss, model.reading_coef, labels, output.scratch, model.shift, model.features
-            )
+            request = PredictRequest(schema, model.predictor(), labels, output.scratch)
             with _scored(runner, text, request, files) as found:
                 n_bad = _check_bad(found, max_bad_rows, model.schema, say)
                 n_lost = _say_lost(found, model.schema, say)
@@ -114,7 +112,7 @@ def _scored(
 
     if runner.tasks.share_files and not request.folder:
         raise UsageError(
-            f"-r {runner.name} writes to this machine; give a path as --to, or -r hadoop with files on HDFS"
+            f"`runner` {runner.name} writes to this machine; give a path as `to`, or `runner` hadoop with files on HDFS"
         )
     with ExitStack() as stack:
         with text.renaming():
@@ -171,7 +169,7 @@ def _check_bad(found: Sequence[Scored], limit: int, schema: Schema, say: Callabl
         lines += [f"  {kind} ({counts[kind]}): {BAD_KINDS[kind]}", *shown[:_SHOWN]]
     text = "\n".join(lines)
     if n_bad > limit:
-        raise BadDataError(f"{text}\nNothing was written. Mend the rows, or allow them with --max-bad-rows {n_bad}")
+        raise BadDataError(f"{text}\nNothing was written. Mend the rows, or allow them with `max_bad_rows` {n_bad}")
     say(text)
     return n_bad
 

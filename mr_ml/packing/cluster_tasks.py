@@ -17,11 +17,11 @@ from mr_ml.data import frame
 from mr_ml.data.block import BlockAddress, decode_line, encode_line
 from mr_ml.data.partition_file import PartitionTally
 from mr_ml.errors import BadDataError
-from mr_ml.pack.equal_rows import lines_of_others
-from mr_ml.pack.miniblock import Array, JoinedRows, cut, joined, ranked
-from mr_ml.pack.plan import MAX_BLOCK_ROWS, PackPlan
-from mr_ml.pack.split_moments import MOMENTS, SplitMoments
-from mr_ml.pack.tasks import AGAIN, REPORT, PackRequest, facts_line
+from mr_ml.packing.equal_rows import lines_of_others
+from mr_ml.packing.miniblock import Array, JoinedRows, cut, joined, ranked
+from mr_ml.packing.plan import MAX_BLOCK_ROWS, PackPlan
+from mr_ml.packing.split_moments import MOMENTS, SplitMoments
+from mr_ml.packing.tasks import AGAIN, REPORT, PackRequest, facts_line
 from mr_ml.runners import task_errors
 from mr_ml.runners.reduce_keys import number_of, reduce_key
 from mr_ml.sums.blas import one_thread
@@ -48,7 +48,7 @@ def reported(report: bytes, *, n_partitions: int) -> Pair:
 class ShuffledReduceTask:
     """Answers with the lines of a partition file, or with the reports.
 
-    Of equal rows the file has only the first, and the others behind its blocks: see `mr_ml.pack.equal_rows`.
+    Of equal rows the file has only the first, and the others behind its blocks: see `mr_ml.packing.equal_rows`.
     """
 
     def __init__(self, request: PackRequest) -> None:

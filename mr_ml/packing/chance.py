@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
-from mr_ml.pack.plan import PackPlan
+from mr_ml.packing.plan import PackPlan
 
 DEVIATIONS = 4.0
 # Of a normal distribution, beyond so many standard deviations on either side.
@@ -55,7 +55,7 @@ def warnings(plan: PackPlan, rows: Mapping[str, int], labels: Mapping[str, Mappi
         "rows of a group stay together, so few or unequal groups do this: take a group column of more values, or other "
         "shares"
         if plan.by_group
-        else "try another --seed, and report it if that is no different"
+        else "try another `seed`, and report it if that is no different"
     )
     yield from (f"{text}: {DEVIATIONS:g} standard deviations of chance or more" for text in found[:_SHOWN])
     if len(found) > _SHOWN:

@@ -5,7 +5,7 @@ the hash of content and number among its equals says where it belongs, so that e
 partitions and places as rows that differ do. Which of them has which number does not matter: they are equal.
 
 Only where a pack met some is there a second round: it adds to the rows of each partition, as its file has them, those
-that came to it, and writes it anew. On one machine these come through the files of `mr_ml.pack.spill`; on a cluster
+that came to it, and writes it anew. On one machine these come through the files of `mr_ml.packing.spill`; on a cluster
 they lie at the end of the file of the partition in which they met, and one more job shuffles all.
 """
 
@@ -19,12 +19,12 @@ import numpy as np
 from mr_ml.data import frame
 from mr_ml.data.block import Block, decode_line
 from mr_ml.data.partition_file import BlockRange, PartitionFacts, PartitionShelf
-from mr_ml.pack.miniblock import Met, encoded, joined, ranked, split_rows
-from mr_ml.pack.plan import PackPlan
-from mr_ml.pack.rowhash import row_hashes
-from mr_ml.pack.spill import read_spilled
-from mr_ml.pack.split_moments import MOMENTS, SplitMoments
-from mr_ml.pack.tasks import AGAIN, PackRequest, facts_line, write_partition
+from mr_ml.packing.miniblock import Met, encoded, joined, ranked, split_rows
+from mr_ml.packing.plan import PackPlan
+from mr_ml.packing.rowhash import row_hashes
+from mr_ml.packing.spill import read_spilled
+from mr_ml.packing.split_moments import MOMENTS, SplitMoments
+from mr_ml.packing.tasks import AGAIN, PackRequest, facts_line, write_partition
 from mr_ml.readers.rows import Rows
 from mr_ml.runners import task_errors
 from mr_ml.sums.blas import one_thread

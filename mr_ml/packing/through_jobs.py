@@ -1,6 +1,6 @@
 """Rows through the shuffle of jobs, by three of them, where tasks share no files with the driver, as on Hadoop.
 
-Where rows are equal there are two more, see `mr_ml.pack.equal_rows`.
+Where rows are equal there are two more, see `mr_ml.packing.equal_rows`.
 
 The text is fed to the map tasks where it is stored. The shuffle moves the mini-blocks, and the runner names the
 partition files: reduce task p writes part-0000p of the job's output folder, which is the folder of the dataset's
@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from hdfs_layout import NotFoundError, Root
 from mr_ml.errors import InternalError
 from mr_ml.ids import unique_id
-from mr_ml.pack.exchange import Target
-from mr_ml.pack.tasks import PackRequest, ScanRequest
+from mr_ml.packing.exchange import Target
+from mr_ml.packing.tasks import PackRequest, ScanRequest
 from mr_ml.readers.schema import Options
 from mr_ml.readers.text.source import TextFile
 from mr_ml.runners.base import JobInput, Pair, Runner, StoredLines, pair_of
@@ -26,7 +26,7 @@ from mr_ml.runners.task_errors import first_error
 
 @dataclass(frozen=True)
 class JobExchange:
-    """See `mr_ml.pack.exchange.Exchange`."""
+    """See `mr_ml.packing.exchange.Exchange`."""
 
     root: Root
     runner: Runner
@@ -50,7 +50,7 @@ class JobExchange:
 
 @dataclass
 class JobWriting:
-    """See `mr_ml.pack.exchange.Writing`.
+    """See `mr_ml.packing.exchange.Writing`.
 
     Attributes
     ----------

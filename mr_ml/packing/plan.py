@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.errors import UsageError
-from mr_ml.pack.rowhash import Hashes, Purpose, derive, scale_to
+from mr_ml.packing.rowhash import Hashes, Purpose, derive, scale_to
 
 PARTITION_BYTES = 16 << 20
 LARGE_PARTITION_BYTES = 128 << 20
@@ -198,10 +198,10 @@ def parse_shares(text: str) -> dict[str, float]:
         except ValueError:
             value = math.nan
         if not (name.isascii() and name.replace("-", "_").isidentifier()) or name in shares or not 0 < value <= 1:
-            raise UsageError(f"--split: expected NAME=SHARE with 0 < SHARE <= 1 and each name once, found {item!r}")
+            raise UsageError(f"`split`: expected NAME=SHARE with 0 < SHARE <= 1 and each name once, found {item!r}")
         shares[name] = value
     if abs(sum(shares.values()) - 1) > 1e-9:
-        raise UsageError(f"--split: the shares must sum to 1, found {sum(shares.values()):g} in {text!r}")
+        raise UsageError(f"`split`: the shares must sum to 1, found {sum(shares.values()):g} in {text!r}")
     return shares
 
 

@@ -1,7 +1,7 @@
 """Predicting raw text rows: what a map task does with one range of text.
 
 Every input line gives exactly one output line: `label TAB probability of each class` (or the predicted value), and an
-empty line for a line that holds no row (blank, a comment, or a bad row within --max-bad-rows). Numbers are the shortest
+empty line for a line that holds no row (blank, a comment, or a bad row within `max_bad_rows`). Numbers are the shortest
 that read back as the same double; in labels a backslash, tab, line feed and carriage return are written as two
 characters, a backslash and one of ``\\ t n r``.
 
@@ -25,10 +25,7 @@ from hdfs_layout.faults import storage_error
 from mr_ml.data import frame, kernels
 from mr_ml.data.block import Block
 from mr_ml.data.features import SparseFeatures, narrow_indptr
-from mr_ml.models.linear.losses import loss_from_json
-from mr_ml.models.linear.losses.base import Loss
-from mr_ml.models.linear.reading import Linear, RowSpec
-from mr_ml.models.linear.shift import NO_SHIFT, Shift
+from mr_ml.models.predictor import PREDICTORS, Predictor
 from mr_ml.readers.base import Piece, format_named
 from mr_ml.readers.rows import MAX_EXAMPLES, BadRow, Rows
 from mr_ml.readers.schema import Schema
@@ -47,49 +44,44 @@ _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 @dataclass(frozen=True, eq=False)
 class PredictRequest:
-    """Attributes
+    """What a job of a prediction is asked for.
+
+    Attributes
     ----------
+    schema
+        Of the text.
+    predictor
+        Of the rows.
     labels
         The classes as users write them; empty for regression.
     folder
         Where each task that opens its text leaves its lines.
-    shift
-        What is taken off features and targets.
-    features
-        Which features the coefficients are of; None for all of the schema's.
     """
 
     schema: Schema
-    loss: Loss
-    coef: Floats
+    predictor: Predictor
     labels: tuple[str, ...]
     folder: str
-    shift: Shift = NO_SHIFT
-    features: NDArray[np.int32] | None = None
 
     def encode(self) -> bytes:
+        """Return the bytes that `decode` turns into the same request."""
+        predictor, arrays = self.predictor.to_parts()
         meta = {
             "schema": self.schema.to_json(),
-            "loss": self.loss.to_json(),
+            "kind": self.predictor.kind,
+            "predictor": predictor,
             "labels": list(self.labels),
             "folder": self.folder,
-            "shift": self.shift.to_json(),
         }
-        features = {} if self.features is None else {"features": self.features}
-        return frame.encode(KIND, meta, {"coef": self.coef, **features})
+        return frame.encode(KIND, meta, arrays)
 
     @classmethod
     def decode(cls, data: bytes) -> PredictRequest:
+        """Undo `encode`."""
         opened = frame.decode(data, kind=KIND, where="the predict request")
-        meta = dict(opened.meta)
-        schema, labels = Schema.from_json(meta.pop("schema")), tuple(meta.pop("labels"))
-        coef, features = opened.arrays["coef"], opened.arrays.get("features")
-        shift, loss = Shift.from_json(meta.pop("shift")), loss_from_json(meta.pop("loss"))
-        return cls(schema=schema, loss=loss, labels=labels, coef=coef, shift=shift, features=features, **meta)
-
-    @cached_property
-    def linear(self) -> Linear:
-        return Linear.of(self.coef)
+        meta = opened.meta
+        predictor = PREDICTORS.get(meta["kind"]).from_parts(meta["predictor"], opened.arrays)
+        return cls(Schema.from_json(meta["schema"]), predictor, tuple(meta["labels"]), meta["folder"])
 
     @cached_property
     def starts(self) -> tuple[bytes, Ints]:
@@ -193,11 +185,8 @@ def _with_lost(found: RangeReport, lines: Ints) -> RangeReport:
 
 def predicted(request: PredictRequest, rows: Rows) -> Floats:
     """Probabilities of each class (n_rows, n_classes), or values (n_rows, 1)."""
-    spec = RowSpec(request.loss, request.coef.shape[1] - 1, shift=request.shift)
     features = SparseFeatures(narrow_indptr(rows.indptr), rows.indices, rows.values)
-    features = features if request.features is None else features.over(request.features)
-    block = spec.read(Block(features, np.zeros(rows.n_rows), None, rows.offsets))
-    return request.loss.inverse_link(spec.margins(block, request.linear) + request.shift.target)
+    return request.predictor.values(Block(features, np.zeros(rows.n_rows), None, rows.offsets))
 
 
 def format_rows(request: PredictRequest, values: Floats, lines: Ints, *, n_lines: int) -> bytes | memoryview:

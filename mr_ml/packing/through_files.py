@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from hdfs_layout import Root
 from mr_ml.errors import UsageError
 from mr_ml.ids import unique_id
-from mr_ml.pack.exchange import PackMemory, Target
-from mr_ml.pack.plan import PackPlan
-from mr_ml.pack.split_moments import MOMENTS
-from mr_ml.pack.tasks import AGAIN, REPORT, PackRequest, ScanRequest, facts_of
+from mr_ml.packing.exchange import PackMemory, Target
+from mr_ml.packing.plan import PackPlan
+from mr_ml.packing.split_moments import MOMENTS
+from mr_ml.packing.tasks import AGAIN, REPORT, PackRequest, ScanRequest, facts_of
 from mr_ml.readers.schema import Options
 from mr_ml.readers.text.source import TextFile
 from mr_ml.runners.base import JobInput, Pair, Runner, TaskLines
@@ -28,7 +28,7 @@ _TASK_COPIES, _DRIVER_COPIES = 2, 5
 
 @dataclass
 class FileExchange:
-    """See `mr_ml.pack.exchange.Exchange`."""
+    """See `mr_ml.packing.exchange.Exchange`."""
 
     root: Root
     runner: Runner
@@ -71,18 +71,18 @@ class FileExchange:
         plan, schema = target.plan, target.schema
         if plan.partition_bytes > self.memory.rows_bytes:
             raise UsageError(
-                f"--memory: a partition of about {plan.partition_bytes >> 20}M is put in order in memory, and there "
-                f"are {self.memory.rows_bytes >> 20}M for each process; give more memory, fewer --workers or more "
-                "--partitions"
+                f"`memory`: a partition of about {plan.partition_bytes >> 20}M is put in order in memory, and there "
+                f"are {self.memory.rows_bytes >> 20}M for each process; give more memory, fewer `workers` or more "
+                "`partitions`"
             )
         column_bytes = MOMENTS_BYTES + (WEIGHTED_BYTES if schema.has_weights else 0)
         moments = column_bytes * target.n_columns * len(plan.partitions_by_split())
         have = self._n_tasks * self.memory.rows_bytes
         if is_wide(schema.n_features) and (need := moments * (_DRIVER_COPIES + self._n_tasks * _TASK_COPIES)) > have:
             raise UsageError(
-                f"--memory: means and extremes of about {target.n_columns} features take {need >> 20}M in all "
+                f"`memory`: means and extremes of about {target.n_columns} features take {need >> 20}M in all "
                 f"processes, and there are {have >> 20}M beside what these take themselves; give more memory or fewer "
-                "--workers, or hash the feature ids to fewer"
+                "`workers`, or hash the feature ids to fewer"
             )
 
     @contextmanager
@@ -103,15 +103,15 @@ class FileExchange:
         found = self.root.store.local_path(path)
         if found is None:
             raise UsageError(
-                f"{self.root.store.uri(path)} cannot be written by tasks on this machine; use -r hadoop, or a "
-                "folder as --root"
+                f"{self.root.store.uri(path)} cannot be written by tasks on this machine; use `runner` hadoop, or a "
+                "folder as `root`"
             )
         return found
 
 
 @dataclass
 class FileWriting:
-    """See `mr_ml.pack.exchange.Writing`.
+    """See `mr_ml.packing.exchange.Writing`.
 
     Attributes
     ----------
@@ -145,7 +145,7 @@ class FileWriting:
         """See `Writing.again`."""
         from mr_ml_jobs.merge_job import MRMerge
 
-        from mr_ml.pack.equal_rows import merging_lines
+        from mr_ml.packing.equal_rows import merging_lines
 
         met = [value for key, value in answers if key == AGAIN]
         facts = {int(key): facts_of(value) for key, value in answers if key not in (AGAIN, MOMENTS)}

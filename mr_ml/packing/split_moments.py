@@ -10,7 +10,7 @@ from collections.abc import Iterator, Set
 
 from mr_ml.data import frame
 from mr_ml.errors import InternalError
-from mr_ml.pack.plan import PackPlan
+from mr_ml.packing.plan import PackPlan
 from mr_ml.sums.moments import MomentSums
 from mr_ml.sums.statistic import Statistic
 from mr_ml.sums.tree import Node, PartialSums, PartitionPlan, SumTree

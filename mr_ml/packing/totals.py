@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mr_ml.catalog.dataset import RowWeights
 from mr_ml.catalog.feature_moments import FeatureMoments
-from mr_ml.catalog.model import label_texts
+from mr_ml.readers.labels import label_texts
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.summary import merge_labels
 from mr_ml.sums.moments import MomentSums

@@ -1,9 +1,9 @@
 """Mini-blocks: what the shuffle of a pack moves. Rows of one chunk that belong to one partition, as columns.
 
 A mini-block is a frame: on a cluster it goes through the shuffle as text, on one machine through a file (see
-`mr_ml.pack.spill`). `cut` turns the rows of a partition into its blocks: rows sorted by order hash, then by a second
+`mr_ml.packing.spill`). `cut` turns the rows of a partition into its blocks: rows sorted by order hash, then by a second
 hash of their content, so the result does not depend on how many mini-blocks there were or in which order they came.
-Equal rows meet in one partition, where `ranked` counts them: see `mr_ml.pack.equal_rows`.
+Equal rows meet in one partition, where `ranked` counts them: see `mr_ml.packing.equal_rows`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from mr_ml.data.block import Block
 from mr_ml.data.features import SparseFeatures
 from mr_ml.data.narrow import narrow, narrow_ids, shared_ids, widen
 from mr_ml.errors import BadDataError
-from mr_ml.pack.plan import PackPlan
-from mr_ml.pack.rowhash import Hashes, Purpose, again, row_hashes
+from mr_ml.packing.plan import PackPlan
+from mr_ml.packing.rowhash import Hashes, Purpose, again, row_hashes
 from mr_ml.readers.rows import Rows
 
 KIND = "miniblock"

@@ -1,0 +1,380 @@
+"""The Python API: what the commands do, as functions. Use it as ``mr_ml.pack``, ``mr_ml.train`` and so on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
+
+from hdfs_layout import Root, open_root
+from mr_ml.catalog import dataset as datasets
+from mr_ml.catalog import model as models
+from mr_ml.catalog.dataset import Dataset
+from mr_ml.memory import Memory
+from mr_ml.models.base import UNNAMED_KIND, Model
+from mr_ml.session import Session, nobody
+
+if TYPE_CHECKING:
+    from mr_ml.training.loop import Progress
+    from mr_ml.training.train import TrainResult
+
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+
+class Where(TypedDict, total=False):
+    """Where jobs run, and who is told what; all may be left out.
+
+    Attributes
+    ----------
+    runner : str
+        "inline": in this process (default); "local": in worker processes; "hadoop": on the cluster that HADOOP_HOME and
+        HADOOP_CONF_DIR name.
+    workers : int
+        Worker processes of "local"; by default as many as there are processors.
+    memory : int or str
+        Of all processes on this machine together: bytes, or a size such as "2G"; by default half of what is free.
+    config : str
+        Path of the YAML settings of a cluster.
+    say, warn : callable
+        Called with a sentence that the user should know, or that says what may be wrong with a result.
+    """
+
+    runner: str
+    workers: int | None
+    memory: Memory
+    config: str | None
+    say: Callable[[str], None]
+    warn: Callable[[str], None]
+
+
+class TrainWhere(Where, total=False):
+    """The same, and `watch`, which is called with the `Progress` of each pass."""
+
+    watch: Callable[[Progress], None]
+
+
+def pack(
+    root: Root | str,
+    inputs: Paths,
+    name: str,
+    *,
+    split: dict[str, float] | None = None,
+    folds: int = 1,
+    split_by: str | None = None,
+    seed: int = 0,
+    partitions: int | None = None,
+    like: str | None = None,
+    unseen_features: Literal["error", "ignore"] = "error",
+    max_bad_rows: int = 0,
+    format: str | None = None,
+    index_base: Literal[0, 1] | None = None,
+    delimiter: str = ",",
+    header: bool | None = None,
+    label_column: str | None = None,
+    weight_column: str | None = None,
+    offset_column: str | None = None,
+    drop: Sequence[str] = (),
+    categorical: Sequence[str] = (),
+    numeric: Sequence[str] = (),
+    missing_markers: Sequence[str] | None = None,
+    decimal: str = ".",
+    thousands: str = "",
+    percent: bool = False,
+    missing: str = "error",
+    unseen: Literal["error", "ignore"] = "error",
+    **where: Unpack[Where],
+) -> Dataset:
+    """Pack text files to a new version of a dataset: parsed, shuffled, split, in blocks.
+
+    Parameters
+    ----------
+    root
+        Where datasets, models and runs are kept: a folder, ``hdfs://...``, or what `open_root` returned.
+    inputs
+        Files, folders or globs of libsvm or CSV text, plain or compressed.
+    name
+        Of the dataset.
+    split, folds, split_by, seed, partitions, like, unseen_features, max_bad_rows, format
+        See `mr_ml.packing.choices.PackChoices`.
+    index_base
+        libsvm: the first feature id; None to find out.
+    header
+        CSV: whether the first line names the columns; None for yes, unless it looks like a row, which is an error.
+    label_column, weight_column, offset_column
+        CSV: names of columns; the label's is by default label, target or y.
+    drop, categorical, numeric
+        CSV: columns to leave out, to encode one-hot although they are numbers, and in which anything but a number is a
+        bad row.
+    missing_markers
+        CSV: texts that mean no value; None for the default ones.
+    delimiter, decimal, thousands, percent
+        CSV: how fields and numbers are written.
+    missing
+        CSV: "error", "drop", "zero" or "value:X", of numbers that are missing.
+    unseen
+        CSV: "error" or "ignore", of categories that are not in the vocabulary.
+    **where
+        See `Where`.
+
+    Returns
+    -------
+    Dataset
+        The version that is published.
+
+    Raises
+    ------
+    UsageError
+        If choices contradict each other or the text.
+    BadDataError
+        If there are more bad rows than allowed, none at all, or rows that contradict each other.
+
+    Examples
+    --------
+    >>> dataset = mr_ml.pack(root, "iris.csv", "iris", split={"train": 0.8, "test": 0.2}, seed=7)
+    >>> dataset.reference, dataset.n_rows()
+    ('iris@1', 150)
+    """
+    from mr_ml.packing.choices import PackChoices
+
+    text = {
+        "index_base": "auto" if index_base is None else str(index_base), "delimiter": delimiter,
+        "no_header": header is False, "header": header is True, "label_column": label_column,
+        "weight_column": weight_column, "offset_column": offset_column, "drop": drop, "categorical": categorical,
+        "numeric": numeric, "missing_markers": missing_markers, "decimal": decimal, "thousands": thousands,
+        "percent": percent, "missing": missing, "unseen": unseen,
+    }  # fmt: skip
+    choices = PackChoices(
+        split={"train": 1.0} if split is None else split, folds=folds, split_by=split_by, seed=seed,
+        partitions=partitions, like=like, unseen_features=unseen_features, max_bad_rows=max_bad_rows, format=format,
+        text={name: value for name, value in text.items() if value != ()},
+    )  # fmt: skip
+    return _session(root, where).pack(_paths(inputs), name, choices)
+
+
+def train(
+    root: Root | str,
+    dataset: str,
+    model: str,
+    *,
+    split: str = "train",
+    kind: str = UNNAMED_KIND,
+    verify: bool = False,
+    runner: str = "inline",
+    workers: int | None = None,
+    memory: Memory = None,
+    config: str | None = None,
+    say: Callable[[str], None] = nobody,
+    warn: Callable[[str], None] = nobody,
+    watch: Callable[[Progress], None] = nobody,
+    **options: Any,
+) -> TrainResult:
+    """Fit a model to a dataset's split and publish it.
+
+    Parameters
+    ----------
+    root
+        As of `pack`.
+    dataset
+        Name, or ``name@version``.
+    model
+        Name to publish under.
+    split
+        Of the dataset.
+    kind
+        Of the model.
+    verify
+        Whether first every byte of the partitions is held against its sha256.
+    runner, workers, memory, config, say, warn
+        See `Where`.
+    watch
+        Called with the `mr_ml.training.loop.Progress` of each pass.
+    **options
+        Of the kind of model; of linear ones `loss` ("logistic", "softmax" or "squared"), `l2`, `penalty_space`,
+        `intercept`, `row_weights`, `class_weights`, `solver`, `tolerance` and `max_passes`: see
+        `mr_ml.models.linear.kind.spec.LinearSpec`, and docs/training.md.
+
+    Returns
+    -------
+    TrainResult
+        The version that is published, why training ended, and what a user of the model should know.
+
+    Raises
+    ------
+    UsageError
+        If options do not fit together, or not to the data.
+    BadDataError
+        If data is not what was packed, or no model comes of it.
+
+    Examples
+    --------
+    >>> result = mr_ml.train(root, "iris", "iris-softmax", loss="softmax", l2=1e-4)
+    >>> result.version, result.converged
+    (1, True)
+    """
+    session = Session.open(
+        root, runner=runner, workers=workers, memory=memory, config=config, say=say, warn=warn, watch=watch
+    )
+    return session.train(session.spec(kind, dataset, model, split, options), verify_bytes=verify)
+
+
+def resume(root: Root | str, run: str, *, verify: bool = False, **where: Unpack[TrainWhere]) -> TrainResult:
+    """Go on with a training that was interrupted, from its last checkpoint; the model is the same to the last bit.
+
+    Parameters
+    ----------
+    run
+        As the message of the training, or ``mr-ml runs list``, gives it.
+    root, verify, **where
+        As of `train`.
+
+    Raises
+    ------
+    UsageError
+        If there is no such run.
+    BadDataError
+        As of `train`, or if what was written of the run is damaged.
+    """
+    return _session(root, where).resume(run, verify_bytes=verify)
+
+
+def evaluate(
+    root: Root | str,
+    model: str | Model,
+    dataset: str,
+    *,
+    split: str = "test",
+    row_weights: bool = True,
+    unseen_features: Literal["error", "ignore"] = "error",
+    verify: bool = False,
+    **where: Unpack[Where],
+) -> dict[str, Any]:
+    """Measure a model on a dataset's split, in one pass.
+
+    Parameters
+    ----------
+    model
+        Name, ``name@version``, or what `load_model` returned.
+    row_weights
+        Whether the dataset's row weights count, if it has any.
+    unseen_features
+        Whether feature ids of libsvm rows that the model does not know are an error or ignored.
+    root, dataset, split, verify, **where
+        As of `train`.
+
+    Returns
+    -------
+    dict
+        Metrics by name, as ``mr-ml evaluate --json`` has them.
+
+    Raises
+    ------
+    BadDataError
+        If features or labels of the dataset are not those that the model knows, or the data is damaged.
+
+    Examples
+    --------
+    >>> found = mr_ml.evaluate(root, "iris-softmax", "iris", split="test")
+    >>> found["accuracy"] > 0.8
+    True
+    """
+    return _session(root, where).evaluate(
+        model, dataset, split=split, row_weights=row_weights, unseen_features=unseen_features, verify_bytes=verify
+    )
+
+
+def predict(
+    root: Root | str,
+    model: str | Model,
+    inputs: Paths,
+    to: str | os.PathLike[str],
+    *,
+    max_bad_rows: int = 0,
+    unseen_features: Literal["error", "ignore"] = "error",
+    **where: Unpack[Where],
+) -> dict[str, Any]:
+    """Predict the rows of text files: one line of output for each line of input.
+
+    Rows in memory are predicted by `Model.predict` and `Model.predict_proba`.
+
+    Parameters
+    ----------
+    inputs
+        Files, folders or globs, of the model's format.
+    to
+        Path of the output: a file for one file, else a folder; here or ``hdfs://...``.
+    max_bad_rows
+        How many bad rows are put up with; their lines of output are empty.
+    root, model, unseen_features, **where
+        As of `evaluate`.
+
+    Returns
+    -------
+    dict
+        What ``mr-ml predict --json`` prints: `n_rows`, `outputs`, `labels` and so on.
+
+    Raises
+    ------
+    BadDataError
+        If there are more bad rows than allowed.
+    UsageError
+        If the output exists.
+
+    Examples
+    --------
+    >>> done = mr_ml.predict(root, "iris-softmax", "new_rows.csv", "predictions.tsv")
+    >>> done["n_rows"]
+    3
+    """
+    return _session(root, where).predict(
+        model, _paths(inputs), os.fspath(to), max_bad_rows=max_bad_rows, unseen_features=unseen_features
+    )
+
+
+def load_model(root: Root | str, reference: str) -> Model:
+    """Open a published model.
+
+    Parameters
+    ----------
+    root
+        As of `pack`.
+    reference
+        Name, for its latest version, or ``name@version``.
+
+    Returns
+    -------
+    Model
+        With `predict` and `predict_proba` for rows in memory, `feature_names`, `label_texts` and the `manifest`; that
+        of a linear model has `coefficients` and `intercepts` by name, and the array `coef`.
+
+    Raises
+    ------
+    StorageError
+        If there is no such model.
+    BadDataError
+        If it is damaged, or written by a newer mr_ml.
+
+    Examples
+    --------
+    >>> model = mr_ml.load_model(root, "iris-softmax")
+    >>> model.feature_names[0], sorted(model.coefficients)
+    ('sepal length (cm)', ['setosa', 'versicolor', 'virginica'])
+    """
+    return models.load_model(_root(root), reference)
+
+
+def load_dataset(root: Root | str, reference: str) -> Dataset:
+    """Open a packed dataset; parameters and errors as of `load_model`."""
+    return datasets.load_dataset(_root(root), reference)
+
+
+def _root(root: Root | str) -> Root:
+    return open_root(root) if isinstance(root, str) else root
+
+
+def _session(root: Root | str, where: Where | TrainWhere) -> Session:
+    options: dict[str, Any] = {"runner": "inline", **where}
+    return Session.open(root, **options)
+
+
+def _paths(inputs: Paths) -> list[str]:
+    return [os.fspath(inputs)] if isinstance(inputs, str | os.PathLike) else [os.fspath(item) for item in inputs]

@@ -1,0 +1,79 @@
+"""What a run was asked to do, written before its first pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from hdfs_layout import NotFoundError, Root, decode_document, encode_document, latest_version
+from hdfs_layout.paths import MAX_VERSION
+from mr_ml.data import stored
+from mr_ml.errors import BadDataError, StorageError, UsageError
+from mr_ml.models.base import TrainSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunDocument:
+    """What is written of a run before its first pass.
+
+    Attributes
+    ----------
+    run
+        Its name; None in those of releases that did not write it.
+    after
+        The model's last version when the run began: what the run publishes comes after it.
+    """
+
+    kind: Literal["train"] = "train"
+    run: stored.Name | None = None
+    after: Annotated[int, stored.at_least(0), stored.at_most(MAX_VERSION)] = 0
+    spec: TrainSpec
+
+    may_lack: ClassVar[frozenset[str]] = frozenset({"run", "after"})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document."""
+        return {**vars(self), "spec": self.spec.to_json()}
+
+
+def start_run(root: Root, run: str, spec: TrainSpec) -> None:
+    """Write down what the run is to do; everything after this can be resumed.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written, or the model could not be published at the end.
+    """
+    folder = root.layout.model(spec.model)
+    after = latest_version(root.store, folder) or 0
+    if after >= MAX_VERSION:
+        where = root.store.uri(folder)
+        raise StorageError(f"{where}: version {after} is the last that can be; train under another name")
+    root.store.write(root.layout.run_spec(run), encode_document(RunDocument(run=run, after=after, spec=spec).to_json()))
+
+
+def read_run(root: Root, run: str) -> RunDocument:
+    """Return what a run was asked to do.
+
+    Raises
+    ------
+    UsageError
+        If there is no such run.
+    BadDataError
+        If what is written of it is damaged, of another run, or of a newer mr_ml.
+    """
+    path = root.layout.run_spec(run)
+    try:
+        data = root.store.read(path)
+    except NotFoundError:
+        raise UsageError(
+            f"there is no run {run!r} in {root.store.root}; `mr-ml runs list` shows those that are"
+        ) from None
+    where = root.store.uri(path)
+    found = stored.read(RunDocument, decode_document(data, where=where), where=where)
+    if found.run not in (None, run):
+        raise BadDataError(
+            f"{where}: expected what run {run} was asked to do, found that of run {found.run}: is its folder a "
+            f"copy? Then remove it, and resume {found.run}"
+        )
+    return found

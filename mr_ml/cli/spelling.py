@@ -1,0 +1,43 @@
+"""Messages name parameters as Python has them, in backquotes; the command line spells them as its options.
+
+    `l2` -> --l2        `max_passes` -> --max-passes        `header=False` -> --no-header
+
+Only the names of parameters in backquotes change, whatever else stands in backquotes or in a message.
+"""
+
+from __future__ import annotations
+
+import re
+
+#: Parameters that are options of some command.
+PARAMETERS = frozenset(
+    {
+        "categorical", "class_weights", "config", "decimal", "delimiter", "drop", "features", "folds", "format",
+        "index_base", "intercept", "interpreter", "json", "l2", "label_column", "like", "loss", "max_bad_rows",
+        "max_passes", "memory", "missing", "missing_markers", "model", "numeric", "offset_column", "partitions",
+        "penalty_space", "percent", "quiet", "resume", "root", "row_weights", "runner", "seed", "solver", "split",
+        "split_by", "tasks", "thousands", "to", "tolerance", "unseen", "unseen_features", "verify", "weight_column",
+        "workers",
+    }
+)  # fmt: skip
+#: Those that the command line spells in other words.
+OTHERWISE = {
+    "header=False": "--no-header",
+    "header=True": "--header",
+    "intercept": "--no-intercept",
+    "intercept=False": "--no-intercept",
+    "row_weights": "--weights",
+    "runner": "-r",
+}
+_QUOTED = re.compile(r"`([a-z][a-z0-9_]*(?:=True|=False)?)`")
+
+
+def spelled(text: str) -> str:
+    """Return a message with parameters as options."""
+    return _QUOTED.sub(lambda found: _option(found[1]) or found[0], text)
+
+
+def _option(name: str) -> str | None:
+    if name in OTHERWISE:
+        return OTHERWISE[name]
+    return f"--{name.replace('_', '-')}" if name in PARAMETERS else None

@@ -1,0 +1,418 @@
+"""Kinds of model, on the driver: what of a run, a pass and a published model depends on the kind, and nothing else.
+
+    spec --problem--> objective and optimizer --passes--> state --conclude--> arrays --model--> Model
+
+A kind is a folder here, or another package, and one line in `MODEL_KINDS`, or an entry point of the group
+``mr_ml.model_kinds``. What its map tasks do is said by its queries and its `Predictor`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hdfs_layout.registry import Registry
+from mr_ml.catalog.dataset import Dataset
+from mr_ml.catalog.feature_moments import FeatureMoments
+from mr_ml.data import stored
+from mr_ml.data.block import Block
+from mr_ml.data.features import SparseFeatures
+from mr_ml.errors import UsageError
+from mr_ml.models.predictor import Predictor
+from mr_ml.optimize.base import Ask, Evaluation, Optimizer, Result
+from mr_ml.readers.labels import label_texts
+from mr_ml.readers.schema import Schema
+from mr_ml.sums.blas import one_thread
+from mr_ml.sums.query import Query
+from mr_ml.sums.statistic import Statistic
+
+Floats = NDArray[np.float64]
+Arrays = Mapping[str, NDArray[Any]]
+
+# What documents that name no kind are of: there was one kind once, which had no name.
+UNNAMED_KIND = "linear"
+
+
+@dataclass(frozen=True)
+class TrainSpec:
+    """What a training is asked for, whatever the kind of model; each kind adds options of its own, with defaults.
+
+    With the dataset's data it determines the model.
+
+    Attributes
+    ----------
+    dataset
+        With its version, ``name@3``.
+    model
+        Name to publish under.
+    split
+        Of the dataset.
+    """
+
+    kind: ClassVar[str]
+
+    dataset: stored.Versioned
+    model: stored.Name
+    split: stored.Name = "train"
+
+    @property
+    def title(self) -> str:
+        """What is fitted, in a word."""
+        return self.kind
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document that `mr_ml.data.stored.read` turns into the same spec."""
+        return {**({} if self.kind == UNNAMED_KIND else {"kind": self.kind}), **vars(self)}
+
+    @classmethod
+    def stored_as(cls, document: Mapping[str, Any]) -> tuple[type[TrainSpec], Mapping[str, Any]]:
+        """Return the class of the kind that a document names, and what the document has for that class."""
+        options = dict(document)
+        name = options.pop("kind", UNNAMED_KIND)
+        if not isinstance(name, str) or name not in MODEL_KINDS:
+            raise ValueError(f"a spec of one of the kinds of model {', '.join(MODEL_KINDS)}")
+        return MODEL_KINDS.get(name).spec, options
+
+    def check_classes(self, classes: Sequence[float]) -> None:
+        """Raise ValueError if a model of this spec cannot have these classes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement(ABC):
+    """How a model is measured on a dataset: one pass.
+
+    Attributes
+    ----------
+    query
+        Of the pass.
+    columns
+        The features of the dataset that the query is about; None for all.
+    """
+
+    query: Query
+    columns: NDArray[np.int32] | None
+
+    @abstractmethod
+    def finish(self, total: Statistic) -> dict[str, Any]:
+        """Return the metrics by name."""
+
+    @abstractmethod
+    def sum_bytes(self, n_rows: int) -> int:
+        """Return bytes of the sums of so many rows."""
+
+
+@dataclass(frozen=True, eq=False)
+class Model(ABC):
+    """One version of a model.
+
+    Attributes
+    ----------
+    name
+        Under which it is published.
+    version
+        From 1 on.
+    schema
+        Of the rows that it reads.
+    classes
+        Label values of the outputs as the schema codes them; empty for regression.
+    manifest
+        The published document: spec, dataset version, run, training result, uri and checksum of the coefficients.
+    """
+
+    name: str
+    version: int
+    schema: Schema
+    classes: tuple[float, ...]
+    manifest: Mapping[str, Any]
+
+    @property
+    def reference(self) -> str:
+        """Name and version, ``iris@3``."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def n_features(self) -> int:
+        """Features of a row."""
+        return self.schema.n_features
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the features in their order; those of libsvm rows are their ids."""
+        return tuple(map(self.schema.name_of, range(self.n_features)))
+
+    @property
+    def label_texts(self) -> list[str]:
+        """The classes as users write them."""
+        return label_texts(self.schema, self.classes)
+
+    @property
+    @abstractmethod
+    def nbytes(self) -> int:
+        """Bytes of the coefficients."""
+
+    @abstractmethod
+    def predictor(self) -> Predictor:
+        """Return what map tasks predict rows with."""
+
+    @abstractmethod
+    def measurement(self, dataset: Dataset, *, row_weights: bool) -> Measurement:
+        """Return how the model is measured on a dataset.
+
+        Raises
+        ------
+        BadDataError
+            If the dataset's features or labels are not those that the model knows.
+        """
+
+    @abstractmethod
+    def summary(self) -> str:
+        """Return what the model is, in a few words."""
+
+    @abstractmethod
+    def parameters(self, most: int) -> tuple[list[str], list[list[str]], list[str]]:
+        """Return a table of the parameters that matter most: its header, its rows, and lines below it."""
+
+    def predict_proba(self, x: Any, *, offsets: Floats | None = None) -> Floats:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        x
+            (n_rows, n_features), an array or a scipy sparse matrix, features as in `feature_names`.
+        offsets
+            (n_rows,), a known part of the margins; None for 0.
+
+        Returns
+        -------
+        numpy.ndarray
+            (n_rows, n_classes), classes as in `label_texts`; what ``mr-ml predict`` writes for such rows.
+
+        Raises
+        ------
+        UsageError
+            If the model predicts numbers, or rows have another number of features.
+        """
+        if not self.classes:
+            raise UsageError(f"{self.reference} predicts numbers, not classes; use predict")
+        return self._values(x, offsets)
+
+    def predict(self, x: Any, *, offsets: Floats | None = None) -> NDArray[Any]:
+        """Return the label of each row as users write it, or the predicted number.
+
+        Parameters
+        ----------
+        x, offsets
+            As of `predict_proba`.
+
+        Returns
+        -------
+        numpy.ndarray
+            (n_rows,) of str, or of float64 for regression.
+
+        Raises
+        ------
+        UsageError
+            If rows have another number of features.
+        """
+        values = self._values(x, offsets)
+        return np.array(self.label_texts)[values.argmax(axis=1)] if self.classes else values[:, 0]
+
+    def _values(self, x: Any, offsets: Floats | None) -> Floats:
+        features = _sparse(x, self.n_features)
+        if offsets is not None:
+            offsets = np.asarray(offsets, np.float64)
+            if offsets.shape != (features.n_rows,):
+                raise UsageError(f"expected offsets of {features.n_rows} rows; found shape {offsets.shape}")
+        block = Block(features, np.zeros(features.n_rows), None, offsets)
+        with one_thread(), np.errstate(all="ignore"):
+            return self.predictor().values(block)
+
+
+def first_column(model: Model, dataset: Dataset) -> int:
+    """Return the column of a dataset that holds the model's first feature, by what ids in their texts count from."""
+    return model.schema.index_base - dataset.schema.index_base
+
+
+def _sparse(x: Any, n_features: int) -> SparseFeatures:
+    """Rows as they are read from text: what is not zero, in order."""
+    if hasattr(x, "tocsr"):
+        x = x.tocsr().copy()
+        x.sum_duplicates()
+        shape, indptr, indices, values = x.shape, x.indptr, x.indices, np.asarray(x.data, np.float64)
+        keep = values != 0
+        indptr = np.concatenate([[0], np.cumsum(keep)])[indptr]
+        indices, values = indices[keep], values[keep]
+    else:
+        dense = np.asarray(x, np.float64)
+        shape = dense.shape
+        if dense.ndim == 2:
+            rows, indices = np.nonzero(dense)
+            values = dense[rows, indices]
+            indptr = np.searchsorted(rows, np.arange(len(dense) + 1))
+    if len(shape) != 2 or shape[1] != n_features:
+        raise UsageError(f"expected rows of {n_features} features, (n_rows, {n_features}); found shape {shape}")
+    return SparseFeatures(indptr.astype(np.int64), indices.astype(np.int32), values)
+
+
+class Objective(Protocol):
+    """What is minimised: asks to queries, totals to evaluations; no rows, no passes."""
+
+    @property
+    def size(self) -> int:
+        """Number of coefficients."""
+
+    def query(self, ask: Ask) -> Query:
+        """Return what a pass is asked for."""
+
+    def finish(self, ask: Ask, total: Statistic) -> Evaluation:
+        """Return what the optimizer is told.
+
+        Raises
+        ------
+        NoModelError
+            If there is nothing to learn from.
+        """
+
+    def sampled(self, ask: Ask, total: Statistic) -> Floats | None:
+        """Return the objective at each of the steps as some rows have it, (n_steps,); None if they cannot tell."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Needs:
+    """What a command holds besides blocks, in bytes.
+
+    Attributes
+    ----------
+    block_sum_bytes, sum_bytes
+        Of the sum of one block and of all; in between sums double from level to level until they have full size.
+    n_blocks
+        Blocks that are summed.
+    state_bytes
+        Of the driver's own.
+    query_bytes
+        Of what is sent to each task.
+    """
+
+    block_sum_bytes: int
+    sum_bytes: int
+    n_blocks: int
+    state_bytes: int = 0
+    query_bytes: int = 0
+
+    @property
+    def levels_bytes(self) -> int:
+        """Of one sum of each level."""
+        levels = range(self.n_blocks.bit_length() + 1)
+        return sum(min(self.block_sum_bytes << level, self.sum_bytes) for level in levels)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Conclusion:
+    """What a training came to.
+
+    Attributes
+    ----------
+    training
+        Why it ended and how good it is, for the manifest, with `warnings`.
+    classes
+        As of `Model`.
+    arrays
+        What is published of the model besides its manifest.
+    format
+        Of the arrays, if readers of earlier releases would not understand them.
+    """
+
+    training: Mapping[str, Any]
+    classes: tuple[float, ...]
+    arrays: Arrays
+    format: int | None = None
+
+
+class Problem(Protocol):
+    """What a spec and a dataset determine: what is minimised by which optimizer, and what comes of the end."""
+
+    @property
+    def objective(self) -> Objective:
+        """What is minimised."""
+
+    @property
+    def optimizer(self) -> Optimizer[Any, Ask, Evaluation]:
+        """What minimises it."""
+
+    @property
+    def columns(self) -> NDArray[np.int32] | None:
+        """The features of the dataset that queries are about; None for all."""
+
+    def start(self) -> Floats:
+        """Return where the search starts, (size,)."""
+
+    def needs(self) -> Needs:
+        """Return what a training holds besides blocks."""
+
+    def proof(self, result: Result) -> Query | None:
+        """Return what one more pass is asked for after the search ended, if a proof of why is lacking."""
+
+    def conclude(self, result: Result, proof: Statistic | None) -> Conclusion:
+        """Return what comes of the end of the search and of the pass of `proof`, if there was one.
+
+        Raises
+        ------
+        NoModelError
+            If no model comes of it, however often it is tried.
+        BadDataError
+            If the model cannot be written down.
+        """
+
+
+SpecT = TypeVar("SpecT", bound=TrainSpec)
+
+
+class ModelKind(Protocol[SpecT]):
+    """A kind of model.
+
+    Attributes
+    ----------
+    spec
+        The class of its specs: what can be chosen, with defaults.
+    """
+
+    spec: type[SpecT]
+
+    def problem(self, spec: SpecT, dataset: Dataset, moments: FeatureMoments) -> Problem:
+        """Return what a spec and a dataset determine.
+
+        Raises
+        ------
+        UsageError
+            If they do not fit together.
+        BadDataError
+            If the data does not allow such a model.
+        """
+
+    def model(
+        self, *, name: str, version: int, spec: SpecT, schema: Schema, classes: tuple[float, ...],
+        manifest: Mapping[str, Any], arrays: dict[str, NDArray[Any]], where: str,
+    ) -> Model:  # fmt: skip
+        """Return the model that `Conclusion.arrays` describe.
+
+        Parameters
+        ----------
+        where
+            The file of the arrays, for messages.
+
+        Raises
+        ------
+        BadDataError
+            If the arrays are not of such a model.
+        """
+
+
+MODEL_KINDS: Registry[ModelKind[Any]] = Registry(
+    "kind of model", group="mr_ml.model_kinds", built_in={"linear": "mr_ml.models.linear.kind:LINEAR"}
+)
+"""Name -> kind."""

@@ -1,0 +1,83 @@
+"""How a linear model is measured on a dataset whose features and labels may be coded differently."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mr_ml.catalog.dataset import Dataset
+from mr_ml.errors import BadDataError
+from mr_ml.models.base import Measurement, first_column
+from mr_ml.models.linear.class_metrics import TABLE_KEYS
+from mr_ml.models.linear.metrics import MetricsQuery
+from mr_ml.models.linear.reading import RowSpec
+from mr_ml.models.linear.shift import Shift
+from mr_ml.sums.statistic import Statistic
+
+if TYPE_CHECKING:
+    from mr_ml.models.linear.kind.model import LinearModel
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class LinearMeasurement(Measurement):
+    """See `mr_ml.models.base.Measurement`."""
+
+    query: MetricsQuery
+
+    def finish(self, total: Statistic) -> dict[str, Any]:
+        """Return the metrics by name."""
+        return self.query.read(total).to_json()
+
+    def sum_bytes(self, n_rows: int) -> int:
+        """Return bytes of the sums of so many rows: tables of scores with the weights of both sides."""
+        rows = self.query.rows
+        return 24 * (min(n_rows * rows.n_outputs, TABLE_KEYS) if rows.classes else 1)
+
+
+def measurement(model: LinearModel, dataset: Dataset, *, row_weights: bool) -> LinearMeasurement:
+    """Return how the model is measured on a dataset; raises as `mr_ml.models.base.Model.measurement`."""
+    coef, shift, columns = _over_columns(model, dataset)
+    rows = RowSpec(
+        loss=model.loss,
+        n_features=coef.shape[1] - 1,
+        classes=_classes_in(model, dataset),
+        row_weights=row_weights,
+        shift=shift,
+        weight_exponent=dataset.weight_exponent,
+    )
+    return LinearMeasurement(MetricsQuery(rows, coef), columns)
+
+
+def _over_columns(model: LinearModel, dataset: Dataset) -> tuple[Floats, Shift, NDArray[np.int32] | None]:
+    """Return `reading_coef` and shift, and the columns of the dataset that they are of, None for the first."""
+    coef, shift, first = model.reading_coef, model.shift, first_column(model, dataset)
+    if model.features is None and not first and dataset.schema.n_features <= model.n_features:
+        return coef, shift, None
+    columns = (np.arange(model.n_features) if model.features is None else model.features.astype(np.int64)) + first
+    if len(columns) and columns[0] < 0:
+        # the dataset cannot have this feature: it is zero
+        off = dict(zip(shift.ids, shift.by, strict=True))
+        coef, columns = np.delete(coef, 0, axis=1), columns[1:]
+        coef[:, -1] -= off.pop(0, 0.0) * model.reading_coef[:, 0]
+        shift = replace(shift, ids=tuple(k - 1 for k in off), by=tuple(off.values()))
+    return coef, shift, columns.astype(np.int32)
+
+
+def _classes_in(model: LinearModel, dataset: Dataset) -> tuple[float, ...]:
+    """Return the classes as the dataset codes them; one that the dataset lacks gets a code that no row has."""
+    if model.schema.label_kind != dataset.schema.label_kind and model.classes:
+        raise BadDataError(
+            f"{dataset.reference} has {dataset.schema.label_kind} labels, {model.reference} was trained on "
+            f"{model.schema.label_kind} ones"
+        )
+    if model.schema.label_kind != "text":
+        return model.classes
+    code = {label: float(k) for k, label in enumerate(dataset.schema.labels)}
+    lacking = iter(np.arange(len(code), len(code) + len(model.classes), dtype=float).tolist())
+    texts = [str(model.schema.labels[int(c)]) for c in model.classes]
+    return tuple(code[text] if text in code else next(lacking) for text in texts)

@@ -1,0 +1,179 @@
+"""A linear model: coefficients in raw feature space with everything needed to use them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mr_ml.catalog.dataset import Dataset
+from mr_ml.catalog.feature_moments import checked_features
+from mr_ml.data import stored
+from mr_ml.data.npz import check_arrays
+from mr_ml.errors import BadDataError
+from mr_ml.models.base import Measurement, Model
+from mr_ml.models.linear.kind.measurement import measurement
+from mr_ml.models.linear.kind.spec import LinearSpec
+from mr_ml.models.linear.losses import loss_from_json
+from mr_ml.models.linear.losses.base import Loss
+from mr_ml.models.linear.predictor import LinearPredictor
+from mr_ml.models.linear.shift import NO_SHIFT, Shift
+from mr_ml.readers.schema import Schema
+
+Floats = NDArray[np.float64]
+
+# Of the file of the arrays: without it, it has the coefficients of all features, which is still written where it is not
+# wasteful; with it, those of `features`.
+_OF_SOME_FEATURES = 2
+
+
+@dataclass(frozen=True, eq=False)
+class LinearModel(Model):
+    """One version of a linear model.
+
+    Attributes
+    ----------
+    coef
+        (n_outputs, n_features + 1), or (n_outputs, n + 1) if there are `features`; raw feature space, intercept last.
+    features : int32 (n,), or None
+        Which features the coefficients are of, counted from 0 and ascending; those of all others are 0. None for all.
+    shift, reading_coef
+        What was taken off features and targets in training, and the coefficients of what is then left: the same
+        function, with the digits that an intercept at the origin has no room for.
+    """
+
+    loss: Loss
+    coef: Floats
+    features: NDArray[np.int32] | None
+    shift: Shift
+    reading_coef: Floats
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the coefficients."""
+        return self.coef.nbytes + (0 if self.features is None else self.features.nbytes)
+
+    @property
+    def outputs(self) -> list[str]:
+        """What each row of coefficients is of: a class, or "coef" where there is one row."""
+        return self.label_texts if len(self.coef) > 1 else ["coef"]
+
+    @property
+    def intercepts(self) -> dict[str, float]:
+        """Output -> intercept."""
+        return dict(zip(self.outputs, self.coef[:, -1].tolist(), strict=True))
+
+    @property
+    def coefficients(self) -> dict[str, dict[str, float]]:
+        """Output -> feature name -> coefficient, of the features that rows had; those of all others are 0."""
+        names = [self.schema.name_of(self.feature(k)) for k in range(self.coef.shape[1] - 1)]
+        return {
+            output: dict(zip(names, row[:-1].tolist(), strict=True))
+            for output, row in zip(self.outputs, self.coef, strict=True)
+        }
+
+    def feature(self, k: int) -> int:
+        """Return which feature, counted from 0, the coefficients at k are of."""
+        return k if self.features is None else int(self.features[k])
+
+    def predictor(self) -> LinearPredictor:
+        """Return what map tasks predict rows with."""
+        return LinearPredictor(self.loss, self.reading_coef, self.shift, self.features)
+
+    def measurement(self, dataset: Dataset, *, row_weights: bool) -> Measurement:
+        """Return how the model is measured on a dataset; see `mr_ml.models.base.Model.measurement`."""
+        return measurement(self, dataset, row_weights=row_weights)
+
+    def summary(self) -> str:
+        """Return loss, penalty and size in a few words."""
+        spec = self.manifest["spec"]
+        return f"{spec['loss']}, l2 {spec['l2']:g}, {self.n_features} features"
+
+    def parameters(self, most: int) -> tuple[list[str], list[list[str]], list[str]]:
+        """Return a table of the intercepts and the coefficients of largest size; see `mr_ml.models.base.Model`."""
+        coef = self.coef
+        largest = np.argsort(-np.abs(coef[:, :-1]).max(axis=0), kind="stable")[:most]
+        rows = [["(intercept)", *(f"{b:.6g}" for b in coef[:, -1])]]
+        for j in largest.tolist():
+            rows.append([self.schema.name_of(self.feature(j)), *(f"{w:.6g}" for w in coef[:, j])])
+        return ["feature", *self.outputs], rows, list(self._left_out(most))
+
+    def _left_out(self, most: int) -> Iterator[str]:
+        held = self.coef.shape[1] - 1
+        if held > most:
+            yield f"... and {held - most} smaller ones (`features` N)"
+        if self.n_features > held:
+            yield f"those of {self.n_features - held} others, which no row had, are 0"
+
+
+def arrays_of(
+    coef: Floats, shift: Shift, features: NDArray[np.int32] | None, *, name: str
+) -> tuple[dict[str, NDArray[Any]], int | None]:
+    """Return what is published of coefficients, and its format.
+
+    Parameters
+    ----------
+    coef
+        (n_outputs, n_features + 1), or only of the `features`; of rows less the shift.
+    name
+        Of the model, for messages.
+
+    Raises
+    ------
+    BadDataError
+        If a coefficient is not finite.
+    """
+    if not (np.isfinite(coef).all() and np.isfinite(shift.intercepts(coef)).all()):
+        raise BadDataError(f"coefficients of {name} are too large for floating point; look for features of tiny range")
+    arrays = {"coef": coef[:, :-1], "intercept": shift.intercepts(coef)}
+    if features is not None:
+        arrays["features"] = features.astype(np.int64)
+    if shift:
+        arrays.update(
+            shift_ids=np.array(shift.ids, np.int64), shift_by=np.array(shift.by), shift_target=np.array(shift.target),
+            shifted_intercept=coef[:, -1],
+        )  # fmt: skip
+    return arrays, None if features is None else _OF_SOME_FEATURES
+
+
+def model_of(
+    *, name: str, version: int, spec: LinearSpec, schema: Schema, classes: tuple[float, ...],
+    manifest: Mapping[str, Any], arrays: dict[str, NDArray[Any]], where: str,
+) -> LinearModel:  # fmt: skip
+    """Return the model that `arrays_of` wrote; raises as `mr_ml.models.base.ModelKind.model`."""
+    features = arrays.pop("features", None)
+    if features is not None:
+        features = checked_features(features, schema.n_features, where=where)
+    d = schema.n_features if features is None else len(features)
+    loss = loss_from_json(spec.loss)
+    k = loss.n_outputs(len(classes))
+    shapes: dict[str, tuple[int, ...]] = {"coef": (k, d), "intercept": (k,)}
+    if "shift_ids" in arrays:
+        n = arrays["shift_ids"].size
+        shapes |= {"shift_ids": (n,), "shift_by": (n,), "shift_target": (), "shifted_intercept": (k,)}
+    check_arrays(arrays, shapes, whole=("shift_ids",), where=where)
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise BadDataError(f"{where}: expected finite coefficients, found others; {stored.REMEDY}")
+    coef = np.concatenate([arrays["coef"], arrays["intercept"][:, None]], axis=1)
+    shift, reading_coef = NO_SHIFT, coef
+    if "shift_ids" in arrays:
+        ids = arrays["shift_ids"].tolist()
+        if ids != sorted(set(ids)) or not set(ids) <= set(range(d)):
+            raise BadDataError(f"{where}: expected ids of {d} features, ascending, found others; {stored.REMEDY}")
+        shift = Shift(tuple(ids), tuple(arrays["shift_by"].tolist()), float(arrays["shift_target"]))
+        reading_coef = np.concatenate([arrays["coef"], arrays["shifted_intercept"][:, None]], axis=1)
+    return LinearModel(
+        name=name,
+        version=version,
+        schema=schema,
+        classes=classes,
+        manifest=manifest,
+        loss=loss,
+        coef=coef,
+        features=features,
+        shift=shift,
+        reading_coef=reading_coef,
+    )

@@ -1,0 +1,211 @@
+"""The problem of a linear model: what a spec and a dataset determine before the first pass, and what the end gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mr_ml.catalog.checkpoints import state_bytes
+from mr_ml.catalog.dataset import Dataset
+from mr_ml.catalog.feature_moments import FeatureMoments
+from mr_ml.data.block import DENSE_FROM
+from mr_ml.errors import BadDataError, NoModelError, UsageError
+from mr_ml.models.base import Conclusion, Needs
+from mr_ml.models.linear.kind.advice import almost_indicators, unweighted_deviations, warnings
+from mr_ml.models.linear.kind.class_weights import class_weights
+from mr_ml.models.linear.kind.model import arrays_of
+from mr_ml.models.linear.kind.spec import LinearSpec
+from mr_ml.models.linear.labels import TrainingLabels
+from mr_ml.models.linear.losses import loss_from_json
+from mr_ml.models.linear.losses.base import Loss
+from mr_ml.models.linear.objective import Objective
+from mr_ml.models.linear.penalty import L2Penalty
+from mr_ml.models.linear.reading import RowSpec
+from mr_ml.models.linear.scaling import Scaling
+from mr_ml.models.linear.shift import NO_SHIFT, Shift
+from mr_ml.models.linear.sides import SidesQuery
+from mr_ml.optimize.base import Ask, Evaluation, Optimizer, Result, Stop
+from mr_ml.optimize.choose import choose
+from mr_ml.readers.labels import label_texts
+from mr_ml.sums.slices import is_wide
+from mr_ml.sums.statistic import Statistic
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class LinearProblem:
+    """See `mr_ml.models.base.Problem`.
+
+    Where few features occur the problem has these alone, its `columns`: in all others the objective is flat, and the
+    search starts at 0 there.
+
+    Attributes
+    ----------
+    of_moments
+        Warnings that follow from the moments of the features.
+    almost
+        Features as of `mr_ml.models.linear.kind.advice.almost_indicators`.
+    """
+
+    spec: LinearSpec
+    dataset: Dataset
+    objective: Objective
+    columns: NDArray[np.int32] | None
+    almost: Ints
+    of_moments: tuple[str, ...]
+
+    @classmethod
+    def of(cls, spec: LinearSpec, dataset: Dataset, moments: FeatureMoments) -> LinearProblem:
+        """Return what a spec and a dataset determine; raises as `make_objective`."""
+        objective = make_objective(spec, dataset, moments)
+        return cls(
+            spec, dataset, objective, moments.features, almost_indicators(moments, objective),
+            unweighted_deviations(spec, dataset, moments),
+        )  # fmt: skip
+
+    @cached_property
+    def optimizer(self) -> Optimizer[Any, Ask, Evaluation]:
+        """What minimises the objective."""
+        spec = self.spec
+        return choose(spec.solver, size=self.objective.size, tolerance=spec.tolerance, max_passes=spec.max_passes)
+
+    def start(self) -> Floats:
+        """Return where the search starts, (size,)."""
+        return self.objective.start()
+
+    def needs(self) -> Needs:
+        """Return what sums and states take, by what the optimizer says."""
+        size, n_features = self.objective.size, self.objective.rows.n_features
+        cost = self.optimizer.cost(size)
+        sum_bytes = cost.pass_bytes
+        partitions = self.dataset.of_split(self.spec.split)
+        n_blocks, block_sum_bytes = sum(p.facts.blocks for p in partitions), sum_bytes
+        if is_wide(n_features):
+            # sums are kept for the features that rows have: gradient, curvature and id
+            stored = 20 * sum(p.facts.nnz for p in partitions) * (size // n_features)
+            sum_bytes = min(sum_bytes, stored)
+            block_sum_bytes = min(sum_bytes, stored // n_blocks)
+        return Needs(
+            block_sum_bytes=block_sum_bytes, sum_bytes=sum_bytes, n_blocks=n_blocks, state_bytes=state_bytes(cost, size)
+        )
+
+    def proof(self, result: Result) -> SidesQuery | None:
+        """Return the query for features that alone tell a class without fail, if the search cannot rule these out."""
+        # where the budget is used up there is no pass left to ask why
+        sure = result.stop in (Stop.PASSES, Stop.DIVERGED) or Stop.SEPARABLE in result.rules_out
+        return SidesQuery(self.objective.rows) if self.objective.may_separate and not sure else None
+
+    def conclude(self, result: Result, proof: Statistic | None) -> Conclusion:
+        """Return what comes of the end of the search; see `mr_ml.models.base.Problem.conclude`."""
+        stop, telling = result.stop, np.empty(0, np.int64)
+        if stop is Stop.DIVERGED:
+            raise NoModelError(stop.value)
+        if proof is not None:
+            telling = SidesQuery(self.objective.rows).read(proof).telling_features(intercept=self.spec.intercept)
+            stop = Stop.SEPARABLE if len(telling) else stop
+        if stop.converged and len(self.almost) and Stop.FLAT not in result.rules_out:
+            stop = Stop.FLAT
+        result = replace(result, stop=stop)
+        training = {
+            "solver": self.optimizer.name,
+            "passes": result.progress.passes,
+            "objective": result.progress.value,
+            "gradient_norm": result.progress.gradient_norm,
+            "converged": stop.converged,
+            "stop": stop.value,
+            "warnings": (
+                *self.of_moments,
+                *warnings(self.objective, self.dataset, self.spec.split, result, telling, self.almost, self.columns),
+            ),
+        }
+        rows, penalised = self.objective.rows, not self.objective.penalty.is_zero
+        coef = rows.loss.canonical(self.objective.coef(result.point), penalised=penalised)
+        arrays, format = arrays_of(coef, rows.shift, self.columns, name=self.spec.model)
+        return Conclusion(training=training, classes=rows.classes, arrays=arrays, format=format)
+
+
+def make_objective(spec: LinearSpec, dataset: Dataset, moments: FeatureMoments) -> Objective:
+    """Return the objective that a spec and a dataset determine.
+
+    Raises
+    ------
+    UsageError
+        If loss, labels and options do not fit together.
+    BadDataError
+        If a feature is too large to be scaled, or the weights are too large to scale by.
+    """
+    if not (spec.l2 >= 0 and np.isfinite(spec.l2)):
+        raise UsageError(f"`l2`: expected a number >= 0, found {spec.l2}")
+    loss, labels = loss_from_json(spec.loss), _training_labels(spec, dataset, moments)
+    classes = loss.classes(labels)
+    _check_scales(spec, dataset, moments)
+    shift = _shift(spec, loss, moments)
+    rows = RowSpec(
+        loss=loss,
+        n_features=moments.n_features,
+        classes=classes,
+        class_weights=class_weights(
+            spec.class_weights, dataset, classes, split=spec.split, row_weights=spec.row_weights
+        ),
+        row_weights=spec.row_weights,
+        shift=shift,
+        weight_exponent=dataset.weight_exponent,
+    )
+    entries = dataset.n_rows() * moments.n_features
+    # where blocks are mostly stored dense
+    centre = dataset.nnz >= DENSE_FROM * entries
+    scaling = Scaling.of(
+        mean=shift.left_of(moments.mean), deviation=moments.deviation, intercept=spec.intercept, centre=centre,
+        penalised=moments.weighted_deviation if spec.weighs_deviations else None,
+    )  # fmt: skip
+    return Objective(rows, scaling, L2Penalty(spec.l2, spec.penalty_space), loss.start(labels))
+
+
+def _shift(spec: LinearSpec, loss: Loss, moments: FeatureMoments) -> Shift:
+    """Return what an intercept can take in."""
+    if not spec.intercept:
+        return NO_SHIFT
+    target = (moments.label_mean, moments.label_variance**0.5) if loss.follows_labels else (0.0, 0.0)
+    # a mean may be rounded; the one value of a constant column is not, and what is left of it is zero
+    constant = moments.minimum == moments.maximum
+    mean = np.where(constant, moments.minimum, moments.mean)
+    return Shift.of(mean=mean, spread=moments.deviation, target=target)
+
+
+def _check_scales(spec: LinearSpec, dataset: Dataset, moments: FeatureMoments) -> None:
+    huge = np.flatnonzero(~np.isfinite(moments.variance))
+    if len(huge):
+        k = int(huge[0])
+        raise BadDataError(
+            f"the values of feature {dataset.schema.name_of(moments.feature(k))} in {dataset.reference} are too large "
+            f"to square: from {moments.minimum[k]:g} to {moments.maximum[k]:g}, not finite when scaled; mend, rescale "
+            "or drop it"
+        )
+    weighted = moments.weighted_variance if spec.weighs_deviations else None
+    if weighted is not None and not np.isfinite(weighted).all():
+        raise BadDataError(
+            f"`penalty_space` scaled: expected row weights in {dataset.reference} whose sum is a number, found larger "
+            "ones; pack it with smaller weights (only their ratios count), or say `penalty_space` raw"
+        )
+
+
+def _training_labels(spec: LinearSpec, dataset: Dataset, moments: FeatureMoments) -> TrainingLabels:
+    schema = dataset.schema
+    texts = label_texts(schema, schema.codes)
+    counts = dataset.label_counts[spec.split]
+    return TrainingLabels(
+        kind=schema.label_kind,
+        codes=schema.codes,
+        texts=tuple(texts),
+        counts=tuple(counts.get(text, 0) for text in texts),
+        mean=moments.label_mean,
+        has_offsets=schema.has_offsets,
+        dataset=dataset.reference,
+        split=spec.split,
+    )

@@ -1,0 +1,140 @@
+"""What a user can choose of a pack, and the `PackSpec` that it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from mr_ml.errors import UsageError
+from mr_ml.packing.driver import PackSpec
+from mr_ml.readers.base import format_by_names, format_named, is_named_as
+from mr_ml.readers.registry import FORMATS
+from mr_ml.readers.schema import Options, Schema
+from mr_ml.readers.text.source import expand
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackChoices:
+    """What a user can choose of a pack.
+
+    Attributes
+    ----------
+    split
+        Split name -> share of the rows; the shares sum to 1.
+    folds
+        Cut each split into so many folds of whole partitions.
+    split_by
+        A CSV column, or "qid": rows of one group stay in one split and fold.
+    seed
+        Of split, folds and shuffle.
+    partitions
+        Number of partition files; None for as many as the size of the data asks for.
+    like
+        A dataset whose schema (columns, vocabularies, labels) is used.
+    unseen_features
+        libsvm, with `like`: whether feature ids that it does not have are an error or ignored.
+    max_bad_rows
+        How many bad rows are put up with.
+    format
+        Name of the format; None for what the names of the files say.
+    text
+        What is said of text of one format: by the names of `mr_ml.readers.base.Format.parameters`.
+    """
+
+    split: Mapping[str, float] = field(default_factory=lambda: {"train": 1.0})
+    folds: int = 1
+    split_by: str | None = None
+    seed: int = 0
+    partitions: int | None = None
+    like: str | None = None
+    unseen_features: Literal["error", "ignore"] = "error"
+    max_bad_rows: int = 0
+    format: str | None = None
+    text: Mapping[str, Any] = field(default_factory=dict)
+
+
+# Of files whose names say nothing.
+DEFAULT = "libsvm"
+# How parameters of formats are spelled that are two for one.
+_SPELLED = {"no_header": "header=False", "header": "header=True"}
+
+
+def pack_spec(inputs: Sequence[str], name: str, choices: PackChoices, like: Schema | None) -> PackSpec:
+    """Return what a pack is asked for.
+
+    Parameters
+    ----------
+    like
+        Schema of the dataset `PackChoices.like`.
+
+    Raises
+    ------
+    UsageError
+        If choices contradict each other.
+    """
+    if choices.unseen_features == "ignore":
+        if like is None or like.feature_names is not None:
+            raise UsageError(
+                "`unseen_features`: expected `like` with a dataset of libsvm rows, whose features are known; for CSV "
+                "there is `unseen`"
+            )
+        like = format_named(like.format).with_unseen(like, "ignore")
+    options = _options(inputs, choices) if like is None else _borrowed(inputs, choices, like.options)
+    return PackSpec(
+        inputs=tuple(inputs),
+        name=name,
+        options=options,
+        shares=choices.split,
+        folds=choices.folds,
+        seed=choices.seed,
+        by_group=choices.split_by is not None,
+        partitions=choices.partitions,
+        max_bad_rows=choices.max_bad_rows,
+        like=like,
+        format_is_said=choices.format is not None or like is not None,
+        header_is_said=bool(choices.text.get("header")),
+    )
+
+
+def _options(inputs: Sequence[str], choices: PackChoices, format: str | None = None) -> Options:
+    """Return how the user says the text is to be read; what is for text of another format is refused."""
+    said = choices.format or format
+    names = [] if said else _names(inputs)
+    form = format_named(said or format_by_names(names) or DEFAULT)
+    for another in map(format_named, FORMATS.built_in):
+        for name, unsaid in another.parameters.items():
+            if name in form.parameters or choices.text.get(name, unsaid) == unsaid:
+                continue
+            other = next((file for file in names if another.suffixes and not is_named_as(file, another)), None)
+            why = "" if said else " by the names of the files"
+            why = f" since {other} is not called {another.suffixes[0]}" if other else why
+            raise UsageError(
+                f"`{_SPELLED.get(name, name)}` is for {another.name} text, but the text is read as {form.name}{why}: "
+                f"say `format` {another.name}, or leave that option out"
+            )
+    own = {name: value for name, value in choices.text.items() if name in form.parameters}
+    asked: Options = form.options({**own, "split_by": choices.split_by})
+    return asked
+
+
+def _borrowed(inputs: Sequence[str], choices: PackChoices, like: Options) -> Options:
+    """Return the options of the dataset given by `like`, which nothing said beside it may contradict."""
+    asked, unasked, known = (
+        _options(inputs, choices, like.format).to_json(),
+        format_named(like.format).options({}).to_json(),
+        like.to_json(),
+    )
+    for name, said in asked.items():
+        theirs = known.get(name)
+        if said not in (unasked.get(name), theirs):
+            raise UsageError(f"`like` {choices.like} was packed with {name} {theirs!r}, found {said!r}; leave that out")
+    return like
+
+
+def _names(inputs: Sequence[str]) -> Sequence[str]:
+    """Return the names that say the format: of the inputs, if all are of one format, else of the files in them."""
+    if format_by_names(inputs) is not None:
+        return inputs
+    here = [name for name in inputs if "://" not in name]
+    return [*(file.path for file in (expand(here) if here else ())), *(name for name in inputs if "://" in name)]

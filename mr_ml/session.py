@@ -1,0 +1,253 @@
+"""A session: a root, where jobs run, and the memory that they may take, put together for every command.
+
+The command line and the Python API call nothing else to pack, train, evaluate and predict.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from hdfs_layout import Root, append_events, check_name, open_root
+from mr_ml.catalog.dataset import Dataset, load_dataset
+from mr_ml.catalog.leftovers import sweep_folders
+from mr_ml.catalog.model import load_model
+from mr_ml.catalog.run import read_run, start_run
+from mr_ml.catalog.verify import verify
+from mr_ml.data import stored
+from mr_ml.errors import BadDataError, NoModelError
+from mr_ml.ids import unique_id
+from mr_ml.memory import Memory, block_budget, free_memory, longest_line, predict_budget, rows_budget
+from mr_ml.models.base import MODEL_KINDS, Model, Needs, TrainSpec
+from mr_ml.runners.base import RUNNERS, Runner, RunnerOptions
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mr_ml.packing.choices import PackChoices
+    from mr_ml.training.loop import Progress
+    from mr_ml.training.train import TrainResult
+
+Say = Callable[[str], None]
+
+
+def nobody(text: object) -> None:
+    """Nobody listens."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """Where datasets, models and runs are, and where jobs run.
+
+    Attributes
+    ----------
+    root
+        Where datasets, models and runs are kept.
+    runner
+        Where jobs run.
+    memory
+        Of all processes on this machine together: bytes, or a size such as "2G"; None for half of what is free.
+    say, warn
+        Told what the user should know, and what may be wrong with what is published all the same.
+    watch
+        Told of each pass.
+    """
+
+    root: Root
+    runner: Runner
+    memory: Memory = None
+    say: Say = nobody
+    warn: Say = nobody
+    watch: Callable[[Progress], None] = nobody
+
+    @classmethod
+    def open(
+        cls, root: str | Root, *, runner: str = "local", workers: int | None = None, memory: Memory = None,
+        config: str | None = None, say: Say = nobody, warn: Say = nobody,
+        watch: Callable[[Progress], None] = nobody,
+    ) -> Session:  # fmt: skip
+        """Open a root and a runner.
+
+        Parameters
+        ----------
+        root
+            A folder, ``hdfs://...``, or what `hdfs_layout.open_root` returned.
+        runner
+            "inline", "local" or "hadoop".
+        workers
+            Worker processes of "local"; None for as many as there are processors.
+        config
+            Path of the YAML settings of a cluster.
+
+        Raises
+        ------
+        UsageError
+            If there is no such root or runner, or an option is for another runner.
+        """
+        opened = use_config(root, config)
+        return cls(
+            root=opened, runner=open_runner(opened, runner, workers=workers, memory=memory, config=config),
+            memory=memory, say=say, warn=warn, watch=watch,
+        )  # fmt: skip
+
+    def pack(self, inputs: Sequence[str], name: str, choices: PackChoices) -> Dataset:
+        """Pack text files to a new version of a dataset; raises as `mr_ml.packing.driver.pack`."""
+        from mr_ml.packing.choices import pack_spec
+        from mr_ml.packing.driver import pack
+        from mr_ml.packing.exchange import PackMemory
+
+        like = None if choices.like is None else load_dataset(self.root, choices.like).schema
+        spec = pack_spec(inputs, name, choices, like)
+        rows_bytes = rows_budget(self.memory, self.runner)
+        memory = PackMemory(
+            rows_bytes=rows_bytes,
+            longest_line=longest_line(self.memory, rows_bytes),
+            spill_bytes=0 if self.memory is not None else free_memory() // 4,
+        )
+        return pack(spec, root=self.root, runner=self.runner, say=self.say, warn=self.warn, memory=memory)
+
+    def spec(self, kind: str, dataset: str, model: str, split: str, options: Mapping[str, Any]) -> TrainSpec:
+        """Return what a training is asked for, with the version that the dataset has now.
+
+        Raises
+        ------
+        UsageError
+            If there is no such kind of model, or it has no such option or value of one.
+        """
+        check_name(model, kind="model")
+        reference = load_dataset(self.root, dataset).reference
+        document = {"dataset": reference, "model": model, "split": split, **options}
+        chosen: type[TrainSpec] = MODEL_KINDS.get(kind).spec
+        return stored.check(chosen, document, what=f"a {kind} model")
+
+    def train(self, spec: TrainSpec, *, verify_bytes: bool = False) -> TrainResult:
+        """Train and publish a model; raises as `mr_ml.training.train.train`."""
+        return self._train(spec, unique_id(), is_new=True, verify_bytes=verify_bytes)
+
+    def resume(self, run: str, *, verify_bytes: bool = False) -> TrainResult:
+        """Go on with a run that was interrupted; raises as `train`, and UsageError if there is no such run."""
+        return self._train(read_run(self.root, run).spec, run, is_new=False, verify_bytes=verify_bytes)
+
+    def _train(self, spec: TrainSpec, run: str, *, is_new: bool, verify_bytes: bool) -> TrainResult:
+        from mr_ml.passes.mapreduce import MapReduceEngine
+        from mr_ml.training.train import make_problem, train
+
+        root, layout = self.root, self.root.layout
+        dataset = load_dataset(root, spec.dataset)
+        # what does not fit together is found before there is a run
+        partitions = dataset.of_split(spec.split)
+        cache = block_budget(self.memory, self.runner, make_problem(spec, dataset, root).needs())
+        if verify_bytes:
+            verify(root.store, partitions)
+        if is_new:
+            start_run(root, run, spec)
+        self.say(f"run {run}: {spec.title} on {dataset.reference} {spec.split}, {dataset.n_rows(spec.split)} rows")
+        environment = self.runner.environment()
+        if environment is not None:
+            event = {"event": "environment", **environment}
+            append_events(root.store, layout.run_log(run), [event])
+        sweep_folders(root.store, layout.run(run), layout.model(spec.model), layout.model_data(spec.model, run))
+        engine = MapReduceEngine(dataset, spec.split, root.store, self.runner.of_work(run), cache)
+        try:
+            result = train(spec, run=run, dataset=dataset, engine=engine, root=root, watch=self.watch, say=self.say)
+        except NoModelError as error:
+            append_events(root.store, layout.run_log(run), [{"event": "failed", "stop": str(error)}])
+            raise
+        for warning in [*([] if result.converged else [result.stop]), *result.warnings]:
+            self.warn(warning)
+        return result
+
+    def evaluate(
+        self, model: str | Model, dataset: str, *, split: str = "test", row_weights: bool = True,
+        unseen_features: Literal["error", "ignore"] = "error", verify_bytes: bool = False,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Return metrics of a model on a dataset's split.
+
+        Parameters
+        ----------
+        row_weights
+            Whether the dataset's row weights count, if it has any.
+        unseen_features
+            Whether features that the model does not know are an error or ignored.
+
+        Raises
+        ------
+        BadDataError
+            If features or labels of the dataset are not those that the model knows, or the data is damaged.
+        """
+        from mr_ml.passes.mapreduce import MapReduceEngine
+        from mr_ml.training.evaluate import evaluate
+        from mr_ml.training.evaluate import unseen_features as features_unseen
+
+        opened = load_model(self.root, model) if isinstance(model, str) else model
+        found_in = load_dataset(self.root, dataset)
+        partitions = found_in.of_split(split)
+        if verify_bytes:
+            verify(self.root.store, partitions)
+        n_blocks = sum(p.facts.blocks for p in partitions)
+        unseen = features_unseen(opened, found_in, self.root.store, split=split)
+        if unseen:
+            what = f"{len(unseen)} features that {opened.reference} does not know, such as {unseen[0]}"
+            if unseen_features == "error":
+                raise BadDataError(
+                    f"{found_in.reference} {split} has {what}; leave them out with `unseen_features` ignore, or "
+                    "train on data that has them"
+                )
+            self.say(f"ignored: {what}")
+        measured = opened.measurement(found_in, row_weights=row_weights)
+        most = -(-found_in.n_rows(split) // n_blocks)
+        needs = Needs(
+            block_sum_bytes=measured.sum_bytes(most),
+            sum_bytes=measured.sum_bytes(most * n_blocks),
+            n_blocks=n_blocks,
+            # as it was read, and as it is sent
+            state_bytes=2 * opened.nbytes,
+            query_bytes=opened.nbytes,
+        )
+        cache = block_budget(self.memory, self.runner, needs)
+        engine = MapReduceEngine(found_in, split, self.root.store, self.runner, cache)
+        found = evaluate(opened, found_in, engine=engine, row_weights=row_weights)
+        return {**found, "unseen_features": len(unseen), "split": split}
+
+    def predict(
+        self, model: str | Model, inputs: Sequence[str], to: str, *, max_bad_rows: int = 0,
+        unseen_features: Literal["error", "ignore"] = "error",
+    ) -> dict[str, Any]:  # fmt: skip
+        """Write one line of output for each line of input; raises as `mr_ml.prediction.driver.predict`."""
+        from mr_ml.prediction.driver import predict
+        from mr_ml.prediction.output import Output
+
+        opened = load_model(self.root, model) if isinstance(model, str) else model
+        # what a process has left over is for nothing but long lines
+        rows_bytes = predict_budget(self.memory, self.runner, model_bytes=opened.nbytes)
+        return predict(
+            opened, inputs, runner=self.runner, output=Output(to), max_bad_rows=max_bad_rows, unseen=unseen_features,
+            say=self.say, longest_line=longest_line(self.memory, rows_bytes),
+        )  # fmt: skip
+
+
+def use_config(root: str | Root, config: str | None) -> Root:
+    """Open a root; with settings of a cluster, as the cluster that they name has it."""
+    if config is not None:
+        from mr_ml.runners.hadoop.settings import load_settings
+
+        conf_dir = load_settings(config).conf_dir
+        if conf_dir is not None:
+            # the store and the jobs must mean the same cluster
+            os.environ["HADOOP_CONF_DIR"] = conf_dir
+    return open_root(root) if isinstance(root, str) else root
+
+
+def open_runner(
+    root: Root, runner: str, *, workers: int | None = None, memory: Memory = None, config: str | None = None
+) -> Runner:
+    """Return a runner by its name; options of another one are refused.
+
+    Raises
+    ------
+    UsageError
+        If there is no such runner, or it does not have such options.
+    """
+    said = None if memory is None else str(memory)
+    return RUNNERS.get(runner).open(root, RunnerOptions(workers=workers, memory=said, config=config))

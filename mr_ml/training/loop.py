@@ -1,0 +1,84 @@
+"""The driver loop: ask, one pass, tell, write down."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mr_ml.catalog.checkpoints import Journal
+from mr_ml.models.base import Problem
+from mr_ml.optimize.base import Result, SearchProgress
+from mr_ml.passes.base import Engine
+from mr_ml.training.early_steps import EarlySteps
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One finished pass, for the log and for the caller.
+
+    Attributes
+    ----------
+    number
+        Of the pass, from 1 on.
+    rows_per_second
+        By the time since the pass before, the driver's work included.
+    """
+
+    number: int
+    objective: float
+    gradient_norm: float
+    step: float
+    rows_per_second: float
+
+    @property
+    def event(self) -> dict[str, Any]:
+        """What the log says of it."""
+        return {"event": "pass", **vars(self)}
+
+
+class Watch:
+    """Makes the progress of each pass.
+
+    Parameters
+    ----------
+    n_rows
+        That a pass reads.
+    tell
+        Told of each pass, when it is written down.
+    """
+
+    def __init__(self, n_rows: int, tell: Callable[[Progress], None]) -> None:
+        self.tell = tell
+        self._n_rows, self._last = n_rows, time.monotonic()
+
+    def seen(self, done: SearchProgress) -> Progress:
+        """Return the progress of the pass after which the search has come so far."""
+        before, self._last = self._last, time.monotonic()
+        rate = self._n_rows / max(self._last - before, 1e-9)
+        return Progress(done.passes, done.value, done.gradient_norm, done.step, rate)
+
+
+def search(
+    problem: Problem, state: Any, *, engine: Engine, sample: EarlySteps, journal: Journal, watch: Watch
+) -> Result:
+    """Run passes until the optimizer stops; return what it found.
+
+    Parameters
+    ----------
+    state
+        Of the optimizer, from which to go on.
+    sample
+        Says how far to go along a direction whose length means little.
+    """
+    optimizer, objective, columns = problem.optimizer, problem.objective, problem.columns
+    # with millions of features everything here is large: nothing is kept that the next pass does not need
+    while (ask := optimizer.ask(state)) is not None:
+        state = optimizer.tell(state, objective.finish(ask, engine.run(objective.query(ask), columns=columns)))
+        del ask
+        state = sample.stretched(optimizer, state)
+        progress = watch.seen(optimizer.progress(state))
+        journal.add(state, progress.event)
+        watch.tell(progress)
+    return optimizer.result(state)

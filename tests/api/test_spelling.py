@@ -1,0 +1,64 @@
+"""Parameters in messages, as the command line spells them."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mr_ml.cli.parser import make_parser
+from mr_ml.cli.spelling import OTHERWISE, PARAMETERS, spelled
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def options(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Every option of every command."""
+    for action in parser._actions:
+        yield from action.option_strings
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                yield from options(command)
+
+
+@pytest.mark.parametrize("name", [*sorted(PARAMETERS), *OTHERWISE])
+def test_every_parameter_is_an_option(name: str) -> None:
+    assert spelled(f"say `{name}` 3") in {f"say {option} 3" for option in options(make_parser())}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "drop l2 and `mr-ml env build`",
+        "a column `unknown`, or `l2 `",
+        "settings: `python_archive: none`",
+        "`L2`",
+        "''l2''",
+    ],
+)
+def test_nothing_else_changes(text: str) -> None:
+    assert spelled(text) == text
+
+
+# What a run stores of why it ended is as earlier releases wrote it.
+STORED = ("mr_ml/optimize/", "mr_ml/models/linear/kind/advice.py")
+
+
+def test_messages_outside_the_command_line_spell_no_options() -> None:
+    """Words of other programs' options are lists of their own; ours stand in sentences."""
+    ours = {option for option in options(make_parser()) if option.startswith("--")} - {"--help", "--version"}
+    wrong = []
+    for path in [*(CHECKOUT / "mr_ml").rglob("*.py"), *(CHECKOUT / "hdfs_layout").rglob("*.py")]:
+        name = path.relative_to(CHECKOUT).as_posix()
+        if name.startswith(("mr_ml/cli/", *STORED)):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+                words = {word.strip(";,.()'`\"") for word in node.value.split()}
+                # whole commands are spelled as they are typed
+                if words & ours and "mr-ml" not in node.value:
+                    wrong.append(f"{name}:{node.lineno}: {sorted(words & ours)}")
+    assert not wrong, "\n".join(wrong)
