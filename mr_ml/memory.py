@@ -108,8 +108,8 @@ def _share(memory: Memory, runner: Runner, base: int, *, taken_by: str) -> int:
     if memory is None:
         if base > (installed := installed_memory()):
             raise UnavailableError(
-                f"{base >> 20}M of memory are taken before there is any data, by {runner.tasks.n_tasks} {taken_by}, and "
-                f"this machine has {installed >> 20}M; use fewer `workers`, a larger machine, or hash the ids to fewer"
+                f"{base >> 20}M of memory are taken before there is any data, by {runner.tasks.n_tasks} {taken_by}, "
+                f"and this machine has {installed >> 20}M; use fewer `workers`, a larger machine, or hash the ids to fewer"
             )
         return max((free_memory() // 2 - base) // runner.tasks.n_tasks, 0)
     asked = memory if isinstance(memory, int) else parse_size(memory)

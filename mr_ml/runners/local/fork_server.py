@@ -79,7 +79,7 @@ def _check_open_files() -> None:
         if hard < LEAST_OPEN_FILES:
             raise StorageError(
                 f"expected that a process may have {LEAST_OPEN_FILES} files open, found a limit of {hard}; raise it "
-                "(ulimit -n), or use -r inline"
+                "(ulimit -n), or use `runner` inline"
             )
         resource.setrlimit(resource.RLIMIT_NOFILE, (LEAST_OPEN_FILES, hard))
 

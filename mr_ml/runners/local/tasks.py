@@ -40,7 +40,7 @@ def class_reference(job_class: type) -> tuple[str, str]:
     if not module or "<locals>" in name:
         raise UsageError(
             f"job class {name} cannot be imported by worker processes; expected a class at the top level of a module, "
-            "found one in the running script or in a function: move it to a module of its own, or use -r inline"
+            "found one in the running script or in a function: move it to a module of its own, or use `runner` inline"
         )
     return module, name
 
