@@ -105,20 +105,21 @@ def block_budget(memory: Memory, runner: Runner, needs: Needs) -> int:
 
 def _share(memory: Memory, runner: Runner, base: int, *, taken_by: str) -> int:
     """Return what is left over `base` for each task."""
+    n_tasks = runner.tasks.n_tasks
     if memory is None:
         if base > (installed := installed_memory()):
             raise UnavailableError(
-                f"{base >> 20}M of memory are taken before there is any data, by {runner.tasks.n_tasks} {taken_by}, "
-                f"and this machine has {installed >> 20}M; use fewer `workers`, a larger machine, or hash the ids to fewer"
+                f"{base >> 20}M of memory are taken before there is any data, by {n_tasks} {taken_by}, and "
+                f"this machine has {installed >> 20}M; use fewer `workers`, a larger machine, or hash the ids to fewer"
             )
-        return max((free_memory() // 2 - base) // runner.tasks.n_tasks, 0)
+        return max((free_memory() // 2 - base) // n_tasks, 0)
     asked = memory if isinstance(memory, int) else parse_size(memory)
     if asked < base:
         raise UsageError(
-            f"`memory` {memory}: {base >> 20}M are taken before there is any data, by {runner.tasks.n_tasks} "
+            f"`memory` {memory}: {base >> 20}M are taken before there is any data, by {n_tasks} "
             f"{taken_by}; give more, or fewer `workers`"
         )
-    return (asked - base) // runner.tasks.n_tasks
+    return (asked - base) // n_tasks
 
 
 def parse_size(text: str) -> int:
