@@ -162,7 +162,7 @@ def test_no_rows_are_no_files() -> None:
     [
         # two standard deviations are 25
         ({"a": 820, "b": 180}, {"a": {"0": 700, "1": 120}, "b": {"0": 160, "1": 20}}, False, []),
-        ({"a": 700, "b": 300}, {}, False, ["a has 700 of 1000 rows, expected about 800", "--seed"]),
+        ({"a": 700, "b": 300}, {}, False, ["a has 700 of 1000 rows, expected about 800", "`seed`"]),
         ({"a": 700, "b": 300}, {}, True, ["b has 300 of 1000 rows, expected about 200", "group column"]),
         (
             {"a": 800, "b": 200}, {"a": {"0": 500, "1": 300}, "b": {"0": 0, "1": 200}}, False,

@@ -103,7 +103,7 @@ class TestFailures:
         assert pairs(run_job(make(Within, "inline", folder, path))) == [("x", 1)]
         for module in (Within.__module__, "__main__"):
             monkeypatch.setattr(Within, "__module__", module)
-            with pytest.raises(UsageError, match=r"cannot be imported by worker processes.*-r inline"):
+            with pytest.raises(UsageError, match=r"cannot be imported by worker processes.*`runner` inline"):
                 run_job(make(Within, "local", folder, path))
 
     @pytest.mark.parametrize("name", ["t[mp]", "t*", "t?", "t#mp"])
