@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import configparser
 import re
 import shlex
 import signal
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from mr_ml import errors, interrupts
+from mr_ml import __version__, errors, interrupts
 from mr_ml.cli import main
 from mr_ml.cli.parser import make_parser
 from mr_ml.cli.spelling import spelled
@@ -178,3 +179,17 @@ def test_links_lead_somewhere(document: Path) -> None:
         assert not anchor or anchor in anchors(target), link
     for script in re.findall(r"\bscripts/[a-z_]+\.(?:sh|py)", text):
         assert (CHECKOUT / script).is_file(), script
+
+
+def test_the_tree_lists_every_package() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(CHECKOUT / "setup.cfg", encoding="utf-8")
+    rows = re.findall(r"^\| `(\w[\w.]*)` \| [^|]+ \| ([^|]+) \|$", text_of("CONTRIBUTING.md"), re.MULTILINE)
+    assert sorted(name for name, _ in rows) == sorted(setup["options"]["packages"].split())
+    assert [
+        place for _, tests in rows for place in re.findall(r"`([^`]+)`", tests) if not (CHECKOUT / place).is_dir()
+    ] == []
+
+
+def test_the_changelog_says_what_this_version_brought() -> None:
+    assert re.search(rf"^## \[{re.escape(__version__)}\] - \d{{4}}-\d\d-\d\d$", text_of("CHANGELOG.md"), re.MULTILINE)
