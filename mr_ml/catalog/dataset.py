@@ -39,7 +39,7 @@ class StoredFile:
     sha256: str
 
     def read(self, store: Store) -> bytes:
-        """The whole file.
+        """Return the whole file.
 
         Raises
         ------
@@ -99,14 +99,16 @@ class Dataset:
 
     @property
     def reference(self) -> str:
+        """Name and version, ``iris@3``."""
         return f"{self.name}@{self.version}"
 
     @property
     def splits(self) -> list[str]:
+        """Names of the splits, in the order of their partitions."""
         return list(dict.fromkeys(p.split for p in self.partitions))
 
     def of_split(self, split: str) -> tuple[Partition, ...]:
-        """The split's partitions.
+        """Return the split's partitions.
 
         Raises
         ------
@@ -123,10 +125,11 @@ class Dataset:
         return chosen
 
     def n_rows(self, split: str | None = None) -> int:
+        """Return the number of rows of a split, or of all."""
         return sum(p.facts.rows for p in self.partitions if split in (None, p.split))
 
     def tree(self, split: str) -> SumTree:
-        """The fixed tree of a split's sums."""
+        """Return the fixed tree of a split's sums."""
         return SumTree(tuple(PartitionPlan(p.facts.partition, p.facts.blocks) for p in self.of_split(split)))
 
     def expected(self, split: str) -> dict[int, tuple[int, int]]:
@@ -134,6 +137,7 @@ class Dataset:
         return {p.facts.partition: (p.facts.rows, p.facts.digest) for p in self.of_split(split)}
 
     def to_json(self) -> dict[str, Any]:
+        """Return the manifest's content."""
         return {
             "kind": "dataset",
             "name": self.name,
@@ -191,6 +195,7 @@ class PartitionEntry:
     line_bytes: tuple[stored.Positive, ...]
 
     def check_stored(self) -> None:
+        """Raise ValueError if numbers of blocks and bytes do not agree."""
         if (self.blocks, self.bytes) != (len(self.line_bytes), sum(self.line_bytes)):
             raise ValueError(
                 f"{self.blocks} blocks of {self.bytes} bytes, line_bytes of {len(self.line_bytes)} that sum to "
@@ -200,20 +205,27 @@ class PartitionEntry:
             raise ValueError(f"{self.rows} rows in {self.blocks} blocks")
 
     def opened(self) -> Partition:
+        """Return the partition that this describes."""
         facts = PartitionFacts(self.partition, self.rows, self.nnz, self.sha256, int(self.digest, 16), self.line_bytes)
         return Partition(self.uri, self.split, self.fold, facts)
 
 
 class SplitRows(TypedDict):
+    """What a manifest says of a split."""
+
     rows: stored.Count
 
 
 class FileEntry(TypedDict):
+    """A file below the root, in a manifest."""
+
     uri: stored.Path
     sha256: stored.Sha256
 
 
 class CoefEntry(FileEntry, total=False):
+    """The coefficients' file, in a manifest."""
+
     format: stored.Positive
 
 
@@ -247,6 +259,7 @@ class DatasetManifest:
     may_lack: ClassVar[frozenset[str]] = frozenset({"weights"})
 
     def check_stored(self) -> None:
+        """Raise ValueError if the parts do not fit together."""
         rows: dict[str, int] = {}
         for p in self.partitions:
             rows[p.split] = rows.get(p.split, 0) + p.rows
@@ -270,6 +283,7 @@ class DatasetManifest:
                 )
 
     def dataset(self, version: int) -> Dataset:
+        """Return the version that this describes."""
         return Dataset(
             name=self.name,
             version=version,

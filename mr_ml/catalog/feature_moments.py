@@ -100,7 +100,7 @@ class FeatureMoments:
         return k if self.features is None else int(self.features[k])
 
     def compact(self, n_features: int) -> FeatureMoments:
-        """The same: over the features that occur where these are few of `n_features`, else over all."""
+        """Return the same: over the features that occur where these are few of `n_features`, else over all."""
         occur = np.flatnonzero(self.nonzero)
         if are_few(len(occur), n_features):
             if self.features is not None and len(occur) == len(self.features):
@@ -118,12 +118,13 @@ class FeatureMoments:
         return self._each(spread, None)
 
     def _each(self, change: Callable[[Array], Array], features: Array | None) -> FeatureMoments:
-        """The same with every column changed."""
+        """Return the same with every column changed."""
         given = {name: getattr(self, name) for name in (*_COLUMNS, _WEIGHTED)}
         columns: dict[str, Any] = {name: change(array) for name, array in given.items() if array is not None}
         return replace(self, features=features, **columns)
 
     def save(self, store: Store, path: str) -> StoredFile:
+        """Write the moments to a file of the store."""
         given = {name: np.asarray(value) for name, value in vars(self).items() if value is not None}
         if self.features is not None:
             given["features"] = self.features.astype(np.int64)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 
 def whole(least: int, most: int = 2**63 - 1) -> Callable[[str], int]:
-    """A type for argparse: a whole number in this range."""
+    """Make a type for argparse: a whole number in this range."""
 
     def read(text: str) -> int:
         # more digits are out of every range, and Python refuses to read thousands of them
@@ -23,7 +23,7 @@ def whole(least: int, most: int = 2**63 - 1) -> Callable[[str], int]:
 
 
 def not_negative(text: str) -> float:
-    """A type for argparse: a finite number >= 0."""
+    """Read a finite number >= 0."""
     try:
         value = math.nan if "_" in text else float(text)
     except ValueError:

@@ -27,6 +27,8 @@ _MASK = (1 << 64) - 1
 
 
 class Purpose(IntEnum):
+    """What a hash is used for: each purpose has a key of its own."""
+
     ORDER = 1
     SPLIT = 2
     FOLD = 3
@@ -66,7 +68,7 @@ def again(hashes: Hashes, numbers: NDArray[np.int64]) -> Hashes:
 
 
 def derive(hashes: Hashes, *, seed: int, purpose: Purpose) -> Hashes:
-    """The hash used for one purpose under one seed."""
+    """Return the hash used for one purpose under one seed."""
     key = mix(np.array([(seed * 64 + purpose) & _MASK], np.uint64))[0]
     return mix(hashes ^ key)
 

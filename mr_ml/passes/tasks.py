@@ -35,6 +35,7 @@ class MapTask:
         self._sums: PartialSums[Statistic] = PartialSums(request.tree, Statistic.absorb)
 
     def add(self, line: bytes) -> None:
+        """Add the blocks of a line: one block, or the ranges of blocks to read."""
         # numbers that overflow show in the sums
         with one_thread(), np.errstate(all="ignore"):
             for stored in self._blocks(line):
@@ -55,6 +56,7 @@ class MapTask:
             )
 
     def results(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield keys for the reduce tasks, and statistics with their nodes."""
         n = self._n_reducers
         for node, value in self._sums.items():
             pieces = value.pieces()
@@ -84,5 +86,12 @@ def reduce_sums(request: PassRequest, key: bytes, values: Iterable[bytes]) -> It
 
 
 def decode_value(value: bytes) -> tuple[Node, Statistic]:
+    """Read a node and its statistic from a value that `results` gave.
+
+    Raises
+    ------
+    BadDataError
+        If it is none.
+    """
     where = "a partial sum"
     return Statistic.decode(frame.from_text(value, where=where), where=where)

@@ -70,7 +70,7 @@ def _try_job() -> tuple[str | None, bool]:
 
 
 def _bits() -> str:
-    """A digest of results whose last bits differ between versions of the libraries, and between processors."""
+    """Return a digest of results whose last bits differ between versions of the libraries, and between processors."""
     import numpy as np
     from scipy import sparse, special
 
@@ -97,7 +97,7 @@ def _positive(text: str | None) -> int | None:
 
 
 def _in_words(error: Exception) -> str:
-    """An import's error; numpy's goes on for pages, of which the last line has the cause."""
+    """Shorten an import's error; numpy's goes on for pages, of which the last line has the cause."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
     words = lines[0] if len(lines) == 1 else lines[-1]
     return f"{type(error).__name__}: {words[:300]}"

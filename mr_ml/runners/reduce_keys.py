@@ -15,12 +15,12 @@ NUMBER_DIGITS = 8
 
 
 def reduce_key(number: int, *, n_reducers: int) -> bytes:
-    """The key of reduce task `number` among `n_reducers`; keys sort by their numbers."""
+    """Return the key of reduce task `number` among `n_reducers`; keys sort by their numbers."""
     return sent_to(b"%0*d" % (NUMBER_DIGITS, number), number, n_reducers=n_reducers)
 
 
 def sent_to(stem: bytes, number: int, *, n_reducers: int) -> bytes:
-    """A key that begins with the stem and goes to reduce task `number` among `n_reducers`."""
+    """Make a key that begins with the stem and goes to reduce task `number` among `n_reducers`."""
     length = 1
     while _BASE**length < 2 * n_reducers:
         length += 1

@@ -62,7 +62,7 @@ class Fields:
 
 
 def fields_that_end_at(ends: I64, text: bytes) -> Fields:
-    """The fields of a text of good lines only, by where they end, (n_rows, n_columns); one byte is between two."""
+    """Return the fields of a text of good lines, by where they end, (n_rows, n_columns); one byte is between two."""
     starts = np.zeros_like(ends)
     starts.ravel()[1:] = ends.ravel()[:-1] + 1
     n_rows, n_columns = ends.shape
@@ -182,7 +182,7 @@ def _mark(defects: I64, lines: I64, kind: str) -> None:
 
 
 def _bounds(ends: I64, last: I64, contents_end: I64) -> tuple[I64, I64]:
-    """Starts and ends of all fields; the last one of each line ends with the line's content."""
+    """Return starts and ends of all fields; the last one of each line ends with the line's content."""
     starts = np.zeros_like(ends)
     starts[1:] = ends[:-1] + 1
     ends = ends.copy()
@@ -218,7 +218,7 @@ def _ends_among_quotes(
 
 
 def _unquoted(raw: U8, starts: I64, ends: I64, removed: I64, blanks: list[int]) -> tuple[U8, I64, I64]:
-    """The text without the `removed` bytes, and the same fields in it, stripped of the blanks inside the quotes."""
+    """Return the text without the `removed` bytes, and its fields there without the blanks inside the quotes."""
     kept = np.ones(len(raw), np.bool_)
     kept[removed] = False
     shorter = raw[kept]
@@ -227,7 +227,7 @@ def _unquoted(raw: U8, starts: I64, ends: I64, removed: I64, blanks: list[int]) 
 
 
 def _stripped(buffer: U8, starts: I64, ends: I64, blanks: list[int]) -> tuple[I64, I64]:
-    """The same fields without blanks at their ends.
+    """Return the same fields without blanks at their ends.
 
     A few rounds over the fields that have blanks, then one sweep over the buffer for long runs of blanks, so that no
     text costs more than O(its size). The byte behind the last field is a line feed: it can be read and is not blank.

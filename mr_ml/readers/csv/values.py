@@ -100,6 +100,7 @@ class Vocabulary:
 
     @property
     def n_values(self) -> int:
+        """Number of values."""
         return len(self._values)
 
     def find(self, buffer: U8, starts: I64, ends: I64) -> I64:

@@ -69,7 +69,9 @@ class Submission:
 
 @dataclass(frozen=True)
 class HadoopClient:
-    """Attributes
+    """The `hadoop` command of this machine.
+
+    Attributes
     ----------
     launcher
         The `hadoop` command, absolute.
@@ -255,7 +257,7 @@ def _end_with_parent() -> None:
 
 
 def failure(said: Sequence[str], *, application: str | None) -> MrMlError:
-    """What went wrong, from what the client said."""
+    """Return what went wrong, from what the client said."""
     if not _has_verdict(said) and _UNAVAILABLE.search("\n".join(said)):
         return unavailable(said, application=application)
     telling = _telling(said)
@@ -271,7 +273,7 @@ def failure(said: Sequence[str], *, application: str | None) -> MrMlError:
 
 
 def unavailable(said: Sequence[str], *, application: str | None) -> UnavailableError:
-    """What to say where nobody answers the client."""
+    """Return what to say where nobody answers the client."""
     did = (
         "did not take the job" if application is None else f"no longer answers, and the job ({application}) may run on"
     )
@@ -290,7 +292,7 @@ def _has_verdict(said: Sequence[str]) -> bool:
 
 
 def _telling(said: Sequence[str]) -> list[str]:
-    """The lines that explain something: not progress, counters, and where in Hadoop's own code it was."""
+    """Return the lines that explain something: not progress, counters, and where in Hadoop's own code it was."""
     telling = []
     for line in said:
         event = _EVENT.search(line)

@@ -41,7 +41,9 @@ _UNCHECKED = 1
 
 @dataclass(frozen=True)
 class Code:
-    """Attributes
+    """What tasks on a cluster run.
+
+    Attributes
     ----------
     sources
         By their names in the zip file.
@@ -61,7 +63,7 @@ class Code:
         return found.hexdigest()[:32]
 
     def zipped(self) -> bytes:
-        """The zip file."""
+        """Return the zip file."""
         whole = io.BytesIO()
         with zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED) as out:
             for name, source in self.sources:
@@ -71,7 +73,7 @@ class Code:
 
 
 def shipped_code() -> Code:
-    """The code of this process's own packages."""
+    """Return the code of this process's own packages."""
     found = {"__main__.py": MAIN}
     for package in PACKAGES:
         found.update(_sources(package))

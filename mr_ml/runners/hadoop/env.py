@@ -27,7 +27,9 @@ _VERSION = re.compile(r"[0-9]\.[0-9]{1,3}", re.ASCII)
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """Attributes
+    """An archive of packages for the nodes.
+
+    Attributes
     ----------
     hash
         Of the content.
@@ -51,10 +53,12 @@ class Environment:
     bytes: int
 
     def to_json(self) -> dict[str, Any]:
+        """Return the document that describes it."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Environment:
+        """Undo `to_json`."""
         return cls(**{item.name: data[item.name] for item in fields(cls)})
 
 
@@ -81,7 +85,7 @@ class NodePython:
 
 
 def find_python(root: Root, settings: HadoopSettings) -> NodePython:
-    """What the settings ask for: by default the environment that was built last for this root, if there is one.
+    """Return what the settings ask for: by default the environment that was built last for this root, if there is one.
 
     Raises
     ------
@@ -117,7 +121,7 @@ def site_packages(python: str) -> str:
 
 
 def last_built(root: Root) -> Environment | None:
-    """The environment that jobs use; None if none was built.
+    """Return the environment that jobs use; None if none was built.
 
     Raises
     ------

@@ -99,6 +99,7 @@ class Archive:
                         _add(tar, importlib.util.cache_from_source(name, optimization=""), code, mode=0o644)
 
     def describe(self, *, n_bytes: int) -> Environment:
+        """Describe the archive, which has so many bytes."""
         return Environment(
             hash=self.hash,
             python=python_version(),

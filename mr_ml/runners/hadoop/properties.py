@@ -35,5 +35,5 @@ _LESS_WAITING = {
 
 
 def default_properties() -> dict[str, str]:
-    """The properties, as a new mapping."""
+    """Return the properties, as a new mapping."""
     return {**_CLUSTER_IS_GONE, **_NODE_IS_GONE, **_LESS_WAITING}

@@ -64,7 +64,7 @@ class HadoopSettings:
     jobconf: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def properties(self, *, input_bytes: int) -> dict[str, str]:
-        """The settings as Hadoop's properties, for a job that reads so many bytes."""
+        """Return the settings as Hadoop's properties, for a job that reads so many bytes."""
         chosen: dict[str, Any] = {
             "mapreduce.job.queuename": self.queue,
             "mapreduce.job.priority": self.priority,

@@ -19,7 +19,7 @@ _DIGITS = "0123456789"
 
 
 def input_format(input: JobInput, settings: HadoopSettings) -> tuple[str | None, dict[str, str]]:
-    """The Java class that cuts the input, None for Streaming's own, and the properties that it needs."""
+    """Return the Java class that cuts the input, None for Streaming's own, and the properties that it needs."""
     target = (settings.split_mb or TASK_MB) << 20
     n_files = input.n_mixable
     if n_files <= MANY_FILES or 2 * input.n_bytes > n_files * target or "mapreduce.job.maps" in settings.jobconf:

@@ -43,6 +43,7 @@ class Owner:
 
     @classmethod
     def here(cls) -> Owner:
+        """Describe this process."""
         return cls(place(), os.getpid(), start_of(os.getpid()), time.time())
 
     @classmethod
@@ -55,6 +56,7 @@ class Owner:
             return None
 
     def encode(self) -> bytes:
+        """Return the owner's file."""
         return json.dumps(asdict(self)).encode()
 
     @property
@@ -74,7 +76,7 @@ class Owner:
 
 
 def tag_of(work: str) -> str:
-    """The YARN tag of a work's applications; the ResourceManager keeps tags in lower case."""
+    """Return the YARN tag of a work's applications; the ResourceManager keeps tags in lower case."""
     return f"mr_ml:{work.lower()}"
 
 
@@ -108,7 +110,7 @@ def take_over(root: Root, work: str, *, stop: Callable[[str], bool]) -> None:
 
 
 def _take_back(root: Root, work: str, owner: Owner | None, *, stop: Callable[[str], bool]) -> None:
-    """What an earlier driver of the same work left; who asks for it again says that it is gone."""
+    """Take over what an earlier driver of the same work left; the caller says that it is gone."""
     if owner is not None and owner.can_be_seen and owner.lives and owner.pid != os.getpid():
         raise LockedError(
             f"run {work} is at work in process {owner.pid}; wait for its end, or stop it (kill {owner.pid})"

@@ -73,7 +73,7 @@ def start(worker: ForkServerProcess) -> None:
 
 
 def _check_open_files() -> None:
-    """The server needs some files for itself and for each worker; with fewer it fails in words of its own."""
+    """Refuse a low limit on open files: the server needs some, and fails in words of its own."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < LEAST_OPEN_FILES:
         if hard < LEAST_OPEN_FILES:
@@ -93,7 +93,7 @@ def _choose_socket_folder() -> None:
 
 @contextmanager
 def _server_environment() -> Iterator[None]:
-    """The environment in which the fork server starts: it keeps that of its first moment.
+    """Return the environment in which the fork server starts: it keeps that of its first moment.
 
     It finds the same modules as the driver, but none in the current folder, where a file of the user's may have the
     name of a module of the standard library.

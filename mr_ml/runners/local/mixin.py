@@ -101,6 +101,7 @@ class WarmLocalMixin(MRJob):  # type: ignore[misc]
         return found
 
     def make_runner(self) -> Any:
+        """Return the runner, as mrjob's method does."""
         # mrjob works out the arguments twice, once to log them.
         kwargs = self._runner_kwargs()
         self.__dict__["_runner_kwargs"] = lambda: kwargs

@@ -85,6 +85,7 @@ class InlineRunner(InlineMRJobRunner):  # type: ignore[misc]
 
     @property
     def fs(self) -> Any:
+        """The files that jobs read, those of this machine."""
         if self._fs is None:
             self._fs = CompositeFilesystem()
             self._fs.add_fs("local", local_tasks.Files())
@@ -134,7 +135,7 @@ class InlineRunner(InlineMRJobRunner):  # type: ignore[misc]
             super()._sort_reducer_input(step_num, num_map_tasks)
 
     def _left_as_mapped(self, step_num: int, num_map_tasks: int) -> list[str]:
-        """The output of the map tasks, if the reader of the job's output gets it as it is."""
+        """Return the output of the map tasks, if the reader of the job's output gets it as it is."""
         step = self._get_step(step_num)
         is_last = step_num == self._num_steps() - 1
         if not is_last or "mapper" not in step or "combiner" in step or self._reduce_tasks(step_num) is not None:

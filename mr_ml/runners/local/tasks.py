@@ -26,7 +26,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 def class_reference(job_class: type) -> tuple[str, str]:
-    """The module and the qualified name by which another process can import a job class.
+    """Return the module and the qualified name by which another process can import a job class.
 
     Raises
     ------
@@ -190,6 +190,7 @@ class Files(LocalFilesystem):  # type: ignore[misc]
     """mrjob's local files, listed in order; a path that exists means itself even if it looks like a wildcard."""
 
     def ls(self, path_glob: str) -> Iterator[str]:
+        """Yield the files that a path or glob names."""
         path = _from_file_uri(path_glob)
         if os.path.isfile(path):
             yield path
@@ -201,6 +202,7 @@ class Files(LocalFilesystem):  # type: ignore[misc]
             yield from sorted(super().ls(path_glob))
 
     def exists(self, path_glob: str) -> bool:
+        """Whether a path is there, or a glob names something."""
         return os.path.exists(_from_file_uri(path_glob)) or bool(super().exists(path_glob))
 
     def _cat_file(self, path: str) -> Iterator[bytes]:
