@@ -56,16 +56,22 @@ done
 if [ "$main" = 3.11 ]; then
     say "pytest (Python $main, lowest versions of all packages), without the slow tests"
     MR_ML_PYTHON=${pythons[$main]} scripts/setup_env.sh .venv-test-lowest lowest
-    chosen=("$@")
+    chosen=("$@") run=(-m pytest)
     if [ $# -eq 0 ]; then
+        # here, where the extra time is least: which lines of the drivers' process no test runs
+        run=(-m coverage run -m pytest)
         chosen=(
             tests/{catalog,data,hdfs_layout,models,optimize,pack,passes,predict,runners/hadoop,sums,training}
             tests/readers/test_csv_values.py tests/e2e/test_{cli,oracles,predict,same_bits}.py
         )
     fi
     # nothing takes so long but what waits for ever
-    MR_ML_SKIP_HADOOP=1 timeout 1500 .venv-test-lowest/bin/python -m pytest -m "not slow" --hypothesis-profile few \
+    MR_ML_SKIP_HADOOP=1 timeout 1500 .venv-test-lowest/bin/python "${run[@]}" -m "not slow" --hypothesis-profile few \
         "${chosen[@]}" || [ $? -eq 5 ]
+    if [ $# -eq 0 ]; then
+        say "coverage of these tests; worker processes, tests on Hadoop and slow ones are not counted"
+        .venv-test-lowest/bin/python -m coverage report
+    fi
 fi
 
 if [ $# -gt 0 ] || [ -n "${MR_ML_SKIP_HADOOP:-}" ]; then
