@@ -118,7 +118,7 @@ def test_units_of_features_cost_nothing(method: type[LineMethod], loss: str) -> 
     elif loss == "softmax":
         y, classes = y + (x[:, 0] > 1), (0.0, 1.0, 2.0)
     optimizer = method(tolerance=1e-7)
-    options = {"loss": loss, "classes": classes, "penalty_space": "scaled", "l2": 1e-3}
+    options: dict[str, Any] = {"loss": loss, "classes": classes, "penalty_space": "scaled", "l2": 1e-3}
     x = x / x.std(axis=0)
     standardised = fitted(x, y, optimizer, **options)
     exact = fitted(x * 2.0 ** np.array([-10, 10, 0, -5, 5, -8, 8, 3, -3]), y, optimizer, **options)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -101,7 +102,7 @@ def test_there_is_no_other_stop() -> None:
 @pytest.mark.parametrize("seed", range(2))
 def test_a_tolerance_beyond_rounding_does_not_use_up_the_passes(method: type[LineMethod], seed: int) -> None:
     x, y = logistic_rows(seed=seed)
-    softmax = {"loss": "softmax", "classes": (0.0, 1.0, 2.0)}
+    softmax: dict[str, Any] = {"loss": "softmax", "classes": (0.0, 1.0, 2.0)}
     for labels, options in ((y, {}), (y + (x[:, 0] > 1), softmax)):
         soon = fitted(x, labels, method(tolerance=1e-9), **options)
         last = fitted(x, labels, method(tolerance=0.0), **options)
@@ -215,7 +216,13 @@ def test_every_format_is_read_as_ever(version: int) -> None:
     opened = frame.decode(golden(f"state-format-{version}.frame"), kind="state", where="golden")
     found = Lbfgs().decode(opened.meta, opened.arrays, size=2)
     # the first two said nothing of units, and the first one not where the curvature is from
-    judged = {"unit": np.ones(1), "fit_unit": 1.0, "start_unit": 1.0, "distance": np.inf, "separation": None}
+    judged: dict[str, Any] = {
+        "unit": np.ones(1),
+        "fit_unit": 1.0,
+        "start_unit": 1.0,
+        "distance": np.inf,
+        "separation": None,
+    }
     older = replace(STATE, **judged, stalls=0, suspicions=0)
     oldest = replace(older, curvature_value=np.inf)
     assert same_state(found, {1: oldest, 2: older, 3: STATE}[version])

@@ -43,6 +43,7 @@ def test_one_feature_of_another_size_stops_no_other(method: type[LineMethod], si
     small[:, 3] *= size
     rest = np.delete(x, 3, axis=1)
     last, alone = (fitted(features, y, method(tolerance=1e-9), l2=0.01) for features in (small, rest))
+    assert last.stop is not None
     assert last.stop.converged
     if size < 1:
         np.testing.assert_allclose(np.delete(last.point, 3), alone.point, rtol=1e-4, atol=1e-6)
@@ -200,9 +201,11 @@ def test_features_that_nearly_repeat_each_other_are_fitted_where_few_steps_have_
     x[:, 1] = x[:, 0] + 1e-5 * differs
     y = x[:, 2] + 3 * differs + rng.normal(size=300)
     method = choose("lbfgs", size=5, tolerance=1e-6, max_passes=500)
+    assert isinstance(method, LineMethod)
     last = fitted(x, y, method, l2=0.0, loss="squared", classes=(), centre=True)
     clean = np.column_stack([x[:, 0], differs, x[:, 2:], np.ones(300)])
     residual = y - clean @ np.linalg.lstsq(clean, y, rcond=None)[0]
+    assert last.stop is not None
     assert last.stop.converged
     # half the mean square
     assert 2 * last.value == pytest.approx((residual**2).mean(), rel=1e-9)

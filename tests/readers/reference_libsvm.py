@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 from mr_ml.readers.rows import BAD_KINDS
 
@@ -61,7 +63,7 @@ def kinds_of_bytes(line: bytes) -> set[str]:
     return kinds
 
 
-def read_line(line: str, *, base: int, labels: str):
+def read_line(line: str, *, base: int, labels: str) -> tuple[set[str], Any]:
     # blanks behind a colon do not count, if anything follows them
     line = re.sub(r":[ \t]+(?=[^ \t])", ":", line.split("#")[0])
     tokens = [token for token in line.replace("\t", " ").split(" ") if token]
@@ -69,7 +71,7 @@ def read_line(line: str, *, base: int, labels: str):
         return set(), None
     kinds: set[str] = set()
 
-    def checked(convert, *arguments):
+    def checked(convert: Callable[..., float], *arguments: object) -> float:
         try:
             return convert(*arguments)
         except Refused as refused:

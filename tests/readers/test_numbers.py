@@ -29,7 +29,12 @@ def pack(tokens: list[bytes], *, gap: bytes = b"") -> tuple[np.ndarray, np.ndarr
 
 def check_floats(tokens: list[bytes], *, gap: bytes = b"") -> None:
     values, ok = parse_floats(*pack(tokens, gap=gap))
-    assert (values.dtype, ok.dtype, len(values), len(ok)) == (np.float64, np.bool_, len(tokens), len(tokens))
+    assert (values.dtype, ok.dtype, len(values), len(ok)) == (
+        np.dtype(np.float64),
+        np.dtype(np.bool_),
+        len(tokens),
+        len(tokens),
+    )
     for token, value, fine in zip(tokens, values.tolist(), ok.tolist(), strict=True):
         syntax = bool(DECIMAL.fullmatch(token))
         expected = float(token) if syntax else math.nan
@@ -42,7 +47,12 @@ def check_floats(tokens: list[bytes], *, gap: bytes = b"") -> None:
 
 def check_ints(tokens: list[bytes], *, gap: bytes = b"") -> None:
     values, ok = parse_ints(*pack(tokens, gap=gap))
-    assert (values.dtype, ok.dtype, len(values), len(ok)) == (np.int64, np.bool_, len(tokens), len(tokens))
+    assert (values.dtype, ok.dtype, len(values), len(ok)) == (
+        np.dtype(np.int64),
+        np.dtype(np.bool_),
+        len(tokens),
+        len(tokens),
+    )
     for token, value, fine in zip(tokens, values.tolist(), ok.tolist(), strict=True):
         digits = token.removeprefix(b"+")
         significant = digits.lstrip(b"0")[:11] or b"0"

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import pytest
 import zstandard
@@ -43,6 +44,10 @@ class Trickle(io.RawIOBase):
         return taken
 
 
+def trickle(data: bytes, step: int) -> BinaryIO:
+    return cast("BinaryIO", Trickle(data, step))
+
+
 def chunks_of(data: bytes, compression: Compression = "none", **options: int) -> list[bytes]:
     return list(open_chunks(io.BytesIO(data), compression, name="rows.txt", **options))
 
@@ -58,7 +63,7 @@ texts = st.lists(st.sampled_from([b"\n", b"a", b"1 2:3", b"\r", b"\0", b"\xff", 
 
 @given(text=texts, chunk_bytes=st.integers(1, 100), step=st.integers(1, 60))
 def test_chunks_are_whole_lines_and_join_to_the_text(text: bytes, chunk_bytes: int, step: int) -> None:
-    chunks = list(open_chunks(Trickle(text, step), "none", name="rows.txt", chunk_bytes=chunk_bytes))
+    chunks = list(open_chunks(trickle(text, step), "none", name="rows.txt", chunk_bytes=chunk_bytes))
     check_chunks(chunks, text)
     assert all(len(chunk) >= chunk_bytes for chunk in chunks[:-1])
 
@@ -70,7 +75,7 @@ def test_members_that_follow_each_other_are_read_as_one(
     parts: list[bytes], kind: Compression, chunk_bytes: int, step: int
 ) -> None:
     data = b"".join(COMPRESS[kind](part) for part in parts)
-    chunks = list(open_chunks(Trickle(data, step), kind, name="rows.txt", chunk_bytes=chunk_bytes))
+    chunks = list(open_chunks(trickle(data, step), kind, name="rows.txt", chunk_bytes=chunk_bytes))
     check_chunks(chunks, b"".join(parts))
 
 
@@ -200,7 +205,7 @@ def test_lines_beyond_the_limit_are_refused(
 ) -> None:
     text = b"".join(b"x" * length + b"\n" for length in lengths)
     text = text if ended else text.removesuffix(b"\n")
-    stream = Trickle(text, step)
+    stream = trickle(text, step)
     options = {"chunk_bytes": chunk_bytes, "max_line_bytes": limit}
     if all(length <= limit for length in lengths):
         check_chunks(list(open_chunks(stream, "none", name="rows.txt", **options)), text)
@@ -222,7 +227,7 @@ def test_a_line_without_end_is_given_up_in_bounded_memory() -> None:
 
     stream = Endless()
     with pytest.raises(BadDataError, match="line_too_long"):
-        list(open_chunks(stream, "none", name="rows.txt", max_line_bytes=4 << 20))
+        list(open_chunks(cast("BinaryIO", stream), "none", name="rows.txt", max_line_bytes=4 << 20))
     assert stream.given <= (4 << 20) + 2 * compressed.READ_BYTES
 
 

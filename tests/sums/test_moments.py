@@ -31,7 +31,7 @@ def moments_of(x: Any, *, part: str = "moments", y: Any = None, **options: Any) 
 def exact_moments(column: Any) -> tuple[Fraction, Fraction]:
     values = [Fraction(float(v)) for v in column]
     mean = sum(values, Fraction()) / len(values)
-    return mean, sum((v - mean) ** 2 for v in values)
+    return mean, sum(((v - mean) ** 2 for v in values), Fraction())
 
 
 @given(

@@ -61,7 +61,7 @@ def formula(left: str, right: str) -> str:
     return f"({left}+{right})"
 
 
-def spread(tree: SumTree, values: dict[tuple[int, int], T], add, rng: random.Random) -> T:
+def spread(tree: SumTree, values: dict[tuple[int, int], T], add: Callable[[T, T], T], rng: random.Random) -> T:
     """Sum as a job does: blocks dealt to map tasks, their nodes to reduce tasks, theirs to the driver, in any order."""
     blocks = addresses(tree)
     n_tasks = rng.randint(1, len(blocks) + 1)
