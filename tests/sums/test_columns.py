@@ -10,7 +10,7 @@ import pytest
 from builders import make_block, make_engine
 
 from mr_ml.catalog.feature_moments import FeatureMoments, checked_features
-from mr_ml.data.features import SparseFeatures
+from mr_ml.data.features import DenseFeatures, SparseFeatures
 from mr_ml.errors import BadDataError
 from mr_ml.packing.totals import feature_moments
 from mr_ml.readers.libsvm.stored import LibsvmPart
@@ -19,6 +19,7 @@ from mr_ml.readers.summary import Summary, sampled_ids
 from mr_ml.readers.text.options import TextOptions
 from mr_ml.sums import slices
 from mr_ml.sums.moments import MomentsQuery
+from mr_ml.sums.parts import Sum
 from mr_ml.sums.statistic import Statistic
 
 D = 400
@@ -45,7 +46,8 @@ def test_rows_over_some_columns(form: str, columns: Any) -> None:
     np.testing.assert_array_equal(found.features.toarray(n_features=len(ids)), expected)
     coef = np.random.default_rng(0).normal(size=(len(ids), 2))
     np.testing.assert_allclose(found.features.dot(coef), expected @ coef, atol=1e-12)
-    assert not np.shares_memory(found.features.array if form == "dense" else found.features.values, x)
+    held = found.features
+    assert not np.shares_memory(held.array if isinstance(held, DenseFeatures) else held.values, x)
 
 
 def test_largest_ids() -> None:
@@ -84,7 +86,7 @@ def test_moments_of_those_that_occur(monkeypatch: pytest.MonkeyPatch, width: int
     np.testing.assert_array_equal(found.maximum, x[:, places].max(axis=0))
     np.testing.assert_array_equal(found.nonzero, (x[:, places] != 0).sum(axis=0))
     # as datasets had them before: over all
-    whole = {name: np.zeros(D) for name in ("mean", "variance", "minimum", "maximum", "nonzero")}
+    whole: dict[str, Any] = {name: np.zeros(D) for name in ("mean", "variance", "minimum", "maximum", "nonzero")}
     for name, column in whole.items():
         column[places] = getattr(found, name)
     again = FeatureMoments(count=len(x), **whole).compact(D)
@@ -107,7 +109,9 @@ def test_slices_of_the_largest_ids_are_few() -> None:
     assert sum(mine.last - mine.first for mine in total.slices) == 2**31
     assert total.columns is not None
     np.testing.assert_array_equal(total.columns, np.unique(np.concatenate(ids)))
-    assert len(total.held("stored").value) == len(total.columns)
+    stored = total.held("stored")
+    assert isinstance(stored, Sum)
+    assert len(stored.value) == len(total.columns)
     assert len(total.encode(make_engine(np.ones((1, 1)), np.zeros(1)).tree.root)) < 200_000
 
 

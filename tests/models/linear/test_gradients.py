@@ -169,6 +169,7 @@ def test_curvature_and_hessian_are_differences_of_the_gradient(
     expected = np.array(columns)
     unit = np.sqrt(np.abs(np.diag(expected)))
     assert found.hessian is not None
+    assert found.curvature is not None
     np.testing.assert_allclose(found.curvature, np.diag(expected), rtol=1e-6)
     np.testing.assert_allclose(found.hessian / unit / unit[:, None], expected / unit / unit[:, None], atol=1e-6)
     np.testing.assert_allclose(np.diag(found.hessian), found.curvature, rtol=1e-9)

@@ -42,11 +42,11 @@ def exactly(margins: list[float], label: int) -> tuple[float, list[float], list[
         powers = [power(m) for m in margins]
         total = sum(powers)
         p = [part / total for part in powers]
-        rest = [sum(powers[:k] + powers[k + 1 :]) / total for k in range(len(p))]
+        rest = [sum(powers[:k] + powers[k + 1 :], Decimal()) / total for k in range(len(p))]
         value = -(p[label].ln())
         slopes = [-rest[k] if k == label else p[k] for k in range(len(p))]
         second = [p[k] * rest[k] for k in range(len(p))]
-        return float(value), *([float(x) for x in xs] for xs in (slopes, second, p))
+        return float(value), [*map(float, slopes)], [*map(float, second)], [*map(float, p)]
 
 
 def assert_exact(found: Any, expected: Any) -> None:

@@ -43,7 +43,8 @@ def through_the_wire(engine: InMemoryEngine, rows: RowSpec, coef: Any) -> Found:
 
 @pytest.fixture(params=[measured, through_the_wire], ids=["in memory", "through the wire"])
 def measure(request: pytest.FixtureRequest) -> Callable[..., Found]:
-    return request.param
+    measure: Callable[..., Found] = request.param
+    return measure
 
 
 def rows_with_ties(n: int, n_classes: int, *, seed: int = 0) -> tuple[Any, Any, Any]:
