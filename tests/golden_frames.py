@@ -77,8 +77,8 @@ STATE = LineState(
     gradient=np.array([1e-9, 2.0]),
     curvature=np.array([0.25, 0.0]),
     direction=np.array([-1.0, 5e-324]),
-    pairs_s=np.array([[1.0, 2.0]]),
-    pairs_y=np.array([[3.0, 0.3]]),
+    pairs_s=[np.array([1.0, 2.0])],
+    pairs_y=[np.array([3.0, 0.3])],
     value=np.inf,
     curvature_value=0.1,
     steps=(1.0, 4.0, 2.0**-12),
@@ -104,7 +104,10 @@ def block_lines() -> bytes:
 
 def state_frame() -> bytes:
     meta, arrays = Lbfgs().encode(STATE)
-    return frame.encode("state", meta, stacked(arrays, size=2))
+    # the golden file is of a state whose pairs were arrays, which were written before the units; no search had such
+    first = ("point", "gradient", "curvature", "direction", "pairs_s", "pairs_y")
+    found = stacked(arrays, size=2)
+    return frame.encode("state", meta, {name: found[name] for name in dict.fromkeys((*first, *found))})
 
 
 GOLDEN: dict[str, Callable[[], bytes]] = {

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from reference_libsvm import NUMERIC, kinds_of_bytes
 
@@ -50,7 +51,7 @@ class ReferenceSchema:
 
 def roles(options: TextOptions) -> dict[str, str]:
     """Roles of columns that are given by name; the label column must be one of them."""
-    found = dict.fromkeys(options.columns or (), "either" if options.detect_categorical else "numeric")
+    found: dict[Any, str] = dict.fromkeys(options.columns or (), "either" if options.detect_categorical else "numeric")
     found |= dict.fromkeys(options.drop_columns, "dropped")
     found |= dict.fromkeys(options.categorical_columns, "categorical")
     found |= dict.fromkeys(options.numeric_columns, "numeric")

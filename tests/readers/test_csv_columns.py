@@ -215,7 +215,8 @@ class TestLimits:
     def test_categories(self) -> None:
         text = "".join(f"1,v{i},0\n" for i in range(6)).encode()
         assert len(read(text, max_categories=6)[0].part.vocabularies["b"]) == 6
-        for given in ({}, {"categorical_columns": ("b",)}):
+        choices: tuple[dict[str, Any], ...] = ({}, {"categorical_columns": ("b",)})
+        for given in choices:
             with pytest.raises(BadDataError, match=r"at most 5 categories.*'b'.*`drop`"):
                 read(text, max_categories=5, **given)
 
@@ -311,6 +312,7 @@ class TestBind:
         """So that a scan of the other text reads the same columns."""
         schema = schema_of(b"1,2,0,7\n", options_of("a,b,c,d", label_column=2, weight_column="3", drop_columns=("0",)))
         options = csv_schema.bind(schema, ("d", "c", "b", "a", "e"), needs_all=True).options
+        assert isinstance(options, TextOptions)
         assert csv_columns.roles_of(options) == {
             "d": "weight", "c": "label", "b": "numeric", "a": "dropped", "e": "dropped",
         }  # fmt: skip

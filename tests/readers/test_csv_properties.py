@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import reduce
+from typing import Any
 
 import chunks
 import numpy as np
@@ -77,7 +78,7 @@ strange_numbers = st.sampled_from(
         "-",
     ]
 )
-marks = st.one_of(
+marks: st.SearchStrategy[dict[str, Any]] = st.one_of(
     st.just({}),
     st.just({}),
     st.sampled_from([(".", ","), (",", ""), (",", "."), (".", " "), (",", "'")]).flatmap(

@@ -19,7 +19,6 @@ from test_csv_properties import check_bad, check_rows
 
 from mr_ml.readers.csv import columns as csv_columns
 from mr_ml.readers.csv import reader as csv_reader
-from mr_ml.readers.csv import scan as csv_scan
 from mr_ml.readers.csv import table as csv_table
 from mr_ml.readers.text.options import TextOptions
 
@@ -119,7 +118,7 @@ def test_a_look_at_the_first_rows_spares_the_rest(monkeypatch: pytest.MonkeyPatc
         looked_at.extend(names)
         return distinct(table, names, chosen)
 
-    monkeypatch.setattr(csv_scan.Table, "distinct", spy)
+    monkeypatch.setattr(csv_table.Table, "distinct", spy)
     text = "".join(f"{i},{i % 3},0\n" for i in range(2000)).encode()
     scan(text, options_of("many,few,label"), file="f")
     assert looked_at == ["few", "label"]

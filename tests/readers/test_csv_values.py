@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -101,7 +102,13 @@ class TestFeatures:
         assert "b" in read(text + b"1,oops,0\n", categorical_columns=("b",))[0].part.vocabularies
 
     def test_marks_that_are_said(self) -> None:
-        marks = {"decimal": ",", "thousands": ".", "percent": True, "delimiter": ";", "numeric_columns": ("a",)}
+        marks: dict[str, Any] = {
+            "decimal": ",",
+            "thousands": ".",
+            "percent": True,
+            "delimiter": ";",
+            "numeric_columns": ("a",),
+        }
         text = b"1.234.567,5;12,5%;-1,5\n-1.234;7 %;+2.000\n0,5;1e2;3\n1.23;0;0\n1,5,5;0;0\n1234.567;0;0\n1.5e3;0;0\n"
         schema, parsed = read(text, **marks)
         assert schema.label_kind == "numeric"
@@ -240,7 +247,7 @@ class TestMissing:
         assert parsed.bad_counts == {"missing_value": 1}
         schema, parsed = read(f"1,1,1\n{cell},1,1\nx,1,1\n".encode())
         assert (schema.part.vocabularies["a"], parsed.bad_counts) == (tuple(sorted(["1", cell, "x"])), {})
-        said = {"missing_markers": ("NA",), "number_markers": (), "numeric_columns": ("a",)}
+        said: dict[str, Any] = {"missing_markers": ("NA",), "number_markers": (), "numeric_columns": ("a",)}
         _, parsed = read(f"1,1,1\n{cell},1,1\n".encode(), **said)
         assert set(parsed.bad_counts) <= {"bad_value", "not_finite"}
         assert parsed.rows.n_rows == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from pathlib import Path
+from typing import Any, Literal
 
 import chunks
 import numpy as np
@@ -13,7 +14,7 @@ from reference_libsvm import read
 from sklearn.datasets import load_svmlight_file
 
 from mr_ml.errors import BadDataError, UsageError
-from mr_ml.readers.base import format_named
+from mr_ml.readers.base import Labels, format_named
 from mr_ml.readers.libsvm import reader as libsvm
 from mr_ml.readers.libsvm.stored import LibsvmPart
 from mr_ml.readers.rows import BAD_KINDS, MAX_EXAMPLES, BadRow, Parsed, concat_rows, empty_rows, excerpt
@@ -24,22 +25,23 @@ from mr_ml.readers.text.options import TextOptions
 pytestmark = pytest.mark.usefixtures("each_implementation")
 
 OPTIONS = TextOptions(format="libsvm")
+Base = Literal[0, 1]
 
 
-def schema_of(text: bytes, **options: object) -> Schema:
-    asked = TextOptions(format="libsvm", **options)  # type: ignore[arg-type]
+def schema_of(text: bytes, **options: Any) -> Schema:
+    asked = TextOptions(format="libsvm", **options)
     return chunks.resolve(asked, scan(text, asked, file="rows.libsvm"))
 
 
-def parse(text: bytes, *, base: int = 1, labels: str = "required", has_groups: bool = False) -> Parsed:
+def parse(text: bytes, *, base: Base = 1, labels: Labels = "required", has_groups: bool = False) -> Parsed:
     schema = Schema(
         format="libsvm",
         part=LibsvmPart(OPTIONS),
         index_base=base,
         n_features=2**31,
-        has_groups=has_groups,  # type: ignore[arg-type]
+        has_groups=has_groups,
     )
-    return chunks.parse(text, schema, labels=labels)  # type: ignore[arg-type]
+    return chunks.parse(text, schema, labels=labels)
 
 
 def test_rows_as_arrays() -> None:
@@ -305,7 +307,7 @@ def test_stored_documents_that_were_changed_are_refused_cleanly() -> None:
 
 
 def test_an_unknown_format_is_refused() -> None:
-    options = TextOptions(format="arff")  # type: ignore[arg-type]
+    options = TextOptions(format="arff")
     with pytest.raises(UsageError, match="arff"):
         scan(b"", options, file="f")
 

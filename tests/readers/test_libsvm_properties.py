@@ -6,6 +6,7 @@ import json
 import re
 import struct
 from itertools import pairwise
+from typing import Literal
 
 import chunks
 import numpy as np
@@ -16,9 +17,11 @@ from hypothesis import strategies as st
 from reference_libsvm import Reference, read
 
 from mr_ml.errors import BadDataError
+from mr_ml.readers.base import Labels
 from mr_ml.readers.libsvm import long_lines as libsvm_long
 from mr_ml.readers.libsvm import reader as libsvm
 from mr_ml.readers.libsvm.stored import LibsvmPart
+from mr_ml.readers.rows import Parsed
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.summary import Summary
 from mr_ml.readers.text import lines
@@ -27,11 +30,13 @@ from mr_ml.readers.text.options import TextOptions
 
 pytestmark = pytest.mark.usefixtures("each_implementation")
 
-LABELS = st.sampled_from(["required", "optional"])
-BASES = st.sampled_from([0, 1])
+Base = Literal[0, 1]
+NAMED: tuple[Labels, ...] = ("required", "optional")
+NUMBERED: tuple[Base, ...] = (0, 1)
+LABELS, BASES = st.sampled_from(NAMED), st.sampled_from(NUMBERED)
 
 
-def schema(base: int, *, has_groups: bool = False) -> Schema:
+def schema(base: Base, *, has_groups: bool = False) -> Schema:
     return Schema(
         format="libsvm",
         part=LibsvmPart(TextOptions()),
@@ -98,7 +103,7 @@ def hostile_texts(draw: st.DrawFn) -> bytes:
     return text.removesuffix(b"\n") if draw(st.booleans()) else text
 
 
-def assert_same(text: bytes, reference: Reference, parsed: libsvm.Parsed, *, groups: bool = False) -> None:
+def assert_same(text: bytes, reference: Reference, parsed: Parsed, *, groups: bool = False) -> None:
     rows = parsed.rows
     assert parsed.n_lines == reference.n_lines
     assert rows.lines.tolist() == [row[0] for row in reference.rows]
@@ -127,7 +132,7 @@ def hash_of(text: str) -> int:
 
 
 @given(data=st.data(), base=BASES, labels=LABELS, query=st.booleans())
-def test_valid_text_is_read_to_the_last_bit(data: st.DataObject, base: int, labels: str, query: bool) -> None:
+def test_valid_text_is_read_to_the_last_bit(data: st.DataObject, base: Base, labels: Labels, query: bool) -> None:
     rows = valid_rows(base=base, labelled=labels == "required" or data.draw(st.booleans()), query=query)
     text = "".join(data.draw(st.lists(rows, max_size=6))).encode()
     reference = read(text, base=base, labels=labels)
@@ -140,18 +145,18 @@ def test_valid_text_is_read_to_the_last_bit(data: st.DataObject, base: int, labe
 @example(text=b"1:2:3 4\n", base=1, labels="required")
 @example(text=b"1 1:2\r", base=1, labels="required")
 @example(text=b"\xef\xbb\xbf", base=0, labels="optional")
-def test_hostile_text_gives_the_rows_and_bad_rows_of_the_reference(text: bytes, base: int, labels: str) -> None:
+def test_hostile_text_gives_the_rows_and_bad_rows_of_the_reference(text: bytes, base: Base, labels: Labels) -> None:
     parsed = libsvm.parse(text, schema(base, has_groups=True), labels=labels)
     assert_same(text, read(text, base=base, labels=labels), parsed, groups=True)
 
 
 @given(text=st.binary(max_size=300), base=BASES, labels=LABELS)
-def test_any_bytes_give_rows_or_bad_rows(text: bytes, base: int, labels: str) -> None:
+def test_any_bytes_give_rows_or_bad_rows(text: bytes, base: Base, labels: Labels) -> None:
     assert_same(text, read(text, base=base, labels=labels), libsvm.parse(text, schema(base), labels=labels))
 
 
 @given(text=st.one_of(st.binary(max_size=300), hostile_texts()), base=st.sampled_from([0, 1, None]))
-def test_scan_and_resolve_give_a_schema_or_a_clean_error(text: bytes, base: int | None) -> None:
+def test_scan_and_resolve_give_a_schema_or_a_clean_error(text: bytes, base: Base | None) -> None:
     options = TextOptions(index_base=base)
     summary = scan(text, options, file="rows.libsvm")
     assert Summary.from_json(json.loads(json.dumps(summary.to_json()))) == summary
@@ -167,7 +172,7 @@ def test_scan_and_resolve_give_a_schema_or_a_clean_error(text: bytes, base: int 
 
 
 @given(text=hostile_texts(), cuts=st.lists(st.integers(0, 50)), base=BASES, labels=LABELS)
-def test_cutting_at_lines_changes_nothing(text: bytes, cuts: list[int], base: int, labels: str) -> None:
+def test_cutting_at_lines_changes_nothing(text: bytes, cuts: list[int], base: Base, labels: Labels) -> None:
     pieces = cut_at_lines(text, cuts)
     whole = libsvm.parse(text, schema(base, has_groups=True), labels=labels)
     parts = [libsvm.parse(piece, schema(base, has_groups=True), labels=labels) for piece in pieces]
@@ -185,7 +190,7 @@ def test_cutting_at_lines_changes_nothing(text: bytes, cuts: list[int], base: in
 
 
 @given(text=hostile_texts(), cuts=st.lists(st.integers(0, 50)), base=st.sampled_from([0, 1, None]))
-def test_summaries_of_pieces_add_up_to_that_of_the_whole(text: bytes, cuts: list[int], base: int | None) -> None:
+def test_summaries_of_pieces_add_up_to_that_of_the_whole(text: bytes, cuts: list[int], base: Base | None) -> None:
     options = TextOptions(index_base=base)
     summaries, n_lines = [], 0
     for piece in cut_at_lines(text, cuts):
@@ -219,7 +224,7 @@ def test_the_size_of_pieces_within_a_text_does_not_show(text: bytes, piece_bytes
 
 
 @given(text=hostile_texts(), base=BASES, labels=LABELS, stretch=st.integers(24, 64))
-def test_long_lines_are_read_as_short_ones(text: bytes, base: int, labels: str, stretch: int) -> None:
+def test_long_lines_are_read_as_short_ones(text: bytes, base: Base, labels: Labels, stretch: int) -> None:
     """Stretch by stretch: the same rows, and the same kinds of bad rows."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lines, "LONG_LINE_BYTES", 3)

@@ -23,9 +23,9 @@ MEGABYTES = 3
 SIZE = MEGABYTES << 20
 GOOD = {"libsvm": b"1 1:1\n", "csv": b"1,2,1\n"}
 CSV = TextOptions(format="csv", columns=("a", "b", "label"), label_column="label")
-COLUMNS = {name: {"kind": kind, "first": first} for name, kind, first in (("a", "numeric", 0), ("b", "numeric", 1))} | {
-    "label": {"kind": "label", "first": None}
-}
+COLUMNS: dict[str, Any] = {
+    name: {"kind": kind, "first": first} for name, kind, first in (("a", "numeric", 0), ("b", "numeric", 1))
+} | {"label": {"kind": "label", "first": None}}
 SCHEMAS = {
     "libsvm": Schema(format="libsvm", part=LibsvmPart(TextOptions()), index_base=1, n_features=10),
     "csv": Schema(
@@ -90,9 +90,10 @@ def test_long_rows_are_read(form: Any) -> None:
     else:
         names = tuple(f"c{i}" for i in range(n + 2))
         columns: dict[str, Any] = {name: {"kind": "numeric", "first": i} for i, name in enumerate(names[1:])}
+        columns = {"c0": {"kind": "label", "first": None}, **columns}
         options = TextOptions(format="csv", header=False, columns=names, label_column="c0")
         schema = Schema(
-            format="csv", part=CsvPart(options, {}, {"c0": {"kind": "label", "first": None}, **columns}),
+            format="csv", part=CsvPart(options, {}, columns),
             n_features=n + 1, labels=(0.0, 1.0), feature_names=names[1:],
         )  # fmt: skip
         line = b"1," + b",".join([repr(value).encode() for value in values.tolist()]) + b',"%s"' % unusual

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -159,7 +159,11 @@ def test_absorbing_is_adding_in_place_where_that_is_allowed() -> None:
 
     def statistic(row: int) -> Statistic:
         return Statistic(
-            {"a": Sum(numbers[row].copy()), "least": Minimum(numbers[row].copy()), "n": Sum(np.float64(row))}
+            {
+                "a": Sum(numbers[row].copy()),
+                "least": Minimum(numbers[row].copy()),
+                "n": Sum(cast("Any", np.float64(row))),
+            }
         )
 
     expected = arrays_of(statistic(0) + statistic(1))
