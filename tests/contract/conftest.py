@@ -14,8 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
+from toys import install
 
-from hdfs_layout import Store, open_store
+from hdfs_layout import STORES, Store, open_store
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,17 @@ def _hdfs_root(request: pytest.FixtureRequest) -> str:
     return f"{cluster.hdfs_uri}/tmp/contract-{uuid.uuid4().hex}"
 
 
-KINDS = [Kind("local", _local_root, folders=True), Kind("hdfs", _hdfs_root, folders=True)]
+def _toy_root(request: pytest.FixtureRequest) -> str:
+    """Of an installed package, see docs/extending.md."""
+    install(request, STORES, "toy")
+    return f"toy://{_local_root(request)}"
+
+
+KINDS = [
+    Kind("local", _local_root, folders=True),
+    Kind("toy", _toy_root, folders=True),
+    Kind("hdfs", _hdfs_root, folders=True),
+]
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.name)

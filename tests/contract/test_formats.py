@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import record_format
 from commands import Commands
+from toys import install
 
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.readers.base import (
@@ -79,10 +80,15 @@ def records(rows: Sequence[tuple[int, float, float] | None]) -> bytes:
     return np.array([(1, np.nan, 1) if row is None else row for row in rows], np.float64).tobytes()
 
 
+def semicolons(rows: Sequence[tuple[int, float, float] | None]) -> bytes:
+    return b"".join(b"1;x;1\n" if row is None else b"%d;%r;%r\n" % row for row in rows)
+
+
 CASES = {
     "libsvm": Case(libsvm_text, "bad_value", ".txt", 0),
     "csv": Case(csv_text, "bad_value", ".csv", 1, {"numeric": "a,b"}),
     "records": Case(records, "not_finite", ".rec", 0, has_drafts=False),
+    "semicolons": Case(semicolons, "bad_value", ".ssv", 0, has_drafts=False),
 }
 ROWS = [(i % 2, i + 0.5, float(-i - 1)) for i in range(N_ROWS)]
 WITH_BAD = [None if i in BAD_ROWS else row for i, row in enumerate(ROWS)]
@@ -90,7 +96,10 @@ WITH_BAD = [None if i in BAD_ROWS else row for i, row in enumerate(ROWS)]
 
 @pytest.fixture(params=CASES)
 def form(request: pytest.FixtureRequest) -> Iterator[Format]:
-    if request.param in FORMATS.built_in:
+    if request.param == "semicolons":
+        # of an installed package, see docs/extending.md
+        install(request, FORMATS, request.param)
+    if request.param != "records":
         yield format_named(request.param)
         return
     FORMATS.register(request.param, record_format.FORMAT)
@@ -161,7 +170,7 @@ def packed(form: Format, case: Case, tmp_path: Path) -> tuple[Opened, Schema]:
 
 
 def test_every_format_has_a_case() -> None:
-    assert set(CASES) == {*FORMATS.built_in, "records"}
+    assert set(CASES) == {*FORMATS.built_in, "records", "semicolons"}
 
 
 def test_rows_are_what_was_written(form: Format, packed: tuple[Opened, Schema]) -> None:

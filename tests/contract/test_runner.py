@@ -19,6 +19,7 @@ import pytest
 from commands import Commands
 from mr_ml_jobs.predict_job import MRPredict
 from mr_ml_jobs.scan_job import MRScan
+from toys import install
 
 from hdfs_layout import STORES, LocalStore, Root, Store, open_root
 from mr_ml.errors import BadDataError, InternalError, UsageError
@@ -34,11 +35,14 @@ from mr_ml.runners.local.machine import LocalJobRunner
 
 FORM = format_named("libsvm")
 OPTIONS = FORM.options({"index_base": "1"})
-RUNNER_KINDS = ["inline", "local", pytest.param("hadoop", marks=pytest.mark.slow)]
+RUNNER_KINDS = ["inline", "local", "toy", pytest.param("hadoop", marks=pytest.mark.slow)]
 
 
 @pytest.fixture(params=RUNNER_KINDS)
 def runner(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
+    if request.param == "toy":
+        # of an installed package, see docs/extending.md
+        install(request, RUNNERS, "toy")
     if request.param != "hadoop":
         options = RunnerOptions(workers=2)
         return RUNNERS.get(request.param).open(open_root(str(tmp_path / "root")), options)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import toys
 
 from mr_ml.models.linear.losses.base import Loss
 from mr_ml.models.linear.losses.logistic import LogisticLoss
@@ -87,6 +88,16 @@ CASES = [
         n_classes=3,
         n_outputs=3,
         refused_classes=(0, 1),
+    ),
+    # of an installed package, see docs/extending.md
+    LossCase(
+        loss=toys.load("loss").PseudoHuberLoss(delta=0.7),
+        textbook=lambda z, y: 0.7**2 * (np.sqrt(1 + ((z[:, 0] - y) / 0.7) ** 2) - 1),
+        predicted=lambda z: z,
+        labels=lambda rng, n: rng.normal(size=n) * 3,
+        n_classes=0,
+        n_outputs=1,
+        refused_classes=(1, 2, 3),
     ),
 ]
 BY_NAME = {case.loss.name: case for case in CASES}

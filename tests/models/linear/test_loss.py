@@ -93,7 +93,7 @@ def drawn(case: LossCase, *, n: int = 40, size: float = 4.0, seed: int = 0) -> t
 
 
 def test_every_built_in_loss_has_a_case() -> None:
-    assert sorted(BY_NAME) == sorted(LOSSES.built_in)
+    assert set(LOSSES.built_in) <= set(BY_NAME)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -203,10 +203,10 @@ def test_losses_know_which_classes_they_take(case: LossCase) -> None:
             case.loss.n_outputs(n_classes)
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_losses_are_stored_by_name(case: LossCase) -> None:
-    assert case.loss.to_json() == case.loss.name
-    assert loss_from_json(case.loss.name) == case.loss
+@pytest.mark.parametrize("name", LOSSES.built_in)
+def test_losses_without_parameters_are_stored_by_name(name: str) -> None:
+    assert BY_NAME[name].loss.to_json() == name
+    assert loss_from_json(name) == BY_NAME[name].loss
 
 
 def test_squared_is_half_the_square_of_the_residual() -> None:

@@ -1,0 +1,74 @@
+"""A store of the scheme ``toy``: a folder of this machine by another name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from hdfs_layout import Entry, LocalStore, Store
+
+
+@dataclass(frozen=True)
+class ToyStore:
+    """Every call goes to a `LocalStore`; what it says of places has the scheme."""
+
+    folder: LocalStore
+
+    @property
+    def root(self) -> str:
+        """See `Store.root`, as all that follows."""
+        return f"toy://{self.folder.root}"
+
+    def uri(self, path: str) -> str:
+        return f"toy://{self.folder.uri(path)}"
+
+    def local_path(self, path: str) -> str | None:
+        return self.folder.local_path(path)
+
+    def read(self, path: str) -> bytes:
+        return self.folder.read(path)
+
+    def read_range(self, path: str, *, offset: int, length: int) -> bytes:
+        return self.folder.read_range(path, offset=offset, length=length)
+
+    def open_read(self, path: str) -> BinaryIO:
+        return self.folder.open_read(path)
+
+    def write(self, path: str, data: bytes | Iterable[bytes]) -> None:
+        self.folder.write(path, data)
+
+    def exists(self, path: str) -> bool:
+        return self.folder.exists(path)
+
+    def size(self, path: str) -> int:
+        return self.folder.size(path)
+
+    def list(self, path: str) -> tuple[str, ...]:
+        return self.folder.list(path)
+
+    def entries(self, path: str) -> tuple[Entry, ...]:
+        return self.folder.entries(path)
+
+    def walk(self, path: str) -> tuple[str, ...]:
+        return self.folder.walk(path)
+
+    def make_folder(self, path: str) -> None:
+        self.folder.make_folder(path)
+
+    def publish(self, staged: str, target: str) -> None:
+        self.folder.publish(staged, target)
+
+    def publish_tree(self, staged: str, target: str) -> None:
+        self.folder.publish_tree(staged, target)
+
+    def remove(self, path: str) -> None:
+        self.folder.remove(path)
+
+    def remove_tree(self, path: str) -> None:
+        self.folder.remove_tree(path)
+
+
+def open_toy(root: str) -> Store:
+    """Open ``toy:///folder``."""
+    return ToyStore(LocalStore(root.removeprefix("toy://").rstrip("/")))
