@@ -37,12 +37,10 @@ ALLOWED = {
 LACKING = {
     "getattr(runner, 'python', None)",
     "getattr(self.runner, 'python', None)",
-    "hasattr(job, 'CLUSTER_COMMAND')",
     "isinstance(runner, HadoopJobRunner)",
     "isinstance(runner, LocalJobRunner)",
     "isinstance(self.runner, HadoopJobRunner)",
     "isinstance(self.runner, LocalJobRunner)",
-    "isinstance(store, HdfsStore)",
     "isinstance(text, FedText)",
 }
 

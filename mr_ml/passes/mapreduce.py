@@ -117,6 +117,7 @@ class MapReduceEngine:
         return PartitionInput(self.dataset.of_split(self.split), self.store)
 
     def run(self, query: Query, *, columns: Array | None = None) -> Statistic:
+        """See `Engine.run`."""
         identity = f"{self.dataset.data_id}/{self.split}"
         if columns is not None:
             identity += f"/{zlib.crc32(columns.data):08x}"

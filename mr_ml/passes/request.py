@@ -31,7 +31,9 @@ class _Outer:
 
 @dataclass(frozen=True, eq=False)
 class PassRequest:
-    """Attributes
+    """What the tasks of one pass are asked.
+
+    Attributes
     ----------
     dataset
         Identity of the packed data, so that a warm process knows whose blocks it holds.
@@ -48,10 +50,11 @@ class PassRequest:
     columns: NDArray[Any] | None = None
 
     def prepare(self, block: Block) -> Block:
-        """A stored block as the query wants it."""
+        """Return a stored block as the query wants it."""
         return self.query.prepare(block if self.columns is None else block.over(self.columns))
 
     def encode(self) -> bytes:
+        """Return the file that is sent to every task."""
         meta, arrays = query_parts(self.query)
         plan = [list(p) for p in self.tree.plan]
         outer = {"query": meta, "plan": plan, "dataset": self.dataset, "cache_bytes": self.cache_bytes}
@@ -96,7 +99,7 @@ def assign(partitions: Sequence[tuple[str, PartitionFacts]], *, n_tasks: int) ->
 
 
 def task_line(ranges: Sequence[BlockRange]) -> bytes:
-    """The one line of a task's input file."""
+    """Return the one line of a task's input file."""
     return json.dumps([r.to_json() for r in ranges], separators=(",", ":")).encode() + b"\n"
 
 

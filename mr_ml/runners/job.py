@@ -30,12 +30,15 @@ class Job(WarmLocalMixin):
     ----------
     REQUEST : type
         Of the request, with a class method ``decode(data)``.
+    CLUSTER_COMMAND : tuple of str
+        What on a cluster runs the Python of a task, if anything does.
     """
 
     INPUT_PROTOCOL = BytesValueProtocol
     INTERNAL_PROTOCOL = BytesProtocol
     OUTPUT_PROTOCOL = BytesProtocol
     REQUEST: ClassVar[Any] = None
+    CLUSTER_COMMAND: ClassVar[tuple[str, ...]] = ()
 
     def configure_args(self) -> None:
         """Add the option by which the request is sent."""

@@ -18,7 +18,9 @@ FAILED_KEY = b"!failed"
 
 @dataclass
 class Findings:
-    """Attributes
+    """What the tasks say of their machines, judged.
+
+    Attributes
     ----------
     nodes
         Reports, one a task.
@@ -36,10 +38,12 @@ class Findings:
     brought: dict[str, Any] | None = None
 
     def problem(self, text: str) -> None:
+        """Note a problem once."""
         if text not in self.problems:
             self.problems.append(text)
 
     def warning(self, text: str) -> None:
+        """Note a warning once."""
         if text not in self.warnings:
             self.warnings.append(text)
 

@@ -68,6 +68,6 @@ def decode(line: bytes) -> MrMlError:
 
 
 def first_error(pairs: Sequence[tuple[bytes, bytes]]) -> MrMlError | None:
-    """The error among the pairs of a job's output, if there is one."""
+    """Return the error among the pairs of a job's output, if there is one."""
     found = sorted(value for key, value in pairs if key.startswith(ERROR_KEY))
     return decode(found[0]) if found else None

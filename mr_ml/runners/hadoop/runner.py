@@ -226,9 +226,7 @@ class HadoopJobRunner:
             arguments += ["--cmdenv", f"{name}={value}"]
         made = job([*arguments, *input.uris()])
         made.HADOOP_INPUT_FORMAT = cut_by
-        command = [*self.python.command, CODE_NAME, job.__module__, job.__qualname__]
-        if hasattr(job, "CLUSTER_COMMAND"):
-            command = [*job.CLUSTER_COMMAND, *command]
+        command = [*job.CLUSTER_COMMAND, *self.python.command, CODE_NAME, job.__module__, job.__qualname__]
         with only_from(logging.ERROR, "mrjob"):
             runner = _StreamingRunner(
                 client=self._client, submission=submission, files=files, archive=self.python.archive, command=command,
@@ -241,7 +239,7 @@ class HadoopJobRunner:
                 raise
 
     def _blame_hdfs(self, error: InternalError | UnavailableError) -> None:
-        """A job fails, in words of its own, when HDFS goes away under it."""
+        """Raise UnavailableError if HDFS went away under a job, which fails in words of its own then."""
         try:
             self.root.store.exists("")
         except UnavailableError as unavailable:

@@ -57,7 +57,7 @@ def prepare() -> None:
 
 
 def _without_errors(lines: Iterable[bytes], errors: list[bytes]) -> Iterator[bytes]:
-    """The lines of a reduce task's input; the errors of map tasks among them are put aside."""
+    """Yield the lines of a reduce task's input; the errors of map tasks among them are put aside."""
     for line in lines:
         key, _, value = line.rstrip(b"\n").partition(b"\t")
         if key.startswith(ERROR_KEY):
@@ -67,7 +67,7 @@ def _without_errors(lines: Iterable[bytes], errors: list[bytes]) -> Iterator[byt
 
 
 def _error_key(environment: Mapping[str, str]) -> bytes:
-    """The last reduce task gets the errors of map tasks: a driver that reads one file of the output reads that one."""
+    """Return the key of errors; those of map tasks go to the last reduce task, whose output every driver reads."""
     n_reducers = int(environment.get("mapreduce_job_reduces", "0"))
     if environment.get("mapreduce_task_ismap") != "true" or not n_reducers:
         return ERROR_KEY

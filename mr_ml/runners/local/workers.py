@@ -194,7 +194,7 @@ class _Worker:
             self.connection.send_bytes(encoded)
 
     def receive(self, *, name: str) -> MrMlError | None:
-        """The outcome of the call: None is success.
+        """Return the outcome of the call: None is success.
 
         Raises
         ------
