@@ -58,6 +58,8 @@ class Output:
             os.mkdir(self.scratch, 0o700)
         except OSError as error:
             raise storage_error(error, doing="write beside `to`", place=self._to) from error
+        except StorageError as error:
+            raise StorageError(f"cannot write beside `to` {self._to}: {error}") from error
         except BaseException:
             self.__exit__(None, None, None)
             raise
