@@ -6,7 +6,7 @@ package: an entry point of the registry's group, which every process finds, task
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
@@ -29,12 +29,15 @@ class Registry(Generic[T]):
         Entry point group of installed packages, such as "mr_ml.losses".
     built_in
         Name -> "module:attribute", in the order in which they are listed.
+    late_modules
+        Those that built-in kinds load only once they are used.
     """
 
-    def __init__(self, noun: str, *, group: str, built_in: Mapping[str, str]) -> None:
+    def __init__(self, noun: str, *, group: str, built_in: Mapping[str, str], late_modules: Sequence[str] = ()) -> None:
         self.noun = noun
         self.group = group
         self._places = dict(built_in)
+        self._late_modules = tuple(late_modules)
         self._loaded: dict[str, T] = {}
 
     @property
@@ -45,7 +48,8 @@ class Registry(Generic[T]):
     @property
     def modules(self) -> list[str]:
         """Modules of the built-in kinds, for processes that load them ahead."""
-        return list(dict.fromkeys(place.partition(":")[0] for place in self._places.values()))
+        first = (place.partition(":")[0] for place in self._places.values())
+        return list(dict.fromkeys([*first, *self._late_modules]))
 
     def check(self, name: str) -> None:
         """Check a name without loading what it stands for.

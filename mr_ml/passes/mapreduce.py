@@ -14,7 +14,6 @@ from mr_ml.passes.base import Array, check_receipts
 from mr_ml.passes.request import PassRequest, assign, task_line
 from mr_ml.passes.tasks import decode_value
 from mr_ml.runners.base import NO_PROPERTIES, Runner
-from mr_ml.runners.hadoop.splits import MANY_FILES, shortened
 from mr_ml.sums.query import Query
 from mr_ml.sums.statistic import Statistic
 from mr_ml.sums.tree import PartialSums, SumTree
@@ -49,10 +48,7 @@ class PartitionInput:
 
     def uris(self) -> list[str]:
         """See `JobInput.uris`."""
-        # empty ones do no harm, and leave no gaps in a pattern
-        listed = len(self.partitions) <= MANY_FILES
-        uris = [self.store.uri(p.path) for p in self.partitions if p.facts.blocks or not listed]
-        return uris if listed else shortened(uris)
+        return [self.store.uri(p.path) for p in self.partitions if p.facts.blocks]
 
     @property
     def properties(self) -> Mapping[str, str]:

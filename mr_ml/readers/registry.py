@@ -10,4 +10,5 @@ FORMATS: Registry[Any] = Registry(
     "format",
     group="mr_ml.formats",
     built_in={"libsvm": "mr_ml.readers.libsvm.format:FORMAT", "csv": "mr_ml.readers.csv.format:FORMAT"},
+    late_modules=("mr_ml.readers.libsvm.reader", "mr_ml.readers.csv.reader", "mr_ml.readers.csv.scan"),
 )

@@ -1,4 +1,4 @@
-"""CSV text as a format."""
+"""CSV text as a format. What reads it is loaded when it reads: a schema alone needs none of it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ from typing import Any, ClassVar
 
 from mr_ml.errors import BadDataError
 from mr_ml.readers.base import Draft, Format, Labels, Opened
-from mr_ml.readers.csv import header, reader, scan
-from mr_ml.readers.csv import schema as schemas
-from mr_ml.readers.csv.columns import split_header
 from mr_ml.readers.csv.facts import CsvFacts
 from mr_ml.readers.csv.stored import CsvPart
 from mr_ml.readers.rows import Parsed, listed
@@ -123,6 +120,9 @@ class CsvFormat(TextFormat):
         BadDataError
             The line is no usable header.
         """
+        from mr_ml.readers.csv import header
+        from mr_ml.readers.csv.columns import split_header
+
         header.check_delimiter(first_line, options)
         return split_header(first_line, options)
 
@@ -130,18 +130,26 @@ class CsvFormat(TextFormat):
         self, text: bytes, options: TextOptions, *, file: str, seen: Summary | None = None
     ) -> tuple[Summary, Draft | None]:
         """See `TextFormat.draft`."""
+        from mr_ml.readers.csv import scan
+
         return scan.draft(text, options, file=file, seen=seen)
 
     def declared(self, options: TextOptions, summary: Summary) -> tuple[TextOptions, list[str]]:
         """See `Format.declared`."""
+        from mr_ml.readers.csv import schema as schemas
+
         return schemas.declared(options, summary)
 
     def resolve(self, options: TextOptions, summary: Summary) -> Schema:
         """See `Format.resolve`."""
+        from mr_ml.readers.csv import schema as schemas
+
         return schemas.resolve(options, summary)
 
     def check_header(self, opened: Opened, schema: Schema) -> None:
         """See `Format.check_header`."""
+        from mr_ml.readers.csv import header
+
         part: CsvPart = schema.part
         if part.options.header:
             with _in_first_line(next((file.path for file in opened.files if file.header_bytes), "")):
@@ -149,6 +157,8 @@ class CsvFormat(TextFormat):
 
     def doubts(self, options: TextOptions, summary: Summary) -> list[str]:
         """See `Format.doubts`."""
+        from mr_ml.readers.csv import schema as schemas
+
         return schemas.doubts(options, summary)
 
     def hints(self, options: TextOptions, summary: Summary, *, is_said: bool) -> list[str]:
@@ -165,6 +175,8 @@ class CsvFormat(TextFormat):
 
         What stands in a label column and is none of the schema's labels is NaN too where labels are optional.
         """
+        from mr_ml.readers.csv import reader
+
         return reader.parse(text, schema, labels=labels)
 
     def unknown_columns(self, schema: Schema, bound: Schema) -> tuple[str, ...]:
@@ -215,6 +227,10 @@ def _bound(schema: Schema, first_line: bytes, *, needs_all: bool = False) -> Sch
     BadDataError
         The text does not have the columns that the schema needs.
     """
+    from mr_ml.readers.csv import header
+    from mr_ml.readers.csv import schema as schemas
+    from mr_ml.readers.csv.columns import split_header
+
     part: CsvPart = schema.part
     try:
         return schemas.bind(schema, split_header(first_line, part.options), needs_all=needs_all)

@@ -1,4 +1,4 @@
-"""libsvm (svmlight) text as a format."""
+"""libsvm (svmlight) text as a format. What reads it is loaded when it reads: a schema alone needs none of it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 from mr_ml.errors import UsageError
-from mr_ml.readers.base import Format, Labels
-from mr_ml.readers.libsvm import reader
+from mr_ml.readers.base import Draft, Format, Labels
 from mr_ml.readers.libsvm.stored import LibsvmFacts, LibsvmPart
 from mr_ml.readers.rows import Parsed
 from mr_ml.readers.schema import Options, Schema
@@ -35,16 +34,22 @@ class LibsvmFormat(TextFormat):
 
     def draft(
         self, text: bytes, options: TextOptions, *, file: str, seen: Summary | None = None
-    ) -> tuple[Summary, reader.Draft]:
+    ) -> tuple[Summary, Draft]:
         """See `TextFormat.draft`."""
+        from mr_ml.readers.libsvm import reader
+
         return reader.draft(text, options, file=file, seen=seen)
 
     def resolve(self, options: TextOptions, summary: Summary) -> Schema:
         """See `Format.resolve`."""
+        from mr_ml.readers.libsvm import reader
+
         return reader.resolve(options, summary)
 
     def parse(self, text: bytes, schema: Schema, *, labels: Labels) -> Parsed:
         """See `TextFormat.parse`."""
+        from mr_ml.readers.libsvm import reader
+
         return reader.parse(text, schema, labels=labels)
 
     def hints(self, options: Options, summary: Summary, *, is_said: bool) -> list[str]:

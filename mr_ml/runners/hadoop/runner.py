@@ -36,7 +36,7 @@ from mr_ml.runners.hadoop.env import FOLDER, NodePython, find_python
 from mr_ml.runners.hadoop.left import WHOLE_LINES, LeftPart, left_parts
 from mr_ml.runners.hadoop.properties import default_properties
 from mr_ml.runners.hadoop.settings import HadoopSettings
-from mr_ml.runners.hadoop.splits import input_format
+from mr_ml.runners.hadoop.splits import addresses, input_format
 from mr_ml.runners.hadoop.text import INTERPRETED, ClusterText
 from mr_ml.runners.hadoop.work import OWNER_NAME, Owner, tag_of, take_over
 from mr_ml.runners.local.runner import only_from
@@ -224,7 +224,7 @@ class HadoopJobRunner:
             arguments += ["--jobconf", f"{name}={value}"]
         for name, value in self.python.variables.items():
             arguments += ["--cmdenv", f"{name}={value}"]
-        made = job([*arguments, *input.uris()])
+        made = job([*arguments, *addresses(input)])
         made.HADOOP_INPUT_FORMAT = cut_by
         command = [*job.CLUSTER_COMMAND, *self.python.command, CODE_NAME, job.__module__, job.__qualname__]
         with only_from(logging.ERROR, "mrjob"):

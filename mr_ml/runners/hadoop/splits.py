@@ -6,7 +6,7 @@ the same node. Long lists of files are named by patterns: a command line holds s
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from mr_ml.runners.base import JobInput
 from mr_ml.runners.hadoop.settings import HadoopSettings
@@ -27,6 +27,12 @@ def input_format(input: JobInput, settings: HadoopSettings) -> tuple[str | None,
     # of a format that it does not know Streaming would also write the keys, which are byte offsets
     fed = {"stream.map.input.ignoreKey": "true"}
     return COMBINING, {**fed, "mapreduce.input.fileinputformat.split.maxsize": str(target)}
+
+
+def addresses(input: JobInput) -> Sequence[str]:
+    """Return what names the input's files on a command line, by patterns where there are many."""
+    uris = input.uris()
+    return shortened(uris) if input.n_mixable > MANY_FILES else uris
 
 
 def shortened(uris: Iterable[str]) -> list[str]:

@@ -15,7 +15,6 @@ from mr_ml.data import stored
 from mr_ml.data.npz import check_arrays
 from mr_ml.errors import BadDataError
 from mr_ml.models.base import Measurement, Model
-from mr_ml.models.linear.kind.measurement import measurement
 from mr_ml.models.linear.kind.spec import LinearSpec
 from mr_ml.models.linear.losses import loss_from_json
 from mr_ml.models.linear.losses.base import Loss
@@ -85,6 +84,8 @@ class LinearModel(Model):
 
     def measurement(self, dataset: Dataset, *, row_weights: bool) -> Measurement:
         """Return how the model is measured on a dataset; see `mr_ml.models.base.Model.measurement`."""
+        from mr_ml.models.linear.kind.measurement import measurement
+
         return measurement(self, dataset, row_weights=row_weights)
 
     def summary(self) -> str:
