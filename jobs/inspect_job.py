@@ -6,15 +6,20 @@ from mr_ml.runners.job import Job
 
 
 class MRInspect(Job):
+    """A job that reads partition files back; see `mr_ml.packing.cluster_tasks.Inspection`."""
+
     REQUEST = PackRequest
 
     def mapper_init(self):
+        """Start the task from its request."""
         self.task = Inspection(self.request)
 
     def mapper(self, _, line):
+        """Read one line of the file."""
         self.task.add(line)
 
     def mapper_final(self):
+        """Yield the facts of the file and the moments of its features."""
         yield from self.task.results()
 
 

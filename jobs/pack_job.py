@@ -7,14 +7,18 @@ from mr_ml.runners.job import TextJob
 
 
 class MRPack(TextJob):
+    """A job that parses text and writes one partition file for each reduce key; see `mr_ml.packing.tasks`."""
+
     REQUEST = PackRequest
 
     def map_opened(self, texts):
+        """Yield pointers to the rows of each range by partition, then a report on it; rows go into a file."""
         with SpillFile(self.request.spill) as spill:
             for text in texts:
                 yield from spill_text(self.request, text, spill)
 
     def map_text(self, text):
+        """Yield the mini-blocks of one range by partition, then a report on it."""
         n_partitions = self.request.plan.n_partitions
         for partition, data in pack_text(self.request, text):
             if partition is None:
@@ -23,13 +27,16 @@ class MRPack(TextJob):
                 yield sent(partition, data, n_reducers=n_partitions + 1)
 
     def reducer_init(self):
+        """Start the reduce task from its request."""
         # where there is a folder for rows, the values point into its files
         self.task = ReduceTask(self.request) if self.request.spill else ShuffledReduceTask(self.request)
 
     def reducer(self, key, values):
+        """Write the partition of one key; yield what comes of it."""
         yield from self.task.add(key, values)
 
     def reducer_final(self):
+        """Yield what is known only after the last partition: the moments of features."""
         yield from self.task.results()
 
 

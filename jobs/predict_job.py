@@ -5,13 +5,17 @@ from mr_ml.runners.job import REPORT, TextJob
 
 
 class MRPredict(TextJob):
+    """A job that writes a line of output for each line of text; see `mr_ml.prediction.tasks`."""
+
     REQUEST = PredictRequest
 
     def map_opened(self, texts):
+        """Yield, for each range, the file with its lines and the report on it."""
         for text in texts:
             yield predict_to_file(self.request, text)
 
     def map_text(self, text):
+        """Write the lines of one range to the output of this task; yield the report on it."""
         yield REPORT, predict_text(self.request, text, self.stdout.write).encode()
 
 

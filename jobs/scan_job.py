@@ -5,11 +5,14 @@ from mr_ml.runners.job import TextJob
 
 
 class MRScan(TextJob):
+    """A job that summarises each range of text; see `mr_ml.packing.tasks.scan`."""
+
     REQUEST = ScanRequest
 
     def map_text(self, text):
+        """Yield the key of one range and the summary of its rows."""
         summary = summary_line(scan(self.request, text))
-        # a text that is fed says only now how much it was
+        # the key of streamed text has its length only when all of it was read
         yield text.key(), summary
 
 

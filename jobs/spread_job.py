@@ -7,17 +7,22 @@ from mr_ml.runners.job import Job
 
 
 class MRSpread(Job):
+    """A job that sends rows of partition files to other partitions; see `mr_ml.packing.equal_rows.spread_line`."""
+
     REQUEST = PackRequest
 
     def mapper(self, _, line):
+        """Yield the mini-block of one line by its partition."""
         plan = self.request.plan
         partition, data = spread_line(line, plan)
         yield sent(partition, data, n_reducers=plan.n_partitions)
 
     def reducer_init(self):
+        """Start the reduce task from its request."""
         self.task = SpreadReduceTask(self.request)
 
     def reducer(self, key, values):
+        """Yield the lines of the partition file of one key."""
         yield from self.task.add(key, values)
 
 

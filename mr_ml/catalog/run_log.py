@@ -59,7 +59,7 @@ class RunLog:
 
 
 def read_log(root: Root, run: str) -> RunLog:
-    """The log of a run; one that has none yet has no passes.
+    """Read the log of a run; a run that has written none has no passes.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def read_log(root: Root, run: str) -> RunLog:
 
 
 def published_version(root: Root, run: str, document: RunDocument) -> int | None:
-    """The version that a run published, whatever its log says; None if it did not."""
+    """Find the version that a run published, without its log; None if it published none."""
     model = document.spec.model
     # written just before a manifest
     if not root.store.exists(root.layout.coef(model, run)):

@@ -90,7 +90,7 @@ def _say(text: str) -> None:
 
 
 def run() -> NoReturn:
-    """The console script: run one command and end."""
+    """Run one command and end the process with its exit code; the console script."""
     interrupts.install()
     _open_standard_files()
     for stream in (sys.stdout, sys.stderr):

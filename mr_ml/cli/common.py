@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def root_of(options: argparse.Namespace) -> Root:
-    """The root of --root, as the cluster of --config has it."""
+    """Open the root that --root names, with the cluster settings of --config."""
     return use_config(options.root, getattr(options, "config", None))
 
 
@@ -63,7 +63,7 @@ def shows_progress(options: argparse.Namespace) -> bool:
 
 
 def print_result(options: argparse.Namespace, data: Mapping[str, Any], text: str) -> None:
-    """The result: text for people, or one JSON line, in which numbers that are not finite are null."""
+    """Print a result: as text, or with --json as one line of JSON, in which numbers that are not finite are null."""
     shown = json.dumps(finite(data, instead=lambda _: None), allow_nan=False) if options.json else printable(text)
     try:
         print(shown, flush=True)

@@ -20,6 +20,7 @@ SHOWN_COLUMNS = 20
 
 
 def run(options: argparse.Namespace) -> None:
+    """Print what a dataset is made of, and with --verify check its bytes first."""
     root = root_of(options)
     dataset = load_dataset(root, options.dataset)
     n_verified = len(dataset.partitions) if options.verify else 0
@@ -37,7 +38,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def summary(dataset: Dataset) -> dict[str, Any]:
-    """What `describe --json` says, without the features."""
+    """Return what `describe --json` prints, without the features."""
     schema = dataset.schema
     return {
         "dataset": dataset.name,
@@ -62,6 +63,7 @@ def summary(dataset: Dataset) -> dict[str, Any]:
 
 
 def summary_text(dataset: Dataset) -> str:
+    """Return the lines that `describe` and `pack` print: size, labels, splits and partitions."""
     data = summary(dataset)
     density = data["nnz"] / max(data["n_rows"] * data["n_features"], 1)
     schema = dataset.schema
@@ -91,7 +93,7 @@ def summary_text(dataset: Dataset) -> str:
 
 
 def _features(dataset: Dataset, moments: FeatureMoments, most: int) -> list[dict[str, Any]]:
-    """The first ones; of those that occur, where these are few."""
+    """Describe the first `most` features; where only a few occur in the rows, the first of those."""
     names, base = dataset.schema.feature_names, dataset.schema.index_base
     return [
         {

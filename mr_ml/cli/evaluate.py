@@ -9,6 +9,7 @@ from mr_ml.cli.common import open_session, print_result, table
 
 
 def run(options: argparse.Namespace) -> None:
+    """Print the metrics of a model on a dataset."""
     found = open_session(options).evaluate(
         options.model,
         options.dataset,

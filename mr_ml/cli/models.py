@@ -15,6 +15,7 @@ from mr_ml.models.base import Model
 
 
 def list_all(options: argparse.Namespace) -> int:
+    """Print a table of all models; return the exit code, which says whether one is damaged."""
     root = root_of(options)
     names = names_in(root.store, root.layout.models, kind="model")
     found = [entry for name in names for entry in _versions(root, name)]
@@ -46,6 +47,7 @@ def _summary(root: Root, name: str, number: int) -> dict[str, Any]:
 
 
 def show(options: argparse.Namespace) -> None:
+    """Print one model: how it was trained, where its coefficients are, and some of them."""
     root = root_of(options)
     model = load_model(root, options.model)
     manifest = model.manifest

@@ -34,6 +34,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of all commands; what it parses names the function of the command."""
     parser = _Parser(
         prog="mr-ml",
         description="Train linear models on data that lives on Hadoop: pack rows once, then iterate MapReduce passes.",

@@ -8,6 +8,7 @@ from mr_ml.cli.common import open_session, print_result
 
 
 def run(options: argparse.Namespace) -> None:
+    """Predict rows of text and print how many there were and where the output is."""
     found = open_session(options).predict(
         options.model,
         options.inputs,

@@ -15,6 +15,7 @@ DAMAGED = "damaged"
 
 
 def list_all(options: argparse.Namespace) -> int:
+    """Print a table of all runs; return the exit code, which says whether one is damaged."""
     root = root_of(options)
     # a run without its spec has not begun
     begun = [
@@ -29,6 +30,7 @@ def list_all(options: argparse.Namespace) -> int:
 
 
 def show(options: argparse.Namespace) -> None:
+    """Print one run, pass by pass."""
     root = root_of(options)
     document, log = read_run(root, options.run), read_log(root, options.run)
     data = {

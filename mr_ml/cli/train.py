@@ -22,6 +22,7 @@ _IN_OTHER_WORDS: dict[str, tuple[str, dict[Any, Any]]] = {
 
 
 def run(options: argparse.Namespace) -> None:
+    """Train a model, or resume a run, and print the result."""
     session = open_session(options, watch=_show if shows_progress(options) else _ignore)
     if options.resume is not None:
         if options.dataset is not None or options.model is not None:
@@ -45,7 +46,7 @@ def _spec(options: argparse.Namespace, session: Session) -> TrainSpec:
 
 
 def _chosen(options: argparse.Namespace, spec: type[TrainSpec]) -> dict[str, Any]:
-    """What was said of the fields of a spec, but for its dataset and model."""
+    """Return the fields of a spec as the options give them, without its dataset and model."""
     chosen = {}
     for name in (item.name for item in fields(spec)):
         other, values = _IN_OTHER_WORDS.get(name, (name, None))

@@ -36,12 +36,12 @@ _MANY_BLOCKS = 1 << 30
 
 
 def sent(partition: int, data: bytes, *, n_reducers: int) -> Pair:
-    """A mini-block on its way to its reduce task."""
+    """Address a mini-block to the reduce task of its partition."""
     return reduce_key(partition, n_reducers=n_reducers), frame.to_text(data)
 
 
 def reported(report: bytes, *, n_partitions: int) -> Pair:
-    """A map task's report on its way to the last reduce task."""
+    """Address a map task's report to the last reduce task."""
     return reduce_key(n_partitions, n_reducers=n_partitions + 1), report
 
 

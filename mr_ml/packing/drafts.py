@@ -19,7 +19,7 @@ class Drafts:
         self._bytes = 0
 
     def room(self, pack: str, *, budget: int) -> int:
-        """Bytes that may still be kept for a pack; what is there of another one is dropped."""
+        """Return how many bytes may still be kept for a pack; remove drafts of any other pack."""
         if pack != self._pack:
             self._pack, self._bytes = pack, 0
             self._kept.clear()
@@ -32,7 +32,7 @@ class Drafts:
         self._bytes += sum(draft.nbytes for draft in drafts)
 
     def take(self, pack: str, key: bytes) -> list[Draft] | None:
-        """What was kept of a range, once."""
+        """Return the drafts of a range and forget them; None if none were kept."""
         return self._kept.pop(key, None) if pack == self._pack else None
 
 

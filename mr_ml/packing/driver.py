@@ -210,7 +210,7 @@ def _partitions(plan: PackPlan, paths: Sequence[str], facts: Mapping[int, Partit
 
 
 def _check_rows(partitions: Sequence[Partition], packed: Summary, scanned: Summary, *, borrowed: bool) -> None:
-    """What was scanned must have gone into the shuffle, and what went in must have come out."""
+    """Refuse a pack whose rows differ in number between the scan, the shuffle and the partitions."""
     # a borrowed schema refuses rows that the scan found good
     before, after = ((s.n_lines, s.n_rows + (s.n_bad + s.n_dropped if borrowed else 0)) for s in (scanned, packed))
     if before != after:

@@ -33,7 +33,7 @@ Pair = tuple[bytes, bytes]
 
 
 def merging_lines(facts: Mapping[int, PartitionFacts], answers: Sequence[bytes], *, n_tasks: int) -> list[bytes]:
-    """The line of each task of the second round on one machine.
+    """Return the line of each task of the second round on one machine.
 
     Parameters
     ----------
@@ -83,13 +83,13 @@ class MergeTask:
 
 
 def lines_of_others(rows: Rows, plan: PackPlan, met: Met) -> Iterator[Pair]:
-    """What a partition file on a cluster holds, until the second round, of rows that belong to other partitions."""
+    """Yield the lines that a partition file on a cluster holds, until the second round, for other partitions."""
     for partition, data in split_rows(rows, plan, met):
         yield AGAIN, b"%08d\t" % partition + frame.to_text(data)
 
 
 def spread_line(line: bytes, plan: PackPlan) -> tuple[int, bytes]:
-    """The partition to which a line of a partition file goes in the second round, and its mini-block.
+    """Return the partition to which a line of a partition file goes in the second round, and its mini-block.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def spread_line(line: bytes, plan: PackPlan) -> tuple[int, bytes]:
 
 
 def _miniblock(block: Block, plan: PackPlan) -> bytes:
-    """The rows of a block. In one that is stored dense, a row has an entry where it is not zero."""
+    """Encode the rows of a block as a mini-block; rows of a dense block have entries where they are not zero."""
     features = block.features.as_sparse().wide
     rows = Rows(
         labels=block.labels,

@@ -45,7 +45,7 @@ class Met(NamedTuple):
 
 
 def deal(rows: Rows, plan: PackPlan, met: Met | None = None) -> tuple[NDArray[np.int64], Hashes, list[Stretch]]:
-    """The rows by partition, the order hashes of rows so sorted, and where each partition begins and ends there."""
+    """Sort rows by partition: their indices, their order hashes, and the stretch of each partition."""
     hashes = row_hashes(rows)
     if met is None:
         partition, order = plan.assign(hashes, rows.groups if plan.by_group else None)
@@ -87,7 +87,7 @@ def _encoded(rows: Rows, order: Hashes, stretches: Sequence[Stretch]) -> Iterato
 
 
 def take(rows: Rows, chosen: NDArray[np.int64]) -> Rows:
-    """The chosen rows, in that order; groups and line numbers are not carried on."""
+    """Return the chosen rows, in that order, without groups and line numbers."""
     whole = kernels.Entries(rows.indptr[1:].astype(np.int32), rows.indices, rows.values, 0)
     return _with_entries(rows, chosen, _gathered([whole], np.zeros(len(chosen), np.int32), chosen.astype(np.int32)))
 
@@ -104,7 +104,7 @@ class _ByRow(Protocol):
 
 
 def _with_entries(source: _ByRow, chosen: NDArray[np.int64], entries: tuple[Array, Array, Array]) -> Rows:
-    """The chosen rows, of which `entries` are indptr, indices and values."""
+    """Return the chosen rows, of which `entries` are indptr, indices and values."""
     indptr, indices, values = entries
     return Rows(
         labels=source.labels[chosen],
@@ -141,12 +141,12 @@ class JoinedRows:
     offsets: NDArray[np.float64] | None
 
     def take(self, chosen: NDArray[np.int64]) -> Rows:
-        """The chosen rows, in that order."""
+        """Return the chosen rows, in that order."""
         return _with_entries(self, chosen, _gathered(self.pieces, self.piece[chosen], self.row[chosen]))
 
 
 def joined(miniblocks: Sequence[bytes], *, where: str) -> JoinedRows:
-    """The rows of all encoded mini-blocks of one partition, of which there is at least one.
+    """Join the rows of all encoded mini-blocks of one partition; there must be at least one.
 
     Raises
     ------
@@ -203,10 +203,11 @@ class RowSource(Protocol):
     """The rows of one partition, in any order."""
 
     @property
-    def order(self) -> Hashes: ...
+    def order(self) -> Hashes:
+        """Order hash of each row, uint64 of shape (n,)."""
 
     def take(self, chosen: NDArray[np.int64]) -> Rows:
-        """The chosen rows, in that order."""
+        """Return the chosen rows, in that order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,7 +230,7 @@ class Ranked:
         return self.rows if self.numbers is None else self.rows[self.numbers == 0]
 
     def others(self, *, home: int, at_most: int) -> Iterator[tuple[NDArray[np.int64], Met]]:
-        """The rows that `firsts` leaves out, so many at a time."""
+        """Yield the rows that `firsts` leaves out, at most `at_most` at a time."""
         if self.numbers is None:
             return
         left = self.numbers > 0

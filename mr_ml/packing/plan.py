@@ -74,6 +74,7 @@ class PackPlan:
 
     @property
     def n_partitions(self) -> int:
+        """Partitions of all splits and folds."""
         return sum(s.n_partitions for s in self.segments)
 
     def partitions_by_split(self) -> dict[str, list[int]]:
@@ -124,6 +125,7 @@ class PackPlan:
         return derive(hashes, seed=self.seed, purpose=Purpose.ORDER)
 
     def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types, from which `from_json` makes the same plan."""
         return {
             "seed": self.seed,
             "shares": [list(s) for s in self.shares],
@@ -135,6 +137,7 @@ class PackPlan:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> PackPlan:
+        """Undo `to_json`."""
         return cls(
             seed=data["seed"],
             shares=tuple((name, end) for name, end in data["shares"]),

@@ -53,7 +53,7 @@ class SpillFile:
 
 
 def read_spilled(pointers: Iterable[bytes], *, where: str) -> list[bytes]:
-    """The mini-blocks that the pointers point to.
+    """Read the mini-blocks that the pointers point to.
 
     Raises
     ------

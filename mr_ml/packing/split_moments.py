@@ -66,8 +66,10 @@ class SplitMoments:
         self._add(split.decode(), *Statistic.decode(frame.from_text(text, where=where), where=where))
 
     def lines(self) -> Iterator[bytes]:
-        """What there is, as text without tabs: the split, a blank, the statistic of a node; of many features a piece
-        of it, so that they are never text all at once."""
+        """Yield the sums as text without tabs: the split, a blank, the statistic of a node.
+
+        Where there are many features, a line holds a piece of the statistic, so that never all of it is text at once.
+        """
         for split, pieces in self._sums.items():
             for sums in pieces.values():
                 for node, moments in sums.items():

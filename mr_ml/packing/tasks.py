@@ -40,7 +40,9 @@ Sent = TypeVar("Sent")
 
 @dataclass(frozen=True)
 class ScanRequest:
-    """Attributes
+    """What the tasks of a scan are to do.
+
+    Attributes
     ----------
     pack
         Identity of this pack, so that a process knows whose rows it keeps.
@@ -53,17 +55,21 @@ class ScanRequest:
     keep_bytes: int = 0
 
     def encode(self) -> bytes:
+        """Return the bytes that `decode` turns into the same request."""
         return json.dumps([self.options.to_json(), self.pack, self.keep_bytes]).encode()
 
     @classmethod
     def decode(cls, data: bytes) -> ScanRequest:
+        """Undo `encode`."""
         options, *others = json.loads(data)
         return cls(format_named(options["format"]).options_from_json(options), *others)
 
 
 @dataclass(frozen=True)
 class PackRequest:
-    """Attributes
+    """What the tasks of a pack are to do.
+
+    Attributes
     ----------
     paths
         File of each partition, which every task can write.
@@ -71,7 +77,7 @@ class PackRequest:
         Where map tasks leave rows for the reduce tasks. On a cluster, where mini-blocks go through the shuffle and
         Hadoop names the files, there are no such paths.
     pack
-        As the scan was told.
+        Identity of this pack, as in `ScanRequest`.
     """
 
     schema: Schema
@@ -81,6 +87,7 @@ class PackRequest:
     pack: str = ""
 
     def encode(self) -> bytes:
+        """Return the bytes that `decode` turns into the same request."""
         return json.dumps(
             {
                 "schema": self.schema.to_json(),
@@ -93,6 +100,7 @@ class PackRequest:
 
     @classmethod
     def decode(cls, data: bytes) -> PackRequest:
+        """Undo `encode`."""
         found: dict[str, Any] = json.loads(data)
         schema, plan = Schema.from_json(found["schema"]), PackPlan.from_json(found["plan"])
         return cls(schema, plan, tuple(found["paths"]), found["spill"], found["pack"])
@@ -117,6 +125,7 @@ def scan(request: ScanRequest, piece: Piece) -> Summary:
 
 
 def summary_line(summary: Summary) -> bytes:
+    """Return a summary as JSON on one line."""
     return json.dumps(summary.to_json(), separators=(",", ":")).encode()
 
 
@@ -231,6 +240,7 @@ def write_partition(
 
 
 def facts_line(facts: PartitionFacts) -> bytes:
+    """Return the facts of a partition as JSON on one line; `facts_of` reads it."""
     return json.dumps(facts.to_json(), separators=(",", ":")).encode()
 
 

@@ -23,7 +23,7 @@ _MEAN_ROUNDING = 1e-15
 
 
 def with_labels_of(schema: Schema, totals: Mapping[str, MomentSums]) -> Schema:
-    """A borrowed schema with the numeric labels that it does not list yet: targets of a regression are often new."""
+    """Add to a borrowed schema the numeric labels that it does not list: targets of a regression are often new."""
     if schema.label_kind != "numeric":
         return schema
     labels: frozenset[float] | None = frozenset(map(float, schema.labels))
@@ -40,7 +40,7 @@ def label_counts(total: MomentSums, schema: Schema) -> dict[str, int]:
 
 
 def row_weights(totals: Mapping[str, MomentSums], schema: Schema) -> RowWeights | None:
-    """What the weights of rows are like, if there are any."""
+    """Return the largest weight and the sums of weights by split and label; None if rows have no weights."""
     largest = max((total.heaviest for total in totals.values() if total.heaviest is not None), default=None)
     if largest is None:
         return None

@@ -220,8 +220,10 @@ def output_names(paths: Sequence[str], inputs: Sequence[str]) -> list[str]:
 
 
 def _shared(places: Sequence[str], inputs: Sequence[str]) -> str:
-    """The folder from which the names of outputs count: it follows from the inputs, not from what lies there, if there
-    is one input."""
+    """Return the folder to which the names of outputs are relative.
+
+    With one input it follows from that input alone, not from the files that are there.
+    """
     if len(inputs) == 1:
         given = _place(inputs[0])
         if all(place.startswith(f"{given}/") for place in places):

@@ -1,9 +1,9 @@
-"""Predicting raw text rows: what a map task does with one range of text.
+r"""Predicting raw text rows: what a map task does with one range of text.
 
 Every input line gives exactly one output line: `label TAB probability of each class` (or the predicted value), and an
 empty line for a line that holds no row (blank, a comment, or a bad row within `max_bad_rows`). Numbers are the shortest
 that read back as the same double; in labels a backslash, tab, line feed and carriage return are written as two
-characters, a backslash and one of ``\\ t n r``.
+characters, a backslash and one of ``\ t n r``.
 
 A task leaves its lines in a file, or, if it is fed its text, in its own output, see `mr_ml.runners.base.Runner.left`.
 """
@@ -125,11 +125,13 @@ class RangeReport:
     n_written: int = 0
 
     def encode(self) -> bytes:
+        """Return one line of JSON, which `decode` reads."""
         data = {**vars(self), "bad": [row.to_json() for row in self.bad]}
         return json.dumps(data, separators=(",", ":")).encode()
 
     @classmethod
     def decode(cls, line: bytes) -> RangeReport:
+        """Undo `encode`."""
         data: dict[str, Any] = json.loads(line)
         return cls(**{**data, "bad": tuple(BadRow(*row) for row in data["bad"])})
 
@@ -205,11 +207,11 @@ def format_rows(request: PredictRequest, values: Floats, lines: Ints, *, n_lines
 
 
 def header(labels: Sequence[str]) -> bytes:
-    """The first line of the output for a file with a header."""
+    """Return the first line of the output for a file with a header, line feed included."""
     columns = ["label", *(f"probability_{escaped(label)}" for label in labels)] if labels else ["prediction"]
     return ("\t".join(columns) + "\n").encode()
 
 
 def escaped(label: str) -> str:
-    """A label without tabs and line ends."""
+    """Write backslashes, tabs and line ends of a label as two characters each."""
     return label.translate(_ESCAPES)

@@ -78,7 +78,7 @@ class EarlySteps:
         return state if ask is None else optimizer.tell_sample(state, self.factor(ask))
 
     def factor(self, ask: Ask) -> float:
-        """The length, in multiples of the direction of `ask`, that is best for the sample; 1 if it cannot tell.
+        """Find the step, in multiples of the direction of `ask`, that is best for the sample; 1 if it cannot tell.
 
         Raises
         ------
