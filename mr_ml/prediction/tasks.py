@@ -5,7 +5,7 @@ empty line for a line that holds no row (blank, a comment, or a bad row within `
 that read back as the same double; in labels a backslash, tab, line feed and carriage return are written as two
 characters, a backslash and one of ``\ t n r``.
 
-A task leaves its lines in a file, or, if it is fed its text, in its own output, see `mr_ml.runners.base.Runner.left`.
+A task leaves its lines in a file, or, if Hadoop streams its text, in its own output: `mr_ml.runners.base.Runner.left`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from mr_ml.models.predictor import PREDICTORS, Predictor
 from mr_ml.readers.base import Piece, format_named
 from mr_ml.readers.rows import MAX_EXAMPLES, BadRow, Rows
 from mr_ml.readers.schema import Schema
-from mr_ml.runners.hadoop.fed_text import FedText
 from mr_ml.sums.blas import one_thread
 
 KIND = "predict"
@@ -99,7 +98,7 @@ class RangeReport:
     file, start
         The range.
     n_read
-        Bytes of text read in it.
+        Bytes of text read in it; of streamed text, the bytes that Hadoop sent, the header's included.
     n_lines, n_rows
         Lines and rows in it; the header is neither.
     n_unseen
@@ -155,7 +154,7 @@ def predict_to_file(request: PredictRequest, text: Piece) -> tuple[bytes, bytes]
 
 def predict_text(request: PredictRequest, text: Piece, write: Callable[[bytes | memoryview], object]) -> RangeReport:
     """Write the output lines of one range of text."""
-    found = RangeReport(file=text.file, start=text.start)
+    report = RangeReport(file=text.file, start=text.start)
     n_read = 0
     # numbers that overflow show in the output
     with one_thread(), np.errstate(all="ignore"):
@@ -165,24 +164,24 @@ def predict_text(request: PredictRequest, text: Piece, write: Callable[[bytes | 
             lines = format_rows(request, values, parsed.rows.lines, n_lines=parsed.n_lines)
             write(lines)
             if not np.isfinite(values).all():
-                found = _with_lost(found, parsed.rows.lines[~np.isfinite(values).all(axis=1)])
-            counts = dict(found.bad_counts)
+                report = _with_lost(report, parsed.rows.lines[~np.isfinite(values).all(axis=1)])
+            counts = dict(report.bad_counts)
             for kind, count in parsed.bad_counts.items():
                 counts[kind] = counts.get(kind, 0) + count
-            bad = [*found.bad, *(replace(row, line=row.line + found.n_lines) for row in parsed.bad)]
-            found = replace(
-                found, n_lines=found.n_lines + parsed.n_lines, n_rows=found.n_rows + parsed.rows.n_rows,
-                n_unseen=found.n_unseen + parsed.n_unseen,
-                bad_counts=counts, bad=tuple(bad[:_EXAMPLES]), n_written=found.n_written + len(lines),
+            bad = [*report.bad, *(replace(row, line=row.line + report.n_lines) for row in parsed.bad)]
+            report = replace(
+                report, n_lines=report.n_lines + parsed.n_lines, n_rows=report.n_rows + parsed.rows.n_rows,
+                n_unseen=report.n_unseen + parsed.n_unseen,
+                bad_counts=counts, bad=tuple(bad[:_EXAMPLES]), n_written=report.n_written + len(lines),
             )  # fmt: skip
-    # what was fed has the header too
-    return replace(found, n_read=text.n_bytes if isinstance(text, FedText) else n_read)
+    _, _, *streamed = json.loads(text.key())
+    return replace(report, n_read=streamed[0] if streamed else n_read)
 
 
-def _with_lost(found: RangeReport, lines: Ints) -> RangeReport:
-    """With rows more whose prediction is not finite, of a chunk that begins where the report ends so far."""
-    first = found.lost_line if found.n_lost else found.n_lines + int(lines[0])
-    return replace(found, n_lost=found.n_lost + len(lines), lost_line=first)
+def _with_lost(report: RangeReport, lines: Ints) -> RangeReport:
+    """Add rows whose prediction is not finite, of a chunk that begins where the report ends so far."""
+    first = report.lost_line if report.n_lost else report.n_lines + int(lines[0])
+    return replace(report, n_lost=report.n_lost + len(lines), lost_line=first)
 
 
 def predicted(request: PredictRequest, rows: Rows) -> Floats:
@@ -195,15 +194,15 @@ def format_rows(request: PredictRequest, values: Floats, lines: Ints, *, n_lines
     """Output lines of a chunk, of which row i stands on `lines[i]`."""
     starts, ends = request.starts
     choice = values.argmax(axis=1) if request.labels else np.zeros(len(values), np.int64)
-    found = kernels.write_rows(values, starts=starts, start_ends=ends, choice=choice, lines=lines, n_lines=n_lines)
-    if found is not None:
-        return found
+    written = kernels.write_rows(values, starts=starts, start_ends=ends, choice=choice, lines=lines, n_lines=n_lines)
+    if written is not None:
+        return written
     texts = [starts[first:end] for first, end in zip([0, *ends.tolist()], ends.tolist(), strict=False)]
-    written = [b""] * n_lines
+    output = [b""] * n_lines
     numbers = ("\t".join(map(repr, row)).encode() for row in values.tolist())
     for line, chosen, number in zip(lines.tolist(), choice.tolist(), numbers, strict=True):
-        written[line] = texts[chosen] + number
-    return b"".join(line + b"\n" for line in written)
+        output[line] = texts[chosen] + number
+    return b"".join(line + b"\n" for line in output)
 
 
 def header(labels: Sequence[str]) -> bytes:

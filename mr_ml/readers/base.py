@@ -52,7 +52,10 @@ class Piece(Protocol):
         """
 
     def key(self) -> bytes:
-        """JSON of the file, `start` and perhaps more; asked for when all is read."""
+        """Return the arguments of `mr_ml.runners.base.TextSource.place` for this piece, as a list in JSON.
+
+        File, `start` and, of text that Hadoop streams, the bytes that it has streamed. Called when all is read.
+        """
 
 
 class StoredPiece(Piece, Protocol):

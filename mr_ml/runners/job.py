@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from mrjob.protocol import BytesProtocol, BytesValueProtocol
 
 from mr_ml.readers.base import StoredPiece, listed
-from mr_ml.runners.hadoop.fed_text import FedText
+from mr_ml.runners.hadoop.streamed_text import StreamedText
 from mr_ml.runners.local.mixin import WarmLocalMixin
 
 REPORT = b"!report"
@@ -53,15 +53,15 @@ class Job(WarmLocalMixin):
 
 
 class TextJob(Job):
-    """A job whose map tasks map ranges of text, whether they open these themselves or are fed them."""
+    """A job whose map tasks map ranges of text, which they open themselves or read from standard input."""
 
     def run_mapper(self, step_num: int = 0) -> None:
-        """Map what this task is fed, or the lines of its input, which name ranges."""
-        if not FedText.is_fed(os.environ):
+        """Map the text that is streamed to this task, or the ranges that the lines of its input name."""
+        if not StreamedText.is_streamed(os.environ):
             super().run_mapper(step_num)
             return
         _, write = self._wrap_protocols(step_num, "mapper")
-        for key, value in self.map_text(FedText.of_task(self.stdin, os.environ)):
+        for key, value in self.map_text(StreamedText.of_task(self.stdin, os.environ)):
             write(key, value)
 
     def mapper(self, _: object, line: bytes) -> Iterator[Pair]:
@@ -69,10 +69,10 @@ class TextJob(Job):
         yield from self.map_opened(listed(line))
 
     def map_opened(self, texts: Iterable[StoredPiece]) -> Iterator[Pair]:
-        """Map ranges of files that this task opens; by default each as one that is fed."""
+        """Map ranges of files that this task opens; by default each like streamed text."""
         for text in texts:
             yield from self.map_text(text)
 
     def map_text(self, text: Any) -> Iterator[Pair]:
-        """Map one range of text, a `StoredPiece` or a `FedText`: what a job of this kind defines."""
+        """Map one range of text, a `StoredPiece` or a `StreamedText`: what a job of this kind defines."""
         raise NotImplementedError

@@ -42,7 +42,7 @@ def main() -> None:
         if not _is_final(error, os.environ):
             raise SystemExit(1) from error
         errors.append(encode_error(error, where=_where(os.environ)))
-        # who feeds this task would take a closed pipe for a failure
+        # Hadoop would take a closed pipe for a failure
         while sys.stdin.buffer.read(_CHUNK_BYTES):
             pass
     key = _error_key(os.environ)

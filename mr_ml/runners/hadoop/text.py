@@ -26,7 +26,7 @@ from mr_ml.readers.text.find import Found, find
 from mr_ml.readers.text.local_tree import LOCAL_TREE
 from mr_ml.readers.text.source import TextFile
 from mr_ml.runners.base import Place, StoredLines
-from mr_ml.runners.hadoop.fed_text import DELIMITER, PACKED, PROPERTY, WITH_HEADER, WITHOUT_HEADER
+from mr_ml.runners.hadoop.streamed_text import DELIMITER, PACKED, PROPERTY, WITH_HEADER, WITHOUT_HEADER
 from mr_ml.runners.hadoop.tree import HdfsTree, path_in_store, tree_of
 
 # Characters of a path that Hadoop's jobs read as something else.

@@ -11,13 +11,13 @@ import pytest
 import zstandard
 
 from mr_ml.errors import BadDataError
-from mr_ml.runners.hadoop.fed_text import PACKED, PROPERTY, FedText
+from mr_ml.runners.hadoop.streamed_text import PACKED, PROPERTY, StreamedText
 
 TEXT = b"".join(b"%d 1:%d\n" % (k % 2, k * k) for k in range(3000))
 SKIPPABLE = b"\x53\x2a\x4d\x18\x03\x00\x00\x00abc"
 
 
-def fed(data: bytes, *, length: int | None = None, added: bytes = b"\n", header: str = "rows") -> FedText:
+def streamed(data: bytes, *, length: int | None = None, added: bytes = b"\n", header: str = "rows") -> StreamedText:
     """A task's text: the file, and what Hadoop adds."""
     environment = {
         "mapreduce_map_input_file": "hdfs://n/.reserved/.inodes/1",
@@ -26,7 +26,7 @@ def fed(data: bytes, *, length: int | None = None, added: bytes = b"\n", header:
         PROPERTY.replace(".", "_"): header,
         PACKED.replace(".", "_"): "true",
     }
-    return FedText.of_task(io.BytesIO(data + added), environment)
+    return StreamedText.of_task(io.BytesIO(data + added), environment)
 
 
 @pytest.mark.parametrize("added", [b"", b"\n"])
@@ -42,33 +42,33 @@ def fed(data: bytes, *, length: int | None = None, added: bytes = b"\n", header:
     ],
     ids=["gzip", "members", "bzip2", "zstd", "skippable", "plain"],
 )
-def test_the_text_comes_out_and_what_was_fed_is_counted(data: bytes, added: bytes) -> None:
-    text = fed(data, added=added if data is not TEXT else b"")
+def test_the_text_comes_out_and_what_was_streamed_is_counted(data: bytes, added: bytes) -> None:
+    text = streamed(data, added=added if data is not TEXT else b"")
     assert b"".join(text.chunks()) == TEXT
     assert json.loads(text.key()) == ["hdfs://n/.reserved/.inodes/1", 0, len(data) + (data is not TEXT and len(added))]
 
 
 def test_plain_text_beside_compressed_files_gets_its_line_feed() -> None:
-    text = fed(TEXT[:-1])
+    text = streamed(TEXT[:-1])
     assert b"".join(text.chunks()) == TEXT
     assert json.loads(text.key())[2] == len(TEXT)
 
 
 def test_text_may_begin_like_a_compressed_file() -> None:
     rows = b"BZh9,1\n2,3\n"
-    assert b"".join(fed(rows, added=b"", header="header").chunks()) == b"2,3\n"
+    assert b"".join(streamed(rows, added=b"", header="header").chunks()) == b"2,3\n"
 
 
 def test_the_header_is_the_first_line_of_the_text() -> None:
-    assert b"".join(fed(gzip.compress(b"x,label\n1,0\n"), header="header").chunks()) == b"1,0\n"
+    assert b"".join(streamed(gzip.compress(b"x,label\n1,0\n"), header="header").chunks()) == b"1,0\n"
 
 
 @pytest.mark.parametrize("data", [gzip.compress(TEXT)[:-9], bz2.compress(TEXT)[:-9], zstandard.compress(TEXT)[:-9]])
 def test_a_truncated_file_is_an_error(data: bytes) -> None:
     with pytest.raises(BadDataError, match="truncated"):
-        list(fed(data).chunks())
+        list(streamed(data).chunks())
 
 
 def test_what_follows_the_end_is_an_error() -> None:
     with pytest.raises(BadDataError, match="other data behind"):
-        list(fed(gzip.compress(TEXT) + b"\n").chunks())
+        list(streamed(gzip.compress(TEXT) + b"\n").chunks())

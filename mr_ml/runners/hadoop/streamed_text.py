@@ -1,4 +1,4 @@
-"""Text that Hadoop feeds to a map task: the task's part of a file comes through standard input, where the data lies."""
+"""Text that Hadoop streams to a map task: the task reads its part of a file from standard input."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from mr_ml.readers.text import chunks as text
 # A property of the job, which Hadoop Streaming puts into the tasks' environment with _ for every dot.
 PROPERTY = "mr_ml.text"
 WITH_HEADER, WITHOUT_HEADER = "header", "rows"
-# Another one: whether some files are compressed. They are fed whole, as they are, and known by how they begin.
+# Another one: whether some files are compressed. They are streamed whole, as they are, and recognised
+# by their first bytes.
 PACKED = "mr_ml.packed"
 _BEGINNINGS: tuple[tuple[bytes, text.Compression], ...] = (
     (b"\x1f\x8b\x08", "gzip"),
@@ -25,12 +26,12 @@ _BZIP2_NEXT = (b"1AY&SY", b"\x17\x72\x45\x38\x50\x90")
 _SKIPPABLE = b"\x2a\x4d\x18"
 _BEGINNING_BYTES = 10
 _DRAIN_BYTES = 1 << 20
-# A lone CR is no end of a line for us, but would be for Hadoop.
+# A lone CR does not end a line here, but would in Hadoop.
 DELIMITER = {"textinputformat.record.delimiter": "\n"}
 
 
 @dataclass
-class FedText:
+class StreamedText:
     """The lines of a file that begin in one of Hadoop's splits; read once.
 
     Attributes
@@ -38,9 +39,9 @@ class FedText:
     start
         First byte of the split.
     length
-        Of the file, if some files of the job are compressed, for which they are fed whole; else None.
+        Of the file, if some files of the job are compressed and so all are streamed whole; else None.
     n_bytes
-        Bytes fed so far, the header's included, before decompression. Hadoop ends a last line that has no line feed.
+        Bytes read so far, the header's included, before decompression. Hadoop ends a last line that has no line feed.
     """
 
     file: str
@@ -51,13 +52,13 @@ class FedText:
     n_bytes: int = 0
 
     @classmethod
-    def is_fed(cls, environment: Mapping[str, str]) -> bool:
-        """Whether the map task of this environment is fed its text."""
+    def is_streamed(cls, environment: Mapping[str, str]) -> bool:
+        """Whether the map task of this environment reads its text from standard input."""
         return "mr_ml_text" in environment
 
     @classmethod
-    def of_task(cls, stream: BinaryIO, environment: Mapping[str, str]) -> FedText:
-        """Find what this map task is fed, by its environment."""
+    def of_task(cls, stream: BinaryIO, environment: Mapping[str, str]) -> StreamedText:
+        """Make the text of this map task from its environment."""
         file, start = environment["mapreduce_map_input_file"], int(environment["mapreduce_map_input_start"])
         length = int(environment["mapreduce_map_input_length"]) if "mr_ml_packed" in environment else None
         return cls(file, start, stream, environment["mr_ml_text"] == WITH_HEADER, length)
@@ -85,7 +86,7 @@ class FedText:
         self.n_bytes = counted.n_bytes
 
     def key(self) -> bytes:
-        """JSON of file, start and, once read, bytes."""
+        """JSON of file, start and, once all is read, `n_bytes`."""
         return json.dumps([self.file, self.start, self.n_bytes]).encode()
 
 
@@ -119,7 +120,7 @@ class _Counted:
         return data
 
     def drain(self) -> None:
-        """Read what follows; who feeds this task would take a closed pipe for a failure."""
+        """Read the rest; Hadoop would take a closed pipe for a failure of the task."""
         self.length = None
         while self.read(_DRAIN_BYTES):
             pass
