@@ -1,4 +1,4 @@
-"""Where everything lies, and the stores that read and write it: every path, manifest and version. See README.md here.
+"""Paths, manifests and versions below a root, and the stores that read and write them. See README.md here.
 
 Imports the standard library only. The store of HDFS loads `requests` when it is opened.
 """

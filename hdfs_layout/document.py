@@ -1,11 +1,11 @@
-"""JSON documents under a seal: manifests of versions, specs of runs.
+"""JSON documents with a checksum inside, their seal: manifests of versions, specs of runs.
 
 A document is an object. On disk it is JSON (keys sorted, indented by 2, ASCII only, a newline at the end) with two keys
 added: ``format``, the number of this format, and ``sha256``, that of the file's bytes without the line that holds it.
 So a person can check one by hand: ``grep -v '^  "sha256": ' v000003.json | sha256sum``.
 
 The seal covers every byte: one flipped bit, a lost tail or an edit leaves a file that does not decode. It is no
-signature: whoever may write the file can seal it again.
+signature: anyone who may write the file can seal it again.
 """
 
 from __future__ import annotations

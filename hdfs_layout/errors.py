@@ -39,7 +39,7 @@ class StorageError(MrMlError):
 
 
 class LockedError(MrMlError):
-    """Somebody else holds the lock; try later."""
+    """Another process holds the lock; try later."""
 
     exit_code = 75
 
@@ -57,4 +57,4 @@ class StoreUnavailableError(UnavailableError, StorageError):
 
 
 class PerhapsPublishedError(StorageError):
-    """Publishing failed at a moment, and so that nobody could look, when the version may be visible."""
+    """Publishing failed and the version may be visible nonetheless: the store could not be asked."""

@@ -29,7 +29,7 @@ _SENTENCES: dict[int, tuple[str, str]] = {
     errno.EDQUOT: ("disk quota exceeded", f"Free some space or have the quota raised, then run again. {_INTACT}"),
     errno.EFBIG: ("a file larger than allowed", f"Raise the limit (ulimit -f), then run again. {_INTACT}"),
     errno.ENAMETOOLONG: ("a name that is too long", "Choose a shorter name or a `root` with a shorter path."),
-    errno.ELOOP: ("symbolic links that lead round in a circle", "Mend or remove those links."),
+    errno.ELOOP: ("symbolic links that form a loop", "Fix or remove those links."),
     errno.EMFILE: ("too many open files", "Raise the limit (ulimit -n), then run again."),
     errno.ENFILE: ("too many open files on this machine", "Wait until other programs have ended, then run again."),
     errno.EIO: ("an input/output error", "The disk or mount is failing: see the system's log."),

@@ -7,7 +7,7 @@ without hard links (FAT, exFAT, some network mounts) are refused with a message 
 
 Symbolic links. The root may be one, and folders and files below it may be: they are followed when reading and writing
 *through* them, so that an operator can move a big dataset to another disk. A link itself is never written to, published
-or descended into by a removal: `write` replaces the link, `remove` and `remove_tree` remove the link. Whoever can place
+or descended into by a removal: `write` replaces the link, `remove` and `remove_tree` remove the link. Who can place
 links below the root can already change everything below it; what data can do (paths in manifests) is checked by
 `paths.split_path`.
 """

@@ -1,8 +1,8 @@
 """Names that say which process made a file or folder, so that others can tell when nobody needs it any more.
 
 A name holds ``-PLACE-PID-START-``: where a process id means this process (a hash of host, boot and name space), the id,
-and when it started, since ids are given again. Whoever is in the same place looks whether that process lives. From
-elsewhere, as on a folder that several machines share, nobody can look: there, what is very old is given up.
+and when it started, since ids are given again. A process in the same place checks whether that process is alive.
+Elsewhere, as on a folder that several machines share, that cannot be checked: only what is very old is removed.
 """
 
 from __future__ import annotations

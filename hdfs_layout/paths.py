@@ -1,4 +1,4 @@
-"""Every path below a root, spelled in this one place.
+"""Every path below a root; no other module spells one.
 
 A *root* is a folder, an ``hdfs://`` or an ``s3://`` URI. A *path* is what a `Store` takes: names joined by ``/``,
 relative to the root, such as ``datasets/iris/v000003.json``. Manifests record paths, never absolute places, so a root
@@ -163,7 +163,7 @@ def split_path(path: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where everything lies below one root.
+    """The path of everything that is stored below one root.
 
     Methods return paths for a `Store` of the same root; they check names and numbers and touch no files.
 

@@ -81,7 +81,7 @@ class Store(Protocol):
 
         The bytes go to a temporary name, reach the disk, and only then take the name; readers see the old file or the
         new one. Missing folders are made. If `data` raises, nothing has happened. Of two writers at once the last wins,
-        whole: whoever must not overwrite uses `publish`. A killed writer leaves a hidden ``.writing-*`` file behind.
+        whole: `publish` never overwrites. A killed writer leaves a hidden ``.writing-*`` file behind.
 
         Raises
         ------
@@ -132,7 +132,7 @@ class Store(Protocol):
 
         ``hadoop fs -mv`` is NOT its equal: that moves *into* an existing folder (HADOOP-11452). Of any number of
         publishers at once exactly one succeeds. The target never was half there and, once this returns, survives a
-        crash of the machine. When it raises `AlreadyExistsError` the staged file is still there. Both lie in the
+        crash of the machine. When it raises `AlreadyExistsError` the staged file is still there. Both are in the
         same folder; a staged file has one owner.
 
         Raises

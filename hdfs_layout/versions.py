@@ -165,7 +165,7 @@ def publish_version_once(
 
 @dataclass(frozen=True)
 class _Staged:
-    """A manifest that lies in the folder under a name of its own."""
+    """A manifest that was written to the folder under a temporary name."""
 
     store: Store
     folder: str

@@ -1,9 +1,9 @@
-"""Ctrl-C, SIGTERM and SIGHUP: an exception in the middle of a command, at no moment anywhere else.
+"""Ctrl-C, SIGTERM and SIGHUP raise an exception inside a command, and nowhere else.
 
-A program that calls `install` first thing is deaf at first: signals are noted, not raised. Within `heard` the first of
-them is raised, as `Interrupted`, which is a `KeyboardInterrupt`; within `uninterrupted` it waits for the end of the
-block. Once it was raised others are deaf again, so that cleaning up is not cleaned up half: wrappers and terminals send
-the same signal twice. Who insists, after some time, ends the process at once.
+After `install`, signals are recorded and not raised. Within `heard` the first of them is raised as `Interrupted`, which
+is a `KeyboardInterrupt`; within `uninterrupted` it waits for the end of the block. Later signals are ignored, so that
+clean-up is not interrupted: wrappers and terminals send the same signal twice. A signal that comes `PATIENCE_SECONDS`
+after the first ends the process at once.
 
 In a program that has not called `install` nothing here changes anything.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# A signal that comes so much later than the first one is from somebody who does not want to wait.
+# A signal that comes so much later than the first one is from a user who does not want to wait.
 PATIENCE_SECONDS = 2.0
 # After an interrupt got lost in a place from which Python lets no exception out.
 _AGAIN_SECONDS = 0.01
@@ -37,47 +37,47 @@ class Interrupted(KeyboardInterrupt):
         self.number = number
 
 
-class _Ear:
-    """What is known of signals: there is one process, so there is one of these."""
+class _SignalState:
+    """The signals that this process got, and whether one may be raised now; one object a process."""
 
     installed = False
-    listens = False
+    may_raise = False
     held = 0
     received = 0
     raised = False
     since = 0.0
 
-    def hear(self, number: int, frame: FrameType | None) -> None:
+    def receive(self, number: int, frame: FrameType | None) -> None:
         if not self.received:
             self.received, self.since = number, time.monotonic()
-            self.speak()
+            self.raise_received()
         elif time.monotonic() - self.since > PATIENCE_SECONDS:
             os.write(2, b"mr-ml: ended at once, without cleaning up; the next command does that\n")
             os._exit(128 + number)
 
-    def speak(self) -> None:
-        """Raise what was heard, if this is the moment."""
-        if self.received and self.listens and not self.held and not self.raised:
+    def raise_received(self) -> None:
+        """Raise the signal that was received, if it may be raised now."""
+        if self.received and self.may_raise and not self.held and not self.raised:
             self.raised = True
             raise Interrupted(self.received)
 
     def repeat(self, number: int, frame: FrameType | None) -> None:
         if self.held:
             signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
-        elif self.listens:
+        elif self.may_raise:
             raise Interrupted(self.received)
 
 
-_ear = _Ear()
+_state = _SignalState()
 
 
 def install() -> None:
     """Take over the signals of this process, but for those that it was started to ignore, as by nohup."""
-    _ear.installed = True
+    _state.installed = True
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _ear.hear)
-    signal.signal(signal.SIGALRM, _ear.repeat)
+            signal.signal(number, _state.receive)
+    signal.signal(signal.SIGALRM, _state.repeat)
     before = sys.unraisablehook
 
     def hook(lost: sys.UnraisableHookArgs) -> None:
@@ -91,43 +91,43 @@ def install() -> None:
 
 def ignore() -> None:
     """Ignore signals from now on: nothing is left for them to end but the process, which ends anyhow."""
-    if _ear.installed:
+    if _state.installed:
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
 
 
 def raised() -> int:
     """Return the number of the signal that was raised; 0 if none was."""
-    return _ear.received if _ear.raised else 0
+    return _state.received if _state.raised else 0
 
 
 @contextmanager
 def heard() -> Iterator[None]:
     """Raise signals within the block, and one that came before it."""
-    _ear.held, _ear.listens = 0, True
+    _state.held, _state.may_raise = 0, True
     try:
-        _ear.speak()
+        _state.raise_received()
         yield
     finally:
-        _ear.listens = False
+        _state.may_raise = False
 
 
 class uninterrupted:
     """``with uninterrupted():`` a signal is raised at the end of the block, not in its middle. For what is short."""
 
     def __enter__(self) -> None:
-        _ear.held += 1
+        _state.held += 1
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _ear.held -= 1
-        _ear.speak()
+        _state.held -= 1
+        _state.raise_received()
 
 
 def see_through() -> None:
     """From here on no signal stops the command: it is about to make its result visible, and should say so."""
-    _ear.held += 1
+    _state.held += 1
 
 
 @contextmanager

@@ -33,7 +33,7 @@ Say = Callable[[str], None]
 
 
 def nobody(text: object) -> None:
-    """Nobody listens."""
+    """Ignore a message."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The shell scripts: they parse, and what they cannot mend they say, with an exit code."""
+"""The shell scripts: they parse, and what they cannot fix they say, with an exit code."""
 
 from __future__ import annotations
 

@@ -222,7 +222,7 @@ def _folder(environment: Mapping[str, str]) -> str | None:
         if not os.path.isdir(given):
             raise UsageError(
                 f"expected in HADOOP_CONF_DIR the folder of core-site.xml and hdfs-site.xml; found {given[:200]!a}, "
-                f"which is no folder. Mend or unset it."
+                f"which is no folder. Correct or unset it."
             )
         return os.path.abspath(given)
     home = environment.get("HADOOP_HOME")
@@ -242,7 +242,9 @@ def _read_site_file(path: str) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise UsageError(f"expected to read {path!r}; found {error.strerror}. Mend it or HADOOP_CONF_DIR.") from error
+        raise UsageError(
+            f"expected to read {path!r}; found {error.strerror}. Fix it, or set HADOOP_CONF_DIR to another folder."
+        ) from error
     try:
         if len(data) > _LARGEST_FILE_BYTES:
             raise ElementTree.ParseError(f"more than {_LARGEST_FILE_BYTES} bytes")
@@ -250,7 +252,7 @@ def _read_site_file(path: str) -> dict[str, str]:
         if root.tag != "configuration":
             raise ElementTree.ParseError(f"<{root.tag}> instead of <configuration>")
     except (ElementTree.ParseError, LookupError, ValueError) as error:  # the last two: an encoding that is none
-        raise UsageError(f"expected in {path!r} Hadoop's XML; found {error}. Mend that file.") from error
+        raise UsageError(f"expected in {path!r} Hadoop's XML; found {error}. Fix that file.") from error
     found: dict[str, str] = {}
     for item in root.iter("property"):
         name = (item.findtext("name") or "").strip()

@@ -84,7 +84,7 @@ _WORDS: tuple[tuple[str, tuple[type[StorageError], str, str]], ...] = (
     ("could not obtain the last block", _SENTENCES["BlockMissingException"]),
     ("no active nodes contain this block", _SENTENCES["BlockMissingException"]),
 )
-# So says HDFS, to whoever is not its superuser, of a path that leads through a file.
+# What HDFS answers, to users other than its superuser, about a path that leads through a file.
 _THROUGH_A_FILE = "(is not a directory)"
 
 

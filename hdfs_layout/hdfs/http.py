@@ -242,7 +242,7 @@ def _content(method: str, url: str, data: Upload | None) -> requests.Response:
 
 
 def _check(answer: requests.Response) -> None:
-    """Raise what the service, or whoever answers in its place, objects to."""
+    """Raise the refusal of the service, or of a proxy that answers in its place."""
     if answer.status_code < 400:
         return
     with answer:

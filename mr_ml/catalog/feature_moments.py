@@ -156,7 +156,7 @@ class FeatureMoments:
         check_arrays(arrays, shapes, whole=("count", "nonzero"), where=where)
         count, variance, nonzero = arrays.pop("count"), arrays["variance"], arrays["nonzero"]
         least = min(variance.min(initial=0), arrays.get(_WEIGHTED, variance).min(initial=0))
-        # what overflowed is infinite or not a number; whoever uses it judges that
+        # what overflowed is infinite or not a number; the caller decides what to do
         if count != n_rows or least < 0 or (nonzero < 0).any() or (nonzero > n_rows).any():
             raise BadDataError(
                 f"{where}: expected moments of {n_rows} rows, variances of at least 0 and no more values of a feature "
@@ -164,6 +164,6 @@ class FeatureMoments:
                 f"{nonzero.min(initial=0):g} to {nonzero.max(initial=0):g}; {stored.REMEDY}"
             )
         if np.isinf(arrays.get("label_mean", 0.0)) or arrays.get("label_variance", 0.0) < 0:
-            raise BadDataError(f"{where}: expected labels of finite mean, found others; mend labels that are too large")
+            raise BadDataError(f"{where}: expected labels of finite mean, found others; fix labels that are too large")
         found: dict[str, Any] = {name: array if array.ndim else array.item() for name, array in arrays.items()}
         return cls(count=n_rows, features=features, **found).compact(d)

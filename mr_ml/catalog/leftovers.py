@@ -1,8 +1,8 @@
-"""What commands that were killed outright left below a root on this machine, and how the next ones remove it.
+"""Remove what killed commands left below a root on this machine.
 
-Files on their way to their names say in their own whose they are. The data of a pack has the name that it keeps; so
-while it is written a note lies beside the dataset's versions, which says whose it is. On HDFS there are no such notes:
-jobs of a driver that was killed may still be writing.
+The name of a temporary file says which process it belongs to. The data of a pack has its final name from the start; so
+while it is written, a note beside the dataset's versions says whose it is. On HDFS there are no such notes: jobs of a
+driver that was killed may still be writing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a run's log says: events that are held against what they must have; those of other kinds are let pass."""
+"""Read the log of a run: events are checked against their schema; unknown kinds are skipped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a checkpoint's files say besides the optimizer's numbers: whose they are, and a seal over all of it.
+"""Headers of checkpoint files: the run and dataset that they belong to, and a checksum over the whole file.
 
 A state that was copied from another run, or that belongs to an earlier spec or dataset of the same name, is as whole as
 any other, and would be published as this run's model. So every file names its owner, which is compared with the reader.

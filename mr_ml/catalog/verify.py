@@ -1,4 +1,4 @@
-"""Partition files held against the sha256 that pack wrote down: each byte, where a pass holds checksums of blocks only.
+"""Compare partition files with the sha256 in the manifest: every byte, where a pass checks blocks only.
 
 A pass checks the CRC-32 of every block, and of every partition its size, its rows and a digest over those checksums. So
 it notices what is lost, doubled, exchanged or damaged by accident. A sha256 also tells a change made to fit; it

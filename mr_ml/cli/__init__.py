@@ -68,7 +68,7 @@ def _failed(error: BaseException) -> int:
         _say(f"{_BY_SIGNAL[signal.Signals(number)]}; nothing half-written is visible")
         return 128 + number
     if isinstance(error, BrokenPipeError):
-        # whoever read our output has gone, and wants no more of it
+        # the reader of our output has closed it
         return 128 + signal.SIGPIPE
     known = error if isinstance(error, MrMlError) else of_machine(error)
     if known is not None:

@@ -74,7 +74,7 @@ def print_result(options: argparse.Namespace, data: Mapping[str, Any], text: str
 
 
 def names_in(store: Store, folder: str, *, kind: str) -> list[str]:
-    """Names of what lies in a folder of datasets, models or runs; those that can be none are left out with a note."""
+    """List the names in a folder of datasets, models or runs; what cannot be such a name is left out with a note."""
     try:
         listed = store.list(folder)
     except NotFoundError:

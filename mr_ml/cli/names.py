@@ -1,4 +1,4 @@
-"""Names on the command line: what there is none of is refused as it is read."""
+"""Names on the command line: unknown ones are refused when they are parsed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers on the command line: what is none, not finite or out of range is refused as it is read."""
+"""Numbers on the command line: text that is no number, not finite or out of range is refused when it is parsed."""
 
 from __future__ import annotations
 

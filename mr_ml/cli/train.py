@@ -77,4 +77,4 @@ def _show(progress: Progress) -> None:
 
 
 def _ignore(progress: Progress) -> None:
-    """Nobody watches."""
+    """Show no progress."""

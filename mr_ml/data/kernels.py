@@ -1,6 +1,6 @@
-"""The compiled inner loops, where they are installed, behind functions that say None where they are not.
+"""The compiled inner loops; each function returns None where they are not installed.
 
-Whoever calls one of these has the same computation in numpy and scipy beside it, with the same bits; a test runs both.
+Every caller has the same computation in numpy and scipy beside it, with the same bits; a test runs both.
 `MR_ML_NATIVE=0` in the environment switches the compiled ones off.
 """
 

@@ -167,7 +167,7 @@ class PartitionShelf:
     ) -> Generator[tuple[StoredBlock, PartitionWriter], None, None]:
         """Write a partition file; yields each block as stored, and the writer.
 
-        Another attempt at the same partition writes the same bytes, so whoever renames last changes nothing.
+        Another attempt at the same partition writes the same bytes, so a second rename changes nothing.
 
         Raises
         ------

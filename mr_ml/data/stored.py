@@ -1,4 +1,4 @@
-"""What is stored as JSON is read by the annotations of the dataclass that it becomes: one description, two uses.
+"""Read stored JSON into dataclasses, checked by their annotations.
 
     read(TrainSpec, document["spec"], where="runs/r/spec.json: spec")
 

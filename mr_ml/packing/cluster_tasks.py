@@ -97,7 +97,7 @@ def _lines(rows: JoinedRows, rank: Array, partition: int, plan: PackPlan) -> Ite
 
 
 class Inspection:
-    """Reads back a partition file as it lies there, line by line."""
+    """Reads back a partition file as it is stored, line by line."""
 
     def __init__(self, request: PackRequest) -> None:
         self._plan = request.plan

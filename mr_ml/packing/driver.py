@@ -185,7 +185,7 @@ def _judge(total: Summary, spec: PackSpec, say: Say, reasons: Sequence[str]) -> 
         report = "\n".join([_bad_rows(total), *reasons[:_SHOWN_REASONS], *hints])
         if total.n_bad > spec.max_bad_rows:
             raise BadDataError(
-                f"{report}\nNothing was packed. Mend the rows, or allow them with `max_bad_rows` {total.n_bad}"
+                f"{report}\nNothing was packed. Fix the rows, or allow them with `max_bad_rows` {total.n_bad}"
             )
         say(report)
     if not total.n_rows:

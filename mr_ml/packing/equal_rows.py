@@ -1,4 +1,4 @@
-"""Rows that are equal to another row, label included, each on a way of its own.
+"""Spread rows that are equal to another row, label included, over splits and partitions.
 
 A row finds its partition by a hash of its content, so equal rows meet in one. That keeps the first; of each other one,
 the hash of content and number among its equals says where it belongs, so that equal rows spread over splits, folds,
@@ -6,7 +6,7 @@ partitions and places as rows that differ do. Which of them has which number doe
 
 Only where a pack met some is there a second round: it adds to the rows of each partition, as its file has them, those
 that came to it, and writes it anew. On one machine these come through the files of `mr_ml.packing.spill`; on a cluster
-they lie at the end of the file of the partition in which they met, and one more job shuffles all.
+they are stored at the end of the file of the partition in which they met, and one more job shuffles all.
 """
 
 from __future__ import annotations

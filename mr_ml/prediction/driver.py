@@ -169,7 +169,7 @@ def _check_bad(found: Sequence[Scored], limit: int, schema: Schema, say: Callabl
         lines += [f"  {kind} ({counts[kind]}): {BAD_KINDS[kind]}", *shown[:_SHOWN]]
     text = "\n".join(lines)
     if n_bad > limit:
-        raise BadDataError(f"{text}\nNothing was written. Mend the rows, or allow them with `max_bad_rows` {n_bad}")
+        raise BadDataError(f"{text}\nNothing was written. Fix the rows, or allow them with `max_bad_rows` {n_bad}")
     say(text)
     return n_bad
 

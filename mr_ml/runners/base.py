@@ -28,7 +28,7 @@ _WHOLE_FILES: Mapping[str, str] = MappingProxyType({"mapreduce.input.fileinputfo
 
 
 class JobInput(Protocol):
-    """What a job reads, told in both ways in which a map task can get at it; the runner takes the one that it can."""
+    """What a job reads, in both forms in which a map task can get it; the runner takes the one that it supports."""
 
     def lines(self, *, n_tasks: int) -> Sequence[bytes]:
         """List a line for each map task, which names what that task opens itself.
@@ -81,7 +81,7 @@ class TaskLines:
 
 @dataclass(frozen=True)
 class StoredLines:
-    """Files of a store whose lines the map tasks are fed.
+    """Files of a store whose lines are streamed to the map tasks.
 
     Attributes
     ----------

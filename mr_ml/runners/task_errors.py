@@ -1,4 +1,4 @@
-"""How the exception of a task travels to the driver: as JSON, and as an error with an exit code, whatever was raised.
+"""Send the exception of a task to the driver: as JSON, and there as an error with an exit code.
 
 Between worker processes and the driver it goes through a pipe. On a cluster it is a line of the job's output, with
 `ERROR_KEY` as key: the driver has no other place to read the cause from that every cluster keeps and gives out.

@@ -16,7 +16,7 @@ _R = TypeVar("_R")
 
 
 def one_thread(*modules: str) -> AbstractContextManager[object]:
-    """Hold BLAS to one thread, whatever the environment says and whoever loaded it first.
+    """Hold BLAS to one thread, whatever the environment says and whatever loaded it first.
 
     Parameters
     ----------

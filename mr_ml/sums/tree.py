@@ -3,10 +3,10 @@
 Block i of partition p is leaf p * 2^L + i of one binary tree, 2^L >= blocks of the largest partition. Node
 (level, k) covers leaves [k 2^level, (k+1) 2^level); its sum is the sum of its two children, and where a child covers
 no block at all, the other child's sum unchanged. So the order of additions belongs to the dataset, not to the
-scheduler: whoever holds a range of blocks adds up the whole nodes inside it, whoever joins ranges goes on from there,
+scheduler: a task with a range of blocks adds up the whole nodes inside it, joining ranges goes on from there,
 and the bits are the same for one process and for a thousand tasks. A sum that reached the root covers every block once.
 
-Nodes below level L lie inside a partition; node (L, p) is partition p; the root is (L + ceil(log2 P), 0).
+Nodes below level L are inside one partition; node (L, p) is partition p; the root is (L + ceil(log2 P), 0).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How far to go in the first steps, asked of a sample: a block's worth of rows, which the driver reads itself.
+"""Choose the length of the first steps on a sample: about a block of rows, which the driver reads itself.
 
 L-BFGS starts out along -g / diag(h), which is far too long where features go together, and the pass that finds that
 out is one that nothing else needs; its first pairs tell little more. Rows are shuffled when they are packed, so the

@@ -1,4 +1,4 @@
-"""Death of the driver, at any instant, and of a worker: nothing half-written is seen, and the next run mends it."""
+"""Death of the driver, at any instant, and of a worker: nothing half-written is seen, and the next run fixes it."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class Linear:
     Attributes
     ----------
     weights
-        (n_features, K); the K numbers of a feature lie side by side.
+        (n_features, K); the K numbers of a feature are adjacent.
     intercepts
         (K,)
     """

@@ -1,7 +1,7 @@
 """Which Python the tasks on a cluster run, and where its packages come from.
 
-An *environment* is an archive of Python packages, perhaps with the Python itself, that lies below the root under the
-hash of its content; Hadoop unpacks it once on every node, and tasks find it in their working folder:
+An *environment* is an archive of Python packages, perhaps with the Python itself, stored below the root under the hash
+of its content; Hadoop unpacks it once on every node, and tasks find it in their working folder:
 
     env/python-<hash>.tar.gz     environment/lib/python3.11/site-packages/..., and environment/bin/python3 if it has one
     env/v000001.json             what is in it; the highest number is the one that jobs use
@@ -116,7 +116,7 @@ def find_python(root: Root, settings: HadoopSettings) -> NodePython:
 
 
 def site_packages(python: str) -> str:
-    """Where packages lie in an archive."""
+    """Where packages are in an archive."""
     return f"lib/python{python}/site-packages"
 
 

@@ -18,7 +18,7 @@ def _open(root: Root, options: RunnerOptions) -> HadoopJobRunner:
 
     for name in ("workers", "memory"):
         if getattr(options, name) is not None:
-            raise UsageError(f"--{name} is for this machine; what tasks on a cluster get is said in `config`")
+            raise UsageError(f"--{name} is for this machine; set the resources of tasks on a cluster in `config`")
     return HadoopJobRunner(root, load_settings(options.config))
 
 

@@ -1,6 +1,6 @@
 """Jobs on a Hadoop cluster: one ``hadoop jar`` each, and nothing else of Hadoop's is started on this machine.
 
-What a job needs and leaves lies below the root, and goes through the store:
+What a job needs and leaves is stored below the root, by the store:
 
     env/code-<hash>.zip       the code, uploaded when it is not there yet
     tmp/<work>/owner          which process waits for the job, see `mr_ml.runners.hadoop.work`

@@ -1,7 +1,7 @@
 """How a job's input becomes map tasks: files and parts of files, or many small files in one task.
 
-A map task costs seconds to start, whatever it reads, so small files share one. Hadoop puts together those that lie on
-the same node. Long lists of files are named by patterns: a command line holds some thousand addresses at most.
+A map task costs seconds to start, whatever it reads, so small files share one. Hadoop groups those that the same
+node stores. Long lists of files are named by patterns: a command line holds some thousand addresses at most.
 """
 
 from __future__ import annotations

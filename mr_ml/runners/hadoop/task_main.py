@@ -1,7 +1,7 @@
 """One task of a job on a cluster: what the shipped archive runs, as ``python3 CODE.zip MODULE CLASS --mapper ...``.
 
 What a task raises travels to the driver as a line of the job's output, see `mr_ml.runners.task_errors`, and the task
-ends as if all were well. Errors that another attempt could mend are first left to Hadoop, which tries again; the last
+ends as if all were well. Errors that another attempt could avoid are first left to Hadoop, which tries again; the last
 attempt reports.
 """
 
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def prepare() -> None:
-    """Make up for what Python has dropped, and find the compiled loops, which lie beside the code."""
+    """Replace modules that Python has removed, and find the compiled loops, which are stored beside the code."""
     provide_dropped()
     mr_ml.__path__.append(os.getcwd())
 

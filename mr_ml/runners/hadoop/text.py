@@ -1,9 +1,9 @@
-"""The text that a job on a cluster reads: files on HDFS where they lie, and files of this machine, brought there first.
+"""The text that a job on a cluster reads: files on HDFS in place, and files of this machine, which are uploaded first.
 
-Hadoop feeds plain text to map tasks, cut wherever it likes. It would also decompress what is called .gz or .bz2, but
-what it does at a damaged place, and how much it has read, could not be checked. So a compressed file is fed as it is,
-whole, under a name that has no suffix: by the number that HDFS gives each file, ``/.reserved/.inodes/NUMBER``. The task
-decompresses it as `mr_ml.readers.text.compressed` does everywhere. A name that holds what Hadoop's jobs read as a
+Hadoop streams plain text to map tasks, cut wherever it likes. It would also decompress what is called .gz or .bz2, but
+what it does at a damaged place, and how much it has read, could not be checked. So a compressed file is streamed
+whole, as it is, under a name without suffix: by the number that HDFS gives each file, ``/.reserved/.inodes/NUMBER``. The
+task decompresses it as `mr_ml.readers.text.compressed` does everywhere. A name that holds what Hadoop's jobs read as a
 pattern or a list goes by its number too.
 """
 
@@ -182,7 +182,7 @@ class ClusterText:
         path = urlsplit(fed).path
         name = self._names.get(path)
         if name is None:
-            raise InternalError(f"tasks were fed {fed}, which is none of the input files; run it again")
+            raise InternalError(f"tasks were sent {fed}, which is none of the input files; run it again")
         return name
 
     @property
@@ -221,7 +221,7 @@ class ClusterText:
             # a last line without line feed is given one
             if total[file.path] not in (file.size, file.size + 1):
                 raise InternalError(
-                    f"{doing} {file.path} was not complete: expected {file.size} bytes, tasks were fed "
+                    f"{doing} {file.path} was not complete: expected {file.size} bytes, tasks were sent "
                     f"{total[file.path]}; run it again when the file is at rest"
                 )
 

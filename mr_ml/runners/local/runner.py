@@ -4,10 +4,10 @@ Both differ from mrjob's own runners of these names in what a training pass need
 
 - one map task per input file, whatever its size, in the order of their names; the file is linked, never copied;
 - one reduce task, or as many as the job's `mapreduce.job.reduces` says; each key goes whole to one of them; none if
-  the job does not ask for any and whoever reads its output can do without, see `WarmLocalMixin`;
+  the job does not ask for any and the reader of its output can do without, see `WarmLocalMixin`;
 - no process is started for a job: `-r local` workers stay, and keep their module-level caches, from job to job;
 - what a task raises reaches the driver: a `MrMlError` as it is, anything else as an `InternalError` with the traceback;
-- temporary files lie in memory where there is room, and go away after a failure too.
+- temporary files are kept in memory where there is room, and are removed after a failure too.
 
 Not simulated: steps that are shell commands, `--setup`, `--py-files`, partitioners, Hadoop formats, retries.
 Compressed input is refused, since mrjob reads a truncated file as if it were whole: hand over a file that names it.

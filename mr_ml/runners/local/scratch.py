@@ -1,4 +1,4 @@
-"""Where the temporary files of local jobs go, and how they go away.
+"""Folders for the temporary files of local jobs, and their removal.
 
 A pass writes a few kilobytes that are read once, a moment later. In shared memory (`/dev/shm`) that costs no disk
 access, but a folder left behind there holds memory until the machine restarts. So every process has one scratch
@@ -64,8 +64,8 @@ def scratch_folder(*, needs_bytes: int | None) -> Path:
     Parameters
     ----------
     needs_bytes : int or None
-        The most that will lie in the folder at any time, in bytes; None if that is not known, which keeps the folder
-        out of memory.
+        The most that will be stored in the folder at any time, in bytes; None if that is not known, which keeps the
+        folder out of memory.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def scratch_folder(*, needs_bytes: int | None) -> Path:
         If mrjob cannot handle its path.
     """
     if not _current:
-        # first of all: what lies there takes the room that is asked for
+        # first: old files take up the room that is needed
         _sweep()
     parent = _parent(needs_bytes)
     refuse_what_mrjob_interprets(parent)

@@ -72,7 +72,7 @@ def test_bad_data_is_told_at_once_and_passes_the_reduce_task(folder: Path, lines
 
 
 @pytest.mark.parametrize(("attempt", "code"), [("0", 1), ("2", 1), ("3", 0), ("1000", 1), ("1003", 0)])
-def test_what_another_attempt_may_mend_is_told_by_the_last(folder: Path, attempt: str, code: int) -> None:
+def test_the_last_attempt_reports_what_another_one_could_avoid(folder: Path, attempt: str, code: int) -> None:
     environment = {"mapreduce_task_attempt_id": f"attempt_1_0001_m_000000_{attempt}"}
     (folder / "request").rename(folder / "elsewhere")
     try:

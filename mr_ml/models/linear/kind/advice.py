@@ -1,4 +1,4 @@
-"""What whoever uses a model should know of it, besides why training stopped."""
+"""Warnings about a trained model for its user, besides why training stopped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the rows of each class count for in training."""
+"""Weights of classes in training."""
 
 from __future__ import annotations
 

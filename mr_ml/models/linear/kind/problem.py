@@ -184,7 +184,7 @@ def _check_scales(spec: LinearSpec, dataset: Dataset, moments: FeatureMoments) -
         k = int(huge[0])
         raise BadDataError(
             f"the values of feature {dataset.schema.name_of(moments.feature(k))} in {dataset.reference} are too large "
-            f"to square: from {moments.minimum[k]:g} to {moments.maximum[k]:g}, not finite when scaled; mend, rescale "
+            f"to square: from {moments.minimum[k]:g} to {moments.maximum[k]:g}, not finite when scaled; fix, rescale "
             "or drop it"
         )
     weighted = moments.weighted_variance if spec.weighs_deviations else None
