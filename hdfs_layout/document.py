@@ -81,12 +81,12 @@ def decode_document(data: bytes, *, where: str) -> dict[str, Any]:
         If it is damaged, or of a newer format.
     """
     try:
-        found = json.loads(data, parse_constant=_refuse_constant)
+        document = json.loads(data, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise _damaged(where, f"{len(data)} bytes that are not JSON ({str(error)[:100]})") from error
-    if not isinstance(found, dict):
-        raise _damaged(where, f"JSON that is not an object but a {type(found).__name__}")
-    number = found.pop("format", None)
+    if not isinstance(document, dict):
+        raise _damaged(where, f"JSON that is not an object but a {type(document).__name__}")
+    number = document.pop("format", None)
     # The number first: a newer format may be sealed in another way.
     if type(number) is not int or number < 1:
         raise _damaged(where, "no format number in it")
@@ -100,9 +100,9 @@ def decode_document(data: bytes, *, where: str) -> dict[str, Any]:
         raise _damaged(where, "no checksum in it")
     rest = hashlib.sha256(data[: seal.start()])
     rest.update(data[seal.end() :])
-    if not rest.hexdigest() == seal[1].decode("ascii") == found.pop("sha256", None):
+    if not rest.hexdigest() == seal[1].decode("ascii") == document.pop("sha256", None):
         raise _damaged(where, f"{len(data)} bytes that do not match their checksum")
-    return found
+    return document
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -68,8 +68,8 @@ def check_address_space() -> None:
 def sentence(error: OSError) -> tuple[str, str]:
     """Say what the system found, and what to do about it."""
     number = error.errno or 0
-    found, remedy = _SENTENCES.get(number, (error.strerror or str(error), "See the system's log."))
-    return f"{found} ({errno.errorcode.get(number, 'no code')})", remedy
+    cause, remedy = _SENTENCES.get(number, (error.strerror or str(error), "See the system's log."))
+    return f"{cause} ({errno.errorcode.get(number, 'no code')})", remedy
 
 
 def storage_error(error: OSError, *, doing: str, place: str = "") -> StorageError:
@@ -132,12 +132,12 @@ def _full_places(error: OSError) -> str:
 
 def full_folders(folders: Iterable[str]) -> list[str]:
     """Those that have no room left, each once."""
-    found = []
+    full = []
     for folder in dict.fromkeys(map(os.path.abspath, folders)):
         try:
             stat = os.statvfs(folder)
         except OSError:
             continue
         if stat.f_bavail * stat.f_frsize < _FULL_BYTES or (stat.f_files and not stat.f_favail):
-            found.append(folder)
-    return found
+            full.append(folder)
+    return full

@@ -123,8 +123,8 @@ class LocalStore:
 
     def entries(self, path: str) -> tuple[Entry, ...]:
         """See `Store.entries`. What a link leads to counts; one to nothing is a file of 0 bytes."""
-        with _os_errors("list", self._place(path)), os.scandir(self._place(path)) as found:
-            return tuple(sorted(_entry(entry) for entry in found if not entry.name.startswith(HIDDEN)))
+        with _os_errors("list", self._place(path)), os.scandir(self._place(path)) as entries:
+            return tuple(sorted(_entry(entry) for entry in entries if not entry.name.startswith(HIDDEN)))
 
     def walk(self, path: str) -> tuple[str, ...]:
         """See `Store.walk`."""
@@ -264,14 +264,14 @@ def _taken(place: str) -> AlreadyExistsError:
     )
 
 
-def _entry(found: os.DirEntry[str]) -> Entry:
-    if found.is_dir():
-        return Entry(found.name, True, 0)
+def _entry(entry: os.DirEntry[str]) -> Entry:
+    if entry.is_dir():
+        return Entry(entry.name, True, 0)
     try:
-        return Entry(found.name, False, found.stat().st_size)
+        return Entry(entry.name, False, entry.stat().st_size)
     except FileNotFoundError:
         # a link to nothing, or gone meanwhile
-        return Entry(found.name, False, 0)
+        return Entry(entry.name, False, 0)
 
 
 @contextlib.contextmanager
@@ -280,9 +280,9 @@ def _os_errors(doing: str, place: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        found, remedy = sentence(error)
+        cause, remedy = sentence(error)
         kind = NotFoundError if error.errno in (errno.ENOENT, errno.ENOTDIR) else StorageError
-        raise kind(f"could not {doing} {place!r}: found {found}. {remedy}") from error
+        raise kind(f"could not {doing} {place!r}: found {cause}. {remedy}") from error
 
 
 def _make_folders(folder: str) -> None:

@@ -65,5 +65,5 @@ def open_store(root: str) -> Store:
 
 def scheme_of(place: str) -> str:
     """Return the scheme of a URI with two slashes, in lower case; empty for a path of this machine."""
-    scheme, found, _ = place.partition("://")
-    return scheme.lower() if found and _SCHEME.fullmatch(scheme) else ""
+    scheme, separator, _ = place.partition("://")
+    return scheme.lower() if separator and _SCHEME.fullmatch(scheme) else ""

@@ -52,14 +52,14 @@ def check_name(name: str, *, kind: str = "name") -> str:
         If it is anything else.
     """
     if len(name) > MAX_NAME_LENGTH:
-        found = f"{len(name)} characters"
+        shown = f"{len(name)} characters"
     elif not _NAME.fullmatch(name):
-        found = ascii(name)
+        shown = ascii(name)
     else:
         return name
     raise UsageError(
         f"expected as the name of a {kind} 1 to {MAX_NAME_LENGTH} letters, digits, '.', '_' or '-', beginning with a "
-        f"letter or a digit; found {found}. Choose another name."
+        f"letter or a digit; found {shown}. Choose another name."
     )
 
 

@@ -83,8 +83,8 @@ def _read(store: Store, path: str) -> bytes:
 def _whole_lines(log: bytes) -> list[bytes]:
     """Lines without their ends; a last one without an end only if it is whole all the same."""
     *lines, last = log.split(b"\n")
-    found = _SEALED.fullmatch(last)
-    return [*lines, last] if found and _is_whole(found) else lines
+    sealed = _SEALED.fullmatch(last)
+    return [*lines, last] if sealed and _is_whole(sealed) else lines
 
 
 def _sealed(line: bytes) -> bytes:
@@ -94,16 +94,16 @@ def _sealed(line: bytes) -> bytes:
 
 def _unsealed(line: bytes) -> bytes:
     """Take the checksum off a line; raises ValueError if it is another line's."""
-    found = _SEALED.fullmatch(line)
-    if found is None:
+    sealed = _SEALED.fullmatch(line)
+    if sealed is None:
         return line
-    if not _is_whole(found):
+    if not _is_whole(sealed):
         raise ValueError("another line's checksum")
-    return found[1] + b"}"
+    return sealed[1] + b"}"
 
 
-def _is_whole(found: re.Match[bytes]) -> bool:
-    return binascii.crc32(found[1] + b"}") == int(found[2], 16)
+def _is_whole(sealed: re.Match[bytes]) -> bool:
+    return binascii.crc32(sealed[1] + b"}") == int(sealed[2], 16)
 
 
 def finite(value: Any, *, instead: Callable[[float], str | None]) -> Any:

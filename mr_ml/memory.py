@@ -113,13 +113,13 @@ def _share(memory: Memory, runner: Runner, base: int, *, taken_by: str) -> int:
                 f"this machine has {installed >> 20}M; use fewer `workers`, a larger machine, or hash the ids to fewer"
             )
         return max((free_memory() // 2 - base) // n_tasks, 0)
-    asked = memory if isinstance(memory, int) else parse_size(memory)
-    if asked < base:
+    total = memory if isinstance(memory, int) else parse_size(memory)
+    if total < base:
         raise UsageError(
             f"`memory` {memory}: {base >> 20}M are taken before there is any data, by {n_tasks} "
             f"{taken_by}; give more, or fewer `workers`"
         )
-    return (asked - base) // n_tasks
+    return (total - base) // n_tasks
 
 
 def parse_size(text: str) -> int:
@@ -139,9 +139,9 @@ def parse_size(text: str) -> int:
 def free_memory() -> int:
     """Return bytes that can be had without swapping: what Linux says, or the control group if that allows less."""
     free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
-    found = _number("/proc/meminfo", r"MemAvailable:\s+([0-9]+) kB")
-    if found is not None:
-        free = found * 1024
+    available = _number("/proc/meminfo", r"MemAvailable:\s+([0-9]+) kB")
+    if available is not None:
+        free = available * 1024
     limit = _number("/sys/fs/cgroup/memory.max", r"([0-9]+)")
     used = _number("/sys/fs/cgroup/memory.current", r"([0-9]+)")
     return free if limit is None or used is None else max(min(free, limit - used), 0)

@@ -207,8 +207,8 @@ class Session:
         )
         cache = block_budget(self.memory, self.runner, needs)
         engine = MapReduceEngine(found_in, split, self.root.store, self.runner, cache)
-        found = evaluate(opened, found_in, engine=engine, row_weights=row_weights)
-        return {**found, "unseen_features": len(unseen), "split": split}
+        metrics = evaluate(opened, found_in, engine=engine, row_weights=row_weights)
+        return {**metrics, "unseen_features": len(unseen), "split": split}
 
     def predict(
         self, model: str | Model, inputs: Sequence[str], to: str, *, max_bad_rows: int = 0,
@@ -249,5 +249,5 @@ def open_runner(
     UsageError
         If there is no such runner, or it does not have such options.
     """
-    said = None if memory is None else str(memory)
-    return RUNNERS.get(runner).open(root, RunnerOptions(workers=workers, memory=said, config=config))
+    memory_text = None if memory is None else str(memory)
+    return RUNNERS.get(runner).open(root, RunnerOptions(workers=workers, memory=memory_text, config=config))

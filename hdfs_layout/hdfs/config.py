@@ -148,15 +148,15 @@ def find_namenodes(config: HadoopConfig, *, scheme: str, authority: str) -> Name
 
 def _default_namenodes(config: HadoopConfig, scheme: str) -> NameNodes:
     default = config.get("fs.defaultFS") or config.get("fs.default.name")
-    found, _, rest = default.partition("://")
+    default_scheme, _, rest = default.partition("://")
     authority = rest.partition("/")[0]
-    if found.lower() not in ("hdfs", "webhdfs", "swebhdfs") or not authority:
+    if default_scheme.lower() not in ("hdfs", "webhdfs", "swebhdfs") or not authority:
         what = f"{default!a} in {config.folder}" if default else f"none in {config.folder or 'HADOOP_CONF_DIR (unset)'}"
         raise UsageError(
             f"expected for a root without a host, {scheme}:///..., that fs.defaultFS names an HDFS; found {what}. "
             f"Set HADOOP_CONF_DIR to the cluster's configuration, or name the host: {scheme}://HOST:PORT/..."
         )
-    return find_namenodes(config, scheme=found.lower(), authority=authority)
+    return find_namenodes(config, scheme=default_scheme.lower(), authority=authority)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,9 +253,9 @@ def _read_site_file(path: str) -> dict[str, str]:
             raise ElementTree.ParseError(f"<{root.tag}> instead of <configuration>")
     except (ElementTree.ParseError, LookupError, ValueError) as error:  # the last two: an encoding that is none
         raise UsageError(f"expected in {path!r} Hadoop's XML; found {error}. Fix that file.") from error
-    found: dict[str, str] = {}
+    properties: dict[str, str] = {}
     for item in root.iter("property"):
         name = (item.findtext("name") or "").strip()
         if name:
-            found[name] = item.findtext("value") or ""
-    return found
+            properties[name] = item.findtext("value") or ""
+    return properties

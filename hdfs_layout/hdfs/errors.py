@@ -118,14 +118,14 @@ class Translator:
             ) from error
 
     def _refused(self, error: RemoteError, what: str) -> StorageError:
-        kind, said = error.kind, f" ({error})"
+        kind, detail = error.kind, f" ({error})"
         if kind == "AccessControlException" and error.message.endswith(_THROUGH_A_FILE):
             kind = "ParentNotDirectoryException"
         words = error.message.lower()
         known = next((sentence for part, sentence in _WORDS if part in words), _SENTENCES.get(kind))
         if known is None:
             return StorageError(f"{what}: found {error}. See the NameNode's log.")
-        category, found, remedy = known
+        category, cause, remedy = known
         if kind == "AccessControlException":
-            found += f" to user {self.user!r}" if self.user is not None else ""
-        return category(f"{what}: found {found}{said}. {remedy}")
+            cause += f" to user {self.user!r}" if self.user is not None else ""
+        return category(f"{what}: found {cause}{detail}. {remedy}")

@@ -98,12 +98,12 @@ def download(url: str) -> Download:
 def decoded(answer: requests.Response) -> dict[str, Any]:
     """JSON object of an answer; `RemoteError` if there is none."""
     try:
-        found = answer.json()
+        content = answer.json()
     except ValueError:
-        found = None
-    if not isinstance(found, dict):
+        content = None
+    if not isinstance(content, dict):
         raise RemoteError("", f"HTTP status {answer.status_code} with an answer that is no JSON object")
-    return found
+    return content
 
 
 class Upload:

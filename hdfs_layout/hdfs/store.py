@@ -168,8 +168,8 @@ class HdfsStore:
 
     def entries(self, path: str) -> tuple[Entry, ...]:
         """See `Store.entries`."""
-        found = (Entry(e.name, e.is_folder, 0 if e.is_folder else e.length) for e in self._entries(path))
-        return tuple(sorted(found))
+        entries = (Entry(e.name, e.is_folder, 0 if e.is_folder else e.length) for e in self._entries(path))
+        return tuple(sorted(entries))
 
     def walk(self, path: str) -> tuple[str, ...]:
         """See `Store.walk`."""
@@ -281,10 +281,10 @@ class HdfsStore:
                     raise
                 refusal = error
             try:
-                found = self._status_or_none(place)
+                status = self._status_or_none(place)
             except NoAnswerError as error:
                 raise NoAnswerError(f"{error}. Whether it was done before is not known") from error
-            if found is not None and found.file_id == file_id and place != source:
+            if status is not None and status.file_id == file_id and place != source:
                 return None
             if refusal is not None:
                 raise refusal

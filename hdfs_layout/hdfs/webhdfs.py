@@ -201,25 +201,25 @@ class WebHdfs:
         address = f"/webhdfs/v1{quote(path)}?{query}"
         patience = (FAILOVER_PATIENCE_SECONDS if len(self.urls) > 1 else PATIENCE_SECONDS) if patient else 0.0
         end = time.monotonic() + patience
-        attempt, found = 0, dict[str, str]()
+        attempt, errors = 0, dict[str, str]()
         while True:
             for url in sorted(self.urls, key=lambda url: url != _answered.get(self.urls)):
                 try:
                     answer = ask(method, url + address, kerberos=self.user is None)
                 except NoAnswerError as error:
-                    found[url] = str(error)
+                    errors[url] = str(error)
                     if not repeat:
-                        raise NoAnswerError(_listed(found)) from error
+                        raise NoAnswerError(_listed(errors)) from error
                 except RemoteError as error:
                     if error.kind not in _NOT_CARRIED_OUT:
                         _answered[self.urls] = url
                         raise
-                    found[url] = str(error)
+                    errors[url] = str(error)
                 else:
                     _answered[self.urls] = url
                     return answer
             if time.monotonic() >= end:
-                raise NoAnswerError(_listed(found))
+                raise NoAnswerError(_listed(errors))
             _pause(attempt)
             attempt += 1
 
@@ -248,20 +248,20 @@ def _without(place: str) -> dict[str, str]:
         return {}
 
 
-def _field(found: dict[str, Any], name: str, kind: type) -> Any:
-    value = found.get(name)
+def _field(status: dict[str, Any], name: str, kind: type) -> Any:
+    value = status.get(name)
     if not isinstance(value, kind):
         raise RemoteError("", f"an answer without {name}")
     return value
 
 
-def _file_status(found: dict[str, Any]) -> FileStatus:
+def _file_status(status: dict[str, Any]) -> FileStatus:
     return FileStatus(
-        name=_field(found, "pathSuffix", str),
-        is_folder=_field(found, "type", str) == "DIRECTORY",
-        length=_field(found, "length", int),
-        file_id=_field(found, "fileId", int),
-        is_link=found["type"] == "SYMLINK",
+        name=_field(status, "pathSuffix", str),
+        is_folder=_field(status, "type", str) == "DIRECTORY",
+        length=_field(status, "length", int),
+        file_id=_field(status, "fileId", int),
+        is_link=status["type"] == "SYMLINK",
     )
 
 
@@ -269,5 +269,5 @@ def _pause(attempt: int) -> None:
     time.sleep(min(_FIRST_DELAY_SECONDS * 2**attempt, _LONGEST_DELAY_SECONDS))
 
 
-def _listed(found: dict[str, str]) -> str:
-    return "; ".join(f"{url}: {words}" for url, words in found.items())
+def _listed(errors: dict[str, str]) -> str:
+    return "; ".join(f"{url}: {words}" for url, words in errors.items())

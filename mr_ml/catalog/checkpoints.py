@@ -110,13 +110,13 @@ class Checkpoints:
         damaged: list[str] = []
         for number in sorted(self._folders, reverse=True):
             try:
-                found = self._read(number)
+                checkpoint = self._read(number)
             except NotFoundError:
                 continue
             except DamagedError as error:
                 damaged.append(str(error))
                 continue
-            state, places, rows = found
+            state, places, rows = checkpoint
             for message in damaged:
                 self.say(f"warning: {message}; going on from pass {number}, which changes nothing of what comes out")
             self._kept, self._rows = {number: places}, rows
@@ -209,10 +209,10 @@ class Checkpoints:
 
     def _passes(self) -> list[int]:
         try:
-            found = self.root.store.list(self.root.layout.passes(self.run))
+            names = self.root.store.list(self.root.layout.passes(self.run))
         except NotFoundError:
             return []
-        return [number for name in found if (number := pass_of(name)) is not None]
+        return [number for name in names if (number := pass_of(name)) is not None]
 
 
 def state_bytes(cost: Cost, size: int) -> int:

@@ -167,15 +167,15 @@ def load_dataset(root: Root, reference: str) -> Dataset:
     BadDataError
         If its manifest is damaged.
     """
-    asked = parse_reference(reference, kind="dataset")
-    found = read_version(root.store, root.layout.dataset(asked.name), asked.version)
-    where = root.store.uri(found.path)
-    manifest = stored.read(DatasetManifest, found.document, where=where)
-    if manifest.name != asked.name:
+    wanted = parse_reference(reference, kind="dataset")
+    version = read_version(root.store, root.layout.dataset(wanted.name), wanted.version)
+    where = root.store.uri(version.path)
+    manifest = stored.read(DatasetManifest, version.document, where=where)
+    if manifest.name != wanted.name:
         raise BadDataError(
-            f"{where}: expected the manifest of {asked.name}, found that of {manifest.name}; {stored.REMEDY}"
+            f"{where}: expected the manifest of {wanted.name}, found that of {manifest.name}; {stored.REMEDY}"
         )
-    return manifest.dataset(found.number)
+    return manifest.dataset(version.number)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,7 +263,7 @@ class DatasetManifest:
         rows: dict[str, int] = {}
         for p in self.partitions:
             rows[p.split] = rows.get(p.split, 0) + p.rows
-        if rows != {split: found["rows"] for split, found in self.splits.items()}:
+        if rows != {split: entry["rows"] for split, entry in self.splits.items()}:
             raise ValueError(f"splits {dict(self.splits)}, rows of partitions by split {rows}")
         if not rows or rows.keys() != self.moments.keys() or rows.keys() != self.label_counts.keys():
             raise ValueError(

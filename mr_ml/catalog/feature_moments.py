@@ -165,5 +165,5 @@ class FeatureMoments:
             )
         if np.isinf(arrays.get("label_mean", 0.0)) or arrays.get("label_variance", 0.0) < 0:
             raise BadDataError(f"{where}: expected labels of finite mean, found others; fix labels that are too large")
-        found: dict[str, Any] = {name: array if array.ndim else array.item() for name, array in arrays.items()}
-        return cls(count=n_rows, features=features, **found).compact(d)
+        values: dict[str, Any] = {name: array if array.ndim else array.item() for name, array in arrays.items()}
+        return cls(count=n_rows, features=features, **values).compact(d)

@@ -88,14 +88,14 @@ def publish_model(
 
 def read_manifest(root: Root, name: str, number: int | None = None) -> tuple[ModelManifest, Version]:
     """Return what was published of a model, without its coefficients; raises as `load_model`."""
-    found = read_version(root.store, root.layout.model(name), number)
-    where = root.store.uri(found.path)
-    manifest = stored.read(ModelManifest, found.document, where=where)
+    version = read_version(root.store, root.layout.model(name), number)
+    where = root.store.uri(version.path)
+    manifest = stored.read(ModelManifest, version.document, where=where)
     if manifest.spec.model != name:
         raise BadDataError(
             f"{where}: expected the manifest of {name}, found that of {manifest.spec.model}; {stored.REMEDY}"
         )
-    return manifest, found
+    return manifest, version
 
 
 def load_model(root: Root, reference: str) -> Model:
@@ -110,23 +110,23 @@ def load_model(root: Root, reference: str) -> Model:
     BadDataError
         If its manifest or coefficients are damaged, or of a newer mr_ml.
     """
-    asked = parse_reference(reference, kind="model")
-    manifest, found = read_manifest(root, asked.name, asked.version)
+    wanted = parse_reference(reference, kind="model")
+    manifest, version = read_manifest(root, wanted.name, wanted.version)
     file = StoredFile(manifest.coef["uri"], manifest.coef["sha256"])
     where = root.store.uri(file.path)
     arrays = from_npz(file.read(root.store), where=where)
     if (number := manifest.coef.get("format", 1)) > _FORMAT:
         raise BadDataError(
-            f"{root.store.uri(found.path)}: expected coefficients of format {_FORMAT} at most, found {number}; upgrade "
-            "mr_ml to read them"
+            f"{root.store.uri(version.path)}: expected coefficients of format {_FORMAT} at most, found {number}; "
+            "upgrade mr_ml to read them"
         )
     return MODEL_KINDS.get(manifest.spec.kind).model(
-        name=asked.name,
-        version=found.number,
+        name=wanted.name,
+        version=version.number,
         spec=manifest.spec,
         schema=manifest.schema,
         classes=manifest.classes,
-        manifest=found.document,
+        manifest=version.document,
         arrays=arrays,
         where=where,
     )

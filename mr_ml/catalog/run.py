@@ -70,10 +70,10 @@ def read_run(root: Root, run: str) -> RunDocument:
             f"there is no run {run!r} in {root.store.root}; `mr-ml runs list` shows those that are"
         ) from None
     where = root.store.uri(path)
-    found = stored.read(RunDocument, decode_document(data, where=where), where=where)
-    if found.run not in (None, run):
+    document = stored.read(RunDocument, decode_document(data, where=where), where=where)
+    if document.run not in (None, run):
         raise BadDataError(
-            f"{where}: expected what run {run} was asked to do, found that of run {found.run}: is its folder a "
-            f"copy? Then remove it, and resume {found.run}"
+            f"{where}: expected what run {run} was asked to do, found that of run {document.run}: is its folder a "
+            f"copy? Then remove it, and resume {document.run}"
         )
-    return found
+    return document

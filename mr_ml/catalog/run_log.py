@@ -67,15 +67,15 @@ def read_log(root: Root, run: str) -> RunLog:
         If it is damaged.
     """
     path = root.layout.run_log(run)
-    found: dict[str, list[Any]] = {kind: [] for kind in KINDS}
+    events: dict[str, list[Any]] = {kind: [] for kind in KINDS}
     for number, event in enumerate(read_events(root.store, path), start=1):
         where = f"{root.store.uri(path)}: event {number}"
         kind = stored.read(_ANY, event, where=where)["event"]
         if kind in KINDS:
-            found[kind].append(stored.read(KINDS[kind], event, where=where))
+            events[kind].append(stored.read(KINDS[kind], event, where=where))
     # who resumes a run that has ended makes its last pass again
-    passes = {event["number"]: event for event in found["pass"]}
-    published, failed = (found[kind][-1] if found[kind] else None for kind in ("published", "failed"))
+    passes = {event["number"]: event for event in events["pass"]}
+    published, failed = (events[kind][-1] if events[kind] else None for kind in ("published", "failed"))
     return RunLog(tuple(passes.values()), published, failed)
 
 

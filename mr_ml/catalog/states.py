@@ -43,8 +43,8 @@ class Owner:
     @classmethod
     def of(cls, run: str, spec: TrainSpec, dataset: Dataset) -> Owner:
         """Make the owner of what a run stores."""
-        asked = json.dumps(spec.to_json(), sort_keys=True).encode()
-        return cls(run, hashlib.sha256(asked).hexdigest(), dataset.reference, dataset.data_id)
+        spec_json = json.dumps(spec.to_json(), sort_keys=True).encode()
+        return cls(run, hashlib.sha256(spec_json).hexdigest(), dataset.reference, dataset.data_id)
 
 
 class DamagedError(BadDataError):
@@ -89,11 +89,11 @@ def unseal(data: bytes, *, kind: str, owner: Owner, where: str) -> tuple[dict[st
     if sealed.sha256 != _sha256(sealed.content, opened.arrays, sealed.owner):
         raise DamagedError(f"{where}: expected content of sha256 {sealed.sha256}, found another")
     for name, expected in asdict(owner).items():
-        found = getattr(sealed.owner, name)
-        if found != expected:
+        actual = getattr(sealed.owner, name)
+        if actual != expected:
             words = _WORDS[name]
             raise BadDataError(
-                f"{where}: expected a state of {words} {expected}, found one of {found}: it was copied here, or the "
+                f"{where}: expected a state of {words} {expected}, found one of {actual}: it was copied here, or the "
                 f"{words} is no longer what it was; remove {where.rpartition('/')[0]} and resume again, or train anew"
             )
     return sealed.content, dict(opened.arrays)

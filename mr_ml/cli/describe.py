@@ -27,13 +27,13 @@ def run(options: argparse.Namespace) -> None:
     if options.verify:
         verify(root.store, dataset.partitions)
     moments = {split: FeatureMoments.load(root.store, dataset, split) for split in dataset.moments}
-    features = {split: _features(dataset, found, options.features) for split, found in moments.items()}
+    features = {split: _features(dataset, of_split, options.features) for split, of_split in moments.items()}
     data = {**summary(dataset), "verified_partitions": n_verified, "features": features}
     text = summary_text(dataset)
     if options.verify:
         text += f"\n{n_verified} partitions verified: every byte is as it was packed"
-    for split, found in moments.items():
-        text += f"\n\n{split}: features\n{_feature_table(dataset, found, options.features)}"
+    for split, of_split in moments.items():
+        text += f"\n\n{split}: features\n{_feature_table(dataset, of_split, options.features)}"
     print_result(options, data, text)
 
 

@@ -28,15 +28,15 @@ def check(options: argparse.Namespace) -> None:
     runner = open_runner(root, options.runner, workers=options.workers, config=options.config)
     check_store(root.store)
     say(f"{root.store.root} can be written, read and removed from")
-    found = runner.check(n_tasks=options.tasks, say=say)
+    findings = runner.check(n_tasks=options.tasks, say=say)
     here = node_report.report()
     data = {
-        "root": root.store.root, "runner": options.runner, "here": here, "nodes": found.nodes,
-        "environment": found.brought, "problems": found.problems, "warnings": found.warnings,
+        "root": root.store.root, "runner": options.runner, "here": here, "nodes": findings.nodes,
+        "environment": findings.brought, "problems": findings.problems, "warnings": findings.warnings,
     }  # fmt: skip
-    print_result(options, data, _text(here, found))
-    if found.problems:
-        raise UnavailableError("tasks cannot run there:\n" + "\n".join(found.problems))
+    print_result(options, data, _text(here, findings))
+    if findings.problems:
+        raise UnavailableError("tasks cannot run there:\n" + "\n".join(findings.problems))
 
 
 def build(options: argparse.Namespace) -> None:
@@ -71,16 +71,18 @@ def build(options: argparse.Namespace) -> None:
     print_result(options, data, text)
 
 
-def _text(here: Mapping[str, Any], found: Findings) -> str:
+def _text(here: Mapping[str, Any], findings: Findings) -> str:
     header = ["host", "tasks", "Python", *node_report.PACKAGES, *_OTHERS]
-    counted = Counter(json.dumps(_columns(node)) for node in found.nodes)
+    counted = Counter(json.dumps(_columns(node)) for node in findings.nodes)
     rows = [_row(json.loads(columns), tasks=str(n)) for columns, n in sorted(counted.items())]
     lines = [table(header, [*rows, _row(["this machine", *_columns(here)[1:]], tasks="")])]
-    if found.brought is not None:
-        lines.append(f"Python packages from {found.brought['uri']}")
-    lines += [f"warning: {text}" for text in found.warnings]
-    if not found.problems:
-        lines.append(f"tasks can run: {len(found.nodes)} did, on {len({node['host'] for node in found.nodes})} host(s)")
+    if findings.brought is not None:
+        lines.append(f"Python packages from {findings.brought['uri']}")
+    lines += [f"warning: {text}" for text in findings.warnings]
+    if not findings.problems:
+        lines.append(
+            f"tasks can run: {len(findings.nodes)} did, on {len({node['host'] for node in findings.nodes})} host(s)"
+        )
     return "\n".join(lines)
 
 

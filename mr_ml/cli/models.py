@@ -18,18 +18,18 @@ def list_all(options: argparse.Namespace) -> int:
     """Print a table of all models; return the exit code, which says whether one is damaged."""
     root = root_of(options)
     names = names_in(root.store, root.layout.models, kind="model")
-    found = [entry for name in names for entry in _versions(root, name)]
+    entries = [entry for name in names for entry in _versions(root, name)]
     columns = ["model", "dataset", "objective", "passes", "converged", "run"]
-    print_result(options, {"models": found}, table(columns, map(_row, found)))
-    return report_damaged(m["damaged"] for m in found if "damaged" in m)
+    print_result(options, {"models": entries}, table(columns, map(_row, entries)))
+    return report_damaged(m["damaged"] for m in entries if "damaged" in m)
 
 
-def _row(found: dict[str, Any]) -> list[str]:
-    name = f"{found['model']}@{found['version']}"
-    if "damaged" in found:
+def _row(entry: dict[str, Any]) -> list[str]:
+    name = f"{entry['model']}@{entry['version']}"
+    if "damaged" in entry:
         return [name, "?", "?", "?", "?", "damaged"]
-    converged = "yes" if found["converged"] else "no"
-    return [name, found["dataset"], f"{float(found['objective']):.8g}", str(found["passes"]), converged, found["run"]]
+    converged = "yes" if entry["converged"] else "no"
+    return [name, entry["dataset"], f"{float(entry['objective']):.8g}", str(entry["passes"]), converged, entry["run"]]
 
 
 def _versions(root: Root, name: str) -> Iterator[dict[str, Any]]:

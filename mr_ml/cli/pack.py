@@ -23,7 +23,7 @@ def run(options: argparse.Namespace) -> None:
 
 def choices(options: argparse.Namespace) -> PackChoices:
     """Return what the user chose."""
-    said = {name for format in map(format_named, FORMATS.built_in) for name in format.parameters}
+    names = {name for format in map(format_named, FORMATS.built_in) for name in format.parameters}
     return PackChoices(
         split=parse_shares(options.split),
         folds=options.folds,
@@ -34,5 +34,5 @@ def choices(options: argparse.Namespace) -> PackChoices:
         unseen_features=options.unseen_features,
         max_bad_rows=options.max_bad_rows,
         format=options.format,
-        text={name: getattr(options, name) for name in said},
+        text={name: getattr(options, name) for name in names},
     )

@@ -9,11 +9,13 @@ from mr_ml.cli.common import open_session, print_result
 
 def run(options: argparse.Namespace) -> None:
     """Predict rows of text and print how many there were and where the output is."""
-    found = open_session(options).predict(
+    summary = open_session(options).predict(
         options.model,
         options.inputs,
         options.to,
         max_bad_rows=options.max_bad_rows,
         unseen_features=options.unseen_features,
     )
-    print_result(options, found, f"{found['n_rows']} rows predicted by {found['model']}: {', '.join(found['outputs'])}")
+    print_result(
+        options, summary, f"{summary['n_rows']} rows predicted by {summary['model']}: {', '.join(summary['outputs'])}"
+    )

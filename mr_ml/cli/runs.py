@@ -23,10 +23,10 @@ def list_all(options: argparse.Namespace) -> int:
         for name in names_in(root.store, root.layout.runs, kind="run")
         if root.store.exists(root.layout.run_spec(name))
     ]
-    found = [_summary(root, name) for name in begun]
-    rows = [[r["run"], r["model"] or "?", r["dataset"] or "?", str(r["passes"]), r["status"]] for r in found]
-    print_result(options, {"runs": found}, table(["run", "model", "dataset", "passes", "status"], rows))
-    return report_damaged(r["stop"] for r in found if r["status"] == DAMAGED)
+    summaries = [_summary(root, name) for name in begun]
+    rows = [[r["run"], r["model"] or "?", r["dataset"] or "?", str(r["passes"]), r["status"]] for r in summaries]
+    print_result(options, {"runs": summaries}, table(["run", "model", "dataset", "passes", "status"], rows))
+    return report_damaged(r["stop"] for r in summaries if r["status"] == DAMAGED)
 
 
 def show(options: argparse.Namespace) -> None:

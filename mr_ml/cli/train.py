@@ -50,8 +50,8 @@ def _chosen(options: argparse.Namespace, spec: type[TrainSpec]) -> dict[str, Any
     chosen = {}
     for name in (item.name for item in fields(spec)):
         other, values = _IN_OTHER_WORDS.get(name, (name, None))
-        said = getattr(options, other)
-        chosen[name] = said if values is None else values[said]
+        value = getattr(options, other)
+        chosen[name] = value if values is None else values[value]
     del chosen["dataset"], chosen["model"]
     return chosen
 
@@ -59,10 +59,10 @@ def _chosen(options: argparse.Namespace, spec: type[TrainSpec]) -> dict[str, Any
 def _check_same(options: argparse.Namespace, spec: TrainSpec) -> None:
     """Refuse choices beside --resume that the run did not make: they would be ignored."""
     defaults = {item.name: item.default for item in fields(spec)}
-    for name, said in _chosen(options, type(spec)).items():
-        if said not in (defaults[name], getattr(spec, name)):
+    for name, value in _chosen(options, type(spec)).items():
+        if value not in (defaults[name], getattr(spec, name)):
             raise UsageError(
-                f"--resume goes on with what the run was asked to do: {name} {getattr(spec, name)!r}, found {said!r}; "
+                f"--resume goes on with what the run was asked to do: {name} {getattr(spec, name)!r}, found {value!r}; "
                 f"leave `{name}` out, or train anew"
             )
 

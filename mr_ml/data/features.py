@@ -129,14 +129,14 @@ class SparseFeatures:
         width, n = max(self.width, int(ids[-1]) + 1), self.n_rows
         starts = np.arange(n + 1) * len(ids)
         off = sparse.csr_array((np.tile(by, n), np.tile(ids, n), starts), shape=(n, width))
-        found = self._matrix(width) - off
-        found.sort_indices()
-        return SparseFeatures(found.indptr.astype(np.int32), found.indices.astype(np.int32), found.data)
+        deviations = self._matrix(width) - off
+        deviations.sort_indices()
+        return SparseFeatures(deviations.indptr.astype(np.int32), deviations.indices.astype(np.int32), deviations.data)
 
     def dot(self, coef: Floats) -> Floats:
         """Return X W, (n_rows, K) or (n_rows,), for W (n_features, K) or (n_features,)."""
-        found = kernels.csr_dot(self._entries, coef, width=self.width)
-        return np.asarray(self._matrix(len(coef)) @ coef) if found is None else found
+        product = kernels.csr_dot(self._entries, coef, width=self.width)
+        return np.asarray(self._matrix(len(coef)) @ coef) if product is None else product
 
     def transpose_dot(self, rows: Floats, *, n_features: int) -> Floats:
         """Return X' R, (n_features, K) or (n_features,), for R (n_rows, K) or (n_rows,)."""
@@ -151,9 +151,9 @@ class SparseFeatures:
         self, rows: Floats, of_squares: Floats | None, *, n_features: int
     ) -> tuple[Floats, Floats | None]:
         """Return X' R and, if D is given, (X o X)' D, reading the entries once; shaped as `transpose_dot`."""
-        found = kernels.csr_pull(self._entries, rows, of_squares, width=self.width, n_features=n_features)
-        if found is not None:
-            return found
+        products = kernels.csr_pull(self._entries, rows, of_squares, width=self.width, n_features=n_features)
+        if products is not None:
+            return products
         squares = None if of_squares is None else self.squares_dot(of_squares, n_features=n_features)
         return self.transpose_dot(rows, n_features=n_features), squares
 
@@ -180,9 +180,9 @@ class SparseFeatures:
             those that are not zero.
         """
         x = self.wide
-        found = kernels.column_sums(x.indices, x.values, n_features=n_features)
-        if found is not None:
-            return found
+        totals = kernels.column_sums(x.indices, x.values, n_features=n_features)
+        if totals is not None:
+            return totals
         sums = _sums_by(x.indices, x.values, n_features)
         stored = np.bincount(x.indices, minlength=n_features)
         kept = x.values != 0
@@ -195,9 +195,9 @@ class SparseFeatures:
     def deviations(self, mean: Floats) -> tuple[Floats, Floats]:
         """Return each column's sum of the entries less its mean, (n_features,), and the sum of their squares."""
         x = self.wide
-        found = kernels.column_deviations(x.indices, x.values, mean)
-        if found is not None:
-            return found
+        sums = kernels.column_deviations(x.indices, x.values, mean)
+        if sums is not None:
+            return sums
         deviation = x.values - mean[x.indices]
         return _sums_by(x.indices, deviation, len(mean)), _sums_by(x.indices, deviation * deviation, len(mean))
 
@@ -300,13 +300,13 @@ class DenseFeatures:
 
     def column_sums(self, *, n_features: int) -> tuple[Floats, Array, Floats, Floats, Array]:
         """Sum each column, see `SparseFeatures.column_sums`; every element of the array counts as an entry."""
-        found = kernels.dense_sums(self.array)
-        if found is None:
+        totals = kernels.dense_sums(self.array)
+        if totals is None:
             nonzero = self.array != 0
             low = np.where(nonzero, self.array, np.inf).min(axis=0, initial=np.inf)
             high = np.where(nonzero, self.array, -np.inf).max(axis=0, initial=-np.inf)
-            found = _sums_down(self.array), low, high, nonzero.sum(axis=0)
-        sums, low, high, nonzero = found
+            totals = _sums_down(self.array), low, high, nonzero.sum(axis=0)
+        sums, low, high, nonzero = totals
         stored = _pad(np.full(self.width, self.n_rows), n_features)
         nothing = np.full(n_features - self.width, np.inf)
         low, high = np.append(low, nothing), np.append(high, -nothing)
@@ -314,11 +314,11 @@ class DenseFeatures:
 
     def deviations(self, mean: Floats) -> tuple[Floats, Floats]:
         """Return the sums of deviations and of their squares, see `SparseFeatures.deviations`."""
-        found = kernels.dense_deviations(self.array, mean[: self.width])
-        if found is None:
+        sums = kernels.dense_deviations(self.array, mean[: self.width])
+        if sums is None:
             deviation = self.array - mean[: self.width]
-            found = _sums_down(deviation), _sums_down(deviation * deviation)
-        left, squares = (_pad(column, len(mean)) for column in found)
+            sums = _sums_down(deviation), _sums_down(deviation * deviation)
+        left, squares = (_pad(column, len(mean)) for column in sums)
         return left, squares
 
     def weighted_moments(self, shares: Floats, *, n_features: int) -> tuple[Floats, Floats]:

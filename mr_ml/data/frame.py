@@ -121,7 +121,7 @@ def decode(data: bytes, *, kind: str | tuple[str, ...], where: str) -> Frame:
         raise BadDataError(f"{where}: checksum mismatch: the bytes changed after they were written")
     try:
         header = json.loads(data[_PREFIX.size : _PREFIX.size + header_size])
-        found, meta, listed = header["kind"], header["meta"], header["arrays"]
+        stored_kind, meta, listed = header["kind"], header["meta"], header["arrays"]
         at = _PREFIX.size + header_size
         padding = [data[5:8]]
         arrays: dict[str, Array] = {}
@@ -147,9 +147,11 @@ def decode(data: bytes, *, kind: str | tuple[str, ...], where: str) -> Frame:
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise BadDataError(f"{where}: malformed frame: {error}") from error
     expected = (kind,) if isinstance(kind, str) else kind
-    if found not in expected:
-        raise BadDataError(f"{where}: expected a frame of kind {' or '.join(map(repr, expected))}, found {found!r}")
-    return Frame(found, meta, arrays, crc)
+    if stored_kind not in expected:
+        raise BadDataError(
+            f"{where}: expected a frame of kind {' or '.join(map(repr, expected))}, found {stored_kind!r}"
+        )
+    return Frame(stored_kind, meta, arrays, crc)
 
 
 def to_text(data: bytes) -> bytes:

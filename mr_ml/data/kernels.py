@@ -187,10 +187,10 @@ def read_libsvm(
     """
     if native is None:
         return None
-    found: tuple[int, int, int, int, int] | None = native.read_libsvm(
+    counts: tuple[int, int, int, int, int] | None = native.read_libsvm(
         text, start, stop, lowest_id, highest_id, base, labels_required, *filled, *arrays
     )
-    return found
+    return counts
 
 
 def read_csv(text: bytes, *, delimiter: int, n_columns: int) -> tuple[Floats, Array, Array] | None:
@@ -210,10 +210,10 @@ def read_csv(text: bytes, *, delimiter: int, n_columns: int) -> tuple[Floats, Ar
     # a field takes a byte at least
     n = min(native.count_bytes(text, b"\n")[0] * n_columns, len(text))
     values, ends, left = np.empty(n), np.empty(n, np.int64), np.empty(n, np.int64)
-    found = native.read_csv(text, delimiter, n_columns, values, ends, left)
-    if found is None:
+    counts = native.read_csv(text, delimiter, n_columns, values, ends, left)
+    if counts is None:
         return None
-    n_rows, n_left = found
+    n_rows, n_left = counts
     shape = n_rows, n_columns
     return values[: n_rows * n_columns].reshape(shape), ends[: n_rows * n_columns].reshape(shape), left[:n_left]
 

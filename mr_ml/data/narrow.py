@@ -34,9 +34,9 @@ def narrow(values: Floats) -> tuple[Array, int]:
     """
     flat = values.reshape(-1)
     places = _places(flat[:_PROBE], 0)
-    found = None if places is None else _integers(flat, places)
-    if found is not None:
-        whole, largest, places = found
+    integers = None if places is None else _integers(flat, places)
+    if integers is not None:
+        whole, largest, places = integers
         dtype = next(dtype for dtype, limit in _INTEGERS if largest <= limit)
         if dtype != "<i4" or not _is_single(flat):
             return whole.astype(dtype, copy=False).reshape(values.shape), places
@@ -84,9 +84,9 @@ def widen(array: Array, places: int) -> Floats:
 
 def _integers(values: Floats, least: int) -> tuple[Array, int, int] | None:
     """Return the values times 10^places, the largest of them, and the places, at least `least`; or None."""
-    found = kernels.narrow(values, scale=10.0**least, limit=_LIMIT)
-    if found is not None:
-        return *found, least
+    integers = kernels.narrow(values, scale=10.0**least, limit=_LIMIT)
+    if integers is not None:
+        return *integers, least
     places = _places(values, least)
     if places is None:
         return None
@@ -105,10 +105,10 @@ def _places(values: Floats, least: int) -> int | None:
             return places
         # a few values mostly tell that a number of places will not do
         wrong = values[np.flatnonzero(~right)[:_PROBE]]
-        found = _places(wrong, places + 1) if len(wrong) < len(values) else places + 1
-        if found is None:
+        needed = _places(wrong, places + 1) if len(wrong) < len(values) else places + 1
+        if needed is None:
             return None
-        places = found
+        places = needed
     return None
 
 

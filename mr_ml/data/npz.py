@@ -71,8 +71,8 @@ def check_arrays(
         If an array is not there or is another one, or one is there that should not be.
     """
     if arrays.keys() != shapes.keys():
-        found = stored.shown(sorted(arrays))
-        raise BadDataError(f"{where}: expected the arrays {sorted(shapes)}, found {found}; {stored.REMEDY}")
+        names = stored.shown(sorted(arrays))
+        raise BadDataError(f"{where}: expected the arrays {sorted(shapes)}, found {names}; {stored.REMEDY}")
     for name, array in arrays.items():
         dtype = np.dtype(np.int64 if name in whole else np.float64)
         if (array.dtype, array.shape) != (dtype, shapes[name]):

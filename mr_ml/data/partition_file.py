@@ -283,19 +283,19 @@ class BlockRange:
             If the system does not say.
         """
         try:
-            found = os.stat(self.path)
+            status = os.stat(self.path)
         except FileNotFoundError:
             raise BadDataError(
                 f"partition {self.partition} is missing: expected {self.path}; restore it or pack the dataset again"
             ) from None
         except OSError as error:
             raise self._unreadable(error) from error
-        if found.st_size != self.file_bytes:
+        if status.st_size != self.file_bytes:
             raise BadDataError(
                 f"partition {self.partition} changed since it was packed: expected {self.file_bytes} bytes, found "
-                f"{found.st_size} in {self.path}; restore it or pack the dataset again"
+                f"{status.st_size} in {self.path}; restore it or pack the dataset again"
             )
-        return found.st_ino, found.st_size, found.st_mtime_ns
+        return status.st_ino, status.st_size, status.st_mtime_ns
 
     def read(self, *, skip: int = 0) -> Iterator[StoredBlock]:
         """Decode the blocks, leaving out the first `skip`.

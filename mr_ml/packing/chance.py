@@ -37,19 +37,19 @@ def warnings(plan: PackPlan, rows: Mapping[str, int], labels: Mapping[str, Mappi
         for label, count in counts.items():
             every[label] = every.get(label, 0) + count
     n_tests = len(shares) * (1 + len(every))
-    found = [
+    texts = [
         f"split {name} has {rows.get(name, 0)} of {total} rows, expected about {total * share:.0f}"
         for name, share in shares.items()
         if _is_rare(rows.get(name, 0), total, share, n_tests=n_tests)
     ]
-    found += [
+    texts += [
         f"split {name} has {labels.get(name, {}).get(label, 0)} of {count} rows of label {label}, expected about "
         f"{count * share:.0f}"
         for label, count in every.items()
         for name, share in shares.items()
         if _is_rare(labels.get(name, {}).get(label, 0), count, share, n_tests=n_tests)
     ]
-    if not found:
+    if not texts:
         return
     reason = (
         "rows of a group stay together, so few or unequal groups do this: take a group column of more values, or other "
@@ -57,9 +57,9 @@ def warnings(plan: PackPlan, rows: Mapping[str, int], labels: Mapping[str, Mappi
         if plan.by_group
         else "try another `seed`, and report it if that is no different"
     )
-    yield from (f"{text}: {DEVIATIONS:g} standard deviations of chance or more" for text in found[:_SHOWN])
-    if len(found) > _SHOWN:
-        yield f"and {len(found) - _SHOWN} more such numbers"
+    yield from (f"{text}: {DEVIATIONS:g} standard deviations of chance or more" for text in texts[:_SHOWN])
+    if len(texts) > _SHOWN:
+        yield f"and {len(texts) - _SHOWN} more such numbers"
     yield f"the splits are not alike; {reason}"
 
 

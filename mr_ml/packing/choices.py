@@ -99,36 +99,38 @@ def pack_spec(inputs: Sequence[str], name: str, choices: PackChoices, like: Sche
 
 def _options(inputs: Sequence[str], choices: PackChoices, format: str | None = None) -> Options:
     """Return how the user says the text is to be read; what is for text of another format is refused."""
-    said = choices.format or format
-    names = [] if said else _names(inputs)
-    form = format_named(said or format_by_names(names) or DEFAULT)
+    chosen = choices.format or format
+    names = [] if chosen else _names(inputs)
+    form = format_named(chosen or format_by_names(names) or DEFAULT)
     for another in map(format_named, FORMATS.built_in):
         for name, unsaid in another.parameters.items():
             if name in form.parameters or choices.text.get(name, unsaid) == unsaid:
                 continue
             other = next((file for file in names if another.suffixes and not is_named_as(file, another)), None)
-            why = "" if said else " by the names of the files"
+            why = "" if chosen else " by the names of the files"
             why = f" since {other} is not called {another.suffixes[0]}" if other else why
             raise UsageError(
                 f"`{_SPELLED.get(name, name)}` is for {another.name} text, but the text is read as {form.name}{why}: "
                 f"say `format` {another.name}, or leave that option out"
             )
     own = {name: value for name, value in choices.text.items() if name in form.parameters}
-    asked: Options = form.options({**own, "split_by": choices.split_by})
-    return asked
+    options: Options = form.options({**own, "split_by": choices.split_by})
+    return options
 
 
 def _borrowed(inputs: Sequence[str], choices: PackChoices, like: Options) -> Options:
     """Return the options of the dataset given by `like`, which nothing said beside it may contradict."""
-    asked, unasked, known = (
+    given, defaults, known = (
         _options(inputs, choices, like.format).to_json(),
         format_named(like.format).options({}).to_json(),
         like.to_json(),
     )
-    for name, said in asked.items():
+    for name, value in given.items():
         theirs = known.get(name)
-        if said not in (unasked.get(name), theirs):
-            raise UsageError(f"`like` {choices.like} was packed with {name} {theirs!r}, found {said!r}; leave that out")
+        if value not in (defaults.get(name), theirs):
+            raise UsageError(
+                f"`like` {choices.like} was packed with {name} {theirs!r}, found {value!r}; leave that out"
+            )
     return like
 
 

@@ -98,15 +98,15 @@ def _pack(
         unknown = form.unknown_columns(spec.like, like)
         if unknown:
             say(f"left out, for `like` does not know them: the columns {listed(unknown)}")
-    asked, reasons = options, list[str]()
+    wanted, reasons = options, list[str]()
     while True:
-        found = scan(runner, exchange, text, asked, files)
-        scanned = _numbered(found, found, first_line=form.header_lines(options))
+        ranges = scan(runner, exchange, text, wanted, files)
+        scanned = _numbered(ranges, ranges, first_line=form.header_lines(options))
         summary = sum(scanned.values(), Summary())
-        more, why = (asked, []) if like is not None else form.declared(asked, summary)
-        if more == asked:
+        more, why = (wanted, []) if like is not None else form.declared(wanted, summary)
+        if more == wanted:
             break
-        asked, reasons = more, [*reasons, *why]
+        wanted, reasons = more, [*reasons, *why]
     if like is None:
         _judge(summary, spec, say, reasons)
         schema = form.resolve(options, summary)
@@ -166,13 +166,13 @@ def _check_names(form: Format, files: Sequence[TextFile]) -> None:
         )
 
 
-def _numbered(found: Ranges, scanned: Ranges, *, first_line: int) -> Ranges:
+def _numbered(in_scan: Ranges, scanned: Ranges, *, first_line: int) -> Ranges:
     """Count the line numbers of each range from the start of its file, whose first row is in line `first_line`."""
     numbered: Ranges = {}
     lines = dict.fromkeys((file for file, _ in scanned), first_line)
     for (file, start), summary in sorted(scanned.items(), key=lambda item: item[0]):
-        if (file, start) in found:
-            numbered[file, start] = found[file, start].shifted(by=lines[file])
+        if (file, start) in in_scan:
+            numbered[file, start] = in_scan[file, start].shifted(by=lines[file])
         lines[file] += summary.n_lines
     return numbered
 

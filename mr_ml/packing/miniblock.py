@@ -55,8 +55,8 @@ def deal(rows: Rows, plan: PackPlan, met: Met | None = None) -> tuple[NDArray[np
     sorted_partition = partition[ranks]
     firsts = np.flatnonzero(np.diff(sorted_partition, prepend=-1))
     lasts = [*firsts[1:].tolist(), len(ranks)]
-    found = zip(sorted_partition[firsts].tolist(), firsts.tolist(), lasts, strict=False)
-    return ranks, order[ranks], [Stretch(*item) for item in found]
+    bounds = zip(sorted_partition[firsts].tolist(), firsts.tolist(), lasts, strict=False)
+    return ranks, order[ranks], [Stretch(*item) for item in bounds]
 
 
 def split_rows(rows: Rows, plan: PackPlan, met: Met | None = None) -> Iterator[tuple[int, bytes]]:

@@ -79,10 +79,10 @@ class PackPlan:
 
     def partitions_by_split(self) -> dict[str, list[int]]:
         """Numbers of the partitions of each split, ascending."""
-        found: dict[str, list[int]] = {}
+        numbers: dict[str, list[int]] = {}
         for s in self.segments:
-            found.setdefault(s.split, []).extend(range(s.first_partition, s.first_partition + s.n_partitions))
-        return found
+            numbers.setdefault(s.split, []).extend(range(s.first_partition, s.first_partition + s.n_partitions))
+        return numbers
 
     @property
     def partition_bytes(self) -> int:
@@ -208,9 +208,9 @@ def parse_shares(text: str) -> dict[str, float]:
     return shares
 
 
-def _count(stored: float, whole: float, asked: float | None) -> int:
-    if asked is not None:
-        return max(round(asked), 1)
+def _count(stored: float, whole: float, wanted: float | None) -> int:
+    if wanted is not None:
+        return max(round(wanted), 1)
     # partitions grow to the size of an HDFS block before they become many
     target = min(max(PARTITION_BYTES, whole / LARGE_FROM_PARTITIONS), LARGE_PARTITION_BYTES)
     count = max(math.ceil(stored / target), 1)

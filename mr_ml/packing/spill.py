@@ -62,18 +62,18 @@ def read_spilled(pointers: Iterable[bytes], *, where: str) -> list[bytes]:
     StorageError
         If they cannot be read.
     """
-    found = [json.loads(pointer) for pointer in pointers]
+    places = [json.loads(pointer) for pointer in pointers]
     try:
         with ExitStack() as stack:
             files = {
-                path: stack.enter_context(open(path, "rb", buffering=0)) for path in {path for path, _, _ in found}
+                path: stack.enter_context(open(path, "rb", buffering=0)) for path in {path for path, _, _ in places}
             }
-            parts = [os.pread(files[path].fileno(), n, at) for path, at, n in found]
+            parts = [os.pread(files[path].fileno(), n, at) for path, at, n in places]
     except FileNotFoundError as error:
         raise _gone(where, error.filename) from error
     except OSError as error:
-        raise storage_error(error, doing="read rows from", place=found[0][0]) from error
-    for data, (path, _, n) in zip(parts, found, strict=True):
+        raise storage_error(error, doing="read rows from", place=places[0][0]) from error
+    for data, (path, _, n) in zip(parts, places, strict=True):
         if len(data) < n:
             raise _gone(where, path)
     return parts

@@ -101,9 +101,9 @@ class PackRequest:
     @classmethod
     def decode(cls, data: bytes) -> PackRequest:
         """Undo `encode`."""
-        found: dict[str, Any] = json.loads(data)
-        schema, plan = Schema.from_json(found["schema"]), PackPlan.from_json(found["plan"])
-        return cls(schema, plan, tuple(found["paths"]), found["spill"], found["pack"])
+        document: dict[str, Any] = json.loads(data)
+        schema, plan = Schema.from_json(document["schema"]), PackPlan.from_json(document["plan"])
+        return cls(schema, plan, tuple(document["paths"]), document["spill"], document["pack"])
 
 
 def scan(request: ScanRequest, piece: Piece) -> Summary:
@@ -166,7 +166,7 @@ def _each(
     """Send the rows of all parts of a range of text; returns the report on it: JSON of its key and of a summary."""
     report = Summary()
     for parsed in parts:
-        found = Summary(
+        written = Summary(
             n_rows=parsed.rows.n_rows,
             n_lines=parsed.n_lines,
             n_dropped=parsed.n_dropped,
@@ -174,7 +174,7 @@ def _each(
             bad_counts=parsed.bad_counts,
             examples=tuple((text.file, row) for row in parsed.bad),
         )
-        report = report + found.shifted(by=report.n_lines)
+        report = report + written.shifted(by=report.n_lines)
         yield from send(parsed.rows)
     return json.dumps([json.loads(text.key()), report.to_json()]).encode()
 

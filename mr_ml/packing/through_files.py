@@ -100,13 +100,13 @@ class FileExchange:
         self.root.store.remove_tree(spill)
 
     def _local(self, path: str) -> str:
-        found = self.root.store.local_path(path)
-        if found is None:
+        local = self.root.store.local_path(path)
+        if local is None:
             raise UsageError(
                 f"{self.root.store.uri(path)} cannot be written by tasks on this machine; use `runner` hadoop, or a "
                 "folder as `root`"
             )
-        return found
+        return local
 
 
 @dataclass
@@ -138,8 +138,8 @@ class FileWriting:
 
     def answers(self) -> list[Pair]:
         """See `Writing.answers`."""
-        found, self._answers = self._answers, []
-        return self._noted(found)
+        answers, self._answers = self._answers, []
+        return self._noted(answers)
 
     def again(self, answers: list[Pair]) -> list[Pair]:
         """See `Writing.again`."""

@@ -46,7 +46,8 @@ def row_weights(totals: Mapping[str, MomentSums], schema: Schema) -> RowWeights 
         return None
     sums = {split: _by_label(total, schema) for split, total in totals.items()}
     finite = {
-        split: {label: of[1] for label, of in found.items() if math.isfinite(of[1])} for split, found in sums.items()
+        split: {label: of[1] for label, of in by_label.items() if math.isfinite(of[1])}
+        for split, by_label in sums.items()
     }
     return RowWeights(largest, finite)
 

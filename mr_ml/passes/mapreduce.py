@@ -76,14 +76,14 @@ class PartitionInput:
         for partition in self.partitions:
             number, expected, uri = partition.facts.partition, partition.facts.n_bytes, self.store.uri(partition.path)
             try:
-                found = self.store.size(partition.path)
+                size = self.store.size(partition.path)
             except NotFoundError:
                 raise BadDataError(
                     f"partition {number} is missing: expected {uri}; restore it or pack the dataset again"
                 ) from None
-            if found != expected:
+            if size != expected:
                 raise BadDataError(
-                    f"partition {number} changed since it was packed: expected {expected} bytes, found {found} in "
+                    f"partition {number} changed since it was packed: expected {expected} bytes, found {size} in "
                     f"{uri}; restore it or pack the dataset again"
                 )
 

@@ -47,9 +47,9 @@ class MapTask:
             stored = packed_block(line, where="a map task's input")
             yield replace(stored, block=request.prepare(stored.block))
             return
-        for asked in ranges_of(line):
+        for blocks in ranges_of(line):
             yield from CACHE.blocks(
-                asked,
+                blocks,
                 dataset=f"{request.dataset} {request.query.reading}",
                 budget=request.cache_bytes,
                 prepare=request.prepare,

@@ -83,17 +83,17 @@ def predict(
         uris = [output.uri(name) for name in names]
         with output:
             request = PredictRequest(schema, model.predictor(), labels, output.scratch)
-            with _scored(runner, text, request, files) as found:
-                n_bad = _check_bad(found, max_bad_rows, model.schema, say)
-                n_lost = _say_lost(found, model.schema, say)
+            with _scored(runner, text, request, files) as scored:
+                n_bad = _check_bad(scored, max_bad_rows, model.schema, say)
+                n_lost = _say_lost(scored, model.schema, say)
                 parts: dict[str, list[Scored]] = {file.path: [] for file in files}
-                for part in sorted(found, key=lambda part: part.report.start):
+                for part in sorted(scored, key=lambda part: part.report.start):
                     parts[part.report.file].append(part)
                 for file, name in zip(files, names, strict=True):
                     output.write(name, _lines(header(labels) if file.header_bytes else b"", parts[file.path]))
                 see_through()
                 output.publish()
-    n_rows, n_unseen = (sum(getattr(part.report, name) for part in found) for name in ("n_rows", "n_unseen"))
+    n_rows, n_unseen = (sum(getattr(part.report, name) for part in scored) for name in ("n_rows", "n_unseen"))
     if n_unseen:
         what = format_named(model.schema.format).unseen[0]
         say(f"{n_unseen} unseen values were ignored: of {what} that the model's data did not have")
@@ -118,15 +118,15 @@ def _scored(
         with text.renaming():
             left = runner.left(MRPredict, request=request.encode(), input=text.input(files, request.schema.format))
             task_files = stack.enter_context(left)
-        found, places = [], []
+        parts, places = [], []
         for task_file in task_files:
             report = RangeReport.decode(task_file.report)
             place = text.place(report.file, report.start, report.n_read)
             places.append(place)
-            found.append(Scored(replace(report, file=place.file), task_file))
+            parts.append(Scored(replace(report, file=place.file), task_file))
         text.check_read(files, request.schema.format, places, doing="scoring")
         text.check_rest(files)
-        yield found
+        yield parts
 
 
 def _lines(first: bytes, parts: Sequence[Scored]) -> Iterator[bytes]:
@@ -137,31 +137,31 @@ def _lines(first: bytes, parts: Sequence[Scored]) -> Iterator[bytes]:
         for chunk in part.left.lines():
             n_bytes, n_lines = n_bytes + len(chunk), n_lines + chunk.count(b"\n")
             yield chunk
-        expected, found = (part.report.n_written, part.report.n_lines), (n_bytes, n_lines)
-        if found != expected:
+        expected, counted = (part.report.n_written, part.report.n_lines), (n_bytes, n_lines)
+        if counted != expected:
             raise InternalError(
                 f"the predictions for {part.report.file} from byte {part.report.start} are not complete: expected "
-                f"{expected[1]} lines in {expected[0]} bytes, found {found[1]} in {found[0]}; run it again"
+                f"{expected[1]} lines in {expected[0]} bytes, found {counted[1]} in {counted[0]}; run it again"
             )
 
 
 def _bound(text: TextSource, schema: Schema, say: Callable[[str], None]) -> tuple[list[TextFile], Schema]:
     """Find the files without their headers, and the schema for the columns that they have."""
     form = format_named(schema.format)
-    found, bound = form.bind(text.files, schema, first_line=text.first_line)
+    files, bound = form.bind(text.files, schema, first_line=text.first_line)
     unknown = form.unknown_columns(schema, bound)
     if unknown:
         say(f"left out, for the model does not know them: the columns {listed(unknown)}")
-    return found, bound
+    return files, bound
 
 
-def _check_bad(found: Sequence[Scored], limit: int, schema: Schema, say: Callable[[str], None]) -> int:
-    n_bad = sum(sum(part.report.bad_counts.values()) for part in found)
+def _check_bad(parts: Sequence[Scored], limit: int, schema: Schema, say: Callable[[str], None]) -> int:
+    n_bad = sum(sum(part.report.bad_counts.values()) for part in parts)
     if not n_bad:
         return 0
-    counts: Counter[str] = sum((Counter(part.report.bad_counts) for part in found), Counter())
+    counts: Counter[str] = sum((Counter(part.report.bad_counts) for part in parts), Counter())
     examples: dict[str, list[str]] = {kind: [] for kind in sorted(counts)}
-    for report, first in _in_order(found, schema):
+    for report, first in _in_order(parts, schema):
         for row in report.bad:
             examples[row.kind].append(f"    {report.file}:{first + row.line}: {row.excerpt}")
     lines = [f"{n_bad} bad rows of {schema.format} text, which is what the model reads:"]
@@ -174,10 +174,10 @@ def _check_bad(found: Sequence[Scored], limit: int, schema: Schema, say: Callabl
     return n_bad
 
 
-def _say_lost(found: Sequence[Scored], schema: Schema, say: Callable[[str], None]) -> int:
-    n_lost = sum(part.report.n_lost for part in found)
+def _say_lost(parts: Sequence[Scored], schema: Schema, say: Callable[[str], None]) -> int:
+    n_lost = sum(part.report.n_lost for part in parts)
     if n_lost:
-        report, first = next((report, first) for report, first in _in_order(found, schema) if report.n_lost)
+        report, first = next((report, first) for report, first in _in_order(parts, schema) if report.n_lost)
         say(
             f"warning: the predictions for {n_lost} rows are not finite, first for {report.file}:"
             f"{first + report.lost_line}; look for huge feature values or offsets"
@@ -185,9 +185,9 @@ def _say_lost(found: Sequence[Scored], schema: Schema, say: Callable[[str], None
     return n_lost
 
 
-def _in_order(found: Sequence[Scored], schema: Schema) -> Iterator[tuple[RangeReport, int]]:
+def _in_order(parts: Sequence[Scored], schema: Schema) -> Iterator[tuple[RangeReport, int]]:
     """Sort reports by file and place, with the number of the first line of each in its file."""
-    reports = sorted((part.report for part in found), key=lambda report: (report.file, report.start))
+    reports = sorted((part.report for part in parts), key=lambda report: (report.file, report.start))
     at = dict.fromkeys(
         (report.file for report in reports), 1 + format_named(schema.format).header_lines(schema.options)
     )
@@ -238,5 +238,5 @@ def _shared(places: Sequence[str], inputs: Sequence[str]) -> str:
 
 def _place(path: str) -> str:
     """Strip a path of what says on which machine it is."""
-    found = urlsplit(path)
-    return os.path.normpath(found.path) if found.scheme and "://" in path else os.path.abspath(path)
+    parsed = urlsplit(path)
+    return os.path.normpath(parsed.path) if parsed.scheme and "://" in path else os.path.abspath(path)

@@ -149,13 +149,13 @@ class Summary:
             There is no format of that name.
         """
         common = {name: value for name, value in document.items() if name in _Common.__annotations__}
-        found: dict[str, Any] = dict(stored.read(_Common, common, where=cls.__name__))
+        values: dict[str, Any] = dict(stored.read(_Common, common, where=cls.__name__))
         facts = {name: value for name, value in document.items() if name not in common}
         if facts:
             name = stored.read(str, facts.get("format"), where=f"{cls.__name__}: format")
-            found["facts"] = stored.read(FORMATS.get(name).facts, facts, where=cls.__name__)
-        found["examples"] = tuple((file, BadRow(line, kind, text)) for file, line, kind, text in found["examples"])
-        return cls(**found)
+            values["facts"] = stored.read(FORMATS.get(name).facts, facts, where=cls.__name__)
+        values["examples"] = tuple((file, BadRow(line, kind, text)) for file, line, kind, text in values["examples"])
+        return cls(**values)
 
 
 def _added(a: Any, b: Any) -> Any:

@@ -69,20 +69,20 @@ def find(
     InternalError
         If a task said nothing.
     """
-    found = Findings()
+    findings = Findings()
     for key, value in pairs:
         if key == FAILED_KEY:
             host, version, last = (*value.decode(errors="replace").split("\t"), "", "")[:3]
-            found.problem(_no_python(host, version.strip(), last.strip(), command))
+            findings.problem(_no_python(host, version.strip(), last.strip(), command))
         else:
-            found.nodes.append(json.loads(value))
+            findings.nodes.append(json.loads(value))
     if len(pairs) != n_tasks:
         raise InternalError(f"expected the answers of {n_tasks} tasks, found {len(pairs)}; run it again")
-    for node in found.nodes:
-        _judge(node, found, built_for)
-    if not found.problems:
-        _compare(driver, found)
-    return found
+    for node in findings.nodes:
+        _judge(node, findings, built_for)
+    if not findings.problems:
+        _compare(driver, findings)
+    return findings
 
 
 def _no_python(host: str, version: str, last: str, command: str) -> str:
@@ -90,24 +90,24 @@ def _no_python(host: str, version: str, last: str, command: str) -> str:
     if version.startswith("Python "):
         return (
             f"{host}: `{command}` is {version}, which cannot run tasks ({last}); expected Python {least} or later. "
-            f"{_MEND_PYTHON}"
+            f"{_FIX_PYTHON}"
         )
-    return f"{host}: `{command}` does not run ({version or last}); expected Python {least} or later. {_MEND_PYTHON}"
+    return f"{host}: `{command}` does not run ({version or last}); expected Python {least} or later. {_FIX_PYTHON}"
 
 
-_MEND_PYTHON = (
+_FIX_PYTHON = (
     "Name another as `python` in the settings of --config, or bring this machine's there: `mr-ml env build "
     "--interpreter`, and leave `python` out"
 )
 
 
-def _judge(node: Report, found: Findings, built_for: str | None) -> None:
+def _judge(node: Report, findings: Findings, built_for: str | None) -> None:
     host, version = node["host"], node["python"]
     if _numbers(version) < LEAST_PYTHON:
-        found.problem(f"{host}: Python {version} ({node['executable']}), expected 3.11 or later. {_MEND_PYTHON}")
+        findings.problem(f"{host}: Python {version} ({node['executable']}), expected 3.11 or later. {_FIX_PYTHON}")
         return
     if built_for is not None and not version.startswith(built_for + "."):
-        found.problem(
+        findings.problem(
             f"{host}: Python {version} ({node['executable']}), but the packages of `mr-ml env build` are for Python "
             f"{built_for}. Build them with a Python {'.'.join(version.split('.')[:2])}, or with the Python itself: "
             "`mr-ml env build --interpreter`, and leave `python` out of the settings; or, if that Python has packages "
@@ -115,26 +115,26 @@ def _judge(node: Report, found: Findings, built_for: str | None) -> None:
         )
         return
     for name, failure in node["failures"].items():
-        found.problem(
+        findings.problem(
             f"{host}: {name} cannot be imported by {node['executable']} {version} ({failure}). Install it on every "
             "node, or bring this machine's packages there: `mr-ml env build`"
         )
     if node["job_failure"] is not None and not node["failures"]:
-        found.problem(f"{host}: tasks cannot be imported by {node['executable']} {version}: {node['job_failure']}")
+        findings.problem(f"{host}: tasks cannot be imported by {node['executable']} {version}: {node['job_failure']}")
 
 
-def _compare(driver: Report, found: Findings) -> None:
+def _compare(driver: Report, findings: Findings) -> None:
     for name in node_report.PACKAGES:
-        there = sorted({str(node["packages"][name]) for node in found.nodes})
+        there = sorted({str(node["packages"][name]) for node in findings.nodes})
         if there != [driver["packages"][name]]:
-            found.warning(
+            findings.warning(
                 f"{name} is {' and '.join(there)} on the nodes and {driver['packages'][name]} here: results can differ "
                 "in their last bits. `mr-ml env build` gives all nodes this machine's"
             )
-    there = sorted({str(node["bits"]) for node in found.nodes})
+    there = sorted({str(node["bits"]) for node in findings.nodes})
     if there != [driver["bits"]]:
         where = "between nodes" if len(there) > 1 else "on the nodes and here"
-        found.warning(
+        findings.warning(
             f"the same arithmetic gives other last bits {where} (other libraries or other processors): a model may "
             "differ in its last bits with where its tasks ran"
         )

@@ -77,10 +77,10 @@ def _bits() -> str:
     x = np.linspace(-30, 30, 4099)
     a = (np.arange(61 * 67) * 0.7310585 % 1.7 - 0.8).reshape(61, 67)
     rows = sparse.csr_matrix(np.where(a > 0.3, a, 0))
-    found = [np.exp(x), np.log1p(np.exp(-np.abs(x))), special.expit(x), special.log_expit(x), np.tanh(x)]
-    found += [a @ a.T, a.T @ x[:61], rows @ x[:67], rows.T @ x[:61], np.sqrt(np.abs(x)), np.add.reduce(a, axis=0)]
+    results = [np.exp(x), np.log1p(np.exp(-np.abs(x))), special.expit(x), special.log_expit(x), np.tanh(x)]
+    results += [a @ a.T, a.T @ x[:61], rows @ x[:67], rows.T @ x[:61], np.sqrt(np.abs(x)), np.add.reduce(a, axis=0)]
     digest = hashlib.sha256()
-    for array in found:
+    for array in results:
         digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
     return digest.hexdigest()[:16]
 

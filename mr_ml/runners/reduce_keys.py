@@ -43,7 +43,7 @@ def number_of(key: bytes) -> int:
 
 def hash_of(key: bytes) -> int:
     """Hadoop's hash of an ASCII key, without its sign."""
-    found = 1
+    value = 1
     for byte in key:
-        found = (_BASE * found + byte) % (2 * _RANGE)
-    return found % _RANGE
+        value = (_BASE * value + byte) % (2 * _RANGE)
+    return value % _RANGE

@@ -69,5 +69,5 @@ def decode(line: bytes) -> MrMlError:
 
 def first_error(pairs: Sequence[tuple[bytes, bytes]]) -> MrMlError | None:
     """Return the error among the pairs of a job's output, if there is one."""
-    found = sorted(value for key, value in pairs if key.startswith(ERROR_KEY))
-    return decode(found[0]) if found else None
+    errors = sorted(value for key, value in pairs if key.startswith(ERROR_KEY))
+    return decode(errors[0]) if errors else None

@@ -117,7 +117,7 @@ def _scattered(given: Sequence[tuple[Array | slice, Array]], n: int, empty: floa
 
 def slices(parts: Mapping[str, ColumnPart], *, width: int, ids: Array | None = None) -> tuple[Slice, ...]:
     """Cut parts with columns `ids` (ascending; None for all) of `width` into slices."""
-    found = []
+    pieces = []
     step = _slice_width(width)
     for first in range(0, width, step):
         last = min(first + step, width)
@@ -126,8 +126,8 @@ def slices(parts: Mapping[str, ColumnPart], *, width: int, ids: Array | None = N
             name: _each(part, lambda array, low=low, high=high: array[..., low:high])  # type: ignore[misc]
             for name, part in parts.items()
         }
-        found.append(Slice(first, last, width, None if ids is None else (ids[low:high] - first).astype("<i4"), mine))
-    return tuple(found)
+        pieces.append(Slice(first, last, width, None if ids is None else (ids[low:high] - first).astype("<i4"), mine))
+    return tuple(pieces)
 
 
 def spread_columns(part: ColumnPart, columns: Array, wanted: Array) -> ColumnPart:

@@ -137,9 +137,9 @@ class Statistic:
             If slices are missing or doubled.
         """
         ordered = sorted(pieces, key=lambda piece: piece.first_feature)
-        found = tuple(mine for piece in ordered for mine in piece.slices)
-        ends = [0, *(mine.last for mine in found)]
-        starts = [*(mine.first for mine in found), found[0].width if found else 0]
+        columns = tuple(mine for piece in ordered for mine in piece.slices)
+        ends = [0, *(mine.last for mine in columns)]
+        starts = [*(mine.first for mine in columns), columns[0].width if columns else 0]
         for end, start in zip(ends, starts, strict=True):
             if end != start:
                 fault = "missing" if end < start else "doubled"
@@ -147,7 +147,7 @@ class Statistic:
                     f"the pass is not complete: expected sums of every feature once, found those of features "
                     f"{min(end, start)} to {max(end, start) - 1} {fault}; run it again"
                 )
-        return Statistic(ordered[0].parts, ordered[0].receipts, found)
+        return Statistic(ordered[0].parts, ordered[0].receipts, columns)
 
     def encode(self, node: Node) -> bytes:
         """Return the frame that carries this statistic as the sum of a tree node."""
@@ -184,14 +184,14 @@ class Statistic:
                 name, _, field_name = key.rpartition("/")
                 named[name][field_name] = array
             parts = {name: PARTS[rule](**named[name]) for name, rule in opened.meta["parts"].items()}
-            found: list[Slice] = []
+            columns: list[Slice] = []
             for k, (first, last, width) in enumerate(bounds):
                 prefix = f"{k}/"
                 mine: dict[str, Any] = {
                     name.removeprefix(prefix): parts.pop(name) for name in list(parts) if name.startswith(prefix)
                 }
-                found.append(Slice(first, last, width, ids[k], mine))
-            return Node(*opened.meta["node"]), Statistic(parts, receipts, tuple(found))
+                columns.append(Slice(first, last, width, ids[k], mine))
+            return Node(*opened.meta["node"]), Statistic(parts, receipts, tuple(columns))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BadDataError(f"{where}: malformed statistic: {error!r}") from error
 

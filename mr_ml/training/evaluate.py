@@ -57,5 +57,5 @@ def unseen_features(model: Model, dataset: Dataset, store: Store, *, split: str)
     columns = np.arange(moments.n_features) if moments.features is None else moments.features
     used = (moments.minimum != 0) | (moments.maximum != 0)
     unseen = columns[used & ((columns < first) | (columns >= first + model.n_features))]
-    found: list[int] = (unseen.astype(np.int64) + dataset.schema.index_base).tolist()
-    return found
+    ids: list[int] = (unseen.astype(np.int64) + dataset.schema.index_base).tolist()
+    return ids

@@ -61,10 +61,10 @@ class Categories:
 def _forms(values: Iterable[str]) -> list[str] | None:
     forms = []
     for value in values:
-        found = _WHOLE.fullmatch(value)
-        if found is None and value != MISSING_CATEGORY:
+        whole = _WHOLE.fullmatch(value)
+        if whole is None and value != MISSING_CATEGORY:
             return None
-        forms.append(value if found is None else "0" if found[1] == "-0" else found[1])
+        forms.append(value if whole is None else "0" if whole[1] == "-0" else whole[1])
     return forms
 
 

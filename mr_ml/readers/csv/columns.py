@@ -178,12 +178,12 @@ def label_column_of(options: TextOptions) -> str:
         return _Columns(options).find(options.label_column)
     usual = [name for name in columns if name in LABEL_NAMES]
     if len(usual) != 1:
-        found = f"{len(usual)} of them" if usual else "none"
+        shown = f"{len(usual)} of them" if usual else "none"
         first = "" if not options.header or not any(map(is_decimal, columns)) else (
             "if the first line is a row and not the names of the columns, say `header=False`; "
         )  # fmt: skip
         raise UsageError(
-            f"expected one column called 'label', 'target' or 'y', found {found} in {listed(columns)}; {first}"
+            f"expected one column called 'label', 'target' or 'y', found {shown} in {listed(columns)}; {first}"
             "say which column is the label by `label_column` NAME or its number from 0 (-1: the last)"
         )
     return usual[0]

@@ -75,10 +75,10 @@ class CsvFormat(TextFormat):
             columns = self.split_header(lines[first], options)
         for path in with_rows[1:] if options.header else ():
             with _in_first_line(path):
-                found = self.split_header(lines[path], options)
-                if found != columns:
+                split = self.split_header(lines[path], options)
+                if split != columns:
                     raise BadDataError(
-                        f"expected the columns of {first}, {listed(columns)}, found {listed(found)}; if the first "
+                        f"expected the columns of {first}, {listed(columns)}, found {listed(split)}; if the first "
                         "lines are rows, say `header=False`"
                     )
         opened = list(files)
@@ -98,12 +98,12 @@ class CsvFormat(TextFormat):
             if not line:
                 continue
             try:
-                found = _bound(schema, line)
+                of_file = _bound(schema, line)
             except BadDataError as error:
                 raise BadDataError(f"{file.path}:1: {error}. The model reads {schema.format} text") from error
-            if first and found != bound:
+            if first and of_file != bound:
                 raise BadDataError(f"{file.path}:1: expected the columns of {first}; predict it by itself")
-            bound, first = found, first or file.path
+            bound, first = of_file, first or file.path
         if not part.options.header:
             return list(files), bound
         return [replace(file, header_bytes=len(line)) for file, line in zip(files, lines, strict=True)], bound
@@ -182,8 +182,8 @@ class CsvFormat(TextFormat):
     def unknown_columns(self, schema: Schema, bound: Schema) -> tuple[str, ...]:
         """See `Format.unknown_columns`."""
         known: CsvPart = schema.part
-        found: CsvPart = bound.part
-        return tuple(name for name in found.columns if name and name not in known.columns)
+        part: CsvPart = bound.part
+        return tuple(name for name in part.columns if name and name not in known.columns)
 
     def columns(self, schema: Schema, *, most: int) -> dict[str, Any]:
         """See `Format.columns`; of categorical ones there is the number of values."""

@@ -117,11 +117,11 @@ def rows_of_names(
 
 def _names_said(options: TextOptions) -> set[str]:
     """Return the names in the options that are no numbers of columns."""
-    said = {
+    chosen = {
         options.label_column, options.weight_column, options.offset_column, options.group_column,
         *options.drop_columns, *options.categorical_columns, *options.numeric_columns,
     }  # fmt: skip
-    return {name for name in said if isinstance(name, str) and not name.lstrip("-").isdecimal()}
+    return {name for name in chosen if isinstance(name, str) and not name.lstrip("-").isdecimal()}
 
 
 def _found_in(name: str, schema: Schema) -> tuple[str, set[str]]:

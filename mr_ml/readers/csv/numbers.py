@@ -70,8 +70,8 @@ def is_decimal(text: str) -> bool:
 def numbers_of(texts: Iterable[str], options: TextOptions) -> dict[str, float]:
     """Return the numbers among some texts, and what they are."""
     if is_plain(options):
-        found = {text: float(text) for text in texts if _DECIMAL.fullmatch(text)}
-        return {text: number for text, number in found.items() if math.isfinite(number)}
+        numbers = {text: float(text) for text in texts if _DECIMAL.fullmatch(text)}
+        return {text: number for text, number in numbers.items() if math.isfinite(number)}
     known = list(texts)
     encoded = [text.encode() for text in known]
     ends = np.cumsum([len(text) for text in encoded], dtype=np.int64)
@@ -115,9 +115,9 @@ def kind_like_number(text: str) -> str | None:
 
 def kind_of_bad_number(text: str, kind: str) -> str:
     """Why a text is no number, of `BAD_KINDS`; `kind` if there is no better reason."""
-    found = kind_like_number(text)
-    if found is not None:
-        return kind if found == "bad_value" else found
+    like = kind_like_number(text)
+    if like is not None:
+        return kind if like == "bad_value" else like
     if not text.isascii():
         return "non_ascii"
     if "_" in text and set(text) <= _UNDERSCORED:

@@ -55,10 +55,10 @@ def parse(text: bytes, schema: Schema, *, labels: Literal["required", "optional"
     for piece in pieces(text, n_columns=len(plan.roles)) if text else [b""]:
         table = Table(piece, part.options)
         rows, dropped, unseen = _parse_table(table, plan)
-        bad, found = table.bad_rows()
+        bad, refused = table.bad_rows()
         parts.append(rows)
         examples += [("", replace(row, line=line_starts[-1] + row.line)) for row in bad]
-        counts.update(found)
+        counts.update(refused)
         n_dropped += dropped
         n_unseen += unseen
         line_starts.append(line_starts[-1] + table.n_lines)

@@ -41,9 +41,9 @@ def draft(text: bytes, options: TextOptions, *, file: str, seen: Summary | None 
     summary = Summary(facts=CsvFacts(nothing))
     kept: list[F64] | None = []
     for piece in pieces(text, n_columns=len(roles)):
-        found, values = _scan_piece(piece, options, roles, summary.facts.columns)
-        moved = tuple((file, replace(row, line=summary.n_lines + row.line)) for _, row in found.examples)
-        summary += replace(found, examples=moved)
+        piece_summary, values = _scan_piece(piece, options, roles, summary.facts.columns)
+        moved = tuple((file, replace(row, line=summary.n_lines + row.line)) for _, row in piece_summary.examples)
+        summary += replace(piece_summary, examples=moved)
         kept = None if kept is None or values is None else [*kept, values]
     columns = tuple(name for name, role in roles.items() if role in _READ)
     return summary, None if kept is None else Draft(columns, [(values, 0) for values in kept])
@@ -114,8 +114,8 @@ def _facts_of_categories(
     open_ = np.array([known[name]["texts"] is not None for name in declared], np.bool_)
     names = [name for name, is_open in zip(declared, open_.tolist(), strict=True) if is_open]
     facts = {name: _nothing_new(known[name]) for name in names}
-    for name, found in zip(names, table.distinct(names, chosen[:, open_]), strict=True):
-        facts[name]["texts"] = bounded(found, limit=facts[name]["max_texts"])
+    for name, values in zip(names, table.distinct(names, chosen[:, open_]), strict=True):
+        facts[name]["texts"] = bounded(values, limit=facts[name]["max_texts"])
         if facts[name]["texts"] is None:
             facts[name]["like"] = facts[name]["maybe_missing"] = None
     return facts
@@ -153,12 +153,12 @@ def _facts_of_numbers(
         chosen = [names[i] for i in looked_at.tolist()]
         if not chosen:
             continue
-        for name, found in zip(chosen, table.distinct(chosen, cells[:, looked_at]), strict=True):
+        for name, texts in zip(chosen, table.distinct(chosen, cells[:, looked_at]), strict=True):
             column = facts[name]
             if key == "numbers":
-                column["numbers"] = bounded(found, limit=column["max_numbers"])
+                column["numbers"] = bounded(texts, limit=column["max_numbers"])
             elif column["texts"] is not None:
-                column["texts"] = bounded(found, limit=column["max_texts"])
+                column["texts"] = bounded(texts, limit=column["max_texts"])
     _count_texts(table, facts, strange, markers)
     return facts
 

@@ -29,16 +29,16 @@ def declared(options: TextOptions, summary: Summary) -> tuple[TextOptions, list[
     reasons : list of str
         A sentence about each of these columns, with remedies.
     """
-    said = label_kind_of(options)
-    found, reasons = [], []
+    declared_kind = label_kind_of(options)
+    columns, reasons = [], []
     for name, role in roles_of(options).items():
         facts = _columns_of(summary).get(name)
-        is_open = role == "either" or (role == "label" and said is None)
+        is_open = role == "either" or (role == "label" and declared_kind is None)
         if facts is None or not is_open or not facts["strange"] or not is_numeric(facts, n_rows=summary.n_rows):
             continue
-        found.append(name)
+        columns.append(name)
         reasons.append(_reason(name, role, facts, summary.n_rows, markers=options.number_markers))
-    return replace(options, numeric_columns=(*options.numeric_columns, *found)) if found else options, reasons
+    return replace(options, numeric_columns=(*options.numeric_columns, *columns)) if columns else options, reasons
 
 
 def _reason(name: str, role: Role, facts: Facts, n_rows: int, *, markers: Collection[str]) -> str:
@@ -65,11 +65,11 @@ def _reason(name: str, role: Role, facts: Facts, n_rows: int, *, markers: Collec
 
 def doubts(options: TextOptions, summary: Summary) -> list[str]:
     """Return a sentence about each column that is read as texts although half of its values at least are numbers."""
-    said = label_kind_of(options)
+    declared_kind = label_kind_of(options)
     sentences = []
     for name, role in roles_of(options).items():
         facts = _columns_of(summary).get(name)
-        is_open = role == "either" or (role == "label" and said is None)
+        is_open = role == "either" or (role == "label" and declared_kind is None)
         if facts is None or not is_open or is_numeric(facts, n_rows=summary.n_rows):
             continue
         n_given, texts = summary.n_rows - facts["missing"], facts["texts"] or []
@@ -175,8 +175,8 @@ def bind(schema: Schema, columns: Sequence[str], *, needs_all: bool = False) -> 
                 f"{len(columns)}, and without a header it cannot be told which ones lack; leave fields empty where "
                 "there is no value"
             )
-        found = known if len(columns) == len(known) else needed
-        return replace(schema, part=replace(part, options=replace(part.options, columns=found)))
+        names = known if len(columns) == len(known) else needed
+        return replace(schema, part=replace(part, options=replace(part.options, columns=names)))
     lacking = [name for name in needed if name not in columns]
     if lacking:
         hint = "is there a header in the first line? " if numbers_of(columns, part.options) else ""
@@ -209,10 +209,10 @@ def _resolve_label(
     name: str, facts: Facts, options: TextOptions, *, n_rows: int
 ) -> tuple[LabelKind, tuple[float, ...] | tuple[str, ...]]:
     numbers, texts = facts["numbers"], facts["texts"]
-    said = label_kind_of(options)
+    declared_kind = label_kind_of(options)
     # ids that no 64-bit float holds are texts: as numbers they would merge
-    merged = said is None and any(map(is_rounded, numbers or ()))
-    if said != "categorical" and not merged and is_numeric(facts, n_rows=n_rows):
+    merged = declared_kind is None and any(map(is_rounded, numbers or ()))
+    if declared_kind != "categorical" and not merged and is_numeric(facts, n_rows=n_rows):
         if numbers is None:
             return "continuous", ()
         return "numeric", tuple(sorted({number + 0.0 for number in numbers_of(numbers, options).values()}))

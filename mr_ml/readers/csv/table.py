@@ -111,9 +111,9 @@ class Table:
         suspects = np.arange(len(ok)) if self._a_marker_is_a_number else np.flatnonzero(~ok)
         if len(suspects):
             starts, ends = self._spans(names)
-            found = self._markers.find(self._buffer, starts[suspects], ends[suspects])
+            markers = self._markers.find(self._buffer, starts[suspects], ends[suspects])
             n_markers = np.where(sure is None or sure[suspects % k], self._markers.n_values, self._n_anywhere)
-            missing[suspects] = (found >= 0) & (found < n_markers)
+            missing[suspects] = (markers >= 0) & (markers < n_markers)
             ok &= ~missing
         shape = self.n_rows, len(names)
         return values.reshape(shape), ok.reshape(shape), missing.reshape(shape)
@@ -132,20 +132,20 @@ class Table:
         """Whether fields are empty or missing markers, (n_rows, k)."""
         if not names:
             return np.zeros((self.n_rows, 0), np.bool_)
-        found: Mask = self._is_marker(*self._spans(names)).reshape(self.n_rows, len(names))
-        return found
+        missing: Mask = self._is_marker(*self._spans(names)).reshape(self.n_rows, len(names))
+        return missing
 
     def _is_marker(self, starts: I64, ends: I64) -> Mask:
         """Whether fields mean a missing value in whatever column."""
-        found = self._markers.find(self._buffer, starts, ends)
-        is_one: Mask = (found >= 0) & (found < self._n_anywhere)
+        markers = self._markers.find(self._buffer, starts, ends)
+        is_one: Mask = (markers >= 0) & (markers < self._n_anywhere)
         return is_one
 
     def empty(self, name: str) -> Mask:
         """Whether the fields of a column are empty, (n_rows, 1)."""
         starts, ends = self._spans([name])
-        found: Mask = (starts == ends)[:, None]
-        return found
+        empty: Mask = (starts == ends)[:, None]
+        return empty
 
     def hashes(self, name: str) -> U64:
         """Hash the fields of a column."""
@@ -153,8 +153,8 @@ class Table:
 
     def distinct(self, names: Sequence[str], chosen: Mask) -> list[set[str]]:
         """Return the distinct fields of each column among those that are `chosen`, (n_rows, k)."""
-        found = distinct(self._buffer, *self._bounds(self._at(names)), chosen)
-        return [{value.decode() for value in values} for values in found]
+        by_column = distinct(self._buffer, *self._bounds(self._at(names)), chosen)
+        return [{value.decode() for value in values} for values in by_column]
 
     def count(self, name: str, texts: Sequence[str], chosen: Mask) -> int:
         """How many of the `chosen` fields of a column, (n_rows,), are one of some texts."""

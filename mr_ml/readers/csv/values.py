@@ -32,22 +32,22 @@ def distinct(buffer: U8, starts: I64, ends: I64, chosen: Mask) -> list[set[bytes
     -----
     O(n k log n) time, and a Python object for each distinct field, not for each field.
     """
-    found: list[set[bytes]] = [set() for _ in range(chosen.shape[1])]
+    values: list[set[bytes]] = [set() for _ in range(chosen.shape[1])]
     starts, ends = np.ascontiguousarray(starts.T), np.ascontiguousarray(ends.T)
     chosen = np.ascontiguousarray(chosen.T)
     lengths = ends - starts
     is_short = chosen & (lengths <= _WORD) & (lengths > 0)
     is_long = chosen & (lengths > _WORD)
     for column in np.flatnonzero((chosen & (lengths == 0)).any(axis=1)).tolist():
-        found[column].add(b"")
-    _add_short(found, buffer, ends, lengths, is_short)
+        values[column].add(b"")
+    _add_short(values, buffer, ends, lengths, is_short)
     columns = np.flatnonzero(is_long.any(axis=1))
     if len(columns):
-        _add_long([found[i] for i in columns.tolist()], buffer, starts[columns], ends[columns], is_long[columns])
-    return found
+        _add_long([values[i] for i in columns.tolist()], buffer, starts[columns], ends[columns], is_long[columns])
+    return values
 
 
-def _add_short(found: list[set[bytes]], buffer: U8, ends: I64, lengths: I64, chosen: Mask) -> None:
+def _add_short(values: list[set[bytes]], buffer: U8, ends: I64, lengths: I64, chosen: Mask) -> None:
     """Add the fields of 1 to 8 bytes: one word holds them whole."""
     if not chosen.any():
         return
@@ -58,10 +58,10 @@ def _add_short(found: list[set[bytes]], buffer: U8, ends: I64, lengths: I64, cho
     is_new = keys != 0
     is_new[:, 1:] &= keys[:, 1:] != keys[:, :-1]
     for column, key in zip(np.nonzero(is_new)[0].tolist(), keys[is_new].tolist(), strict=True):
-        found[column].add(key.to_bytes(_WORD, "little").rstrip(b"\0"))
+        values[column].add(key.to_bytes(_WORD, "little").rstrip(b"\0"))
 
 
-def _add_long(found: list[set[bytes]], buffer: U8, starts: I64, ends: I64, chosen: Mask) -> None:
+def _add_long(values: list[set[bytes]], buffer: U8, starts: I64, ends: I64, chosen: Mask) -> None:
     """Add fields of any length: by their hashes, and by their bytes where hashes are equal."""
     keys = hash_fields(buffer, starts.ravel(), ends.ravel()).reshape(chosen.shape)
     order = np.argsort(keys, axis=1)
@@ -75,7 +75,7 @@ def _add_long(found: list[set[bytes]], buffer: U8, starts: I64, ends: I64, chose
     is_new[columns[same], row[same] + 1] = False
     spans = zip(starts[is_new].tolist(), ends[is_new].tolist(), strict=True)
     for column, (start, end) in zip(np.nonzero(is_new)[0].tolist(), spans, strict=True):
-        found[column].add(buffer[start:end].tobytes())
+        values[column].add(buffer[start:end].tobytes())
 
 
 class Vocabulary:
@@ -121,9 +121,11 @@ class Vocabulary:
         hashes = hash_fields(buffer, starts, ends)
         slots = np.minimum(np.searchsorted(self._hashes, hashes), self._hashes.size - 1)
         proposed = np.flatnonzero(self._hashes[slots] == hashes)
-        found = self._order[slots[proposed]]
-        same = _equal(buffer, starts[proposed], ends[proposed], self._buffer, self._starts[found], self._ends[found])
-        codes[proposed[same]] = found[same]
+        entries = self._order[slots[proposed]]
+        same = _equal(
+            buffer, starts[proposed], ends[proposed], self._buffer, self._starts[entries], self._ends[entries]
+        )
+        codes[proposed[same]] = entries[same]
         for i in proposed[~same].tolist():  # collisions only: one in 2**64 unless somebody made them
             codes[i] = self._codes.get(buffer[starts[i] : ends[i]].tobytes(), -1)
         return codes

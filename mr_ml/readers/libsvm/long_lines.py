@@ -82,34 +82,34 @@ def read_long_line(
             break
         begun = line.is_row or line.bad is not None
         lead = _CONTINUED if begun else b""
-        found = read_lines(
+        lines = read_lines(
             lead + text[at:start] + b"\n", lowest_id=lowest_id, highest_id=highest_id, known_id=known_id,
             labels_required=labels_required and not begun,
         )  # fmt: skip
-        if len(found.bad_lines):
-            line.refuse(int(found.bad_kinds[0]), int(found.bad_at[0]) + at - first - len(lead))
-        elif len(found.labels):
-            _add(line, found, at - first, base, indices, values)
+        if len(lines.bad_lines):
+            line.refuse(int(lines.bad_kinds[0]), int(lines.bad_at[0]) + at - first - len(lead))
+        elif len(lines.labels):
+            _add(line, lines, at - first, base, indices, values)
     return line
 
 
-def _add(line: LongLine, found: Lines, at: int, base: int, indices: NDArray[np.int32], values: F64) -> None:
+def _add(line: LongLine, lines: Lines, at: int, base: int, indices: NDArray[np.int32], values: F64) -> None:
     """Append the good part of a line, which begins at byte `at` of it."""
     if not line.is_row:
-        line.is_row, line.label = True, float(found.labels[0])
-    if found.groups is not None:
+        line.is_row, line.label = True, float(lines.labels[0])
+    if lines.groups is not None:
         if line.n_values or line.group is not None:
             line.refuse(KINDS.index("bad_qid"), at)
-        line.group = found.groups[0]
-    n = len(found.ids)
+        line.group = lines.groups[0]
+    n = len(lines.ids)
     if not n:
         return
-    lowest, highest = int(found.ids[0]), int(found.ids[-1])
+    lowest, highest = int(lines.ids[0]), int(lines.ids[-1])
     if line.n_values and lowest <= line.highest:
         line.refuse(KINDS.index("duplicate_id" if lowest == line.highest else "descending_ids"), at)
     entry = slice(line.n_values, line.n_values + n)
-    np.subtract(found.ids, base, out=indices[entry], casting="unsafe")
-    values[entry] = found.values
+    np.subtract(lines.ids, base, out=indices[entry], casting="unsafe")
+    values[entry] = lines.values
     line.lowest, line.highest = lowest if not line.n_values else line.lowest, highest
     line.n_values += n
 

@@ -202,16 +202,16 @@ def _read_query_ids(cut: _Fields) -> tuple[_Fields, U64 | None]:
     starts, ends = cut.span(cut.keys)
     of_three = np.flatnonzero(ends - starts == 3)
     letters = cut.buffer[starts[of_three, None] + np.arange(3)]
-    found = of_three[(letters == np.frombuffer(b"qid", np.uint8)).all(axis=1)]
-    if not len(found):
+    tokens = of_three[(letters == np.frombuffer(b"qid", np.uint8)).all(axis=1)]
+    if not len(tokens):
         return cut, None
     is_first = np.zeros(len(cut.keys) + 1, np.bool_)
     is_first[cut.keys_begin] = True
-    query_ids = cut.keys[found] + 1
-    cut.refuse("bad_qid", query_ids[~(is_first[found] & are_digits(cut.buffer, *cut.span(query_ids)))])
+    query_ids = cut.keys[tokens] + 1
+    cut.refuse("bad_qid", query_ids[~(is_first[tokens] & are_digits(cut.buffer, *cut.span(query_ids)))])
     groups = np.full(len(cut.newlines), NO_GROUP)
     groups[np.searchsorted(cut.newlines, query_ids)] = hash_fields(cut.buffer, *cut.span(query_ids))
-    return cut.with_keys(np.delete(cut.keys, found)), groups
+    return cut.with_keys(np.delete(cut.keys, tokens)), groups
 
 
 def _read_ids(cut: _Fields, lowest_id: int, highest_id: int, known_id: int) -> I64:

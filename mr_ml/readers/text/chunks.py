@@ -101,9 +101,9 @@ def _line_end(stream: FileIO, position: int, *, longest: int) -> int:
     position -= 1
     last = position + longest + 1
     while position < last and (block := os.pread(stream.fileno(), _LOOK_AHEAD_BYTES, position)):
-        found = block.find(b"\n") + 1
-        if found:
-            return position + found
+        end = block.find(b"\n") + 1
+        if end:
+            return position + end
         position += len(block)
     return position
 

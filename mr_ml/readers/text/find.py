@@ -125,10 +125,10 @@ def find(inputs: Sequence[tuple[Tree, str]]) -> list[Found]:
     """
     hits: list[tuple[str, str, Tree, Status | None]] = []
     for tree, given in inputs:
-        found = _Walk(tree).files(given)
-        if not found:
+        files_of_input = _Walk(tree).files(given)
+        if not files_of_input:
             raise UsageError(f"expected input files, found nothing that matches {given!r}; check the path")
-        hits.extend((name, path, tree, status) for name, (path, status) in found.items())
+        hits.extend((name, path, tree, status) for name, (path, status) in files_of_input.items())
     hits.sort(key=lambda hit: hit[0])
     for (name, *_), (following, *_) in itertools.pairwise(hits):
         if name == following:
@@ -219,8 +219,8 @@ class _Walk:
             parts = [part for part in chosen.split("/") if part not in ("", ".")]
             if parts:
                 hits.update((hit[0], hit) for hit in self._matches(start, parts, {}))
-        found = [hits[path] for path in sorted(hits)]
-        return [hit for hit in found if hit[1]] if pattern.endswith("/") else found
+        matches = [hits[path] for path in sorted(hits)]
+        return [hit for hit in matches if hit[1]] if pattern.endswith("/") else matches
 
     def _matches(self, folder: str, parts: Sequence[str], chain: _Chain) -> Iterator[_Hit]:
         part, rest = parts[0], parts[1:]
@@ -251,8 +251,8 @@ class _Walk:
 
 def _alternatives(pattern: str) -> list[str]:
     """``a{b,c}d`` -> ``abd``, ``acd``."""
-    found = _BRACES.split(pattern)
-    choices = [[part] if k % 2 == 0 else part.split(",") for k, part in enumerate(found)]
+    pieces = _BRACES.split(pattern)
+    choices = [[part] if k % 2 == 0 else part.split(",") for k, part in enumerate(pieces)]
     patterns = ["".join(parts) for parts in itertools.islice(itertools.product(*choices), _MOST_PATTERNS + 1)]
     if len(patterns) > _MOST_PATTERNS:
         raise UsageError(f"{pattern!r} stands for more than {_MOST_PATTERNS} patterns; name a folder instead")

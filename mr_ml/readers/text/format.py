@@ -87,11 +87,11 @@ class TextFormat(ABC):
         """See `Format.scan`."""
         total = Summary()
         for chunk in piece.chunks():
-            found, draft = self.draft(chunk, options, file=piece.file, seen=total)
+            summary, draft = self.draft(chunk, options, file=piece.file, seen=total)
             if keep is not None:
                 keep(draft)
             del draft
-            total = total + found.shifted(by=total.n_lines)
+            total = total + summary.shifted(by=total.n_lines)
         return total
 
     def rows(self, piece: Piece, schema: Schema, *, labels: Labels) -> Iterator[Parsed]:

@@ -30,7 +30,7 @@ class LocalTree:
         """See `Tree.look`."""
         with _reading(path):
             try:
-                found = os.stat(path, follow_symlinks=follow)
+                status = os.stat(path, follow_symlinks=follow)
             except OSError as error:
                 if error.errno in _NOTHING_THERE:
                     return None
@@ -38,20 +38,20 @@ class LocalTree:
             except ValueError:
                 # a NUL
                 return None
-        kind = next((name for test, name in _KINDS if test(found.st_mode)), "something else")
-        place = found.st_dev, found.st_ino
+        kind = next((name for test, name in _KINDS if test(status.st_mode)), "something else")
+        place = status.st_dev, status.st_ino
         # numbers of files are not unique everywhere
-        identity = place if kind == FOLDER else (*place, found.st_size, found.st_mtime_ns)
-        return Status(kind, found.st_size, (found.st_ino, found.st_size, found.st_mtime_ns), (identity,))
+        identity = place if kind == FOLDER else (*place, status.st_size, status.st_mtime_ns)
+        return Status(kind, status.st_size, (status.st_ino, status.st_size, status.st_mtime_ns), (identity,))
 
     def entries(self, folder: str) -> list[Listed]:
         """See `Tree.entries`."""
-        found = []
+        listed = []
         with _reading(folder or "."), os.scandir(folder or ".") as entries:
             for entry in entries:
                 with _reading(entry.path):
-                    found.append(Listed(entry.name, entry.is_dir()))
-        return sorted(found, key=lambda entry: entry.name)
+                    listed.append(Listed(entry.name, entry.is_dir()))
+        return sorted(listed, key=lambda entry: entry.name)
 
     def loops(self) -> bool:
         """See `Tree.loops`."""

@@ -105,8 +105,8 @@ def expand(inputs: Sequence[str]) -> list[TextFile]:
     for given in inputs:
         if "://" in given:
             raise UsageError(f"expected files of this machine, found {given!r}; files on HDFS are for `runner` hadoop")
-    found = find([(LOCAL_TREE, given) for given in inputs])
-    return [TextFile(file.name, file.status.size, stamp=file.status.stamp) for file in found]
+    files = find([(LOCAL_TREE, given) for given in inputs])
+    return [TextFile(file.name, file.status.size, stamp=file.status.stamp) for file in files]
 
 
 def check_content(files: Sequence[TextFile]) -> None:

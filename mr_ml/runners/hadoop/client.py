@@ -104,8 +104,8 @@ class HadoopClient:
         changed = {"HADOOP_HOME": settings.hadoop_home, "HADOOP_CONF_DIR": settings.conf_dir}
         # what the client says is read for the application's id, whatever a site thinks worth logging
         changed["HADOOP_ROOT_LOGGER"] = "INFO,console"
-        found = {**environment, **{name: value for name, value in changed.items() if value is not None}}
-        return cls(os.path.abspath(given), settings.streaming_jar or _streaming_jar(given, environment), found)
+        variables = {**environment, **{name: value for name, value in changed.items() if value is not None}}
+        return cls(os.path.abspath(given), settings.streaming_jar or _streaming_jar(given, environment), variables)
 
     def run(self, arguments: Sequence[str], submission: Submission) -> None:
         """Run ``hadoop jar STREAMING_JAR arguments...`` to its end.
@@ -128,7 +128,7 @@ class HadoopClient:
                 preexec_fn=_end_with_parent,
             )  # fmt: skip
             submission.ended = False
-            said: deque[str] = deque(maxlen=_KEPT_LINES)
+            output: deque[str] = deque(maxlen=_KEPT_LINES)
             applications: list[str] = []
             lost = threading.Event()
 
@@ -136,7 +136,7 @@ class HadoopClient:
                 assert process.stdout is not None
                 asks_since = None
                 for line in process.stdout:
-                    said.append(line.rstrip("\n"))
+                    output.append(line.rstrip("\n"))
                     applications.extend(_APPLICATION.findall(line))
                     if not _RETRIES.search(line):
                         asks_since = None
@@ -162,15 +162,17 @@ class HadoopClient:
             if lost.is_set():
                 # an application is left to a later run: there is nobody to ask to stop it
                 submission.ended = not applications
-                raise unavailable(list(said), application=applications[-1] if applications else None)
-            told = status == 0 or _has_verdict(said)
+                raise unavailable(list(output), application=applications[-1] if applications else None)
+            has_verdict = status == 0 or _has_verdict(output)
             # a client that gives up by itself before it has an application has not submitted one
-            submission.ended = told or (status > 0 and not applications) or self.stop(submission.tag, applications[-1:])
-            if not told and self._succeeded(applications[-1:]):
+            submission.ended = (
+                has_verdict or (status > 0 and not applications) or self.stop(submission.tag, applications[-1:])
+            )
+            if not has_verdict and self._succeeded(applications[-1:]):
                 # the client lost sight of it, as it may when the application master begins anew on another node
                 return
         if status:
-            raise failure(list(said), application=applications[-1] if applications else None)
+            raise failure(list(output), application=applications[-1] if applications else None)
 
     def stop(self, tag: str, applications: Sequence[str] = ()) -> bool:
         """Kill the YARN applications given, or else those that carry the tag and still run.
@@ -256,12 +258,12 @@ def _end_with_parent() -> None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
 
 
-def failure(said: Sequence[str], *, application: str | None) -> MrMlError:
+def failure(output: Sequence[str], *, application: str | None) -> MrMlError:
     """Return what went wrong, from what the client said."""
-    if not _has_verdict(said) and _UNAVAILABLE.search("\n".join(said)):
-        return unavailable(said, application=application)
-    telling = _telling(said)
-    shown = _shown(said)
+    if not _has_verdict(output) and _UNAVAILABLE.search("\n".join(output)):
+        return unavailable(output, application=application)
+    telling = _telling(output)
+    shown = _shown(output)
     missing = next((line for line in telling if "Input path does not exist" in line), None)
     if missing is not None:
         return InternalError(f"Hadoop refused the job: {missing.strip()}")
@@ -272,29 +274,29 @@ def failure(said: Sequence[str], *, application: str | None) -> MrMlError:
     return InternalError(f"{what} failed{logs}. {hint}Hadoop said:\n{shown}")
 
 
-def unavailable(said: Sequence[str], *, application: str | None) -> UnavailableError:
+def unavailable(output: Sequence[str], *, application: str | None) -> UnavailableError:
     """Return what to say where nobody answers the client."""
     did = (
         "did not take the job" if application is None else f"no longer answers, and the job ({application}) may run on"
     )
     return UnavailableError(
         f"the cluster {did}; is its ResourceManager running, and does HADOOP_CONF_DIR name the cluster's "
-        f"configuration? Hadoop said:\n{_shown(said)}"
+        f"configuration? Hadoop said:\n{_shown(output)}"
     )
 
 
-def _shown(said: Sequence[str]) -> str:
-    return "\n".join(_telling(said)[-_SHOWN_LINES:] or said[-2:])
+def _shown(output: Sequence[str]) -> str:
+    return "\n".join(_telling(output)[-_SHOWN_LINES:] or output[-2:])
 
 
-def _has_verdict(said: Sequence[str]) -> bool:
-    return any(_VERDICT.search(line) for line in said)
+def _has_verdict(output: Sequence[str]) -> bool:
+    return any(_VERDICT.search(line) for line in output)
 
 
-def _telling(said: Sequence[str]) -> list[str]:
+def _telling(output: Sequence[str]) -> list[str]:
     """Return the lines that explain something: not progress, counters, and where in Hadoop's own code it was."""
     telling = []
-    for line in said:
+    for line in output:
         event = _EVENT.search(line)
         if event:
             telling.append(event[1])
@@ -318,8 +320,8 @@ def _streaming_jar(launcher: str, environment: Mapping[str, str]) -> str:
     ]
     for home in filter(None, homes):
         for folder in ("share/hadoop/tools/lib", ".", "lib", "contrib/streaming"):
-            found = glob.glob(os.path.join(glob.escape(home), folder, "hadoop-streaming*.jar"))
-            jars = sorted(jar for jar in found if not jar.endswith(("-sources.jar", "-tests.jar")))
+            matches = glob.glob(os.path.join(glob.escape(home), folder, "hadoop-streaming*.jar"))
+            jars = sorted(jar for jar in matches if not jar.endswith(("-sources.jar", "-tests.jar")))
             if jars:
                 return os.path.abspath(jars[0])
     raise UsageError(

@@ -57,10 +57,10 @@ class Code:
     @cached_property
     def hash(self) -> str:
         """Of the content, and of the Python whose byte code goes along."""
-        found = hashlib.sha256(str(sys.implementation.cache_tag).encode())
+        digest = hashlib.sha256(str(sys.implementation.cache_tag).encode())
         for name, source in self.sources:
-            found.update(f"{name} {len(source)}\n".encode() + source)
-        return found.hexdigest()[:32]
+            digest.update(f"{name} {len(source)}\n".encode() + source)
+        return digest.hexdigest()[:32]
 
     def zipped(self) -> bytes:
         """Return the zip file."""
@@ -74,14 +74,14 @@ class Code:
 
 def shipped_code() -> Code:
     """Return the code of this process's own packages."""
-    found = {"__main__.py": MAIN}
+    sources = {"__main__.py": MAIN}
     for package in PACKAGES:
-        found.update(_sources(package))
+        sources.update(_sources(package))
     native = None
     with suppress(ImportError):
         path = Path(str(importlib.import_module("mr_ml._native").__file__))
         native = path.name, path.read_bytes()
-    return Code(tuple(sorted(found.items())), native)
+    return Code(tuple(sorted(sources.items())), native)
 
 
 def _sources(package: str) -> Iterator[tuple[str, bytes]]:

@@ -92,26 +92,29 @@ def find_python(root: Root, settings: HadoopSettings) -> NodePython:
     StorageError
         If the environment's archive is missing.
     """
-    asked = None if settings.python is None else tuple(settings.python.split())
+    command = None if settings.python is None else tuple(settings.python.split())
     if settings.python_archive == NONE:
-        return NodePython(command=asked or (DEFAULT_PYTHON,))
+        return NodePython(command=command or (DEFAULT_PYTHON,))
     if settings.python_archive != AUTO:
-        return NodePython(command=asked or (f"{FOLDER}/bin/python3",), archive=settings.python_archive)
-    found = last_built(root)
-    if found is None:
-        return NodePython(command=asked or (DEFAULT_PYTHON,))
-    path = root.layout.environment(found.hash)
+        return NodePython(command=command or (f"{FOLDER}/bin/python3",), archive=settings.python_archive)
+    environment = last_built(root)
+    if environment is None:
+        return NodePython(command=command or (DEFAULT_PYTHON,))
+    path = root.layout.environment(environment.hash)
     if not root.store.exists(path):
         raise StorageError(
             f"expected the nodes' Python packages in {root.store.uri(path)}, found nothing; run `mr-ml env build` "
             f"again, or say `python_archive: {NONE}` in the settings of `config`"
         )
-    variables = {"PYTHONPATH": f"{FOLDER}/{site_packages(found.python)}", "PYTHONNOUSERSITE": "1"}
-    if found.has_shared_library:
+    variables = {"PYTHONPATH": f"{FOLDER}/{site_packages(environment.python)}", "PYTHONNOUSERSITE": "1"}
+    if environment.has_shared_library:
         variables["LD_LIBRARY_PATH"] = f"{FOLDER}/lib"
-    own = (f"{FOLDER}/bin/python3",) if found.has_interpreter else (DEFAULT_PYTHON,)
+    own = (f"{FOLDER}/bin/python3",) if environment.has_interpreter else (DEFAULT_PYTHON,)
     return NodePython(
-        command=asked or own, archive=root.store.uri(path), variables=MappingProxyType(variables), environment=found
+        command=command or own,
+        archive=root.store.uri(path),
+        variables=MappingProxyType(variables),
+        environment=environment,
     )
 
 
@@ -129,17 +132,17 @@ def last_built(root: Root) -> Environment | None:
         If its description is damaged.
     """
     try:
-        found = read_version(root.store, root.layout.environments)
+        version = read_version(root.store, root.layout.environments)
     except NotFoundError:
         return None
     try:
-        built = Environment.from_json(found.document["environment"])
+        built = Environment.from_json(version.document["environment"])
         if not _VERSION.fullmatch(built.python):
             raise TypeError(built.python)
         return built
     except (KeyError, TypeError) as error:
         raise BadDataError(
-            f"{root.store.uri(found.path)}: expected the description of an environment, found none; run "
+            f"{root.store.uri(version.path)}: expected the description of an environment, found none; run "
             "`mr-ml env build`"
         ) from error
 

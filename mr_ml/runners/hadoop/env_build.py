@@ -76,12 +76,12 @@ class Archive:
     @cached_property
     def hash(self) -> str:
         """Of the content, and of the Python whose byte code goes along."""
-        found = hashlib.sha256(str(sys.implementation.cache_tag).encode())
+        digest = hashlib.sha256(str(sys.implementation.cache_tag).encode())
         for name, path in self.files:
             data = path.read_bytes()
-            found.update(f"{name} {_mode(path):o} {len(data)}\n".encode())
-            found.update(hashlib.sha256(data).digest())
-        return found.hexdigest()[:32]
+            digest.update(f"{name} {_mode(path):o} {len(data)}\n".encode())
+            digest.update(hashlib.sha256(data).digest())
+        return digest.hexdigest()[:32]
 
     def write(self, out: IO[bytes]) -> None:
         """Make it: a tar file, compressed by gzip."""
@@ -128,7 +128,7 @@ def collect(*, interpreter: bool) -> Archive:
     UsageError
         If a package is not installed in a way that says which files it has.
     """
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     packages = []
     for name in (*NEEDED, *WELCOME):
         try:
@@ -138,14 +138,14 @@ def collect(*, interpreter: bool) -> Archive:
                 continue
             raise UsageError(f"expected {name} beside {sys.executable}, found none; pip install {name}") from None
         packages.append((name, distribution.version))
-        found.update(_of_distribution(distribution, name))
+        files.update(_of_distribution(distribution, name))
     library = None
     if interpreter:
-        found.update(_of_interpreter())
+        files.update(_of_interpreter())
         library = _shared_library()
         if library is not None:
-            found[f"lib/{library.name}"] = library
-    return Archive(tuple(sorted(found.items())), tuple(packages), interpreter, library is not None)
+            files[f"lib/{library.name}"] = library
+    return Archive(tuple(sorted(files.items())), tuple(packages), interpreter, library is not None)
 
 
 def _of_distribution(distribution: importlib.metadata.Distribution, name: str) -> Iterator[tuple[str, Path]]:

@@ -79,9 +79,9 @@ class HadoopJobRunner:
                 f"`runner` hadoop needs a root on HDFS; found {self.root.store.root}. Give `root` "
                 "hdfs:///user/NAME/mr_ml; `hadoop fs -put` brings a root there as a whole"
             )
-        if found := sorted({*INTERPRETED, "%", " "} & set(self.root.store.root)):
+        if interpreted := sorted({*INTERPRETED, "%", " "} & set(self.root.store.root)):
             raise UsageError(
-                f"Hadoop's jobs read {' '.join(found)} in a path as something else; found the root "
+                f"Hadoop's jobs read {' '.join(interpreted)} in a path as something else; found the root "
                 f"{self.root.store.root}"
             )
         scheme, _, rest = self.root.store.root.partition("://")
@@ -195,12 +195,12 @@ class HadoopJobRunner:
         with check.task_files(self.root, n_tasks=n_tasks) as files:
             pairs = self.run(MREnv, request=check.script(), input=files)
         built_for = None if built is None else built.python
-        found = node_check.find(
+        findings = node_check.find(
             pairs, driver=node_report.report(), command=command, built_for=built_for, n_tasks=n_tasks
         )
         if self.python.archive is not None:
-            found.brought = {"uri": self.python.archive, **({} if built is None else built.to_json())}
-        return found
+            findings.brought = {"uri": self.python.archive, **({} if built is None else built.to_json())}
+        return findings
 
     def _produce(
         self, job: Any, submission: Submission, *, request: bytes, input: JobInput, output: str,

@@ -37,20 +37,23 @@ def addresses(input: JobInput) -> Sequence[str]:
 
 def shortened(uris: Iterable[str]) -> list[str]:
     """Patterns of Hadoop's that match exactly the given addresses among those that differ in a last number."""
-    found: list[str] = []
+    patterns: list[str] = []
     runs: list[tuple[str, int, int, int]] = []
     for uri in uris:
         stem = uri.rstrip(_DIGITS)
         digits = len(uri) - len(stem)
         if not digits:
-            found.append(uri)
+            patterns.append(uri)
             continue
         number = int(uri[len(stem) :])
         if runs and runs[-1][:2] == (stem, digits) and runs[-1][3] == number:
             runs[-1] = stem, digits, runs[-1][2], number + 1
         else:
             runs.append((stem, digits, number, number + 1))
-    return [*found, *(stem + ending for stem, digits, first, last in runs for ending in _endings(first, last, digits))]
+    return [
+        *patterns,
+        *(stem + ending for stem, digits, first, last in runs for ending in _endings(first, last, digits)),
+    ]
 
 
 def _endings(first: int, last: int, digits: int) -> list[str]:

@@ -93,7 +93,7 @@ def encode_error(error: Exception, *, where: str) -> bytes:
     """Write an exception as one line of JSON, see `mr_ml.runners.task_errors`."""
     if isinstance(error, ImportError):
         what = "".join(traceback.format_exception_only(error)).strip()
-        found: MrMlError = InternalError(
+        described: MrMlError = InternalError(
             f"{where} failed: {what}. Expected Python 3.11 or later with numpy and scipy on every node, found "
             f"{sys.executable} {sys.version.split()[0]}; name another in the settings of `config`, as `python`, or "
             "bring this machine's packages there: `mr-ml env build`. `mr-ml env check` looks at the nodes"
@@ -101,7 +101,7 @@ def encode_error(error: Exception, *, where: str) -> bytes:
     elif isinstance(error, FileNotFoundError):
         # what the job brought along and is not there tells of a defect
         what = "".join(traceback.format_exception(error))
-        found = InternalError(f"{where} failed: {what}")
+        described = InternalError(f"{where} failed: {what}")
     else:
-        found = task_errors.as_mr_ml_error(error, where=where)
-    return task_errors.encode(found)
+        described = task_errors.as_mr_ml_error(error, where=where)
+    return task_errors.encode(described)

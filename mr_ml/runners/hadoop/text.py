@@ -2,7 +2,7 @@
 
 Hadoop streams plain text to map tasks, cut wherever it likes. It would also decompress what is called .gz or .bz2, but
 what it does at a damaged place, and how much it has read, could not be checked. So a compressed file is streamed
-whole, as it is, under a name without suffix: by the number that HDFS gives each file, ``/.reserved/.inodes/NUMBER``. The
+whole, as it is, under a name without suffix: by the number that HDFS gives a file, ``/.reserved/.inodes/NUMBER``. The
 task decompresses it as `mr_ml.readers.text.compressed` does everywhere. A name that holds what Hadoop's jobs read as a
 pattern or a list goes by its number too.
 """
@@ -203,8 +203,8 @@ class ClusterText:
     def _renamed(self, message: str) -> str:
         for path, name in self._names.items():
             if path in message and path != urlsplit(name).path:
-                found = re.findall(rf"[a-z]+://[^/\s]*{re.escape(path)}(?![0-9])", message)
-                for uri in sorted(set(found), key=len, reverse=True):
+                uris = re.findall(rf"[a-z]+://[^/\s]*{re.escape(path)}(?![0-9])", message)
+                for uri in sorted(set(uris), key=len, reverse=True):
                     message = message.replace(uri, name)
         return message
 
@@ -228,9 +228,9 @@ class ClusterText:
     def check_rest(self, files: Sequence[TextFile]) -> None:
         """See `TextSource.check_rest`."""
         for file in files:
-            found = self._inputs[file.path].found
-            now = found.tree.look(found.path)
-            if now is None or now.stamp != found.status.stamp:
+            file_found = self._inputs[file.path].found
+            now = file_found.tree.look(file_found.path)
+            if now is None or now.stamp != file_found.status.stamp:
                 raise BadDataError(f"{file.path} changed while it was read; run it again when it is at rest")
 
 

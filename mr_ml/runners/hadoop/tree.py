@@ -38,9 +38,9 @@ class HdfsTree:
         """See `Tree.entries`."""
         inside = path_in_store(folder)
         with self.store.translator.errors("list", self.store.uri(inside)):
-            found = sorted(self.store.client.list("/" + inside), key=lambda entry: entry.name)
+            entries = sorted(self.store.client.list("/" + inside), key=lambda entry: entry.name)
         start = f"{inside}/" if inside else ""
-        return [Listed(entry.name, entry.is_folder, self._status(start + entry.name, entry)) for entry in found]
+        return [Listed(entry.name, entry.is_folder, self._status(start + entry.name, entry)) for entry in entries]
 
     def loops(self) -> bool:
         """See `Tree.loops`."""
@@ -57,11 +57,11 @@ class HdfsTree:
         """Another name of a file, for whatever reads HDFS itself."""
         return f"{self.store.root.rstrip('/')}/.reserved/.inodes/{status.stamp[0]}"
 
-    def _status(self, path: str, found: FileStatus) -> Status:
-        kind = "a symbolic link" if found.is_link else FOLDER if found.is_folder else FILE
+    def _status(self, path: str, status: FileStatus) -> Status:
+        kind = "a symbolic link" if status.is_link else FOLDER if status.is_folder else FILE
         # the NameNode may have another spelling, and then its files have other names but the same numbers and paths
-        same = ((self.store.root, found.file_id), (path, found.file_id, found.length))
-        return Status(kind, found.length, (found.file_id, found.length), same)
+        same = ((self.store.root, status.file_id), (path, status.file_id, status.length))
+        return Status(kind, status.length, (status.file_id, status.length), same)
 
 
 def tree_of(uri: str) -> tuple[HdfsTree, str]:

@@ -50,8 +50,8 @@ class Owner:
     def decode(cls, data: bytes) -> Owner | None:
         """Undo `encode`; None if it is not one."""
         try:
-            found = json.loads(data)
-            return cls(str(found["place"]), int(found["pid"]), int(found["started"]), float(found["since"]))
+            values = json.loads(data)
+            return cls(str(values["place"]), int(values["pid"]), int(values["started"]), float(values["since"]))
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return None
 

@@ -28,8 +28,8 @@ def encode(call: Callable[[], None]) -> bytes:
 
 def decode(data: bytes) -> Callable[[], None]:
     """Undo `encode`; importing what the call needs."""
-    found: Callable[[], None] = _read(json.loads(data))
-    return found
+    call: Callable[[], None] = _read(json.loads(data))
+    return call
 
 
 def _written(value: Any) -> Any:

@@ -95,10 +95,10 @@ class WarmLocalMixin(MRJob):  # type: ignore[misc]
         used = [a for a in actions if a.dest in passed or not a.option_strings or given & {*a.option_strings}]
         self.__dict__["arg_parser"] = Namespace(_actions=used)
         try:
-            found: dict[str, Any] = super()._non_option_kwargs()
+            settings: dict[str, Any] = super()._non_option_kwargs()
         finally:
             self.__dict__["arg_parser"] = whole
-        return found
+        return settings
 
     def make_runner(self) -> Any:
         """Return the runner, as mrjob's method does."""

@@ -150,12 +150,12 @@ class InlineRunner(InlineMRJobRunner):  # type: ignore[misc]
     def _split_reducer_input(self, step_num: int) -> int:
         if not self._reduces:
             return 0
-        asked = self._reduce_tasks(step_num)
-        if asked is None:
-            asked = 1
-        if not str(asked).isdecimal() or int(asked) < 1:
-            raise UsageError(f"{REDUCE_TASKS[0]} is {asked!r}; expected a number of reduce tasks from 1 on")
-        paths = [self._task_input_path("reducer", step_num, task_num) for task_num in range(int(asked))]
+        wanted = self._reduce_tasks(step_num)
+        if wanted is None:
+            wanted = 1
+        if not str(wanted).isdecimal() or int(wanted) < 1:
+            raise UsageError(f"{REDUCE_TASKS[0]} is {wanted!r}; expected a number of reduce tasks from 1 on")
+        paths = [self._task_input_path("reducer", step_num, task_num) for task_num in range(int(wanted))]
         for path in paths:
             self.fs.mkdir(os.path.dirname(path))
         local_tasks.cut_between_keys(self._sorted_reducer_input_path(step_num), paths)

@@ -39,8 +39,8 @@ class _Scratch:
                 self.path.mkdir(0o700)
                 self._finalizer = weakref.finalize(self, _remove, self.path, self.owner)
         except OSError as error:
-            found = storage_error(error, doing="make a temporary folder in", place=str(parent))
-            raise StorageError(f"{found} Or set TMPDIR to a folder that can be written.") from error
+            described = storage_error(error, doing="make a temporary folder in", place=str(parent))
+            raise StorageError(f"{described} Or set TMPDIR to a folder that can be written.") from error
 
     def remove(self) -> None:
         self._finalizer()
@@ -124,10 +124,10 @@ def _folder(parent: Path) -> Path:
 
 def refuse_what_mrjob_interprets(folder: Path) -> None:
     """Raise a `UsageError` if mrjob would take characters of the path of a temporary folder for something else."""
-    if found := sorted(set("*?[#") & set(str(folder))):
+    if interpreted := sorted(set("*?[#") & set(str(folder))):
         raise UsageError(
-            f"the folder for temporary files is {str(folder)!r}, and mrjob reads {' '.join(found)} as something else; "
-            "set TMPDIR to a path without such characters"
+            f"the folder for temporary files is {str(folder)!r}, and mrjob reads {' '.join(interpreted)} as something "
+            "else; set TMPDIR to a path without such characters"
         )
 
 

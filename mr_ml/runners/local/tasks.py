@@ -47,10 +47,10 @@ def class_reference(job_class: type) -> tuple[str, str]:
 
 def import_class(module: str, name: str) -> Any:
     """Undo `class_reference`."""
-    found: Any = importlib.import_module(module)
+    imported: Any = importlib.import_module(module)
     for part in name.split("."):
-        found = getattr(found, part)
-    return found
+        imported = getattr(imported, part)
+    return imported
 
 
 def run_task(

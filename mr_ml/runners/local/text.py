@@ -55,8 +55,11 @@ class LocalText:
     def check_read(self, files: Sequence[TextFile], form: str, places: Sequence[Place], *, doing: str) -> None:
         """See `TextSource.check_read`. Compressed files prove their own end."""
         wanted = Counter((text.file, text.start) for task in self._pieces(files, form) for text in task)
-        found = Counter((place.file, place.start) for place in places)
-        for differ, what in ((wanted - found, "brought no answer"), (found - wanted, "was done twice or uncalled for")):
+        answered = Counter((place.file, place.start) for place in places)
+        for differ, what in (
+            (wanted - answered, "brought no answer"),
+            (answered - wanted, "was done twice or uncalled for"),
+        ):
             if differ:
                 name, start = min(differ)
                 raise InternalError(f"{doing} {name} from byte {start} {what}; run it again")

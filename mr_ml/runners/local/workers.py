@@ -135,7 +135,7 @@ class WorkerPool:
         for slot in busy:
             worker = self._worker_at(slot)
             slots[worker.connection] = slots[worker.process.sentinel] = slot
-        return sorted({slots[found] for found in wait(list(slots))})  # type: ignore[arg-type]
+        return sorted({slots[ready] for ready in wait(list(slots))})  # type: ignore[arg-type]
 
     def _worker(self, slot: int) -> _Worker:
         worker = self._workers[slot]
@@ -272,11 +272,11 @@ def _perform(name: str, call: bytes) -> bytes:
     """Make a call; its error, or nothing."""
     where = f"{name} in worker process {os.getpid()}"
     try:
-        found = local_calls.decode(call)
+        function = local_calls.decode(call)
     except Exception as error:
         return task_errors.encode(InternalError(f"{where} failed: the worker cannot import it: {error!r}"))
     try:
-        found()
+        function()
     except BaseException as error:
         return task_errors.encode(task_errors.as_mr_ml_error(error, where=where))
     return b""

@@ -52,20 +52,20 @@ def class_weights(
 
 
 def _factors(given: str, names: Sequence[str]) -> dict[str, float]:
-    found: dict[str, float] = {}
+    factors: dict[str, float] = {}
     for item in given.split(","):
         name, _, factor = item.rpartition("=")
         try:
-            found[name.strip()] = float(factor)
+            factors[name.strip()] = float(factor)
         except ValueError:
-            found[name.strip()] = np.nan
-    unknown = sorted(set(found) - set(names))
-    if unknown or not all(np.isfinite(f) and f >= 0 for f in found.values()):
+            factors[name.strip()] = np.nan
+    unknown = sorted(set(factors) - set(names))
+    if unknown or not all(np.isfinite(f) and f >= 0 for f in factors.values()):
         raise UsageError(
             f"`class_weights`: expected 'balanced' or LABEL=FACTOR,... with labels of {list(names[:20])} and factors "
             f">= 0, found {given!r}"
         )
-    return found
+    return factors
 
 
 def _near_one(factors: Floats) -> Floats:
@@ -78,11 +78,11 @@ def _label_sums(dataset: Dataset, names: Sequence[str], *, split: str, row_weigh
     if not row_weights or not dataset.schema.has_weights:
         counts = dataset.label_counts[split]
         return np.array([counts.get(name, 0) for name in names], float)
-    found = dataset.weights.by_label.get(split, {}) if dataset.weights else {}
-    lacking = [name for name in names if name not in found]
+    sums = dataset.weights.by_label.get(split, {}) if dataset.weights else {}
+    lacking = [name for name in names if name not in sums]
     if lacking:
         raise UsageError(
             f"`class_weights` balanced: expected sums of row weights in {dataset.reference}, found none of {lacking}: "
             "an earlier mr-ml packed it, or they are larger than any number; pack it again, or say LABEL=FACTOR,..."
         )
-    return np.array([found[name] for name in names])
+    return np.array([sums[name] for name in names])

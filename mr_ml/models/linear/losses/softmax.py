@@ -31,12 +31,12 @@ class SoftmaxLoss(Loss):
 
     def classes(self, labels: TrainingLabels) -> tuple[float, ...]:
         """Return the label values of classes 0, 1, ...; empty for numbers."""
-        found = super().classes(labels)
+        classes = super().classes(labels)
         if labels.has_offsets:
             raise UsageError(
                 "the softmax loss has no use for offsets: they move all classes alike; use `loss` logistic"
             )
-        return found
+        return classes
 
     def canonical(self, coef: Floats, *, penalised: bool) -> Floats:
         """Return the coefficients whose intercepts (and unpenalised coefficients) sum to zero over the classes."""
