@@ -17,14 +17,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from mr_ml.errors import UsageError
 from mr_ml.readers.registry import FORMATS
 from mr_ml.readers.rows import Parsed
 from mr_ml.readers.schema import Options, Schema
 from mr_ml.readers.summary import Summary
-from mr_ml.readers.text.source import TextFile
+
+if TYPE_CHECKING:
+    from mr_ml.readers.text.source import TextFile
 
 Labels = Literal["required", "optional"]
 

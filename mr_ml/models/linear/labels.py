@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.errors import BadDataError, UsageError
-from mr_ml.models.linear.class_metrics import class_metrics, class_sums
-from mr_ml.models.linear.measured import Measured, Metrics
-from mr_ml.models.linear.number_metrics import number_metrics, number_sums
 from mr_ml.sums.parts import Part
 from mr_ml.sums.statistic import Statistic
+
+if TYPE_CHECKING:
+    from mr_ml.models.linear.measured import Measured, Metrics
 
 Floats = NDArray[np.float64]
 
@@ -123,10 +123,14 @@ class Numbers(LabelDomain):
 
     def metric_sums(self, measured: Measured) -> dict[str, Part]:
         """Return the sums that `metrics` reads."""
+        from mr_ml.models.linear.number_metrics import number_sums
+
         return number_sums(measured)
 
     def metrics(self, total: Statistic, *, weight_exponent: int) -> Metrics:
         """Return the metrics that sums over all rows say."""
+        from mr_ml.models.linear.number_metrics import number_metrics
+
         return number_metrics(total, weight_exponent=weight_exponent)
 
 
@@ -181,10 +185,14 @@ class Classes(LabelDomain):
 
     def metric_sums(self, measured: Measured) -> dict[str, Part]:
         """Return the sums that `metrics` reads."""
+        from mr_ml.models.linear.class_metrics import class_sums
+
         return class_sums(measured)
 
     def metrics(self, total: Statistic, *, weight_exponent: int) -> Metrics:
         """Return the metrics that sums over all rows say."""
+        from mr_ml.models.linear.class_metrics import class_metrics
+
         return class_metrics(total, weight_exponent=weight_exponent)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import unicodedata
 from collections import Counter
@@ -12,10 +11,9 @@ from typing import Literal
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.readers.csv.fields import KINDS, NO_DEFECT, split_fields
 from mr_ml.readers.csv.numbers import check_marks, is_decimal
+from mr_ml.readers.csv.stored import Role, delimiter_of, missing_value_of
 from mr_ml.readers.rows import BAD_KINDS, excerpt, listed
 from mr_ml.readers.text.options import Column, TextOptions
-
-Role = Literal["label", "weight", "offset", "group", "dropped", "numeric", "categorical", "either"]
 
 LABEL_NAMES = ("label", "target", "y")
 #: Of a first column it is the name of the rows; of a last one what stands behind a delimiter at the end of every line.
@@ -74,41 +72,6 @@ def split_header(first_line: bytes, options: TextOptions) -> tuple[str, ...]:
             "line, or say `header=False` if it is a row"
         )
     return names
-
-
-def delimiter_of(options: TextOptions) -> int:
-    """Return the delimiter as a byte.
-
-    Raises
-    ------
-    UsageError
-        It is not one ASCII character, or one that is part of numbers, quotes or line ends.
-    """
-    delimiter = options.delimiter
-    if len(delimiter) != 1 or not delimiter.isascii() or delimiter.isalnum() or delimiter in '"\r\n\0.+-':
-        raise UsageError(
-            f"expected a delimiter of one ASCII character that is no letter, digit, quote, dot, sign or line end, "
-            f"found {delimiter!r}; use `delimiter`"
-        )
-    return ord(delimiter)
-
-
-def missing_value_of(options: TextOptions) -> float | None:
-    """Return the number that stands for a missing one; None where rows with missing values are refused or left out.
-
-    Raises
-    ------
-    UsageError
-        The policy is unknown or its number is not finite.
-    """
-    policy, _, number = options.missing.partition(":")
-    if options.missing in ("error", "drop"):
-        return None
-    if options.missing == "zero":
-        return 0.0
-    if policy == "value" and is_decimal(number) and math.isfinite(float(number)):
-        return float(number)
-    raise UsageError(f"expected `missing` error, drop, zero or value:<finite number>, found {options.missing!r}")
 
 
 def roles_of(options: TextOptions) -> dict[str, Role]:

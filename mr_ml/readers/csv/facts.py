@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
 
-from mr_ml.readers.csv.columns import Role
+from mr_ml.readers.csv.stored import Role
 from mr_ml.readers.summary import MAX_LABELS
 from mr_ml.readers.text.options import TextOptions
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mr_ml.errors import BadDataError
 from mr_ml.readers.base import Draft, Format, Labels, Opened
@@ -16,7 +16,9 @@ from mr_ml.readers.schema import Schema
 from mr_ml.readers.summary import Summary
 from mr_ml.readers.text.format import TextFormat
 from mr_ml.readers.text.options import TextOptions
-from mr_ml.readers.text.source import TextFile
+
+if TYPE_CHECKING:
+    from mr_ml.readers.text.source import TextFile
 
 
 class CsvFormat(TextFormat):

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mr_ml.errors import BadDataError
-from mr_ml.readers.csv.columns import LABEL_NAMES, NAMELESS, delimiter_of, roles_of
+from mr_ml.readers.csv.columns import LABEL_NAMES, NAMELESS, roles_of
 from mr_ml.readers.csv.fields import NO_DEFECT, split_fields
 from mr_ml.readers.csv.numbers import numbers_of
-from mr_ml.readers.csv.stored import CsvPart
+from mr_ml.readers.csv.stored import CsvPart, delimiter_of
 from mr_ml.readers.csv.values import Vocabulary
 from mr_ml.readers.rows import excerpt, listed
 from mr_ml.readers.schema import Schema

@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 
 from mr_ml.errors import BadDataError
 from mr_ml.readers.csv.categories import MISSING_CATEGORY, Categories
-from mr_ml.readers.csv.columns import Role, missing_value_of
 from mr_ml.readers.csv.draft import sparse_rows
-from mr_ml.readers.csv.stored import CsvPart
+from mr_ml.readers.csv.stored import CsvPart, Role, missing_value_of
 from mr_ml.readers.csv.table import Table, pieces, read_extras
 from mr_ml.readers.csv.values import Vocabulary, vocabulary
 from mr_ml.readers.rows import BadRow, Parsed, Rows, concat_rows

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from mr_ml.readers.csv.columns import Role, label_kind_of, roles_of
+from mr_ml.readers.csv.columns import label_kind_of, roles_of
 from mr_ml.readers.csv.draft import Draft
 from mr_ml.readers.csv.facts import CsvFacts, Facts, bounded, no_facts
 from mr_ml.readers.csv.numbers import kind_like_number
+from mr_ml.readers.csv.stored import Role
 from mr_ml.readers.csv.table import Table, pieces, read_extras
 from mr_ml.readers.summary import Summary
 from mr_ml.readers.text.fields import F64, Mask

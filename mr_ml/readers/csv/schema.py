@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from mr_ml.errors import BadDataError
 from mr_ml.readers.csv.categories import MISSING_CATEGORY, one_spelling
-from mr_ml.readers.csv.columns import NAMELESS, Role, label_kind_of, roles_of
+from mr_ml.readers.csv.columns import NAMELESS, label_kind_of, roles_of
 from mr_ml.readers.csv.facts import MAX_CHARACTERS, CsvFacts, Facts, is_numeric, no_facts
 from mr_ml.readers.csv.numbers import kind_like_number, numbers_of
-from mr_ml.readers.csv.stored import ColumnKind, ColumnUse, CsvPart
+from mr_ml.readers.csv.stored import ColumnKind, ColumnUse, CsvPart, Role
 from mr_ml.readers.rows import excerpt, listed
 from mr_ml.readers.schema import LabelKind, Schema
 from mr_ml.readers.summary import MAX_LABELS, Summary

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 
 from mr_ml.errors import UsageError
-from mr_ml.readers.csv.columns import delimiter_of, missing_value_of
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.text.options import TextOptions
 
+Role = Literal["label", "weight", "offset", "group", "dropped", "numeric", "categorical", "either"]
 ColumnKind = Literal["label", "weight", "offset", "group", "dropped", "numeric", "categorical"]
 
 
@@ -87,3 +88,40 @@ def _check_columns(part: CsvPart, schema: Schema) -> None:
     known = part.options.columns
     if len(labels) != 1 or known is None or set(known) - part.columns.keys() or len(set(known)) != len(known):
         raise ValueError(f"label columns {labels}, columns {known}, uses of {sorted(part.columns)}")
+
+
+def delimiter_of(options: TextOptions) -> int:
+    """Return the delimiter as a byte.
+
+    Raises
+    ------
+    UsageError
+        It is not one ASCII character, or one that is part of numbers, quotes or line ends.
+    """
+    delimiter = options.delimiter
+    if len(delimiter) != 1 or not delimiter.isascii() or delimiter.isalnum() or delimiter in '"\r\n\0.+-':
+        raise UsageError(
+            f"expected a delimiter of one ASCII character that is no letter, digit, quote, dot, sign or line end, "
+            f"found {delimiter!r}; use `delimiter`"
+        )
+    return ord(delimiter)
+
+
+def missing_value_of(options: TextOptions) -> float | None:
+    """Return the number that stands for a missing one; None where rows with missing values are refused or left out.
+
+    Raises
+    ------
+    UsageError
+        The policy is unknown or its number is not finite.
+    """
+    policy, _, number = options.missing.partition(":")
+    if options.missing in ("error", "drop"):
+        return None
+    if options.missing == "zero":
+        return 0.0
+    from mr_ml.readers.csv.numbers import is_decimal
+
+    if policy == "value" and is_decimal(number) and math.isfinite(float(number)):
+        return float(number)
+    raise UsageError(f"expected `missing` error, drop, zero or value:<finite number>, found {options.missing!r}")

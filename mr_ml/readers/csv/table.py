@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from mr_ml.data import kernels
 from mr_ml.readers.csv.categories import Categories
-from mr_ml.readers.csv.columns import NAMELESS, Role, delimiter_of
+from mr_ml.readers.csv.columns import NAMELESS
 from mr_ml.readers.csv.fields import CODES, KINDS, NO_DEFECT, Fields, fields_that_end_at, split_fields
 from mr_ml.readers.csv.header import rows_of_names
 from mr_ml.readers.csv.numbers import is_plain, kind_of_bad_number, numbers_of, read_numbers
+from mr_ml.readers.csv.stored import Role, delimiter_of
 from mr_ml.readers.csv.values import Vocabulary, distinct, vocabulary
 from mr_ml.readers.rows import MAX_EXAMPLES, BadRow, excerpt
 from mr_ml.readers.text.fields import F64, I64, U8, U64, Mask, hash_fields

@@ -5,14 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from mr_ml.readers.base import Draft, Labels, Opened, Piece
 from mr_ml.readers.rows import Parsed
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.summary import Summary
 from mr_ml.readers.text.options import TextOptions
-from mr_ml.readers.text.source import TextFile, TextRange, ranges
+
+if TYPE_CHECKING:
+    from mr_ml.readers.text.source import TextFile, TextRange
 
 
 class TextFormat(ABC):
@@ -77,10 +79,14 @@ class TextFormat(ABC):
 
     def pieces(self, files: Sequence[TextFile], *, n_tasks: int, longest_line: int) -> list[list[TextRange]]:
         """See `Format.pieces`."""
+        from mr_ml.readers.text.source import ranges
+
         return ranges(files, n_tasks=n_tasks, longest_line=longest_line)
 
     def piece_from_json(self, document: Mapping[str, Any]) -> TextRange:
         """See `Format.piece_from_json`."""
+        from mr_ml.readers.text.source import TextRange
+
         return TextRange(**document)
 
     def scan(self, piece: Piece, options: Any, *, keep: Callable[[Draft | None], None] | None = None) -> Summary:
