@@ -51,7 +51,9 @@ def check_name(name: str, *, kind: str = "name") -> str:
     UsageError
         If it is anything else.
     """
-    if len(name) > MAX_NAME_LENGTH:
+    if not isinstance(name, str):
+        shown = f"an object of type {type(name).__name__}"
+    elif len(name) > MAX_NAME_LENGTH:
         shown = f"{len(name)} characters"
     elif not _NAME.fullmatch(name):
         shown = ascii(name)
@@ -95,7 +97,8 @@ def parse_reference(text: str, *, kind: str = "dataset or model") -> Reference:
     UsageError
         If the name or the version cannot be one.
     """
-    name, at, version = text.partition("@")
+    # what is no text is refused as a name
+    name, at, version = text.partition("@") if isinstance(text, str) else (text, "", "")
     check_name(name, kind=kind)
     if not at:
         return Reference(name)

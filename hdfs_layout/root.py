@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
+from hdfs_layout.errors import UsageError
 from hdfs_layout.open import open_store
 from hdfs_layout.paths import Layout
 from hdfs_layout.store import Store
@@ -25,12 +27,12 @@ class Root:
     layout: Layout
 
 
-def open_root(text: str) -> Root:
-    """Open a root. Touches no file of it yet.
+def open_root(place: str | os.PathLike[str] | Root) -> Root:
+    """Open a root. Touches no file of it yet; one that is open is returned as it is.
 
     Parameters
     ----------
-    text : str
+    place : str, os.PathLike or Root
         A folder's path, ``file:///...``, or a folder on HDFS: ``hdfs://...``, ``webhdfs://...``, ``swebhdfs://...``.
 
     Raises
@@ -38,4 +40,9 @@ def open_root(text: str) -> Root:
     UsageError
         As `open_store`.
     """
+    if isinstance(place, Root):
+        return place
+    text = os.fspath(place) if isinstance(place, str | os.PathLike) else None
+    if not isinstance(text, str):
+        raise UsageError(f"`root`: expected a folder's path or URI; found an object of type {type(place).__name__}")
     return Root(open_store(text), Layout(text))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from hdfs_layout import Root, open_root
 from mr_ml.catalog import dataset as datasets
 from mr_ml.catalog import model as models
 from mr_ml.catalog.dataset import Dataset
+from mr_ml.data import stored
+from mr_ml.errors import UsageError
 from mr_ml.memory import Memory
 from mr_ml.models.base import UNNAMED_KIND, Model
 from mr_ml.session import Session, nobody
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from mr_ml.training.loop import Progress
     from mr_ml.training.train import TrainResult
 
+Place = Root | str | os.PathLike[str]
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
@@ -33,7 +36,7 @@ class Where(TypedDict, total=False):
         Worker processes of "local"; by default as many as there are processors.
     memory : int or str
         Of all processes on this machine together: bytes, or a size such as "2G"; by default half of what is free.
-    config : str
+    config : str or os.PathLike
         Path of the YAML settings of a cluster.
     say, warn : callable
         Called with a sentence that the user should know, or that says what may be wrong with a result.
@@ -42,7 +45,7 @@ class Where(TypedDict, total=False):
     runner: str
     workers: int | None
     memory: Memory
-    config: str | None
+    config: str | os.PathLike[str] | None
     say: Callable[[str], None]
     warn: Callable[[str], None]
 
@@ -54,7 +57,7 @@ class TrainWhere(Where, total=False):
 
 
 def pack(
-    root: Root | str,
+    root: Place,
     inputs: Paths,
     name: str,
     *,
@@ -70,12 +73,12 @@ def pack(
     index_base: Literal[0, 1] | None = None,
     delimiter: str = ",",
     header: bool | None = None,
-    label_column: str | None = None,
-    weight_column: str | None = None,
-    offset_column: str | None = None,
-    drop: Sequence[str] = (),
-    categorical: Sequence[str] = (),
-    numeric: Sequence[str] = (),
+    label_column: str | int | None = None,
+    weight_column: str | int | None = None,
+    offset_column: str | int | None = None,
+    drop: Sequence[str | int] = (),
+    categorical: Sequence[str | int] = (),
+    numeric: Sequence[str | int] = (),
     missing_markers: Sequence[str] | None = None,
     decimal: str = ".",
     thousands: str = "",
@@ -136,6 +139,8 @@ def pack(
     """
     from mr_ml.packing.choices import PackChoices
 
+    stored.chosen(bool | None, header, "header")
+    stored.chosen(Literal[0, 1] | None, index_base, "index_base")
     text = {
         "index_base": "auto" if index_base is None else str(index_base), "delimiter": delimiter,
         "no_header": header is False, "header": header is True, "label_column": label_column,
@@ -143,16 +148,17 @@ def pack(
         "numeric": numeric, "missing_markers": missing_markers, "decimal": decimal, "thousands": thousands,
         "percent": percent, "missing": missing, "unseen": unseen,
     }  # fmt: skip
-    choices = PackChoices(
-        split={"train": 1.0} if split is None else split, folds=folds, split_by=split_by, seed=seed,
-        partitions=partitions, like=like, unseen_features=unseen_features, max_bad_rows=max_bad_rows, format=format,
-        text={name: value for name, value in text.items() if value != ()},
-    )  # fmt: skip
+    chosen = {
+        "split": {"train": 1.0} if split is None else split, "folds": folds, "split_by": split_by, "seed": seed,
+        "partitions": partitions, "like": like, "unseen_features": unseen_features, "max_bad_rows": max_bad_rows,
+        "format": format, "text": {name: value for name, value in stored.plain(text).items() if value != []},
+    }  # fmt: skip
+    choices = stored.check(PackChoices, chosen, what="a pack")
     return _session(root, where).pack(_paths(inputs), name, choices)
 
 
 def train(
-    root: Root | str,
+    root: Place,
     dataset: str,
     model: str,
     *,
@@ -162,7 +168,7 @@ def train(
     runner: str = "inline",
     workers: int | None = None,
     memory: Memory = None,
-    config: str | None = None,
+    config: str | os.PathLike[str] | None = None,
     say: Callable[[str], None] = nobody,
     warn: Callable[[str], None] = nobody,
     watch: Callable[[Progress], None] = nobody,
@@ -217,7 +223,7 @@ def train(
     return session.train(session.spec(kind, dataset, model, split, options), verify_bytes=verify)
 
 
-def resume(root: Root | str, run: str, *, verify: bool = False, **where: Unpack[TrainWhere]) -> TrainResult:
+def resume(root: Place, run: str, *, verify: bool = False, **where: Unpack[TrainWhere]) -> TrainResult:
     """Go on with a training that was interrupted, from its last checkpoint; the model is the same to the last bit.
 
     Parameters
@@ -238,7 +244,7 @@ def resume(root: Root | str, run: str, *, verify: bool = False, **where: Unpack[
 
 
 def evaluate(
-    root: Root | str,
+    root: Place,
     model: str | Model,
     dataset: str,
     *,
@@ -277,13 +283,15 @@ def evaluate(
     >>> found["accuracy"] > 0.8
     True
     """
+    stored.chosen(bool, row_weights, "row_weights")
+    stored.chosen(Literal["error", "ignore"], unseen_features, "unseen_features")
     return _session(root, where).evaluate(
         model, dataset, split=split, row_weights=row_weights, unseen_features=unseen_features, verify_bytes=verify
     )
 
 
 def predict(
-    root: Root | str,
+    root: Place,
     model: str | Model,
     inputs: Paths,
     to: str | os.PathLike[str],
@@ -325,12 +333,14 @@ def predict(
     >>> done["n_rows"]
     3
     """
+    allowed = stored.chosen(stored.Count, max_bad_rows, "max_bad_rows")
+    stored.chosen(Literal["error", "ignore"], unseen_features, "unseen_features")
     return _session(root, where).predict(
-        model, _paths(inputs), os.fspath(to), max_bad_rows=max_bad_rows, unseen_features=unseen_features
+        model, _paths(inputs), _path(to, "to"), max_bad_rows=allowed, unseen_features=unseen_features
     )
 
 
-def load_model(root: Root | str, reference: str) -> Model:
+def load_model(root: Place, reference: str) -> Model:
     """Open a published model.
 
     Parameters
@@ -359,22 +369,35 @@ def load_model(root: Root | str, reference: str) -> Model:
     >>> model.feature_names[0], sorted(model.coefficients)
     ('sepal length (cm)', ['setosa', 'versicolor', 'virginica'])
     """
-    return models.load_model(_root(root), reference)
+    return models.load_model(open_root(root), reference)
 
 
-def load_dataset(root: Root | str, reference: str) -> Dataset:
+def load_dataset(root: Place, reference: str) -> Dataset:
     """Open a packed dataset; parameters and errors as of `load_model`."""
-    return datasets.load_dataset(_root(root), reference)
+    return datasets.load_dataset(open_root(root), reference)
 
 
-def _root(root: Root | str) -> Root:
-    return open_root(root) if isinstance(root, str) else root
-
-
-def _session(root: Root | str, where: Where | TrainWhere) -> Session:
+def _session(root: Place, where: Where | TrainWhere) -> Session:
     options: dict[str, Any] = {"runner": "inline", **where}
+    known = TrainWhere.__annotations__
+    for name in options:
+        if name not in known:
+            raise UsageError(f"`{name}` is no parameter of this function; beside its own it takes {', '.join(known)}")
     return Session.open(root, **options)
 
 
 def _paths(inputs: Paths) -> list[str]:
-    return [os.fspath(inputs)] if isinstance(inputs, str | os.PathLike) else [os.fspath(item) for item in inputs]
+    found = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
+    if not isinstance(found, Iterable) or isinstance(found, bytes):
+        raise UsageError(f"`inputs`: expected a path or paths, found {stored.shown(inputs)}")
+    paths = [_path(path, "inputs") for path in found]
+    if not paths:
+        raise UsageError("`inputs`: expected files, folders or globs, found none")
+    return paths
+
+
+def _path(path: str | os.PathLike[str], name: str) -> str:
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    if not text or not isinstance(text, str):
+        raise UsageError(f"`{name}`: expected a path, found {stored.shown(path)}")
+    return text

@@ -17,7 +17,7 @@ from mr_ml.catalog.model import load_model
 from mr_ml.catalog.run import read_run, start_run
 from mr_ml.catalog.verify import verify
 from mr_ml.data import stored
-from mr_ml.errors import BadDataError, NoModelError
+from mr_ml.errors import BadDataError, NoModelError, UsageError
 from mr_ml.ids import unique_id
 from mr_ml.memory import Memory, block_budget, free_memory, longest_line, predict_budget, rows_budget
 from mr_ml.models.base import MODEL_KINDS, Model, Needs, TrainSpec
@@ -63,8 +63,8 @@ class Session:
 
     @classmethod
     def open(
-        cls, root: str | Root, *, runner: str = "local", workers: int | None = None, memory: Memory = None,
-        config: str | None = None, say: Say = nobody, warn: Say = nobody,
+        cls, root: str | os.PathLike[str] | Root, *, runner: str = "local", workers: int | None = None,
+        memory: Memory = None, config: str | os.PathLike[str] | None = None, say: Say = nobody, warn: Say = nobody,
         watch: Callable[[Progress], None] = nobody,
     ) -> Session:  # fmt: skip
         """Open a root and a runner.
@@ -85,9 +85,14 @@ class Session:
         UsageError
             If there is no such root or runner, or an option is for another runner.
         """
-        opened = use_config(root, config)
+        for name, told in (("say", say), ("warn", warn), ("watch", watch)):
+            if not callable(told):
+                raise UsageError(f"`{name}`: expected a function, found {stored.shown(told)}")
+        memory = stored.chosen(int | str | None, memory, "memory")
+        settings: str | None = stored.chosen(str | None, config, "config")
+        opened = use_config(root, settings)
         return cls(
-            root=opened, runner=open_runner(opened, runner, workers=workers, memory=memory, config=config),
+            root=opened, runner=open_runner(opened, runner, workers=workers, memory=memory, config=settings),
             memory=memory, say=say, warn=warn, watch=watch,
         )  # fmt: skip
 
@@ -180,7 +185,7 @@ class Session:
         from mr_ml.training.evaluate import evaluate
         from mr_ml.training.evaluate import unseen_features as features_unseen
 
-        opened = load_model(self.root, model) if isinstance(model, str) else model
+        opened = model if isinstance(model, Model) else load_model(self.root, model)
         found_in = load_dataset(self.root, dataset)
         partitions = found_in.of_split(split)
         if verify_bytes:
@@ -218,7 +223,9 @@ class Session:
         from mr_ml.prediction.driver import predict
         from mr_ml.prediction.output import Output
 
-        opened = load_model(self.root, model) if isinstance(model, str) else model
+        if not to:
+            raise UsageError("`to`: expected a path, found nothing")
+        opened = model if isinstance(model, Model) else load_model(self.root, model)
         # what a process has left over is for nothing but long lines
         rows_bytes = predict_budget(self.memory, self.runner, model_bytes=opened.nbytes)
         return predict(
@@ -227,7 +234,7 @@ class Session:
         )  # fmt: skip
 
 
-def use_config(root: str | Root, config: str | None) -> Root:
+def use_config(root: str | os.PathLike[str] | Root, config: str | None) -> Root:
     """Open a root; with settings of a cluster, as the cluster that they name has it."""
     if config is not None:
         from mr_ml.runners.hadoop.settings import load_settings
@@ -236,7 +243,7 @@ def use_config(root: str | Root, config: str | None) -> Root:
         if conf_dir is not None:
             # the store and the jobs must mean the same cluster
             os.environ["HADOOP_CONF_DIR"] = conf_dir
-    return open_root(root) if isinstance(root, str) else root
+    return open_root(root)
 
 
 def open_runner(
@@ -250,4 +257,5 @@ def open_runner(
         If there is no such runner, or it does not have such options.
     """
     memory_text = None if memory is None else str(memory)
-    return RUNNERS.get(runner).open(root, RunnerOptions(workers=workers, memory=memory_text, config=config))
+    number = stored.chosen(stored.Positive | None, workers, "workers")
+    return RUNNERS.get(runner).open(root, RunnerOptions(workers=number, memory=memory_text, config=config))

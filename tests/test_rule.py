@@ -31,9 +31,10 @@ ALLOWED = {
     "mr_ml/data/stored.py: getattr(kind, 'may_lack', frozenset())": _SILENT,
     "mr_ml/data/stored.py: getattr(kind, 'stored_flat', None)": _SILENT,
     "mr_ml/data/stored.py: hasattr(kind, 'check_stored')": _SILENT,
-    "mr_ml/data/stored.py: hasattr(value, 'item')": "a number of numpy, as a caller of the Python API may give one",
+    "mr_ml/data/stored.py: hasattr(value, 'tolist')": "of numpy, as a caller of the Python API may give it",
     "mr_ml/models/base.py: hasattr(x, 'tocsr')": "a matrix of scipy, likewise",
     "mr_ml/readers/libsvm/format.py: base == 'auto'": "what feature ids count from, not a solver",
+    "mr_ml/session.py: isinstance(model, Model)": "a model or the name of one, whatever its kind",
 }
 
 Question = ast.Compare | ast.Constant | ast.Dict | ast.Call

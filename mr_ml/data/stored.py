@@ -17,6 +17,7 @@ too, run on nodes that have none of them.
 from __future__ import annotations
 
 import math
+import os
 import re
 import types
 import typing
@@ -137,7 +138,7 @@ def check(kind: type[T], values: Mapping[str, Any], *, what: str) -> T:
     kind
         A dataclass.
     values
-        By the names of its fields; numpy's numbers count as numbers.
+        By the names of its fields; as `plain` takes them.
     what
         It is, for messages.
 
@@ -151,13 +152,57 @@ def check(kind: type[T], values: Mapping[str, Any], *, what: str) -> T:
         if name not in known:
             raise UsageError(f"`{name}` cannot be chosen of {what}; what can is {', '.join(known)}")
     chosen = {name: default for name, default in known.items() if default is not MISSING}
-    chosen |= {name: value.item() if hasattr(value, "item") else value for name, value in values.items()}
     try:
-        found: T = _reader(kind)(chosen)  # type: ignore[arg-type]
+        found: T = _reader(kind)(plain({**chosen, **values}))  # type: ignore[arg-type]
         return found
     except _Mismatch as error:
-        place = "".join(error.place).lstrip(".")
-        raise UsageError(f"`{place}`: expected {error.expected}, found {error.found}") from None
+        place, *rest = error.place
+        raise _misused(place.lstrip("."), rest, error) from None
+
+
+def chosen(kind: Any, value: Any, name: str) -> Any:
+    """Make a `kind` of one value that a user chose.
+
+    Parameters
+    ----------
+    kind
+        An annotation.
+    value
+        As `plain` takes it.
+    name
+        Of the parameter.
+
+    Raises
+    ------
+    UsageError
+        If it is not one.
+    """
+    try:
+        return _reader(kind)(plain(value))
+    except _Mismatch as error:
+        raise _misused(name, error.place, error) from None
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it: arrays and sequences as lists, numpy's numbers as numbers, paths as text."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, Mapping):
+        return {plain(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    return value
+
+
+def _misused(name: str, place: list[str], error: _Mismatch) -> UsageError:
+    expected = re.sub("|".join(_IN_PYTHON), lambda found: _IN_PYTHON[found[0]], error.expected)
+    return UsageError(f"`{name}`{''.join(place)}: expected {expected}, found {error.found}")
+
+
+# What users say of what JSON has; that they may say nothing helps nobody who said something.
+_IN_PYTHON = {"true or false": "True or False", " or null": "", "an object": "a dict"}
 
 
 @cache

@@ -248,7 +248,10 @@ def _sparse(x: Any, n_features: int) -> SparseFeatures:
         indptr = np.concatenate([[0], np.cumsum(keep)])[indptr]
         indices, values = indices[keep], values[keep]
     else:
-        dense = np.asarray(x, np.float64)
+        try:
+            dense = np.asarray(x, np.float64)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"expected rows of {n_features} numbers, all of one length; {error}") from None
         shape = dense.shape
         if dense.ndim == 2:
             rows, indices = np.nonzero(dense)

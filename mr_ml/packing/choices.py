@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from hdfs_layout.paths import MAX_PARTITION
+from mr_ml.data import stored
 from mr_ml.errors import UsageError
 from mr_ml.packing.driver import PackSpec
+from mr_ml.packing.plan import check_shares
 from mr_ml.readers.base import format_by_names, format_named, is_named_as
 from mr_ml.readers.registry import FORMATS
 from mr_ml.readers.schema import Options, Schema
 from mr_ml.readers.text.source import expand
+
+PartitionCount = Annotated[int, stored.at_least(1), stored.at_most(MAX_PARTITION)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,13 +48,13 @@ class PackChoices:
     """
 
     split: Mapping[str, float] = field(default_factory=lambda: {"train": 1.0})
-    folds: int = 1
-    split_by: str | None = None
+    folds: PartitionCount = 1
+    split_by: str | int | None = None
     seed: int = 0
-    partitions: int | None = None
+    partitions: PartitionCount | None = None
     like: str | None = None
     unseen_features: Literal["error", "ignore"] = "error"
-    max_bad_rows: int = 0
+    max_bad_rows: stored.Count = 0
     format: str | None = None
     text: Mapping[str, Any] = field(default_factory=dict)
 
@@ -85,7 +90,7 @@ def pack_spec(inputs: Sequence[str], name: str, choices: PackChoices, like: Sche
         inputs=tuple(inputs),
         name=name,
         options=options,
-        shares=choices.split,
+        shares=check_shares(choices.split),
         folds=choices.folds,
         seed=choices.seed,
         by_group=choices.split_by is not None,

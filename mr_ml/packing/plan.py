@@ -200,12 +200,34 @@ def parse_shares(text: str) -> dict[str, float]:
             value = float(share)
         except ValueError:
             value = math.nan
-        if not (name.isascii() and name.replace("-", "_").isidentifier()) or name in shares or not 0 < value <= 1:
+        if name in shares or not _is_share(name, value):
             raise UsageError(f"`split`: expected NAME=SHARE with 0 < SHARE <= 1 and each name once, found {item!r}")
         shares[name] = value
+    return check_shares(shares)
+
+
+def check_shares(shares: Mapping[str, float]) -> dict[str, float]:
+    """Return shares that are usable.
+
+    Raises
+    ------
+    UsageError
+        As `parse_shares`.
+    """
+    for name, share in shares.items():
+        if not _is_share(name, share):
+            raise UsageError(
+                "`split`: expected names of letters, digits, _ and - and shares with 0 < share <= 1, found "
+                f"{name!r} with {share!r}"
+            )
     if abs(sum(shares.values()) - 1) > 1e-9:
-        raise UsageError(f"`split`: the shares must sum to 1, found {sum(shares.values()):g} in {text!r}")
-    return shares
+        found = ", ".join(f"{name} {share:.12g}" for name, share in shares.items())
+        raise UsageError(f"`split`: the shares must sum to 1, found {sum(shares.values()):.12g} of {found or 'none'}")
+    return dict(shares)
+
+
+def _is_share(name: str, share: float) -> bool:
+    return name.isascii() and name.replace("-", "_").isidentifier() and 0 < share <= 1
 
 
 def _count(stored: float, whole: float, wanted: float | None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -203,3 +204,73 @@ def test_importing_is_light_and_types_are_true() -> None:
         "import mr_ml.packing.driver, mr_ml.prediction.driver; assert callable(mr_ml.pack) and callable(mr_ml.predict)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("small")
+    (folder / "rows.csv").write_text("a,b,label\n" + "".join(f"{i},{i % 3},{i % 2}\n" for i in range(40)))
+    mr_ml.pack(folder / "root", folder / "rows.csv", "rows", split={"train": 0.5, "test": 0.5})
+    mr_ml.train(folder / "root", "rows", "m", l2=0.1)
+    return folder
+
+
+WRONG: dict[str, Callable[[Path], object]] = {
+    "root": lambda here: mr_ml.load_model(3, "m"),  # type: ignore[arg-type]
+    "config": lambda here: mr_ml.evaluate(here / "root", "m", "rows", config=3),  # type: ignore[arg-type]
+    "inputs": lambda here: mr_ml.pack(here / "root", [], "x"),
+    "to": lambda here: mr_ml.predict(here / "root", "m", here / "rows.csv", ""),
+    "row_weights": lambda here: mr_ml.evaluate(here / "root", "m", "rows", row_weights="none"),  # type: ignore[arg-type]
+    "watch": lambda here: mr_ml.train(here / "root", "rows", "x", watch=3),  # type: ignore[arg-type]
+    "max_bad_rows": lambda here: mr_ml.predict(here / "root", "m", here / "rows.csv", here / "x", max_bad_rows=-1),
+    "nothing": lambda here: mr_ml.evaluate(here / "root", "m", "rows", nothing=1),  # type: ignore[call-arg]
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_argument_is_named(small: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=f"^`{name}`"):
+        WRONG[name](small)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"split": {"train": 0.5}}, {"split": {}}, {"split": {"a b": 1.0}}, {"split": "train=1"}, {"folds": 0},
+        {"seed": "7"}, {"seed": 1.5}, {"partitions": 0}, {"max_bad_rows": -1}, {"like": 3}, {"header": "no"},
+        {"index_base": 2}, {"delimiter": 1}, {"percent": "yes"}, {"unseen": "x"}, {"workers": 1.5}, {"say": 3},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_pack_refuses_a_wrong_choice_before_anything_is_written(small: Path, wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=f"^`{next(iter(wrong))}`"):
+        mr_ml.pack(small / "root", small / "rows.csv", "refused", **wrong)
+    assert not (small / "root/datasets/refused").exists()
+
+
+@pytest.mark.parametrize("name", [3, None, Path("x")])
+def test_what_is_no_text_is_no_name(small: Path, name: Any) -> None:
+    for use in (mr_ml.load_model, mr_ml.load_dataset, mr_ml.resume):
+        with pytest.raises(UsageError, match="expected as the name of a"):
+            use(small / "root", name)
+
+
+def test_numbers_of_numpy_and_paths_are_arguments_like_any(small: Path) -> None:
+    root, rows = small / "root", small / "rows.csv"
+    chosen: dict[str, Any] = {
+        "split": {"train": np.float64(0.5), "test": 0.5}, "seed": np.int64(7), "folds": np.int32(2),
+        "drop": np.array([1]), "label_column": np.int64(2), "runner": "local", "workers": np.int64(1),
+        "memory": np.int64(10**9),
+    }  # fmt: skip
+    numpys = mr_ml.pack(root, [rows], "numpys", **chosen)
+    plain = mr_ml.pack(
+        str(root), str(rows), "plain", split={"train": 0.5, "test": 0.5}, seed=7, folds=2, drop=["b"],
+        label_column="label",
+    )  # fmt: skip
+    assert [p.facts for p in numpys.partitions] == [p.facts for p in plain.partitions]
+
+
+@pytest.mark.parametrize("rows", [[["a", "b"]], [[1, 2], [1]], [[1, 2, 3]]])
+def test_rows_in_memory_that_are_none_are_refused(small: Path, rows: Any) -> None:
+    with pytest.raises(UsageError, match="expected rows of 2"):
+        mr_ml.load_model(small / "root", "m").predict(rows)

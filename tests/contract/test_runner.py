@@ -187,7 +187,7 @@ def test_a_runner_and_a_store_join_from_outside(mr_ml_root: Commands, folder: Pa
     outside = Commands(f"toy://{tmp_path}/other", runner=("-r", "toy"))  # type: ignore[arg-type]
     train = ("train", "rows", "--model", "m", "--l2", "0.1", "--loss", "logistic")
     with registered(toy):
-        store: Store = open_root(outside.root).store  # type: ignore[arg-type]
+        store: Store = open_root(outside.root).store
         for commands in (mr_ml_root, outside):
             commands("pack", folder, "--to", "rows", "--seed", "3")
             commands(*train)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from mr_ml.data import stored
 from mr_ml.errors import BadDataError
 from mr_ml.readers.base import Draft, Format, Labels, Opened
 from mr_ml.readers.csv.facts import CsvFacts
@@ -39,25 +40,26 @@ class CsvFormat(TextFormat):
         """See `Format.options`."""
         said = {**self.parameters, "split_by": None, **said}
         markers = said["missing_markers"]
-        return TextOptions(
-            format=self.name,
-            delimiter="\t" if said["delimiter"] in ("tab", "\\t") else said["delimiter"],
-            header=not said["no_header"],
-            label_column=said["label_column"],
-            weight_column=said["weight_column"],
-            offset_column=said["offset_column"],
-            group_column=said["split_by"],
-            drop_columns=_names(said["drop"]),
-            categorical_columns=_names(said["categorical"]),
-            numeric_columns=_names(said["numeric"]),
-            missing_markers=TextOptions.missing_markers if markers is None else _names(markers),
-            number_markers=TextOptions.number_markers if markers is None else (),
-            decimal=said["decimal"],
-            thousands=said["thousands"],
-            percent=said["percent"],
-            missing=said["missing"],
-            unseen=said["unseen"],
-        )
+        text = {
+            "format": self.name,
+            "delimiter": "\t" if said["delimiter"] in ("tab", "\\t") else said["delimiter"],
+            "header": not said["no_header"],
+            "label_column": said["label_column"],
+            "weight_column": said["weight_column"],
+            "offset_column": said["offset_column"],
+            "group_column": said["split_by"],
+            "drop_columns": _names(said["drop"]),
+            "categorical_columns": _names(said["categorical"]),
+            "numeric_columns": _names(said["numeric"]),
+            "missing_markers": TextOptions.missing_markers if markers is None else _names(markers),
+            "number_markers": TextOptions.number_markers if markers is None else (),
+            "decimal": said["decimal"],
+            "thousands": said["thousands"],
+            "percent": said["percent"],
+            "missing": said["missing"],
+            "unseen": said["unseen"],
+        }
+        return stored.check(TextOptions, text, what="csv text")
 
     def open(
         self, files: Sequence[TextFile], options: TextOptions, *, like: Schema | None,
