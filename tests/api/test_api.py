@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -268,6 +269,20 @@ def test_numbers_of_numpy_and_paths_are_arguments_like_any(small: Path) -> None:
         label_column="label",
     )  # fmt: skip
     assert [p.facts for p in numpys.partitions] == [p.facts for p in plain.partitions]
+
+
+def test_threads_train_in_this_process_as_one_does(small: Path) -> None:
+    """Each of them has a session of its own; a task changes the working folder and standard streams of the process."""
+    streams, folder = (sys.stdin, sys.stdout, sys.stderr), Path.cwd()
+
+    def objective(number: int) -> float:
+        return mr_ml.train(small / "root", "rows", f"thread{number}", l2=0.1).objective
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(objective, range(8)))
+    assert set(found) == {mr_ml.train(small / "root", "rows", "alone", l2=0.1).objective}
+    assert (sys.stdin, sys.stdout, sys.stderr) == streams
+    assert Path.cwd() == folder
 
 
 @pytest.mark.parametrize("rows", [[["a", "b"]], [[1, 2], [1]], [[1, 2, 3]]])

@@ -6,8 +6,9 @@ import json
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from mr_ml.runners.node_check import Findings
 
 _CHUNK_BYTES = 1 << 20
+# Tasks in this process change its standard streams and its working folder: jobs of several threads take turns.
+_IN_DRIVER = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,10 @@ class LocalJobRunner:
 
     def run(self, job: Any, *, request: bytes, input: JobInput, n_reducers: int | None = None) -> list[Pair]:
         """See `Runner.run`."""
+        with _IN_DRIVER if self.tasks.in_driver else nullcontext():
+            return self._run(job, request=request, input=input, n_reducers=n_reducers)
+
+    def _run(self, job: Any, *, request: bytes, input: JobInput, n_reducers: int | None) -> list[Pair]:
         from mr_ml.runners.local.runner import run_job
 
         tasks = input.lines(n_tasks=self.n_tasks)

@@ -101,12 +101,12 @@ class SemicolonFormat(TextFormat):
     parameters: ClassVar[Mapping[str, Any]] = {}
     part = SemicolonPart
     facts = SemicolonFacts
-    unseen = ("columns", "--unseen")
+    unseen = ("columns", "`unseen`")
 
     def options(self, said: Mapping[str, Any]) -> SemicolonOptions:
         """See `Format.options`."""
         if said.get("split_by") is not None:
-            raise UsageError(f"--split-by: rows of {NAME} have no groups")
+            raise UsageError(f"`split_by`: rows of {NAME} have no groups")
         return SemicolonOptions()
 
     def options_from_json(self, document: Mapping[str, Any]) -> Any:
