@@ -42,6 +42,7 @@ class Rule:
 
     expected: str
     holds: Callable[[Any], bool]
+    remedy: str = REMEDY
 
 
 def at_least(least: float) -> Rule:
@@ -62,7 +63,8 @@ def one_of(names: Iterable[str]) -> Rule:
 
 def registered(registry: Registry[Any]) -> Rule:
     """Return the rule that there is a kind of this name; others than the built-in ones may be installed later."""
-    return Rule(f"one of {', '.join(registry.built_in)}, or of an installed package", lambda name: name in registry)
+    expected = f"one of {', '.join(registry.built_in)}, or of an installed package"
+    return Rule(expected, lambda name: name in registry, "install the package that brings it; " + NEWER)
 
 
 def matching(pattern: str, expected: str) -> Rule:
@@ -287,7 +289,7 @@ def _ruled(inner: Reader, rules: tuple[Rule, ...]) -> Reader:
         found = inner(value)
         for rule in rules:
             if not rule.holds(found):
-                raise _Mismatch(rule.expected, shown(value))
+                raise _Mismatch(rule.expected, shown(value), rule.remedy)
         return found
 
     return reads

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pytest
@@ -16,8 +16,10 @@ from commands import Commands
 from scipy import sparse
 
 import mr_ml
+from mr_ml.data import stored
 from mr_ml.errors import BadDataError, StorageError, UsageError
 from mr_ml.models.linear.kind.model import LinearModel
+from mr_ml.models.linear.losses import LOSSES
 
 CSV_OPTIONS = {"split": {"train": 0.75, "test": 0.25}, "seed": 3, "weight_column": "w", "categorical": ("kind",)}
 CSV_WORDS = ("--split", "train=0.75,test=0.25", "--seed", 3, "--weight-column", "w", "--categorical", "kind")
@@ -289,3 +291,8 @@ def test_threads_train_in_this_process_as_one_does(small: Path) -> None:
 def test_rows_in_memory_that_are_none_are_refused(small: Path, rows: Any) -> None:
     with pytest.raises(UsageError, match="expected rows of 2"):
         mr_ml.load_model(small / "root", "m").predict(rows)
+
+
+def test_what_a_package_brought_that_is_gone_is_said() -> None:
+    with pytest.raises(BadDataError, match=r"'gone'; install the package that brings it"):
+        stored.read(Annotated[str, stored.registered(LOSSES)], "gone", where="m/v000001.json")  # type: ignore[arg-type]
