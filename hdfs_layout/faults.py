@@ -16,7 +16,7 @@ _INTACT = "Nothing half-written is visible; published versions are intact."
 _PLACES = "`root`, `to` or TMPDIR"
 # What was found, and what to do about it.
 _SENTENCES: dict[int, tuple[str, str]] = {
-    errno.ENOENT: ("no such file or folder", "Check the name and `root`, or whether somebody removed it."),
+    errno.ENOENT: ("no such file or folder", "Check the name and `root`, and whether it was removed."),
     errno.ENOTDIR: ("a file where a folder is needed", "Rename or remove that file, or choose another name."),
     errno.EISDIR: ("a folder where a file is needed", "Rename or remove that folder, or choose another name."),
     errno.EACCES: ("permission denied", f"Ask its owner for access, or choose another place ({_PLACES})."),

@@ -259,7 +259,7 @@ def open_file_uri(root: str) -> LocalStore:
 
 def _taken(place: str) -> AlreadyExistsError:
     return AlreadyExistsError(
-        f"could not publish {place!r}: expected that nobody has published it yet; found it there. It was not changed: "
+        f"could not publish {place!r}: expected a name that is not published yet; found it there. It was not changed: "
         f"take the next version."
     )
 

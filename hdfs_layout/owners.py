@@ -1,4 +1,4 @@
-"""Names that say which process made a file or folder, so that others can tell when nobody needs it any more.
+"""Names that say which process made a file or folder, so that others can tell when it is no longer needed.
 
 A name holds ``-PLACE-PID-START-``: where a process id means this process (a hash of host, boot and name space), the id,
 and when it started, since ids are given again. A process in the same place checks whether that process is alive.
@@ -30,7 +30,7 @@ def owned(prefix: str) -> str:
 
 
 def is_abandoned(name: str, *, since: float) -> bool:
-    """Whether nobody needs what has this name.
+    """Whether what has this name is no longer needed.
 
     Parameters
     ----------

@@ -133,7 +133,7 @@ def join(folder: str, name: str) -> str:
 
 
 def staged_path(folder: str) -> str:
-    """Return a path in `folder` that nobody else uses, for a file that waits to be published."""
+    """Return a unique path in `folder` for a file that will be published."""
     return join(folder, owned(STAGED_PREFIX))
 
 

@@ -1,7 +1,7 @@
 """Numbered, immutable versions: manifests ``v000001.json``, ``v000002.json``... in one folder.
 
 The log of versions is its own lock. A publisher stages the manifest under a name of its own, and the store's `publish`
-gives it the next number unless somebody else took that; then it takes the one after. There is no pointer to the latest
+gives it the next number unless another took that; then it takes the one after. There is no pointer to the latest
 version that could disagree with what is there: the latest is the highest number.
 """
 
@@ -223,7 +223,7 @@ def _has(store: Store, folder: str, number: int, key: str, value: str) -> bool:
 
 @contextlib.contextmanager
 def _staged(store: Store, folder: str, document: Mapping[str, Any]) -> Iterator[_Staged]:
-    """Write the manifest under a name of its own; whatever happens, that name does not stay."""
+    """Write the manifest under a temporary name, which is always removed at the end."""
     staged = _Staged(store, folder, staged_path(folder), encode_document(document))
     try:
         store.write(staged.path, staged.data)

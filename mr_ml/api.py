@@ -14,7 +14,7 @@ from mr_ml.data import stored
 from mr_ml.errors import UsageError
 from mr_ml.memory import Memory
 from mr_ml.models.base import UNNAMED_KIND, Model
-from mr_ml.session import Session, nobody
+from mr_ml.session import Session, ignore_message
 
 if TYPE_CHECKING:
     from mr_ml.training.loop import Progress
@@ -25,7 +25,7 @@ Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 class Where(TypedDict, total=False):
-    """Where jobs run, and who is told what; all may be left out.
+    """Where jobs run, and callbacks for messages; all may be left out.
 
     Attributes
     ----------
@@ -169,9 +169,9 @@ def train(
     workers: int | None = None,
     memory: Memory = None,
     config: str | os.PathLike[str] | None = None,
-    say: Callable[[str], None] = nobody,
-    warn: Callable[[str], None] = nobody,
-    watch: Callable[[Progress], None] = nobody,
+    say: Callable[[str], None] = ignore_message,
+    warn: Callable[[str], None] = ignore_message,
+    watch: Callable[[Progress], None] = ignore_message,
     **options: Any,
 ) -> TrainResult:
     """Fit a model to a dataset's split and publish it.
@@ -189,7 +189,7 @@ def train(
     kind
         Of the model.
     verify
-        Whether first every byte of the partitions is held against its sha256.
+        Whether to compare the partitions with their sha256 first.
     runner, workers, memory, config, say, warn
         See `Where`.
     watch

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 
 
-def nobody(text: object) -> None:
+def ignore_message(text: object) -> None:
     """Ignore a message."""
 
 
@@ -49,23 +49,23 @@ class Session:
     memory
         Of all processes on this machine together: bytes, or a size such as "2G"; None for half of what is free.
     say, warn
-        Told what the user should know, and what may be wrong with what is published all the same.
+        Called with what the user should know, and with what may be wrong with a result that is published nonetheless.
     watch
-        Told of each pass.
+        Called with the progress of each pass.
     """
 
     root: Root
     runner: Runner
     memory: Memory = None
-    say: Say = nobody
-    warn: Say = nobody
-    watch: Callable[[Progress], None] = nobody
+    say: Say = ignore_message
+    warn: Say = ignore_message
+    watch: Callable[[Progress], None] = ignore_message
 
     @classmethod
     def open(
         cls, root: str | os.PathLike[str] | Root, *, runner: str = "local", workers: int | None = None,
-        memory: Memory = None, config: str | os.PathLike[str] | None = None, say: Say = nobody, warn: Say = nobody,
-        watch: Callable[[Progress], None] = nobody,
+        memory: Memory = None, config: str | os.PathLike[str] | None = None, say: Say = ignore_message,
+        warn: Say = ignore_message, watch: Callable[[Progress], None] = ignore_message,
     ) -> Session:  # fmt: skip
         """Open a root and a runner.
 

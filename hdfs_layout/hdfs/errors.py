@@ -22,7 +22,7 @@ _SENTENCES: dict[str, tuple[type[StorageError], str, str]] = {
     "FileNotFoundException": (
         NotFoundError,
         "no such file or folder",
-        "Check the name and `root`, or whether somebody removed it.",
+        "Check the name and `root`, and whether it was removed.",
     ),
     "ParentNotDirectoryException": (
         NotFoundError,

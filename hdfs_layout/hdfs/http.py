@@ -59,7 +59,7 @@ class RemoteError(Exception):
 
 
 class NoAnswerError(Exception):
-    """Nobody gave an answer; the request may have been carried out. The message says who was asked."""
+    """No service answered; the request may have been carried out. The message has the addresses."""
 
 
 def ask(method: str, url: str, *, kerberos: bool) -> requests.Response:

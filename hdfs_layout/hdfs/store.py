@@ -205,7 +205,7 @@ class HdfsStore:
                 if not taken:
                     raise
                 raise AlreadyExistsError(
-                    f"could not publish {self.uri(target)!r}: expected that nobody has published it yet; found it "
+                    f"could not publish {self.uri(target)!r}: expected a name that is not published yet; found it "
                     f"there. It was not changed: take the next version."
                 ) from error
 

@@ -49,7 +49,7 @@ class FileStatus:
     file_id : int
         Stays with the file when it is renamed, and is never given to another.
     is_link : bool
-        A symbolic link, which Hadoop has not made since 2013 unless told to.
+        A symbolic link, which Hadoop has not made since 2013 unless configured to.
     """
 
     name: str
@@ -63,7 +63,7 @@ class FileStatus:
 class WebHdfs:
     """Requests to the NameNodes of one cluster, as one user.
 
-    Paths are absolute. Every method raises `RemoteError` if HDFS refuses and `NoAnswerError` if nobody answers.
+    Paths are absolute. Every method raises `RemoteError` if HDFS refuses and `NoAnswerError` if no NameNode answers.
 
     Attributes
     ----------

@@ -50,14 +50,14 @@ class _StateFile:
 
 @dataclass
 class Checkpoints:
-    """Of one run; `save` follows `load`, or a start from nothing.
+    """The checkpoints of one run; `save` follows `load`, or a start from nothing.
 
     Attributes
     ----------
     size
         Number of coefficients.
     say
-        Told of states that are damaged.
+        Called with a sentence for each damaged state.
     """
 
     root: Root
@@ -124,7 +124,7 @@ class Checkpoints:
         if damaged:
             passes = self.root.store.uri(self.root.layout.passes(self.run))
             raise BadDataError(
-                f"{'; '.join(damaged)}. No state is whole: restore one, or remove {passes} to begin anew"
+                f"{'; '.join(damaged)}. No state is whole: restore one, or remove {passes} to start over"
             )
         return None
 

@@ -211,7 +211,7 @@ class PartitionEntry:
 
 
 class SplitRows(TypedDict):
-    """What a manifest says of a split."""
+    """A split in the manifest."""
 
     rows: stored.Count
 
@@ -235,14 +235,14 @@ class _Packing(TypedDict):
 
 
 class Packing(_Packing, total=False):
-    """What is read of it again; the rest is for people."""
+    """How the dataset was packed: the fields that are read again; the others are for people."""
 
     block_rows: stored.Positive
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetManifest:
-    """What is published of a dataset; see `Dataset.to_json`."""
+    """The manifest of a dataset; see `Dataset.to_json`."""
 
     kind: Literal["dataset"]
     name: stored.Name

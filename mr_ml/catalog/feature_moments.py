@@ -45,12 +45,12 @@ _WEIGHTED = "weighted_variance"
 
 @dataclass(frozen=True, eq=False)
 class FeatureMoments:
-    """Of the rows of one split; but for `weighted_variance`, whatever they weigh.
+    """Moments over the rows of one split; all but `weighted_variance` ignore weights.
 
     Attributes
     ----------
     count, label_mean, label_variance
-        (). Datasets of before did not say what their labels are like: not a number.
+        (). NaN for datasets of earlier releases, which did not store them.
     mean, variance, minimum, maximum, nonzero
         (n_features,), or (n,) if there are `features`.
     features : int32 (n,), or None
@@ -73,7 +73,7 @@ class FeatureMoments:
 
     @property
     def n_features(self) -> int:
-        """How many features there are moments of."""
+        """Number of features that have moments here."""
         return len(self.mean)
 
     @property

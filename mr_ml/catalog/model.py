@@ -29,14 +29,14 @@ class _Training(TypedDict):
 
 
 class Training(_Training, total=False):
-    """What became of it; earlier releases wrote no warnings."""
+    """The result of a training; earlier releases wrote no warnings."""
 
     warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelManifest:
-    """What is published of a model."""
+    """The manifest of a model."""
 
     kind: Literal["model"] = "model"
     run: stored.Name

@@ -14,7 +14,7 @@ from mr_ml.models.base import TrainSpec
 
 @dataclass(frozen=True, kw_only=True)
 class RunDocument:
-    """What is written of a run before its first pass.
+    """The document of a run, written before its first pass.
 
     Attributes
     ----------

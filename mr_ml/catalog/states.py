@@ -84,7 +84,7 @@ def unseal(data: bytes, *, kind: str, owner: Owner, where: str) -> tuple[dict[st
     if sealed is None:
         raise BadDataError(
             f"{where}: written by an earlier mr_ml, which did not say what it belongs to; end the run with that "
-            "one, or train anew"
+            "one, or train again"
         )
     if sealed.sha256 != _sha256(sealed.content, opened.arrays, sealed.owner):
         raise DamagedError(f"{where}: expected content of sha256 {sealed.sha256}, found another")
@@ -94,7 +94,7 @@ def unseal(data: bytes, *, kind: str, owner: Owner, where: str) -> tuple[dict[st
             words = _WORDS[name]
             raise BadDataError(
                 f"{where}: expected a state of {words} {expected}, found one of {actual}: it was copied here, or the "
-                f"{words} is no longer what it was; remove {where.rpartition('/')[0]} and resume again, or train anew"
+                f"{words} is no longer what it was; remove {where.rpartition('/')[0]} and resume again, or train again"
             )
     return sealed.content, dict(opened.arrays)
 

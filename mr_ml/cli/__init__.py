@@ -136,4 +136,4 @@ def _written_out(code: int) -> int:
 
 def printable(text: str) -> str:
     """Escape what a terminal would obey: names of files and labels come from others."""
-    return _OBEYED.sub(lambda found: ascii(found[0])[1:-1], text)
+    return _OBEYED.sub(lambda match: ascii(match[0])[1:-1], text)

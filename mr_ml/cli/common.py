@@ -36,7 +36,7 @@ def open_session(
     Parameters
     ----------
     warn
-        Told of warnings, besides the user.
+        Called with each warning, before it is printed.
     """
     say = narrator(options)
 

@@ -34,7 +34,7 @@ _QUOTED = re.compile(r"`([a-z][a-z0-9_]*(?:=True|=False)?)`")
 
 def spelled(text: str) -> str:
     """Return a message with parameters as options."""
-    return _QUOTED.sub(lambda found: _option(found[1]) or found[0], text)
+    return _QUOTED.sub(lambda match: _option(match[1]) or match[0], text)
 
 
 def _option(name: str) -> str | None:

@@ -63,7 +63,7 @@ def _check_same(options: argparse.Namespace, spec: TrainSpec) -> None:
         if value not in (defaults[name], getattr(spec, name)):
             raise UsageError(
                 f"--resume goes on with what the run was asked to do: {name} {getattr(spec, name)!r}, found {value!r}; "
-                f"leave `{name}` out, or train anew"
+                f"leave `{name}` out, or train again without --resume"
             )
 
 

@@ -151,7 +151,7 @@ class SparseFeatures:
         self, rows: Floats, of_squares: Floats | None, *, n_features: int
     ) -> tuple[Floats, Floats | None]:
         """Return X' R and, if D is given, (X o X)' D, reading the entries once; shaped as `transpose_dot`."""
-        products = kernels.csr_pull(self._entries, rows, of_squares, width=self.width, n_features=n_features)
+        products = kernels.csr_transpose_dots(self._entries, rows, of_squares, width=self.width, n_features=n_features)
         if products is not None:
             return products
         squares = None if of_squares is None else self.squares_dot(of_squares, n_features=n_features)

@@ -64,10 +64,10 @@ def csr_dot(entries: Entries, coef: Floats, *, width: int) -> Floats | None:
     return out
 
 
-def csr_pull(
-    entries: Entries, slope: Floats, bend: Floats | None, *, width: int, n_features: int
+def csr_transpose_dots(
+    entries: Entries, slope: Floats, curvature: Floats | None, *, width: int, n_features: int
 ) -> tuple[Floats, Floats | None] | None:
-    """X' slope and, if there is a bend, (X o X)' bend, (n_features, n_outputs) each, or None.
+    """Compute X' slope and, if it is given, (X o X)' curvature, (n_features, n_outputs) each, or None.
 
     All indices are in 0 .. width - 1.
     """
@@ -75,12 +75,12 @@ def csr_pull(
         return None
     n_outputs = slope.shape[1]
     slope = np.ascontiguousarray(slope)
-    if bend is None:
+    if curvature is None:
         sums = np.zeros((n_features, n_outputs))
         native.csr_pull(entries.given(), width, n_outputs, slope, None, sums)
         return sums, None
     sums = np.zeros((n_features, n_outputs, 2))
-    native.csr_pull(entries.given(), width, n_outputs, slope, np.ascontiguousarray(bend), sums)
+    native.csr_pull(entries.given(), width, n_outputs, slope, np.ascontiguousarray(curvature), sums)
     return sums[..., 0], sums[..., 1]
 
 

@@ -123,8 +123,8 @@ def read(kind: type[T], value: Any, *, where: str) -> T:
         If it is anything else: names the key, what was expected and what was found.
     """
     try:
-        found: T = _reader(kind)(value)  # type: ignore[arg-type]
-        return found
+        value_read: T = _reader(kind)(value)  # type: ignore[arg-type]
+        return value_read
     except _Mismatch as error:
         place = "".join(error.place).lstrip(".")
         raise BadDataError(
@@ -155,8 +155,8 @@ def check(kind: type[T], values: Mapping[str, Any], *, what: str) -> T:
             raise UsageError(f"`{name}` cannot be chosen of {what}; what can is {', '.join(known)}")
     chosen = {name: default for name, default in known.items() if default is not MISSING}
     try:
-        found: T = _reader(kind)(plain({**chosen, **values}))  # type: ignore[arg-type]
-        return found
+        checked: T = _reader(kind)(plain({**chosen, **values}))  # type: ignore[arg-type]
+        return checked
     except _Mismatch as error:
         place, *rest = error.place
         raise _misused(place.lstrip("."), rest, error) from None
@@ -286,11 +286,11 @@ _PLAIN: dict[Any, Reader] = {
 
 def _ruled(inner: Reader, rules: tuple[Rule, ...]) -> Reader:
     def reads(value: Any) -> Any:
-        found = inner(value)
+        accepted = inner(value)
         for rule in rules:
-            if not rule.holds(found):
+            if not rule.holds(accepted):
                 raise _Mismatch(rule.expected, shown(value), rule.remedy)
-        return found
+        return accepted
 
     return reads
 
@@ -333,13 +333,13 @@ def _each(make: Callable[[list[Any]], Any], inner: Reader, *, strings: bool) -> 
                 return make(value)
             except UnicodeEncodeError:
                 pass  # whose fault it is shows below
-        found = []
+        items = []
         for k, item in enumerate(value):
             try:
-                found.append(inner(item))
+                items.append(inner(item))
             except _Mismatch as error:
                 raise error.within(k) from None
-        return make(found)
+        return make(items)
 
     return reads
 
@@ -348,13 +348,13 @@ def _fixed(inner: list[Reader]) -> Reader:
     def reads(value: Any) -> Any:
         if type(value) is not list or len(value) != len(inner):
             raise _Mismatch(f"a list of {len(inner)}", shown(value))
-        found = []
+        items = []
         for k, (one, item) in enumerate(zip(inner, value, strict=True)):
             try:
-                found.append(one(item))
+                items.append(one(item))
             except _Mismatch as error:
                 raise error.within(k) from None
-        return tuple(found)
+        return tuple(items)
 
     return reads
 
@@ -363,13 +363,13 @@ def _mapping(key: Reader, inner: Reader) -> Reader:
     def reads(value: Any) -> Any:
         if type(value) is not dict:
             raise _Mismatch("an object", shown(value))
-        found = {}
+        entries = {}
         for name, item in value.items():
             try:
-                found[key(name)] = inner(item)
+                entries[key(name)] = inner(item)
             except _Mismatch as error:
                 raise error.within(name) from None
-        return found
+        return entries
 
     return reads
 
@@ -399,20 +399,20 @@ def _record(kind: Any, *, more: bool = False) -> Reader:
         if not needed <= value.keys():
             lacking = sorted(needed - value.keys())
             raise _Mismatch(f"an object with {_listed(readers)}", f"one without {_listed(lacking)}")
-        found = {}
+        values = {}
         for name, reader in readers.items():
             if name in value:
                 try:
-                    found[name] = reader(value[name])
+                    values[name] = reader(value[name])
                 except _Mismatch as error:
                     raise error.within(name) from None
         if flat is not None:
             try:
-                inner = kind.stored_kind(found)
+                inner = kind.stored_kind(values)
             except ValueError as error:
                 raise _Mismatch("what this mr_ml knows", str(error), NEWER) from None
-            found[flat] = _reader(inner)(rest)
-        made = kind(**found, **rest) if keeps_more else kind(**found)
+            values[flat] = _reader(inner)(rest)
+        made = kind(**values, **rest) if keeps_more else kind(**values)
         if checked:
             try:
                 made.check_stored()

@@ -40,7 +40,7 @@ UNNAMED_KIND = "linear"
 
 @dataclass(frozen=True)
 class TrainSpec:
-    """What a training is asked for, whatever the kind of model; each kind adds options of its own, with defaults.
+    """The spec of a training, whatever the kind of model; each kind adds options of its own, with defaults.
 
     With the dataset's data it determines the model.
 
@@ -270,7 +270,7 @@ class Objective(Protocol):
         """Number of coefficients."""
 
     def query(self, ask: Ask) -> Query:
-        """Return what a pass is asked for."""
+        """Return the query of a pass."""
 
     def finish(self, ask: Ask, total: Statistic) -> Evaluation:
         """Return what the optimizer is told.
@@ -287,7 +287,7 @@ class Objective(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Needs:
-    """What a command holds besides blocks, in bytes.
+    """Memory that a command needs besides blocks, in bytes.
 
     Attributes
     ----------
@@ -316,7 +316,7 @@ class Needs:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Conclusion:
-    """What a training came to.
+    """The end of a training.
 
     Attributes
     ----------
@@ -341,11 +341,11 @@ class Problem(Protocol):
 
     @property
     def objective(self) -> Objective:
-        """What is minimised."""
+        """The objective that is minimised."""
 
     @property
     def optimizer(self) -> Optimizer[Any, Ask, Evaluation]:
-        """What minimises it."""
+        """The optimizer that minimises the objective."""
 
     @property
     def columns(self) -> NDArray[np.int32] | None:

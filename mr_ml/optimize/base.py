@@ -1,4 +1,4 @@
-"""What an optimizer asks and is told. Optimizers know flat vectors and nothing of rows, passes or files.
+"""The protocol of optimizers: `ask` and `tell`. They know flat vectors and nothing of rows, passes or files.
 
     while (ask := optimizer.ask(state)) is not None:
         state = optimizer.tell(state, evaluate(ask))
@@ -147,7 +147,7 @@ class SearchProgress:
     Attributes
     ----------
     passes
-        Evaluations that the optimizer was told.
+        Number of evaluations so far.
     value
         The objective at the best point so far.
     gradient_norm

@@ -66,7 +66,7 @@ _SPELLED = {"no_header": "header=False", "header": "header=True"}
 
 
 def pack_spec(inputs: Sequence[str], name: str, choices: PackChoices, like: Schema | None) -> PackSpec:
-    """Return what a pack is asked for.
+    """Return the spec of a pack.
 
     Parameters
     ----------
@@ -97,8 +97,8 @@ def pack_spec(inputs: Sequence[str], name: str, choices: PackChoices, like: Sche
         partitions=choices.partitions,
         max_bad_rows=choices.max_bad_rows,
         like=like,
-        format_is_said=choices.format is not None or like is not None,
-        header_is_said=bool(choices.text.get("header")),
+        format_is_given=choices.format is not None or like is not None,
+        header_is_given=bool(choices.text.get("header")),
     )
 
 

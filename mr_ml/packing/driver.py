@@ -36,7 +36,7 @@ _SHOWN_REASONS = 20
 
 @dataclass(frozen=True)
 class PackSpec:
-    """What the user asked for.
+    """A pack as the user wants it.
 
     Attributes
     ----------
@@ -44,9 +44,8 @@ class PackSpec:
         Split name -> share.
     like
         Schema of an existing dataset to use instead of what this text suggests.
-    format_is_said, header_is_said
-        Whether the user said that the text is what the options say, or that first lines are headers whatever they look
-        like.
+    format_is_given, header_is_given
+        Whether the user gave the format, or said that first lines are headers whatever they look like.
     """
 
     inputs: tuple[str, ...]
@@ -59,8 +58,8 @@ class PackSpec:
     partitions: int | None = None
     max_bad_rows: int = 0
     like: Schema | None = None
-    format_is_said: bool = True
-    header_is_said: bool = False
+    format_is_given: bool = True
+    header_is_given: bool = False
 
 
 # moments of enormous numbers are infinite; the warning would name no feature
@@ -73,7 +72,7 @@ def pack(
     Parameters
     ----------
     say, warn
-        Told what the user should know, and what may be wrong with a dataset that is published all the same.
+        Called with what the user should know, and with what may be wrong with a dataset that is published nonetheless.
 
     Raises
     ------
@@ -90,7 +89,7 @@ def _pack(
     spec: PackSpec, text: TextSource, exchange: Exchange, *, root: Root, runner: Runner, say: Say, warn: Say
 ) -> Dataset:
     form = format_named(spec.options.format)
-    if not spec.format_is_said:
+    if not spec.format_is_given:
         _check_names(form, text.files)
     opened = form.open(text.files, spec.options, like=spec.like, first_line=text.first_line)
     files, options, like = opened.files, opened.options, opened.like
@@ -110,7 +109,7 @@ def _pack(
     if like is None:
         _judge(summary, spec, say, reasons)
         schema = form.resolve(options, summary)
-        if not spec.header_is_said:
+        if not spec.header_is_given:
             form.check_header(opened, schema)
         for doubt in form.doubts(options, summary)[:_SHOWN_REASONS]:
             warn(doubt)
@@ -181,7 +180,7 @@ def _judge(total: Summary, spec: PackSpec, say: Say, reasons: Sequence[str]) -> 
     """Report bad rows; too many, or no good ones, are the end."""
     if total.n_bad:
         form = format_named(spec.options.format)
-        hints = [] if total.n_rows else form.hints(spec.options, total, is_said=spec.format_is_said)
+        hints = [] if total.n_rows else form.hints(spec.options, total, is_said=spec.format_is_given)
         report = "\n".join([_bad_rows(total), *reasons[:_SHOWN_REASONS], *hints])
         if total.n_bad > spec.max_bad_rows:
             raise BadDataError(
@@ -216,7 +215,7 @@ def _check_rows(partitions: Sequence[Partition], packed: Summary, scanned: Summa
     if before != after:
         raise BadDataError(
             f"the input changed while it was packed: expected the {before[1]} rows in {before[0]} lines that the scan "
-            f"saw, found {after[1]} in {after[0]}; pack again when the files are at rest"
+            f"saw, found {after[1]} in {after[0]}; pack again when nothing writes to the files"
         )
     rows = sum(p.facts.rows for p in partitions)
     if rows != packed.n_rows:

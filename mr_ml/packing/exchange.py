@@ -2,7 +2,7 @@
 
 There are two ways, and `exchange_of` alone decides which: through files that map tasks leave on this machine, where
 tasks share these with the driver; else through the shuffle of the jobs, whose reduce tasks write partition files as
-their output. The driver scans, shuffles and checks in the same words over both.
+their output. The driver uses both through the same protocol.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Ranges = dict[tuple[str, int], Summary]
 
 @dataclass(frozen=True, kw_only=True)
 class PackMemory:
-    """What packing by tasks that share this machine's memory may hold.
+    """Memory that a pack may use whose tasks share this machine's memory.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class PackMemory:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What the rows become.
+    """The dataset that the rows are written to.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class Writing(Protocol):
     data_id: str
 
     def first(self, input: JobInput) -> list[bytes]:
-        """Parse the text and bring every row to its partition; what map tasks report.
+        """Parse the text and bring every row to its partition; return the reports of map tasks.
 
         A report is JSON of the range, as `TextSource.place` takes it, and of a summary of its rows.
         """
@@ -91,14 +91,14 @@ class Writing(Protocol):
 
 
 class Exchange(Protocol):
-    """One of the two ways. Within a ``with`` block; at its end goes what was kept between the jobs."""
+    """One of the two ways. Used in a ``with`` block, at whose end the files between the jobs are removed."""
 
     def __enter__(self) -> Exchange: ...
 
     def __exit__(self, *exc_info: object) -> None: ...
 
     def scan_request(self, options: Options, files: Sequence[TextFile]) -> ScanRequest:
-        """Say what the tasks of a scan are asked; what an earlier scan kept goes."""
+        """Make the request of a scan, and forget the drafts of an earlier one."""
 
     def writing(self, target: Target) -> AbstractContextManager[Writing]:
         """Write the partition files, empty ones too.
@@ -109,7 +109,7 @@ class Exchange(Protocol):
 
 @dataclass(frozen=True)
 class Shuffled:
-    """What came out of the shuffle.
+    """The result of the shuffle.
 
     Attributes
     ----------

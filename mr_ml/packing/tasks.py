@@ -1,4 +1,4 @@
-"""What the map and reduce tasks of packing do. Pure of mrjob: the jobs hand over lines and yield what comes back.
+"""What the map and reduce tasks of packing do. Knows no mrjob: the jobs hand over lines and yield what comes back.
 
 scan   text -> Summary                                (counts, labels, columns, bad rows)
 map    text -> rows, in a file of the map task; pointers to those of each partition go through the shuffle
@@ -40,7 +40,7 @@ Sent = TypeVar("Sent")
 
 @dataclass(frozen=True)
 class ScanRequest:
-    """What the tasks of a scan are to do.
+    """A scan, as its tasks read it.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class ScanRequest:
 
 @dataclass(frozen=True)
 class PackRequest:
-    """What the tasks of a pack are to do.
+    """A pack, as its tasks read it.
 
     Attributes
     ----------

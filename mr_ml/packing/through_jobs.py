@@ -2,7 +2,7 @@
 
 Where rows are equal there are two more, see `mr_ml.packing.equal_rows`.
 
-The text is fed to the map tasks where it is stored. The shuffle moves the mini-blocks, and the runner names the
+Text is streamed to map tasks on the nodes that store it. The shuffle moves the mini-blocks, and the runner names the
 partition files: reduce task p writes part-0000p of the job's output folder, which is the folder of the dataset's
 partitions. One more reduce task collects the reports; its file is read and removed.
 """

@@ -22,7 +22,12 @@ class BlockCache:
         self._used = 0
 
     def blocks(
-        self, asked: BlockRange, *, dataset: str, budget: int, prepare: Callable[[Block], Block] = lambda block: block
+        self,
+        block_range: BlockRange,
+        *,
+        dataset: str,
+        budget: int,
+        prepare: Callable[[Block], Block] = lambda block: block,
     ) -> Generator[StoredBlock, None, None]:
         """Yield the blocks of a range, decoded and prepared now or before.
 
@@ -40,18 +45,18 @@ class BlockCache:
         """
         if dataset != self._dataset:
             self._dataset, self._kept, self._used = dataset, {}, 0
-        signature = asked.signature()
+        signature = block_range.signature()
         n_known = 0
-        for index in range(asked.first, asked.first + len(asked.line_bytes)):
-            known = self._kept.get((asked.path, index))
+        for index in range(block_range.first, block_range.first + len(block_range.line_bytes)):
+            known = self._kept.get((block_range.path, index))
             if known is None or known[0] != signature:
                 break
             n_known += 1
             yield known[1]
-        for read in asked.read(skip=n_known):
+        for read in block_range.read(skip=n_known):
             stored = replace(read, block=prepare(read.block))
             size = stored.block.nbytes
-            key = (asked.path, stored.address.index)
+            key = (block_range.path, stored.address.index)
             if key in self._kept:
                 self._used -= self._kept.pop(key)[1].block.nbytes
             if self._used + size <= budget:

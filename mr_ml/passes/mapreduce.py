@@ -21,7 +21,7 @@ from mr_ml.sums.tree import PartialSums, SumTree
 
 @dataclass(frozen=True)
 class PartitionInput:
-    """Some partitions of a dataset, as blocks to open or as lines to be fed."""
+    """Some partitions of a dataset, as blocks to open or as lines to stream."""
 
     partitions: tuple[Partition, ...]
     store: Store
@@ -123,7 +123,7 @@ class MapReduceEngine:
         try:
             return self._run(request)
         except InternalError:
-            # tasks that are fed lines do not see which file is missing
+            # tasks that read streamed lines do not see which file is missing
             self._input.check_files()
             raise
 

@@ -1,6 +1,6 @@
 """The driver of a prediction: find the files, have their rows scored, put the lines of all ranges back in order.
 
-What the lines hold is said in `mr_ml.prediction.tasks`; the header of a CSV file gives a header.
+`mr_ml.prediction.tasks` describes the lines; the header of a CSV file gives a header.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def _scored(
 
 
 def _lines(first: bytes, parts: Sequence[Scored]) -> Iterator[bytes]:
-    """Join the output of one file, held against what its tasks said."""
+    """Join the output of one file; its lines and bytes must be as many as its tasks reported."""
     yield first
     for part in parts:
         n_bytes = n_lines = 0

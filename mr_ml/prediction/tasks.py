@@ -43,7 +43,7 @@ _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 @dataclass(frozen=True, eq=False)
 class PredictRequest:
-    """What a job of a prediction is asked for.
+    """A prediction, as the tasks of its job read it.
 
     Attributes
     ----------
@@ -91,7 +91,7 @@ class PredictRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class RangeReport:
-    """What one range of text came to.
+    """The result of predicting one range of text.
 
     Attributes
     ----------

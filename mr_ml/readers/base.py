@@ -1,6 +1,6 @@
-"""What a format of input is: the one door through which packing and predicting get at rows.
+"""The protocol of input formats: how packing and predicting get rows.
 
-    options = format.options(what the user said)
+    options = format.options(what the user chose)
     files, options, like = format.open(files, options, ...)
     pieces  = format.pieces(files, n_tasks=...)
     summary = sum of format.scan(piece, options) of every piece
@@ -132,15 +132,15 @@ class Format(Protocol):
 
     @property
     def has_lines(self) -> bool:
-        """Whether files are lines of text, which Hadoop can feed to tasks."""
+        """Whether files are lines of text, which Hadoop can stream to tasks."""
 
-    def options(self, said: Mapping[str, Any]) -> Any:
-        """Make options of what the user said: of `parameters`, and as ``split_by`` of the groups of rows.
+    def options(self, chosen: Mapping[str, Any]) -> Any:
+        """Make options of what the user chose: of `parameters`, and as ``split_by`` of the groups of rows.
 
         Raises
         ------
         UsageError
-            If it cannot be said of this format.
+            If it cannot be chosen for this format.
         """
 
     def options_from_json(self, document: Mapping[str, Any]) -> Any:
@@ -283,12 +283,12 @@ def format_named(name: str) -> Format:
     UsageError
         If there is none.
     """
-    found: Format = FORMATS.get(name)
-    return found
+    format: Format = FORMATS.get(name)
+    return format
 
 
 def check_has_lines(form: Format) -> None:
-    """Check that Hadoop can feed files of this format to tasks.
+    """Check that Hadoop can stream files of this format to tasks.
 
     Raises
     ------

@@ -40,12 +40,12 @@ class JobInput(Protocol):
         """
 
     def uris(self) -> Sequence[str]:
-        """List the files whose own lines the map tasks are fed, wherever the runner cuts them.
+        """List the files whose lines are streamed to the map tasks; the runner cuts them anywhere.
 
         Raises
         ------
         UsageError
-            If nobody but this machine can open them.
+            If only this machine can open them.
         """
 
     @property
@@ -54,11 +54,11 @@ class JobInput(Protocol):
 
     @property
     def n_mixable(self) -> int:
-        """How many files there are, if a map task may be fed the lines of several; else 0."""
+        """Number of files, if a map task may get the lines of several; else 0."""
 
     @property
     def properties(self) -> Mapping[str, str]:
-        """Properties of Hadoop that say how the files are to be fed; not for a user's settings to change."""
+        """Properties of Hadoop that say how the files are streamed; not for a user's settings to change."""
 
 
 @dataclass(frozen=True)
@@ -90,14 +90,14 @@ class StoredLines:
     whole
         Whether each file goes to one map task as a whole, however long or short.
     feeding
-        Further properties of Hadoop that say how they are to be fed.
+        Further properties of Hadoop that say how they are streamed.
     """
 
     files: tuple[str, ...]
     n_bytes: int
     whole: bool = False
     feeding: Mapping[str, str] = field(default_factory=lambda: NO_PROPERTIES)
-    # tasks say of which file they were fed how much
+    # tasks report how much of which file they read
     n_mixable: int = 0
 
     def lines(self, *, n_tasks: int) -> Sequence[bytes]:
@@ -124,7 +124,7 @@ class Place(NamedTuple):
     start
         First byte of the range.
     n_bytes
-        That the task read, before decompression if it was fed them; None if it does not say.
+        That the task read, before decompression if they were streamed to it; None if it does not say.
     """
 
     file: str
@@ -227,7 +227,7 @@ class Tasks:
     n_tasks
         How many run at once: for so many tasks the driver cuts what they open themselves.
     share_files
-        They open and write files of this machine, by path. Else they are fed their text, and what they write is
+        They open and write files of this machine, by path. Else their text is streamed to them, and what they write is
         brought to the store by their cluster, see `Runner.produce`.
     share_memory
         They and the driver have the memory of this machine together. Else a task has what its cluster gives it.

@@ -81,7 +81,7 @@ class MomentsQuery(ColumnQuery):
 
 @dataclass(frozen=True, eq=False)
 class MomentSums:
-    """What a `MomentsQuery` found; arrays are put together when they are asked for.
+    """The result of a `MomentsQuery`; arrays are put together when they are read.
 
     Attributes
     ----------
@@ -140,7 +140,7 @@ class MomentSums:
 
     @property
     def label_values(self) -> frozenset[float] | None:
-        """The label values that occur; None if they are too many to be told."""
+        """The label values that occur; None if there are too many."""
         labels = self._labels
         return None if labels.shift else frozenset(labels.keys.view(np.float64).tolist())
 

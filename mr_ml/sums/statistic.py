@@ -61,7 +61,7 @@ class Receipts:
 
 @dataclass(frozen=True, eq=False)
 class Statistic:
-    """What a map task found out about its rows: named parts, some of them in slices, with receipts."""
+    """The sums of a map task over its rows: named parts, some of them in slices, with receipts."""
 
     parts: Mapping[str, Part]
     receipts: Receipts = field(default_factory=Receipts)
@@ -118,7 +118,7 @@ class Statistic:
 
     @property
     def first_feature(self) -> int:
-        """By which the pieces of one whole are told apart."""
+        """Key that differs between the pieces of one whole."""
         return self.slices[0].first if self.slices else 0
 
     def pieces(self) -> list[Statistic]:

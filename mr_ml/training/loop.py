@@ -46,7 +46,7 @@ class Watch:
     n_rows
         That a pass reads.
     tell
-        Told of each pass, when it is written down.
+        Called with the progress of each pass, after its checkpoint.
     """
 
     def __init__(self, n_rows: int, tell: Callable[[Progress], None]) -> None:

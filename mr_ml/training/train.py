@@ -37,7 +37,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a training came to.
+    """The result of a training.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ def train(
     Parameters
     ----------
     watch, say
-        Told of each pass, and what the user should know besides.
+        Called with the progress of each pass, and with what else the user should know.
 
     Raises
     ------

@@ -202,7 +202,7 @@ def test_products_with_arrays_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="do not fit"):
         kernels.csr_dot(whole, np.ones((3, 1)), width=x.width)
     with pytest.raises(ValueError, match="do not fit"):
-        kernels.csr_pull(whole, np.ones((10, 1)), np.ones((9, 1)), width=x.width, n_features=6)
+        kernels.csr_transpose_dots(whole, np.ones((10, 1)), np.ones((9, 1)), width=x.width, n_features=6)
     beyond, descending, short = ends.copy(), ends.copy(), ends[:5]
     beyond[4] = 10_000
     descending[4] = ends[3] - 1
@@ -212,7 +212,7 @@ def test_products_with_arrays_that_do_not_fit_are_refused() -> None:
             kernels.csr_dot(entries, np.ones((6, 1)), width=6)
         for bend in (np.ones((10, 1)), None):
             with pytest.raises(ValueError, match="do not fit"):
-                kernels.csr_pull(entries, np.ones((10, 1)), bend, width=6, n_features=6)
+                kernels.csr_transpose_dots(entries, np.ones((10, 1)), bend, width=6, n_features=6)
     with pytest.raises(ValueError, match="unknown types"):
         kernels.csr_dot(whole._replace(indices=x.indices.astype(np.int64)), np.ones((6, 1)), width=6)
 

@@ -63,4 +63,4 @@ def test_its_runs_are_not_gone_on_with(old: Commands) -> None:
     found = old.run("train", "--resume", run)
     assert (found.code, "Traceback" in found.err) == (65, False)
     assert f"runs/{run}/passes/000009/state: written by an earlier mr_ml" in found.err
-    assert "train anew" in found.err
+    assert "train again" in found.err

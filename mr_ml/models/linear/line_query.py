@@ -145,7 +145,7 @@ class LineQuery(RowQuery, ColumnQuery):
 
 @dataclass(frozen=True, eq=False)
 class LineSums:
-    """What a `LineQuery` found; arrays are put together when they are asked for, since they may be huge."""
+    """The result of a `LineQuery`; arrays are put together when they are read, since they may be huge."""
 
     total: Statistic
 

@@ -37,7 +37,7 @@ class PenaltyOfTheta(Protocol):
 
 
 class Penalty(Protocol):
-    """What keeps coefficients small."""
+    """A penalty on the coefficients, which keeps them small."""
 
     @property
     def is_zero(self) -> bool:

@@ -36,28 +36,28 @@ class CsvFormat(TextFormat):
     facts = CsvFacts
     unseen = ("categories", "`unseen`")
 
-    def options(self, said: Mapping[str, Any]) -> TextOptions:
+    def options(self, chosen: Mapping[str, Any]) -> TextOptions:
         """See `Format.options`."""
-        said = {**self.parameters, "split_by": None, **said}
-        markers = said["missing_markers"]
+        chosen = {**self.parameters, "split_by": None, **chosen}
+        markers = chosen["missing_markers"]
         text = {
             "format": self.name,
-            "delimiter": "\t" if said["delimiter"] in ("tab", "\\t") else said["delimiter"],
-            "header": not said["no_header"],
-            "label_column": said["label_column"],
-            "weight_column": said["weight_column"],
-            "offset_column": said["offset_column"],
-            "group_column": said["split_by"],
-            "drop_columns": _names(said["drop"]),
-            "categorical_columns": _names(said["categorical"]),
-            "numeric_columns": _names(said["numeric"]),
+            "delimiter": "\t" if chosen["delimiter"] in ("tab", "\\t") else chosen["delimiter"],
+            "header": not chosen["no_header"],
+            "label_column": chosen["label_column"],
+            "weight_column": chosen["weight_column"],
+            "offset_column": chosen["offset_column"],
+            "group_column": chosen["split_by"],
+            "drop_columns": _names(chosen["drop"]),
+            "categorical_columns": _names(chosen["categorical"]),
+            "numeric_columns": _names(chosen["numeric"]),
             "missing_markers": TextOptions.missing_markers if markers is None else _names(markers),
             "number_markers": TextOptions.number_markers if markers is None else (),
-            "decimal": said["decimal"],
-            "thousands": said["thousands"],
-            "percent": said["percent"],
-            "missing": said["missing"],
-            "unseen": said["unseen"],
+            "decimal": chosen["decimal"],
+            "thousands": chosen["thousands"],
+            "percent": chosen["percent"],
+            "missing": chosen["missing"],
+            "unseen": chosen["unseen"],
         }
         return stored.check(TextOptions, text, what="csv text")
 

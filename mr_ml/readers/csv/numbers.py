@@ -1,8 +1,8 @@
-"""What is a number in CSV text, and what only looks like one: the one definition for all who ask.
+"""What is a number in CSV text, and what only looks like one: the one definition for all callers.
 
 A number is a finite decimal as `numbers.parse_floats` takes it, once it is spelled plainly: with the decimal mark and
-the thousands separator that were said, and with % as a hundredth if that was. Whatever else is a number by somebody's
-definition (inf, 1e400, 1_000, other scripts, 1,037 where no separator was said) is *like* a number: it makes no
+the thousands separator of the options, and with % as a hundredth if these say so. What is a number by another
+definition (inf, 1e400, 1_000, other scripts, 1,037 without a separator in the options) is *like* a number: it makes no
 category of a column of numbers, but a bad row.
 """
 

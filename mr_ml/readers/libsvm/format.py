@@ -25,9 +25,9 @@ class LibsvmFormat(TextFormat):
     facts = LibsvmFacts
     unseen = ("features", "`unseen_features`")
 
-    def options(self, said: Mapping[str, Any]) -> TextOptions:
+    def options(self, chosen: Mapping[str, Any]) -> TextOptions:
         """See `Format.options`."""
-        split_by, base = said.get("split_by"), said.get("index_base", "auto")
+        split_by, base = chosen.get("split_by"), chosen.get("index_base", "auto")
         if split_by not in (None, "qid"):
             raise UsageError(f"`split_by`: libsvm rows have no column {split_by!r}, only qid")
         return TextOptions(format=self.name, index_base=None if base == "auto" else int(base))  # type: ignore[arg-type]

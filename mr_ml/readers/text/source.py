@@ -128,7 +128,7 @@ def check_rest(files: Sequence[TextFile]) -> None:
         status = LOCAL_TREE.look(file.path)
         now = () if status is None else status.stamp
         if now != file.stamp:
-            raise BadDataError(f"{file.path} changed while it was read; run it again when it is at rest")
+            raise BadDataError(f"{file.path} changed while it was read; run it again when nothing writes to it")
 
 
 def first_line(file: TextFile, *, longest_line: int = text.MAX_LINE_BYTES) -> bytes:

@@ -160,7 +160,7 @@ class HadoopClient:
                 assert process.stdout is not None
                 process.stdout.close()
             if lost.is_set():
-                # an application is left to a later run: there is nobody to ask to stop it
+                # an application is left to a later run: no service answers that could stop it
                 submission.ended = not applications
                 raise unavailable(list(output), application=applications[-1] if applications else None)
             has_verdict = status == 0 or _has_verdict(output)
@@ -219,7 +219,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 @contextmanager
 def _signals_interrupt() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP do what Ctrl-C does, where nobody has given them another meaning."""
+    """Let SIGTERM and SIGHUP do what Ctrl-C does, unless they have another handler."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -252,7 +252,7 @@ _PR_SET_PDEATHSIG = 1
 def _end_with_parent() -> None:
     """In the child, before it becomes the client: Linux shall end it when this process is killed.
 
-    Otherwise it would go on waiting, or even submit a job that nobody waits for.
+    Otherwise it would go on waiting, or even submit a job after the driver has ended.
     """
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
@@ -275,7 +275,7 @@ def failure(output: Sequence[str], *, application: str | None) -> MrMlError:
 
 
 def unavailable(output: Sequence[str], *, application: str | None) -> UnavailableError:
-    """Return what to say where nobody answers the client."""
+    """Return the error for a cluster that does not answer the client."""
     did = (
         "did not take the job" if application is None else f"no longer answers, and the job ({application}) may run on"
     )

@@ -93,7 +93,7 @@ class Archive:
                 data = path.read_bytes()
                 _add(tar, name, data, mode=_mode(path))
                 if name.endswith(".py"):
-                    # nobody may write beside a source on a node: without this every task would compile all of it
+                    # tasks cannot write beside a source on a node: without this every task would compile all of it
                     code = _byte_code(name, data)
                     if code is not None:
                         _add(tar, importlib.util.cache_from_source(name, optimization=""), code, mode=0o644)

@@ -239,7 +239,7 @@ class HadoopJobRunner:
                 raise
 
     def _blame_hdfs(self, error: InternalError | UnavailableError) -> None:
-        """Raise UnavailableError if HDFS went away under a job, which fails in words of its own then."""
+        """Raise UnavailableError if HDFS stopped during a job, whose own error does not say so."""
         try:
             self.root.store.exists("")
         except UnavailableError as unavailable:

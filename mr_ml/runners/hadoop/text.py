@@ -43,7 +43,7 @@ class _Input:
     Attributes
     ----------
     uri
-        By which tasks are fed the file; None of one that is not brought there yet.
+        By which tasks read the file; None of one that is not brought there yet.
     tree
         Of HDFS; None of a file of this machine.
     found
@@ -209,7 +209,7 @@ class ClusterText:
         return message
 
     def check_read(self, files: Sequence[TextFile], form: str, places: Sequence[Place], *, doing: str) -> None:
-        """See `TextSource.check_read`; by the bytes that tasks were fed."""
+        """See `TextSource.check_read`; by the bytes that tasks read."""
         total = dict.fromkeys((file.path for file in files), 0)
         seen = set[tuple[str, int]]()
         for name, start, n_bytes in places:
@@ -222,7 +222,7 @@ class ClusterText:
             if total[file.path] not in (file.size, file.size + 1):
                 raise InternalError(
                     f"{doing} {file.path} was not complete: expected {file.size} bytes, tasks were sent "
-                    f"{total[file.path]}; run it again when the file is at rest"
+                    f"{total[file.path]}; run it again when nothing writes to the file"
                 )
 
     def check_rest(self, files: Sequence[TextFile]) -> None:
@@ -231,7 +231,7 @@ class ClusterText:
             file_found = self._inputs[file.path].found
             now = file_found.tree.look(file_found.path)
             if now is None or now.stamp != file_found.status.stamp:
-                raise BadDataError(f"{file.path} changed while it was read; run it again when it is at rest")
+                raise BadDataError(f"{file.path} changed while it was read; run it again when nothing writes to it")
 
 
 def _scheme(given: str) -> str:

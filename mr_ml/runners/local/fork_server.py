@@ -73,7 +73,7 @@ def start(worker: ForkServerProcess) -> None:
 
 
 def _check_open_files() -> None:
-    """Refuse a low limit on open files: the server needs some, and fails in words of its own."""
+    """Refuse a low limit on open files: the server needs some, and its own error would not say so."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < LEAST_OPEN_FILES:
         if hard < LEAST_OPEN_FILES:

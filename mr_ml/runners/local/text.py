@@ -57,8 +57,8 @@ class LocalText:
         wanted = Counter((text.file, text.start) for task in self._pieces(files, form) for text in task)
         answered = Counter((place.file, place.start) for place in places)
         for differ, what in (
-            (wanted - answered, "brought no answer"),
-            (answered - wanted, "was done twice or uncalled for"),
+            (wanted - answered, "gave no answer"),
+            (answered - wanted, "was done twice, or was not part of the job"),
         ):
             if differ:
                 name, start = min(differ)
@@ -72,7 +72,7 @@ class LocalText:
             if file.compression == "none" and read.get(file.path, expected) != expected:
                 raise BadDataError(
                     f"{file.path} changed while it was read: expected {expected} bytes of rows, found "
-                    f"{read[file.path]}; run it again when it is at rest"
+                    f"{read[file.path]}; run it again when nothing writes to it"
                 )
 
     def check_rest(self, files: Sequence[TextFile]) -> None:

@@ -71,7 +71,7 @@ class LinearProblem:
 
     @cached_property
     def optimizer(self) -> Optimizer[Any, Ask, Evaluation]:
-        """What minimises the objective."""
+        """The optimizer that minimises the objective."""
         spec = self.spec
         return choose(spec.solver, size=self.objective.size, tolerance=spec.tolerance, max_passes=spec.max_passes)
 

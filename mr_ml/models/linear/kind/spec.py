@@ -1,4 +1,4 @@
-"""What can be chosen of a linear model."""
+"""The spec of a linear model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mr_ml.models.linear.losses import LOSSES, loss_from_json
 
 @dataclass(frozen=True)
 class LinearSpec(TrainSpec):
-    """What the user asked for; with the dataset's data it determines the model.
+    """What the user chose; together with the dataset's data it determines the model.
 
     Attributes
     ----------
