@@ -109,10 +109,10 @@ def test_inputs_that_cannot_be_packed(packed: ClusterCommands, on_cluster: Hadoo
     store.write("hidden/_SUCCESS", b"")
     for given, code, said in (
         ("rows.libsvm", 2, "nothing that matches 'rows.libsvm'"),
-        (f"{raw}/none", 2, "nothing there"),
-        (f"{raw}/no*ne", 2, "nothing there"),
-        (f"{raw}/hidden", 2, "none in it"),
-        (f"{raw}/hidden/*", 2, "nothing there"),
+        (f"{raw}/none", 2, f"nothing that matches '{raw}/none'"),
+        (f"{raw}/no*ne", 2, f"nothing that matches '{raw}/no*ne'"),
+        (f"{raw}/hidden", 2, f"nothing that matches '{raw}/hidden'"),
+        (f"{raw}/hidden/*", 2, f"nothing that matches '{raw}/hidden/*'"),
         (f"web{raw}/mark.libsvm", 2, "hdfs://NAMENODE/PATH"),
         ("s3a://bucket/rows", 2, "hadoop distcp"),
         (f"{raw}/rows.libsvm.xz", 2, "decompress it"),

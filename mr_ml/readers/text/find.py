@@ -83,6 +83,9 @@ class Tree(Protocol):
     def full_name(self, path: str) -> str:
         """Give the name by which everybody knows the file of a path."""
 
+    def as_given(self, path: str) -> str:
+        """Spell a path, or a pattern, as users give it."""
+
     def check(self, name: str, status: Status) -> None:
         """Raise `UsageError` if a file cannot be read in spite of what its status says."""
 
@@ -127,7 +130,8 @@ def find(inputs: Sequence[tuple[Tree, str]]) -> list[Found]:
     for tree, given in inputs:
         files_of_input = _Walk(tree).files(given)
         if not files_of_input:
-            raise UsageError(f"expected input files, found nothing that matches {given!r}; check the path")
+            found = f"nothing that matches {tree.as_given(given)!r}"
+            raise UsageError(f"expected input files, found {found}; check the path")
         hits.extend((name, path, tree, status) for name, (path, status) in files_of_input.items())
     hits.sort(key=lambda hit: hit[0])
     for (name, *_), (following, *_) in itertools.pairwise(hits):

@@ -57,6 +57,10 @@ class LocalTree:
         """See `Tree.loops`."""
         return True
 
+    def as_given(self, path: str) -> str:
+        """See `Tree.as_given`."""
+        return path
+
     def full_name(self, path: str) -> str:
         """Give the path without ``.`` and ``..``, which behind a link to a folder mean what they mean there."""
         plain = os.path.abspath(path)

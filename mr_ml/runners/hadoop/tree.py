@@ -50,6 +50,10 @@ class HdfsTree:
         """See `Tree.full_name`; the URI."""
         return self.store.uri(path_in_store(path))
 
+    def as_given(self, path: str) -> str:
+        """See `Tree.as_given`; a URI."""
+        return f"{self.store.root.rstrip('/')}/{path_in_store(path)}"
+
     def check(self, name: str, status: Status) -> None:
         """See `Tree.check`."""
 
