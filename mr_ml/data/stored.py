@@ -21,7 +21,7 @@ import os
 import re
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar
@@ -53,12 +53,6 @@ def at_least(least: float) -> Rule:
 def at_most(most: int) -> Rule:
     """Make the rule that a number is not above `most`."""
     return Rule(f"a number of at most {most}", lambda value: value <= most)
-
-
-def one_of(names: Iterable[str]) -> Rule:
-    """Make the rule that a value is one of these names."""
-    known = frozenset(names)
-    return Rule(f"one of {', '.join(sorted(known))}", lambda value: value in known)
 
 
 def registered(registry: Registry[Any]) -> Rule:
