@@ -230,6 +230,10 @@ class Layout:
         """Folder of the files that one run made for a model."""
         return f"{self.model(name)}/data/{check_name(run, kind='run')}"
 
+    def promotions(self, name: str) -> str:
+        """Folder of the log of a model's promotions: versions, of which the latest says what the model's name means."""
+        return f"{self.model(name)}/promotions"
+
     def coef(self, name: str, run: str) -> str:
         """Coefficients that one run made, an ``.npz``."""
         return f"{self.model_data(name, run)}/coef.npz"
@@ -250,6 +254,23 @@ class Layout:
     def run_log(self, run: str) -> str:
         """Events of the run, a JSON object a line."""
         return f"{self.run(run)}/log.jsonl"
+
+    def retrain(self, model: str, window: str) -> str:
+        """Path of how far the retraining of a model for a window has come."""
+        return f"{self.retrains(model)}/{check_name(window, kind='window')}.json"
+
+    def retrains(self, model: str) -> str:
+        """Folder of the retrainings of a model, by window."""
+        return f"retrains/{check_name(model, kind='model')}"
+
+    def lock(self, name: str) -> str:
+        """Folder of the lock of a model: held by whoever retrains it or removes versions of it."""
+        return f"locks/{check_name(name, kind='model')}"
+
+    @property
+    def uses(self) -> str:
+        """Folder of notes that say which versions running commands read."""
+        return "uses"
 
     def code(self, hash: str) -> str:
         """Path of the code that tasks on a cluster run, named by its content."""

@@ -39,6 +39,7 @@ LAYERS = (
     ("mr_ml_jobs",),
     ("mr_ml.memory",),
     ("mr_ml.session",),
+    ("mr_ml.retraining",),
     ("mr_ml.api",),
     ("mr_ml.cli",),
     ("mr_ml.__main__",),
@@ -48,7 +49,7 @@ APART = (("mr_ml.catalog", "mr_ml.runners"), ("mr_ml.packing", "mr_ml.prediction
 
 DRIVER_ONLY = (
     "mr_ml.api", "mr_ml.catalog", "mr_ml.cli", "mr_ml.memory", "mr_ml.models.base", "mr_ml.models.linear.kind",
-    "mr_ml.optimize", "mr_ml.session", "mr_ml.training",
+    "mr_ml.optimize", "mr_ml.retraining", "mr_ml.session", "mr_ml.training",
 )  # fmt: skip
 JOBS = sorted(f"mr_ml_jobs.{path.stem}" for path in (CHECKOUT / "jobs").glob("*_job.py"))
 

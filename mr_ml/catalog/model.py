@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypedDict
+from typing import Any, ClassVar, Literal, TypedDict
 
 from hdfs_layout import Root, Version, parse_reference, publish_version_once, read_version
 from mr_ml.catalog.dataset import CoefEntry, StoredFile
+from mr_ml.catalog.decision import Decision
+from mr_ml.catalog.provenance import Provenance
 from mr_ml.data import stored
 from mr_ml.data.npz import from_npz, to_npz
 from mr_ml.errors import BadDataError
@@ -36,7 +38,7 @@ class Training(_Training, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelManifest:
-    """The manifest of a model."""
+    """The manifest of a model; only one that was retrained has `decision` and `provenance`."""
 
     kind: Literal["model"] = "model"
     run: stored.Name
@@ -47,6 +49,10 @@ class ModelManifest:
     n_rows: stored.Positive
     training: Training
     coef: CoefEntry
+    decision: Decision | None = None
+    provenance: Provenance | None = None
+
+    may_lack: ClassVar[frozenset[str]] = frozenset({"decision", "provenance"})
 
     def check_stored(self) -> None:
         """Raise ValueError if the parts do not agree."""

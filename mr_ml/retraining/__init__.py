@@ -1,0 +1,1 @@
+"""Retraining, unattended: find new rows, pack, train, judge, promote, clean up."""
