@@ -11,8 +11,8 @@
 # MR_ML_PYTHON=python3.13   use this one only
 # MR_ML_SKIP_HADOOP=1       leave out the tests that start a Hadoop cluster on this machine (they need a JDK and Maven)
 #
-# Stops at the first check that fails, with its exit code; pytest's closing line is the last one. Without arguments there
-# are two of them: the tests on Hadoop run beside all others.
+# Stops at the first check that fails, with its exit code; pytest's closing line is the last one. Without arguments the
+# tests on Hadoop, which mostly wait for it, run beside all others: what they say comes at the end.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -47,6 +47,16 @@ for conftest in tests/*/conftest.py tests/*/*/conftest.py; do # one name, so one
     "$bin/mypy" "$conftest" | grep -v ^Success || [ "${PIPESTATUS[0]}" -eq 0 ]
 done
 
+on_hadoop=
+if [ $# -eq 0 ] && [ -z "${MR_ML_SKIP_HADOOP:-}" ]; then
+    said=$(mktemp)
+    # by itself bash has what runs in the background ignore SIGINT, by which pytest ends with its cluster
+    "$bin/python" -c 'import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); import pytest
+sys.exit(pytest.main(sys.argv[1:]))' tests/hadoop >"$said" 2>&1 &
+    on_hadoop=$!
+    trap 'kill -INT "$on_hadoop" 2>/dev/null && wait "$on_hadoop" || true; rm -f "$said"' EXIT
+fi
+
 for version in "${versions[@]:1}"; do
     say "pytest (Python $version), without the slow tests"
     # 5: the arguments chose slow tests only
@@ -74,18 +84,13 @@ if [ "$main" = 3.11 ]; then
     fi
 fi
 
-if [ $# -gt 0 ] || [ -n "${MR_ML_SKIP_HADOOP:-}" ]; then
-    say "pytest (Python $main)"
+say "pytest (Python $main)"
+if [ -z "$on_hadoop" ]; then
     exec "$bin/python" -m pytest "$@"
 fi
-# Tests on Hadoop mostly wait for it: the others run beside them, and what these say comes when they have ended.
-say "pytest (Python $main), tests/hadoop; all other tests beside it"
-others=$(mktemp)
-trap 'rm -f "$others"' EXIT
-"$bin/python" -m pytest --ignore=tests/hadoop >"$others" 2>&1 &
 code=0
-"$bin/python" -m pytest tests/hadoop || code=$?
-say "pytest (Python $main), all other tests"
-wait $! || code=$?
-cat "$others"
+"$bin/python" -m pytest --ignore=tests/hadoop || code=$?
+say "pytest (Python $main), tests/hadoop, which ran beside all this"
+wait "$on_hadoop" || code=$?
+cat "$said"
 exit "$code"
