@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import shutil
 import stat
 import urllib.parse
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from io import BufferedReader
 from typing import BinaryIO
 
 from hdfs_layout.errors import AlreadyExistsError, BadDataError, NotFoundError, StorageError, UsageError
@@ -116,15 +118,20 @@ class LocalStore:
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), place)
             return status.st_size
 
+    def checksum(self, path: str) -> str:
+        """See `Store.checksum`. ``sha256:``, after reading all of it."""
+        with _os_errors("read", self._place(path)), self._open(path) as file:
+            return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
     def list(self, path: str) -> tuple[str, ...]:
         """See `Store.list`."""
         with _os_errors("list", self._place(path)):
             return tuple(sorted(name for name in os.listdir(self._place(path)) if not name.startswith(HIDDEN)))
 
-    def entries(self, path: str) -> tuple[Entry, ...]:
-        """See `Store.entries`. What a link leads to counts; one to nothing is a file of 0 bytes."""
+    def entries(self, path: str, *, hidden: bool = False) -> tuple[Entry, ...]:
+        """See `Store.entries`. What a link leads to counts; one to nothing is a file of 0 bytes, written in 1970."""
         with _os_errors("list", self._place(path)), os.scandir(self._place(path)) as entries:
-            return tuple(sorted(_entry(entry) for entry in entries if not entry.name.startswith(HIDDEN)))
+            return tuple(sorted(_entry(entry) for entry in entries if hidden or not entry.name.startswith(HIDDEN)))
 
     def walk(self, path: str) -> tuple[str, ...]:
         """See `Store.walk`."""
@@ -221,7 +228,7 @@ class LocalStore:
             raise BadDataError("expected a path below the root; found the root itself, which is no file.")
         return self._place(path)
 
-    def _open(self, path: str) -> BinaryIO:
+    def _open(self, path: str) -> BufferedReader:
         return open(self._place(path), "rb")
 
     def _files_below(self, path: str) -> Iterator[str]:
@@ -265,13 +272,13 @@ def _taken(place: str) -> AlreadyExistsError:
 
 
 def _entry(entry: os.DirEntry[str]) -> Entry:
-    if entry.is_dir():
-        return Entry(entry.name, True, 0)
     try:
-        return Entry(entry.name, False, entry.stat().st_size)
+        status = entry.stat()
     except FileNotFoundError:
         # a link to nothing, or gone meanwhile
-        return Entry(entry.name, False, 0)
+        return Entry(entry.name, False, 0, 0.0)
+    is_folder = stat.S_ISDIR(status.st_mode)
+    return Entry(entry.name, is_folder, 0 if is_folder else status.st_size, status.st_mtime)
 
 
 @contextlib.contextmanager

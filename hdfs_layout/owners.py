@@ -43,6 +43,26 @@ def is_abandoned(name: str, *, since: float) -> bool:
     return start_of(int(tag[2])) != int(tag[3])
 
 
+def is_gone(name: str) -> bool:
+    """Whether the process that made this name is known to be gone; False of one in another place.
+
+    Stricter than `is_abandoned`: for what is not to be taken away from a process that cannot be seen.
+    """
+    tag = _TAG.search(name)
+    if tag is None or tag[1] != _hash():
+        return False
+    pid, started = int(tag[2]), int(tag[3])
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        # of another user, whose processes /proc need not show (hidepid)
+        return start_of(pid) not in (-1, started)
+    # no start is known where there was no /proc
+    return started != 0 and start_of(pid) != started
+
+
 def sweep(folder: str | os.PathLike[str], *prefixes: str) -> None:
     """Remove what processes of this user left in a folder, but not below it, and that are gone.
 

@@ -32,6 +32,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 # Control characters, and halves of surrogate pairs other than those by which Python writes undecodable bytes of a name.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]")
 _VERSION_FILE = re.compile(r"v([0-9]{6})\.json", re.ASCII)
+_TURN_FILE = re.compile(r"(?:beat|released)-([0-9]{6})", re.ASCII)
 _PASS_FOLDER = re.compile(r"[0-9]{6}", re.ASCII)
 _VERSION_NUMBER = re.compile(r"[1-9][0-9]{0,5}", re.ASCII)
 
@@ -120,6 +121,22 @@ def version_of(file_name: str) -> int | None:
     match = _VERSION_FILE.fullmatch(file_name)
     number = int(match[1]) if match else 0
     return number or None
+
+
+def beat_file(turn: int) -> str:
+    """File name of the last sign of life of a lock's holder number `turn`."""
+    return f"beat-{_check_number(turn, kind='turn', lowest=1, highest=MAX_VERSION):06d}"
+
+
+def released_file(turn: int) -> str:
+    """File name of the note that a lock's holder number `turn` gave it back."""
+    return f"released-{_check_number(turn, kind='turn', lowest=1, highest=MAX_VERSION):06d}"
+
+
+def turn_of(file_name: str) -> int | None:
+    """Which holder of a lock a file is of, by its name; None if it is of none."""
+    match = _TURN_FILE.fullmatch(file_name)
+    return int(match[1]) if match else version_of(file_name)
 
 
 def pass_of(folder_name: str) -> int | None:

@@ -4,7 +4,7 @@ A store reads and writes whole files below one root. Paths are relative to the r
 empty path is the root itself. Files are never changed in place: a file is written whole or not at all, and a
 *published* file is never overwritten. One contract suite, tests/contract/test_store.py, runs on every implementation.
 
-What no store does: locks, appends, permissions, symbolic links, and a promise that an empty folder
+What no store does: locks (`lock` makes them), appends, permissions, symbolic links, and a promise that an empty folder
 exists (object stores have no folders).
 """
 
@@ -30,11 +30,15 @@ class Entry:
     is_folder : bool
     size : int
         Bytes of a file; 0 of a folder.
+    modified : float
+        When the file was last written, in seconds since the epoch by the clock of the store, which need not be that of
+        this machine: to be compared with those of other files of the same store only. Of a folder not to be relied on.
     """
 
     name: str
     is_folder: bool
     size: int
+    modified: float
 
 
 class Store(Protocol):
@@ -98,6 +102,14 @@ class Store(Protocol):
     def size(self, path: str) -> int:
         """Bytes of a file, like ``hadoop fs -stat %b``. Not of a folder. Raises as `read`."""
 
+    def checksum(self, path: str) -> str:
+        """Checksum of a file's content as ``ALGORITHM:hex``, like ``hadoop fs -checksum``.
+
+        Equal ones mean equal contents, within one store: which algorithm it is, the store decides, and on HDFS it
+        depends on the sizes of blocks too. Where the store has no checksum at hand the whole file is read. Raises as
+        `read`.
+        """
+
     def list(self, path: str) -> tuple[str, ...]:
         """Names of the direct children of a folder, sorted, like ``hadoop fs -ls -C`` without the folder's path.
 
@@ -112,8 +124,14 @@ class Store(Protocol):
             If it is a file or cannot be listed.
         """
 
-    def entries(self, path: str) -> tuple[Entry, ...]:
-        """List what `list` names, with kind and size, like ``hadoop fs -ls``. Leaves out and raises as `list`."""
+    def entries(self, path: str, *, hidden: bool = False) -> tuple[Entry, ...]:
+        """List what `list` names, with kind, size and time, like ``hadoop fs -ls``. Raises as `list`.
+
+        Parameters
+        ----------
+        hidden : bool
+            Also what has a name that begins with a dot.
+        """
 
     def walk(self, path: str) -> tuple[str, ...]:
         """Paths, from the root, of all files below a folder, sorted, like ``hadoop fs -ls -R -C`` without the folders.

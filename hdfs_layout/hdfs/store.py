@@ -162,14 +162,20 @@ class HdfsStore:
             _expect_file(status)
             return status.length
 
+    def checksum(self, path: str) -> str:
+        """See `Store.checksum`. Made by the DataNodes of the checksums that they keep: no content is sent here."""
+        place = self._place(path)
+        with self._errors("read", path), self._told_from_folder(place):
+            return self.client.checksum(place)
+
     def list(self, path: str) -> tuple[str, ...]:
         """See `Store.list`."""
         return tuple(sorted(entry.name for entry in self._entries(path)))
 
-    def entries(self, path: str) -> tuple[Entry, ...]:
+    def entries(self, path: str, *, hidden: bool = False) -> tuple[Entry, ...]:
         """See `Store.entries`."""
-        entries = (Entry(e.name, e.is_folder, 0 if e.is_folder else e.length) for e in self._entries(path))
-        return tuple(sorted(entries))
+        found = self._entries(path, hidden=hidden)
+        return tuple(sorted(Entry(e.name, e.is_folder, 0 if e.is_folder else e.length, e.modified) for e in found))
 
     def walk(self, path: str) -> tuple[str, ...]:
         """See `Store.walk`."""
@@ -290,12 +296,12 @@ class HdfsStore:
                 raise refusal
         raise lost or AssertionError("unreachable")
 
-    def _entries(self, path: str) -> Iterator[FileStatus]:
+    def _entries(self, path: str, *, hidden: bool = False) -> Iterator[FileStatus]:
         with self._errors("list", path):
             for entry in self.client.list(self._place(path)):
                 if not entry.name:
                     raise RemoteError("ParentNotDirectoryException", "a folder was asked for")
-                if not entry.name.startswith(HIDDEN):
+                if hidden or not entry.name.startswith(HIDDEN):
                     yield entry
 
     def _files_below(self, path: str) -> Iterator[str]:

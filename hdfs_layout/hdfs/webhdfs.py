@@ -10,6 +10,7 @@ caller to find out.
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -48,6 +49,8 @@ class FileStatus:
         Bytes.
     file_id : int
         Stays with the file when it is renamed, and is never given to another.
+    modified : float
+        When it was last written, in seconds since the epoch by the clock of the NameNode.
     is_link : bool
         A symbolic link, which Hadoop has not made since 2013 unless configured to.
     """
@@ -56,6 +59,7 @@ class FileStatus:
     is_folder: bool
     length: int
     file_id: int
+    modified: float
     is_link: bool = False
 
 
@@ -134,6 +138,12 @@ class WebHdfs:
     def read(self, path: str, *, offset: int = 0, length: int | None = None) -> bytes:
         """Bytes of a file. HDFS refuses an offset beyond the end."""
         return self._exchange("GET", path, "OPEN", _range(offset, length), _read_all)
+
+    def checksum(self, path: str) -> str:
+        """Checksum of a file's content, with the name of its algorithm before it."""
+        answer = self._exchange("GET", path, "GETFILECHECKSUM", _NO_OPTIONS, _read_json)
+        checksum = _field(answer, "FileChecksum", dict)
+        return f"{_field(checksum, 'algorithm', str)}:{_field(checksum, 'bytes', str)}"
 
     def open(self, path: str) -> Download:
         """Begin to read a file."""
@@ -240,6 +250,16 @@ def _read_all(place: str) -> bytes:
             raise NoAnswerError(str(error)) from error
 
 
+def _read_json(place: str) -> dict[str, Any]:
+    try:
+        content = json.loads(_read_all(place))
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise RemoteError("", "a DataNode's answer that is no JSON object")
+    return content
+
+
 def _without(place: str) -> dict[str, str]:
     """Exclude the DataNode of an address, whom the NameNode knows by its IP address."""
     try:
@@ -261,6 +281,7 @@ def _file_status(status: dict[str, Any]) -> FileStatus:
         is_folder=_field(status, "type", str) == "DIRECTORY",
         length=_field(status, "length", int),
         file_id=_field(status, "fileId", int),
+        modified=_field(status, "modificationTime", int) / 1000,
         is_link=status["type"] == "SYMLINK",
     )
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import pickle
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -119,6 +121,7 @@ def test_what_is_missing_is_said_to_be_missing(store: Store, path: str) -> None:
         lambda: store.read_range(path, offset=0, length=1),
         lambda: store.open_read(path),
         lambda: store.size(path),
+        lambda: store.checksum(path),
         lambda: store.list(path),
         lambda: store.entries(path),
         lambda: store.walk(path),
@@ -141,6 +144,7 @@ def test_a_folder_is_not_a_file(store_with_folders: Store) -> None:
         lambda: store.read_range("folder", offset=0, length=1),
         lambda: store.open_read("folder"),
         lambda: store.size("folder"),
+        lambda: store.checksum("folder"),
         lambda: store.write("folder", b""),
         lambda: store.write("folder", [b""]),
         lambda: store.write("folder/file/below", b""),
@@ -167,11 +171,47 @@ def test_list_gives_the_direct_children_in_order(store: Store) -> None:
 
 
 def test_entries_are_what_list_names_with_kind_and_size(store: Store) -> None:
-    for path, data in {"b/2": b"two", "b/10": b"", "b/deep/er/file": b"x", "b/.hidden": b"x", "a": b"a"}.items():
+    for path, data in {"b/2": b"two", "b/10": b"", "b/deep/er/file": b"x", "b/.hidden": b"xx", "a": b"a"}.items():
         store.write(path, data)
-    assert store.entries("b") == (Entry("10", False, 0), Entry("2", False, 3), Entry("deep", True, 0))
-    assert store.entries("") == (Entry("a", False, 1), Entry("b", True, 0))
+    seen = [("10", False, 0), ("2", False, 3), ("deep", True, 0)]
+    assert _without_times(store.entries("b")) == seen
+    assert _without_times(store.entries("")) == [("a", False, 1), ("b", True, 0)]
     assert tuple(entry.name for entry in store.entries("b")) == store.list("b")
+    assert _without_times(store.entries("b", hidden=True)) == [(".hidden", False, 2), *seen]
+
+
+def _without_times(entries: tuple[Entry, ...]) -> list[tuple[str, bool, int]]:
+    return [(entry.name, entry.is_folder, entry.size) for entry in entries]
+
+
+def test_entries_say_when_files_were_written(store: Store) -> None:
+    """All stores of the suite are on this machine, and so is their clock."""
+
+    def modified(name: str) -> float:
+        return next(entry.modified for entry in store.entries("", hidden=True) if entry.name == name)
+
+    start = time.time()
+    for name in ("first", ".staged", "first"):
+        store.write(name, b"content")
+    assert start - 1 < modified(".staged") <= modified("first") < time.time() + 1
+    staged = modified(".staged")
+    store.publish(".staged", "published")
+    assert modified("published") >= staged
+
+
+@pytest.mark.parametrize("content", [b"", EVERY_BYTE, b"x" * 3 * MEBIBYTE], ids=["empty", "small", "3 MiB"])
+def test_a_checksum_is_that_of_the_content(store: Store, content: bytes) -> None:
+    for name, data in {"a": content, "b/other": content, "c": content[:-1] + b"y"}.items():
+        store.write(name, data)
+    checksum = store.checksum("a")
+    algorithm, _, digest = checksum.partition(":")
+    assert algorithm
+    assert int(digest, 16) >= 0
+    assert store.checksum("b/other") == checksum != store.checksum("c")
+    if store.local_path("a") is not None:
+        assert checksum == f"sha256:{hashlib.sha256(content).hexdigest()}"
+    store.write("a", content + b"1")
+    assert store.checksum("a") != checksum
 
 
 def test_walk_gives_all_files_in_the_order_of_their_paths(store: Store) -> None:
@@ -251,8 +291,9 @@ def test_no_path_leads_out_of_the_root(store: Store, path: str) -> None:
         lambda: store.write(path, b"x"),
         lambda: store.exists(path),
         lambda: store.size(path),
+        lambda: store.checksum(path),
         lambda: store.list(path),
-        lambda: store.entries(path),
+        lambda: store.entries(path, hidden=True),
         lambda: store.walk(path),
         lambda: store.make_folder(path),
         lambda: store.publish(path, "target"),

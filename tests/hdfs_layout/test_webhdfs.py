@@ -20,7 +20,7 @@ from hdfs_layout.hdfs.store import HdfsStore
 from hdfs_layout.hdfs.webhdfs import WebHdfs
 from mr_ml.errors import StorageError
 
-FILE = {"pathSuffix": "", "type": "FILE", "length": 7, "fileId": 5}
+FILE = {"pathSuffix": "", "type": "FILE", "length": 7, "fileId": 5, "modificationTime": 1_700_000_000_123}
 
 
 @dataclass
@@ -192,7 +192,8 @@ def test_a_rename_is_asked_of_the_active_one(start: Callable[[], NameNode]) -> N
         Answer({}),
         Answer({"FileStatus": []}),
         Answer({"FileStatus": {**FILE, "length": "7"}}),
-        Answer({"FileStatus": {"pathSuffix": "", "type": "FILE", "length": 7}}),
+        Answer({"FileStatus": {name: value for name, value in FILE.items() if name != "fileId"}}),
+        Answer({"FileStatus": {name: value for name, value in FILE.items() if name != "modificationTime"}}),
         Answer({"RemoteException": None}, 404),
         Answer(b"\xff\xfe{", 500),
         Answer(b"", 502),

@@ -47,8 +47,11 @@ class ToyStore:
     def list(self, path: str) -> tuple[str, ...]:
         return self.folder.list(path)
 
-    def entries(self, path: str) -> tuple[Entry, ...]:
-        return self.folder.entries(path)
+    def checksum(self, path: str) -> str:
+        return self.folder.checksum(path)
+
+    def entries(self, path: str, *, hidden: bool = False) -> tuple[Entry, ...]:
+        return self.folder.entries(path, hidden=hidden)
 
     def walk(self, path: str) -> tuple[str, ...]:
         return self.folder.walk(path)
