@@ -61,6 +61,12 @@ def store_kind(request: pytest.FixtureRequest) -> Kind:
 
 
 @pytest.fixture
+def make_root(request: pytest.FixtureRequest) -> Callable[[str], str]:
+    """Make an empty root of the kind of that name."""
+    return lambda name: next(kind for kind in KINDS if kind.name == name).make_root(request)
+
+
+@pytest.fixture
 def store(store_kind: Kind, request: pytest.FixtureRequest) -> Store:
     return open_store(store_kind.make_root(request))
 
