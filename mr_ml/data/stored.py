@@ -152,6 +152,9 @@ def check(kind: type[T], values: Mapping[str, Any], *, what: str) -> T:
         checked: T = _reader(kind)(plain({**chosen, **values}))  # type: ignore[arg-type]
         return checked
     except _Mismatch as error:
+        if not error.place:
+            # several values do not agree
+            raise UsageError(f"{what}: {error.found}") from None
         place, *rest = error.place
         raise _misused(place.lstrip("."), rest, error) from None
 

@@ -126,20 +126,38 @@ def find(inputs: Sequence[tuple[Tree, str]]) -> list[Found]:
     StorageError
         If something cannot be looked at.
     """
-    hits: list[tuple[str, str, Tree, Status | None]] = []
-    for tree, given in inputs:
-        files_of_input = _Walk(tree).files(given)
-        if not files_of_input:
+    files_of_inputs = look_for(inputs)
+    for (tree, given), files in zip(inputs, files_of_inputs, strict=True):
+        if not files:
             found = f"nothing that matches {tree.as_given(given)!r}"
             raise UsageError(f"expected input files, found {found}; check the path")
-        hits.extend((name, path, tree, status) for name, (path, status) in files_of_input.items())
-    hits.sort(key=lambda hit: hit[0])
+    return sorted((file for files in files_of_inputs for file in files), key=lambda file: file.name)
+
+
+def look_for(inputs: Sequence[tuple[Tree, str]]) -> list[list[Found]]:
+    """As `find`, by input, but an input may name nothing.
+
+    Raises
+    ------
+    UsageError
+        If a file is there twice, or something is no regular file.
+    StorageError
+        If something cannot be looked at.
+    """
+    hits = [
+        (name, k, path, tree, status)
+        for k, (tree, given) in enumerate(inputs)
+        for name, (path, status) in _Walk(tree).files(given).items()
+    ]
+    hits.sort(key=lambda hit: hit[:2])
     for (name, *_), (following, *_) in itertools.pairwise(hits):
         if name == following:
             raise UsageError(f"{name} is named more than once; its rows would count double")
-    files = [Found(name, path, tree, _file(tree, name, status)) for name, path, tree, status in hits]
+    files: list[list[Found]] = [[] for _ in inputs]
     known: dict[Hashable, str] = {}
-    for file in files:
+    for name, k, path, tree, status in hits:
+        file = Found(name, path, tree, _file(tree, name, status))
+        files[k].append(file)
         for identity in file.status.identities:
             other = known.setdefault(identity, file.name)
             if other != file.name:
