@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from hdfs_layout import Root, open_root
@@ -58,7 +58,7 @@ class TrainWhere(Where, total=False):
 
 def pack(
     root: Place,
-    inputs: Paths,
+    inputs: Paths | Mapping[str, Paths],
     name: str,
     *,
     split: dict[str, float] | None = None,
@@ -94,7 +94,8 @@ def pack(
     root
         Where datasets, models and runs are kept: a folder, ``hdfs://...``, or what `open_root` returned.
     inputs
-        Files, folders or globs of libsvm or CSV text, plain or compressed.
+        Files, folders or globs of libsvm or CSV text, plain or compressed; or these by split, whose rows it then has,
+        instead of `split`: ``{"train": ["june", "july"], "test": "august"}``.
     name
         Of the dataset.
     split, folds, split_by, seed, partitions, like, unseen_features, max_bad_rows, format
@@ -148,13 +149,15 @@ def pack(
         "numeric": numeric, "missing_markers": missing_markers, "decimal": decimal, "thousands": thousands,
         "percent": percent, "missing": missing, "unseen": unseen,
     }  # fmt: skip
+    by_split = {name: _paths(of) for name, of in inputs.items()} if isinstance(inputs, Mapping) else {}
     chosen = {
-        "split": {"train": 1.0} if split is None else split, "folds": folds, "split_by": split_by, "seed": seed,
-        "partitions": partitions, "like": like, "unseen_features": unseen_features, "max_bad_rows": max_bad_rows,
-        "format": format, "text": {name: value for name, value in stored.plain(text).items() if value != []},
+        "split": {"train": 1.0} if split is None else split, "split_inputs": by_split, "folds": folds,
+        "split_by": split_by, "seed": seed, "partitions": partitions, "like": like, "unseen_features": unseen_features,
+        "max_bad_rows": max_bad_rows, "format": format,
+        "text": {name: value for name, value in stored.plain(text).items() if value != []},
     }  # fmt: skip
     choices = stored.check(PackChoices, chosen, what="a pack")
-    return _session(root, where).pack(_paths(inputs), name, choices)
+    return _session(root, where).pack([] if isinstance(inputs, Mapping) else _paths(inputs), name, choices)
 
 
 def train(

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypedDict
 
 from numpy.typing import NDArray
 
-from hdfs_layout import Root, Store, parse_reference, read_version
+from hdfs_layout import Root, Store, find_version, parse_reference, read_version
 from hdfs_layout.paths import MAX_PARTITION
 from mr_ml.data import stored
 from mr_ml.data.partition_file import PartitionFacts
@@ -79,6 +79,8 @@ class Dataset:
         How it was packed, for people: seed, shares, folds, rows per block, inputs.
     weights
         None if rows have no weights, or were packed before these were noted.
+    request
+        By which `find_dataset` finds it; None if it was packed without one.
     """
 
     name: str
@@ -91,6 +93,7 @@ class Dataset:
     nnz: int
     packing: Mapping[str, Any]
     weights: RowWeights | None = None
+    request: stored.Name | None = None
 
     @property
     def weight_exponent(self) -> int:
@@ -128,6 +131,18 @@ class Dataset:
         """Return the number of rows of a split, or of all."""
         return sum(p.facts.rows for p in self.partitions if split in (None, p.split))
 
+    def missing_rates(self, split: str) -> dict[str, float]:
+        """Return which share of the rows has no value in a column, by its name, where there are such rows.
+
+        Of the split if rows were split by file, else of all rows: packing counts them before it splits. Of CSV only,
+        and only where `missing` is a value; else such rows are refused or left out. Empty if it was packed before these
+        were counted.
+        """
+        by_split = self.packing.get("missing_by_split")
+        counts = self.packing.get("missing", {}) if by_split is None else by_split[split]
+        n_rows = self.n_rows() if by_split is None else self.n_rows(split)
+        return {column: count / n_rows for column, count in counts.items()}
+
     def tree(self, split: str) -> SumTree:
         """Return the fixed tree of a split's sums."""
         return SumTree(tuple(PartitionPlan(p.facts.partition, p.facts.blocks) for p in self.of_split(split)))
@@ -152,6 +167,7 @@ class Dataset:
             "nnz": self.nnz,
             "packing": dict(self.packing),
             **({"weights": vars(self.weights)} if self.weights else {}),
+            **({} if self.request is None else {"request": self.request}),
         }
 
 
@@ -176,6 +192,12 @@ def load_dataset(root: Root, reference: str) -> Dataset:
             f"{where}: expected the manifest of {wanted.name}, found that of {manifest.name}; {stored.REMEDY}"
         )
     return manifest.dataset(version.number)
+
+
+def find_dataset(root: Root, name: str, *, request: str) -> Dataset | None:
+    """Open the version that was packed with this request; None if there is none. Raises as `load_dataset`."""
+    number = find_version(root.store, root.layout.dataset(name), key="request", value=request)
+    return None if number is None else load_dataset(root, f"{name}@{number}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,6 +260,8 @@ class Packing(_Packing, total=False):
     """How the dataset was packed: the fields that are read again; the others are for people."""
 
     block_rows: stored.Positive
+    missing: dict[str, stored.Count]
+    missing_by_split: dict[stored.Name, dict[str, stored.Count]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,8 +279,9 @@ class DatasetManifest:
     nnz: stored.Count
     packing: Annotated[Packing, stored.MORE]
     weights: RowWeights | None = None
+    request: stored.Name | None = None
 
-    may_lack: ClassVar[frozenset[str]] = frozenset({"weights"})
+    may_lack: ClassVar[frozenset[str]] = frozenset({"weights", "request"})
 
     def check_stored(self) -> None:
         """Raise ValueError if the parts do not fit together."""
@@ -295,4 +320,5 @@ class DatasetManifest:
             nnz=self.nnz,
             packing=self.packing,
             weights=self.weights,
+            request=self.request,
         )

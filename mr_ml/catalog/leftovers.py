@@ -13,7 +13,15 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
-from hdfs_layout import PerhapsPublishedError, Root, Store, list_versions, publish_version, read_version
+from hdfs_layout import (
+    PerhapsPublishedError,
+    Root,
+    Store,
+    list_versions,
+    publish_version,
+    publish_version_once,
+    read_version,
+)
 from hdfs_layout.faults import storage_error
 from hdfs_layout.owners import is_abandoned, owned, sweep
 from hdfs_layout.paths import STAGED_PREFIX, WRITING_PREFIX
@@ -61,10 +69,20 @@ class UnfinishedPack:
         return self
 
     def publish(self, document: Mapping[str, Any]) -> int:
-        """Publish the manifest, which names the data. Raises as `hdfs_layout.publish_version`."""
+        """Publish the manifest, which names the data; of several with one ``request`` only the first.
+
+        The data of another one goes then, and the number is that of the first. Raises as
+        `hdfs_layout.publish_version_once`.
+        """
         see_through()
         self._publishing = True
-        return publish_version(self._root.store, self._folder, document)
+        store = self._root.store
+        if "request" not in document:
+            return publish_version(store, self._folder, document)
+        number = publish_version_once(store, self._folder, document, key="request")
+        if read_version(store, self._folder, number).document["data_id"] != self.data_id:
+            store.remove_tree(self._root.layout.dataset_data(self._name, self.data_id))
+        return number
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

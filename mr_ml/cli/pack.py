@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 from mr_ml.cli.common import open_session, print_result
 from mr_ml.cli.describe import summary, summary_text
@@ -26,6 +27,7 @@ def choices(options: argparse.Namespace) -> PackChoices:
     names = {name for format in map(format_named, FORMATS.built_in) for name in format.parameters}
     return PackChoices(
         split=parse_shares(options.split),
+        split_inputs=split_inputs(options.split_inputs),
         folds=options.folds,
         split_by=options.split_by,
         seed=options.seed,
@@ -36,3 +38,12 @@ def choices(options: argparse.Namespace) -> PackChoices:
         format=options.format,
         text={name: getattr(options, name) for name in names},
     )
+
+
+def split_inputs(named: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Read ``NAME=INPUT``, as often as it was said."""
+    inputs: dict[str, tuple[str, ...]] = {}
+    for item in named:
+        split, _, given = item.partition("=")
+        inputs[split] = (*inputs.get(split, ()), given)
+    return inputs

@@ -106,10 +106,15 @@ def _pack(commands: Any) -> None:
         "mr-ml pack iris.libsvm --to iris --split train=0.8,test=0.2 --seed 7",
     )  # fmt: skip
     parser.add_argument(
-        "inputs", nargs="+", metavar="INPUT", help="files, folders or globs; .gz, .bz2 and .zst are read too"
+        "inputs", nargs="*", metavar="INPUT", help="files, folders or globs; .gz, .bz2 and .zst are read too"
     )
     parser.add_argument("--to", required=True, metavar="NAME", help="name of the dataset")
     parser.add_argument("--split", default="train=1.0", metavar="NAME=SHARE,...", help="(default: every row is train)")
+    parser.add_argument(
+        "--split-inputs", action="append", default=[], metavar="NAME=INPUT",
+        help="instead of INPUT and --split: files, a folder or a glob whose rows are that split, such as those of the "
+        "newest day; as often as needed",
+    )  # fmt: skip
     parser.add_argument(
         "--folds",
         type=whole(1, MAX_PARTITION),

@@ -16,8 +16,8 @@ PARAMETERS = frozenset(
         "index_base", "intercept", "interpreter", "json", "l2", "label_column", "like", "loss", "max_bad_rows",
         "max_passes", "memory", "missing", "missing_markers", "model", "numeric", "offset_column", "partitions",
         "penalty_space", "percent", "quiet", "resume", "root", "row_weights", "runner", "seed", "solver", "split",
-        "split_by", "tasks", "thousands", "to", "tolerance", "unseen", "unseen_features", "verify", "weight_column",
-        "workers",
+        "split_by", "split_inputs", "tasks", "thousands", "to", "tolerance", "unseen", "unseen_features", "verify",
+        "weight_column", "workers",
     }
 )  # fmt: skip
 #: Those that the command line spells in other words.

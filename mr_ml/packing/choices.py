@@ -10,7 +10,7 @@ from hdfs_layout.paths import MAX_PARTITION
 from mr_ml.data import stored
 from mr_ml.errors import UsageError
 from mr_ml.packing.driver import PackSpec
-from mr_ml.packing.plan import check_shares
+from mr_ml.packing.plan import check_shares, is_split_name
 from mr_ml.readers.base import format_by_names, format_named, is_named_as
 from mr_ml.readers.registry import FORMATS
 from mr_ml.readers.schema import Options, Schema
@@ -27,6 +27,8 @@ class PackChoices:
     ----------
     split
         Split name -> share of the rows; the shares sum to 1.
+    split_inputs
+        Split name -> files, folders or globs whose rows it has, instead of shares.
     folds
         Cut each split into so many folds of whole partitions.
     split_by
@@ -48,6 +50,7 @@ class PackChoices:
     """
 
     split: Mapping[str, float] = field(default_factory=lambda: {"train": 1.0})
+    split_inputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     folds: PartitionCount = 1
     split_by: str | int | None = None
     seed: int = 0
@@ -65,19 +68,27 @@ DEFAULT = "libsvm"
 _SPELLED = {"no_header": "header=False", "header": "header=True"}
 
 
-def pack_spec(inputs: Sequence[str], name: str, choices: PackChoices, like: Schema | None) -> PackSpec:
+def pack_spec(
+    inputs: Sequence[str], name: str, choices: PackChoices, like: Schema | None, *, request: str | None = None
+) -> PackSpec:
     """Return the spec of a pack.
 
     Parameters
     ----------
+    inputs
+        None of them if `PackChoices.split_inputs` names all.
     like
         Schema of the dataset `PackChoices.like`.
+    request
+        See `PackSpec`.
 
     Raises
     ------
     UsageError
         If choices contradict each other.
     """
+    by_input = [(split, given) for split, named in _by_split(inputs, choices).items() for given in named]
+    inputs = [given for _, given in by_input] or inputs
     if choices.unseen_features == "ignore":
         if like is None or like.feature_names is not None:
             raise UsageError(
@@ -90,7 +101,8 @@ def pack_spec(inputs: Sequence[str], name: str, choices: PackChoices, like: Sche
         inputs=tuple(inputs),
         name=name,
         options=options,
-        shares=check_shares(choices.split),
+        shares={} if by_input else check_shares(choices.split),
+        split_of_input=tuple(split for split, _ in by_input),
         folds=choices.folds,
         seed=choices.seed,
         by_group=choices.split_by is not None,
@@ -99,7 +111,24 @@ def pack_spec(inputs: Sequence[str], name: str, choices: PackChoices, like: Sche
         like=like,
         format_is_given=choices.format is not None or like is not None,
         header_is_given=bool(choices.text.get("header")),
+        request=request,
     )
+
+
+def _by_split(inputs: Sequence[str], choices: PackChoices) -> Mapping[str, Sequence[str]]:
+    """Return the inputs of each split, if the split of a row is that of its file."""
+    chosen = choices.split_inputs
+    if not chosen and not inputs:
+        raise UsageError("expected inputs: files, folders or globs of text; found none")
+    if chosen and (inputs or choices.split != {"train": 1.0}):
+        raise UsageError("`split_inputs` names all inputs and their splits: leave other inputs and `split` out")
+    for split, named in chosen.items():
+        if not is_split_name(split) or not named or not all(named):
+            raise UsageError(
+                "`split_inputs`: expected names of letters, digits, _ and - with files, folders or globs, found "
+                f"{split!r} with {list(named)[:5]!r}"
+            )
+    return chosen
 
 
 def _options(inputs: Sequence[str], choices: PackChoices, format: str | None = None) -> Options:

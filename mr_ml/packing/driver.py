@@ -9,18 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from hdfs_layout import Root, check_name
-from mr_ml.catalog.dataset import Dataset, Partition, StoredFile
+from mr_ml.catalog.dataset import Dataset, Partition, StoredFile, load_dataset
 from mr_ml.catalog.leftovers import UnfinishedPack
 from mr_ml.data.partition_file import PartitionFacts
 from mr_ml.errors import BadDataError, InternalError, UsageError
 from mr_ml.ids import unique_id
 from mr_ml.packing import chance
 from mr_ml.packing.exchange import Exchange, PackMemory, Ranges, Target, exchange_of, scan, shuffle
-from mr_ml.packing.plan import PackPlan, make_plan
+from mr_ml.packing.plan import PackPlan, make_plan, shares_of
 from mr_ml.packing.totals import feature_moments, label_counts, row_weights, with_labels_of
 from mr_ml.readers.base import Format, format_by_names, format_named
 from mr_ml.readers.rows import BAD_KINDS, listed
@@ -41,7 +42,11 @@ class PackSpec:
     Attributes
     ----------
     shares
-        Split name -> share.
+        Split name -> share; empty if the split of a row is that of its file.
+    split_of_input
+        Of each of `inputs` in that case.
+    request
+        By which the version that this makes is found again; None if nobody will look for it.
     like
         Schema of an existing dataset to use instead of what this text suggests.
     format_is_given, header_is_given
@@ -52,6 +57,7 @@ class PackSpec:
     name: str
     options: Options
     shares: Mapping[str, float]
+    split_of_input: tuple[str, ...] = ()
     folds: int = 1
     seed: int = 0
     by_group: bool = False
@@ -60,6 +66,11 @@ class PackSpec:
     like: Schema | None = None
     format_is_given: bool = True
     header_is_given: bool = False
+    request: str | None = None
+
+    def split_of(self, file: TextFile) -> str:
+        """Return the split of a file that one of the inputs names."""
+        return self.split_of_input[file.input]
 
 
 # moments of enormous numbers are infinite; the warning would name no feature
@@ -119,14 +130,19 @@ def _pack(
         raise UsageError(
             "`split_by`: expected rows with groups, found none; libsvm rows need a qid:N, CSV rows a column"
         )
+    by_split = _by_split(spec, files, scanned)
+    rows = {split: (of.n_rows, min(of.nnz, of.n_rows * schema.n_features)) for split, of in by_split.items()}
     plan = make_plan(
-        n_rows=summary.n_rows, nnz=summary.nnz, n_features=schema.n_features, shares=spec.shares, folds=spec.folds,
-        seed=spec.seed, by_group=spec.by_group, partitions=spec.partitions,
+        n_rows=summary.n_rows, nnz=summary.nnz, n_features=schema.n_features, shares=spec.shares or shares_of(rows),
+        folds=spec.folds, seed=spec.seed, by_group=spec.by_group, by_file=bool(by_split), partitions=spec.partitions,
     )  # fmt: skip
     data_id = unique_id()
     with UnfinishedPack(root, spec.name, data_id) as unfinished:
         n_columns = summary.n_columns(schema.n_features)
-        target = Target(schema=schema, plan=plan, name=spec.name, data_id=data_id, n_columns=n_columns)
+        target = Target(
+            schema=schema, plan=plan, name=spec.name, data_id=data_id, n_columns=n_columns,
+            splits={text.known_as(file): spec.split_of(file) for file in files} if by_split else {},
+        )  # fmt: skip
         shuffled = shuffle(exchange, text, files, target)
         data_id = unfinished.data_id = shuffled.data_id
         paths = [root.layout.partition(spec.name, data_id, number) for number in range(plan.n_partitions)]
@@ -147,13 +163,38 @@ def _pack(
             split: feature_moments(total, schema).save(root.store, root.layout.moments(spec.name, data_id, split))
             for split, total in totals.items()
         }
-        dataset = _manifest(spec, data_id, schema, plan, partitions, totals, packed, moments)
-        for warning in chance.warnings(plan, {s: dataset.n_rows(s) for s in dataset.splits}, dataset.label_counts):
-            warn(warning)
+        missing: dict[str, Mapping[str, Any]] = {
+            "missing": summary.missing,
+            "missing_by_split": {split: of.missing for split, of in by_split.items()},
+        }
+        dataset = _manifest(spec, data_id, schema, plan, partitions, totals, packed, moments, missing)
+        if not by_split:
+            for warning in chance.warnings(plan, {s: dataset.n_rows(s) for s in dataset.splits}, dataset.label_counts):
+                warn(warning)
         if not schema.n_features:
             warn("no column is a feature: a model of this dataset has an intercept and nothing else")
         version = unfinished.publish(dataset.to_json())
-    return replace(dataset, version=version)
+    # which may be of another process with the same request
+    return replace(dataset, version=version) if spec.request is None else load_dataset(root, f"{spec.name}@{version}")
+
+
+def _by_split(spec: PackSpec, files: Sequence[TextFile], scanned: Ranges) -> dict[str, Summary]:
+    """Add up what the scan found, by split, if that goes by file; else nothing.
+
+    Raises
+    ------
+    BadDataError
+        If there are no rows for a split.
+    """
+    splits = {file.path: spec.split_of(file) for file in files} if spec.split_of_input else {}
+    found: dict[str, Summary] = {split: Summary() for split in spec.split_of_input}
+    for (file, _), summary in scanned.items() if splits else ():
+        found[splits[file]] += summary
+    for split, summary in found.items():
+        if not summary.n_rows:
+            named = ", ".join(_inputs_of_splits(spec)[split])
+            raise BadDataError(f"expected rows of the split {split}, found none in {named[:500]}")
+    return found
 
 
 def _check_names(form: Format, files: Sequence[TextFile]) -> None:
@@ -227,15 +268,27 @@ def _check_rows(partitions: Sequence[Partition], packed: Summary, scanned: Summa
 def _manifest(
     spec: PackSpec, data_id: str, schema: Schema, plan: PackPlan, partitions: Sequence[Partition],
     totals: Mapping[str, MomentSums], summary: Summary, moments: Mapping[str, StoredFile],
+    missing: Mapping[str, Mapping[str, Any]],
 ) -> Dataset:  # fmt: skip
+    left_out = {"segments"} if spec.shares else {"segments", "shares", "by_file"}
     packing = {
-        **{key: value for key, value in plan.to_json().items() if key != "segments"},
-        "inputs": list(spec.inputs),
+        **{key: value for key, value in plan.to_json().items() if key not in left_out},
+        **({"inputs": list(spec.inputs)} if spec.shares else {"split_inputs": _inputs_of_splits(spec)}),
         "bad_rows": summary.bad_counts,
         "dropped_rows": summary.n_dropped,
         "unseen_values": summary.n_unseen,
+        **{key: counts for key, counts in missing.items() if any(counts.values())},
     }
     nnz = sum(p.facts.nnz for p in partitions)
     counts = {split: label_counts(total, schema) for split, total in totals.items()}
     weights = row_weights(totals, schema)
-    return Dataset(spec.name, 0, data_id, schema, tuple(partitions), moments, counts, nnz, packing, weights)
+    return Dataset(
+        spec.name, 0, data_id, schema, tuple(partitions), moments, counts, nnz, packing, weights, spec.request
+    )
+
+
+def _inputs_of_splits(spec: PackSpec) -> dict[str, list[str]]:
+    inputs: dict[str, list[str]] = {}
+    for given, split in zip(spec.inputs, spec.split_of_input, strict=True):
+        inputs.setdefault(split, []).append(given)
+    return inputs

@@ -8,9 +8,9 @@ their output. The driver uses both through the same protocol.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from hdfs_layout import Root
@@ -57,6 +57,8 @@ class Target:
         Of the dataset and of the folder of its partition files.
     n_columns
         About how many features have a value anywhere.
+    splits
+        As of `PackRequest`.
     """
 
     schema: Schema
@@ -64,6 +66,7 @@ class Target:
     name: str
     data_id: str
     n_columns: int
+    splits: Mapping[str, str] = field(default_factory=dict)
 
 
 class Writing(Protocol):

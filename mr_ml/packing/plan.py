@@ -1,6 +1,7 @@
 """What packing decides once the scan has counted everything: splits, folds, partitions and rows per block.
 
-All of it follows from the rows and the user's options alone, never from files, machine or runner.
+All of it follows from the rows and the user's options alone, never from machine or runner; from files only if the user
+says of which split each one is.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import bisect
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,9 @@ class PackPlan:
         Rows of a block, a power of two; the last block of a partition may have fewer.
     by_group
         Whether split and fold go by the group hash instead of the row's.
+    by_file
+        Whether the split of a row is that of its file, see `of_split`, instead of one by hash; `shares` are then those
+        that the splits have.
     shuffled_bytes
         About what all rows occupy on their way to the partitions; not stored.
     """
@@ -70,6 +74,7 @@ class PackPlan:
     segments: tuple[Segment, ...]
     block_rows: int
     by_group: bool
+    by_file: bool = False
     shuffled_bytes: int = field(default=0, compare=False)
 
     @property
@@ -92,6 +97,10 @@ class PackPlan:
         shares = ((ends[s.split] - starts[s.split]) / self.folds / s.n_partitions for s in self.segments)
         return round(self.shuffled_bytes * max(shares, default=0))
 
+    def of_split(self, split: str) -> PackPlan:
+        """Return the plan of the rows of one split, which has its partitions and no others."""
+        return replace(self, shares=((split, 1.0),), segments=tuple(s for s in self.segments if s.split == split))
+
     def assign(self, hashes: Hashes, groups: Hashes | None) -> tuple[NDArray[np.int64], Hashes]:
         """Partition number and order hash of each row."""
         chosen = hashes if groups is None else groups
@@ -106,12 +115,15 @@ class PackPlan:
     def assign_again(self, hashes: Hashes, *, home: int) -> tuple[NDArray[np.int64], Hashes]:
         """As `assign`, of rows by `rowhash.again` that met an equal one in partition `home`.
 
-        Rows of a group stay in its split and fold.
+        Rows of a group stay in its split and fold, rows of a file in its split.
         """
-        if not self.by_group:
+        if not self.by_group and not self.by_file:
             return self.assign(hashes, None)
         firsts = [s.first_partition for s in self.segments]
-        return self._within(np.full(len(hashes), bisect.bisect_right(firsts, home) - 1), hashes)
+        segment = bisect.bisect_right(firsts, home) - 1
+        if not self.by_group:
+            return self.of_split(self.segments[segment].split).assign(hashes, None)
+        return self._within(np.full(len(hashes), segment), hashes)
 
     def _within(self, segment: NDArray[np.int64], hashes: Hashes) -> tuple[NDArray[np.int64], Hashes]:
         order = self.order(hashes)
@@ -133,6 +145,7 @@ class PackPlan:
             "segments": [[s.split, s.fold, s.first_partition, s.n_partitions] for s in self.segments],
             "block_rows": self.block_rows,
             "by_group": self.by_group,
+            **({"by_file": True} if self.by_file else {}),
         }
 
     @classmethod
@@ -145,6 +158,7 @@ class PackPlan:
             segments=tuple(Segment(*s) for s in data["segments"]),
             block_rows=data["block_rows"],
             by_group=data["by_group"],
+            by_file=data.get("by_file", False),
         )
 
 
@@ -157,6 +171,7 @@ def make_plan(
     folds: int = 1,
     seed: int = 0,
     by_group: bool = False,
+    by_file: bool = False,
     partitions: int | None = None,
 ) -> PackPlan:
     """Choose partitions and block size.
@@ -165,11 +180,13 @@ def make_plan(
     ----------
     shares
         Split name -> share of the rows; must sum to 1.
+    by_file
+        Whether these are what the splits have, by the files that they are made of, see `shares_of`.
     partitions
         Asked for by the user (over all splits, at least one each); otherwise it follows from the size.
     """
     entries = min(nnz, n_rows * n_features)
-    stored = entries * ENTRY_BYTES + n_rows * ROW_BYTES
+    stored = _stored_bytes(n_rows, entries)
     block_bytes = min(max(BLOCK_BYTES, BLOCK_BYTES_PER_FEATURE * n_features), LARGEST_BLOCK * BLOCK_BYTES)
     block_rows = _power_of_two(block_bytes * max(n_rows, 1) / max(stored, 1))
     ends, end, segments, at = [], 0.0, [], 0
@@ -182,7 +199,17 @@ def make_plan(
             at += count
     ends[-1] = (ends[-1][0], 1.0)
     shuffled = entries * SHUFFLED_ENTRY_BYTES + n_rows * SHUFFLED_ROW_BYTES
-    return PackPlan(seed, tuple(ends), folds, tuple(segments), block_rows, by_group, shuffled)
+    return PackPlan(seed, tuple(ends), folds, tuple(segments), block_rows, by_group, by_file, shuffled)
+
+
+def shares_of(rows: Mapping[str, tuple[int, int]]) -> dict[str, float]:
+    """Return which share of what is stored each split is, by its number of rows and of entries."""
+    stored = {split: _stored_bytes(n_rows, nnz) for split, (n_rows, nnz) in rows.items()}
+    return {split: n_bytes / max(sum(stored.values()), 1) for split, n_bytes in stored.items()}
+
+
+def _stored_bytes(n_rows: int, nnz: int) -> int:
+    return nnz * ENTRY_BYTES + n_rows * ROW_BYTES
 
 
 def parse_shares(text: str) -> dict[str, float]:
@@ -226,8 +253,13 @@ def check_shares(shares: Mapping[str, float]) -> dict[str, float]:
     return dict(shares)
 
 
+def is_split_name(name: str) -> bool:
+    """Whether a split can have this name."""
+    return name.isascii() and name.replace("-", "_").isidentifier()
+
+
 def _is_share(name: str, share: float) -> bool:
-    return name.isascii() and name.replace("-", "_").isidentifier() and 0 < share <= 1
+    return is_split_name(name) and 0 < share <= 1
 
 
 def _count(stored: float, whole: float, wanted: float | None) -> int:

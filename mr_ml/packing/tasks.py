@@ -9,10 +9,11 @@ reduce rows of a partition -> partition file and its facts; feature moments of t
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -78,6 +79,8 @@ class PackRequest:
         Hadoop names the files, there are no such paths.
     pack
         Identity of this pack, as in `ScanRequest`.
+    splits
+        Split of each file, if that goes by file: by the path that `mr_ml.runners.base.TextSource.known_as` gives.
     """
 
     schema: Schema
@@ -85,6 +88,14 @@ class PackRequest:
     paths: tuple[str, ...] = ()
     spill: str = ""
     pack: str = ""
+    splits: Mapping[str, str] = field(default_factory=dict)
+
+    def plan_of(self, file: str) -> PackPlan:
+        """Return the plan of the rows of a file, by the name that its task knows."""
+        if not self.plan.by_file:
+            return self.plan
+        path = urlsplit(file).path if "://" in file else file
+        return self.plan.of_split(self.splits[path])
 
     def encode(self) -> bytes:
         """Return the bytes that `decode` turns into the same request."""
@@ -95,6 +106,7 @@ class PackRequest:
                 "paths": list(self.paths),
                 "spill": self.spill,
                 "pack": self.pack,
+                "splits": dict(self.splits),
             }
         ).encode()
 
@@ -103,7 +115,9 @@ class PackRequest:
         """Undo `encode`."""
         document: dict[str, Any] = json.loads(data)
         schema, plan = Schema.from_json(document["schema"]), PackPlan.from_json(document["plan"])
-        return cls(schema, plan, tuple(document["paths"]), document["spill"], document["pack"])
+        return cls(
+            schema, plan, tuple(document["paths"]), document["spill"], document["pack"], document["splits"]
+        )  # fmt: skip
 
 
 def scan(request: ScanRequest, piece: Piece) -> Summary:
@@ -132,7 +146,8 @@ def summary_line(summary: Summary) -> bytes:
 def spill_text(request: PackRequest, text: Piece, spill: SpillFile) -> Iterator[tuple[bytes, bytes]]:
     """Parse one range of text; yield each partition and a pointer to the rows that it gets, then the report."""
     parts = _parsed(request, text, DRAFTS.take(request.pack, text.key()))
-    report = yield from _each(request, text, parts, lambda rows: _spilled(spill, rows, request.plan))
+    plan = request.plan_of(text.file)
+    report = yield from _each(request, text, parts, lambda rows: _spilled(spill, rows, plan))
     yield REPORT, report
 
 
@@ -142,8 +157,8 @@ def pack_text(request: PackRequest, text: Piece) -> Iterator[tuple[int | None, b
     At last comes, for no partition, a report: which range it was, with a summary of the rows that were sent and of
     those that were refused.
     """
-    parts = _parsed(request, text, None)
-    report = yield from _each(request, text, parts, lambda rows: split_rows(rows, request.plan))
+    parts, plan = _parsed(request, text, None), request.plan_of(text.file)
+    report = yield from _each(request, text, parts, lambda rows: split_rows(rows, plan))
     yield None, report
 
 

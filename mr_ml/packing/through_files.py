@@ -61,7 +61,7 @@ class FileExchange:
         store.make_folder(layout.dataset_data(target.name, target.data_id))
         with self._spill(target) as spill:
             local = tuple(map(self._local, paths))
-            request = PackRequest(target.schema, plan, local, spill, self.pack).encode()
+            request = PackRequest(target.schema, plan, local, spill, self.pack, target.splits).encode()
             writing = FileWriting(self.runner, request, target.data_id)
             yield writing
         for number in set(range(plan.n_partitions)) - writing.filled:

@@ -44,7 +44,7 @@ class JobExchange:
     @contextmanager
     def writing(self, target: Target) -> Iterator[JobWriting]:
         """See `Exchange.writing`."""
-        request = PackRequest(target.schema, target.plan).encode()
+        request = PackRequest(target.schema, target.plan, splits=target.splits).encode()
         yield JobWriting(self.root, self.runner, target, request, target.data_id)
 
 

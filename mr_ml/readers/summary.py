@@ -56,6 +56,7 @@ class _Common(TypedDict):
     labels: frozenset[float] | None
     bad_counts: dict[str, int]
     examples: tuple[tuple[Any, int, str, str], ...]
+    missing: dict[str, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +77,8 @@ class Summary:
         Refused rows by kind.
     examples : tuple of (file, BadRow)
         The first `MAX_EXAMPLES` refused rows of each kind, by file and line.
+    missing : dict of str to int
+        Good rows without a value in a column, by its name, where there are some.
     facts : Facts or None
         What only the format of the input asks; None if nothing was scanned.
     """
@@ -89,6 +92,7 @@ class Summary:
     labels: frozenset[float] | None = frozenset()
     bad_counts: dict[str, int] = field(default_factory=dict)
     examples: tuple[tuple[str, BadRow], ...] = ()
+    missing: dict[str, int] = field(default_factory=dict)
     facts: Any = None
 
     def __add__(self, other: Summary) -> Summary:
@@ -101,11 +105,9 @@ class Summary:
             n_unseen=self.n_unseen + other.n_unseen,
             some_ids=self.some_ids | other.some_ids,
             labels=merge_labels(self.labels, other.labels),
-            bad_counts={
-                kind: self.bad_counts.get(kind, 0) + other.bad_counts.get(kind, 0)
-                for kind in sorted({*self.bad_counts, *other.bad_counts})
-            },
+            bad_counts=_added_counts(self.bad_counts, other.bad_counts),
             examples=first_examples((*self.examples, *other.examples)),
+            missing=_added_counts(self.missing, other.missing),
             facts=_added(self.facts, other.facts),
         )
 
@@ -162,6 +164,10 @@ def _added(a: Any, b: Any) -> Any:
     if a is None or b is None:
         return b if a is None else a
     return a + b
+
+
+def _added_counts(a: Mapping[str, int], b: Mapping[str, int]) -> dict[str, int]:
+    return {name: a.get(name, 0) + b.get(name, 0) for name in sorted({*a, *b})}
 
 
 def merge_labels(a: frozenset[float] | None, b: frozenset[float] | None) -> frozenset[float] | None:

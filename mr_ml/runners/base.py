@@ -169,6 +169,9 @@ class TextSource(Protocol):
             The format of which they are.
         """
 
+    def known_as(self, file: TextFile) -> str:
+        """Give the path by which tasks know a file, without the scheme and the host, which they may spell otherwise."""
+
     def place(self, file: str, start: int, n_bytes: int | None = None) -> Place:
         """Give the range that a task names so.
 

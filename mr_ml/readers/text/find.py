@@ -100,12 +100,15 @@ class Found:
         By which everybody knows it.
     path
         In its tree.
+    input
+        Number of the input that names it, from 0.
     """
 
     name: str
     path: str
     tree: Tree
     status: Status
+    input: int
 
 
 # Folders by identity: this one and those above it.
@@ -156,7 +159,7 @@ def look_for(inputs: Sequence[tuple[Tree, str]]) -> list[list[Found]]:
     files: list[list[Found]] = [[] for _ in inputs]
     known: dict[Hashable, str] = {}
     for name, k, path, tree, status in hits:
-        file = Found(name, path, tree, _file(tree, name, status))
+        file = Found(name, path, tree, _file(tree, name, status), k)
         files[k].append(file)
         for identity in file.status.identities:
             other = known.setdefault(identity, file.name)

@@ -33,12 +33,15 @@ class TextFile:
         Length of the header line, which is no row; 0 without one. For a compressed file, after decompression.
     stamp
         What changes when a file of this machine does.
+    input
+        Number of the input that names it, from 0.
     """
 
     path: str
     size: int
     header_bytes: int = 0
     stamp: tuple[int, ...] = ()
+    input: int = 0
 
     @property
     def compression(self) -> text.Compression:
@@ -106,7 +109,7 @@ def expand(inputs: Sequence[str]) -> list[TextFile]:
         if "://" in given:
             raise UsageError(f"expected files of this machine, found {given!r}; files on HDFS are for `runner` hadoop")
     files = find([(LOCAL_TREE, given) for given in inputs])
-    return [TextFile(file.name, file.status.size, stamp=file.status.stamp) for file in files]
+    return [TextFile(file.name, file.status.size, stamp=file.status.stamp, input=file.input) for file in files]
 
 
 def check_content(files: Sequence[TextFile]) -> None:

@@ -102,7 +102,7 @@ class ClusterText:
         ]
         files = []
         for found in find(places):
-            file = TextFile(found.name, found.status.size, stamp=found.status.stamp)
+            file = TextFile(found.name, found.status.size, stamp=found.status.stamp, input=found.input)
             # an unknown compression is refused here
             by_number = file.compression != "none" or bool(INTERPRETED & set(file.path))
             tree = found.tree if isinstance(found.tree, HdfsTree) else None
@@ -165,6 +165,10 @@ class ClusterText:
         feeding = {PROPERTY: header, **DELIMITER, **({PACKED: "true"} if packed else {})}
         n_bytes = sum(file.size for file in files)
         return StoredLines(tuple(map(self._bring, files)), n_bytes, whole=packed, feeding=feeding)
+
+    def known_as(self, file: TextFile) -> str:
+        """See `TextSource.known_as`."""
+        return urlsplit(self._bring(file)).path
 
     def place(self, file: str, start: int, n_bytes: int | None = None) -> Place:
         """See `TextSource.place`."""

@@ -48,6 +48,10 @@ class LocalText:
     def _pieces(self, files: Sequence[TextFile], form: str) -> Sequence[Sequence[StoredPiece]]:
         return format_named(form).pieces(files, n_tasks=self.n_tasks, longest_line=self.longest_line)
 
+    def known_as(self, file: TextFile) -> str:
+        """See `TextSource.known_as`."""
+        return file.path
+
     def place(self, file: str, start: int, n_bytes: int | None = None) -> Place:
         """See `TextSource.place`."""
         return Place(file, start, n_bytes)
