@@ -131,18 +131,6 @@ class Dataset:
         """Return the number of rows of a split, or of all."""
         return sum(p.facts.rows for p in self.partitions if split in (None, p.split))
 
-    def missing_rates(self, split: str) -> dict[str, float]:
-        """Return which share of the rows has no value in a column, by its name, where there are such rows.
-
-        Of the split if rows were split by file, else of all rows: packing counts them before it splits. Of CSV only,
-        and only where `missing` is a value; else such rows are refused or left out. Empty if it was packed before these
-        were counted.
-        """
-        by_split = self.packing.get("missing_by_split")
-        counts = self.packing.get("missing", {}) if by_split is None else by_split[split]
-        n_rows = self.n_rows() if by_split is None else self.n_rows(split)
-        return {column: count / n_rows for column, count in counts.items()}
-
     def tree(self, split: str) -> SumTree:
         """Return the fixed tree of a split's sums."""
         return SumTree(tuple(PartitionPlan(p.facts.partition, p.facts.blocks) for p in self.of_split(split)))

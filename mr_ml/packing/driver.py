@@ -147,7 +147,8 @@ def _pack(
         data_id = unfinished.data_id = shuffled.data_id
         paths = [root.layout.partition(spec.name, data_id, number) for number in range(plan.n_partitions)]
         partitions, totals = _partitions(plan, paths, shuffled.facts), shuffled.moments
-        packed = sum(_numbered(shuffled.reports, scanned, first_line=form.header_lines(options)).values(), Summary())
+        reports = _numbered(shuffled.reports, scanned, first_line=form.header_lines(options))
+        packed = sum(reports.values(), Summary())
         text.check_rest(files)
         _check_rows(partitions, packed, summary, borrowed=spec.like is not None)
         if spec.like is not None:
@@ -164,8 +165,8 @@ def _pack(
             for split, total in totals.items()
         }
         missing: dict[str, Mapping[str, Any]] = {
-            "missing": summary.missing,
-            "missing_by_split": {split: of.missing for split, of in by_split.items()},
+            "missing": packed.missing,
+            "missing_by_split": {split: of.missing for split, of in _by_split(spec, files, reports).items()},
         }
         dataset = _manifest(spec, data_id, schema, plan, partitions, totals, packed, moments, missing)
         if not by_split:
@@ -178,8 +179,8 @@ def _pack(
     return replace(dataset, version=version) if spec.request is None else load_dataset(root, f"{spec.name}@{version}")
 
 
-def _by_split(spec: PackSpec, files: Sequence[TextFile], scanned: Ranges) -> dict[str, Summary]:
-    """Add up what the scan found, by split, if that goes by file; else nothing.
+def _by_split(spec: PackSpec, files: Sequence[TextFile], ranges: Ranges) -> dict[str, Summary]:
+    """Add up what was found in ranges of the files by split, if that goes by file; else nothing.
 
     Raises
     ------
@@ -188,7 +189,7 @@ def _by_split(spec: PackSpec, files: Sequence[TextFile], scanned: Ranges) -> dic
     """
     splits = {file.path: spec.split_of(file) for file in files} if spec.split_of_input else {}
     found: dict[str, Summary] = {split: Summary() for split in spec.split_of_input}
-    for (file, _), summary in scanned.items() if splits else ():
+    for (file, _), summary in ranges.items() if splits else ():
         found[splits[file]] += summary
     for split, summary in found.items():
         if not summary.n_rows:

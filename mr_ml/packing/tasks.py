@@ -187,6 +187,7 @@ def _each(
             n_dropped=parsed.n_dropped,
             n_unseen=parsed.n_unseen,
             bad_counts=parsed.bad_counts,
+            missing=parsed.missing,
             examples=tuple((text.file, row) for row in parsed.bad),
         )
         report = report + written.shifted(by=report.n_lines)

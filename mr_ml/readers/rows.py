@@ -7,7 +7,7 @@ on a terminal whatever bytes the row held.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -188,6 +188,9 @@ class Parsed:
         Features in the rows that the schema does not have and that were ignored, as asked.
     n_bytes : int
         Bytes of the input that were read for this, as far as the format counts them.
+    missing : dict
+        Number of the rows without a value in a column, by its name, where there are some and they are neither refused
+        nor left out.
     """
 
     rows: Rows
@@ -197,6 +200,7 @@ class Parsed:
     n_dropped: int = 0
     n_unseen: int = 0
     n_bytes: int = 0
+    missing: dict[str, int] = field(default_factory=dict)
 
 
 def concat_rows(parts: Sequence[Rows], *, line_starts: Sequence[int]) -> Rows:

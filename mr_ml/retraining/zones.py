@@ -27,8 +27,8 @@ def zone_named(name: str) -> ZoneInfo:
     UsageError
         If there is none, or this machine knows none.
     """
-    known = zoneinfo.available_timezones()
-    # neither paths nor "localtime", which is another zone on another machine
+    # neither paths nor what is another zone on another machine, or none
+    known = zoneinfo.available_timezones() - {"localtime", "Factory"}
     if name in known:
         return ZoneInfo(name)
     if not known:

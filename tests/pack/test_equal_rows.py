@@ -41,15 +41,22 @@ def plan_of(shares: dict[str, float], *, partitions: int = 5, block_rows: int = 
     return PackPlan(**{**vars(plan), "block_rows": block_rows})
 
 
-def on_this_machine(folder: Path, chunks: Sequence[Any], plan: PackPlan, *, n: int) -> dict[int, bytes]:
+def dealt(chunks: Sequence[Any], plan: PackPlan, splits: Sequence[str] | None) -> list[tuple[int, bytes]]:
+    """What map tasks send of the chunks, each of which is of a file of one of the splits, if these go by file."""
+    request = PackRequest(SCHEMA, plan, splits={} if splits is None else {f"/{k}": s for k, s in enumerate(splits)})
+    return [pair for k, chunk in enumerate(chunks) for pair in split_rows(chunk, request.plan_of(f"hdfs://host/{k}"))]
+
+
+def on_this_machine(
+    folder: Path, chunks: Sequence[Any], plan: PackPlan, *, n: int, splits: Sequence[str] | None = None
+) -> dict[int, bytes]:
     """Partition files, by what the tasks of one machine do."""
     paths = tuple(str(folder / f"{p}") for p in range(plan.n_partitions))
     request = PackRequest(SCHEMA, plan, paths, str(folder))
     pointers: dict[int, list[bytes]] = {}
     with SpillFile(str(folder)) as spill:
-        for chunk in chunks:
-            for partition, miniblock in split_rows(chunk, plan):
-                pointers.setdefault(partition, []).append(spill.append(miniblock))
+        for partition, miniblock in dealt(chunks, plan, splits):
+            pointers.setdefault(partition, []).append(spill.append(miniblock))
     pairs: list[tuple[bytes, bytes]] = []
     for task_number in range(n):
         task = ReduceTask(request)
@@ -82,10 +89,10 @@ def reduced(task: Any, sent_pairs: Iterable[tuple[bytes, bytes]]) -> dict[int, b
     }
 
 
-def on_a_cluster(chunks: Sequence[Any], plan: PackPlan) -> dict[int, bytes]:
+def on_a_cluster(chunks: Sequence[Any], plan: PackPlan, *, splits: Sequence[str] | None = None) -> dict[int, bytes]:
     """The same by what the tasks of a cluster do."""
     request, n = PackRequest(SCHEMA, plan), plan.n_partitions
-    mapped = [sent(p, data, n_reducers=n + 1) for chunk in chunks for p, data in split_rows(chunk, plan)]
+    mapped = [sent(p, data, n_reducers=n + 1) for p, data in dealt(chunks, plan, splits)]
     files = reduced(ShuffledReduceTask(request), mapped)
     answers = []
     for data in files.values():
@@ -124,6 +131,34 @@ def test_the_same_files_everywhere(
     assert on_this_machine(tmp_path_factory.mktemp("spill"), chunks, plan, n=n) == alone
     expected = [(y, tuple(x.get(k, 0.0) for k in range(6))) for y, x, _, _ in rows]
     assert Counter((y, x) for _, y, x in rows_in(alone)) == Counter(expected)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@given(by_file=st.lists(st.tuples(st.sampled_from("ab"), few_kinds), min_size=1, max_size=4), data=st.data())
+@pytest.mark.parametrize("by_group", [False, True])
+def test_rows_stay_in_the_split_of_their_file(
+    tmp_path_factory: pytest.TempPathFactory, by_group: bool, by_file: Any, data: st.DataObject
+) -> None:
+    """Equal rows too, of which there are some in both splits; the order of files and of rows does not matter."""
+    plan = plan_of({"a": 0.6, "b": 0.4}, folds=2, by_file=True, by_group=by_group)
+
+    def chunks_of(files: Any) -> list[Any]:
+        made = [make_rows(rows) for _, rows in files]
+        groups = [np.array([hash(y) for y in rows.labels], np.uint64) for rows in made]
+        return [type(rows)(**{**vars(rows), "groups": of}) for rows, of in zip(made, groups, strict=True)]
+
+    files = [(split, rows) for split, rows in by_file if rows]
+    splits = [split for split, _ in files]
+    alone = on_a_cluster(chunks_of(files), plan, splits=splits)
+    mixed = [(split, data.draw(st.permutations(rows))) for split, rows in data.draw(st.permutations(files))]
+    again = [split for split, _ in mixed]
+    assert on_a_cluster(chunks_of(mixed), plan, splits=again) == alone
+    assert on_this_machine(tmp_path_factory.mktemp("spill"), chunks_of(mixed), plan, n=2, splits=again) == alone
+    split_of = {number: split for split, numbers in plan.partitions_by_split().items() for number in numbers}
+    found = Counter((split_of[p], y, x) for p, y, x in rows_in(alone))
+    assert found == Counter(
+        (split, y, tuple(x.get(k, 0.0) for k in range(6))) for split, rows in files for y, x, _, _ in rows
+    )
 
 
 def test_equal_rows_go_where_chance_sends_them() -> None:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mr_ml.errors import UsageError
-from mr_ml.packing.plan import MAX_BLOCK_ROWS, PackPlan, make_plan, parse_shares
+from mr_ml.packing.plan import MAX_BLOCK_ROWS, PackPlan, make_plan, parse_shares, shares_of
 from mr_ml.packing.rowhash import row_hashes
 
 N = 100_000
@@ -191,6 +191,24 @@ def test_more_features_make_more_rows_a_block(n_features: int, expected: int) ->
 def test_explicit_zeros_do_not_make_more_of_a_dataset_than_it_can_be() -> None:
     one = plan_for({"train": 1.0}, n_rows=10**7, nnz=10**12, n_features=3)
     assert one == plan_for({"train": 1.0}, n_rows=10**7, nnz=3 * 10**7, n_features=3)
+
+
+def test_the_splits_of_files_have_partitions_by_what_is_in_them() -> None:
+    rows = {"train": (9 * 10**6, 9 * 80 * 10**6), "late": (0, 0), "test": (10**6, 80 * 10**6)}
+    shares = shares_of(rows)
+    assert shares == pytest.approx({"train": 0.9, "late": 0.0, "test": 0.1})
+    plan = plan_for(shares, n_rows=10**7, nnz=80 * 10**7, n_features=10**4, by_file=True, folds=2)
+    counts = {split: len(numbers) for split, numbers in plan.partitions_by_split().items()}
+    by_hash = plan_for({"train": 0.9, "test": 0.1}, n_rows=10**7, nnz=80 * 10**7, n_features=10**4, folds=2)
+    assert counts == {**{s: len(of) for s, of in by_hash.partitions_by_split().items()}, "late": 2}
+    assert plan.partition_bytes == by_hash.partition_bytes
+    words = np.arange(1000, dtype=np.uint64) << np.uint64(50)
+    for split, numbers in plan.partitions_by_split().items():
+        partition, order = plan.of_split(split).assign(words, None)
+        assert set(partition.tolist()) <= set(numbers)
+        assert (order == by_hash.order(words)).all()
+    assert PackPlan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+    assert "by_file" not in by_hash.to_json()
 
 
 # --- shares -----------------------------------------------------------------------------------------------------------

@@ -49,15 +49,17 @@ def parse(text: bytes, schema: Schema, *, labels: Literal["required", "optional"
     line_starts = [0]
     examples: list[tuple[str, BadRow]] = []
     counts: Counter[str] = Counter()
+    no_values: Counter[str] = Counter()
     n_dropped = n_unseen = 0
     part: CsvPart = schema.part
     for piece in pieces(text, n_columns=len(plan.roles)) if text else [b""]:
         table = Table(piece, part.options)
-        rows, dropped, unseen = _parse_table(table, plan)
+        rows, dropped, unseen, missing = _parse_table(table, plan)
         bad, refused = table.bad_rows()
         parts.append(rows)
         examples += [("", replace(row, line=line_starts[-1] + row.line)) for row in bad]
         counts.update(refused)
+        no_values.update(missing)
         n_dropped += dropped
         n_unseen += unseen
         line_starts.append(line_starts[-1] + table.n_lines)
@@ -68,6 +70,7 @@ def parse(text: bytes, schema: Schema, *, labels: Literal["required", "optional"
         n_lines=line_starts[-1],
         n_dropped=n_dropped,
         n_unseen=n_unseen,
+        missing=dict(sorted(no_values.items())),
     )
 
 
@@ -114,7 +117,8 @@ def _plan_of(schema: Schema, *, labels_required: bool) -> _Plan:
     )
 
 
-def _parse_table(table: Table, plan: _Plan) -> tuple[Rows, int, int]:
+def _parse_table(table: Table, plan: _Plan) -> tuple[Rows, int, int, dict[str, int]]:
+    """Rows, how many were left out, unseen values, and missing ones by column."""
     weights, offsets, groups = read_extras(table, plan.roles)
     labels = _read_labels(table, plan)
     ids, values, missing = _read_features(table, plan)
@@ -125,6 +129,8 @@ def _parse_table(table: Table, plan: _Plan) -> tuple[Rows, int, int]:
         if plan.unseen_is_bad or not plan.categories
         else int(np.count_nonzero((values == 0)[kept][:, ~plan.is_numeric]))
     )
+    # elsewhere such rows are not kept
+    no_values = {} if plan.fill is None else _counts(plan.features, missing, kept)
     if not kept.all():
         values, labels = values[kept], labels[kept]
         ids = ids[kept] if ids.shape == missing.shape else ids
@@ -142,7 +148,13 @@ def _parse_table(table: Table, plan: _Plan) -> tuple[Rows, int, int]:
         offsets=offsets,
         groups=groups,
     )
-    return rows, n_dropped, unseen
+    return rows, n_dropped, unseen, no_values
+
+
+def _counts(names: list[str], missing: Mask, kept: Mask) -> dict[str, int]:
+    """Count the missing fields of the kept rows by column, (n_rows, len(names)), where there are some."""
+    counts = np.count_nonzero(missing & kept[:, None], axis=0).tolist() if missing.any() else []
+    return {name: count for name, count in zip(names, counts, strict=False) if count}
 
 
 def _read_labels(table: Table, plan: _Plan) -> F64:

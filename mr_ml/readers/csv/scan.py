@@ -91,14 +91,10 @@ def _scan_piece(
     category, no_category = ~no_category & chosen, no_category & chosen
     columns = _facts_of_categories(table, declared, known, category)
     columns |= _facts_of_numbers(table, read, known, values, ok, strange, markers=frozenset(options.number_markers))
-    n_missing = {
-        name: n
-        for names, cells in ((read, missing), (declared, no_category))
-        for name, n in zip(names, np.count_nonzero(cells, axis=0).tolist(), strict=True)
-        if n
-    }
-    for name in n_missing.keys() & known.keys():
-        columns.setdefault(name, _nothing_new(known[name]))["missing"] = n_missing[name]
+    for names, cells in ((read, missing), (declared, no_category)):
+        for name, n_missing in zip(names, np.count_nonzero(cells, axis=0).tolist(), strict=True):
+            if n_missing and name in known:
+                columns.setdefault(name, _nothing_new(known[name]))["missing"] = n_missing
     present = (strange | (ok & (values != 0))) & ~is_label
     summary = Summary(
         n_rows=int(np.count_nonzero(kept)),
@@ -107,7 +103,6 @@ def _scan_piece(
         n_dropped=n_dropped,
         bad_counts=counts,
         examples=tuple(("", row) for row in bad),
-        missing=n_missing,
         facts=CsvFacts(columns),
     )
     return summary, values if is_draft else None
