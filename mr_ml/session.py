@@ -14,7 +14,7 @@ from hdfs_layout import Root, append_events, check_name, open_root
 from mr_ml.catalog.dataset import Dataset, find_dataset, load_dataset
 from mr_ml.catalog.leftovers import sweep_folders
 from mr_ml.catalog.model import load_model
-from mr_ml.catalog.run import read_run, start_run
+from mr_ml.catalog.run import find_run, read_run, start_run
 from mr_ml.catalog.verify import verify
 from mr_ml.data import stored
 from mr_ml.errors import BadDataError, NoModelError, UsageError
@@ -25,9 +25,11 @@ from mr_ml.runners.base import RUNNERS, Runner, RunnerOptions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from mr_ml.catalog.decision import Decision
+    from mr_ml.catalog.provenance import Provenance
     from mr_ml.packing.choices import PackChoices
     from mr_ml.training.loop import Progress
-    from mr_ml.training.train import TrainResult
+    from mr_ml.training.train import Fitted, TrainResult
 
 Say = Callable[[str], None]
 
@@ -142,25 +144,39 @@ class Session:
         return stored.check(chosen, document, what=f"a {kind} model")
 
     def train(self, spec: TrainSpec, *, verify_bytes: bool = False) -> TrainResult:
-        """Train and publish a model; raises as `mr_ml.training.train.train`."""
-        return self._train(spec, unique_id(), is_new=True, verify_bytes=verify_bytes)
+        """Train and publish a model; raises as `fit` and `publish`."""
+        return self.publish(self.fit(spec, run=unique_id(), verify_bytes=verify_bytes))
 
     def resume(self, run: str, *, verify_bytes: bool = False) -> TrainResult:
         """Go on with a run that was interrupted; raises as `train`, and UsageError if there is no such run."""
-        return self._train(read_run(self.root, run).spec, run, is_new=False, verify_bytes=verify_bytes)
+        return self.publish(self.fit(read_run(self.root, run).spec, run=run, verify_bytes=verify_bytes))
 
-    def _train(self, spec: TrainSpec, run: str, *, is_new: bool, verify_bytes: bool) -> TrainResult:
+    def fit(self, spec: TrainSpec, *, run: str, verify_bytes: bool = False) -> Fitted:
+        """Fit a model and publish nothing: begin the run, or go on with it if it was begun.
+
+        Raises
+        ------
+        UsageError
+            If the run was asked to do something else.
+        BadDataError, NoModelError, InternalError
+            As `mr_ml.training.train.fit`.
+        """
         from mr_ml.passes.mapreduce import MapReduceEngine
-        from mr_ml.training.train import make_problem, train
+        from mr_ml.training.train import fit, make_problem
 
         root, layout = self.root, self.root.layout
+        begun = find_run(root, check_name(run, kind="run"))
+        if begun is not None and begun.spec != spec:
+            raise UsageError(
+                f"run {run} was asked for {begun.spec.to_json()}, found {spec.to_json()}: give the new one another name"
+            )
         dataset = load_dataset(root, spec.dataset)
         # what does not fit together is found before there is a run
         partitions = dataset.of_split(spec.split)
         cache = block_budget(self.memory, self.runner, make_problem(spec, dataset, root).needs())
         if verify_bytes:
             verify(root.store, partitions)
-        if is_new:
+        if begun is None:
             start_run(root, run, spec)
         self.say(f"run {run}: {spec.title} on {dataset.reference} {spec.split}, {dataset.n_rows(spec.split)} rows")
         environment = self.runner.environment()
@@ -170,13 +186,22 @@ class Session:
         sweep_folders(root.store, layout.run(run), layout.model(spec.model), layout.model_data(spec.model, run))
         engine = MapReduceEngine(dataset, spec.split, root.store, self.runner.of_work(run), cache)
         try:
-            result = train(spec, run=run, dataset=dataset, engine=engine, root=root, watch=self.watch, say=self.say)
+            fitted = fit(spec, run=run, dataset=dataset, engine=engine, root=root, watch=self.watch, say=self.say)
         except NoModelError as error:
             append_events(root.store, layout.run_log(run), [{"event": "failed", "stop": str(error)}])
             raise
-        for warning in [*([] if result.converged else [result.stop]), *result.warnings]:
+        training = fitted.training
+        for warning in [*([] if training["converged"] else [training["stop"]]), *training["warnings"]]:
             self.warn(warning)
-        return result
+        return fitted
+
+    def publish(
+        self, fitted: Fitted, *, decision: Decision | None = None, provenance: Provenance | None = None
+    ) -> TrainResult:
+        """Publish what was fitted; raises as `mr_ml.training.train.publish`."""
+        from mr_ml.training.train import publish
+
+        return publish(fitted, self.root, decision=decision, provenance=provenance)
 
     def evaluate(
         self, model: str | Model, dataset: str, *, split: str = "test", row_weights: bool = True,

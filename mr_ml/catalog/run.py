@@ -62,13 +62,19 @@ def read_run(root: Root, run: str) -> RunDocument:
     BadDataError
         If what is written of it is damaged, of another run, or of a newer mr_ml.
     """
+    found = find_run(root, run)
+    if found is None:
+        raise UsageError(f"there is no run {run!r} in {root.store.root}; `mr-ml runs list` shows those that are")
+    return found
+
+
+def find_run(root: Root, run: str) -> RunDocument | None:
+    """Return what a run was asked to do, None if there is no such run; raises as `read_run`."""
     path = root.layout.run_spec(run)
     try:
         data = root.store.read(path)
     except NotFoundError:
-        raise UsageError(
-            f"there is no run {run!r} in {root.store.root}; `mr-ml runs list` shows those that are"
-        ) from None
+        return None
     where = root.store.uri(path)
     document = stored.read(RunDocument, decode_document(data, where=where), where=where)
     if document.run not in (None, run):

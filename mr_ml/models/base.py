@@ -115,7 +115,7 @@ class Model(ABC):
     name
         Under which it is published.
     version
-        From 1 on.
+        From 1 on; 0 before it is published.
     schema
         Of the rows that it reads.
     classes
@@ -132,8 +132,8 @@ class Model(ABC):
 
     @property
     def reference(self) -> str:
-        """Name and version, ``iris@3``."""
-        return f"{self.name}@{self.version}"
+        """Name and version, ``iris@3``; ``iris (candidate)`` before it is published."""
+        return f"{self.name}@{self.version}" if self.version else f"{self.name} (candidate)"
 
     @property
     def n_features(self) -> int:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,15 @@ import numpy as np
 from hdfs_layout import Root, append_events
 from mr_ml.catalog.checkpoints import Checkpoints, Journal
 from mr_ml.catalog.dataset import Dataset
+from mr_ml.catalog.decision import Decision
 from mr_ml.catalog.feature_moments import FeatureMoments
 from mr_ml.catalog.model import publish_model
+from mr_ml.catalog.provenance import Provenance
 from mr_ml.catalog.run import read_run
 from mr_ml.catalog.states import Owner
 from mr_ml.errors import StorageError
 from mr_ml.interrupts import see_through
-from mr_ml.models.base import MODEL_KINDS, Conclusion, Problem, TrainSpec
+from mr_ml.models.base import MODEL_KINDS, Conclusion, Model, Problem, TrainSpec
 from mr_ml.optimize.base import Result
 from mr_ml.passes.base import Engine
 from mr_ml.sums.blas import on_one_thread
@@ -70,15 +73,64 @@ class TrainResult:
     seconds: float
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Fitted:
+    """A model that is trained and not published: a candidate.
+
+    Attributes
+    ----------
+    spec, run, dataset
+        What was asked for, in which run, and on what.
+    end
+        What comes of the search.
+    seconds
+        That this process took for it.
+    """
+
+    spec: TrainSpec
+    run: str
+    dataset: Dataset
+    end: Conclusion
+    seconds: float
+
+    @property
+    def training(self) -> Mapping[str, Any]:
+        """Why training ended and how good it is, as the manifest has it."""
+        return self.end.training
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What the manifest says, but where the coefficients are."""
+        return {
+            "spec": self.spec.to_json(),
+            "dataset": self.dataset.reference,
+            "schema": self.dataset.schema.to_json(),
+            "classes": list(self.end.classes),
+            "n_rows": self.dataset.n_rows(self.spec.split),
+            "training": self.training,
+        }
+
+    @cached_property
+    def model(self) -> Model:
+        """The model, of version 0; the one that is published has the same bits."""
+        return MODEL_KINDS.get(self.spec.kind).model(
+            name=self.spec.model,
+            version=0,
+            spec=self.spec,
+            schema=self.dataset.schema,
+            classes=self.end.classes,
+            manifest={**self.document, "kind": "model", "run": self.run},
+            arrays=dict(self.end.arrays),
+            where=f"the candidate of run {self.run}",
+        )
+
+
 def make_problem(spec: TrainSpec, dataset: Dataset, root: Root) -> Problem:
     """Return what a spec and a dataset determine; raises as `mr_ml.models.base.ModelKind.problem`."""
     moments = FeatureMoments.load(root.store, dataset, spec.split)
     return MODEL_KINDS.get(spec.kind).problem(spec, dataset, moments)
 
 
-# numbers that overflow end a run with a reason; a warning would only spoil the output
-@np.errstate(all="ignore")
-@on_one_thread
 def train(
     spec: TrainSpec,
     *,
@@ -89,7 +141,24 @@ def train(
     watch: Callable[[Progress], None],
     say: Callable[[str], None] = lambda text: None,
 ) -> TrainResult:
-    """Run to the end, from the last whole checkpoint if there is one, and publish the model.
+    """Fit and publish a model; parameters and errors as of both."""
+    return publish(fit(spec, run=run, dataset=dataset, engine=engine, root=root, watch=watch, say=say), root)
+
+
+# numbers that overflow end a run with a reason; a warning would only spoil the output
+@np.errstate(all="ignore")
+@on_one_thread
+def fit(
+    spec: TrainSpec,
+    *,
+    run: str,
+    dataset: Dataset,
+    engine: Engine,
+    root: Root,
+    watch: Callable[[Progress], None],
+    say: Callable[[str], None] = lambda text: None,
+) -> Fitted:
+    """Run to the end, from the last whole checkpoint if there is one; publish nothing.
 
     Parameters
     ----------
@@ -123,8 +192,37 @@ def train(
         append_events(root.store, root.layout.run_log(run), [progress.event])
         passes.tell(progress)
     end = problem.conclude(result, proof)
-    version = _publish(spec, end, run=run, dataset=dataset, root=root)
-    seconds = time.monotonic() - started
+    return Fitted(spec=spec, run=run, dataset=dataset, end=end, seconds=time.monotonic() - started)
+
+
+def publish(
+    fitted: Fitted, root: Root, *, decision: Decision | None = None, provenance: Provenance | None = None
+) -> TrainResult:
+    """Publish what was fitted; the same run publishes once however often this is called, as it was called first.
+
+    Parameters
+    ----------
+    decision, provenance
+        What the manifest says of it besides, if anything.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
+    started = time.monotonic()
+    spec, run, end = fitted.spec, fitted.run, fitted.end
+    document = fitted.document
+    if decision is not None:
+        document["decision"] = decision.to_json()
+    if provenance is not None:
+        document["provenance"] = provenance.to_json()
+    see_through()
+    after = read_run(root, run).after
+    version = publish_model(
+        root, name=spec.model, run=run, arrays=end.arrays, format=end.format, document=document, after=after
+    )
+    seconds = fitted.seconds + time.monotonic() - started
     try:
         event = {"event": "published", "version": version, **end.training}
         append_events(root.store, root.layout.run_log(run), [event])
@@ -142,19 +240,3 @@ def _proved(problem: Problem, result: Result, engine: Engine) -> tuple[Result, S
     total = engine.run(query, columns=problem.columns)
     done = replace(result.progress, passes=result.progress.passes + 1, step=0.0)
     return replace(result, progress=done), total
-
-
-def _publish(spec: TrainSpec, end: Conclusion, *, run: str, dataset: Dataset, root: Root) -> int:
-    document: dict[str, Any] = {
-        "spec": spec.to_json(),
-        "dataset": dataset.reference,
-        "schema": dataset.schema.to_json(),
-        "classes": list(end.classes),
-        "n_rows": dataset.n_rows(spec.split),
-        "training": end.training,
-    }
-    see_through()
-    after = read_run(root, run).after
-    return publish_model(
-        root, name=spec.model, run=run, arrays=end.arrays, format=end.format, document=document, after=after
-    )
