@@ -130,7 +130,7 @@ class Session:
         return pack(spec, root=self.root, runner=self.runner, say=self.say, warn=self.warn, memory=memory)
 
     def spec(self, kind: str, dataset: str, model: str, split: str, options: Mapping[str, Any]) -> TrainSpec:
-        """Return what a training is asked for, with the version that the dataset has now.
+        """Return what a training is asked for, with the versions that the dataset and a warm start's model have now.
 
         Raises
         ------
@@ -140,6 +140,9 @@ class Session:
         check_name(model, kind="model")
         reference = load_dataset(self.root, dataset).reference
         document = {"dataset": reference, "model": model, "split": split, **options}
+        warm_start = stored.chosen(str | None, options.get("warm_start"), "warm_start")
+        if warm_start is not None:
+            document["warm_start"] = load_model(self.root, warm_start).reference
         chosen: type[TrainSpec] = MODEL_KINDS.get(kind).spec
         return stored.check(chosen, document, what=f"a {kind} model")
 
@@ -162,7 +165,7 @@ class Session:
             As `mr_ml.training.train.fit`.
         """
         from mr_ml.passes.mapreduce import MapReduceEngine
-        from mr_ml.training.train import fit, make_problem
+        from mr_ml.training.train import fit, make_problem, warm_start
 
         root, layout = self.root, self.root.layout
         begun = find_run(root, check_name(run, kind="run"))
@@ -173,11 +176,14 @@ class Session:
         dataset = load_dataset(root, spec.dataset)
         # what does not fit together is found before there is a run
         partitions = dataset.of_split(spec.split)
-        cache = block_budget(self.memory, self.runner, make_problem(spec, dataset, root).needs())
+        problem = make_problem(spec, dataset, root)
+        cache = block_budget(self.memory, self.runner, problem.needs())
         if verify_bytes:
             verify(root.store, partitions)
         if begun is None:
+            warm_start(problem, spec, dataset, root)
             start_run(root, run, spec)
+        del problem
         self.say(f"run {run}: {spec.title} on {dataset.reference} {spec.split}, {dataset.n_rows(spec.split)} rows")
         environment = self.runner.environment()
         if environment is not None:

@@ -227,6 +227,11 @@ def _train(commands: Any) -> None:
     )
     group.add_argument("--class-weights", metavar="SPEC", help="'balanced', or LABEL=FACTOR,...")
     group.add_argument(
+        "--warm-start",
+        metavar="MODEL[@V]",
+        help="begin with the coefficients of an earlier model, by names of features",
+    )
+    group.add_argument(
         "--solver", default="auto", metavar="NAME",
         help=f"{', '.join(BUILT_IN)}, or one of an installed package; auto: newton up to 700 coefficients, else lbfgs "
         "(default)",

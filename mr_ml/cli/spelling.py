@@ -17,7 +17,7 @@ PARAMETERS = frozenset(
         "max_passes", "memory", "missing", "missing_markers", "model", "numeric", "offset_column", "partitions",
         "penalty_space", "percent", "quiet", "resume", "root", "row_weights", "runner", "seed", "solver", "split",
         "split_by", "split_inputs", "tasks", "thousands", "to", "tolerance", "unseen", "unseen_features", "verify",
-        "weight_column", "workers",
+        "warm_start", "weight_column", "workers",
     }
 )  # fmt: skip
 #: Those that the command line spells in other words.

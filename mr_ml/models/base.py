@@ -24,6 +24,7 @@ from mr_ml.data.block import Block
 from mr_ml.data.features import SparseFeatures
 from mr_ml.errors import UsageError
 from mr_ml.models.predictor import Predictor
+from mr_ml.models.warm_start import WarmStart
 from mr_ml.optimize.base import Ask, Evaluation, Optimizer, Result
 from mr_ml.readers.labels import label_texts
 from mr_ml.readers.schema import Schema
@@ -52,13 +53,17 @@ class TrainSpec:
         Name to publish under.
     split
         Of the dataset.
+    warm_start
+        The model with whose coefficients the search begins, by names of features, ``name@3``; None for none.
     """
 
     kind: ClassVar[str]
+    may_lack: ClassVar[frozenset[str]] = frozenset({"warm_start"})
 
     dataset: stored.Versioned
     model: stored.Name
     split: stored.Name = "train"
+    warm_start: stored.Versioned | None = None
 
     @property
     def title(self) -> str:
@@ -67,7 +72,8 @@ class TrainSpec:
 
     def to_json(self) -> dict[str, Any]:
         """Return the document that `mr_ml.data.stored.read` turns into the same spec."""
-        return {**({} if self.kind == UNNAMED_KIND else {"kind": self.kind}), **vars(self)}
+        named = {} if self.kind == UNNAMED_KIND else {"kind": self.kind}
+        return {**named, **{k: v for k, v in vars(self).items() if k not in self.may_lack or v is not None}}
 
     @classmethod
     def stored_as(cls, document: Mapping[str, Any]) -> tuple[type[TrainSpec], Mapping[str, Any]]:
@@ -353,6 +359,17 @@ class Problem(Protocol):
 
     def start(self) -> Floats:
         """Return where the search starts, (size,)."""
+
+    def warm_start(self, model: Model, moments: FeatureMoments) -> WarmStart:
+        """Return where the search starts that knows a model of the same kind.
+
+        Raises
+        ------
+        UsageError
+            If the model is of another loss, or other labels.
+        BadDataError
+            If its features cannot be told among those of the dataset.
+        """
 
     def needs(self) -> Needs:
         """Return what a training holds besides blocks."""

@@ -154,12 +154,15 @@ class SearchProgress:
         Largest component of the gradient there, in the units of the evaluation.
     step
         Length of the last accepted step, in multiples of its direction; 0 at the start.
+    note
+        A sentence for the user about the last pass.
     """
 
     passes: int
     value: float
     gradient_norm: float
     step: float
+    note: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,6 +239,10 @@ class Optimizer(Protocol[State, AskT, EvaluationT]):
     @abstractmethod
     def init(self, point: Floats) -> State:
         """Make the state of a search that begins at a point (n,)."""
+
+    def init_warm(self, point: Floats, guess: Floats) -> State:
+        """Make the state of a search that begins at a guess (n,), or at the point if it finds that better."""
+        return self.init(guess)
 
     @abstractmethod
     def ask(self, state: State) -> AskT | None:

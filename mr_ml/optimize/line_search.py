@@ -28,6 +28,9 @@ _SETTLED_FROM = 3
 _ARMIJO = 1e-4
 _ROUNDING = 1e-12
 _SHRINK = 2.0**-13
+# The steps of the first evaluation, at one point; or along the line from there to a warm start, which is tried first.
+_START = (0.0,)
+_WARM_START = (1.0, 0.0)
 # The steps of the one evaluation with the Hessian where the search seems to have converged.
 _HESSIAN_CHECK = (0.0,)
 # What the distance may be where the Hessian is known, in tolerances.
@@ -38,6 +41,10 @@ _MAX_SHRINKS = 2
 _CURVATURE_FIRST = 3
 _CURVATURE_EVERY = 8
 _CURVATURE_BELOW = 0.98
+_NO_WARM_START = (
+    "the warm start is no better than a cold one, or so far out that separable classes would not be noticed; this is a "
+    "cold one"
+)
 # Vectors of the size of the model that the driver holds at most, pairs aside.
 _STATE_VECTORS = 20
 
@@ -73,6 +80,9 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
     patience: ClassVar[int] = 3
     # whether the Hessian is asked for once where the search seems to have converged
     checks_hessian = False
+    # where classes may be separable: the largest gap of a row at a warm start. Rows further out add nothing to gradients,
+    # so that a search from there would not see them move on for ever
+    warm_gap: ClassVar[float] = 10.0
 
     @abstractmethod
     def direction(self, state: LineState, hessian: Floats | None) -> tuple[Floats, float]:
@@ -110,11 +120,15 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
             n_iterations=0, stop=None,
         )  # fmt: skip
 
+    def init_warm(self, point: Floats, guess: Floats) -> LineState:
+        """Make the state whose first ask is for the guess, and for the value at the point beside it."""
+        return replace(self.init(point), direction=guess - point, steps=_WARM_START)
+
     def ask(self, state: LineState) -> Ask | None:
         """Ask for values at the open steps along the direction, for derivatives at the chosen one."""
         if state.stop is not None:
             return None
-        direction = state.direction if state.n_passes else None
+        direction = None if _is_start(state) and state.steps == _START else state.direction
         hessian = self.hessian or _is_hessian_check(state)
         curvature = not hessian and self._wants_curvature(state)
         return Ask(state.point, direction, state.steps, state.chosen, curvature=curvature, hessian=hessian)
@@ -128,12 +142,8 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
         """Accept a step, or try others."""
         passed = replace(state, n_passes=state.n_passes + 1)
         value = float(evaluation.values[state.chosen])
-        if not state.n_passes:
-            assert evaluation.curvature is not None
-            parts = (value, evaluation.gradient, evaluation.curvature)
-            if not all(np.isfinite(part).all() for part in parts):
-                return replace(passed, value=value, stop=Stop.DIVERGED)
-            return self._accept(replace(passed, start_unit=evaluation.fit_unit), state.point, value, evaluation, 0.0)
+        if _is_start(state):
+            return self._started(passed, value, evaluation)
         if _is_hessian_check(state):
             return self._accept(passed, state.point, value, evaluation, 0.0)
         step = state.steps[state.chosen]
@@ -148,6 +158,27 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
             return self._within_budget(replace(passed, steps=(state.steps[best],), chosen=0))
         return self._shorten(passed, slope)
 
+    def _started(self, state: LineState, value: float, ev: Evaluation) -> LineState:
+        """Begin where the first evaluation was made, or, if that was a warm start of no use, without it."""
+        assert ev.curvature is not None
+        is_finite = all(np.isfinite(part).all() for part in (value, ev.gradient, ev.curvature))
+        begun = replace(state, start_unit=ev.fit_unit)
+        if state.steps != _WARM_START:
+            if not is_finite:
+                return replace(state, value=value, stop=Stop.DIVERGED)
+            return self._accept(begun, state.point, value, ev, 0.0)
+        without = float(ev.values[1])
+        is_far_out = ev.separation is not None and -ev.separation.minus_max_gap > self.warm_gap
+        if not is_finite or without < value or is_far_out:
+            return self._within_budget(replace(self.init(state.point), value=without, n_passes=state.n_passes))
+        # what led there was no step of the search
+        apart = ev.separation and replace(ev.separation, min_gap_change=np.inf, minus_max_gap_change=np.inf)
+        warm = self._accept(begun, state.point + state.direction, value, replace(ev, separation=apart), 0.0)
+        if apart is None or not (_is_hessian_check(warm) or (warm.stop is not None and warm.stop.converged)):
+            return warm
+        # whether classes are separable shows in how a step moves the rows
+        return self._within_budget(replace(warm, stop=None, steps=STEPS))
+
     def ask_sample(self, state: LineState) -> Ask | None:
         """Say the open ask if it is the first one along one of the first directions."""
         is_new = state.steps == STEPS and state.n_iterations < self.sampled_steps
@@ -159,7 +190,8 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
 
     def progress(self, state: LineState) -> SearchProgress:
         """Report the last accepted point."""
-        return SearchProgress(state.n_passes, state.value, state.gradient_norm, state.step)
+        note = _NO_WARM_START if state.n_passes and _is_start(state) else None
+        return SearchProgress(state.n_passes, state.value, state.gradient_norm, state.step, note)
 
     def result(self, state: LineState) -> Result:
         """Return the last accepted point."""
@@ -253,8 +285,13 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
         return replace(state, stop=Stop.PASSES) if used_up else state
 
 
+def _is_start(state: LineState) -> bool:
+    """Whether the objective was not evaluated yet where the search begins."""
+    return state.steps == _WARM_START or (state.steps == _START and state.curvature_value == np.inf)
+
+
 def _is_hessian_check(state: LineState) -> bool:
-    return state.n_passes > 0 and state.steps == _HESSIAN_CHECK
+    return state.steps == _HESSIAN_CHECK and not _is_start(state)
 
 
 def _is_rounding(state: LineState, slope: float) -> bool:

@@ -32,6 +32,8 @@ class Newton(LineMethod):
     name: ClassVar[str] = "newton"
     hessian: ClassVar[bool] = True
     rules_out: ClassVar[frozenset[Stop]] = frozenset({Stop.SEPARABLE, Stop.FLAT})
+    # its steps move them by a unit wherever the Hessian holds more than rounding
+    warm_gap: ClassVar[float] = 20.0
 
     def cost(self, size: int) -> Cost:
         """Count the Hessian, and vectors."""

@@ -24,6 +24,8 @@ class Progress:
         Of the pass, from 1 on.
     rows_per_second
         By the time since the pass before, the driver's work included.
+    note
+        A sentence for the user about it, if there is one.
     """
 
     number: int
@@ -31,11 +33,12 @@ class Progress:
     gradient_norm: float
     step: float
     rows_per_second: float
+    note: str | None = None
 
     @property
     def event(self) -> dict[str, Any]:
         """What the log says of it."""
-        return {"event": "pass", **vars(self)}
+        return {"event": "pass", **{name: value for name, value in vars(self).items() if value is not None}}
 
 
 class Watch:
@@ -45,19 +48,25 @@ class Watch:
     ----------
     n_rows
         That a pass reads.
-    tell
-        Called with the progress of each pass, after its checkpoint.
+    tell, say
+        Called with the progress of each pass, after its checkpoint, and with its note, if it has one.
     """
 
-    def __init__(self, n_rows: int, tell: Callable[[Progress], None]) -> None:
-        self.tell = tell
+    def __init__(self, n_rows: int, tell: Callable[[Progress], None], say: Callable[[str], None]) -> None:
+        self._tell, self._say = tell, say
         self._n_rows, self._last = n_rows, time.monotonic()
+
+    def tell(self, progress: Progress) -> None:
+        """Tell the caller of a pass."""
+        self._tell(progress)
+        if progress.note is not None:
+            self._say(progress.note)
 
     def seen(self, done: SearchProgress) -> Progress:
         """Return the progress of the pass after which the search has come so far."""
         before, self._last = self._last, time.monotonic()
         rate = self._n_rows / max(self._last - before, 1e-9)
-        return Progress(done.passes, done.value, done.gradient_norm, done.step, rate)
+        return Progress(done.passes, done.value, done.gradient_norm, done.step, rate, done.note)
 
 
 def search(

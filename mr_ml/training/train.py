@@ -21,13 +21,14 @@ from mr_ml.catalog.checkpoints import Checkpoints, Journal
 from mr_ml.catalog.dataset import Dataset
 from mr_ml.catalog.decision import Decision
 from mr_ml.catalog.feature_moments import FeatureMoments
-from mr_ml.catalog.model import publish_model
+from mr_ml.catalog.model import load_model, publish_model
 from mr_ml.catalog.provenance import Provenance
 from mr_ml.catalog.run import read_run
 from mr_ml.catalog.states import Owner
-from mr_ml.errors import StorageError
+from mr_ml.errors import StorageError, UsageError
 from mr_ml.interrupts import see_through
-from mr_ml.models.base import MODEL_KINDS, Conclusion, Model, Problem, TrainSpec
+from mr_ml.models.base import MODEL_KINDS, UNNAMED_KIND, Conclusion, Model, Problem, TrainSpec
+from mr_ml.models.warm_start import WarmStart
 from mr_ml.optimize.base import Result
 from mr_ml.passes.base import Engine
 from mr_ml.sums.blas import on_one_thread
@@ -181,8 +182,8 @@ def fit(
     sample = EarlySteps(problem.objective, dataset, spec.split, root.store, problem.columns)
     state = checkpoints.load()
     if state is None:
-        state = optimizer.init(problem.start())
-    passes = Watch(dataset.n_rows(spec.split), watch)
+        state = _first_state(problem, spec, dataset, run=run, root=root, say=say)
+    passes = Watch(dataset.n_rows(spec.split), watch, say)
     with Journal(checkpoints) as journal:
         result = search(problem, state, engine=engine, sample=sample, journal=journal, watch=passes)
     del state
@@ -230,6 +231,38 @@ def publish(
         # it is visible, and a driver that resumes the run will find it
         _LOG.warning("%s@%d is published, but the run's log does not say so: %s", spec.model, version, error)
     return TrainResult(model=spec.model, version=version, run=run, seconds=seconds, **end.training)
+
+
+def warm_start(problem: Problem, spec: TrainSpec, dataset: Dataset, root: Root) -> WarmStart | None:
+    """Return where the search begins that a spec with a warm start asks for, else None.
+
+    Raises
+    ------
+    UsageError
+        If that model is of another kind, loss or other labels.
+    StorageError
+        If it is not there.
+    BadDataError
+        If it is damaged, or its features cannot be told among those of the dataset.
+    """
+    if spec.warm_start is None:
+        return None
+    model = load_model(root, spec.warm_start)
+    kind = model.manifest["spec"].get("kind", UNNAMED_KIND)
+    if kind != spec.kind:
+        raise UsageError(f"`warm_start`: expected a {spec.kind} model, found {model.reference}, a {kind} one")
+    return problem.warm_start(model, FeatureMoments.load(root.store, dataset, spec.split))
+
+
+def _first_state(
+    problem: Problem, spec: TrainSpec, dataset: Dataset, *, run: str, root: Root, say: Callable[[str], None]
+) -> Any:
+    start = warm_start(problem, spec, dataset, root)
+    if start is None:
+        return problem.optimizer.init(problem.start())
+    say(start.text)
+    append_events(root.store, root.layout.run_log(run), [start.event])
+    return problem.optimizer.init_warm(problem.start(), start.point)
 
 
 def _proved(problem: Problem, result: Result, engine: Engine) -> tuple[Result, Statistic | None]:

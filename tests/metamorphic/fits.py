@@ -11,16 +11,17 @@ from commands import Commands
 from numpy.typing import NDArray
 from problems import Problem
 
-from hdfs_layout import open_root
+from hdfs_layout import Root, open_root
 from mr_ml.catalog.dataset import Dataset, load_dataset
 from mr_ml.catalog.model import load_model
 from mr_ml.catalog.run import start_run
 from mr_ml.data.block import decode_line
 from mr_ml.ids import unique_id
+from mr_ml.models.base import Conclusion
 from mr_ml.models.linear.kind.model import LinearModel
 from mr_ml.models.linear.kind.spec import LinearSpec
 from mr_ml.passes.in_memory import InMemoryEngine
-from mr_ml.training.train import train
+from mr_ml.training.train import Fitted, publish, train
 
 Floats = NDArray[np.float64]
 
@@ -35,6 +36,7 @@ class Fit:
     rounding: Floats
     converged: bool
     stop: str
+    passes: int = 0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -58,8 +60,11 @@ class Solver:
             self.mr_ml("pack", path, "--to", name, *options)
         return name
 
-    def solve(self, problem: Problem, *, method: str = "auto", tolerance: float = LinearSpec.tolerance) -> Fit:
-        """Train as `mr-ml train` does."""
+    def solve(
+        self, problem: Problem, *, method: str = "auto", tolerance: float = LinearSpec.tolerance,
+        begin: Floats | None = None,
+    ) -> Fit:  # fmt: skip
+        """Train as `mr-ml train` does, with a warm start from a model of the coefficients `begin` if these are given."""
         name, root = self.packed(problem), open_root(str(self.mr_ml.root))
         if name not in self._engines:
             dataset = load_dataset(root, name)
@@ -70,11 +75,14 @@ class Solver:
             dataset=dataset.reference, model="m" + run[-8:], loss=problem.loss, l2=problem.l2,
             penalty_space=problem.space, intercept=problem.intercept, solver=method, tolerance=tolerance,
         )  # fmt: skip
+        if begin is not None:
+            spec = replace(spec, warm_start=_published(spec, begin, dataset, root))
         start_run(root, run, spec)
         result = train(spec, run=run, dataset=dataset, engine=engine, root=root, watch=lambda progress: None)
         model = load_model(root, f"{result.model}@{result.version}")
         assert isinstance(model, LinearModel)
-        return fit_of(problem, model.coef, converged=result.converged, stop=result.stop)
+        fit = fit_of(problem, model.coef, converged=result.converged, stop=result.stop)
+        return replace(fit, passes=result.passes)
 
     def command(self, problem: Problem, *, method: str) -> Fit:
         """The same by commands alone; the margins are those that `predict` gives, turned back from probabilities. It
@@ -98,6 +106,20 @@ class Solver:
             return table
         logs = np.log(table[:, 1:])
         return logs[:, 1:] - logs[:, :1] if problem.loss == "logistic" else logs - logs.mean(axis=1, keepdims=True)
+
+
+def _published(spec: LinearSpec, coef: Floats, dataset: Dataset, root: Root) -> str:
+    """A model of these coefficients, (n_outputs, n_features + 1)."""
+    run = unique_id()
+    spec = replace(spec, model=f"begin-{run[-8:]}")
+    training = {
+        "solver": "none", "passes": 0, "objective": 0.0, "gradient_norm": 0.0, "converged": True, "stop": "", "warnings": ()
+    }  # fmt: skip
+    arrays = {"coef": coef[:, :-1].copy(), "intercept": coef[:, -1].copy()}
+    classes = () if spec.loss == "squared" else dataset.schema.codes
+    end = Conclusion(training=training, classes=classes, arrays=arrays)
+    start_run(root, run, spec)
+    return f"{spec.model}@{publish(Fitted(spec=spec, run=run, dataset=dataset, end=end, seconds=0.0), root).version}"
 
 
 def fit_of(problem: Problem, coef: Floats, *, converged: bool, stop: str) -> Fit:

@@ -14,10 +14,10 @@ from mr_ml.catalog.dataset import Dataset
 from mr_ml.catalog.feature_moments import FeatureMoments
 from mr_ml.data.block import DENSE_FROM
 from mr_ml.errors import BadDataError, NoModelError, UsageError
-from mr_ml.models.base import Conclusion, Needs
+from mr_ml.models.base import Conclusion, Model, Needs
 from mr_ml.models.linear.kind.advice import almost_indicators, unweighted_deviations, warnings
 from mr_ml.models.linear.kind.class_weights import class_weights
-from mr_ml.models.linear.kind.model import arrays_of
+from mr_ml.models.linear.kind.model import LinearModel, arrays_of
 from mr_ml.models.linear.kind.spec import LinearSpec
 from mr_ml.models.linear.labels import TrainingLabels
 from mr_ml.models.linear.losses import loss_from_json
@@ -28,6 +28,7 @@ from mr_ml.models.linear.reading import RowSpec
 from mr_ml.models.linear.scaling import Scaling
 from mr_ml.models.linear.shift import NO_SHIFT, Shift
 from mr_ml.models.linear.sides import SidesQuery
+from mr_ml.models.warm_start import WarmStart
 from mr_ml.optimize.base import Ask, Evaluation, Optimizer, Result, Stop
 from mr_ml.optimize.choose import choose
 from mr_ml.readers.labels import label_texts
@@ -78,6 +79,13 @@ class LinearProblem:
     def start(self) -> Floats:
         """Return where the search starts, (size,)."""
         return self.objective.start()
+
+    def warm_start(self, model: Model, moments: FeatureMoments) -> WarmStart:
+        """Return where the search starts that knows a model; see `mr_ml.models.base.Problem.warm_start`."""
+        from mr_ml.models.linear.kind.warm_start import warm_start
+
+        assert isinstance(model, LinearModel)
+        return warm_start(self, model, moments)
 
     def needs(self) -> Needs:
         """Return what sums and states take, by what the optimizer says."""
