@@ -255,6 +255,10 @@ class Layout:
         """Coefficients that one run made, an ``.npz``."""
         return f"{self.model_data(name, run)}/coef.npz"
 
+    def profile(self, name: str, run: str) -> str:
+        """File of what the rows were like that one run trained a model on: a gate compares others with them."""
+        return f"{self.model_data(name, run)}/profile"
+
     @property
     def runs(self) -> str:
         """Folder of all runs."""

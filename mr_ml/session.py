@@ -20,7 +20,7 @@ from mr_ml.data import stored
 from mr_ml.errors import BadDataError, NoModelError, UsageError
 from mr_ml.ids import unique_id
 from mr_ml.memory import Memory, block_budget, free_memory, longest_line, predict_budget, rows_budget
-from mr_ml.models.base import MODEL_KINDS, Model, Needs, TrainSpec
+from mr_ml.models.base import MODEL_KINDS, Model, TrainSpec
 from mr_ml.runners.base import RUNNERS, Runner, RunnerOptions
 
 TYPE_CHECKING = False
@@ -228,7 +228,7 @@ class Session:
             If features or labels of the dataset are not those that the model knows, or the data is damaged.
         """
         from mr_ml.passes.mapreduce import MapReduceEngine
-        from mr_ml.training.evaluate import evaluate
+        from mr_ml.training.evaluate import evaluate, measuring_needs
         from mr_ml.training.evaluate import unseen_features as features_unseen
 
         opened = model if isinstance(model, Model) else load_model(self.root, model)
@@ -236,7 +236,6 @@ class Session:
         partitions = found_in.of_split(split)
         if verify_bytes:
             verify(self.root.store, partitions)
-        n_blocks = sum(p.facts.blocks for p in partitions)
         unseen = features_unseen(opened, found_in, self.root.store, split=split)
         if unseen:
             what = f"{len(unseen)} features that {opened.reference} does not know, such as {unseen[0]}"
@@ -247,15 +246,7 @@ class Session:
                 )
             self.say(f"ignored: {what}")
         measured = opened.measurement(found_in, row_weights=row_weights)
-        most = -(-found_in.n_rows(split) // n_blocks)
-        needs = Needs(
-            block_sum_bytes=measured.sum_bytes(most),
-            sum_bytes=measured.sum_bytes(most * n_blocks),
-            n_blocks=n_blocks,
-            # as it was read, and as it is sent
-            state_bytes=2 * opened.nbytes,
-            query_bytes=opened.nbytes,
-        )
+        needs = measuring_needs([measured], found_in, split=split, model_bytes=opened.nbytes)
         cache = block_budget(self.memory, self.runner, needs)
         engine = MapReduceEngine(found_in, split, self.root.store, self.runner, cache)
         metrics = evaluate(opened, found_in, engine=engine, row_weights=row_weights)

@@ -23,6 +23,7 @@ from mr_ml.data import stored
 from mr_ml.data.block import Block
 from mr_ml.data.features import SparseFeatures
 from mr_ml.errors import UsageError
+from mr_ml.models.paired import MeasuringQuery
 from mr_ml.models.predictor import Predictor
 from mr_ml.models.warm_start import WarmStart
 from mr_ml.optimize.base import Ask, Evaluation, Optimizer, Result
@@ -100,7 +101,7 @@ class Measurement(ABC):
         The features of the dataset that the query is about; None for all.
     """
 
-    query: Query
+    query: MeasuringQuery
     columns: NDArray[np.int32] | None
 
     @abstractmethod

@@ -13,7 +13,126 @@ rows show what two separate means would not. Rows count as drawn independently o
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mr_ml.data.block import Block
+from mr_ml.sums.parts import Part, Sum, WeightedMoments
+from mr_ml.sums.query import Array, Query
+from mr_ml.sums.query_kinds import query_from, query_parts
+from mr_ml.sums.statistic import Statistic
+
+Floats = NDArray[np.float64]
+
+_MEAN, _ERROR = "difference:", "squares:"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RowMetrics:
+    """What each row adds to the metrics that are means over rows.
+
+    Attributes
+    ----------
+    weights
+        (n_rows,); rows of weight 0 count nowhere.
+    values
+        (n_rows,) by the metric's name.
+    """
+
+    weights: Floats
+    values: Mapping[str, Floats]
+
+
+class MeasuringQuery(Query):
+    """Base of the queries that measure a model and can tell the metrics of each row too."""
+
+    @abstractmethod
+    def map_rows(self, block: Block) -> tuple[Statistic, RowMetrics]:
+        """Return the statistic of a prepared block, without receipts, and the metrics of each row."""
+
+
+@dataclass(frozen=True, eq=False)
+class PairedQuery(Query):
+    """Two models measured on the same rows, with the differences of the metrics that both have.
+
+    Attributes
+    ----------
+    queries
+        Of the one and of the other.
+    columns
+        The features that each of them is about, int32 and ascending; None for all.
+    """
+
+    kind: ClassVar[str] = "paired"
+
+    queries: tuple[MeasuringQuery, MeasuringQuery]
+    columns: tuple[Array | None, Array | None] = (None, None)
+
+    def map(self, block: Block) -> Statistic:
+        """Return the statistic of a block as it is stored, without receipts."""
+        parts: dict[str, Part] = {}
+        found = []
+        for k, (query, columns) in enumerate(zip(self.queries, self.columns, strict=True)):
+            statistic, rows = query.map_rows(query.prepare(block if columns is None else block.over(columns)))
+            parts.update({f"{k}:{name}": part for name, part in statistic.parts.items()})
+            found.append(rows)
+        one, other = found
+        counted = one.weights > 0
+        u = one.weights[counted]
+        parts["counted"] = Sum(np.asarray(len(u), float))
+        for name in sorted(one.values.keys() & other.values.keys()):
+            difference = (one.values[name] - other.values[name])[counted]
+            parts[_MEAN + name] = _moments(difference, u)
+            parts[_ERROR + name] = _moments(difference, u * u)
+        return Statistic(parts)
+
+    def statistics(self, total: Statistic) -> tuple[Statistic, Statistic]:
+        """Return what the queries would have found in passes of their own."""
+        one, other = (
+            Statistic(
+                {name.removeprefix(p): part for name, part in total.parts.items() if name.startswith(p)},
+                total.receipts,
+            )
+            for p in ("0:", "1:")
+        )
+        return one, other
+
+    def read(self, total: Statistic) -> dict[str, Difference]:
+        """Return the differences by metric: that of the one less that of the other."""
+        n_rows = int(total.sum("counted"))
+        names = [name.removeprefix(_MEAN) for name in total.parts if name.startswith(_MEAN)]
+        return {name: _difference(total, name, n_rows) for name in sorted(names)}
+
+    def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Return JSON and arrays from which `from_parts` makes the same query."""
+        metas, arrays = [], dict[str, Array]()
+        for k, (query, columns) in enumerate(zip(self.queries, self.columns, strict=True)):
+            meta, mine = query_parts(query)
+            metas.append(meta)
+            arrays.update({f"{k}:{name}": array for name, array in mine.items()})
+            if columns is not None:
+                arrays[f"{k}/columns"] = columns
+        return {"queries": metas}, arrays
+
+    @classmethod
+    def from_parts(cls, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> PairedQuery:
+        """Undo `to_parts`."""
+        one, other = (
+            query_from(
+                mine,
+                {name.removeprefix(f"{k}:"): array for name, array in arrays.items() if name.startswith(f"{k}:")},
+                where=f"query {k} of a pair",
+            )
+            for k, mine in enumerate(meta["queries"])
+        )
+        if not isinstance(one, MeasuringQuery) or not isinstance(other, MeasuringQuery):
+            raise ValueError("expected two queries that measure models")
+        return cls((one, other), (arrays.get("0/columns"), arrays.get("1/columns")))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,3 +161,23 @@ class Difference:
         if not self.effective_rows > 1:
             return math.inf
         return float(stdtrit(self.effective_rows - 1, confidence)) * self.standard_error
+
+
+def _moments(values: Floats, weights: Floats) -> WeightedMoments:
+    weight = weights.sum()
+    shares = weights / (weight or 1.0)
+    mean = (shares * values).sum()
+    return WeightedMoments(np.asarray(weight), np.array([mean]), np.array([(shares * (values - mean) ** 2).sum()]))
+
+
+def _difference(total: Statistic, name: str, n_rows: int) -> Difference:
+    by_weight = total.part_of(_MEAN + name, WeightedMoments)
+    by_square = total.part_of(_ERROR + name, WeightedMoments)
+    weight, squares, mean = float(by_weight.weight), float(by_square.weight), float(by_weight.mean[0])
+    effective = weight * weight / squares if squares > 0 else 0.0
+    error = math.inf
+    if effective > 1:
+        # sum of u^2 (d - m)^2, about the mean by u
+        spread = squares * (float(by_square.variance[0]) + (float(by_square.mean[0]) - mean) ** 2)
+        error = math.sqrt(spread * effective / (effective - 1)) / weight
+    return Difference(mean=mean, standard_error=error, n_rows=n_rows, effective_rows=effective)

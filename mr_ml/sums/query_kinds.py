@@ -16,9 +16,11 @@ QUERIES: Registry[type[Query]] = Registry(
     "kind of query",
     group="mr_ml.queries",
     built_in={
+        "histogram": "mr_ml.sums.histogram:HistogramQuery",
         "line": "mr_ml.models.linear.line_query:LineQuery",
         "metrics": "mr_ml.models.linear.metrics:MetricsQuery",
         "moments": "mr_ml.sums.moments:MomentsQuery",
+        "paired": "mr_ml.models.paired:PairedQuery",
         "several": "mr_ml.sums.several:SeveralQueries",
         "sides": "mr_ml.models.linear.sides:SidesQuery",
     },

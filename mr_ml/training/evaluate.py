@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from hdfs_layout import Store
 from mr_ml.catalog.dataset import Dataset
 from mr_ml.catalog.feature_moments import FeatureMoments
 from mr_ml.errors import BadDataError
-from mr_ml.models.base import Model, first_column
+from mr_ml.models.base import Measurement, Model, Needs, first_column
 from mr_ml.passes.base import Engine
 
 
@@ -28,6 +29,26 @@ def evaluate(model: Model, dataset: Dataset, *, engine: Engine, row_weights: boo
     measured = model.measurement(dataset, row_weights=row_weights)
     metrics = measured.finish(engine.run(measured.query, columns=measured.columns))
     return {"model": model.reference, "dataset": dataset.reference, **metrics, "labels": model.label_texts}
+
+
+def measuring_needs(measurements: Sequence[Measurement], dataset: Dataset, *, split: str, model_bytes: int) -> Needs:
+    """Return what a pass of these measurements, side by side, holds besides blocks.
+
+    Parameters
+    ----------
+    model_bytes
+        Of all models together.
+    """
+    n_blocks = sum(p.facts.blocks for p in dataset.of_split(split))
+    most = -(-dataset.n_rows(split) // n_blocks)
+    return Needs(
+        block_sum_bytes=sum(measured.sum_bytes(most) for measured in measurements),
+        sum_bytes=sum(measured.sum_bytes(most * n_blocks) for measured in measurements),
+        n_blocks=n_blocks,
+        # as it was read, and as it is sent
+        state_bytes=2 * model_bytes,
+        query_bytes=model_bytes,
+    )
 
 
 def check_features(model: Model, dataset: Dataset) -> None:

@@ -102,6 +102,10 @@ class LabelDomain(ABC):
             That of the power of two which gives weights in the unit of the dataset.
         """
 
+    def row_metrics(self, measured: Measured, losses: Floats) -> dict[str, Floats]:
+        """Return the metrics that are means over rows as they are of each row, (n_rows,) by name."""
+        return {}
+
 
 class Numbers(LabelDomain):
     """Labels that are numbers."""
@@ -132,6 +136,11 @@ class Numbers(LabelDomain):
         from mr_ml.models.linear.number_metrics import number_metrics
 
         return number_metrics(total, weight_exponent=weight_exponent)
+
+    def row_metrics(self, measured: Measured, losses: Floats) -> dict[str, Floats]:
+        """Return the squared and the absolute error of each row."""
+        error = measured.predictions[:, 0] - measured.targets
+        return {"mean_absolute_error": np.abs(error), "mean_squared_error": error * error}
 
 
 @dataclass(frozen=True)
@@ -194,6 +203,11 @@ class Classes(LabelDomain):
         from mr_ml.models.linear.class_metrics import class_metrics
 
         return class_metrics(total, weight_exponent=weight_exponent)
+
+    def row_metrics(self, measured: Measured, losses: Floats) -> dict[str, Floats]:
+        """Return of each row whether its class is predicted, and its loss."""
+        predicted = measured.predictions.argmax(axis=1) == measured.targets
+        return {"accuracy": predicted.astype(np.float64), "log_loss": losses}
 
 
 NUMBERS = Numbers()

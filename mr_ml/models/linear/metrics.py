@@ -17,6 +17,7 @@ from mr_ml.data.block import Block
 from mr_ml.errors import BadDataError
 from mr_ml.models.linear.measured import Measured, Metrics
 from mr_ml.models.linear.reading import Linear, RowQuery, RowSpec
+from mr_ml.models.paired import MeasuringQuery, RowMetrics
 from mr_ml.sums.parts import Part, Sum
 from mr_ml.sums.statistic import Statistic
 
@@ -25,7 +26,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class MetricsQuery(RowQuery):
+class MetricsQuery(RowQuery, MeasuringQuery):
     """Sums from which all metrics of a model follow; coef as in `LineQuery`."""
 
     kind: ClassVar[str] = "metrics"
@@ -39,6 +40,11 @@ class MetricsQuery(RowQuery):
 
     def map(self, block: Block) -> Statistic:
         """Return the statistic of a prepared block, without receipts."""
+        statistic, _ = self.map_rows(block)
+        return statistic
+
+    def map_rows(self, block: Block) -> tuple[Statistic, RowMetrics]:
+        """Return the statistic of a prepared block, and the metrics of each row."""
         spec, loss = self.rows, self.rows.loss
         y = spec.targets(block)
         u = spec.weights(block, y)
@@ -52,7 +58,8 @@ class MetricsQuery(RowQuery):
             "lost": Sum(np.asarray(np.count_nonzero(lost), float)),
         }
         measured = Measured(margins=z, predictions=p, targets=y, weights=u)
-        return Statistic({**parts, **loss.label_domain.metric_sums(measured)})
+        statistic = Statistic({**parts, **loss.label_domain.metric_sums(measured)})
+        return statistic, RowMetrics(weights=u, values=loss.label_domain.row_metrics(measured, losses))
 
     def read(self, total: Statistic) -> Metrics:
         """Return the metrics of all rows.

@@ -2,15 +2,115 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
 from mr_ml.catalog.dataset import Dataset
-from mr_ml.models.base import Model
+from mr_ml.errors import BadDataError
+from mr_ml.memory import block_budget
+from mr_ml.models.base import Measurement, Model
+from mr_ml.models.paired import Difference, PairedQuery
+from mr_ml.passes.mapreduce import MapReduceEngine
+from mr_ml.readers.rows import excerpt
 from mr_ml.retraining.gate.facts import Measured
 from mr_ml.session import Session
+from mr_ml.sums.statistic import Statistic
+from mr_ml.training.evaluate import check_features, measuring_needs
 
 
 def measure(
     session: Session, candidate: Model, published: Model | None, dataset: Dataset, split: str, *,
     row_weights: bool = True,
 ) -> Measured:  # fmt: skip
-    """Measure both models on a split of the candidate's dataset; what cannot be measured is said in words."""
-    raise NotImplementedError
+    """Measure both models on a split of the candidate's dataset; what cannot be measured is said in words.
+
+    Parameters
+    ----------
+    row_weights
+        Whether the dataset's row weights count, if it has any.
+
+    Raises
+    ------
+    UsageError
+        If the dataset has no such split.
+    BadDataError
+        If it is damaged.
+    """
+    models = [candidate] if published is None else [candidate, published]
+    if split in dataset.splits and not dataset.n_rows(split):
+        fault = _Answer(fault=f"split {split!r} of {dataset.reference} has no rows")
+        return _measured(dataset, split, [fault] * len(models), {})
+    ways = [_way(model, dataset, split, row_weights=row_weights) for model in models]
+    found = [way for way in ways if not isinstance(way, _Answer)]
+    if not found:
+        return _measured(dataset, split, [way for way in ways if isinstance(way, _Answer)], {})
+    needs = measuring_needs(found, dataset, split=split, model_bytes=sum(model.nbytes for model in models))
+    cache = block_budget(session.memory, session.runner, needs)
+    engine = MapReduceEngine(dataset, split, session.root.store, session.runner, cache)
+    totals, differences = _run(engine, found)
+    left = iter(map(_answer, found, totals))
+    answers = [way if isinstance(way, _Answer) else next(left) for way in ways]
+    return _measured(dataset, split, answers, differences)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Answer:
+    """The metrics of a model, or why there are none."""
+
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    fault: str | None = None
+
+
+def _measured(
+    dataset: Dataset, split: str, answers: Sequence[_Answer], differences: Mapping[str, Difference]
+) -> Measured:  # fmt: skip
+    candidate, published = [*answers, _Answer()][:2]
+    return Measured(
+        n_rows=dataset.n_rows(split),
+        metrics=candidate.metrics,
+        fault=candidate.fault,
+        published_metrics=published.metrics,
+        published_fault=published.fault,
+        differences=differences,
+    )
+
+
+def _way(model: Model, dataset: Dataset, split: str, *, row_weights: bool) -> Measurement | _Answer:
+    """Return how a model is measured, or why it cannot be."""
+    if model.classes:
+        known = set(model.label_texts)
+        unknown = [label for label, rows in dataset.label_counts[split].items() if rows and label not in known]
+        if unknown:
+            shown = excerpt(unknown[0].encode())
+            return _Answer(fault=f"rows of {split} have labels that {model.reference} does not know, such as {shown}")
+    try:
+        check_features(model, dataset)
+        return model.measurement(dataset, row_weights=row_weights)
+    except BadDataError as error:
+        return _Answer(fault=str(error))
+
+
+# numbers that overflow are counted and said
+@np.errstate(all="ignore")
+def _run(
+    engine: MapReduceEngine, found: Sequence[Measurement]
+) -> tuple[Sequence[Statistic], Mapping[str, Difference]]:  # fmt: skip
+    """Return the sums of each measurement, and the differences of two."""
+    if len(found) == 1:
+        return [engine.run(found[0].query, columns=found[0].columns)], {}
+    one, other = found
+    paired = PairedQuery((one.query, other.query), (one.columns, other.columns))
+    total = engine.run(paired)
+    return paired.statistics(total), paired.read(total)
+
+
+@np.errstate(all="ignore")
+def _answer(measurement: Measurement, total: Statistic) -> _Answer:
+    try:
+        return _Answer(metrics=measurement.finish(total))
+    except BadDataError as error:
+        # a prediction overflows, or no row has any weight
+        return _Answer(fault=str(error))

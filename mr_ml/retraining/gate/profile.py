@@ -2,24 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hdfs_layout import Root
-from mr_ml.catalog.dataset import Dataset
-from mr_ml.models.base import Model
+from hdfs_layout import NotFoundError, Root
+from mr_ml.catalog.dataset import Dataset, load_dataset
+from mr_ml.catalog.feature_moments import FeatureMoments, checked_features
+from mr_ml.data import frame, stored
+from mr_ml.data.npz import check_arrays
+from mr_ml.errors import BadDataError
+from mr_ml.memory import block_budget
+from mr_ml.models.base import Model, Needs
+from mr_ml.passes.mapreduce import MapReduceEngine
 from mr_ml.session import Session
+from mr_ml.sums.histogram import HistogramQuery
+from mr_ml.sums.several import SeveralQueries
 
+Array = NDArray[Any]
 Floats = NDArray[np.float64]
+
+KIND = "profile"
+_FORMAT = 1
+
+# Of so many features the values are counted in ranges: those that most rows have.
+MOST_RANGED = 256
+# Tenths of a normal distribution, in standard deviations.
+_TENTHS = np.array([-1.2816, -0.8416, -0.5244, -0.2533, 0.0, 0.2533, 0.5244, 0.8416, 1.2816])
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Ranges:
+    """Rows by ranges of values, as of `mr_ml.sums.histogram`.
+
+    Attributes
+    ----------
+    features : int32 (n,)
+        Which features, ascending.
+    edges, counts
+        (n, 9) and (n, 10).
+    """
+
+    features: Array
+    edges: Floats
+    counts: Floats
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Profile:
-    """What the training rows of a model were like.
+    """What the training rows of a model were like, each counted once whatever its weight.
 
     Attributes
     ----------
@@ -28,32 +62,169 @@ class Profile:
     labels
         Label -> rows; empty for numbers.
     missing
-        Column -> rows without a value; None where packing did not count them.
+        Column -> rows without a value, where there are any.
+    features : int32 (n,)
+        Those that are not zero in some row, ascending.
     mean, deviation, nonzero
         (n,) of each feature: mean and standard deviation, and the number of rows in which it is not zero.
-    features : int32 (n,), or None
-        Which features these are, ascending; all others are zero in every row. None for all.
+    ranges
+        Of some features; None where they were not counted.
     """
 
     n_rows: int
     labels: Mapping[str, int]
-    missing: Mapping[str, int] | None
+    missing: Mapping[str, int]
+    features: Array
     mean: Floats
     deviation: Floats
     nonzero: Floats
-    features: NDArray[Any] | None = None
+    ranges: Ranges | None = None
 
 
-def profile_of(session: Session, dataset: Dataset, split: str) -> Profile:
-    """Return the profile of a split."""
-    raise NotImplementedError
+@dataclass(frozen=True, kw_only=True)
+class _Header:
+    format: stored.Positive
+    n_rows: stored.Count
+    labels: Mapping[str, stored.Count]
+    missing: Mapping[str, stored.Count]
+    has_ranges: bool
+
+
+def profile_of(root: Root, dataset: Dataset, split: str) -> Profile:
+    """Return the profile of a split, without ranges; no pass is run.
+
+    Raises
+    ------
+    NotFoundError
+        If the moments of the split are gone.
+    BadDataError
+        If they are damaged.
+    """
+    moments = FeatureMoments.load(root.store, dataset, split)
+    held = np.flatnonzero(moments.nonzero)
+    features = held if moments.features is None else moments.features[held]
+    return Profile(
+        n_rows=moments.count,
+        labels=dataset.label_counts[split],
+        missing=_missing(dataset, split),
+        features=features.astype(np.int32),
+        mean=moments.mean[held],
+        deviation=moments.deviation[held],
+        nonzero=moments.nonzero[held].astype(np.float64),
+    )
+
+
+def _missing(dataset: Dataset, split: str) -> dict[str, int]:
+    """Return rows of a split without a value, by column; of all rows, in proportion, where they count for all."""
+    by_split = dataset.packing.get("missing_by_split")
+    if by_split is not None:
+        return dict(by_split[split])
+    share = dataset.n_rows(split) / max(dataset.n_rows(), 1)
+    return {column: round(count * share) for column, count in dataset.packing.get("missing", {}).items()}
+
+
+def ranged(profile: Profile) -> Ranges:
+    """Return ranges of the features whose values are of more kinds than absent and one number; nothing is counted."""
+    n = max(profile.n_rows, 1)
+    # of a feature that is v in k of n rows and else zero: v sqrt(k / n (1 - k / n))
+    share = profile.nonzero / n
+    value = np.divide(profile.mean, share, out=np.zeros_like(profile.mean), where=share > 0)
+    of_two = np.abs(value) * np.sqrt(share * (1 - share))
+    varied = (profile.deviation > 0) & (np.abs(profile.deviation - of_two) > 1e-6 * profile.deviation)
+    varied &= np.isfinite(profile.mean) & np.isfinite(profile.deviation)
+    order = np.argsort(-profile.nonzero, kind="stable")
+    chosen = np.sort(order[varied[order]][:MOST_RANGED])
+    edges = profile.mean[chosen, None] + profile.deviation[chosen, None] * _TENTHS
+    return Ranges(features=profile.features[chosen], edges=edges, counts=np.zeros((len(chosen), len(_TENTHS) + 1)))
+
+
+def count_in(session: Session, dataset: Dataset, split: str, ranges: Sequence[Ranges]) -> list[Floats]:
+    """Count the rows of a split in ranges, in one pass."""
+    query = SeveralQueries(tuple(HistogramQuery(one.features, one.edges) for one in ranges))
+    n_bytes = sum(one.edges.nbytes + one.counts.nbytes for one in ranges)
+    n_blocks = sum(p.facts.blocks for p in dataset.of_split(split))
+    needs = Needs(block_sum_bytes=n_bytes, sum_bytes=n_bytes, n_blocks=n_blocks, query_bytes=n_bytes)
+    cache = block_budget(session.memory, session.runner, needs)
+    engine = MapReduceEngine(dataset, split, session.root.store, session.runner, cache)
+    return list(query.read(engine.run(query)))
 
 
 def save_profile(root: Root, name: str, run: str, profile: Profile) -> None:
-    """Write the profile of a model that one run made, beside its coefficients; before the model is published."""
-    raise NotImplementedError
+    """Write the profile of a model that one run made, beside its coefficients: before the model is published.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
+    meta = {
+        "format": _FORMAT,
+        "n_rows": profile.n_rows,
+        "labels": dict(profile.labels),
+        "missing": dict(profile.missing),
+        "has_ranges": profile.ranges is not None,
+    }
+    arrays = {
+        "features": profile.features.astype(np.int64),
+        "mean": profile.mean,
+        "deviation": profile.deviation,
+        "nonzero": profile.nonzero,
+    }
+    if profile.ranges is not None:
+        arrays |= {
+            "ranged": profile.ranges.features.astype(np.int64),
+            "edges": profile.ranges.edges,
+            "counts": profile.ranges.counts,
+        }
+    root.store.write(root.layout.profile(name, run), frame.encode(KIND, meta, arrays))
 
 
-def published_profile(session: Session, model: Model) -> Profile | None:
-    """Return what is kept beside a published model, else that of its dataset; None if neither is there any more."""
-    raise NotImplementedError
+def published_profile(root: Root, model: Model) -> Profile | None:
+    """Return what is kept beside a published model, else that of its dataset; None if neither is there any more.
+
+    Raises
+    ------
+    BadDataError
+        If it is damaged, or of a newer mr_ml.
+    """
+    path = root.layout.profile(model.name, model.manifest["run"])
+    try:
+        data = root.store.read(path)
+    except NotFoundError:
+        pass
+    else:
+        return _decoded(data, model.schema.n_features, where=root.store.uri(path))
+    try:
+        return profile_of(root, load_dataset(root, model.manifest["dataset"]), model.manifest["spec"]["split"])
+    except NotFoundError:
+        return None
+
+
+def _decoded(data: bytes, n_features: int, *, where: str) -> Profile:
+    opened = frame.decode(data, kind=KIND, where=where)
+    header = stored.read(_Header, opened.meta, where=where)
+    if header.format > _FORMAT:
+        raise BadDataError(f"{where}: expected a profile of format {_FORMAT}, found {header.format}; upgrade mr_ml")
+    arrays = dict(opened.arrays)
+    none = np.zeros(0, np.int64)
+    given, ids = arrays.get("features", none), arrays.get("ranged", none)
+    n, k, m = given.size, ids.size, len(_TENTHS)
+    shapes: dict[str, tuple[int, ...]] = {"features": (n,), "mean": (n,), "deviation": (n,), "nonzero": (n,)}
+    if header.has_ranges:
+        shapes |= {"ranged": (k,), "edges": (k, m), "counts": (k, m + 1)}
+    check_arrays(arrays, shapes, whole=("features", "ranged") if header.has_ranges else ("features",), where=where)
+    ranges = None
+    if header.has_ranges:
+        ranges = Ranges(
+            features=checked_features(ids, n_features, where=where), edges=arrays["edges"], counts=arrays["counts"]
+        )
+    return Profile(
+        n_rows=header.n_rows,
+        labels=header.labels,
+        missing=header.missing,
+        features=checked_features(given, n_features, where=where),
+        mean=arrays["mean"],
+        deviation=arrays["deviation"],
+        nonzero=arrays["nonzero"],
+        ranges=ranges,
+    )

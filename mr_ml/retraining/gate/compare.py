@@ -1,0 +1,80 @@
+"""Whether the candidate is shown to be not worse than the published model: one-sided non-inferiority.
+
+    worse     the candidate's metric less the published model's; of accuracy the other way round
+    at worst  worse + t s, with the standard error s of the paired differences and Student's quantile t
+    allowed   margin |published model's metric|
+
+The candidate passes if at worst <= allowed. Too few rows leave s large: that is no sign of a bad candidate, and the
+check says so, with about how many rows would do: those for which t s is what is left of the margin.
+"""
+
+from __future__ import annotations
+
+import math
+
+from mr_ml.catalog.decision import Check
+from mr_ml.models.paired import Difference
+from mr_ml.retraining.gate.facts import Facts, Measured
+from mr_ml.retraining.gate.rules import GateRules
+
+_HIGHER_IS_BETTER = frozenset({"accuracy"})
+
+
+def comparison(rules: GateRules, facts: Facts, measured: Measured) -> Check:
+    """Compare the candidate with the published model on the same rows."""
+    metric = rules.metric or ("log_loss" if measured.metrics.get("log_loss") is not None else "mean_squared_error")
+    name = f"{metric} against {facts.published}"
+    expected = f"at most {rules.margin:g} of it worse, {100 * rules.confidence:g} % sure"
+    new = sorted(label for label, rows in facts.labels.items() if rows and label not in facts.published_labels)
+    if rules.labels == "any" and facts.published_labels and new:
+        found = f"not compared: {facts.published} does not know all labels"
+        return Check(name=name, passed=True, found=found, expected=expected)
+    difference = measured.differences.get(metric)
+    fault = measured.fault or measured.published_fault
+    if fault is None and difference is None:
+        fault = f"the models have no {metric} in common"
+    if fault is not None or difference is None:
+        return Check(name=name, passed=False, found=f"cannot be compared: {fault}", expected=expected)
+    one, other = measured.metrics[metric], measured.published_metrics[metric]
+    return _compared(rules, metric, name, expected, difference, (one, other))
+
+
+def _compared(
+    rules: GateRules, metric: str, name: str, expected: str, difference: Difference, metrics: tuple[float, float]
+) -> Check:  # fmt: skip
+    candidate, published = metrics
+    worse = -difference.mean if metric in _HIGHER_IS_BETTER else difference.mean
+    half_width = difference.half_width(rules.confidence)
+    at_worst, allowed = worse + half_width, rules.margin * abs(published)
+    # not the other way round: what is not a number does not pass
+    passed = at_worst <= allowed
+    found = f"{candidate:.6g} against {published:.6g}: {'worse' if worse > 0 else 'better'} by {abs(worse):.3g}, "
+    found += f"at worst {at_worst:.3g} worse of {allowed:.3g} allowed"
+    numbers = {
+        "candidate": candidate,
+        "published": published,
+        "worse": worse,
+        "standard_error": difference.standard_error,
+        "at_worst": at_worst,
+        "allowed": allowed,
+        "margin": rules.margin,
+        "confidence": rules.confidence,
+        "rows": difference.n_rows,
+        "effective_rows": difference.effective_rows,
+    }
+    if not passed and worse < allowed:
+        found = f"too few test rows to show that it is not worse: {found}; {difference.n_rows} rows"
+        if math.isfinite(half_width):
+            needed = difference.n_rows * (half_width / (allowed - worse)) ** 2
+            numbers["rows_needed"] = needed
+            found += f", about {_round(needed)} would do"
+    finite = {key: float(value) for key, value in numbers.items() if math.isfinite(value)}
+    return Check(name=name, passed=passed, found=found, expected=expected, numbers=finite)
+
+
+def _round(rows: float) -> str:
+    """Round up to two digits."""
+    if not math.isfinite(rows) or rows > 1e15:
+        return "no number of"
+    unit = 10 ** max(len(str(int(rows))) - 2, 0)
+    return str(math.ceil(rows / unit) * unit)
