@@ -17,6 +17,7 @@ from hdfs_layout.versions import (
     latest_version,
     list_versions,
     publish_version,
+    publish_version_as,
     publish_version_once,
     read_version,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "open_store",
     "parse_reference",
     "publish_version",
+    "publish_version_as",
     "publish_version_once",
     "read_events",
     "read_version",

@@ -20,6 +20,7 @@ from hdfs_layout.errors import BadDataError
 
 FORMAT = 1
 RESERVED_KEYS = ("format", "sha256")
+REMEDY = "restore that file from a copy, or remove it if nothing refers to it"
 
 _UNSEALED = b'\n  "sha256": ""'
 # Only top-level keys stand two blanks from the left, and no string holds a newline: so this is that key's line.
@@ -65,7 +66,7 @@ def encode_document(document: Mapping[str, Any]) -> bytes:
     return before + seal[:-1] + digest.encode("ascii") + b'"' + after
 
 
-def decode_document(data: bytes, *, where: str) -> dict[str, Any]:
+def decode_document(data: bytes, *, where: str, remedy: str = REMEDY) -> dict[str, Any]:
     """Read what `encode_document` wrote, without the two added keys.
 
     Parameters
@@ -74,22 +75,31 @@ def decode_document(data: bytes, *, where: str) -> dict[str, Any]:
         The whole file. Hostile: nothing in it is executed.
     where : str
         The file's address, for messages.
+    remedy : str
+        What to do about a damaged one.
 
     Raises
     ------
     BadDataError
         If it is damaged, or of a newer format.
     """
+
+    def damaged(found: str) -> BadDataError:
+        return BadDataError(
+            f"expected {where} to be a whole document as it was published; found {found}. It was truncated or changed "
+            f"since: {remedy}."
+        )
+
     try:
         document = json.loads(data, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise _damaged(where, f"{len(data)} bytes that are not JSON ({str(error)[:100]})") from error
+        raise damaged(f"{len(data)} bytes that are not JSON ({str(error)[:100]})") from error
     if not isinstance(document, dict):
-        raise _damaged(where, f"JSON that is not an object but a {type(document).__name__}")
+        raise damaged(f"JSON that is not an object but a {type(document).__name__}")
     number = document.pop("format", None)
     # The number first: a newer format may be sealed in another way.
     if type(number) is not int or number < 1:
-        raise _damaged(where, "no format number in it")
+        raise damaged("no format number in it")
     if number > FORMAT:
         raise BadDataError(
             f"expected in {where} at most format {FORMAT}, which this release reads; found format {str(number)[:20]}, "
@@ -97,20 +107,13 @@ def decode_document(data: bytes, *, where: str) -> dict[str, Any]:
         )
     seal = _SEAL.search(data)
     if seal is None:
-        raise _damaged(where, "no checksum in it")
+        raise damaged("no checksum in it")
     rest = hashlib.sha256(data[: seal.start()])
     rest.update(data[seal.end() :])
     if not rest.hexdigest() == seal[1].decode("ascii") == document.pop("sha256", None):
-        raise _damaged(where, f"{len(data)} bytes that do not match their checksum")
+        raise damaged(f"{len(data)} bytes that do not match their checksum")
     return document
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
-
-
-def _damaged(where: str, found: str) -> BadDataError:
-    return BadDataError(
-        f"expected {where} to be a whole document as it was published; found {found}. It was truncated or changed "
-        f"since: restore that file from a copy, or remove it if nothing refers to it."
-    )

@@ -18,6 +18,8 @@ from hdfs_layout.owners import owned
 
 MAX_NAME_LENGTH = 100
 MAX_VERSION = 999_999
+# What stands for the number of the latest version, whatever that is.
+NEWEST = "latest"
 MAX_PASS = 999_999
 MAX_PARTITION = 99_999
 
@@ -68,18 +70,21 @@ def check_name(name: str, *, kind: str = "name") -> str:
 
 @dataclass(frozen=True)
 class Reference:
-    """A dataset or model as a user names it: ``iris`` (its latest version) or ``iris@3``.
+    """A dataset or model as a user names it: ``iris``, ``iris@3`` or ``iris@latest``.
 
     Attributes
     ----------
     name : str
         A checked name.
     version : int or None
-        1 to 999,999; None asks for the latest.
+        1 to 999,999; None asks for the one that the name means: the latest, or that of a model which is promoted.
+    newest : bool
+        Whether the latest version is asked for, whatever the name means.
     """
 
     name: str
     version: int | None = None
+    newest: bool = False
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -87,11 +92,13 @@ class Reference:
             _check_number(self.version, kind="version", lowest=1, highest=MAX_VERSION)
 
     def __str__(self) -> str:
+        if self.newest:
+            return f"{self.name}@{NEWEST}"
         return self.name if self.version is None else f"{self.name}@{self.version}"
 
 
 def parse_reference(text: str, *, kind: str = "dataset or model") -> Reference:
-    """Read ``name`` or ``name@3``.
+    """Read ``name``, ``name@3`` or ``name@latest``.
 
     Raises
     ------
@@ -103,10 +110,12 @@ def parse_reference(text: str, *, kind: str = "dataset or model") -> Reference:
     check_name(name, kind=kind)
     if not at:
         return Reference(name)
+    if version == NEWEST:
+        return Reference(name, newest=True)
     if not _VERSION_NUMBER.fullmatch(version):
         raise UsageError(
-            f"expected a version number after '@', such as {name}@3; found {text[:200]!a}. "
-            f"Leave '@...' out for the latest version."
+            f"expected a version number after '@', such as {name}@3, or {name}@{NEWEST}; found {text[:200]!a}. "
+            f"Write one of these, or {name} alone."
         )
     return Reference(name, int(version))
 

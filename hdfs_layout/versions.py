@@ -114,6 +114,22 @@ def publish_version(store: Store, folder: str, document: Mapping[str, Any]) -> i
                 return staged.publish_as(number)
 
 
+def publish_version_as(store: Store, folder: str, document: Mapping[str, Any], number: int) -> None:
+    """Publish a manifest under this very number: of any number of publishers at once exactly one succeeds.
+
+    So who read a folder's latest version and publishes the number after it knows that nothing came in between.
+
+    Raises
+    ------
+    AlreadyExistsError
+        If the number is taken; nothing was changed.
+    StorageError, BadDataError
+        As `publish_version`.
+    """
+    with _staged(store, folder, document) as staged:
+        staged.publish_as(number)
+
+
 def publish_version_once(
     store: Store, folder: str, document: Mapping[str, Any], *, key: str = "run", after: int = 0
 ) -> int:

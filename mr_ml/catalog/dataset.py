@@ -160,7 +160,7 @@ class Dataset:
 
 
 def load_dataset(root: Root, reference: str) -> Dataset:
-    """Open ``name`` (latest version) or ``name@3``.
+    """Open ``name`` (latest version, as ``name@latest``) or ``name@3``.
 
     Raises
     ------

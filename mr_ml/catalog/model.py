@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, TypedDict
 from hdfs_layout import Root, Version, parse_reference, publish_version_once, read_version
 from mr_ml.catalog.dataset import CoefEntry, StoredFile
 from mr_ml.catalog.decision import Decision
+from mr_ml.catalog.promotions import named_version
 from mr_ml.catalog.provenance import Provenance
 from mr_ml.data import stored
 from mr_ml.data.npz import from_npz, to_npz
@@ -105,19 +106,19 @@ def read_manifest(root: Root, name: str, number: int | None = None) -> tuple[Mod
 
 
 def load_model(root: Root, reference: str) -> Model:
-    """Open ``name`` (latest version) or ``name@3``.
+    """Open ``name`` (the promoted version, the latest if the model is not managed), ``name@3`` or ``name@latest``.
 
     Raises
     ------
     UsageError
         If the reference is not one.
     StorageError
-        If there is no such model.
+        If there is no such model, or none of its versions is promoted.
     BadDataError
-        If its manifest or coefficients are damaged, or of a newer mr_ml.
+        If the log of its promotions, its manifest or coefficients are damaged, or of a newer mr_ml.
     """
     wanted = parse_reference(reference, kind="model")
-    manifest, version = read_manifest(root, wanted.name, wanted.version)
+    manifest, version = read_manifest(root, wanted.name, named_version(root, wanted))
     file = StoredFile(manifest.coef["uri"], manifest.coef["sha256"])
     where = root.store.uri(file.path)
     arrays = from_npz(file.read(root.store), where=where)

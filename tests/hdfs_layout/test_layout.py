@@ -123,6 +123,8 @@ def test_references_are_written_as_documented() -> None:
     assert str(Reference("iris", 3)) == "iris@3"
     assert str(Reference("iris")) == "iris"
     assert parse_reference("iris@12") == Reference("iris", 12)
+    assert parse_reference("iris@latest") == Reference("iris", newest=True)
+    assert str(Reference("iris", newest=True)) == "iris@latest"
 
 
 @pytest.mark.parametrize(
@@ -133,7 +135,7 @@ def test_bad_references_are_usage_errors(text: str) -> None:
         parse_reference(text)
 
 
-@pytest.mark.parametrize("text", ["iris@\u0663", "iris@3@4", "iris@1e3", "iris@latest", "iris@3\n"])
+@pytest.mark.parametrize("text", ["iris@\u0663", "iris@3@4", "iris@1e3", "iris@Latest", "iris@", "iris@3\n"])
 def test_bad_versions_are_shown_escaped(text: str) -> None:
     with pytest.raises(UsageError, match=re.escape(ascii(text))):
         parse_reference(text)
