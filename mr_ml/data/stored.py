@@ -22,69 +22,20 @@ import re
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar
 
-from hdfs_layout.registry import Registry
+from mr_ml.data.rules import NEWER, REMEDY, Rule, at_least, at_most, matching, registered
 from mr_ml.errors import BadDataError, UsageError
+
+__all__ = [
+    "MORE", "NEWER", "REMEDY", "Count", "Digest", "Name", "NotNegative", "Path", "Positive", "Rule", "Sha256",
+    "Versioned", "at_least", "at_most", "check", "chosen", "matching", "plain", "read", "registered", "shown",
+]  # fmt: skip
 
 T = TypeVar("T")
 Reader = Callable[[Any], Any]
-
-REMEDY = "it was changed by other means than mr_ml: restore it from a copy, or pack or train again"
-NEWER = "written by a newer mr_ml? Then read it with that one; else " + REMEDY
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What the values of a type must also be: in words, as a test, and as far as JSON Schema can say it."""
-
-    expected: str
-    holds: Callable[[Any], bool]
-    remedy: str = REMEDY
-    schema: tuple[tuple[str, Any], ...] = ()
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> dict[str, Any]:
-        """Say the rule to pydantic, which checks the settings of retrainings; it need not be installed for this."""
-
-        def follow(value: Any) -> Any:
-            if not self.holds(value):
-                raise ValueError(f"expected {self.expected}")
-            return value
-
-        return {
-            "type": "function-after",
-            "function": {"type": "no-info", "function": follow},
-            "schema": handler(source),
-        }
-
-    def __get_pydantic_json_schema__(self, core: Any, handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
-        """Say the rule in JSON Schema."""
-        return {**handler(core), **dict(self.schema)}
-
-
-def at_least(least: float) -> Rule:
-    """Make the rule that a number is not below `least`."""
-    return Rule(f"a number of at least {least:g}", lambda value: value >= least, schema=(("minimum", least),))
-
-
-def at_most(most: int) -> Rule:
-    """Make the rule that a number is not above `most`."""
-    return Rule(f"a number of at most {most}", lambda value: value <= most, schema=(("maximum", most),))
-
-
-def registered(registry: Registry[Any]) -> Rule:
-    """Return the rule that there is a kind of this name; others than the built-in ones may be installed later."""
-    expected = f"one of {', '.join(registry.built_in)}, or of an installed package"
-    return Rule(expected, lambda name: name in registry, "install the package that brings it; " + NEWER)
-
-
-def matching(pattern: str, expected: str) -> Rule:
-    """Make the rule that the whole of a text matches a regular expression; `expected` says so in words."""
-    schema = (("pattern", f"^(?:{pattern})$"),)
-    return Rule(expected, lambda text: re.fullmatch(pattern, text) is not None, schema=schema)
-
 
 Count = Annotated[int, at_least(0)]
 Positive = Annotated[int, at_least(1)]
