@@ -140,6 +140,6 @@ class Lease:
             except StorageError as error:
                 _LOG.warning("the lock %s could not be renewed: %s", self.folder.uri, error)
                 continue
-            if _uptime() >= self.good_until:
-                return
-            self.good_until = start + seconds
+            # else this process was suspended while it wrote, and has lost the lock
+            if _uptime() < self.good_until:
+                self.good_until = start + seconds

@@ -143,7 +143,9 @@ class WebHdfs:
         """Checksum of a file's content, with the name of its algorithm before it."""
         answer = self._exchange("GET", path, "GETFILECHECKSUM", _NO_OPTIONS, _read_json)
         checksum = _field(answer, "FileChecksum", dict)
-        return f"{_field(checksum, 'algorithm', str)}:{_field(checksum, 'bytes', str)}"
+        # the buffer in which it was made, with what is behind it
+        digits = _field(checksum, "bytes", str)[: 2 * _field(checksum, "length", int)]
+        return f"{_field(checksum, 'algorithm', str)}:{digits}"
 
     def open(self, path: str) -> Download:
         """Begin to read a file."""

@@ -144,6 +144,7 @@ def is_lost(lock: Lock) -> bool:
 
 def test_a_holder_renews(store: FarStore, clock: Clock, uptime: Uptime, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hdfs_layout.lease._RENEWALS_PER_LEASE", 6000)
+    threads = threading.active_count()
     with hold(store, PATH, what="a test", lease_seconds=LEASE) as lock:
         for _ in range(3):
             uptime.now += LEASE - 1
@@ -152,6 +153,9 @@ def test_a_holder_renews(store: FarStore, clock: Clock, uptime: Uptime, monkeypa
                 clock.now += LEASE / 2
                 until(lambda: Entry("beat-000001", False, 0, clock.now) in store.entries(PATH))
             lock.check()
+        uptime.now += LEASE
+        until(lambda: threading.active_count() == threads)
+        assert is_lost(lock)
     assert names(store) == ["released-000001", "v000001.json"]
 
 

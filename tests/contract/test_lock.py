@@ -134,6 +134,7 @@ ROUNDS = {"local": 100, "far": 50, "hdfs": 20}
 
 
 def test_of_processes_at_once_one_holds_it(place: Place, start: Callable[..., Process]) -> None:
+    """Also after one that was killed."""
     processes = [start() for _ in range(8)]
     for number in range(1, ROUNDS[place.kind] + 1):
         racing = processes[: 2 + number % 7]
@@ -141,13 +142,19 @@ def test_of_processes_at_once_one_holds_it(place: Place, start: Callable[..., Pr
             process.tell("hold")
         answers = [process.answer() for process in racing]
         (winner,) = (i for i, answer in enumerate(answers) if answer.startswith("held"))
-        assert answers[winner] == f"held {number} False"
+        assert answers[winner] == f"held {number} {number % 5 == 1 < number}"
         for answer in answers[:winner] + answers[winner + 1 :]:
             assert answer.startswith("locked: ")
             assert f"process {racing[winner].pid}," in answer or "at this moment" in answer
         assert racing[winner].ask("check") == "still held"
-        assert racing[winner].ask("release") == "released"
-    assert place.names() == place.at_rest(ROUNDS[place.kind])
+        if number % 5:
+            assert racing[winner].ask("release") == "released"
+        else:
+            racing[winner].kill()
+            processes[winner] = start()
+    with hold(place.store, PATH, what="last") as lock:
+        assert lock.number == ROUNDS[place.kind] + 1
+    assert place.names() == place.at_rest(lock.number)
 
 
 def test_a_killed_holder_is_succeeded_at_once(place: Place, start: Callable[..., Process]) -> None:

@@ -206,6 +206,13 @@ def test_files_of_several_blocks(cluster: HadoopCluster, store: Store, folder: s
     assert cat(cluster, f"{folder}/back") == content
 
 
+def test_checksums_are_those_of_hadoop(cluster: HadoopCluster, store: Store, folder: str) -> None:
+    for name, content in {"empty": b"", "small": b"content", "large": bytes(range(256)) * 12_345}.items():
+        store.write(name, content)
+        words = cluster.hadoop("fs", "-checksum", f"{folder}/{name}").stdout.decode().split()
+        assert store.checksum(name) == ":".join(words[1:])
+
+
 def test_a_file_of_hadoop_is_replaced_whole(cluster: HadoopCluster, store: Store, folder: str) -> None:
     store.write("file", b"ours")
     assert cluster.hadoop("fs", "-touchz", f"{folder}/empty", user=USER).returncode == 0
