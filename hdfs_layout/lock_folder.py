@@ -246,7 +246,7 @@ class LockFolder:
     def held_by(self, owner: Owner | None, *, remedy: str = "") -> LockedError:
         """Say that somebody else holds it."""
         if owner is None or is_gone(owner.token):
-            found = "that another process has taken it at this moment"
+            found = "it held by a process that has taken it at this moment, or whose note is damaged"
         else:
             found = f"it held for {owner}"
         return LockedError(

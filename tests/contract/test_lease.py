@@ -283,7 +283,7 @@ def test_a_damaged_document_neither_opens_nor_blocks_a_lock(
 ) -> None:
     lock = take(store)
     store.write(f"{PATH}/v000001.json", content)
-    with pytest.raises(LockedError, match="another process"):
+    with pytest.raises(LockedError, match="whose note is damaged"):
         take(store, lease_seconds=5)
     clock.now += 7
     assert take(store, lease_seconds=5).number == 2
