@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from mr_ml.api import resume as resume
     from mr_ml.api import train as train
     from mr_ml.catalog.dataset import Dataset as Dataset
+    from mr_ml.catalog.promoting import promote as promote
+    from mr_ml.catalog.promoting import rollback as rollback
+    from mr_ml.catalog.promotions import Promotion as Promotion
     from mr_ml.errors import MrMlError as MrMlError
     from mr_ml.models.base import Model as Model
     from mr_ml.training.train import TrainResult as TrainResult
@@ -39,6 +42,7 @@ _PLACES = {
     "Dataset": "mr_ml.catalog.dataset",
     "Model": "mr_ml.models.base",
     "MrMlError": "mr_ml.errors",
+    "Promotion": "mr_ml.catalog.promotions",
     "Root": "hdfs_layout",
     "TrainResult": "mr_ml.training.train",
     "evaluate": "mr_ml.api",
@@ -47,7 +51,9 @@ _PLACES = {
     "open_root": "hdfs_layout",
     "pack": "mr_ml.api",
     "predict": "mr_ml.api",
+    "promote": "mr_ml.catalog.promoting",
     "resume": "mr_ml.api",
+    "rollback": "mr_ml.catalog.promoting",
     "train": "mr_ml.api",
 }
 
@@ -55,6 +61,7 @@ __all__ = [
     "Dataset",
     "Model",
     "MrMlError",
+    "Promotion",
     "Root",
     "TrainResult",
     "evaluate",
@@ -63,7 +70,9 @@ __all__ = [
     "open_root",
     "pack",
     "predict",
+    "promote",
     "resume",
+    "rollback",
     "train",
 ]
 

@@ -184,7 +184,7 @@ def train(
     root
         As of `pack`.
     dataset
-        Name, or ``name@version``.
+        Name, ``name@version`` or ``name@latest``.
     model
         Name to publish under.
     split
@@ -262,7 +262,7 @@ def evaluate(
     Parameters
     ----------
     model
-        Name, ``name@version``, or what `load_model` returned.
+        Name, ``name@version``, ``name@latest``, or what `load_model` returned.
     row_weights
         Whether the dataset's row weights count, if it has any.
     unseen_features
@@ -351,7 +351,7 @@ def load_model(root: Place, reference: str) -> Model:
     root
         As of `pack`.
     reference
-        Name, for its latest version, or ``name@version``.
+        Name, for the promoted version (the latest if none ever was promoted), ``name@version`` or ``name@latest``.
 
     Returns
     -------

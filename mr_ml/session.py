@@ -14,6 +14,7 @@ from hdfs_layout import Root, append_events, check_name, open_root
 from mr_ml.catalog.dataset import Dataset, find_dataset, load_dataset
 from mr_ml.catalog.leftovers import sweep_folders
 from mr_ml.catalog.model import load_model
+from mr_ml.catalog.promotions import standing
 from mr_ml.catalog.run import find_run, read_run, start_run
 from mr_ml.catalog.verify import verify
 from mr_ml.data import stored
@@ -148,11 +149,18 @@ class Session:
 
     def train(self, spec: TrainSpec, *, verify_bytes: bool = False) -> TrainResult:
         """Train and publish a model; raises as `fit` and `publish`."""
-        return self.publish(self.fit(spec, run=unique_id(), verify_bytes=verify_bytes))
+        return self._published(self.fit(spec, run=unique_id(), verify_bytes=verify_bytes))
 
     def resume(self, run: str, *, verify_bytes: bool = False) -> TrainResult:
         """Go on with a run that was interrupted; raises as `train`, and UsageError if there is no such run."""
-        return self.publish(self.fit(read_run(self.root, run).spec, run=run, verify_bytes=verify_bytes))
+        return self._published(self.fit(read_run(self.root, run).spec, run=run, verify_bytes=verify_bytes))
+
+    def _published(self, fitted: Fitted) -> TrainResult:
+        result = self.publish(fitted)
+        _, note = standing(self.root, result.model, result.version)
+        if note is not None:
+            self.say(note)
+        return result
 
     def fit(self, spec: TrainSpec, *, run: str, verify_bytes: bool = False) -> Fitted:
         """Fit a model and publish nothing: begin the run, or go on with it if it was begun.

@@ -35,7 +35,7 @@ from hdfs_layout import (
 )
 from hdfs_layout.paths import MAX_VERSION, join, version_file
 from mr_ml.data import stored
-from mr_ml.errors import AlreadyExistsError, BadDataError, LockedError, NotFoundError, UsageError
+from mr_ml.errors import AlreadyExistsError, BadDataError, LockedError, MrMlError, NotFoundError, UsageError
 from mr_ml.whoami import described
 
 VersionNumber = Annotated[int, stored.at_least(1), stored.at_most(MAX_VERSION)]
@@ -100,6 +100,30 @@ def promoted_version(root: Root, name: str) -> int | None:
     """Return the version that the plain name of a model means; None if there is none. Raises as `latest_promotion`."""
     entry = latest_promotion(root, name)
     return latest_version(root.store, root.layout.model(name)) if entry is None else entry.version
+
+
+def version_before(root: Root, name: str) -> int | None:
+    """Return the version to which a rollback would go; None if there is none. Raises as `latest_promotion`."""
+    entry = latest_promotion(root, name)
+    return _unmanaged(root, name)[1] if entry is None else entry.previous
+
+
+def standing(root: Root, name: str, version: int) -> tuple[bool, str | None]:
+    """Whether a version that was just published needs no promotion to be what the name means; if it does, a sentence.
+
+    What cannot be found out is said and no error: the version is published.
+    """
+    try:
+        entry = latest_promotion(root, name)
+    except MrMlError as error:
+        return False, f"warning: {name}@{version} is published, but what {name} means could not be read: {error}"
+    if entry is None or entry.version == version:
+        return True, None
+    meant = "no version yet" if entry.version is None else f"{name}@{entry.version}"
+    return False, (
+        f"{name}@{version} is a candidate: {name} means {meant} until it is promoted, "
+        f"`mr-ml models promote {name}@{version}`"
+    )
 
 
 def named_version(root: Root, wanted: Reference) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -96,6 +97,11 @@ def report_damaged(messages: Iterable[str]) -> int:
         print(printable(spelled(f"mr-ml: {message}")), file=sys.stderr)
         code = BadDataError.exit_code
     return code
+
+
+def one_line(text: object) -> str:
+    """Return text that stays within its line and cell: reasons and names may have line feeds."""
+    return re.sub(r"[\t\n]", lambda match: ascii(match[0])[1:-1], str(text))
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from hdfs_layout.paths import MAX_PARTITION, MAX_PASS
+from hdfs_layout.paths import MAX_PARTITION, MAX_PASS, MAX_VERSION
 from hdfs_layout.registry import Registry
 from mr_ml import __version__
 from mr_ml.cli.names import registered
@@ -24,6 +24,9 @@ DEFAULT_ROOT = "./mr_ml_data"
 _EXIT_CODES = """\
 exit codes: 0 done, 2 usage, 3 gate refused, 65 bad data, 69 cluster or memory unavailable, 70 internal,
 74 input/output, 75 locked (try later), 128 + N ended by signal N (130: Ctrl-C)"""
+
+
+_MODEL = "name (its promoted version, or the latest if none ever was), name@version or name@latest"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -264,7 +267,7 @@ def _evaluate(commands: Any) -> None:
         commands, "evaluate", "evaluate", "run", "metrics of a model on a dataset's split, in one pass",
         "mr-ml evaluate iris-softmax iris --split test",
     )  # fmt: skip
-    parser.add_argument("model", help="name, or name@version")
+    parser.add_argument("model", help=_MODEL)
     parser.add_argument("dataset", help="name, or name@version")
     parser.add_argument("--split", default="test", help="(default test)")
     parser.add_argument("--weights", choices=("rows", "none"), default="rows", help="use row weights, if any (default)")
@@ -279,7 +282,7 @@ def _predict(commands: Any) -> None:
         commands, "predict", "predict", "run", "labels and probabilities of raw rows: one output line per input line",
         "mr-ml predict iris-softmax new_rows.libsvm --to predictions",
     )  # fmt: skip
-    parser.add_argument("model", help="name, or name@version")
+    parser.add_argument("model", help=_MODEL)
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="files, folders or globs, of the model's format")
     parser.add_argument(
         "--to", required=True, metavar="PATH", help="output file for one file, else a folder; here or hdfs://..."
@@ -293,11 +296,38 @@ def _predict(commands: Any) -> None:
 def _models(commands: Any) -> None:
     group = commands.add_parser("models", help="published models", description="published models")
     actions = group.add_subparsers(metavar="ACTION", required=True)
-    _command(actions, "list", "models", "list_all", "names, versions and how they were made")
+    _command(actions, "list", "models", "list_all", "names, versions, how they were made, and which are promoted")
     show = _command(actions, "show", "models", "show", "one version of a model", "mr-ml models show iris-softmax")
-    show.add_argument("model", help="name, or name@version")
+    show.add_argument("model", help=_MODEL)
     show.add_argument(
         "--features", type=whole(0), default=20, metavar="N", help="show N coefficients of largest size (default 20)"
+    )
+    promote = _command(
+        actions, "promote", "promote", "promote", "let the plain name of a model mean a version",
+        "mr-ml models promote ctr@8 --reason 'looked at by hand'",
+    )  # fmt: skip
+    promote.add_argument("model", help="name@version, or the name alone for its latest version")
+    promote.add_argument("--reason", metavar="TEXT", help="is recorded")
+    promote.add_argument(
+        "--force", action="store_true", help="although the gate refused that version; needs a reason, which is recorded"
+    )
+    rollback = _command(
+        actions, "rollback", "promote", "rollback", "let the plain name of a model mean what it meant before",
+        "mr-ml models rollback ctr --reason 'complaints since noon'",
+    )  # fmt: skip
+    rollback.add_argument("model", help="name")
+    rollback.add_argument(
+        "--to", type=whole(1, MAX_VERSION), metavar="VERSION",
+        help="number of a version that was promoted before (default: the one before the present one)",
+    )  # fmt: skip
+    rollback.add_argument("--reason", metavar="TEXT", help="is recorded")
+    diff = _command(
+        actions, "diff", "diff", "run", "how two versions, or two models, differ", "mr-ml models diff ctr ctr@latest"
+    )
+    diff.add_argument("a", metavar="A", help=_MODEL)
+    diff.add_argument("b", metavar="B", help=_MODEL)
+    diff.add_argument(
+        "--features", type=whole(0), default=20, metavar="N", help="show N features that differ most (default 20)"
     )
 
 

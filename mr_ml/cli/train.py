@@ -7,6 +7,7 @@ import sys
 from dataclasses import fields
 from typing import Any
 
+from mr_ml.catalog.promotions import standing
 from mr_ml.catalog.run import read_run
 from mr_ml.cli.common import open_session, print_result, shows_progress
 from mr_ml.errors import UsageError
@@ -37,7 +38,8 @@ def run(options: argparse.Namespace) -> None:
         f"{result.model}@{result.version}: objective {result.objective:.10g}, |gradient| {result.gradient_norm:.2e} "
         f"after {result.passes} passes in {result.seconds:.2f} s (run {result.run})\n{result.stop}"
     )
-    print_result(options, vars(result), text)
+    promoted, _ = standing(session.root, result.model, result.version)
+    print_result(options, {**vars(result), "promoted": promoted}, text)
 
 
 def _spec(options: argparse.Namespace, session: Session) -> TrainSpec:

@@ -23,6 +23,7 @@ from mr_ml.data import stored
 from mr_ml.data.block import Block
 from mr_ml.data.features import SparseFeatures
 from mr_ml.errors import UsageError
+from mr_ml.models.difference import Difference
 from mr_ml.models.paired import MeasuringQuery
 from mr_ml.models.predictor import Predictor
 from mr_ml.models.warm_start import WarmStart
@@ -183,6 +184,10 @@ class Model(ABC):
     @abstractmethod
     def parameters(self, most: int) -> tuple[list[str], list[list[str]], list[str]]:
         """Return a table of the parameters that matter most: its header, its rows, and lines below it."""
+
+    @abstractmethod
+    def difference(self, other: Model, most: int) -> Difference:
+        """Return how `other` differs, with the `most` features that differ most; UsageError if of another kind."""
 
     def predict_proba(self, x: Any, *, offsets: Floats | None = None) -> Floats:
         """Return the probability of each class.

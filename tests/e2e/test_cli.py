@@ -60,7 +60,7 @@ def test_the_first_example(mr_ml: Commands, tmp_path: Path) -> None:
     found = mr_ml("train", "iris", "--model", "iris-softmax", "--loss", "softmax", "--l2", "1e-4")
     assert list(found) == [
         "model", "version", "run", "solver", "passes", "objective", "gradient_norm", "converged", "stop", "warnings",
-        "seconds",
+        "seconds", "promoted",
     ]  # fmt: skip
     assert (found["model"], found["version"], found["converged"]) == ("iris-softmax", 1, True)
     assert found["stop"].startswith("converged")

@@ -13,8 +13,9 @@ from mr_ml.catalog.dataset import Dataset
 from mr_ml.catalog.feature_moments import checked_features
 from mr_ml.data import stored
 from mr_ml.data.npz import check_arrays
-from mr_ml.errors import BadDataError
+from mr_ml.errors import BadDataError, UsageError
 from mr_ml.models.base import Measurement, Model
+from mr_ml.models.difference import Difference
 from mr_ml.models.linear.kind.spec import LinearSpec
 from mr_ml.models.linear.losses import loss_from_json
 from mr_ml.models.linear.losses.base import Loss
@@ -101,6 +102,16 @@ class LinearModel(Model):
         for j in largest.tolist():
             rows.append([self.schema.name_of(self.feature(j)), *(f"{w:.6g}" for w in coef[:, j])])
         return ["feature", *self.outputs], rows, list(self._left_out(most))
+
+    def difference(self, other: Model, most: int) -> Difference:
+        """Return how another linear model differs; see `mr_ml.models.base.Model.difference`."""
+        from mr_ml.models.linear.kind.difference import difference
+
+        if not isinstance(other, LinearModel):
+            raise UsageError(
+                f"expected two models of one kind; found {self.reference}, and {other.reference} of another"
+            )
+        return difference(self, other, most)
 
     def _left_out(self, most: int) -> Iterator[str]:
         held = self.coef.shape[1] - 1
