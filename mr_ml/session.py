@@ -197,7 +197,9 @@ class Session:
         if environment is not None:
             event = {"event": "environment", **environment}
             append_events(root.store, layout.run_log(run), [event])
-        sweep_folders(root.store, layout.run(run), layout.model(spec.model), layout.model_data(spec.model, run))
+        name = spec.model
+        folders = layout.run(run), layout.model(name), layout.promotions(name), layout.model_data(name, run)
+        sweep_folders(root.store, *folders)
         engine = MapReduceEngine(dataset, spec.split, root.store, self.runner.of_work(run), cache)
         try:
             fitted = fit(spec, run=run, dataset=dataset, engine=engine, root=root, watch=self.watch, say=self.say)

@@ -288,6 +288,7 @@ class World:
                 )
             finally:
                 checkpoints.AT_STAKE_SECONDS, checkpoints.HISTORIES_APART_FROM = stake, apart
+            run("models", "promote", name)
             # as a kill before the last pass leaves it
             folder_of_run = run.root / "runs" / run("models", "show", name)["run"]
             shutil.rmtree(sorted(folder_of_run.glob("passes/*"))[-1]) if name != "real" else None
@@ -327,6 +328,7 @@ class World:
             found += [
                 Stored(dataset, _document(dataset), said(DATA)),
                 Stored(model, _document(model), said(MODEL)),
+                Stored(f"promotion of {name}", _document(f"models/{name}/promotions/v000002.json"), said(MODEL[2:])),
                 Stored(f"moments of {name}", _npz(dataset, lambda tree: tree["moments"]["train"]), said(DATA[:2])),
                 Stored(f"coef of {name}", _npz(model, lambda tree: tree["coef"]), said(MODEL[1:])),
                 Stored(f"blocks of {name}", _block(dataset), said(DATA[1:3])),

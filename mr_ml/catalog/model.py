@@ -14,7 +14,7 @@ from mr_ml.catalog.promotions import named_version
 from mr_ml.catalog.provenance import Provenance
 from mr_ml.data import stored
 from mr_ml.data.npz import from_npz, to_npz
-from mr_ml.errors import BadDataError
+from mr_ml.errors import BadDataError, NotFoundError
 from mr_ml.models.base import MODEL_KINDS, Arrays, Model, TrainSpec
 from mr_ml.readers.schema import Schema
 
@@ -118,7 +118,16 @@ def load_model(root: Root, reference: str) -> Model:
         If the log of its promotions, its manifest or coefficients are damaged, or of a newer mr_ml.
     """
     wanted = parse_reference(reference, kind="model")
-    manifest, version = read_manifest(root, wanted.name, named_version(root, wanted))
+    meant = named_version(root, wanted)
+    try:
+        manifest, version = read_manifest(root, wanted.name, meant)
+    except NotFoundError as error:
+        if meant is None or wanted.version is not None:
+            raise
+        raise NotFoundError(
+            f"{error} {wanted.name} means {wanted.name}@{meant}, which is gone: promote another one, "
+            f"`mr-ml models promote {wanted.name}@N`"
+        ) from None
     file = StoredFile(manifest.coef["uri"], manifest.coef["sha256"])
     where = root.store.uri(file.path)
     arrays = from_npz(file.read(root.store), where=where)

@@ -6,12 +6,14 @@ Reasons, paths and names come from others, so each stays within its line.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mr_ml.catalog.decision import Decision
 from mr_ml.catalog.promotions import Promotion
 from mr_ml.catalog.provenance import Provenance
 from mr_ml.cli.common import one_line, table
+from mr_ml.retraining.gate.table import table as decision_table
 from mr_ml.whoami import described
 
 # Entries of a log of promotions that are shown.
@@ -22,11 +24,11 @@ def decision_lines(decision: Decision) -> Iterator[str]:
     """Say what the gate decided, every check with its numbers."""
     against = "no published model" if decision.against is None else decision.against
     yield f"gate: {'accepted' if decision.accepted else 'REFUSED'}, compared with {against}"
-    rows = [
-        [one_line(c.name), one_line(c.found), one_line(c.expected), "ok" if c.passed else "NO"] for c in decision.checks
+    checks = [
+        replace(c, name=one_line(c.name), found=one_line(c.found), expected=one_line(c.expected))
+        for c in decision.checks
     ]
-    if rows:
-        yield table(["check", "found", "expected", ""], rows)
+    yield decision_table(replace(decision, checks=tuple(checks)))
 
 
 def provenance_lines(provenance: Provenance) -> Iterator[str]:

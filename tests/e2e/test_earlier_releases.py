@@ -45,6 +45,14 @@ def test_its_data_can_be_used_on(old: Commands) -> None:
     assert old("pack", GOLDEN / "root-1.csv", "--like", "shop", "--to", "shop")["n_rows"] == 12
 
 
+def test_its_models_can_be_promoted_and_rolled_back(old: Commands) -> None:
+    assert old("models", "show", "small")["version"] == 2
+    assert old("models", "rollback", "small")["version"] == 1
+    assert old("models", "show", "small")["version"] == 1
+    assert old("models", "promote", "small")["version"] == 2
+    assert [m["status"] for m in old("models", "list")["models"]] == [None, "former", "promoted"]
+
+
 def test_its_deviations_count_rows(old: Commands) -> None:
     """Of a dataset with weights that was packed before deviations were weighted."""
     scaled = ("--l2", "0.1", "--penalty-space", "scaled")

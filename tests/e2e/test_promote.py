@@ -194,9 +194,8 @@ def test_the_text_shows_where_a_model_comes_from(models: Commands) -> None:
         "what ctr has meant:",
     ):
         assert part in text
-    table = {line.split()[0]: line.split() for line in text.splitlines() if line.startswith(("days ", "auc "))}
-    assert table["days"][-1] == "ok"
-    assert table["auc"][-1] == "NO"
+    assert "ok  days  28 days" in text
+    assert f"NO  auc   {shown} (expected: at least 0.7)" in text
     for words in (("list",), ("show", "ctr"), ("diff", "ctr@1", "ctr"), ("promote", "ctr@1", "--reason", HOSTILE)):
         for more in ((), ("--json",)):
             out = models.run("models", *words, *more).out
@@ -274,6 +273,14 @@ def test_a_damaged_version_is_neither_promoted_nor_gone_back_to(models: Commands
         found = models.run("models", *words)
         assert (found.code, str(coef) in found.err) == (65, True)
     assert not (models.root / "models" / "ctr" / "promotions").exists()
+
+
+def test_a_promoted_version_that_is_gone_is_said(models: Commands) -> None:
+    models("models", "promote", "ctr@1")
+    (models.root / "models" / "ctr" / "v000001.json").unlink()
+    found = models.run("models", "show", "ctr")
+    assert (found.code, "ctr means ctr@1, which is gone" in found.err) == (74, True)
+    assert models("models", "promote", "ctr@2")["version"] == 2
 
 
 def test_python_does_the_same(models: Commands) -> None:
