@@ -63,6 +63,12 @@ def is_gone(name: str) -> bool:
     return started != 0 and start_of(pid) != started
 
 
+def can_be_seen(name: str) -> bool:
+    """Whether the process that made this name is, or was, in this place, so that `is_gone` is the whole truth."""
+    tag = _TAG.search(name)
+    return tag is not None and tag[1] == _hash()
+
+
 def sweep(folder: str | os.PathLike[str], *prefixes: str) -> None:
     """Remove what processes of this user left in a folder, but not below it, and that are gone.
 

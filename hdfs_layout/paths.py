@@ -291,11 +291,21 @@ class Layout:
 
     def retrains(self, model: str) -> str:
         """Folder of the retrainings of a model, by window."""
-        return f"retrains/{check_name(model, kind='model')}"
+        return f"{self.all_retrains}/{check_name(model, kind='model')}"
+
+    @property
+    def all_retrains(self) -> str:
+        """Folder of the retrainings of all models."""
+        return "retrains"
 
     def lock(self, name: str) -> str:
         """Folder of the lock of a model: held by whoever retrains it or removes versions of it."""
         return f"locks/{check_name(name, kind='model')}"
+
+    @property
+    def cleaning(self) -> str:
+        """Folder of the lock that is held by whoever removes what is not kept; no name of a model is like it."""
+        return f"locks/{HIDDEN}clean"
 
     @property
     def uses(self) -> str:

@@ -1,4 +1,4 @@
-"""Remove what killed commands left below a root on this machine.
+"""Remove what killed commands left below a root on this machine; `retention` removes the rest.
 
 The name of a temporary file says which process it belongs to. The data of a pack has its final name from the start; so
 while it is written, a note beside the dataset's versions says whose it is. On HDFS there are no such notes: jobs of a
@@ -37,6 +37,11 @@ def sweep_folders(store: Store, *folders: str) -> None:
         place = store.local_path(folder)
         if place is not None:
             sweep(place, STAGED_PREFIX, WRITING_PREFIX)
+
+
+def pack_of(name: str) -> str | None:
+    """Return which data a note beside the versions of a dataset is of, by its name; None if it is no such note."""
+    return name.rpartition(".")[2] if name.startswith(_NOTE) else None
 
 
 class UnfinishedPack:
@@ -104,13 +109,13 @@ def _sweep_packs(root: Root, name: str, place: str) -> None:
     sweep(place, STAGED_PREFIX, WRITING_PREFIX)
     with suppress(OSError), os.scandir(place) as entries:
         for entry in entries:
-            if not entry.name.startswith(_NOTE):
+            data_id = pack_of(entry.name)
+            if data_id is None:
                 continue
             # what cannot be told or removed stays
             with suppress(OSError, MrMlError):
                 status = entry.stat(follow_symlinks=False)
                 if status.st_uid == os.getuid() and is_abandoned(entry.name, since=status.st_mtime):
-                    data_id = entry.name.rpartition(".")[2]
                     if not _is_published(root, name, data_id):
                         root.store.remove_tree(root.layout.dataset_data(name, data_id))
                     os.unlink(entry.path)

@@ -1,130 +1,223 @@
-"""What may be removed below a root, by rules: old versions and runs, and what killed commands left behind."""
+"""What may be removed below a root, by rules: old versions and runs, and what killed commands left behind.
+
+A version goes if it is neither among the newest nor young, and if nothing needs it (see `needed`). A run goes when it
+is finished, old, and no version that is kept came from it. Whatever has no name that anybody could use goes when nobody
+is at work at it: on this machine that is when its process is gone, elsewhere after some days.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
-from hdfs_layout import Root
+from hdfs_layout import Root, parse_reference, read_version
+from hdfs_layout.paths import STAGED_PREFIX, WRITING_PREFIX, join, version_file
+from mr_ml.catalog.history import History, Kind
+from mr_ml.catalog.leftovers import pack_of
+from mr_ml.catalog.needed import FOR_ROLLBACK, Journal, Run, is_given_up
+from mr_ml.catalog.removal import Removal, carry_out
+from mr_ml.catalog.retention_rules import KeepRuns, KeepVersions, RetentionRules
+from mr_ml.catalog.survey import DAY, Survey, is_chosen, survey
+from mr_ml.errors import UsageError
 
+__all__ = ["KeepRuns", "KeepVersions", "Removal", "RetentionRules", "carry_out", "plan", "plan_deletion"]
 
-@dataclass(frozen=True, kw_only=True)
-class KeepVersions:
-    """Of one name, a version is kept that is among the newest `versions` or was published within `days` days."""
+Say = Callable[[str], None]
 
-    versions: int = 1
-    days: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Raise ValueError if a number is none that can be kept."""
-        if self.versions < 1:
-            raise ValueError(f"`versions`: expected at least 1, found {self.versions}: the latest always stays")
-        _check_days("days", self.days)
-
-
-@dataclass(frozen=True, kw_only=True)
-class KeepRuns:
-    """A run is kept that was last at work within `days` days."""
-
-    days: float
-
-    def __post_init__(self) -> None:
-        """Raise ValueError if it is no number of days."""
-        _check_days("days", self.days)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RetentionRules:
-    """How much is kept; the section `retention` of a retraining's settings.
-
-    Attributes
-    ----------
-    models, datasets
-        Of each model and each dataset; None keeps all versions.
-    runs
-        None keeps all runs.
-    orphans_days
-        Files that nothing names and that no process on this machine is known to write go after this many days.
-    """
-
-    models: KeepVersions | None = None
-    datasets: KeepVersions | None = None
-    runs: KeepRuns | None = None
-    orphans_days: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Raise ValueError if it is no number of days."""
-        _check_days("orphans_days", self.orphans_days)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Removal:
-    """Something that may go.
-
-    Attributes
-    ----------
-    path
-        Of the file or folder, below the root.
-    what
-        In words: "ctr@3", "run 20261123-c".
-    reason
-        Why it may go.
-    bytes
-        That become free.
-    data
-        A folder that goes after it, since nothing names it then.
-    lock
-        The model whose lock must be held to remove it; None if none.
-    """
-
-    path: str
-    what: str
-    reason: str
-    bytes: int
-    data: str | None = None
-    lock: str | None = None
+_DATA = "data"
+_PASSES = "passes"
 
 
 def plan(
     root: Root, rules: RetentionRules, *, model: str | None = None, dataset: str | None = None,
-    now: float | None = None, say: Callable[[str], None] = lambda text: None,
+    now: float | None = None, say: Say = lambda text: None,
 ) -> tuple[Removal, ...]:  # fmt: skip
     """Find what may be removed; removes nothing.
 
     Parameters
     ----------
     model, dataset
-        Only of this model, of this dataset; None for all. With either, only what belongs to it.
+        Only what belongs to this model, to this dataset, or to neither; None for all.
     now
         Seconds since the epoch by the store's clock; None to ask the store.
     say
         Called with a sentence for what cannot be read, and therefore stays.
 
+    Returns
+    -------
+    tuple of Removal
+        In the order in which they are to be carried out.
+
     Raises
     ------
     StorageError
-        If the root cannot be listed.
+        If the root cannot be read.
     """
-    raise NotImplementedError
+    only: dict[Kind, str | None] = {"model": model, "dataset": dataset}
+    found = survey(root, rules, only, now=now, say=say)
+    chosen = [history for history in found.histories if is_chosen(only, history.kind, history.name)]
+    removals = [
+        *_notes(found),
+        *(removal for run in found.runs if is_chosen(only, "model", run.model) for removal in _run(found, run)),
+        *(removal for journal in found.journals if is_chosen(only, "model", journal.model)
+          for removal in _journal(found, journal)),
+        *(removal for history in chosen for removal in _versions(found, history)),
+        *(removal for history in chosen for removal in _orphans(found, history)),
+        *(_jobs(found)),
+        *(_temporary(found)),
+    ]  # fmt: skip
+    return _each_once(removals)
 
 
-def carry_out(
-    root: Root, removals: Sequence[Removal], say: Callable[[str], None], *, held: str | None = None
-) -> tuple[Removal, ...]:
-    """Remove what was planned and is still not in use; return what is gone.
-
-    Takes the lock of each model before anything of it goes; a model whose lock another process holds is left alone.
+def plan_deletion(
+    root: Root, reference: str, *, force: bool = False, say: Say = lambda text: None
+) -> Removal:  # fmt: skip
+    """Plan the removal of one version of a model.
 
     Parameters
     ----------
-    say
-        Called with a sentence for what stays after all.
-    held
-        The model whose lock the caller holds.
+    reference
+        Name and number, ``ctr@3``.
+    force
+        Even if a rollback would go to that version.
+
+    Raises
+    ------
+    UsageError
+        If it is none, or the version is needed: the message says for what.
+    StorageError
+        If there is no such version.
     """
-    raise NotImplementedError
+    wanted = parse_reference(reference, kind="model")
+    number = wanted.version
+    if number is None:
+        raise UsageError(f"expected a model and the number of its version, such as {wanted.name}@3; found {reference}")
+    read_version(root.store, root.layout.model(wanted.name), number)
+    found = survey(root, RetentionRules(), {"model": None, "dataset": None}, now=None, say=say)
+    reasons = found.needed.versions.get(("model", wanted.name, number), [])
+    if force:
+        reasons = [reason for reason in reasons if reason != FOR_ROLLBACK]
+    if reasons:
+        remedy = "; `force` deletes it nonetheless" if reasons == [FOR_ROLLBACK] else ""
+        raise UsageError(
+            f"expected a version that nothing needs; found of {reference}: {', and '.join(reasons)}{remedy}"
+        )
+    history = found.models[wanted.name]
+    others = {path for n, paths in history.data.items() if n != number for path in paths}
+    return replace(_version_removal(history, number, reason="it was asked for", kept=others), forced=force)
 
 
-def _check_days(name: str, days: float) -> None:
-    if not 0 <= days < float("inf"):
-        raise ValueError(f"`{name}`: expected a number of days of at least 0, found {days}")
+def _notes(found: Survey) -> Iterator[Removal]:
+    for note, modified in found.notes:
+        if note.is_abandoned(age=found.now - modified):
+            yield Removal(path=note.path, what="note of a use", reason="the command has ended", bytes=0)
+
+
+def _versions(found: Survey, history: History) -> Iterator[Removal]:
+    keep = found.rules.models if history.kind == "model" else found.rules.datasets
+    for number in found.removed[history.kind, history.name]:
+        assert keep is not None
+        age = (found.now - history.versions[number].modified) / DAY
+        reason = f"{age:.0f} days old, more than {keep.days:g}, and not among the newest {keep.versions}"
+        yield _version_removal(history, number, reason=reason, kept=found.kept_data)
+
+
+def _version_removal(history: History, number: int, *, reason: str, kept: set[str]) -> Removal:
+    """Return the removal of a version, with those of its data folders that no version names that is kept."""
+    below = history.folder.at(_DATA)
+    own = {} if below is None else {folder.path: folder for folder in below.folders.values()}
+    data = {path: own[path] for path in sorted(history.data.get(number, ())) if path in own and path not in kept}
+    size = history.versions[number].size + sum(folder.bytes for folder in data.values())
+    return Removal(
+        path=join(history.folder.path, version_file(number)), what=history.reference(number), reason=reason, bytes=size,
+        data=tuple(data), version=(history.kind, history.name, number), lock=_lock(history),
+    )  # fmt: skip
+
+
+def _lock(history: History) -> str | None:
+    return history.name if history.kind == "model" else None
+
+
+def _orphans(found: Survey, history: History) -> Iterator[Removal]:
+    """Find data that no manifest names, not even one that goes now."""
+    if history.damaged or history.name in found.needed.unknown:
+        return
+    below = history.folder.at(_DATA)
+    # notes of packs on their way: data id -> name of the note
+    packs = {data_id: name for name in history.folder.files if (data_id := pack_of(name)) is not None}
+    for data_id, folder in ({} if below is None else below.folders).items():
+        note = packs.get(data_id, "")
+        if folder.path in found.data or data_id in found.needed.names or not found.is_orphan(note, folder.newest):
+            continue
+        yield Removal(
+            path=folder.path, what=f"data of {history.name}", reason="no version names it", bytes=folder.bytes,
+            lock=_lock(history),
+        )  # fmt: skip
+    for name in packs.values():
+        entry = history.folder.files[name]
+        if found.is_orphan(name, entry.modified):
+            path = join(history.folder.path, name)
+            yield Removal(path=path, what="note of a pack", reason="the pack has ended", bytes=entry.size)
+
+
+def _run(found: Survey, run: Run) -> Iterator[Removal]:
+    keep = found.rules.runs
+    if keep is None or run.name in found.needed.names:
+        return
+    model = found.models.get(run.model or "")
+    is_kept = model is not None and (
+        bool(model.damaged)
+        or model.name in found.needed.unknown
+        or run.name in {r for number, r in model.runs.items() if number not in found.removed["model", model.name]}
+    )
+    days = run.age / DAY
+    if not is_kept and days > keep.days and (run.is_finished or run.model is None or is_given_up(run, keep.days)):
+        state = "finished" if run.is_finished else "left unfinished"
+        yield Removal(
+            path=run.folder.path, what=f"run {run.name}", bytes=run.folder.bytes, lock=run.model,
+            reason=f"{state} {days:.0f} days ago, more than {keep.days:g}, and no version that is kept comes from it",
+        )  # fmt: skip
+        return
+    passes = run.folder.at(_PASSES)
+    if run.is_finished and passes is not None and found.is_left(run.folder.newest):
+        yield Removal(
+            path=passes.path, what=f"checkpoints of run {run.name}", reason="the run is finished", bytes=passes.bytes,
+            lock=run.model,
+        )  # fmt: skip
+
+
+def _journal(found: Survey, journal: Journal) -> Iterator[Removal]:
+    keep = found.rules.runs
+    if keep is None or journal.is_newest or journal.attempt is None or journal.age <= keep.days * DAY:
+        return
+    if journal.is_over or is_given_up(journal, keep.days):
+        yield Removal(
+            path=journal.path, what=f"journal of a retraining of {journal.model}", bytes=journal.size,
+            lock=journal.model, reason=f"{journal.age / DAY:.0f} days old, more than {keep.days:g}",
+        )  # fmt: skip
+
+
+def _jobs(found: Survey) -> Iterator[Removal]:
+    for name, folder in found.folders[found.root.layout.jobs].folders.items():
+        if found.is_left(folder.newest):
+            reason = "no job has written to it for days"
+            yield Removal(path=folder.path, what=f"files of jobs of {name}", reason=reason, bytes=folder.bytes)
+
+
+def _temporary(found: Survey) -> Iterator[Removal]:
+    """Find files that were on their way when their process was killed."""
+    for folder in found.folders.values():
+        for path, entry in folder.walk():
+            if entry.name.startswith((STAGED_PREFIX, WRITING_PREFIX)) and found.is_orphan(entry.name, entry.modified):
+                yield Removal(path=path, what="half-written file", reason="its process is gone", bytes=entry.size)
+
+
+def _each_once(removals: list[Removal]) -> tuple[Removal, ...]:
+    """Leave out what goes with something else."""
+    folders = {path for removal in removals for path in (removal.path, *removal.data)}
+
+    def goes_with(path: str) -> bool:
+        parts = path.split("/")
+        return any("/".join(parts[:length]) in folders for length in range(1, len(parts)))
+
+    return tuple(removal for removal in removals if not goes_with(removal.path))

@@ -1,0 +1,147 @@
+"""Remove what is not kept, so that nobody who is at work notices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import groupby
+
+from hdfs_layout import NotFoundError, Root
+from hdfs_layout.lock import Lock, hold
+from mr_ml.catalog.history import Kind
+from mr_ml.catalog.promotions import latest_promotion
+from mr_ml.catalog.tree import leaves_root
+from mr_ml.catalog.uses import read_note
+from mr_ml.errors import BadDataError, LockedError, StorageError
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removal:
+    """Something that may go.
+
+    Attributes
+    ----------
+    path
+        Of the file or folder, below the root.
+    what
+        In words: "ctr@3", "run 20261123-c".
+    reason
+        Why it may go.
+    bytes
+        That become free.
+    data
+        Folders that go after it, since nothing names them then.
+    version
+        Kind, name and number of the version whose manifest it is; None if it is none.
+    lock
+        The model whose lock must be held to remove it; None if none.
+    forced
+        It goes although a rollback would go to it.
+    """
+
+    path: str
+    what: str
+    reason: str
+    bytes: int
+    data: tuple[str, ...] = ()
+    version: tuple[Kind, str, int] | None = None
+    lock: str | None = None
+    forced: bool = False
+
+
+def carry_out(root: Root, removals: Sequence[Removal], say: Say, *, held: str | None = None) -> tuple[Removal, ...]:
+    """Remove what was planned and is still not in use; return what is gone.
+
+    Takes the lock of each model before anything of it goes; a model whose lock another process holds is left alone.
+
+    Parameters
+    ----------
+    say
+        Called with a sentence for what stays after all.
+    held
+        The model whose lock the caller holds.
+
+    Raises
+    ------
+    LockedError
+        If another process removes things below this root just now.
+    StorageError
+        If something could not be removed; everything else is.
+    """
+    if not removals:
+        return ()
+    gone: list[Removal] = []
+    failures: list[StorageError | BadDataError] = []
+    with hold(root.store, root.layout.cleaning, what="clean") as cleaning:
+        for model, of_model in groupby(removals, key=lambda removal: removal.lock):
+            try:
+                with _lock_of(root, model, held=held):
+                    for removal in of_model:
+                        cleaning.check()
+                        try:
+                            if _remove(root, removal, say):
+                                gone.append(removal)
+                        except (StorageError, BadDataError) as error:
+                            failures.append(error)
+            except LockedError as error:
+                cleaning.check()
+                say(f"nothing more of {model} is removed: {error}")
+    if failures:
+        raise StorageError(f"{len(failures)} of {len(removals)} things could not be removed. The first: {failures[0]}")
+    return tuple(gone)
+
+
+@contextmanager
+def _lock_of(root: Root, model: str | None, *, held: str | None) -> Iterator[Lock | None]:
+    if model is None or model == held:
+        yield None
+    else:
+        with hold(root.store, root.layout.lock(model), what=f"clean {model}") as lock:
+            yield lock
+
+
+def _remove(root: Root, removal: Removal, say: Say) -> bool:
+    store = root.store
+    if any(leaves_root(store, path) for path in (removal.path, *removal.data)):
+        say(f"{removal.path} stays: a link is on the way to it")
+        return False
+    if removal.version is None:
+        store.remove_tree(removal.path)
+        return True
+    try:
+        manifest = store.read(removal.path)
+    except NotFoundError:
+        # another one was here
+        manifest = None
+    store.remove(removal.path)
+    is_needed = True
+    try:
+        is_needed = _is_needed_now(root, removal)
+    finally:
+        if is_needed and manifest is not None:
+            # nobody else can have taken its number: it was not the latest
+            store.write(removal.path, manifest)
+    if is_needed:
+        say(f"{removal.what} stays: it came into use at this moment")
+        return False
+    for path in removal.data:
+        store.remove_tree(path)
+    return True
+
+
+def _is_needed_now(root: Root, removal: Removal) -> bool:
+    """Whether somebody began to use a version before its manifest was removed, and after it was planned."""
+    assert removal.version is not None
+    kind, name, number = removal.version
+    if kind == "model":
+        entry = latest_promotion(root, name)
+        return entry is not None and number in (entry.version, None if removal.forced else entry.previous)
+    try:
+        files = root.store.list(root.layout.uses)
+    except NotFoundError:
+        return False
+    notes = (read_note(root.layout.uses, file) for file in files)
+    return any(note is not None and (note.dataset, note.version) == (name, number) for note in notes)

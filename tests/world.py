@@ -1,0 +1,134 @@
+"""A root that is filled by hand: versions, runs, promotions and leftovers of any age, without packing each of them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hdfs_layout import LocalStore, Root, encode_document, open_root, publish_version
+from hdfs_layout.owners import owned, start_of
+from mr_ml.catalog.promotions import manage, promote
+from mr_ml.catalog.run import RunDocument, read_run
+
+DAY = 86_400.0
+BY = {"user": "somebody", "host": "here", "pid": 1, "command": "test"}
+
+
+@dataclass(frozen=True)
+class RemoteStore(LocalStore):
+    """A store that is no folder of this machine, as far as anybody can see."""
+
+    def local_path(self, path: str) -> str | None:
+        return None
+
+
+@dataclass
+class World:
+    """A root with a clock of its own: `now` is the present, and what is made has the age that is asked for."""
+
+    root: Root
+    folder: Path
+    template: Path
+    now: float = field(default_factory=time.time)
+    _ids: Iterator[int] = field(default_factory=itertools.count)
+
+    def new_id(self) -> str:
+        return f"id-{next(self._ids):04d}"
+
+    def age(self, path: Path, days: float) -> None:
+        """Make a file or folder, and all that is in it, so old."""
+        for each in (path, *(path.rglob("*") if path.is_dir() and not path.is_symlink() else ())):
+            os.utime(each, (self.now - days * DAY,) * 2, follow_symlinks=False)
+
+    def dataset(self, name: str, *, days: float = 0.0) -> int:
+        document = self._manifest("datasets/rows/v000001.json", "datasets/rows", f"datasets/{name}", "data_id")
+        document["name"] = name
+        number = publish_version(self.root.store, f"datasets/{name}", document)
+        self.age(self.folder / f"datasets/{name}/v{number:06d}.json", days)
+        self.age(self.folder / f"datasets/{name}/data/{document['data_id']}", days)
+        return number
+
+    def model(self, name: str, dataset: str, *, days: float = 0.0, run: str | None = None) -> int:
+        """A version, and its run if that is not given."""
+        document = self._manifest("models/m/v000001.json", "models/m", f"models/{name}", "run", new=run)
+        document["dataset"] = document["spec"]["dataset"] = dataset
+        document["spec"]["model"] = name
+        if run is None:
+            self.run(name, dataset, name=document["run"], days=days, ended=True)
+        number = publish_version(self.root.store, f"models/{name}", document)
+        self.age(self.folder / f"models/{name}/v{number:06d}.json", days)
+        self.age(self.folder / f"models/{name}/data/{document['run']}", days)
+        return number
+
+    def run(self, model: str, dataset: str, *, days: float, ended: bool, name: str | None = None) -> str:
+        name = name or self.new_id()
+        (old,) = (path.name for path in (self.template / "runs").iterdir())
+        folder = self.folder / "runs" / name
+        shutil.copytree(self.template / "runs" / old, folder)
+        spec = read_run(open_root(self.template), old).spec.to_json()
+        document = RunDocument(run=name, spec=read_run(open_root(self.template), old).spec).to_json()
+        document["spec"] = {**spec, "model": model, "dataset": dataset}
+        (folder / "spec.json").write_bytes(encode_document(document))
+        if not ended:
+            (folder / "log.jsonl").unlink()
+        self.age(folder, days)
+        return name
+
+    def _manifest(self, path: str, old_folder: str, folder: str, key: str, new: str | None = None) -> dict[str, Any]:
+        """The content of a manifest of the template, with data of its own."""
+        document = json.loads((self.template / path).read_text())
+        old, new = document[key], new or self.new_id()
+        shutil.copytree(self.template / old_folder / "data" / old, self.folder / folder / "data" / new)
+        text = json.dumps({name: item for name, item in document.items() if name not in ("format", "sha256")})
+        moved: dict[str, Any] = json.loads(text.replace(f"{old_folder}/data/{old}/", f"{folder}/data/{new}/"))
+        return {**moved, key: new}
+
+    def promote(self, name: str, number: int) -> None:
+        manage(self.root, name, by=BY)
+        promote(self.root, name, number, by=BY)
+
+    def journal(self, model: str, window: str, *, days: float, **attempt: Any) -> Path:
+        empty = {"run": self.new_id(), "data_id": self.new_id(), "dataset": None, "base": None, "version": None}
+        path = self.folder / "retrains" / model / f"{window}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode_document({"kind": "retrain", "attempt": {**empty, **attempt}}))
+        self.age(path, days)
+        return path
+
+    def note(self, dataset: str, number: int, *, of: str, days: float = 0.0) -> Path:
+        return self.file(f"uses/dataset-{dataset}-v{number:06d}", of=of, days=days)
+
+    def file(self, start: str, *, of: str, end: str = "", days: float = 0.0) -> Path:
+        """An empty file whose name says who made it: a process that is "alive", "gone" or "elsewhere"."""
+        folder, _, prefix = start.rpartition("/")
+        name = owned(prefix)
+        if of == "gone":
+            name = name.replace(f"-{start_of(os.getpid())}-", "-1-")
+        if of == "elsewhere":
+            parts = name.split("-")
+            name = "-".join([*parts[:-4], "0" * 8, *parts[-3:]])
+        path = self.folder / folder / (name + end)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        self.age(path, days)
+        return path
+
+    def orphan(self, place: str, *, days: float) -> Path:
+        """A folder of data that nothing names."""
+        path = self.folder / place / "data" / self.new_id()
+        path.mkdir(parents=True)
+        (path / "part-00000").write_bytes(b"x" * 100)
+        self.age(path, days)
+        return path
+
+    def files(self) -> set[str]:
+        """All that is there, without locks."""
+        found = {str(path.relative_to(self.folder)) for path in self.folder.rglob("*")}
+        return {path for path in found if path.split("/")[0] != "locks"}
