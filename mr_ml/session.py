@@ -16,6 +16,7 @@ from mr_ml.catalog.leftovers import sweep_folders
 from mr_ml.catalog.model import load_model
 from mr_ml.catalog.promotions import standing
 from mr_ml.catalog.run import find_run, read_run, start_run
+from mr_ml.catalog.uses import using
 from mr_ml.catalog.verify import verify
 from mr_ml.data import stored
 from mr_ml.errors import BadDataError, NoModelError, UsageError
@@ -172,23 +173,27 @@ class Session:
         BadDataError, NoModelError, InternalError
             As `mr_ml.training.train.fit`.
         """
-        from mr_ml.passes.mapreduce import MapReduceEngine
-        from mr_ml.training.train import fit, make_problem, warm_start
-
-        root, layout = self.root, self.root.layout
-        begun = find_run(root, check_name(run, kind="run"))
+        begun = find_run(self.root, check_name(run, kind="run"))
         if begun is not None and begun.spec != spec:
             raise UsageError(
                 f"run {run} was asked for {begun.spec.to_json()}, found {spec.to_json()}: give the new one another name"
             )
-        dataset = load_dataset(root, spec.dataset)
+        dataset = load_dataset(self.root, spec.dataset)
+        with using(self.root, dataset):
+            return self._fit(spec, dataset, run=run, is_begun=begun is not None, verify_bytes=verify_bytes)
+
+    def _fit(self, spec: TrainSpec, dataset: Dataset, *, run: str, is_begun: bool, verify_bytes: bool) -> Fitted:
+        from mr_ml.passes.mapreduce import MapReduceEngine
+        from mr_ml.training.train import fit, make_problem, warm_start
+
+        root, layout = self.root, self.root.layout
         # what does not fit together is found before there is a run
         partitions = dataset.of_split(spec.split)
         problem = make_problem(spec, dataset, root)
         cache = block_budget(self.memory, self.runner, problem.needs())
         if verify_bytes:
             verify(root.store, partitions)
-        if begun is None:
+        if not is_begun:
             warm_start(problem, spec, dataset, root)
             start_run(root, run, spec)
         del problem
@@ -237,12 +242,22 @@ class Session:
         BadDataError
             If features or labels of the dataset are not those that the model knows, or the data is damaged.
         """
+        opened = model if isinstance(model, Model) else load_model(self.root, model)
+        found_in = load_dataset(self.root, dataset)
+        with using(self.root, found_in):
+            return self._evaluate(
+                opened, found_in, split=split, row_weights=row_weights, unseen_features=unseen_features,
+                verify_bytes=verify_bytes,
+            )  # fmt: skip
+
+    def _evaluate(
+        self, opened: Model, found_in: Dataset, *, split: str, row_weights: bool,
+        unseen_features: Literal["error", "ignore"], verify_bytes: bool,
+    ) -> dict[str, Any]:  # fmt: skip
         from mr_ml.passes.mapreduce import MapReduceEngine
         from mr_ml.training.evaluate import evaluate, measuring_needs
         from mr_ml.training.evaluate import unseen_features as features_unseen
 
-        opened = model if isinstance(model, Model) else load_model(self.root, model)
-        found_in = load_dataset(self.root, dataset)
         partitions = found_in.of_split(split)
         if verify_bytes:
             verify(self.root.store, partitions)
