@@ -13,7 +13,7 @@ from mr_ml.catalog.history import History, Kind
 from mr_ml.catalog.promotions import latest_promotion
 from mr_ml.catalog.run import read_run
 from mr_ml.catalog.run_log import read_log
-from mr_ml.catalog.tree import Folder
+from mr_ml.catalog.tree import Folder, is_name
 from mr_ml.catalog.uses import Note, read_note
 from mr_ml.data import stored
 from mr_ml.errors import BadDataError, UsageError
@@ -113,13 +113,15 @@ def read_runs(root: Root, folder: Folder, journals: Sequence[Journal], *, now: f
     over = {journal.attempt["run"] for journal in journals if journal.attempt is not None and journal.is_over}
     runs = []
     for name, of_run in folder.folders.items():
+        if not is_name(name):
+            continue
         age = now - of_run.newest
         try:
             spec = read_run(root, name).spec.to_json()
             is_finished = name in over or _has_ended(root, name, say)
             runs.append(Run(name, of_run, age, spec["model"], spec["dataset"], spec.get("warm_start"), is_finished))
         except UsageError:
-            # no spec, or no name of a run
+            # it has not begun
             runs.append(Run(name, of_run, age, is_finished=name in over))
         except BadDataError as error:
             say(f"run {name} stays: {error}")
@@ -139,8 +141,10 @@ def read_journals(root: Root, folder: Folder, *, now: float, say: Say) -> list[J
     """Read how far all retrainings came."""
     journals = []
     for model, of_model in folder.folders.items():
+        if not is_name(model):
+            continue
         # named by their last days
-        names = sorted(name for name in of_model.files if name.endswith(".json") and not name.startswith("."))
+        names = sorted(name for name in of_model.files if name.endswith(".json") and is_name(name))
         for name in names:
             path, entry = f"{of_model.path}/{name}", of_model.files[name]
             attempt: _Attempt | None = None

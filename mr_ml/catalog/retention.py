@@ -118,7 +118,7 @@ def _versions(found: Survey, history: History) -> Iterator[Removal]:
     for number in found.removed[history.kind, history.name]:
         assert keep is not None
         age = (found.now - history.versions[number].modified) / DAY
-        reason = f"{age:.0f} days old, more than {keep.days:g}, and not among the newest {keep.versions}"
+        reason = f"{age:.0f} days old, and not among the newest {keep.versions}"
         yield _version_removal(history, number, reason=reason, kept=found.kept_data)
 
 
@@ -175,7 +175,7 @@ def _run(found: Survey, run: Run) -> Iterator[Removal]:
         state = "finished" if run.is_finished else "left unfinished"
         yield Removal(
             path=run.folder.path, what=f"run {run.name}", bytes=run.folder.bytes, lock=run.model,
-            reason=f"{state} {days:.0f} days ago, more than {keep.days:g}, and no version that is kept comes from it",
+            reason=f"{state} {days:.0f} days ago, and no version that is kept comes from it",
         )  # fmt: skip
         return
     passes = run.folder.at(_PASSES)
@@ -193,7 +193,7 @@ def _journal(found: Survey, journal: Journal) -> Iterator[Removal]:
     if journal.is_over or is_given_up(journal, keep.days):
         yield Removal(
             path=journal.path, what=f"journal of a retraining of {journal.model}", bytes=journal.size,
-            lock=journal.model, reason=f"{journal.age / DAY:.0f} days old, more than {keep.days:g}",
+            lock=journal.model, reason=f"{journal.age / DAY:.0f} days old, and not the newest",
         )  # fmt: skip
 
 

@@ -9,11 +9,11 @@ from functools import cached_property
 
 from hdfs_layout import Root, Store
 from hdfs_layout.owners import can_be_seen, is_gone
-from hdfs_layout.paths import HIDDEN, staged_path
+from hdfs_layout.paths import staged_path
 from mr_ml.catalog.history import History, Kind, read_history
 from mr_ml.catalog.needed import Journal, Needed, Run, find_needed, is_given_up, read_journals, read_notes, read_runs
 from mr_ml.catalog.retention_rules import RetentionRules
-from mr_ml.catalog.tree import Folder, look
+from mr_ml.catalog.tree import Folder, is_name, look
 from mr_ml.catalog.uses import Note
 from mr_ml.errors import StorageError
 
@@ -141,7 +141,7 @@ def survey(root: Root, rules: RetentionRules, only: dict[Kind, str | None], *, n
         read_history(root, kind, name, of_name, say)
         for kind, place in kinds
         for name, of_name in folders[place].folders.items()
-        if not name.startswith(HIDDEN)
+        if is_name(name)
     ]
     models = {history.name: history for history in histories if history.kind == "model"}
     published = {run for model in models.values() for run in model.runs.values()}

@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from hdfs_layout import Entry, NotFoundError, Store
-from hdfs_layout.paths import join
+from hdfs_layout import Entry, NotFoundError, Store, check_name
+from hdfs_layout.paths import join, split_path
+from mr_ml.errors import BadDataError, UsageError
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,8 @@ class Folder:
     modified
         By the store's clock; of use only if it is empty.
     files, folders
-        By name. Where a link leads is not looked at: it may be outside the root.
+        By name, but those of names that no store takes. Where a link leads is not looked at: it may be outside the
+        root.
     links
         Paths of links to folders: those in it, or its own if it is one.
     """
@@ -69,6 +71,8 @@ def look(store: Store, path: str, *, modified: float = 0.0) -> Folder:
         return folder
     for entry in entries:
         below = join(path, entry.name)
+        if not _can_be_named(below):
+            continue
         if not entry.is_folder:
             folder.files[entry.name] = entry
         elif _is_link(store, below):
@@ -76,6 +80,24 @@ def look(store: Store, path: str, *, modified: float = 0.0) -> Folder:
         else:
             folder.folders[entry.name] = look(store, below, modified=entry.modified)
     return folder
+
+
+def _can_be_named(path: str) -> bool:
+    """Whether a store takes the path: others may have put anything there."""
+    try:
+        split_path(path)
+    except BadDataError:
+        return False
+    return True
+
+
+def is_name(name: str) -> bool:
+    """Whether something of ours can be called so: copies, notes and the like of other people are not looked into."""
+    try:
+        check_name(name)
+    except UsageError:
+        return False
+    return True
 
 
 def leaves_root(store: Store, path: str) -> bool:

@@ -52,6 +52,7 @@ def make_parser() -> argparse.ArgumentParser:
     _predict(commands)
     _models(commands)
     _runs(commands)
+    _clean(commands)
     _env(commands)
     return parser
 
@@ -329,6 +330,48 @@ def _models(commands: Any) -> None:
     diff.add_argument(
         "--features", type=whole(0), default=20, metavar="N", help="show N features that differ most (default 20)"
     )
+    delete = _command(
+        actions, "delete", "clean", "delete", "remove one version of a model that nothing needs",
+        "mr-ml models delete ctr@3 --dry-run",
+    )  # fmt: skip
+    delete.add_argument("model", help="name@version")
+    delete.add_argument("--force", action="store_true", help="even if a rollback would go to that version")
+    _dry_run(delete)
+
+
+def _dry_run(parser: Any) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="say what would be removed; nothing is")
+
+
+def _clean(commands: Any) -> None:
+    parser = _command(
+        commands, "clean", "clean", "run",
+        "remove what killed commands left behind, and, if rules are given, old versions and runs",
+        "mr-ml clean --keep-versions 10 --keep-days 30 --dry-run",
+    )  # fmt: skip
+    parser.add_argument(
+        "settings", nargs="?", metavar="FILE",
+        help="retrain.yaml: its root, its model and dataset, and its section `retention`",
+    )  # fmt: skip
+    parser.add_argument("--model", metavar="NAME", help="only what belongs to this model (and to --dataset)")
+    parser.add_argument("--dataset", metavar="NAME", help="only what belongs to this dataset (and to --model)")
+    _dry_run(parser)
+    group = parser.add_argument_group(
+        "what is kept, besides what is needed; without any of these all versions and runs"
+    )
+    group.add_argument(
+        "--keep-versions",
+        type=whole(1, MAX_VERSION),
+        metavar="N",
+        help="of each name the newest N versions (default 1)",
+    )
+    group.add_argument("--keep-days", type=not_negative, metavar="D", help="and all of the last D days (default 0)")
+    group.add_argument("--keep-runs", type=not_negative, metavar="D", help="runs of the last D days")
+    group.add_argument(
+        "--orphans-days", type=not_negative, metavar="D",
+        help="what nothing names goes after D days where nobody can see whether it is being written (default 1)",
+    )  # fmt: skip
+    parser.add_argument("--config", metavar="FILE", help="YAML settings of the cluster; see docs/hadoop.md")
 
 
 def _env(commands: Any) -> None:

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 from hdfs_layout.paths import MAX_PARTITION
+from mr_ml.catalog.retention_rules import RetentionRules
 from mr_ml.data import stored
 from mr_ml.models.base import UNNAMED_KIND
 from mr_ml.packing.choices import PackChoices
 from mr_ml.retraining.environment import FromEnvironment, hide
-from mr_ml.retraining.stand_ins import GateRules, InputRules, RetentionRules
+from mr_ml.retraining.stand_ins import GateRules, InputRules
 from mr_ml.runners.base import RUNNERS, RunnerOptions
 
 Column = str | int

@@ -84,28 +84,3 @@ class GateRules:
     schema: Literal["same", "may_grow", "any"] = "same"
     labels: Literal["same", "any"] = "same"
     require_converged: bool = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class KeepVersions:
-    """Of one name, a version is kept that is among the newest `versions` or was published within `days` days."""
-
-    versions: stored.Positive = 1
-    days: stored.NotNegative = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class KeepRuns:
-    """A run is kept that was last at work within `days` days."""
-
-    days: stored.NotNegative
-
-
-@dataclass(frozen=True, kw_only=True)
-class RetentionRules:
-    """How much is kept."""
-
-    models: KeepVersions | None = None
-    datasets: KeepVersions | None = None
-    runs: KeepRuns | None = None
-    orphans_days: stored.NotNegative = 1.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -411,3 +412,25 @@ def test_cleans_at_once_beside_packs_and_readers(world: World) -> None:
     check_all(world)
     assert {number for name, number in versions(world) if name == "datasets/d"} >= {13}
     assert ("datasets/d", 1) not in versions(world)
+
+
+def test_what_others_put_there_stays(world: World) -> None:
+    """Copies, notes, names that no mr_ml gives."""
+    for _ in range(3):
+        world.model("m", f"d@{world.dataset('d', days=50)}", days=50)
+    for kind in ("datasets", "models", "runs", "retrains", "uses", "tmp"):
+        for name in ("copy of it", "\x1b[31m", "-rf", ".hidden", "$(id)"):
+            folder = world.folder / kind / name
+            source = next((path for path in (world.folder / kind).glob("*") if path.is_dir()), None)
+            if source is not None and kind != "tmp":
+                shutil.copytree(source, folder)
+            (folder / "data" / "some").mkdir(parents=True, exist_ok=True)
+            (folder / "data" / "some\nthing").write_text("mine")
+        (world.folder / kind / "notes.txt").write_text("mine")
+        (world.folder / kind / ".staged-\x1b").write_text("mine")
+    before = world.files()
+    carry_out(world.root, plan(world.root, RULES, now=world.now), print)
+    gone = {path for path in before - world.files() if "d/" not in path and "m/" not in path}
+    assert {path.split("/")[0] for path in gone} <= {"runs"}
+    assert not [path for path in gone if "\n" in path or path.split("/")[1] in ("copy of it", "-rf", "$(id)")]
+    assert load_dataset(world.root, "d@3").version == 3

@@ -1,0 +1,105 @@
+"""mr-ml clean and mr-ml models delete: what is not kept is removed."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hdfs_layout import Root, parse_reference
+from hdfs_layout.lock import hold
+from mr_ml.catalog.retention import KeepRuns, KeepVersions, Removal, RetentionRules, carry_out, plan, plan_deletion
+from mr_ml.cli.common import narrator, print_result, root_of, table
+from mr_ml.errors import UsageError
+from mr_ml.session import use_config
+
+if TYPE_CHECKING:
+    from mr_ml.retraining.config import RetrainConfig
+
+_UNITS = ("bytes", "kB", "MB", "GB", "TB")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Remove what rules do not keep, or say what that would be."""
+    say = narrator(options)
+    notes: list[str] = []
+
+    def note(text: str) -> None:
+        notes.append(text)
+        say(f"note: {text}")
+
+    if options.settings is None:
+        root, rules, model, dataset = root_of(options), _rules(options), options.model, options.dataset
+    else:
+        config = _settings(options)
+        root = use_config(options.root if config.root is None else config.root, config.runner.config)
+        rules, model, dataset = config.retention, config.model, config.dataset_name
+    planned = plan(root, rules, model=model, dataset=dataset, say=note)
+    gone = planned if options.dry_run else carry_out(root, planned, note)
+    _print(options, root, gone, notes)
+
+
+def delete(options: argparse.Namespace) -> None:
+    """Delete one version of a model."""
+    root, say = root_of(options), narrator(options)
+    name = parse_reference(options.model, kind="model").name
+    if options.dry_run:
+        _print(options, root, [plan_deletion(root, options.model, force=options.force, say=say)], ())
+        return
+    with hold(root.store, root.layout.lock(name), what=f"delete {options.model}"):
+        planned = plan_deletion(root, options.model, force=options.force, say=say)
+        _print(options, root, carry_out(root, [planned], say, held=name), ())
+
+
+def _rules(options: argparse.Namespace) -> RetentionRules:
+    versions, days = options.keep_versions, options.keep_days
+    keep = None
+    if versions is not None or days is not None:
+        keep = KeepVersions(versions=1 if versions is None else versions, days=0.0 if days is None else days)
+    return RetentionRules(
+        models=keep,
+        datasets=keep,
+        runs=None if options.keep_runs is None else KeepRuns(days=options.keep_runs),
+        orphans_days=RetentionRules.orphans_days if options.orphans_days is None else options.orphans_days,
+    )
+
+
+def _settings(options: argparse.Namespace) -> RetrainConfig:
+    from mr_ml.retraining.config import load_config
+
+    chosen = ("model", "dataset", "keep_versions", "keep_days", "keep_runs", "orphans_days", "config")
+    given = [name for name in chosen if getattr(options, name) is not None]
+    if given:
+        raise UsageError(
+            f"expected rules from {options.settings} or from options; found also {', '.join(f'`{n}`' for n in given)}: "
+            "leave one of them out"
+        )
+    return load_config(options.settings)
+
+
+def _print(options: argparse.Namespace, root: Root, removals: Sequence[Removal], notes: Iterable[str]) -> None:
+    n_bytes = sum(removal.bytes for removal in removals)
+    data: dict[str, Any] = {
+        "root": root.store.root,
+        "dry_run": options.dry_run,
+        "removed": [{name: getattr(r, name) for name in ("path", "what", "reason", "bytes")} for r in removals],
+        "bytes": n_bytes,
+        "notes": list(notes),
+    }
+    rows = [[removal.what, _size(removal.bytes), removal.path, removal.reason] for removal in removals]
+    would = "would be removed" if options.dry_run else "removed"
+    text = f"{len(removals)} {would}, {_size(n_bytes)}"
+    print_result(options, data, "\n".join([_lines(rows), text]) if rows else text)
+
+
+def _lines(rows: Iterable[Sequence[str]]) -> str:
+    """Return a table, in which reasons, the longest, stand under what they are of."""
+    shown = []
+    for what, size, path, reason in rows:
+        shown += [[f"{what}  {path}", size], [f"  {reason}", ""]]
+    return table(["what", "size"], shown)
+
+
+def _size(n_bytes: int) -> str:
+    power = min((len(str(n_bytes)) - 1) // 3, len(_UNITS) - 1)
+    return f"{n_bytes / 1000**power:.3g} {_UNITS[power]}"
