@@ -168,8 +168,16 @@ class Model(ABC):
         """Return what map tasks predict rows with."""
 
     @abstractmethod
-    def measurement(self, dataset: Dataset, *, row_weights: bool) -> Measurement:
+    def measurement(self, dataset: Dataset, *, row_weights: bool, by_name: bool = False) -> Measurement:
         """Return how the model is measured on a dataset.
+
+        Parameters
+        ----------
+        row_weights
+            Whether the dataset's row weights count, if it has any.
+        by_name
+            Whether columns are taken by the names of their features, in whatever order: those that the model does not
+            know count for nothing, and those that the dataset lacks are 0. Else all must be those of the model.
 
         Raises
         ------

@@ -42,7 +42,7 @@ class WarmStart:
     point
         (size,) its function as the coefficients that are searched for.
     appeared
-        Features that rows have and the model does not know; they begin at 0.
+        Features that rows have and the model does not know, or has 0 for; they begin at 0.
     vanished
         Features that count for the model and that no row has; they are left out.
     new_labels, old_labels

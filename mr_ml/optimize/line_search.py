@@ -17,7 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.optimize import line_state, stopping
-from mr_ml.optimize.base import Ask, Cost, Evaluation, Floats, Optimizer, Result, SearchProgress, Stop, Stored
+from mr_ml.optimize.base import (
+    Ask,
+    Cost,
+    Evaluation,
+    Floats,
+    Optimizer,
+    Result,
+    SearchProgress,
+    Separation,
+    Stop,
+    Stored,
+)
 from mr_ml.optimize.line_state import LineState
 
 STEPS = (1.0, 4.0, 2.0, 0.5, 0.25, 2.0**-4, 2.0**-7, 2.0**-12)
@@ -42,8 +53,8 @@ _CURVATURE_FIRST = 3
 _CURVATURE_EVERY = 8
 _CURVATURE_BELOW = 0.98
 _NO_WARM_START = (
-    "the warm start is no better than a cold one, or so far out that separable classes would not be noticed; this is a "
-    "cold one"
+    "this is a cold start after all: the warm one is no better, or would hide whether the classes can be separated, "
+    "which a penalty rules out"
 )
 # Vectors of the size of the model that the driver holds at most, pairs aside.
 _STATE_VECTORS = 20
@@ -80,9 +91,9 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
     patience: ClassVar[int] = 3
     # whether the Hessian is asked for once where the search seems to have converged
     checks_hessian = False
-    # where classes may be separable: the largest gap of a row at a warm start. Rows further out add nothing to gradients,
-    # so that a search from there would not see them move on for ever
-    warm_gap: ClassVar[float] = 10.0
+    # the largest gap of a row at a warm start, where classes may be separable: with no penalty, or with a slight one.
+    # Gradients have nothing of rows that are further out, so that it would not be noticed if these could go on for ever
+    warm_gaps: ClassVar[tuple[float, float]] = (0.0, 10.0)
 
     @abstractmethod
     def direction(self, state: LineState, hessian: Floats | None) -> tuple[Floats, float]:
@@ -168,8 +179,7 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
                 return replace(state, value=value, stop=Stop.DIVERGED)
             return self._accept(begun, state.point, value, ev, 0.0)
         without = float(ev.values[1])
-        is_far_out = ev.separation is not None and -ev.separation.minus_max_gap > self.warm_gap
-        if not is_finite or without < value or is_far_out:
+        if not is_finite or without < value or self._hides(ev.separation):
             return self._within_budget(replace(self.init(state.point), value=without, n_passes=state.n_passes))
         # what led there was no step of the search
         apart = ev.separation and replace(ev.separation, min_gap_change=np.inf, minus_max_gap_change=np.inf)
@@ -178,6 +188,14 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
             return warm
         # whether classes are separable shows in how a step moves the rows
         return self._within_budget(replace(warm, stop=None, steps=STEPS))
+
+    def _hides(self, there: Separation | None) -> bool:
+        """Whether it could not be told from a warm start if classes were separable."""
+        if there is None:
+            return False
+        free, penalised = self.warm_gaps
+        # with a penalty rows on their right side are no proof
+        return -there.minus_max_gap > (free if there.min_gap > -np.inf else penalised)
 
     def ask_sample(self, state: LineState) -> Ask | None:
         """Say the open ask if it is the first one along one of the first directions."""

@@ -33,7 +33,7 @@ class Newton(LineMethod):
     hessian: ClassVar[bool] = True
     rules_out: ClassVar[frozenset[Stop]] = frozenset({Stop.SEPARABLE, Stop.FLAT})
     # its steps move them by a unit wherever the Hessian holds more than rounding
-    warm_gap: ClassVar[float] = 20.0
+    warm_gaps: ClassVar[tuple[float, float]] = (20.0, 20.0)
 
     def cost(self, size: int) -> Cost:
         """Count the Hessian, and vectors."""

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import Commands, write_libsvm
-from optimizer_problems import PROBLEMS, Problem, logistic, quadratic, rosenbrock
+from optimizer_problems import PROBLEMS, Problem, logistic, quadratic, rosenbrock, rotated
 from scipy.optimize import minimize
 from toy_optimizer import toy
 
@@ -130,6 +130,26 @@ def test_units_change_no_bit(solver: str, values: int, points: int) -> None:
     ours, theirs = (optimizer.result(search(optimizer, one)[-1]) for one in (plain, other))
     assert (ours.stop, ours.progress.passes) == (theirs.stop, theirs.progress.passes)
     assert (theirs.point / x).tolist() == ours.point.tolist()
+
+
+@np.errstate(all="ignore")
+@pytest.mark.parametrize("guess", ["near", "far", "not finite"])
+def test_a_guess_changes_nothing_of_what_is_found(solver: str, guess: str) -> None:
+    """And a search goes on from every state that was stored."""
+    problem = quadratic(rotated(np.array([1.0, 3.0, 10.0])), np.array([1.0, 2.0, 3.0]), np.zeros(3))
+    guesses = {"near": np.array([1.1, 2.1, 2.9]), "far": np.full(3, -1e6), "not finite": np.full(3, 1e300)}
+    optimizer = make(solver, 3)
+    if guess == "not finite" and type(optimizer).init_warm is Optimizer.init_warm:
+        pytest.skip("it begins at every guess")
+    state = optimizer.init_warm(problem.start, guesses[guess])
+    while (ask := optimizer.ask(state)) is not None:
+        state = optimizer.tell(state, problem(ask))
+        opened = frame.decode(encoded(optimizer, state, 3), kind="state", where="here")
+        state = optimizer.decode(opened.meta, opened.arrays, size=3)
+    result = optimizer.result(state)
+    assert result.stop.converged
+    np.testing.assert_allclose(result.point, [1.0, 2.0, 3.0], atol=1e-6)
+    assert result.progress.value == problem.value(result.point)
 
 
 # --- why it ends ------------------------------------------------------------------------------------------------------

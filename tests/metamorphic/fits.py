@@ -64,7 +64,7 @@ class Solver:
         self, problem: Problem, *, method: str = "auto", tolerance: float = LinearSpec.tolerance,
         begin: Floats | None = None,
     ) -> Fit:  # fmt: skip
-        """Train as `mr-ml train` does, with a warm start from a model of the coefficients `begin` if these are given."""
+        """Train as `mr-ml train` does, from a model of the coefficients `begin` if these are given."""
         name, root = self.packed(problem), open_root(str(self.mr_ml.root))
         if name not in self._engines:
             dataset = load_dataset(root, name)
@@ -113,7 +113,8 @@ def _published(spec: LinearSpec, coef: Floats, dataset: Dataset, root: Root) -> 
     run = unique_id()
     spec = replace(spec, model=f"begin-{run[-8:]}")
     training = {
-        "solver": "none", "passes": 0, "objective": 0.0, "gradient_norm": 0.0, "converged": True, "stop": "", "warnings": ()
+        "solver": "none", "passes": 0, "objective": 0.0, "gradient_norm": 0.0, "converged": True, "stop": "none",
+        "warnings": (),
     }  # fmt: skip
     arrays = {"coef": coef[:, :-1].copy(), "intercept": coef[:, -1].copy()}
     classes = () if spec.loss == "squared" else dataset.schema.codes

@@ -4,14 +4,13 @@ none. Begun at the optimum, beside it, and where no model should ever be."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from exact import answer
 from fits import Fit, Solver
 from problems import CHANGES, KINDS, LOSSES, PENALTIES, STORAGES, Floats, Problem, base, bound
-from test_exact import _ROUND_VALLEYS, HARD, checked, known
+from test_exact import _ROUND_VALLEYS, HARD, checked, known, labels
 from test_separable import SEPARABLE
 
 from mr_ml.models.linear.kind.spec import LinearSpec
@@ -24,11 +23,8 @@ def noise(coef: Floats) -> Floats:
 
 
 BEGINS: dict[str, Callable[[Floats], Floats]] = {
-    "the optimum": lambda coef: coef,
     "near": lambda coef: coef * (1 + 0.1 * noise(coef)),
-    "half way": lambda coef: 0.5 * coef,
     "the other side": lambda coef: -coef,
-    "far out": lambda coef: 100 * coef,
     "anywhere": lambda coef: 3 * noise(coef),
     "beyond numbers": lambda coef: np.copysign(1e300, coef),
 }
@@ -49,7 +45,7 @@ def test_the_optimum_is_the_same(solver: Solver, kind: str, loss: str, penalty: 
     problem = base(kind, loss, penalty, STORAGES[(len(kind) + len(loss)) % 2])
     cold = solver.solve(problem, method=method)
     slack = bound(problem, tolerance=LinearSpec.tolerance)
-    for begin in BEGINS.values():
+    for begin in BEGINS.values() if kind == "plain" else [BEGINS["near"]]:
         assert_same(solver.solve(problem, method=method, begin=begin(cold.coef)), cold, slack)
     again = solver.solve(problem, method=method, begin=cold.coef)
     # and one each in which L-BFGS looks at the Hessian, and for features that separate classes
@@ -80,7 +76,7 @@ def test_what_the_data_does_not_determine(solver: Solver, loss: str, change: str
 )
 def test_hard_data(solver: Solver, name: str, method: str) -> None:
     coef = answer(known(name)[0])[0][None, :]
-    for begin in ("the optimum", "near", "half way", "the other side"):
+    for begin in ("near", "the other side"):
         fit = solver.solve(known(name)[0], method=method, begin=BEGINS[begin](coef))
         checked(name, fit, digits=5 if method == "newton" else 4)
 
@@ -91,8 +87,25 @@ def test_that_there_is_no_optimum_is_said(solver: Solver, make: Callable[[], Pro
     """From where a search has ended that found it out, and from as far out as a model can be."""
     problem = make()
     cold = solver.solve(problem, method=method)
-    for size in (0.2, 0.5, 1.0, 2.0, 5.0, 20.0, 1e3, 1e9):
-        for begin in (size * cold.coef, size * (cold.coef + 0.01 * noise(cold.coef))):
-            fit = solver.solve(problem, method=method, begin=begin)
-            assert not fit.converged, size
-            assert "separate" in fit.stop, size
+    for size in (0.5, 1.0, 5.0, 1e3):
+        fit = solver.solve(problem, method=method, begin=size * (cold.coef + 0.01 * noise(cold.coef)))
+        assert not fit.converged, size
+        assert "separate" in fit.stop, size
+
+
+@pytest.mark.parametrize("gap", [7.0, 15.0, 30.0])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_combination_of_features_that_separates_is_noticed(solver: Solver, method: str, gap: float) -> None:
+    """Two columns that are equal but in one row, where their difference tells its class; all else is at its optimum, so
+    that gradients are small and nothing moves."""
+    random = np.random.default_rng(3)
+    x = np.round(random.normal(size=(2000, 5)) * 64) / 64
+    y = labels(random, x[:, 0] + x[:, 2])
+    x[:, 1] = x[:, 0]
+    x[0, 1] -= 2 * y[0] - 1
+    problem = Problem("logistic", x, y)
+    begin = solver.solve(problem, method=method).coef
+    begin[0, :2] = begin[0, :2].mean() + np.array([0.5, -0.5]) * gap
+    fit = solver.solve(problem, method=method, begin=begin)
+    assert not fit.converged
+    assert "separate" in fit.stop

@@ -12,6 +12,7 @@ from mr_ml.catalog.dataset import Dataset
 from mr_ml.errors import BadDataError
 from mr_ml.models.base import Measurement, first_column
 from mr_ml.models.linear.class_metrics import TABLE_KEYS
+from mr_ml.models.linear.kind.by_name import columns_of
 from mr_ml.models.linear.metrics import MetricsQuery
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.models.linear.shift import Shift
@@ -39,9 +40,10 @@ class LinearMeasurement(Measurement):
         return 24 * (min(n_rows * rows.n_outputs, TABLE_KEYS) if rows.classes else 1)
 
 
-def measurement(model: LinearModel, dataset: Dataset, *, row_weights: bool) -> LinearMeasurement:
-    """Return how the model is measured on a dataset; raises as `mr_ml.models.base.Model.measurement`."""
-    coef, shift, columns = _over_columns(model, dataset)
+def measurement(model: LinearModel, dataset: Dataset, *, row_weights: bool, by_name: bool) -> LinearMeasurement:
+    """Return how the model is measured on a dataset; see `mr_ml.models.base.Model.measurement`."""
+    named = by_name and model.schema.feature_names != dataset.schema.feature_names
+    coef, shift, columns = (_by_name if named else _over_columns)(model, dataset)
     rows = RowSpec(
         loss=model.loss,
         n_features=coef.shape[1] - 1,
@@ -66,6 +68,23 @@ def _over_columns(model: LinearModel, dataset: Dataset) -> tuple[Floats, Shift, 
         coef[:, -1] -= off.pop(0, 0.0) * model.reading_coef[:, 0]
         shift = replace(shift, ids=tuple(k - 1 for k in off), by=tuple(off.values()))
     return coef, shift, columns.astype(np.int32)
+
+
+def _by_name(model: LinearModel, dataset: Dataset) -> tuple[Floats, Shift, NDArray[np.int32]]:
+    """Return the same of columns that are known by their names; those that lack are 0."""
+    at = columns_of(model, dataset)
+    held = np.flatnonzero(at >= 0)
+    held = held[np.argsort(at[held])]
+    place = {k: column for column, k in enumerate(held.tolist())}
+    coef, shift = model.reading_coef[:, [*held.tolist(), -1]], model.shift
+    taken_off: dict[int, float] = {}
+    for k, by in zip(shift.ids, shift.by, strict=True):
+        if k in place:
+            taken_off[place[k]] = by
+        else:
+            coef[:, -1] -= by * model.reading_coef[:, k]
+    ids = tuple(sorted(taken_off))
+    return coef, replace(shift, ids=ids, by=tuple(taken_off[k] for k in ids)), at[held].astype(np.int32)
 
 
 def _classes_in(model: LinearModel, dataset: Dataset) -> tuple[float, ...]:

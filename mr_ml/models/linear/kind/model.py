@@ -83,11 +83,11 @@ class LinearModel(Model):
         """Return what map tasks predict rows with."""
         return LinearPredictor(self.loss, self.reading_coef, self.shift, self.features)
 
-    def measurement(self, dataset: Dataset, *, row_weights: bool) -> Measurement:
+    def measurement(self, dataset: Dataset, *, row_weights: bool, by_name: bool = False) -> Measurement:
         """Return how the model is measured on a dataset; see `mr_ml.models.base.Model.measurement`."""
         from mr_ml.models.linear.kind.measurement import measurement
 
-        return measurement(self, dataset, row_weights=row_weights)
+        return measurement(self, dataset, row_weights=row_weights, by_name=by_name)
 
     def summary(self) -> str:
         """Return loss, penalty and size in a few words."""

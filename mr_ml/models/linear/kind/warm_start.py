@@ -43,8 +43,8 @@ def warm_start(problem: LinearProblem, model: LinearModel, moments: FeatureMomen
     off = _taken_off(rows.shift, rows.n_features)[at] - _taken_off(model.shift, len(known))[known]
     kept = weights[:, known]
     constant = constant + kept @ off
-    if scaling.intercept:
-        kept = np.where(moments.deviation[at] > 0, kept, 0.0)
+    tells = (moments.deviation > 0) | ~np.bool_(scaling.intercept)
+    kept = np.where(tells[at], kept, 0.0)
     mapped = np.zeros((len(model.reading_coef), rows.n_features + 1))
     mapped[:, at], mapped[:, -1] = kept, constant
     point = problem.start().reshape(rows.n_outputs, -1)
@@ -52,8 +52,8 @@ def warm_start(problem: LinearProblem, model: LinearModel, moments: FeatureMomen
         if source >= 0:
             point[output] = scaling.from_raw(sign * mapped[source : source + 1])
 
-    unknown = occurs.copy()
-    unknown[at] = False
+    unknown = occurs & tells
+    unknown[at[kept.any(axis=0)]] = False
     lost = np.flatnonzero(~known & weights.any(axis=0))
     theirs = label_texts(schema, rows.classes)
     return WarmStart(
