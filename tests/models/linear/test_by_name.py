@@ -198,7 +198,8 @@ def test_features_of_numbers_are_known_by_their_ids(here: Here, highest: int) ->
             for label, row in zip(y, x.tolist(), strict=True)
         ]
         (here.folder / name).write_text("\n".join(lines) + "\n")
-        mr_ml.pack(here.folder / "root", here.folder / name, name, format="libsvm", index_base=base)
+        options: dict[str, Any] = {"format": "libsvm", "index_base": base}
+        mr_ml.pack(here.folder / "root", here.folder / name, name, **options)
     model = here.train("ours", l2=0.01)
     problem, start = here.begin("theirs", model)
     assert (problem.columns is not None) == (highest > 1000)
