@@ -22,7 +22,6 @@ from functools import partial
 from typing import Annotated, NamedTuple
 
 from hdfs_layout import NotFoundError, Store
-from hdfs_layout.faults import storage_error
 from hdfs_layout.paths import join
 from mr_ml.catalog.provenance import InputFile
 from mr_ml.data import stored
@@ -32,7 +31,6 @@ from mr_ml.retraining.location import UNPRINTABLE, Location, check_marker, with_
 from mr_ml.retraining.zones import date_in, days_back, is_day, zone_named
 
 _THREADS = 8
-_PIECE_BYTES = 1 << 20
 # Before that, zones have other rules than their data says.
 _EARLIEST = date(1970, 1, 1)
 
@@ -263,18 +261,7 @@ def _input(day: date, store: Store, file: _File) -> InputFile:
         raise BadDataError(
             f"expected a file name without control characters that UTF-8 can write, found {file.name!a}; rename it"
         )
-    return InputFile(path=file.name, size=file.size, checksum=_checksum(store, file.path), day=day.isoformat())
-
-
-def _checksum(store: Store, path: str) -> str:
-    digest = hashlib.sha256()
-    with store.open_read(path) as content:
-        try:
-            while piece := content.read(_PIECE_BYTES):
-                digest.update(piece)
-        except OSError as error:
-            raise storage_error(error, doing="read", place=store.uri(path)) from error
-    return f"sha256:{digest.hexdigest()}"
+    return InputFile(path=file.name, size=file.size, checksum=store.checksum(file.path), day=day.isoformat())
 
 
 def _nothing(rules: InputRules, days: Sequence[date]) -> NotFoundError:
