@@ -210,13 +210,16 @@ def find_window(rules: InputRules, *, timezone: str, today: date | None = None, 
     store, found = _look(rules, days)
     if not found:
         raise _nothing(rules, days)
+    waiting = [(day, file) for day, of_day in found.items() for file in of_day]
+    files: dict[date, list[InputFile]] = {day: [] for day in found}
     with ThreadPoolExecutor(_THREADS) as threads:
-        files = {day: tuple(threads.map(partial(_input, day, store), of_day)) for day, of_day in found.items()}
+        for (day, _), file in zip(waiting, threads.map(partial(_input, store), waiting), strict=True):
+            files[day].append(file)
     return Window(
         first=days[0],
         last=days[-1],
         timezone=timezone,
-        days=tuple(Day(date=day, files=files[day]) for day in days if day in files),
+        days=tuple(Day(date=day, files=tuple(of_day)) for day, of_day in files.items()),
         missing=tuple(day for day in days if day not in files),
     )
 
@@ -256,7 +259,8 @@ def _is_complete(day: date, marker: str | None, location: Location, store: Store
     return store.exists(join(folder, with_date(marker, day)))
 
 
-def _input(day: date, store: Store, file: _File) -> InputFile:
+def _input(store: Store, of_day: tuple[date, _File]) -> InputFile:
+    day, file = of_day
     if UNPRINTABLE.search(file.name):
         raise BadDataError(
             f"expected a file name without control characters that UTF-8 can write, found {file.name!a}; rename it"

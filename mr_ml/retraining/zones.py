@@ -38,8 +38,9 @@ def zone_named(name: str) -> ZoneInfo:
         )
     by_word = {word.lower(): zone for zone in sorted(known) for word in (zone, zone.rpartition("/")[2])}
     close = difflib.get_close_matches(str(name).replace(" ", "_").lower(), by_word, n=3, cutoff=0.7)
-    hint = " or ".join(dict.fromkeys(by_word[word] for word in close)) or "one such as UTC or Europe/Berlin"
-    raise UsageError(f"`timezone`: expected the name of a time zone, found {stored.shown(name)}; did you mean {hint}?")
+    meant = " or ".join(dict.fromkeys(by_word[word] for word in close))
+    hint = f"did you mean {meant}?" if meant else "take one such as UTC or Europe/Berlin"
+    raise UsageError(f"`timezone`: expected the name of a time zone, found {stored.shown(name)}; {hint}")
 
 
 def date_in(zone: ZoneInfo, *, now: datetime | None = None) -> date:

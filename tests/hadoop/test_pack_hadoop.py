@@ -91,7 +91,7 @@ def test_equal_rows_are_dealt_as_on_this_machine(
 def test_rows_are_in_the_split_of_their_file(
     packed: ClusterCommands, on_cluster: HadoopCluster, tmp_path: Path
 ) -> None:
-    """On HDFS, compressed, called by what jobs read as a pattern, and brought from here; equal rows are in all splits."""
+    """On HDFS, compressed, by a name that jobs read as a pattern, and brought from here; equal rows in all splits."""
     rng = np.random.default_rng(3)
     folder = tmp_path / "days"
     folder.mkdir()

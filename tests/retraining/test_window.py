@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from dev_cluster import HadoopCluster
 from far_store import far_stores
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hdfs_layout import NotFoundError, Store, open_store
@@ -44,7 +44,7 @@ def put(folder: Path, *names: str) -> None:
 
 # --- days -------------------------------------------------------------------------------------------------------------
 
-ZONES = sorted(zoneinfo.available_timezones())
+ZONES = sorted(zoneinfo.available_timezones() - {"localtime", "Factory"})
 # Days of 23, 24.5 and 25 hours, one that was left out, and one after which another offset begins at midnight.
 ODD = [
     ("Europe/Berlin", datetime(2026, 3, 29, tzinfo=UTC)), ("Europe/Berlin", datetime(2026, 10, 25, tzinfo=UTC)),
@@ -60,6 +60,7 @@ def dates_around(zone: ZoneInfo, middle: datetime, *, days: int) -> list[date]:
     return [day for day, _ in itertools.groupby(instant.astimezone(zone).date() for instant in quarters)]
 
 
+@settings(max_examples=60)
 @given(
     st.sampled_from(ZONES),
     st.datetimes(datetime(1980, 1, 1), datetime(2037, 1, 1), timezones=st.just(UTC)),
@@ -79,7 +80,7 @@ for _name, _middle in ODD:
 
 
 @pytest.mark.parametrize(("name", "middle"), ODD)
-@pytest.mark.parametrize("delay", [0, 1, 3])
+@pytest.mark.parametrize("delay", [0, 2])
 def test_nights_in_a_row_leave_out_no_day_and_double_none(
     tmp_path: Path, name: str, middle: datetime, delay: int
 ) -> None:
@@ -141,8 +142,8 @@ def test_the_zone_of_the_machine_does_not_matter(
     ("name", "hint"),
     [
         ("Berlin", "Europe/Berlin"), ("europe/berlin", "Europe/Berlin"), ("America/New York", "America/New_York"),
-        ("America", "did you mean"), ("../etc/passwd", "did you mean"), ("localtime", "did you mean"), ("", "UTC"),
-        ("/etc/localtime", "did you mean"), ("Europe/Berlin\n", "Europe/Berlin"), ("\0", "UTC"),
+        ("America", "did you mean"), ("../etc/passwd", "take one"), ("localtime", "take one"), ("", "UTC"),
+        ("/etc/localtime", "take one"), ("Europe/Berlin\n", "Europe/Berlin"), ("\0", "UTC"),
     ],
 )  # fmt: skip
 def test_a_zone_that_is_none_is_said_with_those_that_may_be_meant(name: str, hint: str) -> None:
