@@ -24,7 +24,7 @@ def comparison(rules: GateRules, facts: Facts, measured: Measured) -> Check:
     """Compare the candidate with the published model on the same rows."""
     metric = rules.metric or ("log_loss" if measured.metrics.get("log_loss") is not None else "mean_squared_error")
     name = f"{metric} against {facts.published}"
-    expected = f"at most {rules.margin:g} of it worse, {100 * rules.confidence:g} % sure"
+    expected = f"worse by {100 * rules.margin:g} % of it at most, {100 * rules.confidence:g} % sure"
     new = sorted(label for label, rows in facts.labels.items() if rows and label not in facts.published_labels)
     if rules.labels == "any" and facts.published_labels and new:
         found = f"not compared: {facts.published} does not know all labels"
@@ -48,8 +48,10 @@ def _compared(
     at_worst, allowed = worse + half_width, rules.margin * abs(published)
     # not the other way round: what is not a number does not pass
     passed = at_worst <= allowed
-    found = f"{candidate:.6g} against {published:.6g}: {'worse' if worse > 0 else 'better'} by {abs(worse):.3g}, "
-    found += f"at worst {at_worst:.3g} worse of {allowed:.3g} allowed"
+    found = (
+        f"{candidate:.6g} against {published:.6g}, {'worse' if worse > 0 else 'better'} by {abs(worse):.3g}; at worst, "
+        f"worse by {at_worst:.3g} where {allowed:.3g} is allowed"
+    )
     numbers = {
         "candidate": candidate,
         "published": published,

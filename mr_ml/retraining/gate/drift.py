@@ -15,6 +15,7 @@ rows: else each new campaign or city would be a shift of many deviations.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -126,6 +127,7 @@ def drift(
     missing = psi(_with_rest(were, m), _with_rest(gone, n))
     return Drift(
         classes=_classes(now.labels, before.labels) if now.labels and before.labels else None,
+        label=_label(now, before),
         presence=moves(presence, by_chance(n, m, kinds=2, among=len(features)), other[2] / m, one[2] / n),
         means=moves(np.where(beyond, shift, 0.0), 0.0, other[0], one[0]),
         missing=_farthest(
@@ -133,6 +135,7 @@ def drift(
         ),
         values=values,
         n_features=len(features),
+        n_ranged=0 if counts is None else len(counts),
         n_columns=len(columns),
     )
 
@@ -177,6 +180,16 @@ def _classes(now: Mapping[str, int], before: Mapping[str, int]) -> Move | None:
     )  # fmt: skip
 
 
+def _label(now: Profile, before: Profile) -> Move | None:
+    numbers = [p.label_mean for p in (now, before)] + [p.label_deviation for p in (now, before)]
+    mean, was, deviation, deviated = (np.array([math.nan if x is None else x]) for x in numbers)
+    if np.isnan(mean + was + deviation + deviated).any():
+        return None
+    one, other = (np.array([m, d, [p.n_rows]]) for m, d, p in ((mean, deviation, now), (was, deviated, before)))
+    shift, beyond = _mean_shift(one, other, n=now.n_rows, m=before.n_rows)
+    return Move(what="label", by=float(shift[0]) if beyond[0] else 0.0, before=float(was[0]), now=float(mean[0]))
+
+
 def _with_rest(counts: Floats, n_rows: int) -> Floats:
     return np.stack([counts, n_rows - counts], axis=1)
 
@@ -194,7 +207,8 @@ def _mean_shift(one: Floats, other: Floats, *, n: int, m: int) -> tuple[Floats, 
     moved = np.where(moved <= 1e-9 * np.maximum(np.abs(mean), np.abs(was)), 0.0, moved)
     with np.errstate(divide="ignore", invalid="ignore"):
         shift = np.where(moved > 0, moved / unit, 0.0)
-        noise = np.sqrt(deviation**2 / max(n, 1) + deviated**2 / max(m, 1))
+        # few rows may be all alike by chance
+        noise = np.maximum(deviation, deviated) * math.sqrt(1 / max(n, 1) + 1 / max(m, 1))
         beyond = moved > -ndtri(_CHANCE / 2 / max(len(mean), 1)) * noise
     # sums that overflow
     shift[np.isnan(mean - was)] = np.inf

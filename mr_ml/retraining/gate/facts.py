@@ -92,19 +92,24 @@ class Drift:
     Attributes
     ----------
     classes
-        How far the shares of all classes have moved together, and the class that has moved farthest.
+        How far the shares of all classes have moved together, and the class that has moved farthest; 0 if that is no
+        more than chance.
+    label
+        How far the mean of the labels as numbers has moved, in standard deviations before; likewise.
     presence, missing, values, means
         Those that have moved farthest, the farthest first, of all whose move is more than chance; may be empty.
-    n_features, n_columns
-        How many were compared.
+    n_features, n_ranged, n_columns
+        How many were compared: features, those of them whose values were, and columns.
     """
 
     classes: Move | None = None
+    label: Move | None = None
     presence: tuple[Move, ...] | None = None
     missing: tuple[Move, ...] | None = None
     values: tuple[Move, ...] | None = None
     means: tuple[Move, ...] | None = None
     n_features: int = 0
+    n_ranged: int = 0
     n_columns: int = 0
 
 
@@ -145,7 +150,8 @@ class Facts:
     n_rows, published_n_rows
         Training rows.
     labels, published_labels
-        Label -> training rows of the candidate, and the labels that the published model knows; empty for numbers.
+        Label -> training rows of the candidate, and the labels that the published model knows; empty of models that
+        predict numbers.
     training
         How training ended: `converged`, `stop`, `objective`, `gradient_norm`, ...
     measured

@@ -14,7 +14,7 @@ from typing import Any
 from mr_ml.catalog.decision import Check, Decision
 from mr_ml.readers.rows import excerpt, listed
 from mr_ml.retraining.gate.compare import comparison
-from mr_ml.retraining.gate.facts import Drift, Facts, Move, SchemaChange, WindowFacts
+from mr_ml.retraining.gate.facts import Drift, Facts, Measured, Move, SchemaChange, WindowFacts
 from mr_ml.retraining.gate.rules import GateRules
 
 # Values of features that appeared or vanished, in a row on average, below which they count for nothing.
@@ -50,11 +50,12 @@ def _checks(rules: GateRules, facts: Facts) -> Iterator[Check]:
     if facts.schema is not None:
         yield _schema(rules, facts.schema)
     if facts.published is not None:
-        yield from _drift(rules, facts.drift, facts.published)
+        yield from _drift(rules, facts, facts.drift)
     yield _converged(rules, facts.training)
     yield _finite(facts)
     yield from _bounds(rules, {} if facts.measured is None else facts.measured.metrics)
     if facts.published is not None and facts.measured is not None:
+        yield from _orientation(facts.measured)
         yield comparison(rules, facts, facts.measured)
 
 
@@ -158,25 +159,30 @@ def _schema(rules: GateRules, change: SchemaChange) -> Check:
     )
 
 
-def _drift(rules: GateRules, drift: Drift | None, published: str) -> Iterator[Check]:
+def _drift(rules: GateRules, facts: Facts, drift: Drift | None) -> Iterator[Check]:
     limits = rules.max_psi
     if drift is None:
-        yield check("drift", True, f"not known: the training rows of {published} are gone", "not judged")
+        yield check("drift", True, f"not known: the training rows of {facts.published} are gone", "not judged")
         return
-    if drift.classes is not None:
-        yield from _moved("class balance", (drift.classes,), limits.classes, "shares", n=None)
+    if facts.labels:
+        yield from _moved("class balance", _one(drift.classes), limits.classes, "share of rows", n=1)
+    else:
+        yield from _moved("label mean", _one(drift.label), rules.max_mean_shift, "mean", n=1, unit="deviations")
     yield from _moved("presence", drift.presence, limits.presence, "share of rows", n=drift.n_features)
     yield from _moved("missing values", drift.missing, limits.missing, "share of rows", n=drift.n_columns)
     yield from _moved("means", drift.means, rules.max_mean_shift, "mean", n=drift.n_features, unit="deviations")
-    yield from _moved("values", drift.values, limits.values, "share above the middle", n=drift.n_features)
+    yield from _moved("values", drift.values, limits.values, "share above the middle", n=drift.n_ranged)
+
+
+def _one(move: Move | None) -> tuple[Move, ...] | None:
+    return None if move is None else (move,) if move.by > 0 else ()
 
 
 def _moved(
-    name: str, moves: Sequence[Move] | None, limit: float | None, of: str, *, n: int | None, unit: str = "PSI"
+    name: str, moves: Sequence[Move] | None, limit: float | None, of: str, *, n: int, unit: str = "PSI"
 ) -> Iterator[Check]:  # fmt: skip
-    if limit is None or moves is None or n == 0:
+    if limit is None or moves is None or not n:
         return
-    most = moves[0].by if moves else 0.0
     beyond = [move for move in moves if not move.by <= limit]
     shown = beyond or list(moves[:1])
     found = "; ".join(
@@ -186,9 +192,9 @@ def _moved(
     yield check(
         name,
         not beyond,
-        found or f"none of {n} has moved by more than chance",
+        found or "no more than chance",
         f"{unit} of at most {limit:g}",
-        most=most,
+        most=moves[0].by if moves else 0.0,
         limit=limit,
         compared=n,
         **{key: value for move in shown[:1] for key, value in (("before", move.before), ("now", move.now))},
@@ -217,7 +223,7 @@ def _finite(facts: Facts) -> Check:
 def _bounds(rules: GateRules, metrics: Mapping[str, Any]) -> Iterator[Check]:
     for name, bounds in sorted(rules.bounds.items()):
         low, high = bounds.min, bounds.max
-        said = [f"at least {low:g}"] * (low is not None) + [f"at most {high:g}"] * (high is not None)
+        said = [f"{of} {bound:g}" for of, bound in (("at least", low), ("at most", high)) if bound is not None]
         value = metrics.get(name)
         expected = " and ".join(said) or "any number"
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -226,6 +232,28 @@ def _bounds(rules: GateRules, metrics: Mapping[str, Any]) -> Iterator[Check]:
         # a metric that is not a number is within no bounds
         passed = (low is None or value >= low) and (high is None or value <= high) and not math.isnan(value)
         yield check(f"{name} bounds", passed, f"{value:.6g}", expected, value=value, min=low, max=high)
+
+
+def _orientation(measured: Measured) -> Iterator[Check]:
+    """Check that the published model is no worse than chance: else the labels of these rows are turned around.
+
+    Of n and m rows of two classes the area under the curve by chance is 1/2 with a variance of (n + m + 1) / (12 n m)
+    (Hanley & McNeil 1982).
+    """
+    area, confusion = measured.published_metrics.get("auc"), measured.published_metrics.get("confusion")
+    if area is None or confusion is None or len(confusion) != 2:
+        return
+    one, other = (max(sum(row) / measured.published_metrics["weight_sum"], 0.0) for row in confusion)
+    n, m = one * measured.n_rows, other * measured.n_rows
+    least = 0.5 - 3 * math.sqrt((n + m + 1) / (12 * n * m)) if n * m > 0 else 0.0
+    yield check(
+        "sense of the labels",
+        area >= least,
+        f"the published model has auc {area:.4g} on these rows",
+        f"at least {least:.4g}: below, labels are turned around",
+        auc=area,
+        least=least,
+    )
 
 
 def _kept(metrics: Mapping[str, Any]) -> dict[str, Any]:

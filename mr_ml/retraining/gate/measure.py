@@ -40,9 +40,11 @@ def measure(
         If it is damaged.
     """
     models = [candidate] if published is None else [candidate, published]
-    if split in dataset.splits and not dataset.n_rows(split):
-        fault = _Answer(fault=f"split {split!r} of {dataset.reference} has no rows")
-        return _measured(dataset, split, [fault] * len(models), {})
+    try:
+        dataset.of_split(split)
+    except BadDataError as error:
+        # it has no rows
+        return _measured(dataset, split, [_Answer(fault=str(error))] * len(models), {})
     ways = [_way(model, dataset, split, row_weights=row_weights) for model in models]
     found = [way for way in ways if not isinstance(way, _Answer)]
     if not found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -60,7 +61,9 @@ class Profile:
     n_rows
         How many there were.
     labels
-        Label -> rows; empty for numbers.
+        Label -> rows; empty where labels are continuous.
+    label_mean, label_deviation
+        Of the labels as numbers, of texts their places in the schema; None where packing did not find them.
     missing
         Column -> rows without a value, where there are any.
     features : int32 (n,)
@@ -73,6 +76,8 @@ class Profile:
 
     n_rows: int
     labels: Mapping[str, int]
+    label_mean: float | None
+    label_deviation: float | None
     missing: Mapping[str, int]
     features: Array
     mean: Floats
@@ -86,6 +91,8 @@ class _Header:
     format: stored.Positive
     n_rows: stored.Count
     labels: Mapping[str, stored.Count]
+    label_mean: float | None
+    label_deviation: stored.NotNegative | None
     missing: Mapping[str, stored.Count]
     has_ranges: bool
 
@@ -106,12 +113,18 @@ def profile_of(root: Root, dataset: Dataset, split: str) -> Profile:
     return Profile(
         n_rows=moments.count,
         labels=dataset.label_counts[split],
+        label_mean=_number(moments.label_mean),
+        label_deviation=_number(math.sqrt(moments.label_variance)),
         missing=_missing(dataset, split),
         features=features.astype(np.int32),
         mean=moments.mean[held],
         deviation=moments.deviation[held],
         nonzero=moments.nonzero[held].astype(np.float64),
     )
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _missing(dataset: Dataset, split: str) -> dict[str, int]:
@@ -161,6 +174,8 @@ def save_profile(root: Root, name: str, run: str, profile: Profile) -> None:
         "format": _FORMAT,
         "n_rows": profile.n_rows,
         "labels": dict(profile.labels),
+        "label_mean": profile.label_mean,
+        "label_deviation": profile.label_deviation,
         "missing": dict(profile.missing),
         "has_ranges": profile.ranges is not None,
     }
@@ -221,6 +236,8 @@ def _decoded(data: bytes, n_features: int, *, where: str) -> Profile:
     return Profile(
         n_rows=header.n_rows,
         labels=header.labels,
+        label_mean=header.label_mean,
+        label_deviation=header.label_deviation,
         missing=header.missing,
         features=checked_features(given, n_features, where=where),
         mean=arrays["mean"],

@@ -97,3 +97,5 @@ class GateRules:
     schema: Literal["same", "may_grow", "any"] = "same"
     labels: Literal["same", "any"] = "same"
     require_converged: bool = True
+
+    may_lack: ClassVar[frozenset[str]] = frozenset({"bounds", "max_psi"})
