@@ -1,6 +1,6 @@
 """What the golden files of binary formats hold: one file in golden/ for every format version that was ever written.
 
-    python -m golden_frames        run in tests/, with the project importable
+    PYTHONPATH=.. python -m golden_frames        run in tests/
 
 writes the files of the current version anew. Do that only when a format's version number goes up, under a new file
 name: files of older versions stay, and what they hold stays readable. All numbers are written out here, none is
@@ -25,6 +25,7 @@ from mr_ml.optimize.base import Separation, Stop, stacked
 from mr_ml.optimize.lbfgs import Lbfgs
 from mr_ml.optimize.line_state import LineState
 from mr_ml.passes.request import PassRequest
+from mr_ml.retraining.gate.profile import Profile, Ranges
 from mr_ml.sums.parts import Keyed, Minimum, Moments, Sum
 from mr_ml.sums.statistic import Receipts, Statistic
 from mr_ml.sums.tree import Node, PartitionPlan, SumTree
@@ -97,6 +98,23 @@ STATE = LineState(
     separation=Separation(-0.5, -3.0, 1e-3, -np.inf),
 )
 
+PROFILE = Profile(
+    n_rows=1000,
+    labels={"no": 900, "yes\u00df": 100},
+    label_mean=None,
+    label_deviation=0.25,
+    missing={"age": 3},
+    features=np.array([0, 2, 70_000], np.int32),
+    mean=np.array([0.1, -2.0, 1e300]),
+    deviation=np.array([0.5, 0.0, np.inf]),
+    nonzero=np.array([1000.0, 1.0, 7.0]),
+    ranges=Ranges(
+        features=np.array([2], np.int32),
+        edges=np.array([[-4.0, -3, -2, -1, 0, 1, 2, 3, 4.5]]),
+        counts=np.array([[100.0] * 9 + [100]]),
+    ),
+)
+
 
 def block_lines() -> bytes:
     return encode_line(SPARSE_BLOCK, BlockAddress(3, 0)) + encode_line(DENSE_BLOCK, BlockAddress(3, 1))
@@ -115,6 +133,7 @@ GOLDEN: dict[str, Callable[[], bytes]] = {
     "statistic-format-1.frame": lambda: STATISTIC.encode(NODE),
     "pass-format-3.frame": REQUEST.encode,
     "state-format-3.frame": state_frame,
+    "profile-format-1.frame": PROFILE.encode,
 }
 
 

@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 from builders import make_block
+from golden_frames import PROFILE, golden
 from night import Nights, clicks
 from scipy import stats
 
 from mr_ml.catalog.dataset import load_dataset
-from mr_ml.data import stored
+from mr_ml.data import frame, stored
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.models.paired import Difference
 from mr_ml.readers.schema import Schema
 from mr_ml.retraining.gate.drift import by_chance, drift, placed, psi, schema_change
-from mr_ml.retraining.gate.facts import Facts, Measured, Move
+from mr_ml.retraining.gate.facts import Drift, Facts, Measured, Move
 from mr_ml.retraining.gate.judge import judge
 from mr_ml.retraining.gate.measure import measure
 from mr_ml.retraining.gate.profile import Profile, Ranges, published_profile, ranged, save_profile
@@ -185,6 +186,27 @@ def test_what_is_kept_beside_a_model(nights: Nights) -> None:
         root.store.write(path, data)
 
 
+def test_a_file_of_a_profile() -> None:
+    data = golden("profile-format-1.frame")
+    assert PROFILE.encode() == data
+    found = Profile.decode(data, n_features=70_001, where="golden")
+    assert found.ranges is not None
+    assert PROFILE.ranges is not None
+    for one, other in ((found, PROFILE), (found.ranges, PROFILE.ranges)):
+        for name, value in vars(other).items():
+            if name != "ranges":
+                assert np.array_equal(getattr(one, name), value), name
+    with pytest.raises(BadDataError, match="golden: expected features from 0 to 69999"):
+        Profile.decode(data, n_features=70_000, where="golden")
+    opened = frame.decode(data, kind="profile", where="golden")
+    newer = frame.encode("profile", {**opened.meta, "format": 2}, opened.arrays)
+    with pytest.raises(BadDataError, match="expected a profile of format 1, found 2; upgrade mr_ml"):
+        Profile.decode(newer, n_features=70_001, where="golden")
+    short = frame.encode("profile", opened.meta, {**opened.arrays, "mean": np.zeros(2)})
+    with pytest.raises(BadDataError, match=r"expected float64 of shape \(3,\) as mean"):
+        Profile.decode(short, n_features=70_001, where="golden")
+
+
 def test_the_same_bits_on_other_runners(nights: Nights) -> None:
     published = nights.yesterday("clicks")
     name = nights.pack(clicks(np.random.default_rng(6), 3000), partitions=4)
@@ -297,8 +319,6 @@ def test_other_labels_if_they_may_be_there() -> None:
 
 
 def test_a_table_obeys_no_hostile_name() -> None:
-    from mr_ml.retraining.gate.facts import Drift
-
     move = Move(what="x\x1b[31m\n=cmd", by=np.inf, before=0, now=1)
     decision = judge(GateRules(), replace(FACTS, drift=Drift(means=(move,), n_features=1)))
     assert not decision.accepted

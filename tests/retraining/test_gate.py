@@ -49,6 +49,11 @@ def other_order(lines: Lines, rng: np.random.Generator) -> Lines:
     return [[line[0], *line[:0:-1]] for line in lines]
 
 
+def with_gaps(lines: Lines, rng: np.random.Generator) -> Lines:
+    """A feed broke: every third price is missing."""
+    return column("price", lambda rng, v: v if rng.random() < 0.67 else "")(lines, rng)
+
+
 def not_a_number(model: Model) -> Model:
     """The model after an overflow."""
     spoilt: Any = model
@@ -88,6 +93,7 @@ BAD: list[tuple[str, str, dict[str, Any]]] = [
     ("clicks", "presence", {"change": column("city", lambda rng, v: "Bern" if rng.random() < 0.6 else v)}),
     ("prices", "values", {"change": column("c", lambda rng, v: f"{np.sign(float(v)) + float(v) / 10:.4f}")}),
     ("coins", "values", {"change": column("d", lambda rng, v: f"{float(v) ** 3 / 4:.4f}")}),
+    ("clicks", "missing values", {"change": with_gaps, "pack": {"text": {"label_column": 0, "missing": "value:100"}}}),
     ("clicks", "schema", {"change": column("city", lambda rng, v: v.upper())}),
     ("coins", "schema", {"change": another_column}),
     ("prices", "schema", {"change": without_last_column}),

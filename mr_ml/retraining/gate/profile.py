@@ -85,6 +85,67 @@ class Profile:
     nonzero: Floats
     ranges: Ranges | None = None
 
+    def encode(self) -> bytes:
+        """Return the frame of its file."""
+        meta = {
+            "format": _FORMAT,
+            "n_rows": self.n_rows,
+            "labels": dict(self.labels),
+            "label_mean": self.label_mean,
+            "label_deviation": self.label_deviation,
+            "missing": dict(self.missing),
+            "has_ranges": self.ranges is not None,
+        }
+        arrays = {
+            "features": self.features.astype(np.int64),
+            "mean": self.mean,
+            "deviation": self.deviation,
+            "nonzero": self.nonzero,
+        }
+        if self.ranges is not None:
+            ranged = self.ranges.features.astype(np.int64)
+            arrays |= {"ranged": ranged, "edges": self.ranges.edges, "counts": self.ranges.counts}
+        return frame.encode(KIND, meta, arrays)
+
+    @classmethod
+    def decode(cls, data: bytes, *, n_features: int, where: str) -> Profile:
+        """Undo `encode`.
+
+        Raises
+        ------
+        BadDataError
+            If it is damaged, of a newer mr_ml, or not of so many features.
+        """
+        opened = frame.decode(data, kind=KIND, where=where)
+        header = stored.read(_Header, opened.meta, where=where)
+        if header.format > _FORMAT:
+            raise BadDataError(f"{where}: expected a profile of format {_FORMAT}, found {header.format}; upgrade mr_ml")
+        arrays = dict(opened.arrays)
+        none = np.zeros(0, np.int64)
+        given, ids = arrays.get("features", none), arrays.get("ranged", none)
+        n, k, m = given.size, ids.size, len(_TENTHS)
+        shapes: dict[str, tuple[int, ...]] = {"features": (n,), "mean": (n,), "deviation": (n,), "nonzero": (n,)}
+        if header.has_ranges:
+            shapes |= {"ranged": (k,), "edges": (k, m), "counts": (k, m + 1)}
+        check_arrays(arrays, shapes, whole=("features", "ranged") if header.has_ranges else ("features",), where=where)
+        ranges = None
+        if header.has_ranges:
+            ranges = Ranges(
+                features=checked_features(ids, n_features, where=where), edges=arrays["edges"], counts=arrays["counts"]
+            )
+        return cls(
+            n_rows=header.n_rows,
+            labels=header.labels,
+            label_mean=header.label_mean,
+            label_deviation=header.label_deviation,
+            missing=header.missing,
+            features=checked_features(given, n_features, where=where),
+            mean=arrays["mean"],
+            deviation=arrays["deviation"],
+            nonzero=arrays["nonzero"],
+            ranges=ranges,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Header:
@@ -170,28 +231,7 @@ def save_profile(root: Root, name: str, run: str, profile: Profile) -> None:
     StorageError
         If it cannot be written.
     """
-    meta = {
-        "format": _FORMAT,
-        "n_rows": profile.n_rows,
-        "labels": dict(profile.labels),
-        "label_mean": profile.label_mean,
-        "label_deviation": profile.label_deviation,
-        "missing": dict(profile.missing),
-        "has_ranges": profile.ranges is not None,
-    }
-    arrays = {
-        "features": profile.features.astype(np.int64),
-        "mean": profile.mean,
-        "deviation": profile.deviation,
-        "nonzero": profile.nonzero,
-    }
-    if profile.ranges is not None:
-        arrays |= {
-            "ranged": profile.ranges.features.astype(np.int64),
-            "edges": profile.ranges.edges,
-            "counts": profile.ranges.counts,
-        }
-    root.store.write(root.layout.profile(name, run), frame.encode(KIND, meta, arrays))
+    root.store.write(root.layout.profile(name, run), profile.encode())
 
 
 def published_profile(root: Root, model: Model) -> Profile | None:
@@ -208,40 +248,8 @@ def published_profile(root: Root, model: Model) -> Profile | None:
     except NotFoundError:
         pass
     else:
-        return _decoded(data, model.schema.n_features, where=root.store.uri(path))
+        return Profile.decode(data, n_features=model.schema.n_features, where=root.store.uri(path))
     try:
         return profile_of(root, load_dataset(root, model.manifest["dataset"]), model.manifest["spec"]["split"])
     except NotFoundError:
         return None
-
-
-def _decoded(data: bytes, n_features: int, *, where: str) -> Profile:
-    opened = frame.decode(data, kind=KIND, where=where)
-    header = stored.read(_Header, opened.meta, where=where)
-    if header.format > _FORMAT:
-        raise BadDataError(f"{where}: expected a profile of format {_FORMAT}, found {header.format}; upgrade mr_ml")
-    arrays = dict(opened.arrays)
-    none = np.zeros(0, np.int64)
-    given, ids = arrays.get("features", none), arrays.get("ranged", none)
-    n, k, m = given.size, ids.size, len(_TENTHS)
-    shapes: dict[str, tuple[int, ...]] = {"features": (n,), "mean": (n,), "deviation": (n,), "nonzero": (n,)}
-    if header.has_ranges:
-        shapes |= {"ranged": (k,), "edges": (k, m), "counts": (k, m + 1)}
-    check_arrays(arrays, shapes, whole=("features", "ranged") if header.has_ranges else ("features",), where=where)
-    ranges = None
-    if header.has_ranges:
-        ranges = Ranges(
-            features=checked_features(ids, n_features, where=where), edges=arrays["edges"], counts=arrays["counts"]
-        )
-    return Profile(
-        n_rows=header.n_rows,
-        labels=header.labels,
-        label_mean=header.label_mean,
-        label_deviation=header.label_deviation,
-        missing=header.missing,
-        features=checked_features(given, n_features, where=where),
-        mean=arrays["mean"],
-        deviation=arrays["deviation"],
-        nonzero=arrays["nonzero"],
-        ranges=ranges,
-    )
