@@ -26,7 +26,9 @@ from mr_ml.models.linear.metrics import MetricsQuery
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.models.linear.shift import NO_SHIFT, Shift
 from mr_ml.models.linear.sides import SidesQuery
+from mr_ml.models.paired import PairedQuery
 from mr_ml.passes.request import PassRequest, assign, ranges_of, task_line
+from mr_ml.sums.histogram import HistogramQuery
 from mr_ml.sums.moments import MomentsQuery
 from mr_ml.sums.query import Query
 from mr_ml.sums.query_kinds import QUERIES, query_parts
@@ -57,7 +59,10 @@ lines = st.builds(
     leads=st.booleans(),
 )
 others = st.builds(MomentsQuery, st.integers(0, 10**9)) | st.builds(SidesQuery, specs)
-alone = lines | others | st.builds(MetricsQuery, specs, coefs)
+measuring = st.builds(MetricsQuery, specs, coefs)
+columns = st.none() | st.just(np.array([0, 2, 5], np.int32))
+pairs = st.builds(PairedQuery, st.tuples(measuring, measuring), st.tuples(columns, columns))
+alone = lines | others | measuring | pairs
 queries = alone | st.builds(SeveralQueries, st.lists(alone, max_size=3).map(tuple))
 plans = st.lists(st.integers(0, 10**6), max_size=5).map(
     lambda sizes: SumTree(tuple(PartitionPlan(3 * k, n) for k, n in enumerate(sizes)))
@@ -84,7 +89,11 @@ def test_requests_arrive_as_they_were(query: Query, tree: SumTree, dataset: str,
 
 
 def test_every_kind_of_query_travels() -> None:
-    asked = (QUERY, MomentsQuery(1), MetricsQuery(QUERY.rows, QUERY.coef), SidesQuery(QUERY.rows), SeveralQueries(()))
+    metrics, histogram = MetricsQuery(QUERY.rows, QUERY.coef), HistogramQuery(np.zeros(1, np.int32), np.zeros((1, 9)))
+    asked = (
+        QUERY, MomentsQuery(1), metrics, SidesQuery(QUERY.rows), SeveralQueries(()), PairedQuery((metrics, metrics)),
+        histogram,
+    )  # fmt: skip
     assert {query.kind: type(query) for query in asked} == {name: QUERIES.get(name) for name in QUERIES.built_in}
 
 
@@ -103,7 +112,7 @@ def test_no_changed_byte_passes() -> None:
 
 def test_a_query_of_a_later_version_is_refused_by_name() -> None:
     data = frame.encode("pass", {"query": {"kind": "kmeans"}, "plan": [], "dataset": "", "cache_bytes": 0}, {})
-    with pytest.raises(BadDataError, match=r"request-3: query of kind 'kmeans', this mr_ml knows \['line', 'metrics'"):
+    with pytest.raises(BadDataError, match=r"request-3: query of kind 'kmeans', this mr_ml knows \['histogram', 'line'"):
         PassRequest.decode(data, where="request-3")
 
 
