@@ -16,6 +16,9 @@ from mr_ml.sums.statistic import Statistic
 
 Floats = NDArray[np.float64]
 
+# So many values are held dense at a time.
+_DENSE_VALUES = 1 << 20
+
 
 @dataclass(frozen=True, eq=False)
 class HistogramQuery(Query):
@@ -38,10 +41,14 @@ class HistogramQuery(Query):
     def map(self, block: Block) -> Statistic:
         """Return the statistic of a block as it is stored, without receipts."""
         n, m = self.edges.shape
-        values = block.features.over(self.columns).toarray(n_features=n)
         counts = np.zeros((n, m + 1))
-        for k in range(n):
-            counts[k] = np.bincount(np.searchsorted(self.edges[k], values[:, k], side="right"), minlength=m + 1)
+        step = max(_DENSE_VALUES // max(block.n_rows, 1), 1)
+        for first in range(0, n, step):
+            some = self.columns[first : first + step]
+            values = block.features.over(some).toarray(n_features=len(some))
+            for k in range(len(some)):
+                at = np.searchsorted(self.edges[first + k], values[:, k], side="right")
+                counts[first + k] = np.bincount(at, minlength=m + 1)
         return Statistic({"counts": Sum(counts)})
 
     def read(self, total: Statistic) -> Floats:

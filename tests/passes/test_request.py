@@ -112,7 +112,9 @@ def test_no_changed_byte_passes() -> None:
 
 def test_a_query_of_a_later_version_is_refused_by_name() -> None:
     data = frame.encode("pass", {"query": {"kind": "kmeans"}, "plan": [], "dataset": "", "cache_bytes": 0}, {})
-    with pytest.raises(BadDataError, match=r"request-3: query of kind 'kmeans', this mr_ml knows \['histogram', 'line'"):
+    with pytest.raises(
+        BadDataError, match=r"request-3: query of kind 'kmeans', this mr_ml knows \['histogram', 'line'"
+    ):
         PassRequest.decode(data, where="request-3")
 
 

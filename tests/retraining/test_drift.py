@@ -25,6 +25,7 @@ from mr_ml.retraining.gate.profile import Profile, Ranges, published_profile, ra
 from mr_ml.retraining.gate.rules import Bounds, GateRules, MaxPsi
 from mr_ml.retraining.gate.table import table
 from mr_ml.session import Session
+from mr_ml.sums import histogram
 from mr_ml.sums.histogram import HistogramQuery
 
 
@@ -100,6 +101,14 @@ def test_constants_that_change_have_moved_and_those_that_do_not_have_not() -> No
     assert (move.before, move.now) == (1, 0)
 
 
+def test_sums_that_overflow_have_moved() -> None:
+    x = np.random.default_rng(8).normal(size=(100, 1))
+    huge = replace(profile(x), mean=np.array([np.inf]), deviation=np.array([np.nan]))
+    for one, other in ((huge, profile(x)), (profile(x), huge), (huge, huge)):
+        (move,) = drift(one, other, schema=ONE, published_schema=ONE).means or ()
+        assert not move.by <= 1e9
+
+
 def test_features_are_known_by_name() -> None:
     rng = np.random.default_rng(3)
     x = rng.normal([0, 10, 20], 1, size=(200, 3))
@@ -137,11 +146,12 @@ def test_missing_values_and_labels_move() -> None:
     assert (same.missing, same.classes and same.classes.by, same.label and same.label.by) == ((), 0, 0)
 
 
-def test_a_histogram_counts_what_numpy_counts() -> None:
+def test_a_histogram_counts_what_numpy_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(4)
     x = rng.normal(size=(300, 5)) * (rng.random((300, 5)) < 0.6)
     columns, edges = np.array([1, 4], np.int32), np.sort(rng.normal(size=(2, 6)))
-    for form in ("dense", "sparse"):
+    for form, at_once in (("dense", 1 << 20), ("sparse", 1 << 20), ("sparse", 1)):
+        monkeypatch.setattr(histogram, "_DENSE_VALUES", at_once)
         query = HistogramQuery(columns, edges)
         found = query.read(query.map(make_block(x, np.zeros(300), form=form)))
         for k in range(2):

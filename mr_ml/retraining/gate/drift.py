@@ -200,18 +200,18 @@ def _mean_shift(one: Floats, other: Floats, *, n: int, m: int) -> tuple[Floats, 
 
     (mean, deviation, _), (was, deviated, present) = one, other
     # present in one of RARE rows at least, as it were
-    rarity = np.maximum(np.maximum(present, 1) * RARE / max(m, 1), 0)
-    unit = np.where(deviated > 0, deviated / np.sqrt(np.minimum(rarity, 1)), deviation)
-    moved = np.abs(mean - was)
-    # a constant is computed from many equal numbers
-    moved = np.where(moved <= 1e-9 * np.maximum(np.abs(mean), np.abs(was)), 0.0, moved)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    rarity = np.minimum(np.maximum(present, 1) * RARE / max(m, 1), 1)
+    unit = np.where(deviated > 0, deviated / np.sqrt(rarity), deviation)
+    # sums may overflow
+    with np.errstate(all="ignore"):
+        moved = np.abs(mean - was)
+        # a constant is computed from many equal numbers
+        moved = np.where(moved < 1e-9 * np.maximum(np.abs(mean), np.abs(was)), 0.0, moved)
         shift = np.where(moved > 0, moved / unit, 0.0)
         # few rows may be all alike by chance
         noise = np.maximum(deviation, deviated) * math.sqrt(1 / max(n, 1) + 1 / max(m, 1))
         beyond = moved > -ndtri(_CHANCE / 2 / max(len(mean), 1)) * noise
-    # sums that overflow
-    shift[np.isnan(mean - was)] = np.inf
+    shift[np.isnan(moved)] = np.inf
     return shift, beyond | ~np.isfinite(shift)
 
 

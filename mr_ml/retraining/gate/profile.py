@@ -213,7 +213,9 @@ def ranged(profile: Profile) -> Ranges:
 
 
 def count_in(session: Session, dataset: Dataset, split: str, ranges: Sequence[Ranges]) -> list[Floats]:
-    """Count the rows of a split in ranges, in one pass."""
+    """Count the rows of a split in ranges, in one pass; in none if these are of no features."""
+    if not any(len(one.features) for one in ranges):
+        return [one.counts for one in ranges]
     query = SeveralQueries(tuple(HistogramQuery(one.features, one.edges) for one in ranges))
     n_bytes = sum(one.edges.nbytes + one.counts.nbytes for one in ranges)
     n_blocks = sum(p.facts.blocks for p in dataset.of_split(split))
