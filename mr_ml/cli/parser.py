@@ -53,6 +53,7 @@ def make_parser() -> argparse.ArgumentParser:
     _models(commands)
     _runs(commands)
     _clean(commands)
+    _schedule(commands)
     _env(commands)
     return parser
 
@@ -372,6 +373,22 @@ def _clean(commands: Any) -> None:
         help="what nothing names goes after D days where nobody can see whether it is being written (default 1)",
     )  # fmt: skip
     parser.add_argument("--config", metavar="FILE", help="YAML settings of the cluster; see docs/hadoop.md")
+
+
+def _schedule(commands: Any) -> None:
+    parser = _command(
+        commands, "schedule", "schedule", "run",
+        "a retraining as a line for cron or units for systemd, and when it would run",
+        "mr-ml schedule retrain.yaml --cron '15 2 * * *'",
+    )  # fmt: skip
+    parser.add_argument("file", metavar="FILE", help="settings of the retraining; see docs/retraining.md")
+    when = parser.add_mutually_exclusive_group(required=True)
+    when.add_argument("--cron", metavar="EXPRESSION", help="minute, hour, day of the month, month, day of the week")
+    when.add_argument("--at", metavar="HH:MM", help="every day at this time")
+    parser.add_argument("--systemd", action="store_true", help="a service and a timer, in place of lines for cron")
+    parser.add_argument("--timezone", metavar="ZONE", help="of these times (default: that of this machine)")
+    parser.add_argument("--user", metavar="NAME", help="who runs it (default: who asks)")
+    parser.add_argument("--log", metavar="PATH", help="cron: where output is appended (default: FILE's name with .log)")
 
 
 def _env(commands: Any) -> None:

@@ -59,5 +59,6 @@ def registered(registry: Registry[Any]) -> Rule:
 
 def matching(pattern: str, expected: str) -> Rule:
     """Make the rule that the whole of a text matches a regular expression; `expected` says so in words."""
-    schema = (("pattern", f"^(?:{pattern})$"),)
+    # where patterns are those of JavaScript
+    schema = (("pattern", f"^(?:{pattern.removeprefix('(?s)')})$"),)
     return Rule(expected, lambda text: re.fullmatch(pattern, text) is not None, schema=schema)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from mr_ml.errors import UsageError
-from mr_ml.retraining.environment import FromEnvironment
+from mr_ml.retraining.environment import FromEnvironment, hide
 from mr_ml.retraining.sections import RetrainConfig
 from mr_ml.retraining.yaml_tree import Fault, read_bytes, read_tree
 
@@ -49,13 +49,16 @@ def load_config(path: str | os.PathLike[str], *, environment: Mapping[str, str] 
     validated = validate(tree, faults)
     found = [*validated.faults, *disagreements(validated, tree)]
     if found:
-        raise UsageError("\n".join(_lines(name, found)))
+        # of what libraries say of values, which they may show
+        raise UsageError(hide("\n".join(_lines(name, found)), tree.texts()))
     return _placed(validated.config, os.path.dirname(os.path.abspath(name)))
 
 
 def _lines(name: str, faults: list[Fault]) -> list[str]:
     ordered = sorted(set(faults), key=lambda fault: (fault.line, str(fault.place), fault.text))
-    lines = [f"{name}:{fault.line}: {spelled_place(fault.place)}{fault.text}" for fault in ordered[:_MOST_FAULTS]]
+    # in backquotes the command line has its options, not the keys of a file
+    said = [(fault, fault.text.replace("`", '"')) for fault in ordered[:_MOST_FAULTS]]
+    lines = [f"{name}:{fault.line}: {spelled_place(fault.place)}{text}" for fault, text in said]
     more = len(ordered) - len(lines)
     return [*lines, f"{name}: and {more} more"] if more else lines
 

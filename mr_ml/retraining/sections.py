@@ -287,6 +287,11 @@ class RetrainConfig:
         """Options of the kind of model, by the names of the fields of its spec."""
         return {name: value for name, value in self.train.items() if name != "kind"}
 
+    @property
+    def variables(self) -> list[str]:
+        """Names of the environment variables that the file names."""
+        return sorted({name for text in _texts(self) for name in text.values})
+
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON; what came from the environment is as the file has it, ``${NAME}``."""
         document: dict[str, Any] = _written(self)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
+import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from mr_ml.data import stored
+from mr_ml.errors import UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,3 +87,37 @@ class GateRules:
     schema: Literal["same", "may_grow", "any"] = "same"
     labels: Literal["same", "any"] = "same"
     require_converged: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeepVersions:
+    """Of one name, a version is kept that is among the newest `versions` or was published within `days` days."""
+
+    versions: stored.Positive = 1
+    days: stored.NotNegative = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeepRuns:
+    """A run is kept that was last at work within `days` days."""
+
+    days: stored.NotNegative
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetentionRules:
+    """How much is kept."""
+
+    models: KeepVersions | None = None
+    datasets: KeepVersions | None = None
+    runs: KeepRuns | None = None
+    orphans_days: stored.NotNegative = 1.0
+
+
+def zone_named(name: str) -> zoneinfo.ZoneInfo:
+    """Return the time zone of this name."""
+    known = zoneinfo.available_timezones()
+    if name in known:
+        return zoneinfo.ZoneInfo(name)
+    close = difflib.get_close_matches(name, sorted(known), n=1)
+    raise UsageError(f"`timezone`: expected the name of a time zone, found {name!r}; did you mean {close}?")

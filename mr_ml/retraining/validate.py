@@ -90,8 +90,7 @@ def validate(tree: Node, faults: Iterable[Fault]) -> Validated:
     of_shape = list(_shape_faults(tree))
     named |= {str(fault.place[0]) for fault in of_shape if fault.place}
     usable = {name: value for name, value in tree.plain().items() if name not in named}
-    config = _adapter().validate_json(json.dumps({**_NEEDED, **usable}))
-    config = _restored(config, tree)
+    config: RetrainConfig = _restored(adapter().validate_json(json.dumps({**_NEEDED, **usable})), tree)
     unusable = frozenset(named | (_NEEDED.keys() - usable.keys()))
     disagreeing = list(_disagreements(config, tree, unusable))
     unusable |= {str(fault.place[0]) for fault in disagreeing if fault.place}
@@ -99,14 +98,21 @@ def validate(tree: Node, faults: Iterable[Fault]) -> Validated:
 
 
 @cache
-def _adapter() -> TypeAdapter[RetrainConfig]:
+def adapter(kind: Any = RetrainConfig) -> TypeAdapter[Any]:
+    """Return what pydantic knows of a dataclass.
+
+    Raises
+    ------
+    UnavailableError
+        If pydantic is not installed.
+    """
     try:
         from pydantic import TypeAdapter
     except ImportError as error:
         raise UnavailableError(
             f"retraining needs pydantic, which cannot be imported ({error}); run: pip install 'mr_ml[retrain]'"
         ) from None
-    return TypeAdapter(RetrainConfig)
+    return TypeAdapter(kind)
 
 
 def _shape_faults(tree: Node) -> Iterator[Fault]:
@@ -114,7 +120,7 @@ def _shape_faults(tree: Node) -> Iterator[Fault]:
     from pydantic import ValidationError
 
     try:
-        _adapter().validate_json(json.dumps(tree.plain()))
+        adapter().validate_json(json.dumps(tree.plain()))
     except ValidationError as error:
         errors = error.errors(include_url=False, include_context=True, include_input=False)
     else:
@@ -124,8 +130,11 @@ def _shape_faults(tree: Node) -> Iterator[Fault]:
         grouped.setdefault(_place(tree, one["loc"], one["type"]), []).append(one)
     # of a list that could have been a word, what is wrong in it says more
     outer = {place[:-1] for place in grouped if place and isinstance(place[-1], int)}
+    # a key that was meant by another is not lacking
+    unknown = [place for place, of_place in grouped.items() if of_place[0]["type"] == "unexpected_keyword_argument"]
+    meant = {(*place[:-1], *difflib.get_close_matches(str(place[-1]), _keys(place[:-1]), n=1)) for place in unknown}
     for place, of_place in grouped.items():
-        if place in outer:
+        if place in outer or place in meant:
             continue
         node = tree.at(place)
         above = tree.at(place[:-1])
@@ -150,7 +159,7 @@ def _said(tree: Node, place: Place, node: Node | None, errors: list[Any]) -> Ite
         yield Fault(
             line,
             place,
-            "unknown key; " + _suggestion(str(place[-1]), [item.name for item in fields(section_at(place[:-1]))]),
+            "unknown key; " + suggestion(str(place[-1]), _keys(place[:-1])),
         )
     elif node is None:
         yield Fault(line, place[:-1], f"expected the key `{place[-1]}`, found none")
@@ -177,7 +186,12 @@ def _expected(error: Any) -> str:
     return _EXPECTED.get(kind) or str(error["msg"])
 
 
-def _suggestion(key: str, known: list[str]) -> str:
+def _keys(place: Place) -> list[str]:
+    return [item.name for item in fields(section_at(place))]
+
+
+def suggestion(key: str, known: list[str]) -> str:
+    """Return what was meant by a word that is not known, or what there is."""
     close = difflib.get_close_matches(key, known, n=1) or [name for name in known if key and name.startswith(key)]
     return f"did you mean `{close[0]}`?" if close else f"there is {', '.join(known)}"
 
@@ -237,6 +251,18 @@ def section_at(place: Place) -> Any:
     for key in place:
         kind = _inner(kind, key)
     return next((one for one in _alternatives(kind) if is_dataclass(one)), None)
+
+
+def sections_in(kind: Any) -> Iterator[type[Any]]:
+    """Yield the classes of a section and of all that can be in it."""
+    for one in _alternatives(kind):
+        inner: Iterable[Any] = typing.get_args(one)
+        if is_dataclass(one) and isinstance(one, type):
+            yield one
+            hints = typing.get_type_hints(one, include_extras=True)
+            inner = [hints[item.name] for item in fields(one)]
+        for annotation in inner:
+            yield from sections_in(annotation)
 
 
 def _inner(kind: Any, key: str | int) -> Any:

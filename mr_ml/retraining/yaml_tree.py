@@ -21,7 +21,7 @@ import yaml  # type: ignore[import-untyped]
 from hdfs_layout.faults import storage_error
 from mr_ml.data.stored import shown
 from mr_ml.errors import UsageError
-from mr_ml.retraining.environment import substituted
+from mr_ml.retraining.environment import FromEnvironment, substituted
 
 # The parser takes seconds for a megabyte.
 MAX_BYTES = 1 << 17
@@ -103,6 +103,13 @@ class Node:
         if self.items is not None:
             return "a list" if self.items else "an empty list"
         return "nothing" if self.value is None else self.written
+
+    def texts(self) -> Iterator[FromEnvironment]:
+        """Yield all texts with values of the environment in them."""
+        if isinstance(self.value, FromEnvironment):
+            yield self.value
+        for item in self.items.values() if isinstance(self.items, dict) else self.items or ():
+            yield from item.texts()
 
     def at(self, place: Place) -> Node | None:
         """Return the value at a place; None if there is none."""

@@ -357,12 +357,16 @@ class RunnerKind:
         For the command line's help; a few words.
     open
         Makes the runner of a root by the user's options, or raises `UsageError`.
+    check
+        Raises `UsageError` if options, or the root as the user named it (None if that is not known), are not for it;
+        looks at no file and no cluster.
     prepare
         Begins in the background what takes time before the first task can run, given the modules that tasks import.
     """
 
     description: str
     open: Callable[[Root, RunnerOptions], Runner]
+    check: Callable[[str | None, RunnerOptions], None] = lambda root, options: None
     prepare: Callable[[Sequence[str]], None] = lambda modules: None
 
 

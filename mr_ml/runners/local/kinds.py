@@ -24,9 +24,13 @@ def _local(root: Root, options: RunnerOptions) -> LocalJobRunner:
 def _opened(name: str, options: RunnerOptions) -> LocalJobRunner:
     from mr_ml.runners.local.machine import LocalJobRunner
 
+    _check(None, options)
+    return LocalJobRunner.of(name, workers=options.workers)
+
+
+def _check(root: str | None, options: RunnerOptions) -> None:
     if options.config is not None:
         raise UsageError("`config` says how to use a cluster; give `runner` hadoop too")
-    return LocalJobRunner.of(name, workers=options.workers)
 
 
 def _start_server(modules: Sequence[str]) -> None:
@@ -36,5 +40,5 @@ def _start_server(modules: Sequence[str]) -> None:
     prepare(modules)
 
 
-INLINE = RunnerKind(description="in this process", open=_inline)
-LOCAL = RunnerKind(description="in warm worker processes", open=_local, prepare=_start_server)
+INLINE = RunnerKind(description="in this process", open=_inline, check=_check)
+LOCAL = RunnerKind(description="in warm worker processes", open=_local, check=_check, prepare=_start_server)
