@@ -7,9 +7,9 @@ import getpass
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 from hdfs_layout.open import scheme_of
@@ -21,6 +21,8 @@ from mr_ml.retraining.stand_ins import zone_named
 from mr_ml.retraining.timetable import Change, Schedule, around, changes, zone_of_machine
 
 _SHOWN = 5
+# a year of daily runs
+_LOOKED_AT = 370
 # What a shell has from its profile, and cron and systemd have not.
 _FORWARDED = ("HADOOP_HOME", "HADOOP_CONF_DIR", "JAVA_HOME", "KRB5CCNAME", "LANG", "LC_ALL")
 
@@ -54,12 +56,31 @@ def run(options: argparse.Namespace) -> None:
     for change in touched:
         data["changes"].append(_change(schedule, zone, change, config))
         say("warning: " + _warning(schedule, change, here, is_systemd=options.systemd))
+    jumps = window_jumps(islice(runs(zone, now), _LOOKED_AT), zone_named(config.timezone))
+    if jumps:
+        say(
+            f"warning: {jumps[0]}; the days of the settings are those of {config.timezone}: take a time far from its midnight"
+        )
     if not options.systemd and options.timezone is not None and (machine := _machine_zone()) != here:
         say(
             f"warning: cron goes by the time zone of the machine that it runs on, which here is {machine}; the times "
             f"below are those of a machine in {here}. Debian's cron does not know CRON_TZ"
         )
     print_result(options, {**data, **texts, "unit": job.unit}, _text(job, texts, data, here))
+
+
+def window_jumps(runs: Iterable[datetime], zone: tzinfo) -> list[str]:
+    """Say which of daily runs come on one date of a zone with the run before, or leave out a date."""
+    found = []
+    for before, run in pairwise(runs):
+        if not timedelta(hours=20) < run - before < timedelta(hours=28):
+            # no daily run, or one that a change of the clocks has moved
+            continue
+        days = (run.astimezone(zone).date() - before.astimezone(zone).date()).days
+        if days != 1:
+            what = "is on the same date as" if days == 0 else "leaves out a date after"
+            found.append(f"the run at {run.isoformat(' ', 'minutes')} {what} the run before")
+    return found
 
 
 def _job(options: argparse.Namespace, path: str, config: RetrainConfig) -> crontab.Job:
