@@ -17,8 +17,8 @@ from mr_ml.cli import crontab
 from mr_ml.cli.common import narrator, print_result, table
 from mr_ml.errors import UsageError
 from mr_ml.retraining.config import RetrainConfig, load_config
-from mr_ml.retraining.stand_ins import zone_named
 from mr_ml.retraining.timetable import Change, Schedule, around, changes, zone_of_machine
+from mr_ml.retraining.zones import zone_named
 
 _SHOWN = 5
 # a year of daily runs
@@ -59,7 +59,8 @@ def run(options: argparse.Namespace) -> None:
     jumps = window_jumps(islice(runs(zone, now), _LOOKED_AT), zone_named(config.timezone))
     if jumps:
         say(
-            f"warning: {jumps[0]}; the days of the settings are those of {config.timezone}: take a time far from its midnight"
+            f"warning: {jumps[0]}; the days of the settings are those of {config.timezone}: take a time far "
+            "from its midnight"
         )
     if not options.systemd and options.timezone is not None and (machine := _machine_zone()) != here:
         say(

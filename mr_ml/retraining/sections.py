@@ -15,7 +15,8 @@ from mr_ml.data import stored
 from mr_ml.models.base import UNNAMED_KIND
 from mr_ml.packing.choices import PackChoices
 from mr_ml.retraining.environment import FromEnvironment, hide
-from mr_ml.retraining.stand_ins import GateRules, InputRules
+from mr_ml.retraining.gate.rules import GateRules
+from mr_ml.retraining.window import InputRules
 from mr_ml.runners.base import RUNNERS, RunnerOptions
 
 Column = str | int
