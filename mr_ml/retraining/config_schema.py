@@ -43,7 +43,9 @@ def attributes(kind: type[Any]) -> dict[str, str]:
     _, _, listed = doc.partition("Attributes\n----------\n")
     found: dict[str, str] = {}
     for names, said in re.findall(r"^(\w+(?:, \w+)*)\n((?:    .*\n?)+)", listed, re.MULTILINE):
-        found |= dict.fromkeys(names.split(", "), " ".join(said.split()))
+        # as YAML spells it
+        said = " ".join(re.sub(r"\bNone\b", "null", said).replace("``", "`").split())
+        found |= dict.fromkeys(names.split(", "), said)
     return found
 
 

@@ -117,10 +117,11 @@ def adapter(kind: Any = RetrainConfig) -> TypeAdapter[Any]:
 
 def _shape_faults(tree: Node) -> Iterator[Fault]:
     """Find what has not the keys and types of the sections."""
+    known = adapter()
     from pydantic import ValidationError
 
     try:
-        adapter().validate_json(json.dumps(tree.plain()))
+        known.validate_json(json.dumps(tree.plain()))
     except ValidationError as error:
         errors = error.errors(include_url=False, include_context=True, include_input=False)
     else:

@@ -26,6 +26,8 @@ from mr_ml.retraining.environment import FromEnvironment, substituted
 # The parser takes seconds for a megabyte.
 MAX_BYTES = 1 << 17
 MAX_DEPTH = 16
+# In places, what no list and no mapping has.
+_NO_WORD = -1
 
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,18})", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,5})?", re.ASCII)
@@ -205,6 +207,14 @@ def _syntax(error: yaml.MarkedYAMLError, text: str) -> tuple[int, Place, str]:
     return line, (), f"expected YAML, found fault {found}{hint}"
 
 
+def _joined(text: str) -> str | None:
+    """Return a text whose pairs of escapes for one character, as JSON has them, are one; None of one half alone."""
+    try:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+    except UnicodeDecodeError:
+        return None
+
+
 class _Reading:
     """Makes the tree of the parser's events."""
 
@@ -231,6 +241,8 @@ class _Reading:
             yield self.loader.get_event()
 
     def _fault(self, event: yaml.Event, place: Place, text: str) -> None:
+        # what is in a key that is no word is nowhere
+        place = place[: place.index(_NO_WORD)] if _NO_WORD in place else place
         self.faults.append(Fault(event.start_mark.line + 1, place, text))
 
     def _node(self, event: yaml.Event, events: Iterator[yaml.Event], place: Place) -> Node:
@@ -264,11 +276,11 @@ class _Reading:
         while not isinstance(event := next(events), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent) or event.anchor is not None or event.tag is not None:
                 self._fault(event, place, "expected a word as key, found something else")
-                self._node(event, events, (*place, "?"))
-                self._node(next(events), events, (*place, "?"))
+                self._node(event, events, (*place, _NO_WORD))
+                self._node(next(events), events, (*place, _NO_WORD))
                 is_faulty = True
                 continue
-            key, at = event.value, event.start_mark.line + 1
+            key, at = _joined(event.value) or "", event.start_mark.line + 1
             node = self._node(next(events), events, (*place, key))
             if key in items:
                 self._fault(event, (*place, key), f"expected once, found again; it is in line {keys[key]} too")
@@ -277,7 +289,10 @@ class _Reading:
         return Node(line=line, items=items, keys=keys, is_faulty=is_faulty)
 
     def _scalar(self, event: yaml.ScalarEvent, place: Place, line: int) -> Node:
-        text = event.value
+        text = _joined(event.value)
+        if text is None:
+            self._fault(event, place, f"expected text that UTF-8 can write, found {shown(event.value)}")
+            return Node(line=line, is_faulty=True)
         if "${" in text:
             try:
                 return Node(line=line, value=substituted(text, self.environment), written=shown(text))

@@ -11,7 +11,7 @@ from mr_ml.data import stored
 from mr_ml.errors import BadDataError
 from mr_ml.readers.base import Draft, Format, Labels, Opened
 from mr_ml.readers.csv.facts import CsvFacts
-from mr_ml.readers.csv.stored import CsvPart
+from mr_ml.readers.csv.stored import CsvPart, delimiter_of, missing_value_of
 from mr_ml.readers.rows import Parsed, listed
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.summary import Summary
@@ -59,7 +59,13 @@ class CsvFormat(TextFormat):
             "missing": chosen["missing"],
             "unseen": chosen["unseen"],
         }
-        return stored.check(TextOptions, text, what="csv text")
+        from mr_ml.readers.csv.numbers import check_marks
+
+        options = stored.check(TextOptions, text, what="csv text")
+        delimiter_of(options)
+        missing_value_of(options)
+        check_marks(options)
+        return options
 
     def open(
         self, files: Sequence[TextFile], options: TextOptions, *, like: Schema | None,
