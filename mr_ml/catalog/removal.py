@@ -9,9 +9,9 @@ from itertools import groupby
 
 from hdfs_layout import NotFoundError, Root
 from hdfs_layout.lock import Lock, hold
-from mr_ml.catalog.history import Kind
+from mr_ml.catalog.history import Kind, read_history
 from mr_ml.catalog.promotions import latest_promotion
-from mr_ml.catalog.tree import leaves_root
+from mr_ml.catalog.tree import Folder, leaves_root
 from mr_ml.catalog.uses import read_note
 from mr_ml.errors import BadDataError, LockedError, StorageError
 
@@ -36,6 +36,8 @@ class Removal:
         Folders that go after it, since nothing names them then.
     version
         Kind, name and number of the version whose manifest it is; None if it is none.
+    orphan_of
+        Kind and name of the dataset or model whose data it is, if no version names that.
     lock
         The model whose lock must be held to remove it; None if none.
     forced
@@ -48,6 +50,7 @@ class Removal:
     bytes: int
     data: tuple[str, ...] = ()
     version: tuple[Kind, str, int] | None = None
+    orphan_of: tuple[Kind, str] | None = None
     lock: str | None = None
     forced: bool = False
 
@@ -76,7 +79,9 @@ def carry_out(root: Root, removals: Sequence[Removal], say: Say, *, held: str | 
     gone: list[Removal] = []
     failures: list[StorageError | BadDataError] = []
     with hold(root.store, root.layout.cleaning, what="clean") as cleaning:
-        for model, of_model in groupby(removals, key=lambda removal: removal.lock):
+        # each lock is taken once; what belongs to no model, such as datasets, goes last
+        ordered = sorted(removals, key=lambda removal: (removal.lock is None, removal.lock or ""))
+        for model, of_model in groupby(ordered, key=lambda removal: removal.lock):
             try:
                 with _lock_of(root, model, held=held):
                     for removal in of_model:
@@ -107,6 +112,9 @@ def _remove(root: Root, removal: Removal, say: Say) -> bool:
     store = root.store
     if any(leaves_root(store, path) for path in (removal.path, *removal.data)):
         say(f"{removal.path} stays: a link is on the way to it")
+        return False
+    if removal.orphan_of is not None and _is_named_now(root, removal, *removal.orphan_of):
+        say(f"{removal.path} stays: a version that names it came back at this moment")
         return False
     if removal.version is None:
         store.remove_tree(removal.path)
@@ -139,9 +147,26 @@ def _is_needed_now(root: Root, removal: Removal) -> bool:
     if kind == "model":
         entry = latest_promotion(root, name)
         return entry is not None and number in (entry.version, None if removal.forced else entry.previous)
+    return number in _read_now(root, name)
+
+
+def _is_named_now(root: Root, removal: Removal, kind: Kind, name: str) -> bool:
+    """Whether a version names data after all: another clean may have put one back, or was killed before it could."""
+    folder = removal.path.rpartition("/data/")[0]
+    try:
+        files = {entry.name: entry for entry in root.store.entries(folder)}
+    except NotFoundError:
+        return False
+    history = read_history(root, kind, name, Folder(folder, 0.0, files=files), lambda text: None)
+    lost = kind == "dataset" and not _read_now(root, name) <= history.versions.keys()
+    return lost or bool(history.damaged) or any(removal.path in folders for folders in history.data.values())
+
+
+def _read_now(root: Root, dataset: str) -> set[int]:
+    """Versions of a dataset that commands read, or have read before they were killed."""
     try:
         files = root.store.list(root.layout.uses)
     except NotFoundError:
-        return False
+        return set()
     notes = (read_note(root.layout.uses, file) for file in files)
-    return any(note is not None and (note.dataset, note.version) == (name, number) for note in notes)
+    return {note.version for note in notes if note is not None and note.dataset == dataset}

@@ -151,7 +151,7 @@ def _orphans(found: Survey, history: History) -> Iterator[Removal]:
             continue
         yield Removal(
             path=folder.path, what=f"data of {history.name}", reason="no version names it", bytes=folder.bytes,
-            lock=_lock(history),
+            orphan_of=(history.kind, history.name), lock=_lock(history),
         )  # fmt: skip
     for name in packs.values():
         entry = history.folder.files[name]
