@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,6 +22,7 @@ from mr_ml.retraining.timetable import Change, Schedule, around, changes, zone_o
 from mr_ml.retraining.zones import zone_named
 
 _SHOWN = 5
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", re.ASCII)
 # a year of daily runs
 _LOOKED_AT = 370
 # What a shell has from its profile, and cron and systemd have not.
@@ -37,6 +39,8 @@ def run(options: argparse.Namespace) -> None:
     schedule = Schedule.daily(options.at) if options.cron is None else Schedule.parse(options.cron)
     here = zone_of_machine() if options.timezone is None else options.timezone
     zone = zone_named(here)
+    if options.user is not None and not _USER.fullmatch(options.user):
+        raise UsageError(f"`user`: expected the name of a user, found {options.user!a}")
     job = _job(options, path, config)
     runs: Runs = schedule.by_systemd if options.systemd else schedule.by_cron
     now = datetime.now(UTC)

@@ -18,7 +18,7 @@ PARAMETERS = frozenset(
         "missing", "missing_markers", "model", "numeric", "offset_column", "orphans_days", "partitions",
         "penalty_space", "percent", "quiet", "reason", "resume", "root", "row_weights", "runner", "seed", "solver",
         "split", "split_by", "split_inputs", "tasks", "thousands", "timezone", "to", "tolerance", "unseen",
-        "unseen_features", "verify", "warm_start", "weight_column", "workers",
+        "unseen_features", "user", "verify", "warm_start", "weight_column", "workers",
     }
 )  # fmt: skip
 #: Those that the command line spells in other words.

@@ -74,6 +74,12 @@ def spelled_place(place: tuple[str | int, ...]) -> str:
 def _placed(config: RetrainConfig, folder: str) -> RetrainConfig:
     """Return the settings with paths that do not depend on where the command runs."""
     runner, rules = config.runner, config.input
+    location = _absolute(rules.location, folder)
+    if location != rules.location and (found := set(folder) & set("*?[]{}")):
+        raise UsageError(
+            f"input.location is relative to {folder!a}, whose {' '.join(sorted(found))} would be read as a pattern: "
+            "write the whole path, or move the file"
+        )
     notify = tuple(
         entry
         if entry.command is None or "/" not in entry.command[0]
@@ -83,7 +89,7 @@ def _placed(config: RetrainConfig, folder: str) -> RetrainConfig:
     return replace(
         config,
         root=None if config.root is None else _absolute(config.root, folder),
-        input=replace(rules, location=_absolute(rules.location, folder)),
+        input=replace(rules, location=location),
         runner=runner if runner.config is None else replace(runner, config=_absolute(runner.config, folder)),
         notify=notify,
         metrics_file=None if config.metrics_file is None else _absolute(config.metrics_file, folder),

@@ -297,6 +297,15 @@ def test_paths_do_not_depend_on_where_the_command_runs(tmp_path: Path) -> None:
     assert [entry.command for entry in config.notify] == [(f"{tmp_path}/./page", "./x"), ("page",)]
 
 
+def test_a_folder_is_no_pattern(tmp_path: Path) -> None:
+    folder = tmp_path / "a[b]"
+    folder.mkdir()
+    text = "model: m\ninput: {location: 'raw/{date}', days: 3}\n"
+    with pytest.raises(UsageError, match="would be read as a pattern"):
+        loaded(folder, text)
+    assert loaded(folder, text.replace("raw", "/raw")).input.location == "/raw/{date}"
+
+
 def test_the_reader_has_every_parameter_of_pack() -> None:
     own = {item.name for item in fields(PackChoices)} - {"split", "split_inputs", "folds", "text"}
     of_formats = {name for form in FORMATS.built_in for name in format_named(form).parameters}

@@ -293,6 +293,12 @@ def test_the_command_says_everything_as_json(file: Path, capsys: pytest.CaptureF
         assert found["last_day"] == (local.date() - timedelta(days=2)).isoformat()
 
 
+def test_a_user_is_a_name(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, str(file), "--at", "02:15", "--user", "ml\n* * * * * root rm")
+    assert (code, out) == (2, "")
+    assert "--user: expected the name of a user" in err.replace("`", "")
+
+
 def test_wrong_settings_are_refused(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file.write_text("modle: x\nsplit: {seed: 1}\n")
     code, _, err = run(capsys, str(file), "--at", "02:15")
