@@ -124,9 +124,18 @@ def test_bad_candidates_are_refused(nights: Nights, name: str, by: str, how: dic
     assert any(reason.startswith(by) for reason in decision.reasons)
 
 
+def rare_city(lines: Lines, rng: np.random.Generator) -> Lines:
+    """One city goes, another comes, in one of a hundred rows."""
+    return column("city", swapped("Kyiv", "Lima"))(lines, rng)
+
+
 SOUND: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name in TABLES for _ in range(5)),
     ("clicks", window(published_last=WINDOW.last)),
+    ("clicks", {"change": rare_city}),
+    ("coins", {"change": other_order, "rules": GateRules(margin=0.05, schema="may_grow")}),
+    ("species", {"change": another_column, "rules": GateRules(margin=0.05, schema="may_grow")}),
+    ("prices", {"change": without_last_column, "rules": GateRules(margin=0.3, schema="any")}),
     ("clicks", {"n_rows": 4500}),
     ("species", {"n_rows": 2100}),
     ("coins", window(days_behind=2, late_days=2, files=days(26, last=26), least_days=25)),

@@ -18,7 +18,7 @@ from mr_ml.readers.rows import excerpt
 from mr_ml.retraining.gate.facts import Measured
 from mr_ml.session import Session
 from mr_ml.sums.statistic import Statistic
-from mr_ml.training.evaluate import check_features, measuring_needs
+from mr_ml.training.evaluate import measuring_needs
 
 
 def measure(
@@ -26,6 +26,9 @@ def measure(
     row_weights: bool = True,
 ) -> Measured:  # fmt: skip
     """Measure both models on a split of the candidate's dataset; what cannot be measured is said in words.
+
+    Features are known by name: those that a model does not know count for nothing, and those that the dataset lacks are
+    zero.
 
     Parameters
     ----------
@@ -89,8 +92,7 @@ def _way(model: Model, dataset: Dataset, split: str, *, row_weights: bool) -> Me
             shown = excerpt(unknown[0].encode())
             return _Answer(fault=f"rows of {split} have labels that {model.reference} does not know, such as {shown}")
     try:
-        check_features(model, dataset)
-        return model.measurement(dataset, row_weights=row_weights)
+        return model.measurement(dataset, row_weights=row_weights, by_name=True)
     except BadDataError as error:
         return _Answer(fault=str(error))
 
