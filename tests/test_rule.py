@@ -32,7 +32,7 @@ ALLOWED = {
     "mr_ml/data/stored.py: getattr(kind, 'stored_flat', None)": _SILENT,
     "mr_ml/data/stored.py: hasattr(kind, 'check_stored')": _SILENT,
     "mr_ml/data/stored.py: hasattr(value, 'tolist')": "of numpy, as a caller of the Python API may give it",
-    "mr_ml/models/base.py: hasattr(x, 'tocsr')": "a matrix of scipy, likewise",
+    "mr_ml/models/sparse_rows.py: hasattr(x, 'tocsr')": "a matrix of scipy, likewise",
     "mr_ml/readers/libsvm/format.py: base == 'auto'": "what feature ids count from, not a solver",
     "mr_ml/session.py: isinstance(model, Model)": "a model or the name of one, whatever its kind",
 }

@@ -21,11 +21,11 @@ from mr_ml.catalog.dataset import Dataset
 from mr_ml.catalog.feature_moments import FeatureMoments
 from mr_ml.data import stored
 from mr_ml.data.block import Block
-from mr_ml.data.features import SparseFeatures
 from mr_ml.errors import UsageError
 from mr_ml.models.difference import Difference
 from mr_ml.models.paired import MeasuringQuery
 from mr_ml.models.predictor import Predictor
+from mr_ml.models.sparse_rows import sparse_rows
 from mr_ml.models.warm_start import WarmStart
 from mr_ml.optimize.base import Ask, Evaluation, Optimizer, Result
 from mr_ml.readers.labels import label_texts
@@ -243,7 +243,7 @@ class Model(ABC):
         return np.array(self.label_texts)[values.argmax(axis=1)] if self.classes else values[:, 0]
 
     def _values(self, x: Any, offsets: Floats | None) -> Floats:
-        features = _sparse(x, self.n_features)
+        features = sparse_rows(x, self.n_features)
         if offsets is not None:
             offsets = np.asarray(offsets, np.float64)
             if offsets.shape != (features.n_rows,):
@@ -256,30 +256,6 @@ class Model(ABC):
 def first_column(model: Model, dataset: Dataset) -> int:
     """Return the column of a dataset that holds the model's first feature, by what ids in their texts count from."""
     return model.schema.index_base - dataset.schema.index_base
-
-
-def _sparse(x: Any, n_features: int) -> SparseFeatures:
-    """Rows as they are read from text: what is not zero, in order."""
-    if hasattr(x, "tocsr"):
-        x = x.tocsr().copy()
-        x.sum_duplicates()
-        shape, indptr, indices, values = x.shape, x.indptr, x.indices, np.asarray(x.data, np.float64)
-        keep = values != 0
-        indptr = np.concatenate([[0], np.cumsum(keep)])[indptr]
-        indices, values = indices[keep], values[keep]
-    else:
-        try:
-            dense = np.asarray(x, np.float64)
-        except (TypeError, ValueError) as error:
-            raise UsageError(f"expected rows of {n_features} numbers, all of one length; {error}") from None
-        shape = dense.shape
-        if dense.ndim == 2:
-            rows, indices = np.nonzero(dense)
-            values = dense[rows, indices]
-            indptr = np.searchsorted(rows, np.arange(len(dense) + 1))
-    if len(shape) != 2 or shape[1] != n_features:
-        raise UsageError(f"expected rows of {n_features} features, (n_rows, {n_features}); found shape {shape}")
-    return SparseFeatures(indptr.astype(np.int64), indices.astype(np.int32), values)
 
 
 class Objective(Protocol):
