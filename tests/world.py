@@ -67,14 +67,17 @@ class World:
         self.age(self.folder / f"models/{name}/data/{document['run']}", days)
         return number
 
-    def run(self, model: str, dataset: str, *, days: float, ended: bool, name: str | None = None) -> str:
+    def run(
+        self, model: str, dataset: str, *, days: float, ended: bool, name: str | None = None,
+        warm_start: str | None = None,
+    ) -> str:  # fmt: skip
         name = name or self.new_id()
         (old,) = (path.name for path in (self.template / "runs").iterdir())
         folder = self.folder / "runs" / name
         shutil.copytree(self.template / "runs" / old, folder)
         spec = read_run(open_root(self.template), old).spec.to_json()
         document = RunDocument(run=name, spec=read_run(open_root(self.template), old).spec).to_json()
-        document["spec"] = {**spec, "model": model, "dataset": dataset}
+        document["spec"] = {**spec, "model": model, "dataset": dataset, "warm_start": warm_start}
         (folder / "spec.json").write_bytes(encode_document(document))
         if not ended:
             (folder / "log.jsonl").unlink()

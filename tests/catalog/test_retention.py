@@ -113,9 +113,10 @@ def test_random_roots(world: World, seed: int) -> None:
     stay, go = set[str](), set[str]()
     for days, stays in ((chance.uniform(0, 29), True), (chance.uniform(31, 60), False)):
         dataset = chance.randint(1, last)
-        name = world.run("other", f"d@{dataset}", days=days, ended=False)
+        start = chance.randint(1, len(trained_on))
+        name = world.run("other", f"d@{dataset}", days=days, ended=False, warm_start=f"c@{start}")
         (stay if stays else go).add(f"runs/{name}")
-        needed |= {("datasets/d", dataset)} if stays else set()
+        needed |= {("datasets/d", dataset), ("models/c", start)} if stays else set()
     for k, (outcome, days) in enumerate((("published", 25), ("refused", 5), ("running", 25), ("running", 40))):
         dataset, base = chance.randint(1, last), chance.randint(1, len(trained_on))
         orphan = world.orphan("datasets/d", days=50)

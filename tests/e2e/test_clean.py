@@ -59,7 +59,7 @@ def test_clean(full: Commands, tmp_path: Path) -> None:
     found = full.run("clean", settings, "--keep-days", "3")
     assert (found.code, "--keep-days" in found.err) == (2, True)
     gone = full("clean", settings)
-    assert [one["what"].partition(" ")[0] for one in gone["removed"]] == ["run"] * 3 + ["rows@1", "rows@2", "m@3"]
+    assert [one["what"].partition(" ")[0] for one in gone["removed"]] == ["run"] * 3 + ["m@3", "rows@1", "rows@2"]
     assert gone["bytes"] == sum(one["bytes"] for one in gone["removed"]) > 10_000
     assert full("evaluate", "m", "rows", "--split", "train", *INLINE)["dataset"] == "rows@4"
     assert [run["model"] for run in full("runs", "list")["runs"]] == ["m@4"]
@@ -102,7 +102,7 @@ def test_what_a_killed_training_needs_stays(full: Commands, text: Path) -> None:
         running.wait()
     assert len(list((full.root / "uses").iterdir())) == 1
     gone = [one["what"] for one in full("clean", "--keep-versions", 1)["removed"]]
-    assert [what for what in gone if "@" in what] == ["rows@2", "rows@3", "m@1", "m@2", "m@3"]
+    assert [what for what in gone if "@" in what] == ["m@1", "m@2", "m@3", "rows@2", "rows@3"]
     assert list((full.root / "uses").iterdir()) == []
     (run,) = [run["run"] for run in full("runs", "list")["runs"] if run["status"] == "unfinished"]
     assert full("train", "--resume", run, *INLINE)["version"] == 5
