@@ -13,7 +13,7 @@ import pytest
 from world import DAY, RemoteStore, World
 
 import mr_ml
-from hdfs_layout import Root, Store, list_versions, open_root
+from hdfs_layout import Root, Store, list_versions, open_root, publish_version, read_version
 from hdfs_layout.lock import hold
 from mr_ml.catalog.dataset import load_dataset
 from mr_ml.catalog.model import load_model
@@ -457,3 +457,12 @@ def test_what_others_put_there_stays(world: World) -> None:
     assert {path.split("/")[0] for path in gone} <= {"runs"}
     assert not [path for path in gone if "\n" in path or path.split("/")[1] in ("copy of it", "-rf", "$(id)")]
     assert load_dataset(world.root, "d@3").version == 3
+
+
+def test_data_that_two_versions_name_stays_with_the_second(world: World) -> None:
+    """As where a manifest was published again, to go back to an older version."""
+    for _ in range(3):
+        world.dataset("d", days=50)
+    publish_version(world.root.store, "datasets/d", read_version(world.root.store, "datasets/d", 1).document)
+    assert clean(world) == ["datasets/d/v000001.json", "datasets/d/v000002.json"]
+    check_all(world)
