@@ -28,6 +28,7 @@ from hdfs_layout.errors import StorageError, UsageError
 from hdfs_layout.kernel_lock import HeldError, KernelLock, take_kernel_lock
 from hdfs_layout.lease import take_lease
 from hdfs_layout.lock_folder import LockFolder, Owner, Turn
+from hdfs_layout.owners import is_gone
 from hdfs_layout.store import Store
 
 _LOG = logging.getLogger(__name__)
@@ -119,6 +120,23 @@ def hold(store: Store, path: str, *, what: str, lease_seconds: float = 60.0) -> 
         yield Lock(number=held.turn.number, taken_over=held.turn.taken_over, _hold=held)
     finally:
         held.release()
+
+
+def holder(store: Store, path: str) -> Owner | None:
+    """Say who holds a lock, to be shown; None if nobody does. Changes nothing.
+
+    One whose process is known to be gone holds it no more; of another machine that is not known before its lease ends
+    and somebody takes the lock over.
+
+    Raises
+    ------
+    StorageError
+        If the folder cannot be read.
+    """
+    folder = LockFolder(store, path)
+    seen = folder.look()
+    owner = None if seen.is_released else folder.owner_of(seen.latest)
+    return None if owner is None or is_gone(owner.token) else owner
 
 
 @dataclass(frozen=True, kw_only=True)

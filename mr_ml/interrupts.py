@@ -131,6 +131,17 @@ def see_through() -> None:
 
 
 @contextmanager
+def stage() -> Iterator[None]:
+    """End what `see_through` began within the block at its end: for a command that goes on after it made one visible."""
+    before = _state.held
+    try:
+        yield
+    finally:
+        _state.held = before
+        _state.raise_received()
+
+
+@contextmanager
 def blocked() -> Iterator[None]:
     """Keep the signals from this thread, and from processes that it starts for as long as they live."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
