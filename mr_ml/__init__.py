@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mr_ml.catalog.promotions import Promotion as Promotion
     from mr_ml.errors import MrMlError as MrMlError
     from mr_ml.models.base import Model as Model
+    from mr_ml.retraining.api import retrain as retrain
     from mr_ml.training.train import TrainResult as TrainResult
 
 # Name -> the module that has it.
@@ -53,6 +54,7 @@ _PLACES = {
     "predict": "mr_ml.api",
     "promote": "mr_ml.catalog.promoting",
     "resume": "mr_ml.api",
+    "retrain": "mr_ml.retraining.api",
     "rollback": "mr_ml.catalog.promoting",
     "train": "mr_ml.api",
 }
@@ -72,6 +74,7 @@ __all__ = [
     "predict",
     "promote",
     "resume",
+    "retrain",
     "rollback",
     "train",
 ]

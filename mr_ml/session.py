@@ -16,6 +16,7 @@ from mr_ml.catalog.leftovers import sweep_folders
 from mr_ml.catalog.model import load_model
 from mr_ml.catalog.promotions import standing
 from mr_ml.catalog.run import find_run, read_run, start_run
+from mr_ml.catalog.run_log import read_log
 from mr_ml.catalog.uses import using
 from mr_ml.catalog.verify import verify
 from mr_ml.data import stored
@@ -153,7 +154,15 @@ class Session:
         return self._published(self.fit(spec, run=unique_id(), verify_bytes=verify_bytes))
 
     def resume(self, run: str, *, verify_bytes: bool = False) -> TrainResult:
-        """Go on with a run that was interrupted; raises as `train`, and UsageError if there is no such run."""
+        """Go on with a run that was interrupted.
+
+        Raises as `train`, and UsageError if there is no such run, or it is part of a retraining: its model would be
+        published without the gate.
+        """
+        retrained = read_log(self.root, run).retrained
+        if retrained is not None:
+            model, window = retrained
+            raise UsageError(f"run {run} retrains {model} for {window}: go on with it by `mr-ml runs resume {run}`")
         return self._published(self.fit(read_run(self.root, run).spec, run=run, verify_bytes=verify_bytes))
 
     def _published(self, fitted: Fitted) -> TrainResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypedDict
 
@@ -41,21 +42,50 @@ class FailedEvent(_Event):
     stop: str
 
 
+class RetrainEvent(_Event):
+    """A step of a retraining, when it was done, and its numbers; the first one has `model` and `window`."""
+
+    step: str
+    at: str
+
+
 _ANY: Any = Annotated[_Event, stored.MORE]
 KINDS: dict[str, Any] = {
     "pass": Annotated[PassEvent, stored.MORE],
     "published": Annotated[PublishedEvent, stored.MORE],
     "failed": Annotated[FailedEvent, stored.MORE],
+    "retrain": Annotated[RetrainEvent, stored.MORE],
 }
+# What a retraining has come to, by its last step; of the step "ended", what that says.
+_ENDS = {"ended": "outcome", "failed": "step", "superseded": "step"}
 
 
 @dataclass(frozen=True)
 class RunLog:
-    """Passes in the order of the log, each once, and how the run ended, if it did."""
+    """Passes in the order of the log, each once, how the run ended, if it did, and the steps of a retraining."""
 
     passes: tuple[PassEvent, ...]
     published: PublishedEvent | None
     failed: FailedEvent | None
+    retrain: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def retrained(self) -> tuple[str, str] | None:
+        """Model and window, if this is the run of a retraining."""
+        return next(
+            (
+                (str(event["model"]), str(event["window"]))
+                for event in self.retrain
+                if {"model", "window"} <= event.keys()
+            ),
+            None,
+        )
+
+    @property
+    def outcome(self) -> str:
+        """What the retraining has come to: published, refused, failed, superseded, or unfinished."""
+        last = self.retrain[-1]
+        return str(last[_ENDS[last["step"]]]) if last["step"] in _ENDS else "unfinished"
 
 
 def read_log(root: Root, run: str) -> RunLog:
@@ -76,7 +106,7 @@ def read_log(root: Root, run: str) -> RunLog:
     # who resumes a run that has ended makes its last pass again
     passes = {event["number"]: event for event in events["pass"]}
     published, failed = (events[kind][-1] if events[kind] else None for kind in ("published", "failed"))
-    return RunLog(tuple(passes.values()), published, failed)
+    return RunLog(tuple(passes.values()), published, failed, tuple(events["retrain"]))
 
 
 def published_version(root: Root, run: str, document: RunDocument) -> int | None:

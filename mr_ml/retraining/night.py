@@ -1,0 +1,213 @@
+"""One call of the driver: earlier windows that are unfinished, then the one that is asked for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from hdfs_layout import Root
+from hdfs_layout.lock import Lock
+from mr_ml.catalog.promotions import fence, manage, promoted_version
+from mr_ml.errors import GateRefusedError, LockedError, NotFoundError
+from mr_ml.retraining.finish import finish
+from mr_ml.retraining.journal import Attempt, Journal, now, read_journal
+from mr_ml.retraining.result import RetrainResult, failure
+from mr_ml.retraining.resume import MOST_STARTS, give_up, new_attempt, unfinished, why_anew
+from mr_ml.retraining.window import Window, find_window
+from mr_ml.retraining.work import Work
+from mr_ml.session import Session
+from mr_ml.whoami import whoami
+
+if TYPE_CHECKING:
+    from mr_ml.retraining.config import RetrainConfig
+    from mr_ml.training.loop import Progress
+
+
+@dataclass
+class Night:
+    """One call of `retrain`; `label` is the window that it is at, and `work` the work on it."""
+
+    config: RetrainConfig
+    root: Root
+    force: str | None
+    settings_file: str | None
+    say: Callable[[str], None]
+    warn: Callable[[str], None]
+    watch: Callable[[Progress], None]
+    label: str | None = None
+    work: Work | None = None
+    _started: str = field(default_factory=now)
+    _clock: float = field(default_factory=time.monotonic)
+
+    def run(self, lock: Lock, last: date | None) -> RetrainResult:
+        """Retrain for a window; while the lock is held, also what fails is recorded and told."""
+        try:
+            return self._run(lock, last)
+        except LockedError:
+            # what comes of it is for the other process to say
+            raise
+        except Exception as error:
+            self._failed(error)
+            raise
+
+    def _run(self, lock: Lock, last: date | None) -> RetrainResult:
+        config, root = self.config, self.root
+        if lock.taken_over:
+            self.say("the process that held the lock before was killed or hangs; it can promote nothing any more")
+            fence(root, config.model, by=whoami())
+        session = Session.open(
+            root, runner=config.runner.name, workers=config.runner.workers, memory=config.runner.memory,
+            config=config.runner.config, say=self.say, warn=self.warn, watch=self.watch,
+        )  # fmt: skip
+        window = self._find(last)
+        if last is None:
+            self._earlier(session, lock, window.label)
+        return self._retrain(session, lock, window, self.force)
+
+    def _find(self, last: date | None) -> Window:
+        window = find_window(self.config.input, timezone=self.config.timezone, last=last)
+        self.label = window.label
+        return window
+
+    def _earlier(self, session: Session, lock: Lock, label: str) -> None:
+        """Finish or give up what is unfinished of earlier windows."""
+        for journal in unfinished(self.root, self.config.model, label):
+            self.label, self.work = journal.window, None
+            try:
+                why = self._resume(session, lock, journal)
+            except LockedError:
+                raise
+            except Exception as error:
+                # what comes later does not wait for what fails
+                self._failed(error)
+                self.warn(f"the window {journal.window} failed: {error}")
+                continue
+            if why is not None:
+                message = f"superseded by the window {label}: {why}"
+                give_up(self.root, lock, journal, message)
+                self.say(f"the window {journal.window} is {message}")
+                result = RetrainResult(
+                    model=self.config.model, outcome="superseded", message=message, **self._so_far(journal)
+                )
+                finish(self.config, result, warn=self.warn)
+        self.label, self.work = label, None
+
+    def _resume(self, session: Session, lock: Lock, journal: Journal) -> str | None:
+        """Finish an earlier window; if it is to be given up, say why."""
+        if self.config.on_unfinished != "resume":
+            return "it was interrupted"
+        if journal.attempt.starts >= MOST_STARTS:
+            return f"it was interrupted {journal.attempt.starts} times"
+        window = self._find(date.fromisoformat(journal.window))
+        why = why_anew(self.config, self.root, journal, window)
+        if why is None:
+            self.say(f"the window {journal.window} is unfinished and comes first")
+            self._retrain(session, lock, window, None)
+        return why
+
+    def _retrain(self, session: Session, lock: Lock, window: Window, force: str | None) -> RetrainResult:
+        """Do what is left to do for a window."""
+        self.label = window.label
+        work = self.work = self._begin(session, lock, window, force)
+        if work.attempt.is_decided:
+            if not work.attempt.notified:
+                self._tell(work, self._result(work, repeated=False))
+            return self._result(work, repeated=True)
+        work.all_steps()
+        result = self._result(work, repeated=False)
+        self._tell(work, result)
+        return result
+
+    def _begin(self, session: Session, lock: Lock, window: Window, force: str | None) -> Work:
+        """Make the journal of a new attempt, or take up the one that there is."""
+        config, root = self.config, session.root
+        journal = read_journal(root, config.model, window.label)
+        entry = manage(root, config.model, by=whoami())
+        # only now is it certain that nobody has fenced this process off before the entry was read
+        lock.check()
+        why = None if journal is None else why_anew(config, root, journal, window)
+        if journal is not None and why is None:
+            work = Work(config, session, lock, window, journal, seen=entry.number)
+            attempt = journal.attempt
+            if not attempt.is_decided or (attempt.outcome == "refused" and force is not None):
+                self.say(f"goes on with run {attempt.run} of {attempt.started}")
+                work.note(
+                    "begun", outcome="running", starts=attempt.starts + 1, forced=force or attempt.forced, message=None,
+                    ended=None, notified=False,
+                )  # fmt: skip
+                work.log("resumed", model=config.model, window=window.label, starts=work.attempt.starts)
+            return work
+        if why is not None:
+            self.say(f"the window {window.label} is retrained anew: {why}")
+        attempt = new_attempt(config, window, base=entry.version, force=force)
+        if journal is None:
+            journal = Journal(
+                model=config.model, window=window.label, settings_file=self.settings_file, attempt=attempt
+            )
+        else:
+            journal = replace(journal.with_attempt(attempt), settings_file=self.settings_file)
+        work = Work(config, session, lock, window, journal, seen=entry.number)
+        work.note("begun")
+        work.log(
+            "window", model=config.model, window=window.label, first=window.first.isoformat(), days=len(window.days),
+            missing=[day.isoformat() for day in window.missing], files=len(window.files), bytes=window.n_bytes,
+            base=attempt.base,
+        )  # fmt: skip
+        return work
+
+    def _failed(self, error: Exception) -> None:
+        """Record an error, and tell those who wait."""
+        result = failure(error, self.config, self._so_far(None if self.work is None else self.work.journal))
+        if self.work is not None:
+            self.work.fail(result.message)
+        finish(self.config, result, warn=self.warn)
+
+    def _so_far(self, journal: Journal | None) -> dict[str, Any]:
+        """Return what is known of a result before there is one."""
+        found: dict[str, Any] = {"window": self.label, "started": self._started, "seconds": self._seconds}
+        if journal is not None:
+            attempt = journal.attempt
+            found |= {"run": attempt.run, "dataset": attempt.dataset, "version": attempt.version}
+        return found
+
+    @property
+    def _seconds(self) -> float:
+        return round(time.monotonic() - self._clock, 3)
+
+    def _tell(self, work: Work, result: RetrainResult) -> None:
+        finish(self.config, result, warn=self.warn)
+        work.note("told", notified=True)
+
+    def _result(self, work: Work, *, repeated: bool) -> RetrainResult:
+        attempt, model = work.attempt, self.config.model
+        assert attempt.version is not None
+        try:
+            manifest = work.manifest(attempt.version)
+        except NotFoundError:
+            # an old window, and retention has removed its candidate
+            manifest = None
+        promoted = promoted_version(work.root, model)
+        message = _sentence(model, attempt, promoted)
+        return RetrainResult(
+            model=model, window=work.journal.window, run=attempt.run, outcome=attempt.outcome, dataset=attempt.dataset,
+            version=attempt.version, promoted=promoted, forced=attempt.forced, decision=None if manifest is None else manifest.decision,
+            message=f"nothing to do for {work.journal.window}: {message}" if repeated else message,
+            exit_code=GateRefusedError.exit_code if attempt.outcome == "refused" else 0, repeated=repeated,
+            started=attempt.started, ended=attempt.ended or now(), seconds=self._seconds, removed=work.removed,
+            training={} if manifest is None else manifest.training,
+        )  # fmt: skip
+
+
+def _sentence(model: str, attempt: Attempt, promoted: int | None) -> str:
+    """Say what came of an attempt that has ended."""
+    candidate = f"{model}@{attempt.version}"
+    if attempt.outcome == "refused":
+        stays = "no version is promoted" if promoted is None else f"{model}@{promoted} stays"
+        return f"{candidate} is refused, {stays}: {'; '.join(attempt.reasons)}"
+    before = "" if attempt.base is None else f", in place of {model}@{attempt.base}"
+    forced = "" if attempt.accepted else f", although the gate refused it ({'; '.join(attempt.reasons)})"
+    since = "" if promoted == attempt.version else f"; by now {model} means {model}@{promoted}"
+    return f"{candidate} is promoted{before}{forced}{since}"

@@ -1,0 +1,85 @@
+"""What the steps of a retraining ask for, made of its settings."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from hdfs_layout import Root
+from mr_ml.errors import UsageError
+from mr_ml.packing.choices import PackChoices
+from mr_ml.retraining.window import Window
+from mr_ml.session import use_config
+
+if TYPE_CHECKING:
+    from mr_ml.retraining.config import RetrainConfig
+
+#: The splits: models are fitted on one and compared on the other.
+TRAIN, TEST = "train", "test"
+
+# On which neither a model nor the decision about it depends.
+_NO_MATTER = ("root", "runner", "retention", "on_unfinished", "lock", "notify", "metrics_file")
+# On which what is packed depends, beside the files.
+_PACK = ("dataset", "reader", "split")
+_ID_DIGITS = 16
+
+
+def root_of(config: RetrainConfig, otherwise: str | os.PathLike[str] | Root | None) -> Root:
+    """Open the root that the settings name, or else another one.
+
+    Raises
+    ------
+    UsageError
+        If there is none, or it cannot be a root.
+    """
+    place = otherwise if config.root is None else config.root
+    if place is None:
+        raise UsageError("expected `root` in the settings of a retraining, or beside them; found neither")
+    return use_config(place, config.runner.config)
+
+
+def day_of(text: date | str | None, name: str) -> date | None:
+    """Read a day such as 2026-11-26; raises UsageError, which names the parameter, if it is none."""
+    if not isinstance(text, str):
+        return text
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"`{name}`: expected a day such as 2026-11-26, found {text[:40]!a}") from None
+
+
+def settings_digest(config: RetrainConfig) -> str:
+    """Return a sha256 of the settings on which a model, or the decision about it, depends."""
+    return _digest({name: value for name, value in config.to_json().items() if name not in _NO_MATTER})
+
+
+def pack_request(config: RetrainConfig, window: Window) -> str:
+    """Return a name for what is packed: the same for the same files and the same settings of packing."""
+    settings = config.to_json()
+    digest = _digest([window.fingerprint, *(settings[name] for name in _PACK)])
+    return f"{window.label}-{digest[:_ID_DIGITS]}"
+
+
+def pack_choices(config: RetrainConfig, window: Window) -> tuple[Sequence[str], PackChoices]:
+    """Return the inputs and choices of the pack; no inputs if the choices name them by split.
+
+    Raises
+    ------
+    BadDataError
+        If there are too few days for a split by time.
+    """
+    choices, split = config.reader.pack_choices(), config.split
+    if split.by == "time":
+        named = {name: tuple(paths) for name, paths in window.by_time(test_days=split.test_days).items()}
+        return (), replace(choices, split_inputs=named)
+    shares = {TRAIN: 1 - split.test_share, TEST: split.test_share}
+    return [file.path for file in window.files], replace(choices, split=shares)
+
+
+def _digest(value: Mapping[str, Any] | Sequence[Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,70 @@
+"""Whether a retraining goes on with what was begun, or begins anew."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from hdfs_layout import Root, parse_reference
+from hdfs_layout.lock import Lock
+from mr_ml.catalog.promotions import promoted_version
+from mr_ml.ids import unique_id
+from mr_ml.retraining.journal import Attempt, Journal, now, read_journal, windows_of
+from mr_ml.retraining.requests import pack_request, settings_digest
+from mr_ml.retraining.window import Window
+from mr_ml.retraining.work import add_event
+from mr_ml.whoami import whoami
+
+if TYPE_CHECKING:
+    from mr_ml.retraining.config import RetrainConfig
+
+# Processes that may work on a window; an unfinished one is then given up for a later one.
+MOST_STARTS = 3
+# Earlier windows that are looked at.
+_LOOK_BACK = 10
+
+
+def unfinished(root: Root, model: str, label: str) -> list[Journal]:
+    """Return the unfinished journals of windows before this one, oldest first."""
+    earlier = [window for window in windows_of(root, model) if window < label][-_LOOK_BACK:]
+    journals = [read_journal(root, model, window) for window in earlier]
+    return [journal for journal in journals if journal is not None and journal.attempt.outcome == "running"]
+
+
+def give_up(root: Root, lock: Lock, journal: Journal, why: str) -> None:
+    """Note that an unfinished window will not be finished."""
+    lock.check()
+    attempt = replace(journal.attempt, outcome="superseded", message=why, ended=now())
+    replace(journal, attempt=attempt).write(root)
+    add_event(root, attempt.run, "superseded", message=why)
+
+
+def why_anew(config: RetrainConfig, root: Root, journal: Journal, window: Window) -> str | None:
+    """Say why the latest attempt at a window cannot be gone on with; None if it can."""
+    attempt = journal.attempt
+    if attempt.inputs != window.fingerprint:
+        return "other files are there for its days"
+    if attempt.settings != settings_digest(config):
+        return "the settings are others"
+    if attempt.is_decided or attempt.promotion is not None:
+        return None
+    promoted = promoted_version(root, config.model)
+    if promoted not in (attempt.base, attempt.version):
+        return f"{config.model} means another version than when it was begun"
+    if attempt.version is None and attempt.dataset is not None and not _is_there(root, attempt.dataset):
+        return f"{attempt.dataset} is gone"
+    return None
+
+
+def _is_there(root: Root, dataset: str) -> bool:
+    reference = parse_reference(dataset)
+    assert reference.version is not None
+    return root.store.exists(root.layout.dataset_version(reference.name, reference.version))
+
+
+def new_attempt(config: RetrainConfig, window: Window, *, base: int | None, force: str | None) -> Attempt:
+    """Return an attempt that begins now, with names of its own."""
+    return Attempt(
+        run=unique_id(), request=pack_request(config, window), inputs=window.fingerprint,
+        settings=settings_digest(config), base=base, forced=force, started=now(), by=whoami(),
+    )  # fmt: skip
