@@ -63,6 +63,20 @@ def shows_progress(options: argparse.Namespace) -> bool:
     return sys.stderr.isatty() and not options.quiet
 
 
+def progress_watcher(options: argparse.Namespace) -> Callable[[Progress], None]:
+    """For the progress of passes: stderr, if it is a terminal."""
+    return _show_progress if shows_progress(options) else lambda progress: None
+
+
+def _show_progress(progress: Progress) -> None:
+    print(
+        f"pass {progress.number:3d}  objective {progress.objective:.10g}  |gradient| {progress.gradient_norm:.2e}  "
+        f"step {progress.step:<9.4g} {progress.rows_per_second:.3g} rows/s",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
 def print_result(options: argparse.Namespace, data: Mapping[str, Any], text: str) -> None:
     """Print a result: as text, or with --json as one line of JSON, in which numbers that are not finite are null."""
     shown = json.dumps(finite(data, instead=lambda _: None), allow_nan=False) if options.json else printable(text)

@@ -52,6 +52,7 @@ def make_parser() -> argparse.ArgumentParser:
     _predict(commands)
     _models(commands)
     _runs(commands)
+    _retrain(commands)
     _clean(commands)
     _schedule(commands)
     _env(commands)
@@ -420,3 +421,32 @@ def _runs(commands: Any) -> None:
     _command(actions, "list", "runs", "list_all", "runs and how far they came")
     show = _command(actions, "show", "runs", "show", "one run, pass by pass")
     show.add_argument("run")
+    resume = _command(
+        actions, "resume", "runs", "resume", "go on with a run that was interrupted, a training or a retraining",
+        "mr-ml runs resume 20261123T061259-652dc8ec",
+    )  # fmt: skip
+    resume.add_argument("run")
+    _runner(resume, jobs=("pass_job",), kinds=(QUERIES, LOSSES))
+    _memory(resume)
+
+
+def _retrain(commands: Any) -> None:
+    parser = _command(
+        commands, "retrain", "retrain", "run",
+        "train on the newest days, compare with the published model, and promote what is good enough",
+        "mr-ml retrain retrain.yaml",
+    )  # fmt: skip
+    parser.add_argument("settings", metavar="FILE", help="what is retrained, and how; see docs/retraining.md")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done; nothing is written")
+    parser.add_argument(
+        "--for", dest="last", metavar="DATE", help="the window that ends with this day (default: that of today)"
+    )
+    parser.add_argument(
+        "--force", metavar="REASON", help="promote the candidate even if the gate refuses it; the reason is recorded"
+    )
+    status = _command(
+        commands, "status", "retrain", "status",
+        "how the retraining of a model stands: last success, age, why the last candidate was refused",
+        "mr-ml status retrain.yaml --json",
+    )  # fmt: skip
+    status.add_argument("settings", metavar="FILE", help="as of mr-ml retrain")

@@ -3,40 +3,41 @@
 from __future__ import annotations
 
 import argparse
+import os
+from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from hdfs_layout import Root
-from mr_ml.catalog.run import RunDocument, read_run
+from mr_ml.catalog.run import RunDocument, find_run
 from mr_ml.catalog.run_log import RunLog, published_version, read_log
-from mr_ml.cli.common import names_in, print_result, report_damaged, root_of, table
-from mr_ml.errors import BadDataError
+from mr_ml.cli.common import names_in, open_session, print_result, progress_watcher, report_damaged, root_of, table
+from mr_ml.errors import BadDataError, UsageError
 
 DAMAGED = "damaged"
+# Of a step of a retraining, what is not shown beside its name.
+_NOT_SHOWN = frozenset({"event", "step", "at", "model", "window", "checks"})
 
 
 def list_all(options: argparse.Namespace) -> int:
     """Print a table of all runs; return the exit code, which says whether one is damaged."""
     root = root_of(options)
-    # a run without its spec has not begun
-    begun = [
-        name
-        for name in names_in(root.store, root.layout.runs, kind="run")
-        if root.store.exists(root.layout.run_spec(name))
-    ]
-    summaries = [_summary(root, name) for name in begun]
+    names = names_in(root.store, root.layout.runs, kind="run")
+    summaries = [found for name in names if (found := _summary(root, name)) is not None]
     rows = [[r["run"], r["model"] or "?", r["dataset"] or "?", str(r["passes"]), r["status"]] for r in summaries]
     print_result(options, {"runs": summaries}, table(["run", "model", "dataset", "passes", "status"], rows))
     return report_damaged(r["stop"] for r in summaries if r["status"] == DAMAGED)
 
 
 def show(options: argparse.Namespace) -> None:
-    """Print one run, pass by pass."""
+    """Print one run, pass by pass; of a retraining, its steps too."""
     root = root_of(options)
-    document, log = read_run(root, options.run), read_log(root, options.run)
+    document, log = _read(root, options.run)
     data = {
         **_whole(root, options.run, document, log),
-        "spec": document.spec.to_json(),
+        "spec": None if document is None else document.spec.to_json(),
         "log": list(log.passes),
+        "steps": list(log.retrain),
     }
     rows = [
         [
@@ -48,36 +49,94 @@ def show(options: argparse.Namespace) -> None:
         ]
         for p in log.passes
     ]
-    text = f"run {data['run']}: {data['model']} on {data['dataset']}, {data['status']}\n"
+    for_window = f", retrained for {data['window']}" if data["window"] else ""
+    text = f"run {data['run']}: {data['model']} on {data['dataset'] or 'nothing yet'}{for_window}, {data['status']}\n"
     text += table(["pass", "objective", "|gradient|", "step", "rows/s"], rows)
+    for event in log.retrain:
+        text += f"\n{event['at']}  {event['step']}{_numbers(event)}"
     if data["status"] == "unfinished":
-        text += f"\ngo on with: mr-ml train --resume {data['run']}"
+        text += f"\ngo on with: mr-ml runs resume {data['run']}"
     elif data["stop"]:
         text += f"\n{data['stop']}"
     print_result(options, data, text)
 
 
-def _summary(root: Root, run: str) -> dict[str, Any]:
+def resume(options: argparse.Namespace) -> None:
+    """Go on with a training or a retraining that was interrupted."""
+    root = root_of(options)
+    _, log = _read(root, options.run)
+    if log.retrained is None:
+        from mr_ml.cli.train import print_trained
+
+        session = open_session(options, watch=progress_watcher(options))
+        print_trained(options, session, session.resume(options.run))
+        return
+    from mr_ml.cli.retrain import retrain_and_print
+    from mr_ml.retraining.config import load_config
+    from mr_ml.retraining.journal import read_journal
+
+    model, window = log.retrained
+    journal = read_journal(root, model, window)
+    if journal is None or journal.attempt.run != options.run:
+        raise UsageError(
+            f"run {options.run} retrained {model} for {window}, which has begun anew since; go on with `mr-ml retrain`"
+        )
+    if journal.settings_file is None or not os.path.exists(journal.settings_file):
+        raise UsageError(
+            f"run {options.run} retrains {model} for {window}, with settings that are not at "
+            f"{journal.settings_file or 'any path'} any more; go on with `mr-ml retrain FILE --for {window}`"
+        )
+    retrain_and_print(
+        options, load_config(journal.settings_file), root, last=date.fromisoformat(window), force=None,
+        settings_file=journal.settings_file,
+    )  # fmt: skip
+
+
+def _read(root: Root, run: str) -> tuple[RunDocument | None, RunLog]:
+    """Read what a run was asked to do, None if it has not come so far, and its log."""
+    document, log = find_run(root, run), read_log(root, run)
+    if document is None and not log.retrain:
+        raise UsageError(f"there is no run {run!r} in {root.store.root}; `mr-ml runs list` shows those that are")
+    return document, log
+
+
+def _numbers(event: Mapping[str, Any]) -> str:
+    shown = {name: value for name, value in event.items() if name not in _NOT_SHOWN and value not in (None, [], "")}
+    return "".join(f"  {name} {value}" for name, value in shown.items())
+
+
+def _summary(root: Root, run: str) -> dict[str, Any] | None:
+    """Return how far a run came; None if it has not begun: neither a spec nor a step is written."""
     model = dataset = None
     try:
-        document = read_run(root, run)
-        model, dataset = document.spec.model, document.spec.dataset
-        return _whole(root, run, document, read_log(root, run))
+        document = find_run(root, run)
+        if document is not None:
+            model, dataset = document.spec.model, document.spec.dataset
+        log = read_log(root, run)
+        return None if document is None and not log.retrain else _whole(root, run, document, log)
     except BadDataError as error:
         # one damaged file must not hide the other runs
-        return {"run": run, "model": model, "dataset": dataset, "passes": 0, "status": DAMAGED, "stop": str(error)}
+        found = {"run": run, "model": model, "dataset": dataset, "window": None, "passes": 0}
+        return {**found, "status": DAMAGED, "stop": str(error)}
 
 
-def _whole(root: Root, run: str, document: RunDocument, log: RunLog) -> dict[str, Any]:
-    spec, published = document.spec, log.published
-    ended = published or log.failed
-    # a kill, or an accident to the log, may have left it without its last line
-    version = published_version(root, run, document) if published is None else published["version"]
+def _whole(root: Root, run: str, document: RunDocument | None, log: RunLog) -> dict[str, Any]:
+    ended, version, model, dataset, window = log.published or log.failed, None, None, None, None
+    if document is not None:
+        model, dataset = document.spec.model, document.spec.dataset
+        # a kill, or an accident to the log, may have left it without its last line
+        version = published_version(root, run, document) if log.published is None else log.published["version"]
+    status = "published" if version is not None else "unfinished" if ended is None else "failed"
+    if log.retrained is not None:
+        model, window = log.retrained
+        dataset = dataset or next((event["dataset"] for event in log.retrain if "dataset" in event), None)
+        status = log.outcome
     return {
         "run": run,
-        "model": spec.model if version is None else f"{spec.model}@{version}",
-        "dataset": spec.dataset,
+        "model": model if version is None else f"{model}@{version}",
+        "dataset": dataset,
+        "window": window,
         "passes": max((p["number"] for p in log.passes), default=0),
-        "status": "published" if version is not None else "unfinished" if ended is None else "failed",
-        "stop": None if ended is None else ended["stop"],
+        "status": status,
+        "stop": log.retrain[-1].get("message") if window is not None else None if ended is None else ended["stop"],
     }

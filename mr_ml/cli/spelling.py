@@ -13,7 +13,7 @@ import re
 PARAMETERS = frozenset(
     {
         "at", "categorical", "class_weights", "config", "cron", "dataset", "decimal", "delimiter", "drop", "dry_run",
-        "features", "folds", "force", "format", "index_base", "intercept", "interpreter", "json", "keep_days",
+        "features", "folds", "for", "force", "format", "index_base", "intercept", "interpreter", "json", "keep_days",
         "keep_runs", "keep_versions", "l2", "label_column", "like", "loss", "max_bad_rows", "max_passes", "memory",
         "missing", "missing_markers", "model", "numeric", "offset_column", "orphans_days", "partitions",
         "penalty_space", "percent", "quiet", "reason", "resume", "root", "row_weights", "runner", "seed", "solver",

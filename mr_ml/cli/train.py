@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import fields
 from typing import Any
 
 from mr_ml.catalog.promotions import standing
 from mr_ml.catalog.run import read_run
-from mr_ml.cli.common import open_session, print_result, shows_progress
+from mr_ml.cli.common import open_session, print_result, progress_watcher
 from mr_ml.errors import UsageError
 from mr_ml.models.base import MODEL_KINDS, UNNAMED_KIND, TrainSpec
 from mr_ml.session import Session
-from mr_ml.training.loop import Progress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mr_ml.training.train import TrainResult
 
 # Choices that the command line makes by the opposite, or in other words.
 _IN_OTHER_WORDS: dict[str, tuple[str, dict[Any, Any]]] = {
@@ -24,7 +26,7 @@ _IN_OTHER_WORDS: dict[str, tuple[str, dict[Any, Any]]] = {
 
 def run(options: argparse.Namespace) -> None:
     """Train a model, or resume a run, and print the result."""
-    session = open_session(options, watch=_show if shows_progress(options) else _ignore)
+    session = open_session(options, watch=progress_watcher(options))
     if options.resume is not None:
         if options.dataset is not None or options.model is not None:
             raise UsageError("--resume goes on with what the run was asked to do; give no dataset or model beside it")
@@ -34,6 +36,11 @@ def run(options: argparse.Namespace) -> None:
         if options.dataset is None or options.model is None:
             raise UsageError("expected a dataset and --model NAME (or --resume RUN)")
         result = session.train(_spec(options, session), verify_bytes=options.verify)
+    print_trained(options, session, result)
+
+
+def print_trained(options: argparse.Namespace, session: Session, result: TrainResult) -> None:
+    """Print what came of a training."""
     text = (
         f"{result.model}@{result.version}: objective {result.objective:.10g}, |gradient| {result.gradient_norm:.2e} "
         f"after {result.passes} passes in {result.seconds:.2f} s (run {result.run})\n{result.stop}"
@@ -67,16 +74,3 @@ def _check_same(options: argparse.Namespace, spec: TrainSpec) -> None:
                 f"--resume goes on with what the run was asked to do: {name} {getattr(spec, name)!r}, found {value!r}; "
                 f"leave `{name}` out, or train again without --resume"
             )
-
-
-def _show(progress: Progress) -> None:
-    print(
-        f"pass {progress.number:3d}  objective {progress.objective:.10g}  |gradient| {progress.gradient_norm:.2e}  "
-        f"step {progress.step:<9.4g} {progress.rows_per_second:.3g} rows/s",
-        file=sys.stderr,
-        flush=True,
-    )
-
-
-def _ignore(progress: Progress) -> None:
-    """Show no progress."""

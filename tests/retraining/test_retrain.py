@@ -1,0 +1,362 @@
+"""Whole retrainings of a small table: what becomes of a night, and of the same night when it is run again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands import Commands
+from daily import SETTINGS, Daily, day
+
+import mr_ml
+from hdfs_layout import open_root, read_events
+from hdfs_layout.lock import hold
+from mr_ml.catalog.model import read_manifest
+from mr_ml.catalog.promotions import fence, latest_promotion, promote, promoted_version, read_promotions, rollback
+from mr_ml.errors import BadDataError, LockedError, UsageError
+from mr_ml.retraining import night, work
+from mr_ml.retraining.config import load_config
+from mr_ml.retraining.journal import read_journal
+from mr_ml.retraining.result import RefusedError, RetrainResult
+from mr_ml.retraining.window import Window, find_window
+
+
+class Killed(BaseException):
+    """As a kill: nothing that comes after it is done."""
+
+
+def kill_at(point: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def reached(found: str) -> None:
+        if found == point:
+            raise Killed(found)
+
+    monkeypatch.setattr(work, "reached", reached)
+
+
+def today(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a day be yesterday."""
+
+    def found(*given: Any, last: date | None = None, **more: Any) -> Window:
+        return find_window(*given, last=last or day(number), **more)
+
+    monkeypatch.setattr(night, "find_window", found)
+
+
+@pytest.fixture
+def outcomes(monkeypatch: pytest.MonkeyPatch) -> list[RetrainResult]:
+    """What was told, in order."""
+    told: list[RetrainResult] = []
+    monkeypatch.setattr(night, "finish", lambda config, result, *, warn: told.append(result))
+    return told
+
+
+@pytest.fixture(scope="module")
+def _second_night(tmp_path_factory: pytest.TempPathFactory) -> tuple[Daily, bytes]:
+    """A first model, and the coefficients that an undisturbed second night has."""
+    made = Daily(tmp_path_factory.mktemp("before") / "daily")
+    made.folder.mkdir()
+    made.configure()
+    made.add(0, 6)
+    made.published(4)
+    undisturbed = Daily(made.folder.parent / "undisturbed")
+    shutil.copytree(made.folder, undisturbed.folder)
+    undisturbed.published(5)
+    return made, undisturbed.coefficients("ctr@2")
+
+
+@pytest.fixture
+def second_night(_second_night: tuple[Daily, bytes], tmp_path: Path) -> tuple[Daily, bytes]:
+    """The same, to be changed."""
+    before, expected = _second_night
+    daily = Daily(tmp_path / "daily")
+    shutil.copytree(before.folder, daily.folder)
+    return daily, expected
+
+
+def test_a_first_model_and_a_sound_second_night(daily: Daily) -> None:
+    first = daily.published(4)
+    assert (first["candidate"], first["promoted"], first["dataset"]) == ("ctr@1", 1, "clicks@1")
+    second = daily.published(5)
+    assert (second["candidate"], second["promoted"]) == ("ctr@2", 2)
+
+    root = open_root(daily.root)
+    manifest, _ = read_manifest(root, "ctr", 2)
+    assert manifest.spec.warm_start == "ctr@1"
+    assert manifest.decision is not None
+    assert (manifest.decision.accepted, manifest.decision.against) == (True, "ctr@1")
+    provenance = manifest.provenance
+    assert provenance is not None
+    assert (provenance.window, provenance.first_day) == ("2026-03-06", "2026-03-03")
+    assert [file.day for file in provenance.inputs] == [str(day(k)) for k in (2, 3, 4, 5)]
+    assert provenance.code["mr_ml"] == mr_ml.__version__
+    assert provenance.settings["train"] == {"loss": "logistic", "l2": 0.001}
+    steps = [e["step"] for e in read_events(root.store, root.layout.run_log(manifest.run)) if e["event"] == "retrain"]
+    assert steps == ["window", "packed", "fitted", "judged", "promoted", "cleaned", "ended"]
+    entry = latest_promotion(root, "ctr")
+    assert entry is not None
+    assert (entry.action, entry.version, entry.previous, entry.forced) == ("promote", 2, 1, False)
+
+
+def test_what_is_done_is_done_once(daily: Daily, outcomes: list[RetrainResult]) -> None:
+    daily.published(4)
+    before = daily.files()
+    again = daily.published(4)
+    assert again["repeated"] is True
+    assert {name for name, data in daily.files().items() if before.get(name) != data} <= {
+        name for name in daily.files() if name.startswith("root/locks/")
+    }
+    assert [result.outcome for result in outcomes] == ["published"]
+
+
+def test_refused_forced_and_rolled_back(daily: Daily, outcomes: list[RetrainResult]) -> None:
+    daily.published(4)
+    root = open_root(daily.root)
+    published = {name: data for name, data in daily.files().items() if name.startswith("root/models/")}
+    # what it is trained on says the opposite of what it is tested on
+    daily.add(2, 4, flipped=True)
+
+    refused = daily.run(5)
+    assert (refused.code, refused.result["outcome"], refused.result["candidate"]) == (3, "refused", "ctr@2")
+    assert "log_loss against ctr@1" in refused.err
+    assert promoted_version(root, "ctr") == 1
+    assert {name: daily.files()[name] for name in published} == published
+
+    again = daily.run(5)
+    assert (again.code, again.result["repeated"]) == (3, True)
+    assert "log_loss against ctr@1" in again.err
+    assert len(outcomes) == 2
+
+    runs = sorted((daily.root / "runs").iterdir())
+    forced = daily.published(5, "--force", "the test day is wrong")
+    assert (forced["candidate"], forced["forced"]) == ("ctr@2", "the test day is wrong")
+    assert sorted((daily.root / "runs").iterdir()) == runs
+    entry = latest_promotion(root, "ctr")
+    assert entry is not None
+    assert (entry.version, entry.forced, entry.reason) == (2, True, "the test day is wrong")
+
+    rollback(root, "ctr", by={})
+    assert daily.published(5)["repeated"] is True
+    assert promoted_version(root, "ctr") == 1
+
+
+def test_changed_inputs_or_settings_begin_anew(daily: Daily) -> None:
+    first = daily.published(5)
+    daily.add(4, 4, name="late", seed=9)
+    second = daily.published(5)
+    assert (second["candidate"], second["dataset"]) == ("ctr@2", "clicks@2")
+    daily.configure(SETTINGS.replace("l2: 0.001", "l2: 0.002"))
+    third = daily.published(5)
+    # it is packed as before, and found again
+    assert (third["candidate"], third["dataset"]) == ("ctr@3", "clicks@2")
+    journal = read_journal(open_root(daily.root), "ctr", str(day(5)))
+    assert journal is not None
+    assert [a.run for a in (*journal.earlier, journal.attempt)] == [r["run"] for r in (first, second, third)]
+
+
+def test_an_earlier_window_does_not_replace_a_later_one(daily: Daily) -> None:
+    daily.published(5)
+    earlier = daily.run(4)
+    assert earlier.code == 3
+    assert "not before 2026-03-06" in earlier.err
+    assert promoted_version(open_root(daily.root), "ctr") == 1
+
+
+def test_a_dry_run_writes_nothing(daily: Daily) -> None:
+    before = daily.files()
+    done = daily.run(4, "--dry-run")
+    assert (done.code, done.result["would"], done.result["promoted"]) == (0, "begin", None)
+    assert daily.files() == before
+    assert not daily.root.exists()
+    daily.published(4)
+    shutil.rmtree(daily.folder / "days" / f"dt={day(4)}")
+    before = daily.files()
+    done = daily.run(5, "--dry-run")
+    assert (done.result["warm_start"], done.result["missing_days"]) == ("ctr@1", [str(day(4))])
+    assert daily.files() == before
+
+
+@pytest.mark.parametrize("point", work.POINTS)
+def test_what_was_killed_goes_on(
+    second_night: tuple[Daily, bytes], monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    daily, expected = second_night
+    with monkeypatch.context() as patch:
+        kill_at(point, patch)
+        with pytest.raises(Killed):
+            mr_ml.retrain(daily.settings, last=day(5))
+    daily.published(5)
+    root = open_root(daily.root)
+    assert daily.coefficients("ctr") == expected
+    assert sorted(p.name for p in (daily.root / "models" / "ctr").glob("v*")) == ["v000001.json", "v000002.json"]
+    assert sorted(p.name for p in (daily.root / "datasets" / "clicks").glob("v*")) == ["v000001.json", "v000002.json"]
+    entry = latest_promotion(root, "ctr")
+    assert entry is not None
+    assert (entry.number, entry.version, entry.previous) == (3, 2, 1)
+
+
+@pytest.mark.parametrize("rule", ["resume", "supersede"])
+def test_an_unfinished_earlier_window(
+    second_night: tuple[Daily, bytes], monkeypatch: pytest.MonkeyPatch, outcomes: list[RetrainResult], rule: str
+) -> None:
+    daily, expected = second_night
+    daily.configure(SETTINGS + f"on_unfinished: {rule}\n")
+    kill_at("packed noted", monkeypatch)
+    with pytest.raises(Killed):
+        mr_ml.retrain(daily.settings, last=day(5))
+    monkeypatch.undo()
+    monkeypatch.setattr(night, "finish", lambda config, result, *, warn: outcomes.append(result))
+    today(6, monkeypatch)
+    result = mr_ml.retrain(daily.settings)
+    journal = read_journal(open_root(daily.root), "ctr", str(day(5)))
+    assert journal is not None
+    assert result.window == str(day(6))
+    assert [found.window for found in outcomes] == [str(day(5)), str(day(6))]
+    if rule == "resume":
+        assert (journal.attempt.outcome, result.candidate) == ("published", "ctr@3")
+        assert daily.coefficients("ctr@2") == expected
+    else:
+        assert (journal.attempt.outcome, result.candidate) == ("superseded", "ctr@2")
+        assert outcomes[0].outcome == "superseded"
+
+
+def test_a_failure_is_recorded_and_gone_on_with(daily: Daily, outcomes: list[RetrainResult]) -> None:
+    daily.published(4)
+    part = daily.folder / "days" / f"dt={day(5)}" / "part-0.csv"
+    whole = part.read_text()
+    part.write_text(whole + "1,2\n")
+    failed = daily.run(5)
+    assert failed.code == 65
+    journal = read_journal(open_root(daily.root), "ctr", str(day(5)))
+    assert journal is not None
+    assert (journal.attempt.outcome, journal.attempt.ended is None) == ("failed", False)
+    assert "bad rows" in (journal.attempt.message or "")
+    assert [(found.outcome, found.exit_code) for found in outcomes] == [("published", 0), ("failed", 65)]
+    assert promoted_version(open_root(daily.root), "ctr") == 1
+    part.write_text(whole)
+    assert daily.published(5)["candidate"] == "ctr@2"
+
+
+def test_no_data_at_all_is_told(daily: Daily, outcomes: list[RetrainResult]) -> None:
+    shutil.rmtree(daily.folder / "days")
+    assert daily.run(4).code == 74
+    assert [(found.outcome, found.run) for found in outcomes] == [("failed", None)]
+
+
+def test_who_comes_second_is_told_who_is_first(daily: Daily, outcomes: list[RetrainResult]) -> None:
+    root = open_root(daily.root)
+    with hold(root.store, root.layout.lock("ctr"), what="something else"):
+        before = daily.files()
+        second = daily.run(4)
+        assert daily.files() == before
+    assert (second.code, outcomes) == (75, [])
+    assert "something else by user" in second.err
+
+
+@pytest.mark.parametrize("meanwhile", [fence, lambda root, name, by: promote(root, name, 1, by=by)])
+def test_nothing_is_promoted_over_what_happened_meanwhile(
+    second_night: tuple[Daily, bytes], monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[..., Any]
+) -> None:
+    """By an operator, or by the process that took this one for dead."""
+    daily, _ = second_night
+    root = open_root(daily.root)
+    monkeypatch.setattr(
+        work, "reached", lambda point: meanwhile(root, "ctr", by={}) if point == "published noted" else None
+    )
+    with pytest.raises(LockedError):
+        mr_ml.retrain(daily.settings, last=day(5))
+    assert promoted_version(root, "ctr") == 1
+    monkeypatch.undo()
+    assert daily.published(5)["promoted"] == 2
+
+
+def test_the_same_bits_in_worker_processes(second_night: tuple[Daily, bytes]) -> None:
+    daily, expected = second_night
+    daily.configure(SETTINGS.replace("name: inline", "name: local, workers: 2"))
+    daily.published(5)
+    assert daily.coefficients("ctr@2") == expected
+
+
+def test_dealt_by_hash(daily: Daily) -> None:
+    daily.configure(SETTINGS + "split: {by: hash, test_share: 0.25, seed: 3}\n")
+    daily.published(4)
+    dataset = mr_ml.load_dataset(daily.root, "clicks")
+    assert dataset.n_rows() == 600
+    # six standard deviations
+    assert abs(dataset.n_rows("test") - 150) < 64
+
+
+def test_another_loss_starts_from_nothing(daily: Daily) -> None:
+    daily.published(4)
+    daily.configure(SETTINGS.replace("loss: logistic", "loss: softmax"))
+    done = daily.run(5)
+    assert "training starts from nothing" in done.err
+    manifest, _ = read_manifest(open_root(daily.root), "ctr", 2)
+    assert manifest.spec.warm_start is None
+
+
+def test_a_damaged_journal_says_what_to_remove(daily: Daily) -> None:
+    daily.published(4)
+    path = daily.root / "retrains" / "ctr" / f"{day(4)}.json"
+    path.write_bytes(path.read_bytes()[:-20])
+    damaged = daily.run(4)
+    assert damaged.code == BadDataError.exit_code
+    assert f"remove {path}" in damaged.err
+    path.unlink()
+    assert daily.published(4)["candidate"] == "ctr@2"
+
+
+def test_python(daily: Daily) -> None:
+    assert mr_ml.retrain(daily.settings, last=str(day(4))).candidate == "ctr@1"
+    daily.add(2, 4, flipped=True)
+    with pytest.raises(RefusedError) as refused:
+        mr_ml.retrain(load_config(daily.settings), last=day(5))
+    assert refused.value.result.candidate == "ctr@2"
+    assert json.loads(json.dumps(refused.value.result.to_json()))["outcome"] == "refused"
+    with pytest.raises(UsageError, match="last"):
+        mr_ml.retrain(daily.settings, last="yesterday")
+
+
+ENDED_BY_A_SIGNAL = """
+import os, signal
+from mr_ml.cli import run
+from mr_ml.retraining import work
+work.reached = lambda point: os.kill(os.getpid(), signal.{name}) if point == "fitted" else None
+run()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_signal_after_something_was_published(second_night: tuple[Daily, bytes], number: signal.Signals) -> None:
+    """What makes a dataset visible is not interrupted; what comes after it is, and is gone on with."""
+    daily, expected = second_night
+    root, program = open_root(daily.root), ENDED_BY_A_SIGNAL.format(name=number.name)
+    ended = Commands(daily.root).process("retrain", daily.settings, "--for", day(5), program=("-c", program))
+    assert ended.code == (128 + number if number == signal.SIGTERM else -number), ended.err
+    journal = read_journal(root, "ctr", str(day(5)))
+    assert journal is not None
+    assert (journal.attempt.outcome, journal.attempt.dataset, journal.attempt.version) == ("running", "clicks@2", None)
+    daily.published(5)
+    assert daily.coefficients("ctr") == expected
+    # whoever did not give the lock back is fenced off
+    actions = [entry.action for entry in read_promotions(root, "ctr")[0]]
+    assert actions == ["adopt", "promote", *["fence"] * (number == signal.SIGKILL), "promote"]
+
+
+def test_retention(daily: Daily) -> None:
+    daily.add(6, 7)
+    daily.configure(SETTINGS + "retention: {models: {versions: 1}, datasets: {versions: 1}}\n")
+    for number in (4, 5, 6):
+        last = daily.published(number)
+    assert last["removed"] != 0
+    left = sorted(path.name for path in (daily.root / "models" / "ctr").glob("v*"))
+    # the promoted one, and that to which a rollback would go
+    assert left == ["v000002.json", "v000003.json"]
+    again = daily.published(4)
+    assert (again["repeated"], again["decision"]) == (True, None)
+    assert rollback(open_root(daily.root), "ctr", by={}).version == 2
