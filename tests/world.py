@@ -16,6 +16,7 @@ from hdfs_layout import LocalStore, Root, encode_document, open_root, publish_ve
 from hdfs_layout.owners import owned, start_of
 from mr_ml.catalog.promotions import manage, promote
 from mr_ml.catalog.run import RunDocument, read_run
+from mr_ml.retraining.journal import Attempt, Journal
 
 DAY = 86_400.0
 BY = {"user": "somebody", "host": "here", "pid": 1, "command": "test"}
@@ -98,10 +99,11 @@ class World:
         promote(self.root, name, number, by=BY)
 
     def journal(self, model: str, window: str, *, days: float, **attempt: Any) -> Path:
-        empty = {"run": self.new_id(), "data_id": self.new_id(), "dataset": None, "base": None, "version": None}
-        path = self.folder / "retrains" / model / f"{window}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encode_document({"kind": "retrain", "attempt": {**empty, **attempt}}))
+        at, digest = "2026-11-26T02:15:00Z", "0" * 64
+        empty = {"run": self.new_id(), "request": window, "inputs": digest, "settings": digest, "base": None}
+        made = Attempt(**{**empty, "started": at, "by": {}, **attempt})
+        Journal(model=model, window=window, settings_file=None, attempt=made).write(self.root)
+        path = self.folder / self.root.layout.retrain(model, window)
         self.age(path, days)
         return path
 

@@ -30,7 +30,6 @@ class _Attempt(TypedDict):
     """What matters here of a retraining's last attempt; see `mr_ml.retraining.journal`."""
 
     run: stored.Name
-    data_id: stored.Name
     dataset: stored.Versioned | None
     base: int | None
     version: int | None
@@ -201,7 +200,7 @@ def find_needed(
     for journal in journals:
         if journal.attempt is not None:
             why = f"the retraining {journal.path} is unfinished"
-            needed.names.update(dict.fromkeys((journal.attempt["run"], journal.attempt["data_id"]), why))
+            needed.names[journal.attempt["run"]] = why
             needed.add("dataset", journal.attempt["dataset"], why)
             for number in (journal.attempt["base"], journal.attempt["version"]):
                 needed.add("model", f"{journal.model}@{number}", why)

@@ -120,11 +120,11 @@ def test_random_roots(world: World, seed: int) -> None:
     for k, (outcome, days) in enumerate((("published", 25), ("refused", 5), ("running", 25), ("running", 40))):
         dataset, base = chance.randint(1, last), chance.randint(1, len(trained_on))
         orphan = world.orphan("datasets/d", days=50)
-        attempt = {"dataset": f"d@{dataset}", "base": base, "data_id": orphan.name}
-        path = world.journal("c", f"2026-0{k + 1}-01", days=days, outcome=outcome, **attempt)
+        path = world.journal("c", f"2026-0{k + 1}-01", days=days, outcome=outcome, dataset=f"d@{dataset}", base=base)
         is_needed = outcome == "running" and (days < 30 or k == 3)
         needed |= {("datasets/d", dataset), ("models/c", base)} if is_needed else set()
-        (stay if is_needed else go).add(str(orphan.relative_to(world.folder)))
+        # what a pack published for a retraining, the dataset's manifest names
+        go.add(str(orphan.relative_to(world.folder)))
         (go if k == 0 else stay).add(str(path.relative_to(world.folder)))
     for of, days, stays in (("alive", 50, True), ("gone", 0, False), ("elsewhere", 20, True), ("elsewhere", 31, False)):
         dataset = chance.randint(1, last)
@@ -374,7 +374,7 @@ def test_a_year_of_nights_stays_bounded(world: World) -> None:
         if killed == "pack":
             data = world.orphan("datasets/d", days=0)
             world.file("datasets/d/.packing-", of=chance.choice(["gone", "elsewhere"]), end=f".{data.name}")
-            world.journal("m", window, days=0, outcome="running", run=run, data_id=data.name)
+            world.journal("m", window, days=0, outcome="running", run=run)
             continue
         dataset = f"d@{world.dataset('d')}"
         world.run("m", dataset, name=run, days=0, ended=killed is None)
