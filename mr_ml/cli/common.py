@@ -58,14 +58,9 @@ def narrator(options: argparse.Namespace) -> Callable[[str], None]:
     return lambda text: print(printable(spelled(text)), file=sys.stderr, flush=True)
 
 
-def shows_progress(options: argparse.Namespace) -> bool:
-    """Progress is for people: only on a terminal."""
-    return sys.stderr.isatty() and not options.quiet
-
-
 def progress_watcher(options: argparse.Namespace) -> Callable[[Progress], None]:
-    """For the progress of passes: stderr, if it is a terminal."""
-    return _show_progress if shows_progress(options) else lambda progress: None
+    """For the progress of passes, which is for people: stderr, if it is a terminal and without --quiet."""
+    return _show_progress if sys.stderr.isatty() and not options.quiet else lambda progress: None
 
 
 def _show_progress(progress: Progress) -> None:

@@ -2,46 +2,38 @@
 
 from __future__ import annotations
 
-import argparse
-import importlib
-import os
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from hdfs_layout.paths import MAX_PARTITION, MAX_PASS, MAX_VERSION
-from hdfs_layout.registry import Registry
 from mr_ml import __version__
 from mr_ml.cli.names import registered
 from mr_ml.cli.numbers import not_negative, whole
+from mr_ml.cli.options import (
+    EXIT_CODES,
+    Parser,
+    add_bad_rows,
+    add_command,
+    add_dry_run,
+    add_memory,
+    add_runner,
+    add_unseen_features,
+    add_verify,
+)
 from mr_ml.models.linear.losses import LOSSES
 from mr_ml.models.predictor import PREDICTORS
 from mr_ml.optimize.choose import BUILT_IN
 from mr_ml.readers.registry import FORMATS
 from mr_ml.sums.query_kinds import QUERIES
 
-DEFAULT_ROOT = "./mr_ml_data"
-
-_EXIT_CODES = """\
-exit codes: 0 done, 2 usage, 3 gate refused, 65 bad data, 69 cluster or memory unavailable, 70 internal,
-74 input/output, 75 locked (try later), 128 + N ended by signal N (130: Ctrl-C)"""
-
-
 _MODEL = "name (its promoted version, or the latest if none ever was), name@version or name@latest"
 
 
-class _Parser(argparse.ArgumentParser):
-    """Takes options by their whole names only: an abbreviation means another one when there are more."""
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(allow_abbrev=False, **settings)
-
-
-def make_parser() -> argparse.ArgumentParser:
+def make_parser() -> Parser:
     """Make the parser of all commands; what it parses names the function of the command."""
-    parser = _Parser(
+    parser = Parser(
         prog="mr-ml",
         description="Train linear models on data that lives on Hadoop: pack rows once, then iterate MapReduce passes.",
-        epilog=_EXIT_CODES,
+        epilog=EXIT_CODES,
     )
     parser.add_argument("--version", action="version", version=f"mr-ml {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -59,55 +51,8 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _command(commands: Any, name: str, module: str, function: str, summary: str, example: str = "") -> Any:
-    epilog = f"example: {example}\n\n{_EXIT_CODES}" if example else _EXIT_CODES
-    parser = commands.add_parser(
-        name, help=summary, description=summary, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.set_defaults(command_module=_lazy(module, function))
-    group = parser.add_argument_group("everywhere")
-    group.add_argument(
-        "--root",
-        default=os.environ.get("MR_ML_ROOT") or DEFAULT_ROOT,
-        help="folder of datasets, models and runs (default: MR_ML_ROOT, else ./mr_ml_data)",
-    )
-    group.add_argument("--json", action="store_true", help="the result as one JSON object, the last line on stdout")
-    group.add_argument("--quiet", action="store_true", help="say nothing but the result and errors")
-    return parser
-
-
-def _lazy(module: str, function: str) -> Callable[[], Callable[[argparse.Namespace], int | None]]:
-    return lambda: getattr(importlib.import_module(f"mr_ml.cli.{module}"), function)
-
-
-def _runner(parser: Any, *, jobs: Sequence[str], kinds: Sequence[Registry[Any]] = ()) -> None:
-    # what worker processes will have to import, so that they can begin while the command itself is imported
-    modules = [module for registry in kinds for module in registry.modules]
-    parser.set_defaults(worker_modules=[*(f"mr_ml_jobs.{job}" for job in jobs), *modules])
-    group = parser.add_argument_group("where it runs")
-    group.add_argument(
-        "-r", "--runner", metavar="NAME", default="local",
-        help="inline: in this process; local: in warm worker processes (default); hadoop: on the cluster that "
-        "HADOOP_HOME and HADOOP_CONF_DIR name; or one of an installed package",
-    )  # fmt: skip
-    group.add_argument("--config", metavar="FILE", help="YAML settings of the cluster; see docs/hadoop.md")
-    group.add_argument(
-        "--workers", type=whole(1, 1024), metavar="N", help="worker processes of -r local (default: the processors)"
-    )
-
-
-def _text(parser: Any) -> None:
-    parser.add_argument(
-        "--max-bad-rows", type=whole(0), default=0, metavar="N", help="go on with up to N bad rows (default 0)"
-    )
-
-
-def _unseen_features(parser: Any, what: str) -> None:
-    parser.add_argument("--unseen-features", choices=("error", "ignore"), default="error", help=what)
-
-
 def _pack(commands: Any) -> None:
-    parser = _command(
+    parser = add_command(
         commands, "pack", "pack", "run", "text rows to a new version of a dataset: parsed, shuffled, split, in blocks",
         "mr-ml pack iris.libsvm --to iris --split train=0.8,test=0.2 --seed 7",
     )  # fmt: skip
@@ -138,8 +83,8 @@ def _pack(commands: Any) -> None:
     parser.add_argument(
         "--like", metavar="DATASET", help="use the schema (columns, vocabularies, labels) of that dataset"
     )
-    _unseen_features(parser, "libsvm, with --like: feature ids that that dataset does not have")
-    _text(parser)
+    add_unseen_features(parser, "libsvm, with --like: feature ids that that dataset does not have")
+    add_bad_rows(parser)
     group = parser.add_argument_group("what the text is")
     group.add_argument(
         "--format", type=registered(FORMATS), metavar="NAME",
@@ -190,21 +135,21 @@ def _pack(commands: Any) -> None:
     group.add_argument(
         "--unseen", choices=("error", "ignore"), default="error", help="CSV: categories not in the vocabulary"
     )
-    _runner(parser, jobs=("scan_job", "pack_job"), kinds=(FORMATS,))
-    _memory(parser)
+    add_runner(parser, jobs=("scan_job", "pack_job"), kinds=(FORMATS,))
+    add_memory(parser)
 
 
 def _describe(commands: Any) -> None:
-    parser = _command(commands, "describe", "describe", "run", "what is in a dataset", "mr-ml describe iris")
+    parser = add_command(commands, "describe", "describe", "run", "what is in a dataset", "mr-ml describe iris")
     parser.add_argument("dataset", help="name, or name@version")
     parser.add_argument(
         "--features", type=whole(0), default=20, metavar="N", help="show the moments of N features (default 20)"
     )
-    _verify(parser)
+    add_verify(parser)
 
 
 def _train(commands: Any) -> None:
-    parser = _command(
+    parser = add_command(
         commands, "train", "train", "run", "fit a model to a dataset's split and publish it",
         "mr-ml train iris --model iris-softmax --loss softmax --l2 1e-4 -r local",
     )  # fmt: skip
@@ -248,25 +193,13 @@ def _train(commands: Any) -> None:
         help="largest gradient component in units of the mean absolute slope (default 1e-6)",
     )  # fmt: skip
     group.add_argument("--max-passes", type=whole(1, MAX_PASS), default=500, metavar="N", help="(default 500)")
-    _runner(parser, jobs=("pass_job",), kinds=(QUERIES, LOSSES))
-    _verify(parser)
-    _memory(parser)
-
-
-def _verify(parser: Any) -> None:
-    parser.add_argument(
-        "--verify", action="store_true", help="first hold every byte of the partitions against its sha256"
-    )
-
-
-def _memory(parser: Any) -> None:
-    parser.add_argument(
-        "--memory", metavar="SIZE", help="of all processes together, such as 2G (default: half of what is free)"
-    )
+    add_runner(parser, jobs=("pass_job",), kinds=(QUERIES, LOSSES))
+    add_verify(parser)
+    add_memory(parser)
 
 
 def _evaluate(commands: Any) -> None:
-    parser = _command(
+    parser = add_command(
         commands, "evaluate", "evaluate", "run", "metrics of a model on a dataset's split, in one pass",
         "mr-ml evaluate iris-softmax iris --split test",
     )  # fmt: skip
@@ -274,14 +207,14 @@ def _evaluate(commands: Any) -> None:
     parser.add_argument("dataset", help="name, or name@version")
     parser.add_argument("--split", default="test", help="(default test)")
     parser.add_argument("--weights", choices=("rows", "none"), default="rows", help="use row weights, if any (default)")
-    _unseen_features(parser, "libsvm: feature ids that the model does not know")
-    _runner(parser, jobs=("pass_job",), kinds=(QUERIES, LOSSES))
-    _verify(parser)
-    _memory(parser)
+    add_unseen_features(parser, "libsvm: feature ids that the model does not know")
+    add_runner(parser, jobs=("pass_job",), kinds=(QUERIES, LOSSES))
+    add_verify(parser)
+    add_memory(parser)
 
 
 def _predict(commands: Any) -> None:
-    parser = _command(
+    parser = add_command(
         commands, "predict", "predict", "run", "labels and probabilities of raw rows: one output line per input line",
         "mr-ml predict iris-softmax new_rows.libsvm --to predictions",
     )  # fmt: skip
@@ -290,22 +223,22 @@ def _predict(commands: Any) -> None:
     parser.add_argument(
         "--to", required=True, metavar="PATH", help="output file for one file, else a folder; here or hdfs://..."
     )
-    _unseen_features(parser, "libsvm: feature ids that the model does not know")
-    _text(parser)
-    _runner(parser, jobs=("predict_job",), kinds=(PREDICTORS, LOSSES, FORMATS))
-    _memory(parser)
+    add_unseen_features(parser, "libsvm: feature ids that the model does not know")
+    add_bad_rows(parser)
+    add_runner(parser, jobs=("predict_job",), kinds=(PREDICTORS, LOSSES, FORMATS))
+    add_memory(parser)
 
 
 def _models(commands: Any) -> None:
     group = commands.add_parser("models", help="published models", description="published models")
     actions = group.add_subparsers(metavar="ACTION", required=True)
-    _command(actions, "list", "models", "list_all", "names, versions, how they were made, and which are promoted")
-    show = _command(actions, "show", "models", "show", "one version of a model", "mr-ml models show iris-softmax")
+    add_command(actions, "list", "models", "list_all", "names, versions, how they were made, and which are promoted")
+    show = add_command(actions, "show", "models", "show", "one version of a model", "mr-ml models show iris-softmax")
     show.add_argument("model", help=_MODEL)
     show.add_argument(
         "--features", type=whole(0), default=20, metavar="N", help="show N coefficients of largest size (default 20)"
     )
-    promote = _command(
+    promote = add_command(
         actions, "promote", "promote", "promote", "let the plain name of a model mean a version",
         "mr-ml models promote ctr@8 --reason 'looked at by hand'",
     )  # fmt: skip
@@ -314,7 +247,7 @@ def _models(commands: Any) -> None:
     promote.add_argument(
         "--force", action="store_true", help="although the gate refused that version; needs a reason, which is recorded"
     )
-    rollback = _command(
+    rollback = add_command(
         actions, "rollback", "promote", "rollback", "let the plain name of a model mean what it meant before",
         "mr-ml models rollback ctr --reason 'complaints since noon'",
     )  # fmt: skip
@@ -324,7 +257,7 @@ def _models(commands: Any) -> None:
         help="number of a version that was promoted before (default: the one before the present one)",
     )  # fmt: skip
     rollback.add_argument("--reason", metavar="TEXT", help="is recorded")
-    diff = _command(
+    diff = add_command(
         actions, "diff", "diff", "run", "how two versions, or two models, differ", "mr-ml models diff ctr ctr@latest"
     )
     diff.add_argument("a", metavar="A", help=_MODEL)
@@ -332,21 +265,17 @@ def _models(commands: Any) -> None:
     diff.add_argument(
         "--features", type=whole(0), default=20, metavar="N", help="show N features that differ most (default 20)"
     )
-    delete = _command(
+    delete = add_command(
         actions, "delete", "clean", "delete", "remove one version of a model that nothing needs",
         "mr-ml models delete ctr@3 --dry-run",
     )  # fmt: skip
     delete.add_argument("model", help="name@version")
     delete.add_argument("--force", action="store_true", help="even if a rollback would go to that version")
-    _dry_run(delete)
-
-
-def _dry_run(parser: Any) -> None:
-    parser.add_argument("--dry-run", action="store_true", help="say what would be removed; nothing is")
+    add_dry_run(delete)
 
 
 def _clean(commands: Any) -> None:
-    parser = _command(
+    parser = add_command(
         commands, "clean", "clean", "run",
         "remove what killed commands left behind, and, if rules are given, old versions and runs",
         "mr-ml clean --keep-versions 10 --keep-days 30 --dry-run",
@@ -357,7 +286,7 @@ def _clean(commands: Any) -> None:
     )  # fmt: skip
     parser.add_argument("--model", metavar="NAME", help="only what belongs to this model (and to --dataset)")
     parser.add_argument("--dataset", metavar="NAME", help="only what belongs to this dataset (and to --model)")
-    _dry_run(parser)
+    add_dry_run(parser)
     group = parser.add_argument_group(
         "what is kept, besides what is needed; without any of these all versions and runs"
     )
@@ -377,7 +306,7 @@ def _clean(commands: Any) -> None:
 
 
 def _schedule(commands: Any) -> None:
-    parser = _command(
+    parser = add_command(
         commands, "schedule", "schedule", "run",
         "a retraining as a line for cron or units for systemd, and when it would run",
         "mr-ml schedule retrain.yaml --cron '15 2 * * *'",
@@ -395,7 +324,7 @@ def _schedule(commands: Any) -> None:
 def _env(commands: Any) -> None:
     group = commands.add_parser("env", help="the machines that run tasks", description="the machines that run tasks")
     actions = group.add_subparsers(metavar="ACTION", required=True)
-    check = _command(
+    check = add_command(
         actions, "check", "env", "check", "can tasks run? one small job: Python, numpy, scipy, memory, write access",
         "mr-ml env check -r hadoop",
     )  # fmt: skip
@@ -406,8 +335,8 @@ def _env(commands: Any) -> None:
         metavar="N",
         help="more tasks reach more nodes of a cluster (default 4)",
     )
-    _runner(check, jobs=())
-    build = _command(
+    add_runner(check, jobs=())
+    build = add_command(
         actions, "build", "env", "build", "this Python's packages as an archive for the nodes of a cluster",
         "mr-ml env build --root hdfs:///user/me/mr_ml",
     )  # fmt: skip
@@ -418,20 +347,20 @@ def _env(commands: Any) -> None:
 def _runs(commands: Any) -> None:
     group = commands.add_parser("runs", help="training runs", description="training runs")
     actions = group.add_subparsers(metavar="ACTION", required=True)
-    _command(actions, "list", "runs", "list_all", "runs and how far they came")
-    show = _command(actions, "show", "runs", "show", "one run, pass by pass")
+    add_command(actions, "list", "runs", "list_all", "runs and how far they came")
+    show = add_command(actions, "show", "runs", "show", "one run, pass by pass")
     show.add_argument("run")
-    resume = _command(
+    resume = add_command(
         actions, "resume", "runs", "resume", "go on with a run that was interrupted, a training or a retraining",
         "mr-ml runs resume 20261123T061259-652dc8ec",
     )  # fmt: skip
     resume.add_argument("run")
-    _runner(resume, jobs=("pass_job",), kinds=(QUERIES, LOSSES))
-    _memory(resume)
+    add_runner(resume, jobs=("pass_job",), kinds=(QUERIES, LOSSES))
+    add_memory(resume)
 
 
 def _retrain(commands: Any) -> None:
-    parser = _command(
+    parser = add_command(
         commands, "retrain", "retrain", "run",
         "train on the newest days, compare with the published model, and promote what is good enough",
         "mr-ml retrain retrain.yaml",
@@ -444,7 +373,7 @@ def _retrain(commands: Any) -> None:
     parser.add_argument(
         "--force", metavar="REASON", help="promote the candidate even if the gate refuses it; the reason is recorded"
     )
-    status = _command(
+    status = add_command(
         commands, "status", "retrain", "status",
         "how the retraining of a model stands: last success, age, why the last candidate was refused",
         "mr-ml status retrain.yaml --json",

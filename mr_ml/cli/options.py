@@ -1,0 +1,101 @@
+"""What commands have in common on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hdfs_layout.registry import Registry
+from mr_ml.cli.numbers import whole
+
+DEFAULT_ROOT = "./mr_ml_data"
+
+EXIT_CODES = """\
+exit codes: 0 done, 2 usage, 3 gate refused, 65 bad data, 69 cluster or memory unavailable, 70 internal,
+74 input/output, 75 locked (try later), 128 + N ended by signal N (130: Ctrl-C)"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Takes options by their whole names only: an abbreviation means another one when there are more."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
+
+
+def add_command(commands: Any, name: str, module: str, function: str, summary: str, example: str = "") -> Any:
+    """Add a command, with what every command takes; returns its parser."""
+    epilog = f"example: {example}\n\n{EXIT_CODES}" if example else EXIT_CODES
+    parser = commands.add_parser(
+        name, help=summary, description=summary, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.set_defaults(command_module=_lazy(module, function))
+    group = parser.add_argument_group("everywhere")
+    group.add_argument(
+        "--root",
+        default=os.environ.get("MR_ML_ROOT") or DEFAULT_ROOT,
+        help="folder of datasets, models and runs (default: MR_ML_ROOT, else ./mr_ml_data)",
+    )
+    group.add_argument("--json", action="store_true", help="the result as one JSON object, the last line on stdout")
+    group.add_argument("--quiet", action="store_true", help="say nothing but the result and errors")
+    return parser
+
+
+def _lazy(module: str, function: str) -> Callable[[], Callable[[argparse.Namespace], int | None]]:
+    return lambda: getattr(importlib.import_module(f"mr_ml.cli.{module}"), function)
+
+
+def add_runner(parser: Any, *, jobs: Sequence[str], kinds: Sequence[Registry[Any]] = ()) -> None:
+    """Add where jobs run.
+
+    Parameters
+    ----------
+    jobs, kinds
+        What worker processes will have to import: modules of jobs, and kinds that their tasks use.
+    """
+    # what worker processes will have to import, so that they can begin while the command itself is imported
+    modules = [module for registry in kinds for module in registry.modules]
+    parser.set_defaults(worker_modules=[*(f"mr_ml_jobs.{job}" for job in jobs), *modules])
+    group = parser.add_argument_group("where it runs")
+    group.add_argument(
+        "-r", "--runner", metavar="NAME", default="local",
+        help="inline: in this process; local: in warm worker processes (default); hadoop: on the cluster that "
+        "HADOOP_HOME and HADOOP_CONF_DIR name; or one of an installed package",
+    )  # fmt: skip
+    group.add_argument("--config", metavar="FILE", help="YAML settings of the cluster; see docs/hadoop.md")
+    group.add_argument(
+        "--workers", type=whole(1, 1024), metavar="N", help="worker processes of -r local (default: the processors)"
+    )
+
+
+def add_bad_rows(parser: Any) -> None:
+    """Add how many bad rows are put up with."""
+    parser.add_argument(
+        "--max-bad-rows", type=whole(0), default=0, metavar="N", help="go on with up to N bad rows (default 0)"
+    )
+
+
+def add_unseen_features(parser: Any, what: str) -> None:
+    """Add whether unknown features are an error; `what` says of which text."""
+    parser.add_argument("--unseen-features", choices=("error", "ignore"), default="error", help=what)
+
+
+def add_verify(parser: Any) -> None:
+    """Add whether bytes are verified first."""
+    parser.add_argument(
+        "--verify", action="store_true", help="first hold every byte of the partitions against its sha256"
+    )
+
+
+def add_memory(parser: Any) -> None:
+    """Add how much memory may be taken."""
+    parser.add_argument(
+        "--memory", metavar="SIZE", help="of all processes together, such as 2G (default: half of what is free)"
+    )
+
+
+def add_dry_run(parser: Any) -> None:
+    """Add that nothing is done, and what would be is said."""
+    parser.add_argument("--dry-run", action="store_true", help="say what would be removed; nothing is")
