@@ -87,7 +87,7 @@ class GateRules:
     """
 
     metric: Metric | None = None
-    margin: stored.NotNegative = 0.01
+    margin: stored.NotNegative = 0.02
     confidence: Annotated[float, stored.at_least(0.5), stored.Rule("a number below 1", lambda p: p < 1)] = 0.95
     bounds: Mapping[str, Bounds] = field(default_factory=dict)
     max_psi: MaxPsi = field(default_factory=MaxPsi)
