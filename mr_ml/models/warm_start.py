@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -26,6 +26,11 @@ class Changed:
     def of(cls, names: Sequence[str]) -> Changed:
         """Make it of all names."""
         return cls(count=len(names), names=tuple(names[:MOST_NAMES]))
+
+    @classmethod
+    def among(cls, places: NDArray[np.int64], name_of: Callable[[int], str]) -> Changed:
+        """Make it of places that have names; there may be millions."""
+        return cls(count=len(places), names=tuple(name_of(k) for k in places[:MOST_NAMES].tolist()))
 
     def __str__(self) -> str:
         return f"{self.count} ({listed(self.names)}{', ...' if self.count > len(self.names) else ''})"

@@ -41,7 +41,7 @@ _ROUNDING = 1e-12
 _SHRINK = 2.0**-13
 # The steps of the first evaluation, at one point; or along the line from there to a warm start, which is tried first.
 _START = (0.0,)
-_WARM_START = (1.0, 0.0)
+_WARM_START = (1.0, 0.0, 0.5)
 # The steps of the one evaluation with the Hessian where the search seems to have converged.
 _HESSIAN_CHECK = (0.0,)
 # What the distance may be where the Hessian is known, in tolerances.
@@ -179,7 +179,8 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
                 return replace(state, value=value, stop=Stop.DIVERGED)
             return self._accept(begun, state.point, value, ev, 0.0)
         without = float(ev.values[1])
-        if not is_finite or without < value or self._hides(ev.separation):
+        # half of the way is better where it goes too far out, where hardly any row has curvature
+        if not is_finite or (ev.values < value).any() or self._hides(ev.separation):
             return self._within_budget(replace(self.init(state.point), value=without, n_passes=state.n_passes))
         # what led there was no step of the search
         apart = ev.separation and replace(ev.separation, min_gap_change=np.inf, minus_max_gap_change=np.inf)

@@ -59,8 +59,8 @@ def warm_start(problem: LinearProblem, model: LinearModel, moments: FeatureMomen
     return WarmStart(
         model=model.reference,
         point=point.ravel(),
-        appeared=Changed.of([schema.name_of(moments.feature(k)) for k in np.flatnonzero(unknown).tolist()]),
-        vanished=Changed.of([model.schema.name_of(model.feature(k)) for k in lost.tolist()]),
+        appeared=Changed.among(np.flatnonzero(unknown), lambda k: schema.name_of(moments.feature(k))),
+        vanished=Changed.among(lost, lambda k: model.schema.name_of(model.feature(k))),
         new_labels=Changed.of([text for text in theirs if text not in model.label_texts]),
         old_labels=Changed.of([text for text in model.label_texts if text not in theirs]),
     )
