@@ -53,8 +53,8 @@ _CURVATURE_FIRST = 3
 _CURVATURE_EVERY = 8
 _CURVATURE_BELOW = 0.98
 _NO_WARM_START = (
-    "this is a cold start after all: the warm one is no better, or would hide whether the classes can be separated, "
-    "which a penalty rules out"
+    "starts from zero after all: the earlier model is no better on this data, or is so sure of some rows that classes "
+    "which can be separated would not be noticed (a larger `l2` rules that out)"
 )
 # Vectors of the size of the model that the driver holds at most, pairs aside.
 _STATE_VECTORS = 20

@@ -141,7 +141,7 @@ def test_a_start_that_is_of_no_use_is_said_and_the_cold_one_taken(root: Path, tm
     mr_ml.train(root, "opposite", "opposite", l2=1e-3)
     cold = mr_ml.train(root, "night1", "cold-after-all", l2=1e-3)
     warm = mr_ml.train(root, "night1", "cold-after-all", l2=1e-3, warm_start="opposite", say=said.append)
-    assert any("cold start after all" in text for text in said)
+    assert any("starts from zero after all" in text for text in said)
     assert warm.passes == cold.passes + 1
     assert bits(root, "cold-after-all@1") == bits(root, "cold-after-all@2")
     log = read_log(Session.open(root).root, warm.run)
