@@ -132,7 +132,7 @@ def see_through() -> None:
 
 @contextmanager
 def stage() -> Iterator[None]:
-    """End what `see_through` began within the block at its end: for a command that goes on after it made one visible."""
+    """Let `see_through` within the block count up to its end only: for commands that publish more than once."""
     before = _state.held
     try:
         yield

@@ -6,10 +6,11 @@ after a kill finds what was made, or makes it once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from hdfs_layout import NotFoundError, Root, decode_document, encode_document
 from hdfs_layout.paths import MAX_VERSION
@@ -18,6 +19,8 @@ from mr_ml.errors import BadDataError
 
 # Of earlier attempts at the same window.
 KEPT_ATTEMPTS = 5
+
+_JOURNAL = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})\.json", re.ASCII)
 
 Number = Annotated[int, stored.at_least(1), stored.at_most(MAX_VERSION)]
 Outcome = Literal["running", "published", "refused", "failed", "superseded"]
@@ -115,8 +118,6 @@ class Journal:
     attempt: Attempt
     earlier: tuple[Attempt, ...] = ()
 
-    may_lack: ClassVar[frozenset[str]] = frozenset()
-
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON."""
         attempts = {"attempt": self.attempt.to_json(), "earlier": [attempt.to_json() for attempt in self.earlier]}
@@ -166,4 +167,4 @@ def windows_of(root: Root, model: str) -> tuple[str, ...]:
         names = root.store.list(root.layout.retrains(model))
     except NotFoundError:
         return ()
-    return tuple(sorted(name.removesuffix(".json") for name in names if name.endswith(".json")))
+    return tuple(sorted(match[1] for name in names if (match := _JOURNAL.fullmatch(name)) is not None))

@@ -74,7 +74,7 @@ class Night:
 
     def _earlier(self, session: Session, lock: Lock, label: str) -> None:
         """Finish or give up what is unfinished of earlier windows."""
-        for journal in unfinished(self.root, self.config.model, label):
+        for journal in unfinished(self.root, self.config.model, label, warn=self.warn):
             self.label, self.work = journal.window, None
             try:
                 why = self._resume(session, lock, journal)
@@ -82,9 +82,11 @@ class Night:
                 raise
             except Exception as error:
                 # what comes later does not wait for what fails
-                self._failed(error)
                 self.warn(f"the window {journal.window} failed: {error}")
-                continue
+                if self.work is not None:
+                    self._failed(error)
+                    continue
+                why = str(error)
             if why is not None:
                 message = f"superseded by the window {label}: {why}"
                 give_up(self.root, lock, journal, message)
@@ -161,7 +163,7 @@ class Night:
     def _failed(self, error: Exception) -> None:
         """Record an error, and tell those who wait."""
         result = failure(error, self.config, self._so_far(None if self.work is None else self.work.journal))
-        if self.work is not None:
+        if self.work is not None and not self.work.attempt.is_decided:
             self.work.fail(result.message)
         finish(self.config, result, warn=self.warn)
 
@@ -193,7 +195,8 @@ class Night:
         message = _sentence(model, attempt, promoted)
         return RetrainResult(
             model=model, window=work.journal.window, run=attempt.run, outcome=attempt.outcome, dataset=attempt.dataset,
-            version=attempt.version, promoted=promoted, forced=attempt.forced, decision=None if manifest is None else manifest.decision,
+            version=attempt.version, promoted=promoted, forced=attempt.forced,
+            decision=None if manifest is None else manifest.decision,
             message=f"nothing to do for {work.journal.window}: {message}" if repeated else message,
             exit_code=GateRefusedError.exit_code if attempt.outcome == "refused" else 0, repeated=repeated,
             started=attempt.started, ended=attempt.ended or now(), seconds=self._seconds, removed=work.removed,

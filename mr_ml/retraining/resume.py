@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hdfs_layout import Root, parse_reference
 from hdfs_layout.lock import Lock
 from mr_ml.catalog.promotions import promoted_version
+from mr_ml.errors import BadDataError
 from mr_ml.ids import unique_id
 from mr_ml.retraining.journal import Attempt, Journal, now, read_journal, windows_of
 from mr_ml.retraining.requests import pack_request, settings_digest
@@ -24,11 +26,18 @@ MOST_STARTS = 3
 _LOOK_BACK = 10
 
 
-def unfinished(root: Root, model: str, label: str) -> list[Journal]:
-    """Return the unfinished journals of windows before this one, oldest first."""
-    earlier = [window for window in windows_of(root, model) if window < label][-_LOOK_BACK:]
-    journals = [read_journal(root, model, window) for window in earlier]
-    return [journal for journal in journals if journal is not None and journal.attempt.outcome == "running"]
+def unfinished(root: Root, model: str, label: str, *, warn: Callable[[str], None]) -> list[Journal]:
+    """Return the unfinished journals of earlier windows, oldest first; of damaged ones a warning says what to do."""
+    journals = []
+    for window in [window for window in windows_of(root, model) if window < label][-_LOOK_BACK:]:
+        try:
+            journal = read_journal(root, model, window)
+        except BadDataError as error:
+            warn(str(error))
+            continue
+        if journal is not None and journal.attempt.outcome == "running":
+            journals.append(journal)
+    return journals
 
 
 def give_up(root: Root, lock: Lock, journal: Journal, why: str) -> None:

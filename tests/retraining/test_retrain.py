@@ -19,7 +19,7 @@ from hdfs_layout import open_root, read_events
 from hdfs_layout.lock import hold
 from mr_ml.catalog.model import read_manifest
 from mr_ml.catalog.promotions import fence, latest_promotion, promote, promoted_version, read_promotions, rollback
-from mr_ml.errors import BadDataError, LockedError, UsageError
+from mr_ml.errors import BadDataError, LockedError, StorageError, UsageError
 from mr_ml.retraining import night, work
 from mr_ml.retraining.config import load_config
 from mr_ml.retraining.journal import read_journal
@@ -39,10 +39,12 @@ def kill_at(point: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(work, "reached", reached)
 
 
-def today(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a day be yesterday."""
+def today(number: int, monkeypatch: pytest.MonkeyPatch, *, without: int | None = None) -> None:
+    """Let a day be yesterday, and the window of another one be out of reach."""
 
     def found(*given: Any, last: date | None = None, **more: Any) -> Window:
+        if without is not None and last == day(without):
+            raise StorageError("gone")
         return find_window(*given, last=last or day(number), **more)
 
     monkeypatch.setattr(night, "find_window", found)
@@ -200,19 +202,23 @@ def test_what_was_killed_goes_on(
     assert (entry.number, entry.version, entry.previous) == (3, 2, 1)
 
 
-@pytest.mark.parametrize("rule", ["resume", "supersede"])
+@pytest.mark.parametrize("rule", ["resume", "supersede", "resume, but in vain"])
 def test_an_unfinished_earlier_window(
     second_night: tuple[Daily, bytes], monkeypatch: pytest.MonkeyPatch, outcomes: list[RetrainResult], rule: str
 ) -> None:
     daily, expected = second_night
-    daily.configure(SETTINGS + f"on_unfinished: {rule}\n")
+    daily.configure(SETTINGS + f"on_unfinished: {rule.partition(',')[0]}\n")
     kill_at("packed noted", monkeypatch)
     with pytest.raises(Killed):
         mr_ml.retrain(daily.settings, last=day(5))
     monkeypatch.undo()
     monkeypatch.setattr(night, "finish", lambda config, result, *, warn: outcomes.append(result))
-    today(6, monkeypatch)
-    result = mr_ml.retrain(daily.settings)
+    today(6, monkeypatch, without=5 if "vain" in rule else None)
+    damaged = daily.root / "retrains" / "ctr" / f"{day(3)}.json"
+    damaged.write_text("{}")
+    warned: list[str] = []
+    result = mr_ml.retrain(daily.settings, warn=warned.append)
+    assert f"remove {damaged}" in warned[0]
     journal = read_journal(open_root(daily.root), "ctr", str(day(5)))
     assert journal is not None
     assert result.window == str(day(6))
