@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from commands import Commands
 from daily import SETTINGS, Daily, day
@@ -27,9 +29,14 @@ def interrupted(daily: Daily, monkeypatch: pytest.MonkeyPatch) -> Daily:
     return daily
 
 
+def runs_of(commands: Commands) -> list[dict[str, Any]]:
+    """Return the runs by window: names of the same second are in no order."""
+    return sorted(commands("runs", "list")["runs"], key=lambda run: str(run["window"]))
+
+
 def test_runs(interrupted: Daily) -> None:
     commands = Commands(interrupted.root)
-    runs = commands("runs", "list")["runs"]
+    runs = runs_of(commands)
     assert [(run["model"], run["window"], run["status"]) for run in runs] == [
         ("ctr@1", str(day(4)), "published"), ("ctr@2", str(day(5)), "refused"), ("ctr", str(day(6)), "unfinished"),
     ]  # fmt: skip
@@ -57,7 +64,7 @@ def test_resuming_a_run_that_is_no_retraining(interrupted: Daily) -> None:
 
 def test_what_cannot_be_resumed_says_why(interrupted: Daily) -> None:
     commands = Commands(interrupted.root)
-    run = commands("runs", "list")["runs"][2]["run"]
+    run = runs_of(commands)[2]["run"]
     moved = interrupted.settings.rename(interrupted.folder / "moved.yaml")
     found = commands.run("runs", "resume", run)
     assert found.code == 2
