@@ -9,6 +9,7 @@
 # in .venv-test-lowest, with the lowest versions of all packages that setup.cfg allows, with few of the generated examples.
 #
 # MR_ML_PYTHON=python3.13   use this one only
+# MR_ML_AIRFLOW=1           run the tests in Airflow too, in .venv-test-airflow, which takes minutes to make the first time
 # MR_ML_SKIP_HADOOP=1       leave out the tests that start a Hadoop cluster on this machine (they need a JDK and Maven)
 #
 # Stops at the first check that fails, with its exit code; pytest's closing line is the last one. Without arguments the
@@ -82,6 +83,12 @@ if [ "$main" = 3.11 ]; then
         say "coverage of these tests; worker processes, tests on Hadoop and slow ones are not counted"
         .venv-test-lowest/bin/python -m coverage report
     fi
+fi
+
+if [ -n "${MR_ML_AIRFLOW:-}" ]; then
+    say "pytest (Python $main), in Airflow"
+    MR_ML_PYTHON=${pythons[$main]} scripts/setup_env.sh .venv-test-airflow retrain,test-airflow
+    .venv-test-airflow/bin/python -m pytest tests/schedulers/test_airflow.py
 fi
 
 say "pytest (Python $main)"

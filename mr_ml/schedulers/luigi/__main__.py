@@ -1,0 +1,5 @@
+"""Run as ``python -m mr_ml.schedulers.luigi``."""
+
+from mr_ml.schedulers.luigi import main
+
+main()
