@@ -58,6 +58,8 @@ KINDS: dict[str, Any] = {
 }
 # What a retraining has come to, by its last step; of the step "ended", what that says.
 _ENDS = {"ended": "outcome", "failed": "step", "superseded": "step"}
+# Steps that tell of the outcome, whatever it is.
+_TELLING = ("notified", "metrics")
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class RunLog:
     @property
     def outcome(self) -> str:
         """What the retraining has come to: published, refused, failed, superseded, or unfinished."""
-        last = self.retrain[-1]
+        last = next((event for event in reversed(self.retrain) if event["step"] not in _TELLING), self.retrain[-1])
         return str(last[_ENDS[last["step"]]]) if last["step"] in _ENDS else "unfinished"
 
 

@@ -11,6 +11,7 @@ from hdfs_layout import Root
 from mr_ml.cli.common import narrator, print_result, progress_watcher, table
 from mr_ml.errors import UsageError
 from mr_ml.retraining.config import RetrainConfig, load_config
+from mr_ml.retraining.hiding import hidden
 from mr_ml.retraining.requests import day_of, root_of
 from mr_ml.retraining.result import RefusedError, RetrainResult
 
@@ -69,7 +70,8 @@ def _show_preview(options: argparse.Namespace, config: RetrainConfig, root: Root
     from mr_ml.retraining.preview import preview
 
     say = narrator(options)
-    found = preview(config, root, last=last, warn=lambda text: say(f"warning: {text}"))
+    with hidden(config):
+        found = preview(config, root, last=last, warn=lambda text: say(f"warning: {config.hide(text)}"))
     window = found.window
     rows = [[day.date.isoformat(), str(len(day.files)), f"{day.n_bytes:,}"] for day in window.days]
     lines = [
@@ -89,7 +91,8 @@ def status(options: argparse.Namespace) -> None:
     from mr_ml.retraining.status import status as look
 
     config, root = _opened(options)
-    found = look(config, root)
+    with hidden(config):
+        found = look(config, root)
     print_result(options, found.to_json(), "\n".join(_lines(found.to_json())))
 
 

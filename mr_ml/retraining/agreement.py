@@ -13,7 +13,7 @@ from mr_ml.memory import parse_size
 from mr_ml.models.base import MODEL_KINDS, TrainSpec
 from mr_ml.readers.base import format_named
 from mr_ml.readers.registry import FORMATS
-from mr_ml.retraining.sections import RetrainConfig
+from mr_ml.retraining.sections import RetrainConfig, variables_of
 from mr_ml.retraining.validate import Validated, blamed, suggestion
 from mr_ml.retraining.yaml_tree import Fault, Node
 from mr_ml.retraining.zones import zone_named
@@ -21,12 +21,34 @@ from mr_ml.runners.base import RUNNERS
 
 Found = Iterator[Fault]
 
+# Of these nothing is kept, in manifests or names of files.
+_MAY_BE_SECRET = ("root", "runner", "notify", "metrics_file")
+
 
 def disagreements(validated: Validated, tree: Node) -> Iterator[Fault]:
     """Find what does not go together, of the sections that can be used."""
     for sections, check in _CHECKS:
         if not validated.unusable & set(sections):
             yield from check(validated.config, tree)
+
+
+def _secrets(config: RetrainConfig, tree: Node) -> Found:
+    for item in fields(config):
+        if item.name not in _MAY_BE_SECRET and variables_of(getattr(config, item.name)):
+            yield Fault(
+                tree.line_of((item.name,)), (item.name,),
+                "expected no ${NAME}: it is for secrets, and this is kept in manifests for all to read; write it out",
+            )  # fmt: skip
+
+
+def _commands(config: RetrainConfig, tree: Node) -> Found:
+    for k, entry in enumerate(config.notify):
+        if entry.command is not None and entry.variables:
+            yield Fault(
+                tree.line_of(("notify", k, "command")), ("notify", k, "command"),
+                "expected no ${NAME}: `ps` shows everybody the words of a command. It has the environment: let it read "
+                "the variable there",
+            )  # fmt: skip
 
 
 def _root(config: RetrainConfig, tree: Node) -> Found:
@@ -167,6 +189,8 @@ def _metrics_file(config: RetrainConfig, tree: Node) -> Found:
 
 
 _CHECKS: tuple[tuple[tuple[str, ...], Callable[[RetrainConfig, Node], Found]], ...] = (
+    ((), _secrets),
+    (("notify",), _commands),
     (("root",), _root),
     (("timezone",), _timezone),
     (("input", "split"), _days),

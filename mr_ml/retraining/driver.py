@@ -16,6 +16,7 @@ from hdfs_layout import Root
 from hdfs_layout.lock import hold
 from mr_ml.errors import LockedError
 from mr_ml.retraining.finish import finish
+from mr_ml.retraining.hiding import hidden
 from mr_ml.retraining.result import RetrainResult, failure
 from mr_ml.session import ignore_message
 
@@ -62,7 +63,8 @@ def retrain(
     MrMlError
         If a step failed; that is recorded, and those who wait are told.
     """
-    with ExitStack() as stack:
+    say, warn = _without_secrets(config, say), _without_secrets(config, warn)
+    with hidden(config), ExitStack() as stack:
         try:
             lock = stack.enter_context(
                 hold(
@@ -73,9 +75,13 @@ def retrain(
         except LockedError:
             raise
         except Exception as error:
-            finish(config, failure(error, config, {"window": last and last.isoformat()}), warn=warn)
+            finish(config, root, failure(error, config, {"window": last and last.isoformat()}), warn=warn)
             raise
         # takes a while to load: whoever comes second is to be told at once
         from mr_ml.retraining.night import Night
 
         return Night(config, root, force, settings_file, say, warn, watch).run(lock, last)
+
+
+def _without_secrets(config: RetrainConfig, tell: Callable[[str], None]) -> Callable[[str], None]:
+    return lambda text: tell(config.hide(text))

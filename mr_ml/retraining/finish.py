@@ -1,14 +1,49 @@
-"""Tell those who wait for the outcome of a retraining: at one place, when everything else is done."""
+"""Tell those who wait for the outcome of a retraining: at one place, when everything else is done.
+
+Nothing that fails here changes the outcome or the exit code. It is a warning, and an event of the run's log.
+"""
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
+    from hdfs_layout import Root
     from mr_ml.retraining.config import RetrainConfig
     from mr_ml.retraining.result import RetrainResult
 
 
-def finish(config: RetrainConfig, result: RetrainResult, *, warn: Callable[[str], None]) -> None:
-    """Tell of an outcome; what cannot be told is a warning, since nothing of the outcome changes by it."""
+def finish(config: RetrainConfig, root: Root, result: RetrainResult, *, warn: Callable[[str], None]) -> None:
+    """Write the metrics file, and tell of an outcome unless that was done before."""
+    if config.metrics_file is not None:
+        # what only few settings ask for is loaded by those
+        from mr_ml.retraining.metrics_file import write_metrics
+
+        event = write_metrics(config, root, result, warn=warn)
+        if not result.repeated:
+            _log(root, result, [{"step": "metrics", **event}], warn)
+    if not result.repeated:
+        tell(config, root, result, warn=warn)
+
+
+def tell(config: RetrainConfig, root: Root, result: RetrainResult, *, warn: Callable[[str], None]) -> None:
+    """Send the notifications of an outcome."""
+    if config.notify:
+        from mr_ml.retraining.notify import notify
+
+        _log(root, result, [{"step": "notified", **event} for event in notify(config, result, warn=warn)], warn)
+
+
+def _log(root: Root, result: RetrainResult, events: list[dict[str, Any]], warn: Callable[[str], None]) -> None:
+    """Add events to the log of the run, if it came so far that there is one."""
+    if result.run is None or not events:
+        return
+    from mr_ml.errors import MrMlError
+    from mr_ml.retraining.work import add_events
+
+    try:
+        add_events(root, result.run, events)
+    except (MrMlError, OSError) as error:
+        warn(f"the log of run {result.run} lacks that somebody was told: {error}")

@@ -63,6 +63,8 @@ class Attempt:
         "running" until it has ended; an attempt that was killed stays so.
     message
         Why it failed, or was given up.
+    exit_code
+        Of the command, if it failed.
     """
 
     run: stored.Name
@@ -84,6 +86,7 @@ class Attempt:
     notified: bool = False
     outcome: Outcome = "running"
     message: str | None = None
+    exit_code: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON."""

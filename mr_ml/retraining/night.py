@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from hdfs_layout import Root
 from hdfs_layout.lock import Lock
+from mr_ml.catalog.model import read_manifest
 from mr_ml.catalog.promotions import fence, manage, promoted_version
-from mr_ml.errors import GateRefusedError, LockedError, NotFoundError
-from mr_ml.retraining.finish import finish
+from mr_ml.errors import GateRefusedError, LockedError, MrMlError, NotFoundError
+from mr_ml.retraining.finish import finish, tell
 from mr_ml.retraining.journal import Attempt, Journal, now, read_journal
 from mr_ml.retraining.result import RetrainResult, failure
-from mr_ml.retraining.resume import MOST_STARTS, give_up, new_attempt, unfinished, why_anew
+from mr_ml.retraining.resume import MOST_STARTS, give_up, new_attempt, note_told, unfinished, untold, why_anew
 from mr_ml.retraining.window import Window, find_window
 from mr_ml.retraining.work import Work
 from mr_ml.session import Session
@@ -38,6 +40,7 @@ class Night:
     warn: Callable[[str], None]
     watch: Callable[[Progress], None]
     label: str | None = None
+    window: Window | None = None
     work: Work | None = None
     _started: str = field(default_factory=now)
     _clock: float = field(default_factory=time.monotonic)
@@ -58,24 +61,37 @@ class Night:
         if lock.taken_over:
             self.say("the process that held the lock before was killed or hangs; it can promote nothing any more")
             fence(root, config.model, by=whoami())
+        self._owed(lock)
         session = Session.open(
             root, runner=config.runner.name, workers=config.runner.workers, memory=config.runner.memory,
             config=config.runner.config, say=self.say, warn=self.warn, watch=self.watch,
         )  # fmt: skip
         window = self._find(last)
         if last is None:
-            self._earlier(session, lock, window.label)
+            self._earlier(session, lock, window)
         return self._retrain(session, lock, window, self.force)
 
     def _find(self, last: date | None) -> Window:
         window = find_window(self.config.input, timezone=self.config.timezone, last=last)
-        self.label = window.label
+        self.label, self.window = window.label, window
         return window
 
-    def _earlier(self, session: Session, lock: Lock, label: str) -> None:
+    def _owed(self, lock: Lock) -> None:
+        """Tell of what has ended, if the process that was to tell of it was killed."""
+        for journal in untold(self.root, self.config.model):
+            try:
+                tell(self.config, self.root, self._ended(journal), warn=self.warn)
+                note_told(self.root, lock, journal)
+            except LockedError:
+                raise
+            except MrMlError as error:
+                # whatever it is, the window of today finds it too if it needs what is broken
+                self.warn(f"nobody was told of the window {journal.window}: {error}")
+
+    def _earlier(self, session: Session, lock: Lock, window: Window) -> None:
         """Finish or give up what is unfinished of earlier windows."""
-        for journal in unfinished(self.root, self.config.model, label, warn=self.warn):
-            self.label, self.work = journal.window, None
+        for journal in unfinished(self.root, self.config.model, window.label, warn=self.warn):
+            self.label, self.window, self.work = journal.window, None, None
             try:
                 why = self._resume(session, lock, journal)
             except LockedError:
@@ -86,16 +102,14 @@ class Night:
                 if self.work is not None:
                     self._failed(error)
                     continue
-                why = str(error)
+                why = self.config.hide(str(error))
             if why is not None:
-                message = f"superseded by the window {label}: {why}"
-                give_up(self.root, lock, journal, message)
+                message = f"superseded by the window {window.label}: {why}"
+                given_up = give_up(self.root, lock, journal, message)
                 self.say(f"the window {journal.window} is {message}")
-                result = RetrainResult(
-                    model=self.config.model, outcome="superseded", message=message, **self._so_far(journal)
-                )
-                finish(self.config, result, warn=self.warn)
-        self.label, self.work = label, None
+                tell(self.config, self.root, self._ended(given_up), warn=self.warn)
+                note_told(self.root, lock, given_up)
+        self.label, self.window, self.work = window.label, window, None
 
     def _resume(self, session: Session, lock: Lock, journal: Journal) -> str | None:
         """Finish an earlier window; if it is to be given up, say why."""
@@ -116,12 +130,12 @@ class Night:
         work = self.work = self._begin(session, lock, window, force)
         if work.attempt.is_decided:
             if not work.attempt.notified:
-                self._tell(work, self._result(work, repeated=False))
-            return self._result(work, repeated=True)
+                self._tell(work)
+            result = self._result(work.journal, repeated=True)
+            finish(self.config, self.root, result, warn=self.warn)
+            return result
         work.all_steps()
-        result = self._result(work, repeated=False)
-        self._tell(work, result)
-        return result
+        return self._tell(work)
 
     def _begin(self, session: Session, lock: Lock, window: Window, force: str | None) -> Work:
         """Make the journal of a new attempt, or take up the one that there is."""
@@ -163,13 +177,22 @@ class Night:
     def _failed(self, error: Exception) -> None:
         """Record an error, and tell those who wait."""
         result = failure(error, self.config, self._so_far(None if self.work is None else self.work.journal))
-        if self.work is not None and not self.work.attempt.is_decided:
-            self.work.fail(result.message)
-        finish(self.config, result, warn=self.warn)
+        work = None if self.work is None or self.work.attempt.is_decided else self.work
+        if work is not None:
+            work.fail(result.message, result.exit_code)
+        finish(self.config, self.root, result, warn=self.warn)
+        if work is not None:
+            with suppress(MrMlError):
+                work.told()
 
     def _so_far(self, journal: Journal | None) -> dict[str, Any]:
         """Return what is known of a result before there is one."""
         found: dict[str, Any] = {"window": self.label, "started": self._started, "seconds": self._seconds}
+        if self.window is not None and self.window.label == self.label:
+            missing = tuple(day.isoformat() for day in self.window.missing)
+            found |= {"days": len(self.window.days), "missing_days": missing}
+        with suppress(MrMlError):
+            found |= {"promoted": promoted_version(self.root, self.config.model)}
         if journal is not None:
             attempt = journal.attempt
             found |= {"run": attempt.run, "dataset": attempt.dataset, "version": attempt.version}
@@ -179,27 +202,46 @@ class Night:
     def _seconds(self) -> float:
         return round(time.monotonic() - self._clock, 3)
 
-    def _tell(self, work: Work, result: RetrainResult) -> None:
-        finish(self.config, result, warn=self.warn)
-        work.note("told", notified=True)
+    def _tell(self, work: Work) -> RetrainResult:
+        """Tell those who wait of what came of a window, and return it."""
+        result = self._result(work.journal, removed=work.removed)
+        finish(self.config, self.root, result, warn=self.warn)
+        work.told()
+        return result
 
-    def _result(self, work: Work, *, repeated: bool) -> RetrainResult:
-        attempt, model = work.attempt, self.config.model
+    def _ended(self, journal: Journal) -> RetrainResult:
+        """Return what came of a window that ended before."""
+        attempt = journal.attempt
+        if attempt.is_decided:
+            return self._result(journal)
+        return RetrainResult(
+            model=self.config.model, window=journal.window, run=attempt.run, outcome=attempt.outcome,
+            dataset=attempt.dataset, version=attempt.version, promoted=promoted_version(self.root, self.config.model),
+            message=attempt.message or "", exit_code=attempt.exit_code, started=attempt.started,
+            ended=attempt.ended or now(),
+        )  # fmt: skip
+
+    def _result(self, journal: Journal, *, repeated: bool = False, removed: int = 0) -> RetrainResult:
+        """Return what came of a window whose candidate was promoted or refused."""
+        attempt, model = journal.attempt, self.config.model
         assert attempt.version is not None
         try:
-            manifest = work.manifest(attempt.version)
+            manifest = read_manifest(self.root, model, attempt.version)[0]
         except NotFoundError:
             # an old window, and retention has removed its candidate
             manifest = None
-        promoted = promoted_version(work.root, model)
+        promoted = promoted_version(self.root, model)
         message = _sentence(model, attempt, promoted)
+        provenance = None if manifest is None else manifest.provenance
         return RetrainResult(
-            model=model, window=work.journal.window, run=attempt.run, outcome=attempt.outcome, dataset=attempt.dataset,
+            model=model, window=journal.window, run=attempt.run, outcome=attempt.outcome, dataset=attempt.dataset,
             version=attempt.version, promoted=promoted, forced=attempt.forced,
             decision=None if manifest is None else manifest.decision,
-            message=f"nothing to do for {work.journal.window}: {message}" if repeated else message,
+            message=f"nothing to do for {journal.window}: {message}" if repeated else message,
             exit_code=GateRefusedError.exit_code if attempt.outcome == "refused" else 0, repeated=repeated,
-            started=attempt.started, ended=attempt.ended or now(), seconds=self._seconds, removed=work.removed,
+            started=attempt.started, ended=attempt.ended or now(), seconds=self._seconds, removed=removed,
+            days=None if provenance is None else len({file.day for file in provenance.inputs}),
+            missing_days=() if provenance is None else tuple(provenance.missing_days),
             training={} if manifest is None else manifest.training,
         )  # fmt: skip
 

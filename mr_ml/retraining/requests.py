@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hdfs_layout import Root
 from mr_ml.errors import UsageError
 from mr_ml.packing.choices import PackChoices
+from mr_ml.retraining.hiding import hidden
 from mr_ml.retraining.window import Window
 from mr_ml.session import use_config
 
@@ -40,7 +41,8 @@ def root_of(config: RetrainConfig, otherwise: str | os.PathLike[str] | Root | No
     place = otherwise if config.root is None else config.root
     if place is None:
         raise UsageError("expected `root` in the settings of a retraining, or beside them; found neither")
-    return use_config(place, config.runner.config)
+    with hidden(config):
+        return use_config(place, config.runner.config)
 
 
 def day_of(text: date | str | None, name: str) -> date | None:

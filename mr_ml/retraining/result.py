@@ -47,6 +47,8 @@ class RetrainResult:
         When, in UTC.
     seconds
         How long this process worked on it.
+    days, missing_days
+        How many days of the window have data; None if that is not known. Those that have none.
     removed
         How many things retention removed.
     training
@@ -68,6 +70,8 @@ class RetrainResult:
     started: str = field(default_factory=now)
     ended: str = field(default_factory=now)
     seconds: float = 0.0
+    days: int | None = None
+    missing_days: tuple[str, ...] = ()
     removed: int = 0
     training: Mapping[str, Any] = field(default_factory=dict)
 
@@ -84,7 +88,10 @@ class RetrainResult:
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON."""
         decision = None if self.decision is None else self.decision.to_json()
-        return {**vars(self), "candidate": self.candidate, "decision": decision, "training": dict(self.training)}
+        return {
+            **vars(self), "candidate": self.candidate, "decision": decision, "training": dict(self.training),
+            "missing_days": list(self.missing_days),
+        }  # fmt: skip
 
 
 class RefusedError(GateRefusedError):

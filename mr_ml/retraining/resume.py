@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from mr_ml.retraining.journal import Attempt, Journal, now, read_journal, window
 from mr_ml.retraining.requests import pack_request, settings_digest
 from mr_ml.retraining.window import Window
 from mr_ml.retraining.work import add_event
+from mr_ml.session import ignore_message
 from mr_ml.whoami import whoami
 
 if TYPE_CHECKING:
@@ -28,24 +29,41 @@ _LOOK_BACK = 10
 
 def unfinished(root: Root, model: str, label: str, *, warn: Callable[[str], None]) -> list[Journal]:
     """Return the unfinished journals of earlier windows, oldest first; of damaged ones a warning says what to do."""
-    journals = []
-    for window in [window for window in windows_of(root, model) if window < label][-_LOOK_BACK:]:
+    earlier = [window for window in windows_of(root, model) if window < label]
+    return [found for found in _latest(root, model, earlier, warn) if found.attempt.outcome == "running"]
+
+
+def untold(root: Root, model: str) -> list[Journal]:
+    """Return the journals of windows that have ended, and nobody was told: the process was killed just then."""
+    found = _latest(root, model, windows_of(root, model), ignore_message)
+    return [journal for journal in found if journal.attempt.outcome != "running" and not journal.attempt.notified]
+
+
+def _latest(root: Root, model: str, windows: Sequence[str], warn: Callable[[str], None]) -> Iterator[Journal]:
+    for window in windows[-_LOOK_BACK:]:
         try:
             journal = read_journal(root, model, window)
         except BadDataError as error:
             warn(str(error))
             continue
-        if journal is not None and journal.attempt.outcome == "running":
-            journals.append(journal)
-    return journals
+        if journal is not None:
+            yield journal
 
 
-def give_up(root: Root, lock: Lock, journal: Journal, why: str) -> None:
-    """Note that an unfinished window will not be finished."""
+def give_up(root: Root, lock: Lock, journal: Journal, why: str) -> Journal:
+    """Note that an unfinished window will not be finished; returns its journal."""
     lock.check()
     attempt = replace(journal.attempt, outcome="superseded", message=why, ended=now())
-    replace(journal, attempt=attempt).write(root)
+    given_up = replace(journal, attempt=attempt)
+    given_up.write(root)
     add_event(root, attempt.run, "superseded", message=why)
+    return given_up
+
+
+def note_told(root: Root, lock: Lock, journal: Journal) -> None:
+    """Note that those who wait have been told of the outcome of a window."""
+    lock.check()
+    replace(journal, attempt=replace(journal.attempt, notified=True)).write(root)
 
 
 def why_anew(config: RetrainConfig, root: Root, journal: Journal, window: Window) -> str | None:

@@ -210,6 +210,13 @@ class NotifyRules:
             raise ValueError(f"expected either `command` or `webhook`, found {found}")
         if self.command is not None and not (self.command and self.command[0]):
             raise ValueError("`command`: expected a program and its arguments, found no program")
+        if any("\0" in word for word in self.command or ()):
+            raise ValueError("`command`: expected words, found one with a null character")
+
+    @property
+    def variables(self) -> list[str]:
+        """Names of the environment variables that it names."""
+        return variables_of(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -291,7 +298,7 @@ class RetrainConfig:
     @property
     def variables(self) -> list[str]:
         """Names of the environment variables that the file names."""
-        return sorted({name for text in _texts(self) for name in text.values})
+        return variables_of(self)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON; what came from the environment is as the file has it, ``${NAME}``."""
@@ -301,6 +308,11 @@ class RetrainConfig:
     def hide(self, text: str) -> str:
         """Return a text in which what came from the environment is as the file has it."""
         return hide(text, _texts(self))
+
+
+def variables_of(value: Any) -> list[str]:
+    """Return the names of the environment variables that a value of the settings, or a part of it, names."""
+    return sorted({name for text in _texts(value) for name in text.values})
 
 
 def _written(value: Any) -> Any:

@@ -62,15 +62,15 @@ class Status:
 def status(config: RetrainConfig, root: Root) -> Status:
     """Say how the retraining of a model stands; raises if the root or a journal cannot be read."""
     number = promoted_version(root, config.model)
-    attempts = _attempts(root, config.model)
+    attempts = attempts_of(root, config.model)
     succeeded = next((found for found in attempts if found["outcome"] == "published"), None)
     window, error = None, None
     try:
         window = find_window(config.input, timezone=config.timezone)
     except MrMlError as found:
-        error = str(found)
+        error = config.hide(str(found))
     owner = holder(root.store, root.layout.lock(config.model))
-    at = _promoted_at(root, config.model)
+    at = promoted_at(root, config.model)
     return Status(
         model=config.model,
         promoted=None if number is None else f"{config.model}@{number}",
@@ -86,7 +86,7 @@ def status(config: RetrainConfig, root: Root) -> Status:
     )
 
 
-def _attempts(root: Root, model: str) -> list[dict[str, Any]]:
+def attempts_of(root: Root, model: str) -> list[dict[str, Any]]:
     """Return the attempts at the latest windows, the latest first, until one that succeeded."""
     found: list[dict[str, Any]] = []
     for window in reversed(windows_of(root, model)):
@@ -111,7 +111,8 @@ def _attempts(root: Root, model: str) -> list[dict[str, Any]]:
     return found
 
 
-def _promoted_at(root: Root, model: str) -> str | None:
+def promoted_at(root: Root, model: str) -> str | None:
+    """Return when the version that the name of a model means was promoted; None if none was."""
     entries, _ = read_promotions(root, model)
     return next((entry.at for entry in reversed(entries) if entry.action != "fence"), None)
 

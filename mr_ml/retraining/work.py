@@ -7,6 +7,7 @@ what it makes has a name that was noted before.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -47,7 +48,12 @@ def reached(point: str) -> None:
 
 def add_event(root: Root, run: str, step: str, **numbers: Any) -> None:
     """Add an event of a retraining to the log of its run."""
-    append_events(root.store, root.layout.run_log(run), [{"event": "retrain", "step": step, "at": now(), **numbers}])
+    add_events(root, run, [{"step": step, **numbers}])
+
+
+def add_events(root: Root, run: str, steps: Sequence[Mapping[str, Any]]) -> None:
+    """Add some at once."""
+    append_events(root.store, root.layout.run_log(run), [{"event": "retrain", "at": now(), **step} for step in steps])
 
 
 @dataclass
@@ -218,7 +224,7 @@ class Work:
         except MrMlError as error:
             # the outcome does not depend on it, and the next window removes the same
             warn(f"not everything that is old was removed: {error}")
-            self.log("cleaned", failed=str(error))
+            self.log("cleaned", failed=self.config.hide(str(error)))
         else:
             self.removed = len(gone)
             self.log("cleaned", removed=[removal.what for removal in gone], bytes=sum(r.bytes for r in gone))
@@ -229,13 +235,17 @@ class Work:
         self.log("ended", outcome=outcome)
         self.note("ended", outcome=outcome, ended=now())
 
-    def fail(self, message: str) -> None:
+    def fail(self, message: str, exit_code: int) -> None:
         """Note that a step failed, as far as that can be written."""
         with suppress(MrMlError):
             self.lock.check()
-            self.log("failed", message=message)
+            self.log("failed", message=message, exit_code=exit_code)
         with suppress(MrMlError):
-            self.note("ended", outcome="failed", message=message, ended=now())
+            self.note("ended", outcome="failed", message=message, exit_code=exit_code, ended=now())
+
+    def told(self) -> None:
+        """Note that those who wait have been told of the outcome."""
+        self.note("told", notified=True)
 
 
 def _since(began: float) -> float:

@@ -134,7 +134,10 @@ WRONG = [
     ("notify: [{on: [], command: [x]}]", ["3: notify[0].on: expected at least one of"]),
     ("train: {l2: '${NO_SUCH}'}", ["3: train.l2: expected an environment variable NO_SUCH, found none"]),
     ("train: {l2: '${EMPTY}'}", ["3: train.l2: expected an environment variable EMPTY, found an empty one"]),
-    ("train: {l2: '${N}'}", ["3: train.l2: expected a number, found '${N}'"]),
+    ("train: {l2: '${N}'}", ["3: train.l2: expected a number, found '${N}'", "3: train: expected no ${NAME}"]),
+    ("dataset: '${N}'", ["3: dataset: expected no ${NAME}: it is for secrets, and this is kept in manifests"]),
+    ("reader: {like: '${N}'}", ["3: reader: expected no ${NAME}"]),
+    ("notify: [{on: [failure], command: [send, '-k${N}']}]", ["3: notify[0].command: expected no ${NAME}: "]),
     ("root: '${N'", ["3: root: expected ${NAME} of an environment variable"]),
     # what does not go together
     ("split: {by: hash, test_days: 2}", ["3: split.test_days: is for a split by time, but this one is by hash"]),
@@ -246,11 +249,11 @@ def test_whatever_bytes_are_in_a_file_it_is_read_or_refused(tmp_path_factory: An
 
 
 def test_what_the_environment_has_is_used_and_never_shown(tmp_path: Path) -> None:
-    told = "- {on: [failure], webhook: '${HOOK}'}\n- {on: [success], command: [send, 'x${KEY}']}"
+    told = "- {on: [failure], webhook: '${HOOK}'}\n- {on: [success], webhook: 'https://hooks.example/x${KEY}'}"
     text = with_section(f"root: '${{PLACE}}/ml'\nnotify:\n{told}")
     config = loaded(tmp_path, text, PLACE="/secret-place", HOOK=SECRET, KEY="k3y-k3y", OTHER="unused")
     assert (config.root, config.notify[0].webhook) == ("/secret-place/ml", SECRET)
-    assert config.notify[1].command == ("send", "xk3y-k3y")
+    assert config.notify[1].webhook == "https://hooks.example/xk3y-k3y"
     shown = repr(config) + repr(config.notify) + json.dumps(config.to_json())
     assert [text in shown for text in ("secret", "k3y-k3y", "${HOOK}", "x${KEY}")] == [False, False, True, True]
     assert config.variables == ["HOOK", "KEY", "PLACE"]

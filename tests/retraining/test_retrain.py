@@ -50,11 +50,20 @@ def today(number: int, monkeypatch: pytest.MonkeyPatch, *, without: int | None =
     monkeypatch.setattr(night, "find_window", found)
 
 
+def tell_to(told: list[RetrainResult], monkeypatch: pytest.MonkeyPatch) -> None:
+    def heard(config: object, root: object, result: RetrainResult, *, warn: object) -> None:
+        if not result.repeated:
+            told.append(result)
+
+    for name in ("finish", "tell"):
+        monkeypatch.setattr(night, name, heard)
+
+
 @pytest.fixture
 def outcomes(monkeypatch: pytest.MonkeyPatch) -> list[RetrainResult]:
     """What was told, in order."""
     told: list[RetrainResult] = []
-    monkeypatch.setattr(night, "finish", lambda config, result, *, warn: told.append(result))
+    tell_to(told, monkeypatch)
     return told
 
 
@@ -212,7 +221,7 @@ def test_an_unfinished_earlier_window(
     with pytest.raises(Killed):
         mr_ml.retrain(daily.settings, last=day(5))
     monkeypatch.undo()
-    monkeypatch.setattr(night, "finish", lambda config, result, *, warn: outcomes.append(result))
+    tell_to(outcomes, monkeypatch)
     today(6, monkeypatch, without=5 if "vain" in rule else None)
     damaged = daily.root / "retrains" / "ctr" / f"{day(3)}.json"
     damaged.write_text("{}")
