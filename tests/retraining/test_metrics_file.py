@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -77,7 +79,7 @@ def test_nights(daily: Daily) -> None:
     assert found["info", *sorted([mr_ml.__version__, "clicks@1"])] == 1
 
     daily.add(2, 4, flipped=True)
-    shutil.rmtree(daily.folder / "days" / f"dt={day(5)}")
+    shutil.rmtree(daily.folder / "days" / f"dt={day(3)}")
     assert daily.run(5).code == 3
     refused = read(path)
     assert [refused["last_run_outcome", name] for name in ("published", "refused", "failed")] == [0, 1, 0]
@@ -102,7 +104,7 @@ def test_nights(daily: Daily) -> None:
     assert path.read_bytes() == before
     path.unlink()
     # nothing to do
-    assert daily.run(4).code == 0
+    assert daily.run(5).result["repeated"] is True
     assert read(path)["last_success_timestamp_seconds",] == found["last_success_timestamp_seconds",]
 
 
@@ -209,3 +211,34 @@ def test_the_guide_names_every_metric_and_alerts_name_no_other() -> None:
     assert names <= set(re.findall(r"\bmr_ml_retrain_\w+", guide))
     alerts = (DOCS / "examples" / "mr_ml_alerts.yml").read_text(encoding="utf-8")
     assert set(re.findall(r"\bmr_ml_retrain_\w+", alerts)) <= names
+
+
+LAST: dict[str, Any] = {"window": "2026-11-26", "outcome": "published", "reasons": [], "message": None}
+STATUS = {"model": "ctr", "promoted": "ctr@6", "age_seconds": 86_400, "last": LAST, "input_error": None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "text"),
+    [
+        ({}, 0, "MR_ML OK: ctr@6 was promoted 1.0 days ago; last retraining (2026-11-26) published | age=1.00d;2;7"),
+        ({"age_seconds": 700_000}, 2, "MR_ML CRITICAL: ctr@6 was promoted 8.1 days ago"),
+        ({"age_seconds": 200_000}, 1, "MR_ML WARNING: ctr@6"),
+        (
+            {"last": LAST | {"outcome": "refused", "reasons": ["a\n| b", "c"]}},
+            1,
+            "26) refused: a / b; c | age",
+        ),
+        ({"last": LAST | {"outcome": "failed", "message": "no rows"}}, 1, "failed: no rows |"),
+        (
+            {"age_seconds": None, "last": None},
+            2,
+            "CRITICAL: no version of ctr is promoted; last",
+        ),
+        (None, 3, "MR_ML UNKNOWN: mr-ml status did not say anything"),
+    ],
+)
+def test_the_check_for_nagios(changes: dict[str, Any] | None, code: int, text: str) -> None:
+    said = "" if changes is None else json.dumps(STATUS | changes)
+    script = DOCS / "examples" / "check_mr_ml.py"
+    done = subprocess.run([sys.executable, "-S", "-E", script], input=said, capture_output=True, text=True)
+    assert (done.returncode, text in done.stdout, done.stdout.count("\n")) == (code, True, 1), done

@@ -25,14 +25,14 @@ from mr_ml.retraining import notify_command, notify_webhook, work
 from mr_ml.retraining.config import RetrainConfig
 from mr_ml.retraining.notify import message_of, notify
 from mr_ml.retraining.result import RetrainResult
-from mr_ml.retraining.sections import NotifyRules
+from mr_ml.retraining.sections import Event, NotifyRules
 from mr_ml.retraining.window import InputRules
 
 SECRET = "T0p-s3cret/B00&key=%41hidden"
 FAILED = RetrainResult(
     model="ctr", window="2026-03-05", outcome="failed", message="expected rows, found none", exit_code=65
 )
-ALL = ("success", "refusal", "failure", "superseded")
+ALL: tuple[Event, ...] = ("success", "refusal", "failure", "superseded")
 
 # Writes what it was given to the file that is its first argument.
 KEEP = "import json, os, sys; json.dump([sys.argv[2:], dict(os.environ), json.load(sys.stdin)], open(sys.argv[1], 'w'))"
@@ -144,8 +144,8 @@ def test_a_command_that_hangs_is_ended_with_its_children(
     os.set_inheritable(write, True)
     source = "import os, signal; deaf and signal.signal(15, signal.SIG_IGN); os.fork(); signal.pause()"
     # both hold the pipe open for as long as they live
-    popen = notify_command.subprocess.Popen
-    monkeypatch.setattr(notify_command.subprocess, "Popen", lambda *a, **k: popen(*a, **k, pass_fds=(write,)))
+    popen = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: popen(*a, **k, pass_fds=(write,)))
     events, _ = told(python(source.replace("deaf", str(deaf))))
     os.close(write)
     assert "expected an end within 1 seconds" in events[0]["failed"]
@@ -286,7 +286,7 @@ def defect(point: str) -> None:
     """Quote what should not be quoted; and so does what led to it."""
     if point == "packed":
         try:
-            {}[os.environ["HOOK"]]
+            raise KeyError(os.environ["HOOK"])
         except KeyError as error:
             raise RuntimeError(f"no {os.environ['PLACE']}") from error
 
