@@ -39,7 +39,7 @@ METRICS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "last_run_outcome": ("1 for what came of the last retraining, 0 for the others.", ("outcome",)),
     "last_run_exit_code": ("Exit code of the last retraining.", ()),
     "last_run_window_end_timestamp_seconds": ("End of the last day of the window of the last retraining.", ()),
-    "last_run_days": ("Days of that window, with data and missing.", ("state",)),
+    "last_run_dates": ("How many dates of that window have data, and are missing.", ("state",)),
     "last_run_rows": ("Rows that were packed, by split.", ("split",)),
     "last_run_passes": ("Passes over the data that training took.", ()),
     "last_run_checks": ("Checks of the gate that passed and failed.", ("result",)),
@@ -116,8 +116,8 @@ def _of_run(config: RetrainConfig, result: RetrainResult) -> Iterator[Sample]:
     if result.window is not None:
         yield Sample("last_run_window_end_timestamp_seconds", _end_of(result.window, config.timezone))
     if result.days is not None:
-        yield Sample("last_run_days", result.days, ("with_data",))
-        yield Sample("last_run_days", len(result.missing_days), ("missing",))
+        yield Sample("last_run_dates", result.days, ("with_data",))
+        yield Sample("last_run_dates", len(result.missing_days), ("missing",))
     if result.version is not None:
         yield Sample("candidate_version", result.version)
     if isinstance(passes := result.training.get("passes"), int):

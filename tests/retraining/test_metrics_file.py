@@ -68,7 +68,7 @@ def test_nights(daily: Daily) -> None:
     assert found["last_run_window_end_timestamp_seconds",] == window_end
     assert found["published_window_end_timestamp_seconds",] == window_end
     assert (found["published_version",], found["candidate_version",]) == (1, 1)
-    assert (found["last_run_days", "with_data"], found["last_run_days", "missing"]) == (4, 0)
+    assert (found["last_run_dates", "with_data"], found["last_run_dates", "missing"]) == (4, 0)
     assert (found["last_run_rows", "train"], found["last_run_rows", "test"]) == (450, 150)
     training, decision = first["training"], first["decision"]
     assert isinstance(training, dict)
@@ -83,7 +83,7 @@ def test_nights(daily: Daily) -> None:
     assert daily.run(5).code == 3
     refused = read(path)
     assert [refused["last_run_outcome", name] for name in ("published", "refused", "failed")] == [0, 1, 0]
-    assert (refused["last_run_days", "missing"], refused["last_run_exit_code",]) == (1, 3)
+    assert (refused["last_run_dates", "missing"], refused["last_run_exit_code",]) == (1, 3)
     assert (refused["published_version",], refused["candidate_version",]) == (1, 2)
     assert refused["last_run_checks", "failed"] >= 1
     losses = [refused["last_run_evaluation", *sorted([of, "log_loss"])] for of in ("published", "candidate")]

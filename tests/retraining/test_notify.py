@@ -21,6 +21,7 @@ from test_retrain import Killed, kill_at
 import mr_ml
 from hdfs_layout import open_root, read_events
 from mr_ml.catalog.decision import Check, Decision
+from mr_ml.errors import StorageError
 from mr_ml.retraining import notify_command, notify_webhook, work
 from mr_ml.retraining.config import RetrainConfig
 from mr_ml.retraining.notify import message_of, notify
@@ -291,6 +292,10 @@ def defect(point: str) -> None:
             raise RuntimeError(f"no {os.environ['PLACE']}") from error
 
 
+def disk_full(*given: object, **more: object) -> None:
+    raise StorageError(f"cannot list /{PLACE}")
+
+
 def test_secrets_are_in_no_output(daily: Daily, monkeypatch: pytest.MonkeyPatch) -> None:
     """A success, a refusal, a defect, bad data, damage; all that is written, said, sent and seen by `ps`."""
     done: list[Outcome] = []
@@ -311,7 +316,9 @@ def test_secrets_are_in_no_output(daily: Daily, monkeypatch: pytest.MonkeyPatch)
         daily.add(6, 6)
         done.append(commands.process(*retrain, day(4)))
         daily.add(2, 4, flipped=True)
-        done.append(commands.run(*retrain, day(5)))
+        with monkeypatch.context() as patch:
+            patch.setattr(work, "plan", disk_full)
+            done.append(commands.run(*retrain, day(5)))
         with monkeypatch.context() as patch:
             patch.setattr(work, "reached", defect)
             done.append(commands.run(*retrain, day(6)))
@@ -326,6 +333,7 @@ def test_secrets_are_in_no_output(daily: Daily, monkeypatch: pytest.MonkeyPatch)
     assert [found.code for found in done] == [0, 3, 70, 65, 0, 0, 65, 65]
     # everybody was asked, and what leaks was heard
     assert (len(listening.got), len(secret.got)) == (5, 6)
+    assert "not everything that is old was removed: cannot list /${PLACE}" in done[1].err
     assert "RuntimeError: no ${PLACE}" in done[2].err
     assert "exit code 1: cannot use ${PLACE}" in done[0].err
     written = {str(path): path.read_bytes() for path in daily.folder.rglob("*") if path.is_file()}
