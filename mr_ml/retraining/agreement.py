@@ -56,7 +56,7 @@ def _root(config: RetrainConfig, tree: Node) -> Found:
     if scheme and scheme not in STORES:
         yield blamed(tree, (), f"`root`: expected a folder or one of {', '.join(f'{name}://' for name in STORES)}")
     if config.root == "":
-        yield blamed(tree, (), "`root`: expected a folder or a URI, found nothing; leave the key out for `--root`")
+        yield blamed(tree, (), "`root`: expected a folder or a URI, found nothing; leave the key out for MR_ML_ROOT")
 
 
 def _timezone(config: RetrainConfig, tree: Node) -> Found:

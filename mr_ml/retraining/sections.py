@@ -230,7 +230,7 @@ class RetrainConfig:
     input
         Where the rows are, and of which days.
     root
-        Where datasets, models and runs are kept: a folder or a URI. None for `--root`, or MR_ML_ROOT.
+        Where datasets, models and runs are kept: a folder or a URI. None for what the command line or MR_ML_ROOT says.
     dataset
         Name of the dataset that is packed; None for the model's name.
     timezone

@@ -40,7 +40,7 @@ class Runs:
 
         before = self.names()
         with monkeypatch.context() as patched:
-            patched.setattr(train_command, "_ignore", dies)
+            patched.setattr(train_command, "progress_watcher", lambda options: dies)
             found = self.commands.run("train", "rows", "--model", "m", *OPTIONS, *options)
         assert found.code == 130
         (name,) = self.names() - before
