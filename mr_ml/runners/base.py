@@ -360,6 +360,8 @@ class RunnerKind:
     check
         Raises `UsageError` if options, or the root as the user named it (None if that is not known), are not for it;
         looks at no file and no cluster.
+    share_files
+        Its tasks open and write files of this machine, as `Tasks.share_files` has it of a runner that is open.
     prepare
         Begins in the background what takes time before the first task can run, given the modules that tasks import.
     """
@@ -367,6 +369,7 @@ class RunnerKind:
     description: str
     open: Callable[[Root, RunnerOptions], Runner]
     check: Callable[[str | None, RunnerOptions], None] = lambda root, options: None
+    share_files: bool = False
     prepare: Callable[[Sequence[str]], None] = lambda modules: None
 
 

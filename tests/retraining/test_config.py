@@ -148,6 +148,7 @@ WRONG = [
     ("reader: {index_base: 1, label_column: y}", ["3: reader: expected keys of one format"]),
     ("root: /data\nrunner:\n  name: hadoop", ["5: runner.name: \"runner\" hadoop needs a root on HDFS"]),
     ("root: hdfs:///d\nrunner:\n  name: hadoop\n  workers: 2", ["6: runner.workers: \"workers\" is for this machine"]),
+    ("root: hdfs://host:8020/d", ["3: root: expected a folder of this machine with runner local, found hdfs://host:80"]),
     ("runner: {config: c.yaml}", ["3: runner.config: \"config\" says how to use a cluster"]),
     ("gate: {bounds: {auc: {min: 0.9, max: 0.7}}}", ['3: gate.bounds.auc.min: expected "min" of at most "max" 0.7']),
     ("notify: [{on: [failure]}]", ["3: notify[0]: expected either \"command\" or \"webhook\", found neither"]),
@@ -166,6 +167,7 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, section: str, expec
 WRONG_INPUT = [
     ("{days: 3}", 'input: expected the key "location", found none'),
     ("{location: /raw, days: 3}", "input.location: expected as location"),
+    ("{location: 'hdfs://h:8020/r/{date}', days: 3}", "input.location: expected files of this machine with runner"),
     ("{location: '/{date}', dayz: 3}", 'input.dayz: unknown key; did you mean "days"?'),
     ("{location: '/{date}', days: 3, min_days: 4}", "input.min_days: expected min_days up to the 3 days"),
     ("{location: '/{date}', days: 3, late_days: 3}", "input.late_days: expected late_days below the 3 days"),

@@ -40,5 +40,7 @@ def _start_server(modules: Sequence[str]) -> None:
     prepare(modules)
 
 
-INLINE = RunnerKind(description="in this process", open=_inline, check=_check)
-LOCAL = RunnerKind(description="in warm worker processes", open=_local, check=_check, prepare=_start_server)
+INLINE = RunnerKind(description="in this process", open=_inline, check=_check, share_files=True)
+LOCAL = RunnerKind(
+    description="in warm worker processes", open=_local, check=_check, share_files=True, prepare=_start_server
+)
