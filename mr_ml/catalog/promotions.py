@@ -102,6 +102,18 @@ def promoted_version(root: Root, name: str) -> int | None:
     return latest_version(root.store, root.layout.model(name)) if entry is None else entry.version
 
 
+def promoted_since(root: Root, name: str) -> str | None:
+    """Return when the name of a model came to mean what it means, in UTC; None if it is not managed or means nothing.
+
+    Raises as `latest_promotion`.
+    """
+    for number in reversed(list_versions(root.store, root.layout.promotions(name))):
+        entry = _read(root, name, number)
+        if entry.action != "fence":
+            return None if entry.version is None else entry.at
+    return None
+
+
 def version_before(root: Root, name: str) -> int | None:
     """Return the version to which a rollback would go; None if there is none. Raises as `latest_promotion`."""
     entry = latest_promotion(root, name)

@@ -19,9 +19,9 @@ from hdfs_layout import Root
 from mr_ml import __version__
 from mr_ml.catalog.dataset import load_dataset
 from mr_ml.catalog.model import read_manifest
-from mr_ml.catalog.promotions import promoted_version
+from mr_ml.catalog.promotions import promoted_since, promoted_version
 from mr_ml.errors import MrMlError, NotFoundError
-from mr_ml.retraining.status import attempts_of, promoted_at
+from mr_ml.retraining.status import attempts_of
 from mr_ml.retraining.zones import zone_named
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def _of_root(config: RetrainConfig, root: Root, result: RetrainResult) -> list[S
     found.append(Sample("published_version", number or 0))
     if number is None:
         return found
-    if (at := promoted_at(root, model)) is not None:
+    if (at := promoted_since(root, model)) is not None:
         found.append(Sample("published_timestamp_seconds", _seconds(at)))
     with suppress(NotFoundError):
         provenance = read_manifest(root, model, number)[0].provenance

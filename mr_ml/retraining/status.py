@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from hdfs_layout import Root
 from hdfs_layout.lock import holder
 from mr_ml.catalog.model import read_manifest
-from mr_ml.catalog.promotions import promoted_version, read_promotions
+from mr_ml.catalog.promotions import promoted_since, promoted_version
 from mr_ml.errors import MrMlError, NotFoundError
 from mr_ml.retraining.journal import read_journal, windows_of
-from mr_ml.retraining.window import find_window
+from mr_ml.retraining.window import missing_days
 
 if TYPE_CHECKING:
     from mr_ml.retraining.config import RetrainConfig
@@ -64,13 +64,13 @@ def status(config: RetrainConfig, root: Root) -> Status:
     number = promoted_version(root, config.model)
     attempts = attempts_of(root, config.model)
     succeeded = next((found for found in attempts if found["outcome"] == "published"), None)
-    window, error = None, None
+    window, missing, error = None, tuple[date, ...](), None
     try:
-        window = find_window(config.input, timezone=config.timezone)
+        window, missing = missing_days(config.input, timezone=config.timezone)
     except MrMlError as found:
         error = config.hide(str(found))
     owner = holder(root.store, root.layout.lock(config.model))
-    at = promoted_at(root, config.model)
+    at = promoted_since(root, config.model)
     return Status(
         model=config.model,
         promoted=None if number is None else f"{config.model}@{number}",
@@ -80,8 +80,8 @@ def status(config: RetrainConfig, root: Root) -> Status:
         last_success=succeeded,
         last=attempts[0] if attempts else None,
         running=None if owner is None else str(owner),
-        window=None if window is None else window.label,
-        missing_days=() if window is None else tuple(day.isoformat() for day in window.missing),
+        window=None if window is None else window.isoformat(),
+        missing_days=tuple(day.isoformat() for day in missing),
         input_error=error,
     )
 
@@ -109,12 +109,6 @@ def attempts_of(root: Root, model: str) -> list[dict[str, Any]]:
             if attempt.outcome == "published":
                 break
     return found
-
-
-def promoted_at(root: Root, model: str) -> str | None:
-    """Return when the version that the name of a model means was promoted; None if none was."""
-    entries, _ = read_promotions(root, model)
-    return next((entry.at for entry in reversed(entries) if entry.action != "fence"), None)
 
 
 def _window_of(root: Root, model: str, number: int) -> str | None:

@@ -205,11 +205,7 @@ def find_window(rules: InputRules, *, timezone: str, today: date | None = None, 
     StorageError
         If something cannot be read.
     """
-    stored.check(InputRules, vars(rules), what="`input`")
-    days = _days(rules, timezone, today=today, last=last)
-    store, found = _look(rules, days)
-    if not found:
-        raise _nothing(rules, days)
+    days, store, found = _find(rules, timezone, today=today, last=last)
     waiting = [(day, file) for day, of_day in found.items() for file in of_day]
     files: dict[date, list[InputFile]] = {day: [] for day in found}
     with ThreadPoolExecutor(_THREADS) as threads:
@@ -222,6 +218,24 @@ def find_window(rules: InputRules, *, timezone: str, today: date | None = None, 
         days=tuple(Day(date=day, files=tuple(of_day)) for day, of_day in files.items()),
         missing=tuple(day for day in days if day not in files),
     )
+
+
+def missing_days(rules: InputRules, *, timezone: str, last: date | None = None) -> tuple[date, tuple[date, ...]]:
+    """Find the last day of a window, and those of its days that have no data; reads no content. See `find_window`."""
+    days, _, found = _find(rules, timezone, today=None, last=last)
+    return days[-1], tuple(day for day in days if day not in found)
+
+
+def _find(
+    rules: InputRules, timezone: str, *, today: date | None, last: date | None
+) -> tuple[list[date], Store, dict[date, list[_File]]]:
+    """Return the days of a window, and the store and the files of those that have data."""
+    stored.check(InputRules, vars(rules), what="`input`")
+    days = _days(rules, timezone, today=today, last=last)
+    store, found = _look(rules, days)
+    if not found:
+        raise _nothing(rules, days)
+    return days, store, found
 
 
 def _days(rules: InputRules, timezone: str, *, today: date | None, last: date | None) -> list[date]:

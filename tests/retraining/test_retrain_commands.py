@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ from daily import SETTINGS, Daily, day
 from test_retrain import Killed, kill_at, today
 
 import mr_ml
+from hdfs_layout import LocalStore, open_root
+from mr_ml.catalog.promotions import fence, manage
 from mr_ml.retraining import status
-from mr_ml.retraining.window import Window, find_window
+from mr_ml.retraining.window import missing_days
 
 
 @pytest.fixture
@@ -81,18 +84,23 @@ def test_what_cannot_be_resumed_says_why(interrupted: Daily) -> None:
 def test_status(interrupted: Daily, monkeypatch: pytest.MonkeyPatch) -> None:
     commands = Commands(interrupted.root)
 
-    def found(*given: object, **more: object) -> Window:
-        return find_window(*given, last=day(6), **more)  # type: ignore[arg-type]
+    def found(*given: object, **more: object) -> tuple[date, tuple[date, ...]]:
+        return missing_days(*given, last=day(6), **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(status, "find_window", found)
+    monkeypatch.setattr(status, "missing_days", found)
     before = interrupted.files()
-    shown = commands("status", interrupted.settings)
+    with monkeypatch.context() as patch:
+        # it may be asked every minute, and reads no rows
+        patch.setattr(LocalStore, "checksum", lambda store, path: pytest.fail(f"{path} is read"))
+        shown = commands("status", interrupted.settings)
     assert interrupted.files() == before
     assert (shown["promoted"], shown["promoted_window"], shown["window"]) == ("ctr@1", str(day(4)), str(day(6)))
     assert (shown["running"], shown["missing_days"], shown["input_error"]) == (None, [], None)
     assert shown["last_success"]["candidate"] == "ctr@1"
     assert (shown["last"]["window"], shown["last"]["outcome"]) == (str(day(6)), "running")
     assert shown["age_seconds"] >= 0
+    fence(open_root(interrupted.root), "ctr", by={})
+    assert commands("status", interrupted.settings)["promoted_at"] == shown["promoted_at"]
     today(6, monkeypatch)
     interrupted.add(3, 5, flipped=True)
     assert Commands(interrupted.root).run("retrain", interrupted.settings).code == 3
@@ -106,3 +114,6 @@ def test_status_before_anything(daily: Daily) -> None:
     assert (shown["promoted"], shown["last"], shown["last_success"]) == (None, None, None)
     assert "expected files with data" in shown["input_error"]
     assert not daily.root.exists()
+    # after a first night that failed
+    manage(open_root(daily.root), "ctr", by={})
+    assert "ctr means nothing yet\n" in Commands(daily.root).run("status", daily.settings).out
