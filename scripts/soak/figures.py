@@ -32,7 +32,7 @@ def parsed(
     warm_up(folder / "warm-up")
     began = time.monotonic()
     extra = {name: value for name in more if (value := getattr(options, name)) is not None}
-    found = run(options.n, folder, seed=options.seed, **extra)
+    found = run(options.n, folder / "trials", seed=options.seed, **extra)
     found["seconds"] = round(time.monotonic() - began, 1)
     text = json.dumps(found, indent=1, default=str)
     print(text)

@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from mr_ml import interrupts
 from mr_ml.catalog import checkpoints
 from mr_ml.cli import main
 from mr_ml.passes.mapreduce import MapReduceEngine
-from mr_ml.retraining import work, zones
+from mr_ml.retraining import work
 from mr_ml.runners.local import scratch
 
 CHANGES = ("fsync", "replace", "rename", "link", "unlink", "mkdir", "rmdir")
@@ -145,6 +145,24 @@ class Ended:
     seconds: float
 
     @property
+    def changes(self) -> int:
+        """How many changes a command made that ended by itself."""
+        return int(self._last("changes"))
+
+    @property
+    def own_seconds(self) -> float:
+        """How long a command took that ended by itself, without what came before it in its process."""
+        return float(self._last("seconds"))
+
+    @property
+    def cpu_seconds(self) -> float:
+        """As `own_seconds`, of the processor."""
+        return float(self._last("cpu"))
+
+    def _last(self, name: str) -> str:
+        return self.text.rpartition(f"\n{name}: ")[2].split()[0]
+
+    @property
     def result(self) -> dict[str, Any]:
         """The JSON object among what it wrote; empty if there is none."""
         for line in reversed(self.text.splitlines()):
@@ -243,7 +261,7 @@ def command(
     at_stake
         Seconds of passes that may go without a checkpoint.
     today
-        An instant that is now for the window; None for that of the machine.
+        An instant that is now when the command begins; None for that of the machine.
     prepare
         Called in the child before the command.
     """
@@ -257,12 +275,13 @@ def command(
         if today is not None:
             set_clock(today)
         prepare()
+        began, cpu = time.monotonic(), time.process_time()
         with Instants(str(folder), fault) as instants:
             try:
                 code = main([str(argument) for argument in arguments])
             except SystemExit as stop:
                 code = stop.code if isinstance(stop.code, int) else 0
-        print(f"\nchanges: {instants.count}")
+        print(f"\nchanges: {instants.count}\nseconds: {time.monotonic() - began}\ncpu: {time.process_time() - cpu}")
         # stops workers, and removes temporary files
         atexit._run_exitfuncs()
         return code
@@ -270,22 +289,18 @@ def command(
     return fork(action, output)
 
 
-def changes_in(text: str) -> int:
-    """Return how many changes a command made that ended by itself."""
-    return int(text.rpartition("\nchanges: ")[2].split()[0])
-
-
 def set_clock(now: datetime) -> None:
-    """Let an instant be now for windows, in this process."""
+    """Let an instant be now for all that asks `datetime`, in this process; the clock goes on from there."""
+    began = time.monotonic()
 
-    class Clock:
-        @staticmethod
-        def now(zone: Any) -> Any:
-            return now.astimezone(zone)
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Any:
+            return (now + timedelta(seconds=time.monotonic() - began)).astimezone(tz)
 
-        combine = datetime.combine
-
-    vars(zones)["datetime"] = Clock
+    for name, module in list(sys.modules.items()):
+        if name.startswith(("mr_ml", "hdfs_layout")) and vars(module).get("datetime") is datetime:
+            vars(module)["datetime"] = Clock
 
 
 def _count_passes(file: Path) -> None:

@@ -85,7 +85,7 @@ def undisturbed(base: Table, folder: Path, runner: str) -> Undisturbed:
     assert table.clean().code == 0
     passes = forked.passes_of(table.folder / "passes")
     return Undisturbed(
-        digest=table.coefficients("ctr"), changes=forked.changes_in(done.text), seconds=done.seconds,
+        digest=table.coefficients("ctr"), changes=done.changes, seconds=done.seconds,
         train_passes=passes.train, gate_passes=passes.gate, names=table.names(),
     )  # fmt: skip
 

@@ -92,6 +92,7 @@ class Table:
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(self.folder, folder, symlinks=True)
         copied = Table(folder)
+        # its root may be a URI with the folder in it
         text = copied.settings.read_text().replace(str(self.folder), str(folder))
         copied.settings.write_text(text)
         return copied
