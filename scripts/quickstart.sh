@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Train, evaluate and use two models on this machine: Iris (3 classes) and handwritten digits (10 classes).
+# Train, evaluate and use two models on this machine: Iris (3 classes) and handwritten digits (10 classes). Then retrain
+# a third one (tumours, 2 classes) on three nights: the first two models are promoted, the third is refused.
 #
 # Needs Debian (or the like) with Python 3.11 or later. The first time it sets up a virtual environment in .venv, which
 # takes a minute or two; after that it takes seconds. Everything that it makes lies in .venv and in quickstart_data
@@ -11,6 +12,13 @@ title() { printf '\n== %s\n' "$*"; }
 run() {
     printf '\n$ %s\n' "$*"
     "$@"
+}
+refused() { # run a command that the gate is to refuse: exit code 3
+    printf '\n$ %s\n' "$*"
+    local code=0
+    "$@" || code=$?
+    printf '(exit code %s)\n' "$code"
+    [ "$code" -eq 3 ] || return "$code"
 }
 
 # mr-ml keeps datasets, models and runs below one folder, its root.
@@ -52,6 +60,25 @@ run mr-ml models show iris-softmax
 run_id=$(mr-ml models show iris-softmax --json | tail -n 1 | python -c 'import json, sys; print(json.load(sys.stdin)["run"])')
 run mr-ml runs show "$run_id"
 
+title "Every night: one file says what is retrained and how; the text of each day lies in a folder with its date"
+cp docs/examples/tumours.yaml "$data/retrain.yaml"
+run cat "$data/retrain.yaml"
+run ls "$data/days"
+
+title "The first night: there is no model yet, so a sound one is promoted: from now on 'tumours' means it"
+run mr-ml retrain "$data/retrain.yaml" --for 2026-11-06
+
+title "The second night: the new model is compared with the first, on the same rows, and takes its place"
+run mr-ml retrain "$data/retrain.yaml" --for 2026-11-07
+
+title "The third night: the labels of that day stand beside the wrong rows; the gate refuses the model, the second stays"
+refused mr-ml retrain "$data/retrain.yaml" --for 2026-11-08
+run mr-ml status "$data/retrain.yaml"
+
+title "Second thoughts: 'tumours' means the first model again"
+run mr-ml models rollback tumours --reason 'to see how it is done'
+run mr-ml models list
+
 cat <<END
 
 == Done. What to try next, after
@@ -62,8 +89,9 @@ cat <<END
   mr-ml train iris --model iris-softmax --loss softmax --l2 1e-2    another penalty: the next version of the model
   mr-ml models list                                                 all versions
   mr-ml pack YOUR_ROWS.csv --to mine --label-column NAME            your own data; docs/formats.md says what is read
+  mr-ml schedule $(realpath --relative-to=. "$data")/retrain.yaml --at 02:15              the retraining as lines for cron
   mr-ml train --help                                                every command explains itself
   scripts/test.sh                                                   all the tests
 
-docs/ has the guide for operators: cli.md, formats.md, training.md, correctness.md, hadoop.md, operations.md.
+docs/ has the guide for operators: cli.md, retraining.md, formats.md, training.md, hadoop.md, operations.md.
 END
