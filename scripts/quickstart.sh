@@ -73,10 +73,10 @@ run mr-ml retrain "$data/retrain.yaml" --for 2026-11-07
 
 title "The third night: the labels of that day stand beside the wrong rows; the gate refuses the model, the second stays"
 refused mr-ml retrain "$data/retrain.yaml" --for 2026-11-08
-run mr-ml status "$data/retrain.yaml"
 
-title "Second thoughts: 'tumours' means the first model again"
-run mr-ml models rollback tumours --reason 'to see how it is done'
+title "Back to the first model at once, and forward again: what 'tumours' means, and has meant"
+run mr-ml models rollback tumours
+run mr-ml models promote tumours@2
 run mr-ml models list
 
 cat <<END
@@ -89,7 +89,8 @@ cat <<END
   mr-ml train iris --model iris-softmax --loss softmax --l2 1e-2    another penalty: the next version of the model
   mr-ml models list                                                 all versions
   mr-ml pack YOUR_ROWS.csv --to mine --label-column NAME            your own data; docs/formats.md says what is read
-  mr-ml schedule $(realpath --relative-to=. "$data")/retrain.yaml --at 02:15              the retraining as lines for cron
+  mr-ml schedule $data/retrain.yaml --at 02:15
+                                                                    a line for cron that retrains every night
   mr-ml train --help                                                every command explains itself
   scripts/test.sh                                                   all the tests
 

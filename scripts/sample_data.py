@@ -42,9 +42,7 @@ def write_days(folder: Path) -> None:
         labels = [label for label, _ in of_day]
         if number == N_DAYS:
             labels = labels[-1:] + labels[:-1]
-        lines = [
-            ",".join([label, *map(repr, measures)]) for label, (_, measures) in zip(labels, of_day, strict=True)
-        ]
+        lines = [",".join([label, *map(repr, measures)]) for label, (_, measures) in zip(labels, of_day, strict=True)]
         place = folder / f"dt=2026-11-{number:02d}"
         place.mkdir(parents=True, exist_ok=True)
         (place / "rows.csv").write_text("\n".join([header, *lines]) + "\n", encoding="ascii")

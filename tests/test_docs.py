@@ -59,23 +59,47 @@ def local_commands_of_the_readme() -> list[list[str]]:
     return [words for words in command_lines(text_of("README.md")) if "hadoop" not in words]
 
 
-def test_the_readme_shows_the_six_commands() -> None:
+def test_the_readme_shows_the_six_commands_and_a_retraining() -> None:
     assert [words[0] for words in local_commands_of_the_readme()] == [
         "pack", "describe", "train", "evaluate", "predict", "models",
+        "retrain", "retrain", "retrain", "status", "models", "schedule", "schedule",
     ]  # fmt: skip
 
 
-def test_the_commands_of_the_readme_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_of_the_readme_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """As they stand, one after the other, in an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MR_ML_ROOT", raising=False)
-    assert "python scripts/sample_data.py ." in text_of("README.md")
+    text = text_of("README.md")
+    assert "python scripts/sample_data.py ." in text
     subprocess.run([sys.executable, CHECKOUT / "scripts" / "sample_data.py", "."], check=True)
+    settings = text_of("docs/examples/tumours.yaml")
+    assert settings in code_blocks(text)
+    Path("retrain.yaml").write_text(settings)
     for words in local_commands_of_the_readme():
+        capsys.readouterr()
         assert main(words) == 0, words
+        if words == ["retrain", "retrain.yaml", "--for", "2026-11-07"]:
+            shows_an_excerpt_of(capsys, text, "gate: accepted")
     assert len(Path("predictions.tsv").read_text().splitlines()) == len(
         Path("new_rows.libsvm").read_text().splitlines()
     )
+    # the spoilt day; `tumours` means the first model since the rollback
+    assert "`mr-ml retrain retrain.yaml --for 2026-11-08`" in text
+    assert main(["models", "promote", "tumours@2"]) == 0
+    assert main(["retrain", "retrain.yaml", "--for", "2026-11-08"]) == errors.GateRefusedError.exit_code
+    shows_an_excerpt_of(capsys, text, "NO  accuracy bounds")
+
+
+def shows_an_excerpt_of(capsys: pytest.CaptureFixture[str], text: str, first: str) -> None:
+    """Hold a code block against what was printed; `...` in it is something that was left out."""
+    captured = capsys.readouterr()
+    printed = captured.out + captured.err
+    (block,) = (block for block in code_blocks(text) if block.startswith(first))
+    for line in block.splitlines():
+        assert line.split("...")[0].strip() in printed, line
 
 
 def parsers(parser: argparse.ArgumentParser, name: str) -> Iterator[tuple[str, argparse.ArgumentParser]]:

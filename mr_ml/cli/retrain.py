@@ -54,9 +54,9 @@ def retrain_and_print(
 
 
 def _text(result: RetrainResult) -> str:
-    from mr_ml.retraining.gate.table import table as checks
+    from mr_ml.cli.retrained import decision_lines
 
-    lines = [checks(result.decision)] if result.decision is not None and not result.repeated else []
+    lines = [] if result.decision is None or result.repeated else list(decision_lines(result.decision))
     # what is refused is said as the error that it is
     return "\n".join([*lines, f"{result.window}: {result.outcome if result.exit_code else result.message}"])
 

@@ -22,8 +22,8 @@ _MOST_ENTRIES = 20
 
 def decision_lines(decision: Decision) -> Iterator[str]:
     """Say what the gate decided, every check with its numbers."""
-    against = "no published model" if decision.against is None else decision.against
-    yield f"gate: {'accepted' if decision.accepted else 'REFUSED'}, compared with {against}"
+    against = f"compared with {decision.against}" if decision.against else "with no published model to compare it with"
+    yield f"gate: {'accepted' if decision.accepted else 'REFUSED'}, {against}"
     checks = [
         replace(c, name=one_line(c.name), found=one_line(c.found), expected=one_line(c.expected))
         for c in decision.checks

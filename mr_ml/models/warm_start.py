@@ -71,8 +71,8 @@ class WarmStart:
     def text(self) -> str:
         """What the user is told."""
         words = {
-            "appeared": "features that it does not know, which begin at 0: ",
-            "vanished": "features that no row has any more, which are left out: ",
+            "appeared": "features that it does not use, which begin at 0: ",
+            "vanished": "features that no row has, which are left out: ",
             "new_labels": "labels that it does not know: ",
             "old_labels": "labels that no row has any more: ",
         }

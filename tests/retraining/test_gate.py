@@ -76,7 +76,7 @@ def window(**facts: Any) -> dict[str, Any]:
 
 BAD: list[tuple[str, str, dict[str, Any]]] = [
     ("clicks", "class balance", {"change": column("clicked", swapped("yes", "no"))}),
-    ("coins", "sense of the labels", {"change": column("label", swapped("0", "1"))}),
+    ("coins", "label order", {"change": column("label", swapped("0", "1"))}),
     ("species", "class balance", {"change": column("label", swapped("setosa", "virginica"))}),
     ("prices", "label mean", {"change": column("y", lambda rng, y: f"{-float(y)}")}),
     ("prices", "label mean", {"change": column("y", lambda rng, y: f"{1000 * float(y)}")}),

@@ -24,7 +24,7 @@ def comparison(rules: GateRules, facts: Facts, measured: Measured) -> Check:
     """Compare the candidate with the published model on the same rows."""
     metric = rules.metric or ("log_loss" if measured.metrics.get("log_loss") is not None else "mean_squared_error")
     name = f"{metric} against {facts.published}"
-    expected = f"worse by {100 * rules.margin:g} % of it at most, {100 * rules.confidence:g} % sure"
+    expected = f"worse by at most {100 * rules.margin:g} %, with {100 * rules.confidence:g} % confidence"
     new = sorted(label for label, rows in facts.labels.items() if rows and label not in facts.published_labels)
     if rules.labels == "any" and facts.published_labels and new:
         found = f"not compared: {facts.published} does not know all labels"
@@ -49,8 +49,8 @@ def _compared(
     # not the other way round: what is not a number does not pass
     passed = at_worst <= allowed
     found = (
-        f"{candidate:.6g} against {published:.6g}, {'worse' if worse > 0 else 'better'} by {abs(worse):.3g}; at worst, "
-        f"worse by {at_worst:.3g} where {allowed:.3g} is allowed"
+        f"{candidate:.6g} against {published:.6g}, {'worse' if worse > 0 else 'better'} by {abs(worse):.3g}, at worst "
+        f"worse by {at_worst:.3g}; {allowed:.3g} is allowed"
     )
     numbers = {
         "candidate": candidate,
@@ -65,11 +65,11 @@ def _compared(
         "effective_rows": difference.effective_rows,
     }
     if not passed and worse < allowed:
-        found = f"too few test rows to show that it is not worse: {found}; {difference.n_rows} rows"
+        found = f"too few test rows to show that it is no worse: {found}; {difference.n_rows} rows"
         if math.isfinite(half_width):
             needed = difference.n_rows * (half_width / (allowed - worse)) ** 2
             numbers["rows_needed"] = needed
-            found += f", about {_round(needed)} would do"
+            found += f", about {_round(needed)} would be enough"
     finite = {key: float(value) for key, value in numbers.items() if math.isfinite(value)}
     return Check(name=name, passed=passed, found=found, expected=expected, numbers=finite)
 

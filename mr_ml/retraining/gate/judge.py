@@ -86,8 +86,8 @@ def _days(window: WindowFacts) -> Iterator[Check]:
     yield check(
         "newest day",
         window.days_behind <= window.late_days,
-        f"{max(files, default='none')}, {window.days_behind} days before the last of the window, {window.last}",
-        f"at most {window.late_days} days before it",
+        f"{max(files, default='none')}, {window.days_behind} days before the end of the window",
+        f"at most {window.late_days} days before",
         days_behind=window.days_behind,
         late_days=window.late_days,
     )
@@ -96,7 +96,7 @@ def _days(window: WindowFacts) -> Iterator[Check]:
             "last day",
             window.last >= window.published_last,
             window.last,
-            f"not before {window.published_last}, that of the published model",
+            f"not before {window.published_last}, the last day of the published model",
         )
     alike = defaultdict(list)
     for day, of_day in sorted(files.items()):
@@ -120,7 +120,7 @@ def _labels(rules: GateRules, facts: Facts) -> Iterator[Check]:
         "classes",
         len(present) > 1,
         listed(sorted(present)),
-        "rows of two labels at least",
+        "at least two labels",
         **{f"rows of {excerpt(label.encode())}": rows for label, rows in list(present.items())[:_LONGEST]},
     )
     if facts.published_labels and rules.labels == "same":
@@ -143,15 +143,15 @@ def _schema(rules: GateRules, change: SchemaChange) -> Check:
     if watched and change.vanished_rate >= _FEW_VALUES:
         faults.append(f"{change.n_vanished} features vanished, such as {listed(change.vanished)}")
     if strict and change.reordered:
-        faults.append("features stand in another order")
-    found = f"{change.n_appeared} features appeared and {change.n_vanished} vanished, with few values"
+        faults.append("the features are in another order")
+    found = f"{change.n_appeared} features appeared and {change.n_vanished} vanished, all of them rare"
     if not change.n_appeared and not change.n_vanished:
         found = "the same"
     return check(
         "schema",
         not faults,
         "; ".join(faults) or found,
-        {"same": "the same", "may_grow": "nothing vanished", "any": "anything"}[rules.schema],
+        {"same": "the same", "may_grow": "no feature vanished", "any": "anything"}[rules.schema],
         appeared=change.n_appeared,
         appeared_per_row=change.appeared_rate,
         vanished=change.n_vanished,
@@ -167,10 +167,14 @@ def _drift(rules: GateRules, facts: Facts, drift: Drift | None) -> Iterator[Chec
     if facts.labels:
         yield from _moved("class balance", _one(drift.classes), limits.classes, "share of rows", n=1)
     else:
-        yield from _moved("label mean", _one(drift.label), rules.max_mean_shift, "mean", n=1, unit="deviations")
+        yield from _moved(
+            "label mean", _one(drift.label), rules.max_mean_shift, "mean", n=1, unit=" standard deviations"
+        )
     yield from _moved("presence", drift.presence, limits.presence, "share of rows", n=drift.n_features)
     yield from _moved("missing values", drift.missing, limits.missing, "share of rows", n=drift.n_columns)
-    yield from _moved("means", drift.means, rules.max_mean_shift, "mean", n=drift.n_features, unit="deviations")
+    yield from _moved(
+        "means", drift.means, rules.max_mean_shift, "mean", n=drift.n_features, unit=" standard deviations"
+    )
     yield from _moved("values", drift.values, limits.values, "share above the middle", n=drift.n_ranged)
 
 
@@ -179,7 +183,7 @@ def _one(move: Move | None) -> tuple[Move, ...] | None:
 
 
 def _moved(
-    name: str, moves: Sequence[Move] | None, limit: float | None, of: str, *, n: int, unit: str = "PSI"
+    name: str, moves: Sequence[Move] | None, limit: float | None, of: str, *, n: int, unit: str = ""
 ) -> Iterator[Check]:  # fmt: skip
     if limit is None or moves is None or not n:
         return
@@ -192,8 +196,8 @@ def _moved(
     yield check(
         name,
         not beyond,
-        found or "no more than chance",
-        f"{unit} of at most {limit:g}",
+        found or "nothing beyond chance",
+        f"at most {limit:g}{unit}",
         most=moves[0].by if moves else 0.0,
         limit=limit,
         compared=n,
@@ -203,14 +207,14 @@ def _moved(
 
 def _converged(rules: GateRules, training: Mapping[str, Any]) -> Check:
     passed = bool(training["converged"]) or not rules.require_converged
-    expected = "the optimum is reached" if rules.require_converged else "not judged"
+    expected = "converged" if rules.require_converged else "not judged"
     return check("convergence", passed, str(training["stop"]), expected, passes=training.get("passes"))
 
 
 def _finite(facts: Facts) -> Check:
     measured = facts.measured
     faults = [name for name in ("objective", "gradient_norm") if not math.isfinite(facts.training.get(name, 0.0))]
-    found = "all are"
+    found = "all finite"
     if measured is not None:
         faults += [name for name, n in measured.metrics.items() if isinstance(n, float) and not math.isfinite(n)]
         found = measured.fault or found
@@ -227,7 +231,7 @@ def _bounds(rules: GateRules, metrics: Mapping[str, Any]) -> Iterator[Check]:
         value = metrics.get(name)
         expected = " and ".join(said) or "any number"
         if isinstance(value, bool) or not isinstance(value, int | float):
-            yield check(f"{name} bounds", False, f"there is no number {name}", expected, min=low, max=high)
+            yield check(f"{name} bounds", False, f"the candidate has no {name}", expected, min=low, max=high)
             continue
         # a metric that is not a number is within no bounds
         passed = (low is None or value >= low) and (high is None or value <= high) and not math.isnan(value)
@@ -247,10 +251,10 @@ def _orientation(measured: Measured) -> Iterator[Check]:
     n, m = one * measured.n_rows, other * measured.n_rows
     least = 0.5 - 3 * math.sqrt((n + m + 1) / (12 * n * m)) if n * m > 0 else 0.0
     yield check(
-        "sense of the labels",
+        "label order",
         area >= least,
         f"the published model has auc {area:.4g} on these rows",
-        f"at least {least:.4g}: below, labels are turned around",
+        f"at least {least:.4g}; less means that labels are swapped",
         auc=area,
         least=least,
     )
