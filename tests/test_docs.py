@@ -179,6 +179,17 @@ def test_every_exit_code_is_documented() -> None:
     assert listed == codes | {0} | {128 + number for number in (*interrupts.SIGNALS, signal.SIGPIPE)}
 
 
+def test_every_check_of_the_gate_is_documented() -> None:
+    """Each has a row that says what to do where it fails."""
+    judge = text_of("mr_ml/retraining/gate/judge.py")
+    names = set(re.findall(r'\b(?:check|_moved)\(\s*f?"([^"]+)"', judge))
+    assert {"rows", "label mean", "label order", "{name} bounds"} <= names
+    names = {name.replace("{name}", "METRIC") for name in names} | {"METRIC against"}
+    section = text_of("docs/retraining.md").split("\n## When it refuses\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`[^|]*) \|", section, re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`([^`]+)`", row)} == names - {"drift"}
+
+
 def test_every_test_that_a_promise_names_exists() -> None:
     named = re.findall(r"`(tests/[a-z0-9_/]+\.py)::(\w+)`", text_of("docs/correctness.md"))
     assert len(named) > 20

@@ -407,7 +407,7 @@ def _spelled(default: Any) -> str:
 def test_the_tables_of_the_guide_have_every_key() -> None:
     """docs/retraining.md: a row a key, with its default."""
     sections = re.split(r"^## ", (CHECKOUT / "docs" / "retraining.md").read_text(), flags=re.MULTILINE)
-    (text,) = [section for section in sections if section.startswith("The file\n")]
+    (text,) = [section for section in sections if section.startswith("Every key\n")]
     rows = dict(re.findall(r"^\| `([A-Za-z0-9_.\[\]]+)` \| ([^|]*) \|", text, re.MULTILINE))
     expected = {key: default for key, (default, _) in keys_of(config_schema.schema()).items()}
     assert {key: default.strip("`") for key, default in rows.items()} == expected
