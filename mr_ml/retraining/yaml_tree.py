@@ -20,7 +20,7 @@ import yaml  # type: ignore[import-untyped]
 
 from hdfs_layout.faults import storage_error
 from mr_ml.data.stored import shown
-from mr_ml.errors import UsageError
+from mr_ml.errors import NotFoundError, UsageError
 from mr_ml.retraining.environment import FromEnvironment, substituted
 
 # The parser takes seconds for a megabyte.
@@ -150,6 +150,10 @@ def read_bytes(path: str) -> bytes:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise UsageError(f"{path}: expected a file, found a pipe, a folder or a device")
             content = file.read(MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        raise NotFoundError(
+            f"expected the settings of a retraining in {path}; found no such file. docs/retraining.md says what is in it"
+        ) from error
     except OSError as error:
         raise storage_error(error, doing="read", place=path) from error
     if len(content) > MAX_BYTES:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-GUIDE = Path(__file__).resolve().parents[2] / "docs" / "python.md"
+CHECKOUT = Path(__file__).resolve().parents[2]
+GUIDE = CHECKOUT / "docs" / "python.md"
 COLUMNS = "sepal_length,sepal_width,petal_length,petal_width"
 CENTRES = {"setosa": (5.0, 3.4, 1.5, 0.2), "versicolor": (5.9, 2.8, 4.3, 1.3), "virginica": (6.6, 3.0, 5.6, 2.0)}
 
@@ -25,6 +29,8 @@ def test_the_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     Path("iris.csv").write_text("\n".join([f"{COLUMNS},label", *rows]) + "\n")
     Path("new_rows.csv").write_text(f"{COLUMNS}\n5.1,3.5,1.4,0.2\n6.3,3.3,6.0,2.5\n")
+    subprocess.run([sys.executable, CHECKOUT / "scripts" / "sample_data.py", "."], check=True)
+    shutil.copy(CHECKOUT / "docs" / "examples" / "tumours.yaml", "retrain.yaml")
     names: dict[str, object] = {}
     blocks = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), flags=re.DOTALL)
     assert len(blocks) >= 6
