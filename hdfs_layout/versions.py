@@ -84,7 +84,7 @@ def read_version(store: Store, folder: str, version: int | None = None) -> Versi
             return Version(number, path, decode_document(store.read(path), where=store.uri(path)))
     there = list_versions(store, folder)
     wanted = "a published version" if number is None else f"version {number}"
-    existing = f"versions {_ranges(there)}" if there else "none"
+    existing = f"version{'s' * (len(there) > 1)} {_ranges(there)}" if there else "none"
     raise NotFoundError(
         f"expected {wanted} in {store.uri(folder)}; found {existing}. Check the name, the version and `root`."
     )

@@ -100,7 +100,7 @@ def plan_deletion(
     if reasons:
         remedy = "; `force` deletes it nonetheless" if reasons == [FOR_ROLLBACK] else ""
         raise UsageError(
-            f"expected a version that nothing needs; found of {reference}: {', and '.join(reasons)}{remedy}"
+            f"expected a version that nothing needs; found that {reference} stays: {'; '.join(reasons)}{remedy}"
         )
     history = found.models[wanted.name]
     others = {path for n, paths in history.data.items() if n != number for path in paths}

@@ -57,8 +57,10 @@ def _text(result: RetrainResult) -> str:
     from mr_ml.cli.retrained import decision_lines
 
     lines = [] if result.decision is None or result.repeated else list(decision_lines(result.decision))
-    # what is refused is said as the error that it is
-    return "\n".join([*lines, f"{result.window}: {result.outcome if result.exit_code else result.message}"])
+    if result.exit_code:
+        # why is said as the error that it is
+        return "\n".join([*lines, f"{result.window}: {result.outcome}"])
+    return "\n".join([*lines, result.message if result.repeated else f"{result.window}: {result.message}"])
 
 
 def _opened(options: argparse.Namespace) -> tuple[RetrainConfig, Root]:

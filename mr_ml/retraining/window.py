@@ -247,7 +247,7 @@ def _days(rules: InputRules, timezone: str, *, today: date | None, last: date | 
     if not is_day(last, zone):
         raise UsageError(f"expected a day of {timezone}, found {last}, which was left out there: take another one")
     if not _EARLIEST <= last <= now:
-        raise UsageError(f"expected as last day one from {_EARLIEST} to {now}, today in {timezone}; found {last}")
+        raise UsageError(f"expected a last day from {_EARLIEST} to {now}, which is today in {timezone}; found {last}")
     return list(itertools.islice(days_back(last, zone), rules.days))[::-1]
 
 
@@ -288,5 +288,5 @@ def _nothing(rules: InputRules, days: Sequence[date]) -> NotFoundError:
     first, last = (f"{location.folder}{location.of(day)}" for day in (days[0], days[-1]))
     return NotFoundError(
         f"expected files with data for some of the {len(days)} days from {days[0]} to {days[-1]}{marked}; found none: "
-        f"looked for {first} to {last}. See that the `input` is written there, and that `location` names it"
+        f"looked for {first} to {last}. Check what `location` says, and whether the input has been written"
     )
