@@ -141,7 +141,7 @@ def _pack(commands: Any) -> None:
 
 def _describe(commands: Any) -> None:
     parser = add_command(commands, "describe", "describe", "run", "what is in a dataset", "mr-ml describe iris")
-    parser.add_argument("dataset", help="name, or name@version")
+    parser.add_argument("dataset", help="name (its latest version), name@version or name@latest")
     parser.add_argument(
         "--features", type=whole(0), default=20, metavar="N", help="show the moments of N features (default 20)"
     )
@@ -153,7 +153,7 @@ def _train(commands: Any) -> None:
         commands, "train", "train", "run", "fit a model to a dataset's split and publish it",
         "mr-ml train iris --model iris-softmax --loss softmax --l2 1e-4 -r local",
     )  # fmt: skip
-    parser.add_argument("dataset", nargs="?", help="name, or name@version")
+    parser.add_argument("dataset", nargs="?", help="name (its latest version), name@version or name@latest")
     parser.add_argument("--model", metavar="NAME", help="name to publish under")
     parser.add_argument("--split", default="train", help="(default train)")
     parser.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted; takes no other choices")
@@ -204,7 +204,7 @@ def _evaluate(commands: Any) -> None:
         "mr-ml evaluate iris-softmax iris --split test",
     )  # fmt: skip
     parser.add_argument("model", help=_MODEL)
-    parser.add_argument("dataset", help="name, or name@version")
+    parser.add_argument("dataset", help="name (its latest version), name@version or name@latest")
     parser.add_argument("--split", default="test", help="(default test)")
     parser.add_argument("--weights", choices=("rows", "none"), default="rows", help="use row weights, if any (default)")
     add_unseen_features(parser, "libsvm: feature ids that the model does not know")
@@ -243,10 +243,8 @@ def _models(commands: Any) -> None:
         "mr-ml models promote ctr@8 --reason 'looked at by hand'",
     )  # fmt: skip
     promote.add_argument("model", help="name@version, or the name alone for its latest version")
-    promote.add_argument("--reason", metavar="TEXT", help="is recorded")
-    promote.add_argument(
-        "--force", action="store_true", help="although the gate refused that version; needs a reason, which is recorded"
-    )
+    promote.add_argument("--reason", metavar="TEXT", help="why; it is recorded")
+    promote.add_argument("--force", action="store_true", help="even if the gate refused that version; needs --reason")
     rollback = add_command(
         actions, "rollback", "promote", "rollback", "let the plain name of a model mean what it meant before",
         "mr-ml models rollback ctr --reason 'complaints since noon'",
@@ -256,7 +254,7 @@ def _models(commands: Any) -> None:
         "--to", type=whole(1, MAX_VERSION), metavar="VERSION",
         help="number of a version that was promoted before (default: the one before the present one)",
     )  # fmt: skip
-    rollback.add_argument("--reason", metavar="TEXT", help="is recorded")
+    rollback.add_argument("--reason", metavar="TEXT", help="why; it is recorded")
     diff = add_command(
         actions, "diff", "diff", "run", "how two versions, or two models, differ", "mr-ml models diff ctr ctr@latest"
     )
@@ -311,13 +309,13 @@ def _schedule(commands: Any) -> None:
         "a retraining as a line for cron or units for systemd, and when it would run",
         "mr-ml schedule retrain.yaml --cron '15 2 * * *'",
     )  # fmt: skip
-    parser.add_argument("file", metavar="FILE", help="settings of the retraining; see docs/retraining.md")
+    parser.add_argument("file", metavar="FILE", help="retrain.yaml; see docs/retraining.md")
     when = parser.add_mutually_exclusive_group(required=True)
     when.add_argument("--cron", metavar="EXPRESSION", help="minute, hour, day of the month, month, day of the week")
     when.add_argument("--at", metavar="HH:MM", help="every day at this time")
     parser.add_argument("--systemd", action="store_true", help="a service and a timer, in place of lines for cron")
-    parser.add_argument("--timezone", metavar="ZONE", help="of these times (default: that of this machine)")
-    parser.add_argument("--user", metavar="NAME", help="who runs it (default: who asks)")
+    parser.add_argument("--timezone", metavar="ZONE", help="whose times these are (default: that of this machine)")
+    parser.add_argument("--user", metavar="NAME", help="who runs it (default: you)")
     parser.add_argument("--log", metavar="PATH", help="cron: where output is appended (default: FILE's name with .log)")
 
 
@@ -365,10 +363,15 @@ def _retrain(commands: Any) -> None:
         "train on the newest days, compare with the published model, and promote what is good enough",
         "mr-ml retrain retrain.yaml",
     )  # fmt: skip
-    parser.add_argument("settings", metavar="FILE", help="what is retrained, and how; see docs/retraining.md")
+    parser.add_argument(
+        "settings", metavar="FILE", help="retrain.yaml: what is retrained, and how; see docs/retraining.md"
+    )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done; nothing is written")
     parser.add_argument(
-        "--for", dest="last", metavar="DATE", help="the window that ends with this day (default: that of today)"
+        "--for",
+        dest="last",
+        metavar="DATE",
+        help="the window that ends with this day (default: yesterday, or as `delay_days` says)",
     )
     parser.add_argument(
         "--force", metavar="REASON", help="promote the candidate even if the gate refuses it; the reason is recorded"
@@ -378,4 +381,4 @@ def _retrain(commands: Any) -> None:
         "how the retraining of a model stands: last success, age, why the last candidate was refused",
         "mr-ml status retrain.yaml --json",
     )  # fmt: skip
-    status.add_argument("settings", metavar="FILE", help="as of mr-ml retrain")
+    status.add_argument("settings", metavar="FILE", help="retrain.yaml, as for mr-ml retrain")

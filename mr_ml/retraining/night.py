@@ -149,7 +149,7 @@ class Night:
             work = Work(config, session, lock, window, journal, seen=entry.number)
             attempt = journal.attempt
             if not attempt.is_decided or (attempt.outcome == "refused" and force is not None):
-                self.say(f"goes on with run {attempt.run} of {attempt.started}")
+                self.say(f"continues run {attempt.run}, which began at {attempt.started}")
                 work.note(
                     "begun", outcome="running", starts=attempt.starts + 1, forced=force or attempt.forced, message=None,
                     ended=None, notified=False,

@@ -70,14 +70,14 @@ def why_anew(config: RetrainConfig, root: Root, journal: Journal, window: Window
     """Say why the latest attempt at a window cannot be gone on with; None if it can."""
     attempt = journal.attempt
     if attempt.inputs != window.fingerprint:
-        return "other files are there for its days"
+        return "the files of its days have changed"
     if attempt.settings != settings_digest(config):
-        return "the settings are others"
+        return "the settings have changed"
     if attempt.is_decided or attempt.promotion is not None:
         return None
     promoted = promoted_version(root, config.model)
     if promoted not in (attempt.base, attempt.version):
-        return f"{config.model} means another version than when it was begun"
+        return f"{config.model} means another version since"
     if attempt.version is None and attempt.dataset is not None and not _is_there(root, attempt.dataset):
         return f"{attempt.dataset} is gone"
     return None
