@@ -74,9 +74,9 @@ run mr-ml retrain "$data/retrain.yaml" --for 2026-11-07
 title "The third night: the labels of that day stand beside the wrong rows; the gate refuses the model, the second stays"
 refused mr-ml retrain "$data/retrain.yaml" --for 2026-11-08
 
-title "Back to the first model at once, and forward again: what 'tumours' means, and has meant"
+title "Somebody knows better than the gate, and promotes it by hand; a rollback is one step, at once and exact"
+run mr-ml models promote tumours@3 --force --reason overruled
 run mr-ml models rollback tumours
-run mr-ml models promote tumours@2
 run mr-ml models list
 
 cat <<END
