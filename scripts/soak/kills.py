@@ -259,7 +259,7 @@ def run(n: int, folder: Path, *, seed: int = 1, with_workers: bool = True) -> Fi
     chosen = kills(n, rng, expected["inline"], expected[LOCAL])
     if not with_workers:
         chosen = [kill for kill in chosen if kill.runner == "inline"]
-    outcomes = []
+    outcomes: list[Outcome] = []
     for k, kill in enumerate(chosen):
         outcomes.append(killed(base, folder / "trial", kill, expected[kill.runner], before))
         if outcomes[-1].faults:
