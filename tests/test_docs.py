@@ -36,7 +36,7 @@ def code_blocks(text: str) -> list[str]:
 def command_lines(text: str) -> list[list[str]]:
     """Words of each line of a code block that runs mr-ml."""
     lines = [line.strip().removeprefix("$ ") for block in code_blocks(text) for line in block.splitlines()]
-    return [shlex.split(line, comments=True)[1:] for line in lines if re.match(r"mr-ml [a-z]", line)]
+    return [shlex.split(line.split(" | ")[0], comments=True)[1:] for line in lines if re.match(r"mr-ml [a-z]", line)]
 
 
 COMMANDS = [

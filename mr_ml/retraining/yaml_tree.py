@@ -152,7 +152,7 @@ def read_bytes(path: str) -> bytes:
             content = file.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
         raise NotFoundError(
-            f"expected the settings of a retraining in {path}; found none. docs/retraining.md says what it holds"
+            f"expected the settings of a retraining in {path}; found no such file. docs/retraining.md describes it"
         ) from error
     except OSError as error:
         raise storage_error(error, doing="read", place=path) from error

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hdfs_layout import Root
-from hdfs_layout.open import scheme_of
 from mr_ml.errors import UsageError
 from mr_ml.runners.base import RunnerKind, RunnerOptions
 
@@ -32,11 +31,6 @@ def _opened(name: str, options: RunnerOptions) -> LocalJobRunner:
 def _check(root: str | None, options: RunnerOptions) -> None:
     if options.config is not None:
         raise UsageError("`config` says how to use a cluster; give `runner` hadoop too")
-    if root is not None and (scheme := scheme_of(root)):
-        raise UsageError(
-            f"expected a root in a folder, as tasks run on this machine; found {scheme}://: give `runner` hadoop, or "
-            "a folder as root"
-        )
 
 
 def _start_server(modules: Sequence[str]) -> None:
