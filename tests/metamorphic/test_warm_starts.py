@@ -47,7 +47,9 @@ def test_the_optimum_is_the_same(solver: Solver, kind: str, loss: str, penalty: 
     problem = base(kind, loss, penalty, STORAGES[(len(kind) + len(loss)) % 2])
     cold = solver.solve(problem, method=method)
     slack = bound(problem, tolerance=LinearSpec.tolerance)
-    for begin in BEGINS.values() if kind == "plain" else [BEGINS["near"]]:
+    # each of them with two of the three penalties
+    begins = [begin for k, begin in enumerate(BEGINS.values()) if k % 3 != list(PENALTIES).index(penalty)]
+    for begin in begins if kind == "plain" else [BEGINS["near"]]:
         assert_same(solver.solve(problem, method=method, begin=begin(cold.coef)), cold, slack)
     again = solver.solve(problem, method=method, begin=cold.coef)
     assert_same(again, cold, slack)
@@ -94,7 +96,7 @@ def test_that_there_is_no_optimum_is_said(solver: Solver, make: Callable[[], Pro
     """From where a search has ended that found it out, and from as far out as a model can be."""
     problem = make()
     cold = solver.solve(problem, method=method)
-    for size in (0.5, 1.0, 5.0, 1e3):
+    for size in (1.0, 1e3):
         fit = solver.solve(problem, method=method, begin=size * (cold.coef + 0.01 * noise(cold.coef)))
         assert not fit.converged, size
         assert "separate" in fit.stop, size
@@ -124,7 +126,7 @@ def test_a_small_penalty_leads_back_from_far_out(solver: Solver, make: Callable[
     """All rows on their right side, so that but for the penalty nothing has a slope."""
     problem = replace(make(), l2=1e-6)
     cold = solver.solve(problem, method=method)
-    for size in (1.6, 2.5, 10.0):
+    for size in (1.6, 10.0):
         warm = solver.solve(problem, method=method, begin=size * cold.coef)
         assert warm.converged, warm.stop
         np.testing.assert_allclose(warm.margins, cold.margins, atol=1e-3 * np.abs(cold.margins).max())

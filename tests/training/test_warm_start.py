@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import statistics
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from mr_ml.session import Session
 from mr_ml.training.loop import Progress
 
 N_ROWS = 600
-NIGHTS = 3
+NIGHTS = 2
 
 
 def nights(folder: Path, loss: str, n_features: int) -> Path:
@@ -63,7 +62,7 @@ def test_nightly_trainings_take_fewer_passes(tmp_path: Path, loss: str, solver: 
         assert cold.converged
         assert warm.objective == pytest.approx(cold.objective, rel=1e-9)
         passes.append((cold.passes, warm.passes))
-    assert statistics.median(w for _, w in passes) < statistics.median(c for c, _ in passes), passes
+    assert sum(warm for _, warm in passes) < sum(cold for cold, _ in passes), passes
 
 
 @pytest.fixture(scope="module")
