@@ -252,7 +252,7 @@ MEASURED = Measured(
 )  # fmt: skip
 FACTS = Facts(
     candidate="m (candidate)", published="m@1", n_rows=900, n_all_rows=1900, published_n_rows=1000,
-    labels={"no": 600, "yes": 300}, published_labels=("no", "yes"),
+    labels={"no": 600, "yes": 300}, test_labels={"no": 700, "yes": 300}, published_labels=("no", "yes"),
     training={"converged": True, "stop": "done", "objective": 0.5, "gradient_norm": 0.0}, measured=MEASURED,
     window=None, drift=None, schema=None,
 )  # fmt: skip
@@ -275,9 +275,9 @@ def test_not_worse_must_be_shown() -> None:
         assert ("too few test rows" in check.found) == (mean == right + 1e-9)
     # so many rows would do: with them the bound is the margin
     wide = Difference(mean=0.001, standard_error=0.01, n_rows=1000, effective_rows=1000.0)
-    check = compared(wide)
+    check = compared(wide, margin=0.01)
     assert check.numbers["rows_needed"] == pytest.approx(1000 * (quantile * 0.01 / 0.004) ** 2)
-    assert check.found.endswith("1000 rows, about 17000 would do")
+    assert check.found.endswith("1000 rows, about 17000 would be enough")
     assert compared(wide, margin=0.1).passed
     assert not compared(wide, margin=0.03).passed
     assert compared(wide, margin=0.03, confidence=0.75).passed
@@ -297,6 +297,19 @@ def test_accuracy_is_worse_where_it_is_lower() -> None:
     [
         ({}, []),
         ({"labels": {"no": 900, "yes": 0}}, ["classes", "labels"]),
+        ({"test_labels": {"no": 0, "yes": 1000}}, ["test labels"]),
+        ({"test_labels": {"no": 18, "yes": 0}}, ["test labels"]),
+        # one label by chance: (2/3)^17 is more than one in a thousand
+        ({"test_labels": {"no": 17, "yes": 0}}, []),
+        (
+            {
+                "test_labels": {"no": 1000},
+                "labels": {"no": 899_999, "yes": 1},
+                "published_n_rows": 900_000,
+                "n_rows": 900_000,
+            },
+            [],
+        ),
         ({"n_rows": 499}, ["training rows"]),
         ({"n_rows": 2001}, ["training rows"]),
         ({"n_rows": 500}, []),

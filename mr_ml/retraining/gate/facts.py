@@ -149,9 +149,9 @@ class Facts:
         The models, ``ctr (candidate)`` and ``ctr@6``; None if there is no published one.
     n_rows, published_n_rows
         Training rows.
-    labels, published_labels
-        Label -> training rows of the candidate, and the labels that the published model knows; empty of models that
-        predict numbers.
+    labels, test_labels, published_labels
+        Label -> training rows of the candidate, label -> test rows, and the labels that the published model knows;
+        empty of models that predict numbers.
     training
         How training ended: `converged`, `stop`, `objective`, `gradient_norm`, ...
     measured
@@ -170,6 +170,7 @@ class Facts:
     n_all_rows: int
     published_n_rows: int | None
     labels: Mapping[str, int]
+    test_labels: Mapping[str, int]
     published_labels: tuple[str, ...]
     training: Mapping[str, Any]
     measured: Measured | None

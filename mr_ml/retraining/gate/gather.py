@@ -84,6 +84,7 @@ def gather(
         n_all_rows=dataset.n_rows(),
         published_n_rows=None if published is None else published.manifest["n_rows"],
         labels=dataset.label_counts[train] if candidate.classes else {},
+        test_labels=dataset.label_counts[test] if candidate.classes else {},
         published_labels=() if published is None else tuple(published.label_texts),
         training=candidate.manifest["training"],
         measured=measured,

@@ -19,6 +19,8 @@ from mr_ml.retraining.gate.rules import GateRules
 
 # Values of features that appeared or vanished, in a row on average, below which they count for nothing.
 _FEW_VALUES = 0.05
+# As of drift: what happens by chance in one of so many nights is none.
+_CHANCE = 1e-3
 # Longer lists of metrics, such as a confusion of hundreds of classes, are not kept.
 _LONGEST = 50
 
@@ -123,6 +125,7 @@ def _labels(rules: GateRules, facts: Facts) -> Iterator[Check]:
         "at least two labels",
         **{f"rows of {excerpt(label.encode())}": rows for label, rows in list(present.items())[:_LONGEST]},
     )
+    yield from _test_labels(present, {label: rows for label, rows in facts.test_labels.items() if rows})
     if facts.published_labels and rules.labels == "same":
         known = set(facts.published_labels)
         new, gone = sorted(present.keys() - known), sorted(known - present.keys())
@@ -131,6 +134,25 @@ def _labels(rules: GateRules, facts: Facts) -> Iterator[Check]:
             "labels", not said, "; ".join(said) or "the same", f"those of {facts.published}", new=len(new),
             gone=len(gone),
         )  # fmt: skip
+
+
+def _test_labels(labels: Mapping[str, int], tested: Mapping[str, int]) -> Iterator[Check]:
+    """Check that test rows of one label only are so by chance: on them, who predicts that label looks best.
+
+    A feed whose labels come later than its rows gives such a day; so does a row that is there thousands of times.
+    """
+    n = sum(tested.values())
+    if not n or len(labels) < 2:
+        return
+    chance = (max(labels.get(label, 0) for label in tested) / sum(labels.values())) ** n if len(tested) == 1 else 1.0
+    yield check(
+        "test labels",
+        chance >= _CHANCE,
+        listed(sorted(tested)) + (f" in all {n} test rows" if len(tested) == 1 else ""),
+        "two labels at least, unless chance explains one",
+        rows=n,
+        chance=chance,
+    )
 
 
 def _schema(rules: GateRules, change: SchemaChange) -> Check:
