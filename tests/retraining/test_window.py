@@ -161,7 +161,7 @@ def test_a_machine_without_zones_is_told_to_install_them(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize(
     ("last", "said"),
-    [(date(2026, 11, 28), "to 2026-11-27, today in Europe/Berlin"), (date(1969, 12, 31), "from 1970-01-01")],
+    [(date(2026, 11, 28), "to 2026-11-27, which is today in Europe/Berlin"), (date(1969, 12, 31), "from 1970-01-01")],
 )
 def test_a_last_day_that_cannot_be_one(tmp_path: Path, last: date, said: str) -> None:
     with pytest.raises(UsageError, match=said):
