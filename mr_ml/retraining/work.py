@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from mr_ml.catalog.promotions import promote
 from mr_ml.catalog.retention import carry_out, plan
 from mr_ml.catalog.run import find_run
 from mr_ml.catalog.run_log import published_version
-from mr_ml.errors import BadDataError, LockedError, MrMlError, UsageError
+from mr_ml.errors import BadDataError, LockedError, MrMlError, NotFoundError, UsageError
 from mr_ml.interrupts import stage
 from mr_ml.models.base import TrainSpec
 from mr_ml.retraining.journal import Attempt, Journal, now
@@ -160,7 +161,8 @@ class Work:
         )  # fmt: skip
         reached("fitted")
         began = time.monotonic()
-        published = None if self._base is None else load_model(self.root, self._base)
+        with self._reading_published():
+            published = None if self._base is None else load_model(self.root, self._base)
         decision = judged(self.config, self.session, fitted, published, self.window)
         self.log(
             "judged", accepted=decision.accepted, against=decision.against, reasons=decision.reasons,
@@ -187,12 +189,26 @@ class Work:
         if not config.warm_start or self._base is None:
             return cold
         warm = replace(cold, warm_start=self._base)
+        problem = make_problem(warm, dataset, root)
         try:
-            warm_start(make_problem(warm, dataset, root), warm, dataset, root)
+            with self._reading_published():
+                warm_start(problem, warm, dataset, root)
         except UsageError as error:
             self.session.warn(f"training starts from nothing: {error}")
             return cold
         return warm
+
+    @contextmanager
+    def _reading_published(self) -> Iterator[None]:
+        """Say of a published model that cannot be read what ends that: every night would fail by it."""
+        try:
+            yield
+        except (BadDataError, NotFoundError) as error:
+            model = self.config.model
+            raise type(error)(
+                f"{self._base} is in use and cannot be read, so no candidate can be held against it: {error} Restore "
+                f"that file, or let {model} mean another version: `mr-ml models rollback {model}`"
+            ) from error
 
     def manifest(self, version: int) -> ModelManifest:
         """Read the manifest of a version of the model."""

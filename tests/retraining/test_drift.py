@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from builders import make_block
 from golden_frames import PROFILE, golden
-from night import Nights, clicks
+from night import WINDOW, Nights, clicks
 from scipy import stats
 
 from mr_ml.catalog.dataset import load_dataset
@@ -323,6 +323,8 @@ def test_accuracy_is_worse_where_it_is_lower() -> None:
         ({"measured": replace(MEASURED, metrics={"log_loss": 0.5, "auc": None})}, ["auc bounds"]),
         ({"measured": replace(MEASURED, metrics={"log_loss": 0.5, "auc": 0.69})}, ["auc bounds"]),
         ({"published": None, "published_n_rows": None, "published_labels": ()}, []),
+        ({"window": replace(WINDOW, least_rows=1900, published_last=WINDOW.last)}, []),
+        ({"window": replace(WINDOW, least_rows=1901, published_last="2026-11-29")}, ["rows", "last day"]),
     ],
 )
 def test_a_decision_from_facts(change: dict[str, Any], refused: list[str]) -> None:

@@ -240,6 +240,19 @@ def test_an_unfinished_earlier_window(
         assert outcomes[0].outcome == "superseded"
 
 
+@pytest.mark.parametrize(("damage", "code"), [(lambda file: file.write_bytes(b"x"), 65), (Path.unlink, 74)])
+def test_a_published_model_that_is_lost(
+    second_night: tuple[Daily, bytes], damage: Callable[[Path], object], code: int
+) -> None:
+    daily, _ = second_night
+    coef = mr_ml.load_model(daily.root, "ctr").manifest["coef"]["uri"]
+    damage(Path(daily.root, coef))
+    failed = daily.run(6)
+    assert failed.code == code
+    assert "ctr@1 is in use and cannot be read" in failed.err
+    assert "`mr-ml models rollback ctr`" in failed.err
+
+
 def test_a_failure_is_recorded_and_gone_on_with(daily: Daily, outcomes: list[RetrainResult]) -> None:
     daily.published(4)
     part = daily.folder / "days" / f"dt={day(5)}" / "part-0.csv"
