@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from hdfs_layout import NotFoundError, Root, decode_document, encode_document
-from hdfs_layout.paths import MAX_VERSION
+from hdfs_layout import AlreadyExistsError, NotFoundError, Root, decode_document, encode_document
+from hdfs_layout.paths import MAX_VERSION, staged_path
+from mr_ml.catalog.run import find_run
+from mr_ml.catalog.run_log import published_version
 from mr_ml.data import stored
-from mr_ml.errors import BadDataError
+from mr_ml.errors import BadDataError, LockedError, StorageError
 
 # Of earlier attempts at the same window.
 KEPT_ATTEMPTS = 5
@@ -130,6 +133,28 @@ class Journal:
         """Write it whole, in place of what was there."""
         root.store.write(root.layout.retrain(self.model, self.window), encode_document(self.to_json()))
 
+    def create(self, root: Root) -> None:
+        """Write the first one of a window.
+
+        Raises
+        ------
+        LockedError
+            If there is one by now: somebody else holds the lock.
+        """
+        path = root.layout.retrain(self.model, self.window)
+        staged = staged_path(root.layout.retrains(self.model))
+        try:
+            root.store.write(staged, encode_document(self.to_json()))
+            root.store.publish(staged, path)
+        except AlreadyExistsError:
+            raise LockedError(
+                f"expected no journal {root.store.uri(path)}, as there was none; found one: another process has taken "
+                "over the lock. Nothing more is published: run again"
+            ) from None
+        finally:
+            with suppress(StorageError):
+                root.store.remove(staged)
+
     def with_attempt(self, attempt: Attempt) -> Journal:
         """Return the journal with another attempt after those that there were."""
         return replace(self, attempt=attempt, earlier=(*self.earlier, self.attempt)[-KEPT_ATTEMPTS:])
@@ -171,3 +196,12 @@ def windows_of(root: Root, model: str) -> tuple[str, ...]:
     except NotFoundError:
         return ()
     return tuple(sorted(match[1] for name in names if (match := _JOURNAL.fullmatch(name)) is not None))
+
+
+def candidate_of(root: Root, attempt: Attempt) -> int | None:
+    """Find the candidate that an attempt has published, even if its journal does not say so; None if there is none.
+
+    A journal may be older than what was done: whoever lost the lock just then may have written it over a newer one.
+    """
+    document = find_run(root, attempt.run)
+    return None if document is None else published_version(root, attempt.run, document)

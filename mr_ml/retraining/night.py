@@ -159,13 +159,14 @@ class Night:
         if why is not None:
             self.say(f"the window {window.label} is retrained anew: {why}")
         attempt = new_attempt(config, window, base=entry.version, force=force)
+        has_journal = journal is not None
         if journal is None:
             journal = Journal(
                 model=config.model, window=window.label, settings_file=self.settings_file, attempt=attempt
             )
         else:
             journal = replace(journal.with_attempt(attempt), settings_file=self.settings_file)
-        work = Work(config, session, lock, window, journal, seen=entry.number)
+        work = Work(config, session, lock, window, journal, seen=entry.number, has_journal=has_journal)
         work.note("begun")
         work.log(
             "window", model=config.model, window=window.label, first=window.first.isoformat(), days=len(window.days),

@@ -11,7 +11,7 @@ from hdfs_layout.lock import Lock
 from mr_ml.catalog.promotions import promoted_version
 from mr_ml.errors import BadDataError
 from mr_ml.ids import unique_id
-from mr_ml.retraining.journal import Attempt, Journal, now, read_journal, windows_of
+from mr_ml.retraining.journal import Attempt, Journal, candidate_of, now, read_journal, windows_of
 from mr_ml.retraining.requests import pack_request, settings_digest
 from mr_ml.retraining.window import Window
 from mr_ml.retraining.work import add_event
@@ -76,7 +76,7 @@ def why_anew(config: RetrainConfig, root: Root, journal: Journal, window: Window
     if attempt.is_decided or attempt.promotion is not None:
         return None
     promoted = promoted_version(root, config.model)
-    if promoted not in (attempt.base, attempt.version):
+    if promoted not in (attempt.base, attempt.version) and promoted != candidate_of(root, attempt):
         return f"{config.model} means another version since"
     if attempt.version is None and attempt.dataset is not None and not _is_there(root, attempt.dataset):
         return f"{attempt.dataset} is gone"

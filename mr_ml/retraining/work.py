@@ -21,11 +21,10 @@ from mr_ml.catalog.model import ModelManifest, load_model, read_manifest
 from mr_ml.catalog.promotions import promote
 from mr_ml.catalog.retention import carry_out, plan
 from mr_ml.catalog.run import find_run
-from mr_ml.catalog.run_log import published_version
 from mr_ml.errors import BadDataError, LockedError, MrMlError, NotFoundError, UsageError
 from mr_ml.interrupts import stage
 from mr_ml.models.base import TrainSpec
-from mr_ml.retraining.journal import Attempt, Journal, now
+from mr_ml.retraining.journal import Attempt, Journal, candidate_of, now
 from mr_ml.retraining.judging import judged
 from mr_ml.retraining.provenance import provenance_of
 from mr_ml.retraining.requests import TRAIN, pack_choices
@@ -69,6 +68,8 @@ class Work:
         As it was last written.
     seen
         Number of the entry in the log of promotions after which the candidate may be promoted.
+    has_journal
+        Whether the window has a journal, which is then written over.
     removed
         How many things were removed.
     """
@@ -79,6 +80,7 @@ class Work:
     window: Window
     journal: Journal
     seen: int
+    has_journal: bool = True
     removed: int = 0
 
     @property
@@ -96,7 +98,11 @@ class Work:
         reached(step)
         self.lock.check()
         self.journal = replace(self.journal, attempt=replace(self.attempt, **changes))
-        self.journal.write(self.root)
+        if self.has_journal:
+            self.journal.write(self.root)
+        else:
+            self.journal.create(self.root)
+            self.has_journal = True
         reached(f"{step} noted")
 
     def log(self, step: str, **numbers: Any) -> None:
@@ -132,7 +138,7 @@ class Work:
     def _publish(self, dataset: Dataset) -> Decision:
         """Fit the candidate, judge it, and publish it with the decision."""
         attempt = self.attempt
-        version = attempt.version if attempt.version is not None else self._published_before()
+        version = attempt.version if attempt.version is not None else candidate_of(self.root, attempt)
         if version is None:
             version = self._make(dataset)
         decision = self.manifest(version).decision
@@ -145,10 +151,6 @@ class Work:
         if attempt.version is None:
             self.note("published", version=version, accepted=decision.accepted, reasons=tuple(decision.reasons))
         return decision
-
-    def _published_before(self) -> int | None:
-        document = find_run(self.root, self.attempt.run)
-        return None if document is None else published_version(self.root, self.attempt.run, document)
 
     def _make(self, dataset: Dataset) -> int:
         began = time.monotonic()

@@ -388,3 +388,46 @@ def test_retention(daily: Daily) -> None:
     again = daily.published(4)
     assert (again["repeated"], again["decision"]) == (True, None)
     assert rollback(open_root(daily.root), "ctr", by={}).version == 2
+
+
+def test_a_stale_owner_writes_its_journal_over_a_newer_one(
+    second_night: tuple[Daily, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was stopped between its check of the lock and its writing, for longer than its lease."""
+    daily, expected = second_night
+    path = daily.root / "retrains" / "ctr" / f"{day(5)}.json"
+    with monkeypatch.context() as patch:
+        kill_at("packed noted", patch)
+        with pytest.raises(Killed):
+            mr_ml.retrain(daily.settings, last=day(5))
+    stale = path.read_bytes()
+    daily.published(5)
+    path.write_bytes(stale)
+    assert daily.published(5)["candidate"] == "ctr@2"
+    assert daily.coefficients("ctr") == expected
+    entries, _ = read_promotions(open_root(daily.root), "ctr")
+    assert [entry.version for entry in entries if entry.action == "promote"] == [1, 2]
+
+
+def test_a_stale_owner_does_not_write_the_first_journal(
+    second_night: tuple[Daily, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another has finished the window since it found that there is none."""
+    daily, _ = second_night
+    path = daily.root / "retrains" / "ctr" / f"{day(5)}.json"
+    done = []
+
+    def reached(point: str) -> None:
+        if point == "begun" and not done:
+            done.append(point)
+            path.write_bytes(finished)
+
+    other = Daily(daily.folder.parent / "other")
+    shutil.copytree(daily.folder, other.folder)
+    other.published(5)
+    finished = (other.root / "retrains" / "ctr" / path.name).read_bytes()
+    monkeypatch.setattr(work, "reached", reached)
+    with pytest.raises(LockedError, match="found one: another process"):
+        mr_ml.retrain(daily.settings, last=day(5))
+    assert path.read_bytes() == finished
+    assert sorted(found.name for found in path.parent.iterdir()) == sorted({path.name, f"{day(4)}.json"})
