@@ -356,5 +356,5 @@ def settle() -> None:
 def files_below(folder: Path) -> Iterator[str]:
     """Yield the paths of everything below a folder, hidden files and empty folders too."""
     for place, folders, names in os.walk(folder):
-        for name in names + [f"{one}/" for one in folders if not os.listdir(os.path.join(place, one))]:
+        for name in names + [one for one in folders if not os.listdir(os.path.join(place, one))]:
             yield os.path.relpath(os.path.join(place, name), folder)

@@ -107,7 +107,8 @@ def _mutations(n: int, folder: Path, rng: random.Random, faults: list[str]) -> F
     digest = alone.coefficients("ctr")
     codes: collections.Counter[str] = collections.Counter()
     refused = named = 0
-    files = sorted(name for name in forked.files_below(base.root) if not name.endswith(("/", ".lock")))
+    below = forked.files_below(base.root)
+    files = sorted(name for name in below if (base.root / name).is_file() and not name.endswith("/.lock"))
     for k in range(n):
         table = base.copy(folder / "trial")
         name = files[k % len(files)]
