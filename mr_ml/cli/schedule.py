@@ -26,7 +26,10 @@ _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", re.ASCII)
 # a year of daily runs
 _LOOKED_AT = 370
 # What a shell has from its profile, and cron and systemd have not.
-_FORWARDED = ("HADOOP_HOME", "HADOOP_CONF_DIR", "JAVA_HOME", "KRB5CCNAME", "LANG", "LC_ALL")
+_FORWARDED = (
+    "HADOOP_HOME", "HADOOP_CONF_DIR", "HADOOP_USER_NAME", "JAVA_HOME", "KRB5CCNAME", "REQUESTS_CA_BUNDLE",
+    "SSL_CERT_FILE", "LANG", "LC_ALL",
+)  # fmt: skip
 
 Runs = Callable[[tzinfo, datetime], Iterator[datetime]]
 
