@@ -181,5 +181,5 @@ def ended(process: subprocess.Popen[bytes]) -> Outcome:
     """What a process left, which is let go on if it waits or was stopped."""
     if process.poll() is None:
         process.send_signal(signal.SIGCONT)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=240)
     return Outcome(process.returncode, out.decode(), err.decode())

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from dev_cluster import HadoopCluster, running_cluster, skip_if_unwanted
+from hdfs_nights import brought, ended, is_there, unfinished_night
 
 from hdfs_layout import NotFoundError, Store, StoreUnavailableError, check_store, open_store
 from hdfs_layout.hdfs import http as hadoop_http
@@ -211,3 +213,32 @@ def test_a_namenode_that_hangs(cluster: HadoopCluster, store: Store, monkeypatch
     finally:
         cluster.kill("namenode", signal="CONT")
     assert_whole(store)
+
+
+def test_a_retraining(cluster: HadoopCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HDFS stops on the way, twice; the model that was in use stays, and the next run goes on."""
+    monkeypatch.setenv("HADOOP_CONF_DIR", cluster.environment["HADOOP_CONF_DIR"])
+    nights = brought(unfinished_night(tmp_path / "daily"), f"{cluster.hdfs_uri}/tmp/nights-{uuid.uuid4().hex}")
+    nights.configure(lease_seconds=60)
+    models, promotions = nights.files("models"), nights.actions()
+    faults: list[tuple[Callable[[], object], Callable[[], object], str]] = [
+        (lambda: admin(cluster, "-safemode", "enter"), lambda: admin(cluster, "-safemode", "leave"), "in safe mode"),
+        (lambda: cluster.kill("namenode"), lambda: cluster.start("namenode"), "connection refused"),
+    ]
+    for stop, mend, expected in faults:
+        driver = nights.start(point="begun noted")
+        assert is_there(driver), driver.communicate()
+        stop()
+        try:
+            found = ended(driver)
+        finally:
+            mend()
+            assert cluster.command("wait").returncode == 0
+        assert found.code == 69, found.err
+        assert expected in found.err.splitlines()[-1]
+        assert "Traceback" not in found.err
+        assert nights.files("models") == models
+    done = nights.run()
+    assert (done.code, done.result["promoted"]) == (0, 2), done.err
+    # the locks of those that were cut off were taken over
+    assert nights.actions() == [*promotions, ("fence", 1), ("fence", 1), ("promote", 2)]

@@ -40,7 +40,7 @@ def at_work(cluster: HadoopCluster) -> list[str]:
 def kill_when(nights: HdfsNights, is_so: Callable[[], bool]) -> None:
     """Start the night, and kill its driver outright."""
     driver = nights.start()
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + 600
     try:
         while not is_so():
             assert driver.poll() is None, driver.communicate()
