@@ -16,7 +16,7 @@ if [ -z "${MR_ML_SOAK_PYTHON:-}" ]; then
     MR_ML_SOAK_PYTHON=.venv/bin/python
 fi
 # the programs use the table and the nonsense of the tests; the checkout comes first, as tests have folders of the same names
-export PYTHONPATH=$PWD:$PWD/scripts/soak:$PWD/tests:$PWD/tests/retraining${PYTHONPATH:+:$PYTHONPATH}
+export PYTHONPATH=$PWD:$PWD/scripts/soak:$PWD/tests:$PWD/tests/retraining:$PWD/tests/hadoop${PYTHONPATH:+:$PYTHONPATH}
 if [ $# -gt 0 ]; then
     part=$1
     shift

@@ -1,7 +1,7 @@
 """Retrainings that race, die and come back on a root on HDFS, where the lock of a model is a lease.
 
     eval "$(scripts/dev_hadoop.sh up)"
-    PYTHONPATH=.:jobs:tests:tests/hadoop python scripts/soak/on_hdfs.py [RACES] [OWNERS]
+    scripts/soak.sh on_hdfs [RACES] [OWNERS]
 
 Each begins with a night whose candidate is published and waits to be promoted, so none takes a job. Prints its figures
 as JSON; exit code 1 if there are faults.
@@ -25,12 +25,13 @@ from pathlib import Path
 from typing import Any
 
 from daily import day
-from hdfs_nights import LEASE_SECONDS, NIGHT, HdfsNights, brought, unfinished_night
+from hdfs_nights import NIGHT, HdfsNights, brought, unfinished_night
 
 from hdfs_layout import owners
 from mr_ml.cli import main
 from mr_ml.retraining import work
 
+_LEASE_SECONDS = 5
 PROMOTED_ONCE = [("adopt", None), ("promote", 1), ("promote", 2)]
 
 
@@ -75,20 +76,20 @@ def fork(nights: HdfsNights, name: str, prepare: Callable[[], None]) -> Process:
         os.dup2(target.fileno(), 1)
         os.dup2(target.fileno(), 2)
     prepare()
-    began, code = time.monotonic(), 70
+    began, cpu, code = time.monotonic(), time.process_time(), 70
     try:
         arguments = ["retrain", str(nights.settings), "--for", str(day(NIGHT)), "--json"]
         code = main(arguments)
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else 1
     finally:
-        print(f"\ncpu: {time.process_time()}\nseconds: {time.monotonic() - began}", flush=True)
+        print(f"\ncpu: {time.process_time() - cpu}\nseconds: {time.monotonic() - began}", flush=True)
         os._exit(code)
 
 
 def at(point: str, action: Callable[[], object]) -> None:
     """Let this process do something at a point of a retraining."""
-    work.reached = lambda found: action() if found == point else None  # type: ignore[assignment,func-returns-value]
+    work.reached = lambda found: action() if found == point else None  # type: ignore[assignment]
 
 
 def elsewhere() -> None:
@@ -97,8 +98,11 @@ def elsewhere() -> None:
     owners._hash.cache_clear()
 
 
-def race(nights: HdfsNights, size: int, faults: list[str]) -> list[Process]:
-    """Start several at once; who has the lock waits until the others have ended. Returns these."""
+def race(nights: HdfsNights, size: int, faults: list[str]) -> list[tuple[float, float]]:
+    """Start several at once; who has the lock waits until the others have ended.
+
+    Returns the seconds that each of these took, and those of the processor.
+    """
     starts, gun = os.pipe()
     goes_on, last = os.pipe()
 
@@ -124,24 +128,28 @@ def race(nights: HdfsNights, size: int, faults: list[str]) -> list[Process]:
     for loser in losers:
         if "retrain ctr by user" not in loser.text and "at this moment" not in loser.text:
             faults.append(f"does not say who holds the lock: {loser.text[-300:]}")
-    return losers
+    return [(loser.seconds, loser.cpu_seconds) for loser in losers]
 
 
-def owner(nights: HdfsNights, comes_back: bool, faults: list[str]) -> tuple[float, int, int]:
+def owner(nights: HdfsNights, comes_back: bool, faults: list[str]) -> tuple[float, int, int] | None:
     """Stop or kill one on another machine that is about to promote; let another come until it has the lock."""
 
     def prepare() -> None:
         elsewhere()
-        promote = work.promote
+        promote = vars(work)["promote"]
 
         def stopped(*args: Any, **more: Any) -> Any:
             os.kill(os.getpid(), signal.SIGSTOP)
             return promote(*args, **more)
 
-        work.promote = stopped
+        vars(work)["promote"] = stopped
 
     first = fork(nights, "first", prepare)
-    os.waitpid(first.pid, os.WUNTRACED)
+    _, status = os.waitpid(first.pid, os.WUNTRACED)
+    if not os.WIFSTOPPED(status):
+        # on a machine that is so busy that it could not renew its lease
+        print(f"ended before it could be stopped: {first.text[-300:]}", file=sys.stderr)
+        return None
     began, refused = time.monotonic(), 0
     if not comes_back:
         os.kill(first.pid, signal.SIGKILL)
@@ -172,25 +180,37 @@ def run(races: int, stopped: int) -> dict[str, Any]:
     place = f"{os.environ['MR_ML_TEST_HDFS']}/user/soak/{uuid.uuid4().hex}"
     with tempfile.TemporaryDirectory() as folder:
         daily = unfinished_night(Path(folder) / "daily")
-        sizes, losers = [rng.randint(2, 8) for _ in range(races)], list[Process]()
+        sizes, losers = [rng.randint(2, 8) for _ in range(races)], list[tuple[float, float]]()
         for k, size in enumerate(sizes):
             losers += race(brought(daily, f"{place}/race-{k}", lease_seconds=60), size, faults)
-        waits = [owner(brought(daily, f"{place}/owner-{k}"), k % 2 == 0, faults) for k in range(stopped)]
-        seconds, cpu = ([getattr(one, name) for one in losers] for name in ("seconds", "cpu_seconds"))
+        figures = _races(sizes, losers)
+        print(json.dumps(figures, indent=1), file=sys.stderr, flush=True)
+        found_of = (
+            owner(brought(daily, f"{place}/owner-{k}", lease_seconds=_LEASE_SECONDS), k % 2 == 0, faults)
+            for k in range(stopped)
+        )
+        waits = [found for found in found_of if found is not None]
     return {
-        "races": races,
+        **figures,
+        "owners stopped or killed": len(waits),
+        "their exit codes": {str(code): n for code, n in Counter(code for _, _, code in waits).items()},
+        "lease in seconds": _LEASE_SECONDS,
+        "refused while the lease lasted": sum(refused for _, refused, _ in waits),
+        "median seconds until another had taken over and finished": round(statistics.median(w for w, _, _ in waits), 2),
+        "faults": faults,
+    }
+
+
+def _races(sizes: list[int], losers: list[tuple[float, float]]) -> dict[str, Any]:
+    seconds, cpu = zip(*losers, strict=True)
+    return {
+        "races": len(sizes),
         "processes": sum(sizes),
         "exit 75": len(losers),
         "median seconds until exit 75": round(statistics.median(seconds), 3),
         "most seconds until exit 75": round(max(seconds), 3),
         "exit 75 within a second": sum(one <= 1 for one in seconds),
         "median seconds of the processor until exit 75": round(statistics.median(cpu), 3),
-        "owners stopped or killed": stopped,
-        "their exit codes": {str(code): n for code, n in Counter(code for _, _, code in waits).items()},
-        "lease in seconds": LEASE_SECONDS,
-        "refused while the lease lasted": sum(refused for _, refused, _ in waits),
-        "median seconds until another had taken over and finished": round(statistics.median(w for w, _, _ in waits), 2),
-        "faults": faults,
     }
 
 
