@@ -7,8 +7,7 @@ what it makes has a name that was noted before.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any

@@ -85,7 +85,7 @@ class _Found:
             print(f"{where}: the journal was written by a stale owner", flush=True)
         if changed := before ^ _kept(table):
             self.faults.append(f"{where}: changed by a stale owner: {sorted(name for name, _ in changed)}")
-        third = table.run(NIGHT, *again, name="third")
+        third = table.run(NIGHT, "--root", _root(table), name="third")
         if third.code or table.coefficients("ctr") != self.digest:
             self.faults.append(f"{where}: exit {third.code} of a third run, or other bits: {third.text[-300:]}")
         if table.actions() != [("adopt", None), ("promote", 1), ("promote", 2), ("promote", 3)]:

@@ -415,7 +415,7 @@ def test_a_stale_owner_does_not_write_the_first_journal(
     """Another has finished the window since it found that there is none."""
     daily, _ = second_night
     path = daily.root / "retrains" / "ctr" / f"{day(5)}.json"
-    done = []
+    done: list[str] = []
 
     def reached(point: str) -> None:
         if point == "begun" and not done:
