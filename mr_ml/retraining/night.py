@@ -151,8 +151,8 @@ class Night:
             if not attempt.is_decided or (attempt.outcome == "refused" and force is not None):
                 self.say(f"continues run {attempt.run}, which began at {attempt.started}")
                 work.note(
-                    "begun", outcome="running", starts=attempt.starts + 1, forced=force or attempt.forced, message=None,
-                    ended=None, notified=False,
+                    "begun", outcome="running", starts=attempt.starts + 1, message=None, ended=None, notified=False,
+                    forced=force or (None if _has_failed(attempt, entry.version) else attempt.forced),
                 )  # fmt: skip
                 work.log("resumed", model=config.model, window=window.label, starts=work.attempt.starts)
             return work
@@ -245,6 +245,12 @@ class Night:
             missing_days=() if provenance is None else tuple(provenance.missing_days),
             training={} if manifest is None else manifest.training,
         )  # fmt: skip
+
+
+def _has_failed(attempt: Attempt, promoted: int | None) -> bool:
+    """Whether an attempt ended with an error before it promoted anything: it is forced no more, unless asked again."""
+    is_promoted = attempt.promotion is not None or (attempt.version is not None and attempt.version == promoted)
+    return attempt.outcome == "failed" and not is_promoted
 
 
 def _sentence(model: str, attempt: Attempt, promoted: int | None) -> str:

@@ -270,6 +270,21 @@ def test_a_failure_is_recorded_and_gone_on_with(daily: Daily, outcomes: list[Ret
     assert daily.published(5)["candidate"] == "ctr@2"
 
 
+def test_force_ends_with_a_failure(second_night: tuple[Daily, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    daily, _ = second_night
+    daily.add(2, 4, flipped=True)
+
+    def fail(point: str) -> None:
+        if point == "judged":
+            raise StorageError("full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(work, "reached", fail)
+        assert daily.run(5, "--force", "a try").code == StorageError.exit_code
+    assert daily.run(5).code == 3
+    assert promoted_version(open_root(daily.root), "ctr") == 1
+
+
 def test_no_data_at_all_is_told(daily: Daily, outcomes: list[RetrainResult]) -> None:
     shutil.rmtree(daily.folder / "days")
     assert daily.run(4).code == 74
