@@ -60,6 +60,11 @@ def test_the_least_file_has_the_defaults(tmp_path: Path) -> None:
     assert (config.gate, config.retention) == (type(config.gate)(), type(config.retention)())
 
 
+def test_a_folder_may_be_named_by_a_uri(tmp_path: Path) -> None:
+    text = f"root: file://{tmp_path}\nmodel: ctr\ninput: {{location: 'file://{tmp_path}/dt={{date}}', days: 28}}\n"
+    assert loaded(tmp_path, text).root == f"file://{tmp_path}"
+
+
 def test_the_example_is_read_as_yaml_reads_it() -> None:
     """Whatever PyYAML has for a key is there, as text, number or list."""
     config = load_config(EXAMPLE, environment={"WEBHOOK": SECRET}).to_json()
