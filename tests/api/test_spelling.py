@@ -59,6 +59,7 @@ def test_messages_outside_the_command_line_spell_no_options() -> None:
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
                 words = {word.strip(";,.()'`\"") for word in node.value.split()}
                 # whole commands are spelled as they are typed
-                if words & ours and "mr-ml" not in node.value:
+                typed = "mr-ml" in node.value or "python -m mr_ml" in node.value
+                if words & ours and not typed:
                     wrong.append(f"{name}:{node.lineno}: {sorted(words & ours)}")
     assert not wrong, "\n".join(wrong)
