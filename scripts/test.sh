@@ -74,7 +74,7 @@ if [ "$main" = 3.11 ]; then
         chosen=(
             tests/{catalog,data,hdfs_layout,models,optimize,pack,passes,predict,runners/hadoop,sums,training}
             tests/readers/test_csv_values.py tests/e2e/test_{cli,oracles,predict,same_bits}.py
-            tests/retraining/test_{config,schedule,window}.py
+            tests/retraining/test_{config,metrics_file,notify,schedule}.py tests/schedulers
         )
     fi
     # nothing takes so long but what waits for ever
