@@ -36,6 +36,7 @@ def run(n: int, folder: Path, *, seed: int = 1, mounts: bool = True) -> Figures:
     alone = base.copy(folder / "alone")
     done = alone.run(NIGHT)
     assert done.code == 0, done.text
+    alone.grow_older(2)
     assert alone.clean().code == 0
     found = _Found(digest=alone.coefficients("ctr"), before=base.coefficients("ctr"), names=alone.names())
     n_mounted = n // 2 if mounts and _may_mount(folder) else 0
@@ -97,6 +98,8 @@ class _Found:
             return
         if table.actions() != [("adopt", None), ("promote", 1), ("promote", 2), ("promote", 3)]:
             self.faults.append(f"{where}: promotions {table.actions()}")
+        # what nobody's name is on goes after a day
+        table.grow_older(2)
         cleaned = table.clean()
         names = collections.Counter(table.names())
         if cleaned.code or names != (wanted := collections.Counter(self.names)):

@@ -38,21 +38,25 @@ NAMES = (
 # What a terminal would obey, but for tabs and ends of lines.
 _OBEYED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _CODES = (0, 2, 3, 65, 74)
+# What the next retraining reads: the model in use, the log of promotions, locks, the newest journal.
+_READ = re.compile(
+    r"models/ctr/v000002|promotions/v000003|models/ctr/data/|locks/ctr/|retrains/|datasets/clicks/v000002"
+)
 
 
 def run(n: int, folder: Path, *, seed: int = 1) -> Figures:
-    """Try all names, and so many changes; return what came of them."""
+    """Try all names, or as many as changes if these are fewer; return what came of them."""
     folder.mkdir(parents=True)
     faults: list[str] = []
     codes: collections.Counter[str] = collections.Counter()
-    for k, name in enumerate(NAMES):
+    for k, name in enumerate(NAMES[:n]):
         for where in ("column", "values", "file"):
             _hostile_name(folder / "names" / f"{k}-{where}", name, where, codes, faults)
     canaries = [path for place in (Path.cwd(), Path("/tmp"), *folder.parents) for path in place.glob(f"*{CANARY}*")]
     canaries += [path for path in folder.rglob(f"*{CANARY}*") if "/days/dt=" not in str(path)]
     if found := list(map(str, canaries)):
         faults.append(f"something was executed, or written where a name said: {found}")
-    names = {"hostile names": len(NAMES), "retrainings with them, by exit code": dict(sorted(codes.items()))}
+    names = {"hostile names": len(NAMES[:n]), "retrainings with them, by exit code": dict(sorted(codes.items()))}
     return {**names, **_mutations(n, folder / "mutations", random.Random(seed), faults), "faults": faults}
 
 
@@ -109,9 +113,11 @@ def _mutations(n: int, folder: Path, rng: random.Random, faults: list[str]) -> F
     refused = named = 0
     below = forked.files_below(base.root)
     files = sorted(name for name in below if (base.root / name).is_file() and not name.endswith("/.lock"))
+    read = [name for name in files if _READ.search(name)]
     for k in range(n):
         table = base.copy(folder / "trial")
-        name = files[k % len(files)]
+        # two of three are of those that a retraining reads
+        name = files[k // 3 % len(files)] if k % 3 == 0 else rng.choice(read)
         path = table.root / name
         before = path.read_bytes()
         how = rng.choice(("a byte", "cut off", "nonsense under a right checksum"))
@@ -145,8 +151,7 @@ def _command(table: Table, rng: random.Random) -> forked.Running:
     root = ["--root", table.root]
     words: list[object] = rng.choice(
         [
-            *[["retrain", table.settings, "--for", day(NIGHT), "--json"]] * 4,
-            ["retrain", table.settings, "--for", day(NIGHT - 1), "--json"],
+            *[["retrain", table.settings, "--for", day(NIGHT), "--json"]] * 6,
             ["status", table.settings], ["models", "list", *root], ["models", "show", "ctr", *root],
             ["models", "rollback", "ctr", *root], ["runs", "list", *root],
             ["clean", table.settings, "--dry-run"], ["clean", table.settings],

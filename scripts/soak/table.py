@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -34,8 +35,8 @@ retention: {{models: {{versions: 1}}, datasets: {{versions: 1}}, runs: {{days: 0
 # Names of runs and of packed data; numbers of holders of a lock.
 _ID = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{8}")
 _TURN = re.compile(r"^(root/)?(locks/[^/]+/)(v|released-)[0-9]{6}")
-# Fences, and checkpoints, of which there are more or fewer.
-_OTHERS = re.compile(r"promotions/v[0-9]{6}\.json|runs/[^/]+/passes/")
+# Fences, checkpoints and who cleaned, of which there are more or fewer.
+_OTHERS = re.compile(r"promotions/v[0-9]{6}\.json|runs/[^/]+/passes(/|$)|locks/\.clean/")
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,13 @@ class Table:
 
         arguments: list[object] = ["clean", self.settings, "--json"]
         return forked.command(arguments, folder=self.folder, output=self.folder / "clean.txt", prepare=sweep).wait()
+
+    def grow_older(self, days: float) -> None:
+        """Let everything below the root have been written so many days earlier."""
+        for name in forked.files_below(self.root):
+            path = self.root / name
+            modified = path.stat().st_mtime - days * 86_400
+            os.utime(path, (modified, modified))
 
     def copy(self, folder: Path) -> Table:
         """Copy it; its settings name the copy's root and days."""
