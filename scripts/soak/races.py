@@ -18,7 +18,7 @@ from forked import Ended
 from table import Table, warm_up
 
 from hdfs_layout import list_versions, open_root
-from mr_ml.catalog.promotions import promoted_version, read_promotions
+from mr_ml.catalog.promotions import read_promotions
 
 FIRST_NIGHT = 4
 
@@ -42,13 +42,15 @@ def run(n: int, folder: Path, *, seed: int = 1, root: str | None = None, runner:
     cpu: list[float] = []
     winners: list[float] = []
     sizes: list[int] = []
-    late = 0
+    accepted: list[int] = []
+    late = refused = 0
     for k in range(n):
         night, size = FIRST_NIGHT + k, rng.randint(2, 8)
         sizes.append(size)
         codes, found = _race(table, night, size)
-        worked = [one for code, repeated, one in found if code == 0 and not repeated]
-        repeated = [one for code, repeated, one in found if code == 0 and repeated]
+        # the gate may refuse one of a hundred sound candidates, as there are few rows to judge by
+        worked = [one for code, repeated, one in found if code in (0, 3) and not repeated]
+        repeated = [one for code, repeated, one in found if code in (0, 3) and repeated]
         locked = [one for code, _, one in found if code == 75]
         late += len(repeated)
         winners += [one.own_seconds for one in worked]
@@ -63,15 +65,18 @@ def run(n: int, folder: Path, *, seed: int = 1, root: str | None = None, runner:
         faults += [f"race {k}: does not say who holds the lock: {text[-200:]}" for text in unnamed]
         opened = open_root(place)
         versions = list_versions(opened.store, opened.layout.model("ctr"))
-        if not versions or versions[-1] != k + 1 or promoted_version(opened, "ctr") != k + 1:
-            faults.append(f"race {k}: versions {versions}, promoted {promoted_version(opened, 'ctr')}")
+        if not versions or versions[-1] != k + 1:
+            faults.append(f"race {k}: versions {versions}")
+        accepted += [k + 1 for one in worked if one.code == 0]
+        refused += sum(one.code == 3 for one in worked)
     entries, damaged = read_promotions(open_root(place), "ctr")
-    if [entry.version for entry in entries if entry.action == "promote"] != list(range(1, n + 1)) or damaged:
+    if [entry.version for entry in entries if entry.action == "promote"] != accepted or damaged:
         faults.append(f"promotions: {[entry.version for entry in entries]}, damaged {damaged}")
     return {
         "races": n,
         "processes": sum(sizes),
         "worked": len(winners),
+        "of these refused by the gate": refused,
         "exit 75": len(losers),
         "came after the end and had nothing to do": late,
         "median seconds until exit 75": round(statistics.median(losers), 3) if losers else None,
