@@ -1,8 +1,8 @@
 """Two to eight retrainings of one window at once: one works, the others are told so at once.
 
-    python races.py [N] [FOLDER] [--root hdfs://...] [--runner "hadoop, config: cluster.yaml"]
+    python races.py [N] [FOLDER]
 
-The races are for one night after the other, on one root.
+The races are for one night after the other, on one root. Those on HDFS are in on_hdfs.py.
 """
 
 from __future__ import annotations
@@ -23,20 +23,12 @@ from mr_ml.catalog.promotions import read_promotions
 FIRST_NIGHT = 4
 
 
-def run(n: int, folder: Path, *, seed: int = 1, root: str | None = None, runner: str = "inline") -> Figures:
-    """Hold races; return what came of them.
-
-    Parameters
-    ----------
-    root
-        Where models are kept; by default a folder in `folder`.
-    runner
-        As it stands in the settings, after ``name:``.
-    """
-    rng, table, place = random.Random(seed), Table(folder), root or str(folder / "root")
+def run(n: int, folder: Path, *, seed: int = 1) -> Figures:
+    """Hold races; return what came of them."""
+    rng, table = random.Random(seed), Table(folder)
     folder.mkdir(parents=True)
     table.daily.add(0, FIRST_NIGHT + n)
-    table.configure(root=place, runner=runner)
+    table.configure()
     faults: list[str] = []
     losers: list[float] = []
     cpu: list[float] = []
@@ -63,13 +55,13 @@ def run(n: int, folder: Path, *, seed: int = 1, root: str | None = None, runner:
             if not re.search(r"retrain ctr by user \S+ on host \S+, process [0-9]+, since |at this moment", one.text)
         ]  # fmt: skip
         faults += [f"race {k}: does not say who holds the lock: {text[-200:]}" for text in unnamed]
-        opened = open_root(place)
+        opened = open_root(table.root)
         versions = list_versions(opened.store, opened.layout.model("ctr"))
         if not versions or versions[-1] != k + 1:
             faults.append(f"race {k}: versions {versions}")
         accepted += [k + 1 for one in worked if one.code == 0]
         refused += sum(one.code == 3 for one in worked)
-    entries, damaged = read_promotions(open_root(place), "ctr")
+    entries, damaged = read_promotions(open_root(table.root), "ctr")
     if [entry.version for entry in entries if entry.action == "promote"] != accepted or damaged:
         faults.append(f"promotions: {[entry.version for entry in entries]}, damaged {damaged}")
     return {
@@ -105,7 +97,4 @@ def _race(table: Table, night: int, size: int) -> tuple[list[int], list[tuple[in
 
 
 if __name__ == "__main__":
-    parsed(
-        __doc__, run, warm_up, default=100, root="where models are kept; a folder of this machine by default",
-        runner="as in the settings after `name:`; by default inline",
-    )  # fmt: skip
+    parsed(__doc__, run, warm_up, default=100)
