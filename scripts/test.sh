@@ -72,9 +72,9 @@ if [ "$main" = 3.11 ]; then
         # here, where the extra time is least: which lines of the drivers' process no test runs
         run=(-m coverage run -m pytest)
         chosen=(
-            tests/{catalog,data,hdfs_layout,models,optimize,pack,passes,predict,runners/hadoop,sums,training}
+            tests/{catalog,data,hdfs_layout,models,optimize,pack,passes,predict,runners/hadoop,sums}
             tests/readers/test_csv_values.py tests/e2e/test_{cli,oracles,predict,same_bits}.py
-            tests/retraining/test_{config,metrics_file,notify,schedule}.py tests/schedulers
+            tests/retraining/test_{config,metrics_file,notify,schedule}.py
         )
     fi
     # nothing takes so long but what waits for ever
