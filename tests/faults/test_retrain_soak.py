@@ -15,7 +15,7 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parents[2]
 SOAK = CHECKOUT / "scripts" / "soak"
 # How much of each: what takes some seconds.
-LITTLE = {"kills": 9, "races": 3, "owners": 3, "full": 10, "clock": 60, "nights": 8, "hostile": 12}
+LITTLE = {"kills": 6, "races": 3, "owners": 2, "full": 6, "clock": 20, "nights": 8, "hostile": 6}
 
 
 @pytest.mark.slow
@@ -37,11 +37,11 @@ def test_a_little_of(part: str, tmp_path: Path) -> None:
 
 
 DONE: dict[str, Callable[[dict[str, Any]], bool]] = {
-    "kills": lambda found: found["killed before their end"] > 5 and found["documents and models that it read"] > 100,
+    "kills": lambda found: found["killed before their end"] > 3 and found["documents and models that it read"] > 100,
     "races": lambda found: found["worked"] == 3 and found["exit 75"] >= 3,
     "owners": lambda found: found["refused while the lease lasted"] > 0,
     "full": lambda found: any("74" in codes for codes in found["exit codes"].values()),
-    "clock": lambda found: set(found["windows found"].values()) == {60},
+    "clock": lambda found: set(found["windows found"].values()) == {LITTLE["clock"]},
     "nights": lambda found: found["runs"] >= 5 and found["mean passes, warm"] <= found["mean passes, cold"],
     "hostile": lambda found: found["refused as bad data"] > 0,
 }
