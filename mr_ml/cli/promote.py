@@ -7,6 +7,7 @@ import argparse
 from mr_ml.catalog import promoting
 from mr_ml.catalog.promotions import Promotion
 from mr_ml.cli.common import print_result, root_of
+from mr_ml.cli.retrained import without_kind
 
 
 def promote(options: argparse.Namespace) -> None:
@@ -22,7 +23,6 @@ def rollback(options: argparse.Namespace) -> None:
 
 
 def _print(options: argparse.Namespace, name: str, entry: Promotion) -> None:
-    data = {"model": name, **entry.to_json()}
-    del data["kind"]
     back = "" if entry.previous is None else f"; a rollback goes to {name}@{entry.previous}"
-    print_result(options, data, f"{name} means {name}@{entry.version} (promotion {entry.number}, {entry.at}){back}")
+    text = f"{name} means {name}@{entry.version} (promotion {entry.number}, {entry.at}){back}"
+    print_result(options, {"model": name, **without_kind(entry)}, text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mr_ml.catalog.promotions import standing
 from mr_ml.catalog.run import read_run
@@ -13,7 +13,6 @@ from mr_ml.errors import UsageError
 from mr_ml.models.base import MODEL_KINDS, UNNAMED_KIND, TrainSpec
 from mr_ml.session import Session
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mr_ml.training.train import TrainResult
 
