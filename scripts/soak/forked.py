@@ -12,6 +12,7 @@ import errno
 import gc
 import json
 import os
+import select
 import signal
 import sys
 import time
@@ -196,16 +197,14 @@ class Running:
 
     def wait_seconds(self, seconds: float) -> Ended | None:
         """Wait for its end, but not for longer; None if it goes on."""
-        until = time.monotonic() + seconds
-        while self.ended is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                self._has_ended(status)
-            elif time.monotonic() >= until:
-                return None
-            else:
-                time.sleep(0.001)
-        return self.ended
+        if self.ended is None:
+            end = os.pidfd_open(self.pid)
+            try:
+                if not select.select([end], [], [], seconds)[0]:
+                    return None
+            finally:
+                os.close(end)
+        return self.wait()
 
     def wait_until_stopped(self) -> bool:
         """Wait until a SIGSTOP has reached it; False if it ended before."""
