@@ -30,7 +30,7 @@ class RetrainOperator(BaseOperator):
     |---|---|
     | 0, and the model is promoted | succeeds; its XCom has version, window, `accepted`, `reasons` and so on |
     | 3, the gate refused the model | fails without retries, or is skipped; the same XCom |
-    | 2 or 65: settings or data are wrong | fails without retries |
+    | 2 or 65: settings or data are wrong; 0 without a promoted model | fails without retries |
     | anything else: 75 locked, 69, 70, 74, a signal | fails; `retries` of the task try again |
 
     Parameters
