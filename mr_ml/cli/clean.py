@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hdfs_layout import Root, parse_reference
@@ -21,22 +21,31 @@ _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 def run(options: argparse.Namespace) -> None:
     """Remove what rules do not keep, or say what that would be."""
+    if options.settings is None:
+        _clean(options, root_of(options), _rules(options), options.model, options.dataset)
+        return
+    from mr_ml.retraining.hiding import hidden
+
+    config = _settings(options)
+    with hidden(config):
+        root = use_config(options.root if config.root is None else config.root, config.runner.config)
+        _clean(options, root, config.retention, config.model, config.dataset_name, hide=config.hide)
+
+
+def _clean(
+    options: argparse.Namespace, root: Root, rules: RetentionRules, model: str | None, dataset: str | None, *,
+    hide: Callable[[str], str] = str,
+) -> None:  # fmt: skip
     say = narrator(options)
     notes: list[str] = []
 
     def note(text: str) -> None:
-        notes.append(text)
-        say(f"note: {text}")
+        notes.append(hide(text))
+        say(f"note: {notes[-1]}")
 
-    if options.settings is None:
-        root, rules, model, dataset = root_of(options), _rules(options), options.model, options.dataset
-    else:
-        config = _settings(options)
-        root = use_config(options.root if config.root is None else config.root, config.runner.config)
-        rules, model, dataset = config.retention, config.model, config.dataset_name
     planned = plan(root, rules, model=model, dataset=dataset, say=note)
     gone = planned if options.dry_run else carry_out(root, planned, note)
-    _print(options, root, gone, notes)
+    _print(options, hide(root.store.root), gone, notes)
 
 
 def delete(options: argparse.Namespace) -> None:
@@ -44,11 +53,11 @@ def delete(options: argparse.Namespace) -> None:
     root, say = root_of(options), narrator(options)
     name = parse_reference(options.model, kind="model").name
     if options.dry_run:
-        _print(options, root, [plan_deletion(root, options.model, force=options.force, say=say)], ())
+        _print(options, root.store.root, [plan_deletion(root, options.model, force=options.force, say=say)], ())
         return
     with hold(root.store, root.layout.lock(name), what=f"delete {options.model}"):
         planned = plan_deletion(root, options.model, force=options.force, say=say)
-        _print(options, root, carry_out(root, [planned], say, held=name), ())
+        _print(options, root.store.root, carry_out(root, [planned], say, held=name), ())
 
 
 def _rules(options: argparse.Namespace) -> RetentionRules:
@@ -77,10 +86,10 @@ def _settings(options: argparse.Namespace) -> RetrainConfig:
     return load_config(options.settings)
 
 
-def _print(options: argparse.Namespace, root: Root, removals: Sequence[Removal], notes: Iterable[str]) -> None:
+def _print(options: argparse.Namespace, root: str, removals: Sequence[Removal], notes: Iterable[str]) -> None:
     n_bytes = sum(removal.bytes for removal in removals)
     data: dict[str, Any] = {
-        "root": root.store.root,
+        "root": root,
         "dry_run": options.dry_run,
         "removed": [{name: getattr(r, name) for name in ("path", "what", "reason", "bytes")} for r in removals],
         "bytes": n_bytes,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 from datetime import date
+from textwrap import indent
 from typing import Any
 
 from hdfs_layout import Root
-from mr_ml.cli.common import narrator, print_result, progress_watcher, table
+from mr_ml.cli.common import narrator, one_line, print_result, progress_watcher, table
 from mr_ml.errors import UsageError
 from mr_ml.retraining.config import RetrainConfig, load_config
 from mr_ml.retraining.hiding import hidden
@@ -109,11 +110,11 @@ def _lines(found: dict[str, Any]) -> list[str]:
     ]
     if last is not None and last is not success:
         lines.append(f"latest window {last['window']}: {last['outcome']} {last['candidate'] or ''}".rstrip())
-        lines += [f"  {reason}" for reason in last["reasons"]]
-        lines += [f"  {last['message']}"] if last["message"] else []
+        # names of columns and files are in them: none of their lines is to look like one of ours
+        lines += [indent(text, "  ") for text in (*last["reasons"], last["message"]) if text]
     lines.append(f"running now: {found['running'] or 'no'}")
     if found["input_error"]:
-        lines.append(f"input: {found['input_error']}")
+        lines.append(f"input: {one_line(found['input_error'])}")
     else:
         lines.append(f"missing days up to {found['window']}: {', '.join(found['missing_days']) or 'none'}")
     return lines
