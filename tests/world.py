@@ -12,14 +12,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hdfs_layout import LocalStore, Root, encode_document, open_root, publish_version
+from hdfs_layout import LocalStore, Root, encode_document, list_versions, open_root, publish_version
 from hdfs_layout.owners import owned, start_of
+from mr_ml.catalog.dataset import load_dataset
+from mr_ml.catalog.model import load_model
 from mr_ml.catalog.promotions import manage, promote
+from mr_ml.catalog.retention import KeepRuns, KeepVersions, RetentionRules, carry_out, plan
 from mr_ml.catalog.run import RunDocument, read_run
+from mr_ml.catalog.verify import verify
 from mr_ml.retraining.journal import Attempt, Journal
 
 DAY = 86_400.0
 BY = {"user": "somebody", "host": "here", "pid": 1, "command": "test"}
+RULES = RetentionRules(
+    models=KeepVersions(versions=2, days=10), datasets=KeepVersions(versions=2, days=5), runs=KeepRuns(days=20)
+)
 
 
 @dataclass(frozen=True)
@@ -137,3 +144,39 @@ class World:
         """All that is there, without locks."""
         found = {str(path.relative_to(self.folder)) for path in self.folder.rglob("*")}
         return {path for path in found if path.split("/")[0] != "locks"}
+
+
+def versions(world: World) -> set[tuple[str, int]]:
+    """All that there are, by their folders."""
+    folders = [path for kind in ("datasets", "models") for path in (world.folder / kind).glob("*")]
+    names = [str(path.relative_to(world.folder)) for path in folders]
+    return {(name, number) for name in names for number in list_versions(world.root.store, name)}
+
+
+def check_all(world: World) -> None:
+    """Every version is whole, and what is unfinished has what it reads."""
+    for folder, number in versions(world):
+        kind, name = folder.split("/")
+        if kind == "models":
+            load_model(world.root, f"{name}@{number}")
+        else:
+            dataset = load_dataset(world.root, f"{name}@{number}")
+            verify(world.root.store, dataset.partitions)
+            for file in dataset.moments.values():
+                file.read(world.root.store)
+
+
+def clean(world: World, rules: RetentionRules = RULES) -> list[str]:
+    """Plan, carry out, and see that this was all; returns the paths that went."""
+    before, said = world.files(), list[str]()
+    planned = plan(world.root, rules, now=world.now)
+    assert world.files() == before, "a plan changes nothing"
+    assert plan(world.root, rules, now=world.now) == planned
+    assert set(carry_out(world.root, planned, said.append)) == set(planned)
+    assert said == []
+    gone = {path for removal in planned for path in (removal.path, *removal.data)}
+    assert {
+        path for path in before - world.files() if not any(path == one or path.startswith(f"{one}/") for one in gone)
+    } == set()
+    assert plan(world.root, rules, now=world.now) == ()
+    return [removal.path for removal in planned]
