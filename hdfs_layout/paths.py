@@ -248,10 +248,6 @@ class Layout:
         """Folder of a model: its versions' manifests and ``data/``."""
         return f"{self.models}/{check_name(name, kind='model')}"
 
-    def model_version(self, name: str, version: int) -> str:
-        """Manifest of one version of a model."""
-        return f"{self.model(name)}/{version_file(version)}"
-
     def model_data(self, name: str, run: str) -> str:
         """Folder of the files that one run made for a model."""
         return f"{self.model(name)}/data/{check_name(run, kind='run')}"

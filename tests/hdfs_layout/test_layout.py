@@ -31,7 +31,6 @@ def test_every_path_is_spelled_as_documented() -> None:
     assert LAYOUT.partition("iris", "id-1", 99_999) == "datasets/iris/data/id-1/part-99999"
     assert LAYOUT.models == "models"
     assert LAYOUT.model("ctr") == "models/ctr"
-    assert LAYOUT.model_version("ctr", 7) == "models/ctr/v000007.json"
     assert LAYOUT.model_data("ctr", "run-1") == "models/ctr/data/run-1"
     assert LAYOUT.profile("ctr", "run-1") == "models/ctr/data/run-1/profile"
     assert LAYOUT.coef("ctr", "run-1") == "models/ctr/data/run-1/coef.npz"
@@ -147,7 +146,7 @@ def test_bad_versions_are_shown_escaped(text: str) -> None:
 def test_numbers_out_of_range_are_refused() -> None:
     for call in (
         lambda: LAYOUT.dataset_version("iris", 0),
-        lambda: LAYOUT.model_version("iris", 1_000_000),
+        lambda: LAYOUT.dataset_version("iris", 1_000_000),
         lambda: LAYOUT.partition("iris", "id", 100_000),
         lambda: LAYOUT.partition("iris", "id", -1),
         lambda: LAYOUT.run_pass("run", 1_000_000),
