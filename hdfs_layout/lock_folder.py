@@ -7,14 +7,13 @@ import dataclasses
 import datetime
 import logging
 import os
-import pwd
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from hdfs_layout.document import decode_document, encode_document
 from hdfs_layout.errors import AlreadyExistsError, BadDataError, LockedError, NotFoundError, StorageError
-from hdfs_layout.owners import is_gone, owned
+from hdfs_layout.owners import is_gone, owned, user_name
 from hdfs_layout.paths import (
     HIDDEN,
     STAGED_PREFIX,
@@ -64,7 +63,7 @@ class Owner:
     def of_this_process(cls, *, what: str, lease_seconds: float) -> Owner:
         """Make one with a new token."""
         return cls(
-            user=_user(),
+            user=user_name(),
             host=os.uname().nodename,
             pid=os.getpid(),
             since=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
@@ -273,11 +272,3 @@ def _typed(value: Any, kind: type) -> Any:
 
 def _printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text[:_MOST_LETTERS])
-
-
-def _user() -> str:
-    number = os.geteuid()
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return str(number)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pwd
 import re
 import secrets
 import shutil
@@ -92,6 +93,15 @@ def _remove_abandoned(entry: os.DirEntry[str]) -> None:
         shutil.rmtree(entry.path, ignore_errors=True)
     else:
         os.unlink(entry.path)
+
+
+def user_name() -> str:
+    """Return the name of this process's user, for people; the number of one whom the system does not know."""
+    number = os.getuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
 
 
 @cache

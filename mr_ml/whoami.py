@@ -1,13 +1,14 @@
-"""Who runs this process, as logs of promotions, manifests and locks record it."""
+"""Who runs this process, as logs of promotions, journals and manifests record it."""
 
 from __future__ import annotations
 
 import os
-import pwd
 import re
 import sys
 from collections.abc import Mapping
 from typing import Any
+
+from hdfs_layout.owners import user_name
 
 # Words of a command that are kept, and characters of each.
 _MOST_WORDS = 40
@@ -28,20 +29,12 @@ def whoami() -> dict[str, Any]:
         the command line without passwords and queries of URIs. Of programs other than mr-ml, whose options may be
         secrets, only the name is kept.
     """
-    return {"user": _user(), "host": os.uname().nodename, "pid": os.getpid(), "command": _command(sys.argv)}
+    return {"user": user_name(), "host": os.uname().nodename, "pid": os.getpid(), "command": _command(sys.argv)}
 
 
 def described(by: Mapping[str, Any]) -> str:
     """Return who a record of `whoami` says it was, for a message."""
     return f"{by.get('user', '?')!s:.100} on {by.get('host', '?')!s:.100} (process {by.get('pid', '?')!s:.20})"
-
-
-def _user() -> str:
-    number = os.getuid()
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return str(number)
 
 
 def _command(words: list[str]) -> list[str]:
