@@ -362,7 +362,7 @@ def _before_rollback_to(root: Root, name: str, target: int, entry: Promotion) ->
     # a damaged entry long ago is no reason to stay with a bad model
     with suppress(BadDataError, NotFoundError):
         start = _start_of_state(read, entry.number)
-        return read(start - 1).previous if start > 1 else _version_before(root, name, target)
+        return read(start - 1).previous if start > 1 else _unmanaged_before(root, name, target)
     return _when_it_meant(root, name, target)
 
 
@@ -391,7 +391,7 @@ def _state(entry: Promotion) -> tuple[int | None, int | None]:
     return entry.version, entry.previous
 
 
-def _version_before(root: Root, name: str, version: int) -> int | None:
+def _unmanaged_before(root: Root, name: str, version: int) -> int | None:
     """Return what the name of a model that is not managed meant before a version."""
     return max((n for n in list_versions(root.store, root.layout.model(name)) if n < version), default=None)
 
@@ -404,7 +404,7 @@ def _when_it_meant(root: Root, name: str, version: int) -> int | None:
             return entry.previous
     # while the model was not managed its name meant one version after the other
     if entries and entries[0].action == "adopt" and version < (entries[0].version or 0):
-        return _version_before(root, name, version)
+        return _unmanaged_before(root, name, version)
     raise UsageError(
         f"expected a version that {name} has meant; found {name}@{version}, which was never promoted. "
         f"`mr-ml models promote {name}@{version}` does it"
