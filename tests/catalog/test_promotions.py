@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from world import RemoteStore
 
 from hdfs_layout import Layout, LocalStore, Root, encode_document, list_versions, parse_reference, publish_version
 from mr_ml.catalog.promotions import (
@@ -29,14 +30,6 @@ from mr_ml.errors import BadDataError, LockedError, NotFoundError, UsageError
 from mr_ml.whoami import whoami
 
 ME = {"user": "ann", "host": "here", "pid": 1, "command": ["mr-ml"]}
-
-
-@dataclass(frozen=True)
-class RemoteStore(LocalStore):
-    """A store whose files are nowhere on this machine, as far as anybody can ask."""
-
-    def local_path(self, path: str) -> str | None:
-        return None
 
 
 @dataclass(frozen=True)
