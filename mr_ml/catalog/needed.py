@@ -11,6 +11,7 @@ from hdfs_layout import NotFoundError, Root, decode_document
 from hdfs_layout.owners import FORGOTTEN_SECONDS
 from mr_ml.catalog.history import History, Kind
 from mr_ml.catalog.promotions import latest_promotion
+from mr_ml.catalog.retention_rules import DAY
 from mr_ml.catalog.run import read_run
 from mr_ml.catalog.run_log import read_log
 from mr_ml.catalog.tree import Folder, is_name
@@ -53,7 +54,7 @@ class Run:
     dataset, warm_start
         Versions that it reads.
     is_finished
-        Its log says so, or its retraining was decided.
+        Its log says so, a version comes from it, or its retraining was decided or given up for another.
     """
 
     name: str
@@ -168,7 +169,7 @@ def read_notes(folder: Folder) -> list[tuple[Note, float]]:
 
 def is_given_up(run: Run | Journal, days: float | None) -> bool:
     """Whether unfinished work was left alone for so long that nobody goes on with it; never without a rule."""
-    return days is not None and run.age > max(days * 86_400, FORGOTTEN_SECONDS)
+    return days is not None and run.age > max(days * DAY, FORGOTTEN_SECONDS)
 
 
 def find_needed(

@@ -152,7 +152,7 @@ def _is_needed_now(root: Root, removal: Removal) -> bool:
 
 def _is_named_now(root: Root, removal: Removal, kind: Kind, name: str) -> bool:
     """Whether a version names data after all: another clean may have put one back, or was killed before it could."""
-    folder = removal.path.rpartition("/data/")[0]
+    folder = root.layout.dataset(name) if kind == "dataset" else root.layout.model(name)
     try:
         files = {entry.name: entry for entry in root.store.entries(folder)}
     except NotFoundError:

@@ -16,8 +16,8 @@ from mr_ml.catalog.history import History, Kind
 from mr_ml.catalog.leftovers import pack_of
 from mr_ml.catalog.needed import FOR_ROLLBACK, Journal, Run, is_given_up
 from mr_ml.catalog.removal import Removal, carry_out
-from mr_ml.catalog.retention_rules import KeepRuns, KeepVersions, RetentionRules
-from mr_ml.catalog.survey import DAY, Survey, is_chosen, survey
+from mr_ml.catalog.retention_rules import DAY, KeepRuns, KeepVersions, RetentionRules
+from mr_ml.catalog.survey import Survey, is_chosen, survey
 from mr_ml.errors import UsageError
 
 __all__ = ["KeepRuns", "KeepVersions", "Removal", "RetentionRules", "carry_out", "plan", "plan_deletion"]
@@ -46,7 +46,7 @@ def plan(
     Returns
     -------
     tuple of Removal
-        In the order in which they are to be carried out.
+        In the order in which `carry_out` removes those that need the same lock, or none.
 
     Raises
     ------

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from mr_ml.data import stored
 
+# In seconds.
+DAY = 86_400.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class KeepVersions:

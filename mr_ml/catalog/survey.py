@@ -12,14 +12,13 @@ from hdfs_layout.owners import can_be_seen, is_gone
 from hdfs_layout.paths import staged_path
 from mr_ml.catalog.history import History, Kind, read_history
 from mr_ml.catalog.needed import Journal, Needed, Run, find_needed, is_given_up, read_journals, read_notes, read_runs
-from mr_ml.catalog.retention_rules import RetentionRules
+from mr_ml.catalog.retention_rules import DAY, RetentionRules
 from mr_ml.catalog.tree import Folder, is_name, look
 from mr_ml.catalog.uses import Note
 from mr_ml.errors import StorageError
 
 Say = Callable[[str], None]
 
-DAY = 86_400.0
 # Below this no age shows that nobody is at work, whatever the rules say.
 _LEAST_ORPHAN_SECONDS = 3_600.0
 

@@ -17,7 +17,8 @@ from hdfs_nights import LEASE_SECONDS, NIGHT, HdfsNights, brought, ended, is_the
 from hdfs_layout import open_root
 from mr_ml.catalog.promotions import manage, promote, promoted_version
 from mr_ml.catalog.retention import RetentionRules, carry_out, plan
-from mr_ml.catalog.survey import DAY, store_time
+from mr_ml.catalog.retention_rules import DAY
+from mr_ml.catalog.survey import store_time
 from mr_ml.errors import LockedError
 
 pytestmark = pytest.mark.slow
