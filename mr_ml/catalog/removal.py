@@ -83,9 +83,11 @@ def carry_out(root: Root, removals: Sequence[Removal], say: Say, *, held: str | 
         ordered = sorted(removals, key=lambda removal: (removal.lock is None, removal.lock or ""))
         for model, of_model in groupby(ordered, key=lambda removal: removal.lock):
             try:
-                with _lock_of(root, model, held=held):
+                with _lock_of(root, model, held=held) as lock:
                     for removal in of_model:
                         cleaning.check()
+                        if lock is not None:
+                            lock.check()
                         try:
                             if _remove(root, removal, say):
                                 gone.append(removal)

@@ -126,6 +126,26 @@ def test_a_locked_model_is_left_alone(world: World) -> None:
         carry_out(world.root, planned, said.append)
 
 
+def test_a_model_whose_lock_was_lost_is_left_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by a clean that was suspended for longer than its lease; the rest still goes."""
+    for _ in range(4):
+        world.dataset("d", days=50)
+        world.model("m", "d@4", days=50)
+    real, said = type(world.root.store).remove_tree, list[str]()
+
+    def remove_tree(store: Store, path: str) -> None:
+        real(store, path)
+        real(store, world.root.layout.lock("m"))
+
+    monkeypatch.setattr(type(world.root.store), "remove_tree", remove_tree)
+    gone = carry_out(world.root, plan(world.root, RULES, now=world.now), said.append)
+    assert [removal.lock for removal in gone if removal.lock] == ["m"]
+    assert {removal.what for removal in gone if removal.version} >= {"d@1", "d@2"}
+    assert len(said) == 1
+    assert said[0].startswith("nothing more of m is removed")
+    check_all(world)
+
+
 def test_links_are_not_followed(tmp_path: Path, template: Path) -> None:
     """Neither by a plan, nor by a removal if one was put there after it."""
     outside = World(open_root(tmp_path / "outside"), tmp_path / "outside", template)
