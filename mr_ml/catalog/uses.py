@@ -49,7 +49,7 @@ def read_note(folder: str, name: str) -> Note | None:
 def using(root: Root, dataset: Dataset) -> Iterator[None]:
     """Within the block this version of a dataset is known to be in use.
 
-    On a root that cannot be written to there is no note: nobody removes anything there.
+    Where this user cannot write there is no note: who removes the version meanwhile is not kept from it.
 
     Raises
     ------
