@@ -38,7 +38,7 @@ class ReaderRules:
     split_by
         A column, or "qid": rows of one group stay in one split.
     seed
-        Of the shuffle.
+        Of the shuffle, and of a split by hash.
     partitions
         Number of partition files; None for as many as the size of the data asks for.
     max_bad_rows
@@ -126,17 +126,14 @@ class SplitRules:
     test_days
         By time: how many of the newest days that have data are tested on.
     test_share
-        By hash: the share of the rows that is tested on.
-    seed
-        By hash: another one deals otherwise.
+        By hash: the share of the rows that is tested on; `reader.seed` deals them.
     """
 
     by: Literal["time", "hash"] = "time"
     test_days: stored.Positive = 1
     test_share: Share = 0.1
-    seed: int = 0
 
-    only_for: ClassVar[Mapping[str, tuple[str, ...]]] = {"time": ("test_days",), "hash": ("test_share", "seed")}
+    only_for: ClassVar[Mapping[str, tuple[str, ...]]] = {"time": ("test_days",), "hash": ("test_share",)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -326,7 +326,7 @@ def test_the_same_bits_in_worker_processes(second_night: tuple[Daily, bytes]) ->
 
 
 def test_dealt_by_hash(daily: Daily) -> None:
-    daily.configure(SETTINGS + "split: {by: hash, test_share: 0.25, seed: 3}\n")
+    daily.configure(SETTINGS + "split: {by: hash, test_share: 0.25}\n")
     daily.published(4)
     dataset = mr_ml.load_dataset(daily.root, "clicks")
     assert dataset.n_rows() == 600

@@ -300,7 +300,7 @@ def test_a_user_is_a_name(file: Path, capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_wrong_settings_are_refused(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file.write_text("modle: x\nsplit: {seed: 1}\n")
+    file.write_text("modle: x\nsplit: {test_share: 0.5}\n")
     code, _, err = run(capsys, str(file), "--at", "02:15")
     assert code == 2
     # keys of the file, not options of the command line
