@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
 @dataclass
 class Night:
-    """One call of `retrain`; `label` is the window that it is at, and `work` the work on it."""
+    """One call of `retrain`; `label` names the window that it is at, `window` is what there is of it.
+
+    `work` is the work on it.
+    """
 
     config: RetrainConfig
     root: Root
@@ -126,7 +129,6 @@ class Night:
 
     def _retrain(self, session: Session, lock: Lock, window: Window, force: str | None) -> RetrainResult:
         """Do what is left to do for a window."""
-        self.label = window.label
         work = self.work = self._begin(session, lock, window, force)
         if work.attempt.is_decided:
             if not work.attempt.notified:
@@ -189,7 +191,7 @@ class Night:
     def _so_far(self, journal: Journal | None) -> dict[str, Any]:
         """Return what is known of a result before there is one."""
         found: dict[str, Any] = {"window": self.label, "started": self._started, "seconds": self._seconds}
-        if self.window is not None and self.window.label == self.label:
+        if self.window is not None:
             missing = tuple(day.isoformat() for day in self.window.missing)
             found |= {"days": len(self.window.days), "missing_days": missing}
         with suppress(MrMlError):

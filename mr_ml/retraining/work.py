@@ -16,7 +16,7 @@ from hdfs_layout import Root, append_events
 from hdfs_layout.lock import Lock
 from mr_ml.catalog.dataset import Dataset, load_dataset
 from mr_ml.catalog.decision import Decision
-from mr_ml.catalog.model import ModelManifest, load_model, read_manifest
+from mr_ml.catalog.model import load_model, read_manifest
 from mr_ml.catalog.promotions import promote
 from mr_ml.catalog.retention import carry_out, plan
 from mr_ml.catalog.run import find_run
@@ -108,8 +108,8 @@ class Work:
         """Add an event to the log of the run."""
         add_event(self.root, self.attempt.run, step, **numbers)
 
-    def all_steps(self) -> Decision:
-        """Do what is left to do; return the decision of the gate."""
+    def all_steps(self) -> None:
+        """Do what is left to do."""
         with stage():
             dataset = self._pack()
         with stage():
@@ -119,8 +119,7 @@ class Work:
         with stage():
             self._clean()
         with stage():
-            self._end(decision)
-        return decision
+            self._end()
 
     def _pack(self) -> Dataset:
         attempt = self.attempt
@@ -140,7 +139,7 @@ class Work:
         version = attempt.version if attempt.version is not None else candidate_of(self.root, attempt)
         if version is None:
             version = self._make(dataset)
-        decision = self.manifest(version).decision
+        decision = read_manifest(self.root, self.config.model, version)[0].decision
         if decision is None:
             raise BadDataError(
                 f"expected that {self.config.model}@{version}, the candidate of run {attempt.run}, says what the gate "
@@ -211,10 +210,6 @@ class Work:
                 f"that file, or let {model} mean another version: `mr-ml models rollback {model}`"
             ) from error
 
-    def manifest(self, version: int) -> ModelManifest:
-        """Read the manifest of a version of the model."""
-        return read_manifest(self.root, self.config.model, version)[0]
-
     def _promote(self, decision: Decision) -> None:
         attempt = self.attempt
         if attempt.promotion is not None or attempt.version is None:
@@ -247,7 +242,7 @@ class Work:
             self.log("cleaned", removed=[removal.what for removal in gone], bytes=sum(r.bytes for r in gone))
         self.note("cleaned", cleaned=True)
 
-    def _end(self, decision: Decision) -> None:
+    def _end(self) -> None:
         outcome = "refused" if self.attempt.promotion is None else "published"
         self.log("ended", outcome=outcome)
         self.note("ended", outcome=outcome, ended=now())
