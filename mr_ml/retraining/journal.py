@@ -91,6 +91,11 @@ class Attempt:
     message: str | None = None
     exit_code: int = 0
 
+    def check_stored(self) -> None:
+        """Raise ValueError if it says what came of a candidate, and not of which."""
+        if self.is_decided and self.version is None:
+            raise ValueError(f"outcome {self.outcome}, and no version")
+
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON."""
         return {**vars(self), "by": dict(self.by)}

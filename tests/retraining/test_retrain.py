@@ -6,6 +6,7 @@ import json
 import shutil
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -346,10 +347,15 @@ def test_another_loss_starts_from_nothing(daily: Daily) -> None:
 def test_a_damaged_journal_says_what_to_remove(daily: Daily) -> None:
     daily.published(4)
     path = daily.root / "retrains" / "ctr" / f"{day(4)}.json"
-    path.write_bytes(path.read_bytes()[:-20])
-    damaged = daily.run(4)
-    assert damaged.code == BadDataError.exit_code
-    assert f"remove {path}" in damaged.err
+    whole, root = path.read_bytes(), open_root(daily.root)
+    journal = read_journal(root, "ctr", str(day(4)))
+    assert journal is not None
+    replace(journal, attempt=replace(journal.attempt, version=None)).write(root)
+    for content in (whole[:-20], path.read_bytes()):
+        path.write_bytes(content)
+        damaged = daily.run(4)
+        assert damaged.code == BadDataError.exit_code
+        assert f"remove {path}" in damaged.err
     path.unlink()
     assert daily.published(4)["candidate"] == "ctr@2"
 
