@@ -10,10 +10,9 @@ from typing import Any
 
 from hdfs_layout import Root
 from mr_ml.cli.common import narrator, one_line, print_result, progress_watcher, table
-from mr_ml.errors import UsageError
 from mr_ml.retraining.config import RetrainConfig, load_config
 from mr_ml.retraining.hiding import hidden
-from mr_ml.retraining.requests import day_of, root_of
+from mr_ml.retraining.requests import day_of, reason_of, root_of
 from mr_ml.retraining.result import RefusedError, RetrainResult
 
 
@@ -21,14 +20,11 @@ def run(options: argparse.Namespace) -> None:
     """Retrain a model, or say what would be done."""
     config, root = _opened(options)
     last = day_of(options.last, "for")
-    if options.force is not None and not options.force.strip():
-        raise UsageError("`force`: expected a reason, found nothing: it is recorded beside the promotion")
+    force = reason_of(options.force)
     if options.dry_run:
         _show_preview(options, config, root, last)
         return
-    retrain_and_print(
-        options, config, root, last=last, force=options.force, settings_file=os.path.abspath(options.settings)
-    )
+    retrain_and_print(options, config, root, last=last, force=force, settings_file=os.path.abspath(options.settings))
 
 
 def retrain_and_print(

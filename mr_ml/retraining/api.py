@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hdfs_layout import Root
 from mr_ml.retraining.config import RetrainConfig, load_config
 from mr_ml.retraining.driver import retrain as retrain_for
-from mr_ml.retraining.requests import day_of, root_of
+from mr_ml.retraining.requests import day_of, reason_of, root_of
 from mr_ml.retraining.result import RefusedError, RetrainResult
 from mr_ml.session import ignore_message
 
@@ -66,7 +66,7 @@ def retrain(
     file = os.path.abspath(settings) if isinstance(settings, str | os.PathLike) else None
     config = load_config(settings) if isinstance(settings, str | os.PathLike) else settings
     result = retrain_for(
-        config, root_of(config, root), last=day_of(last, "last"), force=force,
+        config, root_of(config, root), last=day_of(last, "last"), force=reason_of(force),
         settings_file=file, say=say, warn=warn, watch=watch,
     )  # fmt: skip
     if result.outcome == "refused":

@@ -6,11 +6,13 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from hdfs_layout import Root
+from mr_ml.data import stored
 from mr_ml.errors import UsageError
 from mr_ml.packing.choices import PackChoices
 from mr_ml.retraining.hiding import hidden
@@ -54,14 +56,21 @@ def expected_folder(root: str, runner: str) -> str:
     return f"expected a folder of this machine with runner {runner}, found {root}; on HDFS it is for runner hadoop"
 
 
-def day_of(text: date | str | None, name: str) -> date | None:
+def day_of(day: date | str | None, name: str) -> date | None:
     """Read a day such as 2026-11-26; raises UsageError, which names the parameter, if it is none."""
-    if not isinstance(text, str):
-        return text
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"`{name}`: expected a day such as 2026-11-26, found {text[:40]!a}") from None
+    # a datetime is a date to Python, and equal to none
+    if day is None or (isinstance(day, date) and not isinstance(day, datetime)):
+        return day
+    with suppress(ValueError, TypeError):
+        return date.fromisoformat(day)  # type: ignore[arg-type]
+    raise UsageError(f"`{name}`: expected a day such as 2026-11-26, found {stored.shown(day)}")
+
+
+def reason_of(force: str | None) -> str | None:
+    """Return why a candidate is promoted in spite of the gate; raises UsageError if that says nothing."""
+    if force is not None and not stored.chosen(str, force, "force").strip():
+        raise UsageError("`force`: expected a reason, found nothing: it is recorded beside the promotion")
+    return force
 
 
 def settings_digest(config: RetrainConfig) -> str:

@@ -7,7 +7,7 @@ import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -367,8 +367,9 @@ def test_python(daily: Daily) -> None:
         mr_ml.retrain(load_config(daily.settings), last=day(5))
     assert refused.value.result.candidate == "ctr@2"
     assert json.loads(json.dumps(refused.value.result.to_json()))["outcome"] == "refused"
-    with pytest.raises(UsageError, match="last"):
-        mr_ml.retrain(daily.settings, last="yesterday")
+    for wrong in ({"last": "yesterday"}, {"last": datetime(2026, 3, 5)}, {"last": 20260305}, {"force": " "}):
+        with pytest.raises(UsageError, match=f"`{next(iter(wrong))}`: expected a"):
+            mr_ml.retrain(daily.settings, **wrong)
 
 
 ENDED_BY_A_SIGNAL = """
