@@ -5,12 +5,13 @@ Nothing that fails here changes the outcome or the exit code. It is a warning, a
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-    from hdfs_layout import Root
+from hdfs_layout import Root
+from mr_ml.errors import MrMlError
+
+if TYPE_CHECKING:
     from mr_ml.retraining.config import RetrainConfig
     from mr_ml.retraining.result import RetrainResult
 
@@ -40,7 +41,6 @@ def _log(root: Root, result: RetrainResult, events: list[dict[str, Any]], warn: 
     """Add events to the log of the run, if it came so far that there is one."""
     if result.run is None or not events:
         return
-    from mr_ml.errors import MrMlError
     from mr_ml.retraining.work import add_events
 
     try:

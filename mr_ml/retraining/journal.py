@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from hdfs_layout import AlreadyExistsError, NotFoundError, Root, decode_document, encode_document
-from hdfs_layout.paths import MAX_VERSION, staged_path
+from hdfs_layout.paths import staged_path
+from mr_ml.catalog.promotions import VersionNumber
 from mr_ml.catalog.run import find_run
 from mr_ml.catalog.run_log import published_version
 from mr_ml.data import stored
@@ -25,7 +26,6 @@ KEPT_ATTEMPTS = 5
 
 _JOURNAL = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})\.json", re.ASCII)
 
-Number = Annotated[int, stored.at_least(1), stored.at_most(MAX_VERSION)]
 Outcome = Literal["running", "published", "refused", "failed", "superseded"]
 
 
@@ -74,17 +74,17 @@ class Attempt:
     request: stored.Name
     inputs: stored.Sha256
     settings: stored.Sha256
-    base: Number | None
+    base: VersionNumber | None
     forced: str | None = None
     started: str
     ended: str | None = None
     by: Mapping[str, Any]
     starts: stored.Positive = 1
     dataset: stored.Versioned | None = None
-    version: Number | None = None
+    version: VersionNumber | None = None
     accepted: bool | None = None
     reasons: tuple[str, ...] = ()
-    promotion: Number | None = None
+    promotion: VersionNumber | None = None
     cleaned: bool = False
     notified: bool = False
     outcome: Outcome = "running"

@@ -10,8 +10,7 @@ from mr_ml.retraining.gate.facts import WindowFacts
 from mr_ml.retraining.gate.gather import gather
 from mr_ml.retraining.gate.judge import judge
 from mr_ml.retraining.gate.profile import save_profile
-from mr_ml.retraining.requests import TEST
-from mr_ml.retraining.window import InputRules, Window
+from mr_ml.retraining.window import TEST, InputRules, Window
 from mr_ml.session import Session
 
 if TYPE_CHECKING:

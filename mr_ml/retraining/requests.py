@@ -16,15 +16,12 @@ from mr_ml.data import stored
 from mr_ml.errors import UsageError
 from mr_ml.packing.choices import PackChoices
 from mr_ml.retraining.hiding import hidden
-from mr_ml.retraining.window import Window
+from mr_ml.retraining.window import TEST, TRAIN, Window
 from mr_ml.runners.base import RUNNERS
 from mr_ml.session import use_config
 
 if TYPE_CHECKING:
     from mr_ml.retraining.config import RetrainConfig
-
-#: The splits: models are fitted on one and compared on the other.
-TRAIN, TEST = "train", "test"
 
 # On which neither a model nor the decision about it depends.
 _NO_MATTER = ("root", "runner", "retention", "on_unfinished", "lock", "notify", "metrics_file")

@@ -26,7 +26,8 @@ class RetrainResult:
     run
         The training run; None if it failed before there was one.
     outcome
-        "published": the candidate is promoted; "refused": by the gate; "failed": by an error.
+        "published": the candidate is promoted; "refused": by the gate; "failed": by an error; "superseded", in
+        notifications alone: an unfinished window was given up for a newer one.
     dataset
         What was packed, with its version.
     version

@@ -31,6 +31,8 @@ from mr_ml.retraining.location import UNPRINTABLE, Location, check_marker, with_
 from mr_ml.retraining.zones import date_in, days_back, is_day, zone_named
 
 _THREADS = 8
+#: The splits: models are fitted on one and compared on the other.
+TRAIN, TEST = "train", "test"
 # Before that, zones have other rules than their data says.
 _EARLIEST = date(1970, 1, 1)
 
@@ -178,7 +180,7 @@ class Window:
                 f"expected more than {test_days} days with data in {self.first} to {self.last}, to train on those "
                 f"before the {test_days} that are tested on; found {len(self.days)}"
             )
-        parts = {"train": self.days[:-test_days], "test": self.days[-test_days:]}
+        parts = {TRAIN: self.days[:-test_days], TEST: self.days[-test_days:]}
         return {split: [file.path for day in days for file in day.files] for split, days in parts.items()}
 
 

@@ -26,8 +26,8 @@ from mr_ml.models.base import TrainSpec
 from mr_ml.retraining.journal import Attempt, Journal, candidate_of, now
 from mr_ml.retraining.judging import judged
 from mr_ml.retraining.provenance import provenance_of
-from mr_ml.retraining.requests import TRAIN, pack_choices
-from mr_ml.retraining.window import Window
+from mr_ml.retraining.requests import pack_choices
+from mr_ml.retraining.window import TRAIN, Window
 from mr_ml.session import Session
 from mr_ml.whoami import whoami
 
