@@ -120,7 +120,7 @@ class SchemaChange:
     Attributes
     ----------
     settings
-        Format and options of the input that differ, in words.
+        What differs of format, kind of labels, row weights and offsets, in words.
     appeared, vanished
         Names of some features that one has and the other has not, and how many there are.
     appeared_rate, vanished_rate

@@ -78,8 +78,9 @@ class GateRules:
     unwatched
         Features, or columns of categories, whose drift is not judged: times and counters, which always move.
     schema
-        "same": the same input format, options and features, in the same order; "may_grow": the same format, and no
-        feature has vanished; "any". Features that together have few values do not count: categories come and go.
+        "same": the same input format, kind of labels, weights and offsets, and the same features in the same order;
+        "may_grow": features may also appear and move, and none has vanished; "any". Features that together have few
+        values do not count: categories come and go.
     labels
         "same": training rows have the labels that the published model knows; "any".
     require_converged
