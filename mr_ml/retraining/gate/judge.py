@@ -50,7 +50,7 @@ def _checks(rules: GateRules, facts: Facts) -> Iterator[Check]:
         yield from _days(facts.window)
     yield from _labels(rules, facts)
     if facts.schema is not None:
-        yield _schema(rules, facts.schema)
+        yield _schema(rules, facts.schema, is_known=facts.drift is not None)
     if facts.published is not None:
         yield from _drift(rules, facts, facts.drift)
     yield _converged(rules, facts.training)
@@ -155,24 +155,24 @@ def _test_labels(labels: Mapping[str, int], tested: Mapping[str, int]) -> Iterat
     )
 
 
-def _schema(rules: GateRules, change: SchemaChange) -> Check:
-    faults: list[str] = []
+def _schema(rules: GateRules, change: SchemaChange, *, is_known: bool) -> Check:
+    """Check what has changed; whether that is all is known only if the published model's rows are."""
     strict, watched = rules.schema == "same", rules.schema != "any"
-    if watched:
-        faults += change.settings
-    if strict and change.appeared_rate >= _FEW_VALUES:
-        faults.append(f"{change.n_appeared} features appeared, such as {listed(change.appeared)}")
-    if watched and change.vanished_rate >= _FEW_VALUES:
-        faults.append(f"{change.n_vanished} features vanished, such as {listed(change.vanished)}")
-    if strict and change.reordered:
-        faults.append("the features are in another order")
-    found = f"{change.n_appeared} features appeared and {change.n_vanished} vanished, all of them rare"
-    if not change.n_appeared and not change.n_vanished:
-        found = "the same"
+    changes = [(watched, setting) for setting in change.settings]
+    if change.appeared_rate >= _FEW_VALUES:
+        changes.append((strict, f"{change.n_appeared} features appeared, such as {listed(change.appeared)}"))
+    if change.vanished_rate >= _FEW_VALUES:
+        changes.append((watched, f"{change.n_vanished} features vanished, such as {listed(change.vanished)}"))
+    if change.reordered:
+        changes.append((strict, "the features are in another order"))
+    faults = [said for is_fault, said in changes if is_fault]
+    found = "the same" if is_known else "the same, but for features, which are not known"
+    if change.n_appeared or change.n_vanished:
+        found = f"{change.n_appeared} features appeared and {change.n_vanished} vanished, all of them rare"
     return check(
         "schema",
         not faults,
-        "; ".join(faults) or found,
+        "; ".join(faults or [said for _, said in changes]) or found,
         {"same": "the same", "may_grow": "no feature vanished", "any": "anything"}[rules.schema],
         appeared=change.n_appeared,
         appeared_per_row=change.appeared_rate,
