@@ -251,7 +251,7 @@ MEASURED = Measured(
     differences={"log_loss": Difference(mean=0.0, standard_error=0.001, n_rows=1000, effective_rows=1000.0)},
 )  # fmt: skip
 FACTS = Facts(
-    candidate="m (candidate)", published="m@1", n_rows=900, n_all_rows=1900, published_n_rows=1000,
+    published="m@1", n_rows=900, n_all_rows=1900, published_n_rows=1000,
     labels={"no": 600, "yes": 300}, test_labels={"no": 700, "yes": 300}, published_labels=("no", "yes"),
     training={"converged": True, "stop": "done", "objective": 0.5, "gradient_norm": 0.0}, measured=MEASURED,
     window=None, drift=None, schema=None,

@@ -14,6 +14,7 @@ import math
 
 from mr_ml.catalog.decision import Check
 from mr_ml.models.paired import Difference
+from mr_ml.retraining.gate.checks import check
 from mr_ml.retraining.gate.facts import Facts, Measured
 from mr_ml.retraining.gate.rules import GateRules
 
@@ -28,13 +29,13 @@ def comparison(rules: GateRules, facts: Facts, measured: Measured) -> Check:
     new = sorted(label for label, rows in facts.labels.items() if rows and label not in facts.published_labels)
     if rules.labels == "any" and facts.published_labels and new:
         found = f"not compared: {facts.published} does not know all labels"
-        return Check(name=name, passed=True, found=found, expected=expected)
+        return check(name, True, found, expected)
     difference = measured.differences.get(metric)
     fault = measured.fault or measured.published_fault
     if fault is None and difference is None:
         fault = f"the models have no {metric} in common"
     if fault is not None or difference is None:
-        return Check(name=name, passed=False, found=f"cannot be compared: {fault}", expected=expected)
+        return check(name, False, f"cannot be compared: {fault}", expected)
     one, other = measured.metrics[metric], measured.published_metrics[metric]
     return _compared(rules, metric, name, expected, difference, (one, other))
 
@@ -70,8 +71,7 @@ def _compared(
             needed = difference.n_rows * (half_width / (allowed - worse)) ** 2
             numbers["rows_needed"] = needed
             found += f", about {_round(needed)} would be enough"
-    finite = {key: float(value) for key, value in numbers.items() if math.isfinite(value)}
-    return Check(name=name, passed=passed, found=found, expected=expected, numbers=finite)
+    return check(name, passed, found, expected, **numbers)
 
 
 def _round(rows: float) -> str:

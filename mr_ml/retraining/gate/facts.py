@@ -145,8 +145,8 @@ class Facts:
 
     Attributes
     ----------
-    candidate, published
-        The models, ``ctr (candidate)`` and ``ctr@6``; None if there is no published one.
+    published
+        The published model, ``ctr@6``; None if there is none.
     n_rows, published_n_rows
         Training rows.
     labels, test_labels, published_labels
@@ -164,7 +164,6 @@ class Facts:
         Of all splits together.
     """
 
-    candidate: str
     published: stored.Versioned | None
     n_rows: int
     n_all_rows: int

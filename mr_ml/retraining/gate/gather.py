@@ -78,7 +78,6 @@ def gather(
                 counts=None if theirs is None else counts[1],
             )  # fmt: skip
     facts = Facts(
-        candidate=candidate.reference,
         published=None if published is None else published.reference,
         n_rows=dataset.n_rows(train),
         n_all_rows=dataset.n_rows(),

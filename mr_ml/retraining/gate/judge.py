@@ -13,6 +13,7 @@ from typing import Any
 
 from mr_ml.catalog.decision import Check, Decision
 from mr_ml.readers.rows import excerpt, listed
+from mr_ml.retraining.gate.checks import check
 from mr_ml.retraining.gate.compare import comparison
 from mr_ml.retraining.gate.facts import Drift, Facts, Measured, Move, SchemaChange, WindowFacts
 from mr_ml.retraining.gate.rules import GateRules
@@ -36,12 +37,6 @@ def judge(rules: GateRules, facts: Facts) -> Decision:
         metrics={} if measured is None else _kept(measured.metrics),
         published_metrics={} if measured is None else _kept(measured.published_metrics),
     )
-
-
-def check(name: str, passed: bool, found: str, expected: str, **numbers: float | None) -> Check:
-    """Make a check; numbers that are none or not finite are left out."""
-    kept = {key: float(n) for key, n in numbers.items() if n is not None and math.isfinite(n)}
-    return Check(name=name, passed=passed, found=found, expected=expected, numbers=kept)
 
 
 def _checks(rules: GateRules, facts: Facts) -> Iterator[Check]:
