@@ -132,20 +132,6 @@ def make_problem(spec: TrainSpec, dataset: Dataset, root: Root) -> Problem:
     return MODEL_KINDS.get(spec.kind).problem(spec, dataset, moments)
 
 
-def train(
-    spec: TrainSpec,
-    *,
-    run: str,
-    dataset: Dataset,
-    engine: Engine,
-    root: Root,
-    watch: Callable[[Progress], None],
-    say: Callable[[str], None] = lambda text: None,
-) -> TrainResult:
-    """Fit and publish a model; parameters and errors as of both."""
-    return publish(fit(spec, run=run, dataset=dataset, engine=engine, root=root, watch=watch, say=say), root)
-
-
 # numbers that overflow end a run with a reason; a warning would only spoil the output
 @np.errstate(all="ignore")
 @on_one_thread

@@ -36,7 +36,7 @@ from mr_ml.readers.text import source
 from mr_ml.runners.local.fork_server import BLAS_VARIABLES
 from mr_ml.sums.query import Query
 from mr_ml.sums.statistic import Statistic
-from mr_ml.training.train import train
+from mr_ml.training.train import fit, publish
 
 PROBLEMS = {
     "sparse-logistic": ("--loss", "logistic", "--l2", "0.01"),
@@ -104,7 +104,8 @@ def test_in_memory(mr_ml: Commands, expected: dict[str, str], name: str) -> None
     spec = replace(spec_of(mr_ml, name), model="in-memory")
     run = unique_id()
     start_run(root, run, spec)
-    done = train(spec, run=run, dataset=dataset, engine=engine, root=root, watch=lambda progress: None)
+    fitted = fit(spec, run=run, dataset=dataset, engine=engine, root=root, watch=lambda progress: None)
+    done = publish(fitted, root)
     assert mr_ml.coef(f"in-memory@{done.version}").sha256 == expected[name]
 
 

@@ -21,7 +21,7 @@ from mr_ml.models.base import Conclusion
 from mr_ml.models.linear.kind.model import LinearModel
 from mr_ml.models.linear.kind.spec import LinearSpec
 from mr_ml.passes.in_memory import InMemoryEngine
-from mr_ml.training.train import Fitted, publish, train
+from mr_ml.training.train import Fitted, fit, publish
 
 Floats = NDArray[np.float64]
 
@@ -78,11 +78,12 @@ class Solver:
         if begin is not None:
             spec = replace(spec, warm_start=_published(spec, begin, dataset, root))
         start_run(root, run, spec)
-        result = train(spec, run=run, dataset=dataset, engine=engine, root=root, watch=lambda progress: None)
+        fitted = fit(spec, run=run, dataset=dataset, engine=engine, root=root, watch=lambda progress: None)
+        result = publish(fitted, root)
         model = load_model(root, f"{result.model}@{result.version}")
         assert isinstance(model, LinearModel)
-        fit = fit_of(problem, model.coef, converged=result.converged, stop=result.stop)
-        return replace(fit, passes=result.passes)
+        found = fit_of(problem, model.coef, converged=result.converged, stop=result.stop)
+        return replace(found, passes=result.passes)
 
     def command(self, problem: Problem, *, method: str) -> Fit:
         """The same by commands alone; the margins are those that `predict` gives, turned back from probabilities. It
