@@ -16,8 +16,9 @@ from mr_ml.catalog.dataset import load_dataset
 from mr_ml.data import frame, stored
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.models.paired import Difference
+from mr_ml.readers.same_features import placed
 from mr_ml.readers.schema import Schema
-from mr_ml.retraining.gate.drift import by_chance, drift, placed, psi, schema_change
+from mr_ml.retraining.gate.drift import by_chance, drift, psi, schema_change
 from mr_ml.retraining.gate.facts import Drift, Facts, Measured, Move
 from mr_ml.retraining.gate.judge import judge
 from mr_ml.retraining.gate.measure import measure

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mr_ml.readers.same_features import placed
 from mr_ml.readers.schema import Schema
 from mr_ml.retraining.gate.facts import Drift, Move, SchemaChange
 from mr_ml.retraining.gate.profile import Profile, Ranges
@@ -32,20 +33,6 @@ Floats = NDArray[np.float64]
 RARE = 20
 _CHANCE = 1e-3
 _SHOWN = 5
-
-
-def placed(features: Array, *, of: Schema, among: Schema) -> NDArray[np.int64]:
-    """Return which features of one schema, known by name, those of another one are; -1 where it has none such."""
-    ids = features.astype(np.int64)
-    if of.feature_names is None and among.feature_names is None:
-        ids = ids + of.index_base - among.index_base
-        return np.where((ids >= 0) & (ids < among.n_features), ids, -1)
-    if of.feature_names is None or among.feature_names is None:
-        return np.full(len(ids), -1)
-    if of.feature_names == among.feature_names:
-        return ids
-    number = {name: k for k, name in enumerate(among.feature_names)}
-    return np.array([number.get(of.feature_names[k], -1) for k in ids.tolist()], np.int64)
 
 
 def schema_change(now: Profile, before: Profile | None, *, schema: Schema, published_schema: Schema) -> SchemaChange:

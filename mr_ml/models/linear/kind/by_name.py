@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mr_ml.catalog.dataset import Dataset
 from mr_ml.errors import BadDataError
-from mr_ml.models.base import first_column
+from mr_ml.readers.same_features import placed
 
 if TYPE_CHECKING:
     from mr_ml.models.linear.kind.model import LinearModel
@@ -23,16 +23,11 @@ def columns_of(model: LinearModel, dataset: Dataset) -> NDArray[np.int64]:
     BadDataError
         If features of one have names, and those of the other numbers.
     """
-    held = np.arange(model.n_features) if model.features is None else model.features.astype(np.int64)
     ours, theirs = model.schema.feature_names, dataset.schema.feature_names
-    if ours == theirs:
-        columns = held + first_column(model, dataset) if ours is None else held
-        return np.where((columns >= 0) & (columns < dataset.schema.n_features), columns, -1)
-    if ours is None or theirs is None:
+    if (ours is None) != (theirs is None):
         raise BadDataError(
             f"expected features of {dataset.reference} that have {'numbers' if ours is None else 'names'} only, as "
             f"those of {model.reference}, found {'names' if ours is None else 'numbers'}: nothing says which are the "
             "same"
         )
-    place = {name: column for column, name in enumerate(theirs)}
-    return np.array([place.get(ours[k], -1) for k in held.tolist()], np.int64)
+    return placed(model.held, of=model.schema, among=dataset.schema)

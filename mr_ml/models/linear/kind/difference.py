@@ -49,7 +49,7 @@ def _name(model: LinearModel, column: int) -> str:
 
 def _common(a: LinearModel, b: LinearModel) -> tuple[Ints, Ints]:
     """Return the columns of the features that both have, of each model, in the order of the first."""
-    ids_a, ids_b = _held(a), _held(b)
+    ids_a, ids_b = a.held, b.held
     if a.schema.feature_names is None and b.schema.feature_names is None:
         # ids in the text, of which there may be millions
         _, in_a, in_b = np.intersect1d(
@@ -60,11 +60,6 @@ def _common(a: LinearModel, b: LinearModel) -> tuple[Ints, Ints]:
     names = map(a.schema.name_of, ids_a.tolist())
     both = np.array([(k, places[name]) for k, name in enumerate(names) if name in places], np.int64).reshape(-1, 2)
     return both[:, 0], both[:, 1]
-
-
-def _held(model: LinearModel) -> Ints:
-    """Return the features, counted from 0, that columns of coefficients are of."""
-    return np.arange(model.coef.shape[1] - 1) if model.features is None else model.features.astype(np.int64)
 
 
 def _largest_without(model: LinearModel, columns: Ints, most: int) -> tuple[str, ...]:

@@ -60,7 +60,7 @@ def _over_columns(model: LinearModel, dataset: Dataset) -> tuple[Floats, Shift, 
     coef, shift, first = model.reading_coef, model.shift, first_column(model, dataset)
     if model.features is None and not first and dataset.schema.n_features <= model.n_features:
         return coef, shift, None
-    columns = (np.arange(model.n_features) if model.features is None else model.features.astype(np.int64)) + first
+    columns = model.held + first
     if len(columns) and columns[0] < 0:
         # the dataset cannot have this feature: it is zero
         off = dict(zip(shift.ids, shift.by, strict=True))

@@ -75,6 +75,11 @@ class LinearModel(Model):
             for output, row in zip(self.outputs, self.coef, strict=True)
         }
 
+    @property
+    def held(self) -> NDArray[np.int64]:
+        """Which features, counted from 0 and ascending, the coefficients are of."""
+        return np.arange(self.coef.shape[1] - 1) if self.features is None else self.features.astype(np.int64)
+
     def feature(self, k: int) -> int:
         """Return which feature, counted from 0, the coefficients at k are of."""
         return k if self.features is None else int(self.features[k])
