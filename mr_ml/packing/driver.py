@@ -141,7 +141,7 @@ def _pack(
         n_columns = summary.n_columns(schema.n_features)
         target = Target(
             schema=schema, plan=plan, name=spec.name, data_id=data_id, n_columns=n_columns,
-            splits={text.known_as(file): spec.split_of(file) for file in files} if by_split else {},
+            splits=splits_known_as(spec, text, files) if by_split else {},
         )  # fmt: skip
         shuffled = shuffle(exchange, text, files, target)
         data_id = unfinished.data_id = shuffled.data_id
@@ -196,6 +196,25 @@ def _by_split(spec: PackSpec, files: Sequence[TextFile], ranges: Ranges) -> dict
             named = ", ".join(_inputs_of_splits(spec)[split])
             raise BadDataError(f"expected rows of the split {split}, found none in {named[:500]}")
     return found
+
+
+def splits_known_as(spec: PackSpec, text: TextSource, files: Sequence[TextFile]) -> dict[str, str]:
+    """Return the split of each file, by the path by which tasks know it.
+
+    Raises
+    ------
+    UsageError
+        If these cannot tell files of different splits apart: they have the same path on two clusters.
+    """
+    splits: dict[str, str] = {}
+    for file in files:
+        path, split = text.known_as(file), spec.split_of(file)
+        if splits.setdefault(path, split) != split:
+            raise UsageError(
+                f"`split_inputs`: found {path} on two clusters, for the splits {splits[path]} and {split}; copy one of "
+                "these files to another path"
+            )
+    return splits
 
 
 def _check_names(form: Format, files: Sequence[TextFile]) -> None:
