@@ -19,7 +19,7 @@ from mr_ml.models.paired import Difference
 from mr_ml.readers.same_features import placed
 from mr_ml.readers.schema import Schema
 from mr_ml.retraining.gate.drift import by_chance, drift, psi, schema_change
-from mr_ml.retraining.gate.facts import Drift, Facts, Measured, Move
+from mr_ml.retraining.gate.facts import Drift, Facts, Measured, Move, SchemaChange
 from mr_ml.retraining.gate.judge import judge
 from mr_ml.retraining.gate.measure import measure
 from mr_ml.retraining.gate.profile import Profile, Ranges, published_profile, ranged, save_profile
@@ -342,6 +342,27 @@ def test_other_labels_if_they_may_be_there() -> None:
     decision = judge(GateRules(labels="any"), facts)
     assert decision.accepted
     assert "not compared: m@1 does not know all labels" in table(decision)
+
+
+@pytest.mark.parametrize(
+    ("schema", "known", "change", "passed", "found"),
+    [
+        ("same", True, {}, True, "the same"),
+        ("same", False, {}, True, "the same, but for features, which are not known"),
+        ("any", True, {"settings": ("format: csv, before libsvm",)}, True, "format: csv, before libsvm"),
+        ("may_grow", True, {"settings": ("offsets: yes, before no",)}, False, "offsets: yes, before no"),
+        ("may_grow", True, {"reordered": True}, True, "the features are in another order"),
+        ("same", True, {"n_appeared": 1, "appeared_rate": 0.01}, True, "1 features appeared and 0 vanished, all of"),
+        ("any", True, {"n_vanished": 1, "vanished": ("a",), "vanished_rate": 1.0}, True, "1 features vanished, such"),
+    ],
+)
+def test_what_has_changed_is_said_also_where_it_may(
+    schema: Any, known: bool, change: dict[str, Any], passed: bool, found: str
+) -> None:
+    facts = replace(FACTS, schema=SchemaChange(**change), drift=Drift() if known else None)
+    (check,) = [check for check in judge(GateRules(schema=schema), facts).checks if check.name == "schema"]
+    assert check.passed == passed
+    assert check.found.startswith(found)
 
 
 def test_a_table_obeys_no_hostile_name() -> None:
