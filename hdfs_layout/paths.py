@@ -35,6 +35,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]")
 _VERSION_FILE = re.compile(r"v([0-9]{6})\.json", re.ASCII)
 _TURN_FILE = re.compile(r"(?:beat|released)-([0-9]{6})", re.ASCII)
+_WINDOW_FILE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})\.json", re.ASCII)
 _PASS_FOLDER = re.compile(r"[0-9]{6}", re.ASCII)
 _VERSION_NUMBER = re.compile(r"[1-9][0-9]{0,5}", re.ASCII)
 
@@ -146,6 +147,12 @@ def turn_of(file_name: str) -> int | None:
     """Which holder of a lock a file is of, by its name; None if it is of none."""
     match = _TURN_FILE.fullmatch(file_name)
     return int(match[1]) if match else version_of(file_name)
+
+
+def window_of(file_name: str) -> str | None:
+    """Read the window of a retraining, 2026-11-26, off the name of its file; None if it is not one."""
+    match = _WINDOW_FILE.fullmatch(file_name)
+    return match[1] if match else None
 
 
 def pass_of(folder_name: str) -> int | None:

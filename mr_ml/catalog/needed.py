@@ -9,6 +9,7 @@ from typing import Annotated, TypedDict
 
 from hdfs_layout import NotFoundError, Root, decode_document
 from hdfs_layout.owners import FORGOTTEN_SECONDS
+from hdfs_layout.paths import window_of
 from mr_ml.catalog.history import History, Kind
 from mr_ml.catalog.promotions import latest_promotion
 from mr_ml.catalog.retention_rules import DAY
@@ -144,7 +145,7 @@ def read_journals(root: Root, folder: Folder, *, now: float, say: Say) -> list[J
         if not is_name(model):
             continue
         # named by their last days
-        names = sorted(name for name in of_model.files if name.endswith(".json") and is_name(name))
+        names = sorted(name for name in of_model.files if window_of(name) is not None)
         for name in names:
             path, entry = f"{of_model.path}/{name}", of_model.files[name]
             attempt: _Attempt | None = None

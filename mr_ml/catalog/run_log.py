@@ -86,8 +86,8 @@ class RunLog:
     @property
     def outcome(self) -> str:
         """What the retraining has come to: published, refused, failed, superseded, or unfinished."""
-        last = next((event for event in reversed(self.retrain) if event["step"] not in _TELLING), self.retrain[-1])
-        return str(last[_ENDS[last["step"]]]) if last["step"] in _ENDS else "unfinished"
+        last = next((event for event in reversed(self.retrain) if event["step"] not in _TELLING), None)
+        return "unfinished" if last is None else str(last.get(_ENDS.get(last["step"], ""), "unfinished"))
 
 
 def read_log(root: Root, run: str) -> RunLog:

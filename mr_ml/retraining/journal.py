@@ -6,7 +6,6 @@ after a kill finds what was made, or makes it once.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from hdfs_layout import AlreadyExistsError, NotFoundError, Root, decode_document, encode_document
-from hdfs_layout.paths import staged_path
+from hdfs_layout.paths import staged_path, window_of
 from mr_ml.catalog.promotions import VersionNumber
 from mr_ml.catalog.run import find_run
 from mr_ml.catalog.run_log import published_version
@@ -23,8 +22,6 @@ from mr_ml.errors import BadDataError, LockedError, StorageError
 
 # Of earlier attempts at the same window.
 KEPT_ATTEMPTS = 5
-
-_JOURNAL = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})\.json", re.ASCII)
 
 Outcome = Literal["running", "published", "refused", "failed", "superseded"]
 
@@ -200,7 +197,7 @@ def windows_of(root: Root, model: str) -> tuple[str, ...]:
         names = root.store.list(root.layout.retrains(model))
     except NotFoundError:
         return ()
-    return tuple(sorted(match[1] for name in names if (match := _JOURNAL.fullmatch(name)) is not None))
+    return tuple(sorted(window for name in names if (window := window_of(name)) is not None))
 
 
 def candidate_of(root: Root, attempt: Attempt) -> int | None:

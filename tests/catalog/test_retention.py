@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+from datetime import date, timedelta
 
 import pytest
 from world import DAY, RULES, World, check_all, clean, versions
@@ -162,6 +163,17 @@ def test_delete(world: World) -> None:
     check_all(world)
 
 
+def test_the_newest_journal_stays_whatever_else_is_called_json(world: World) -> None:
+    world.dataset("d")
+    world.model("m", "d@1")
+    old, newest = (world.journal("m", f"2026-01-0{day}", days=50, outcome="published") for day in (1, 2))
+    notes = newest.with_name("notes.json")
+    notes.write_text("mine")
+    world.age(world.folder, 50)
+    carry_out(world.root, plan(world.root, RULES, now=world.now), print)
+    assert [path.exists() for path in (old, newest, notes)] == [False, True, True]
+
+
 def test_a_year_of_nights_stays_bounded(world: World) -> None:
     """Every fifth, of which each tenth is killed somewhere; the log of promotions is the only thing that grows."""
     chance, counts = random.Random(0), list[int]()
@@ -170,7 +182,7 @@ def test_a_year_of_nights_stays_bounded(world: World) -> None:
     )
     for night in range(73):
         world.now += 5 * DAY
-        window, run = f"2026-{night:03d}", world.new_id()
+        window, run = f"{date(2026, 1, 1) + timedelta(5 * night)}", world.new_id()
         killed = chance.choice(["pack", "write", "train", "publish"]) if chance.random() < 0.1 else None
         if killed == "pack":
             data = world.orphan("datasets/d", days=0)
