@@ -31,13 +31,17 @@ class Where(TypedDict, total=False):
     ----------
     runner : str
         "inline": in this process (default); "local": in worker processes; "hadoop": on the cluster that HADOOP_HOME and
-        HADOOP_CONF_DIR name.
+        HADOOP_CONF_DIR name; or another of `mr_ml.runners.base.RUNNERS`.
     workers : int
         Worker processes of "local"; by default as many as there are processors.
     memory : int or str
         Of all processes on this machine together: bytes, or a size such as "2G"; by default half of what is free.
     config : str or os.PathLike
         Path of the YAML settings of a cluster.
+    cluster_id : str
+        With "emr": of a cluster that runs; by default one is started, and ended after the call.
+    master : str
+        With "spark": where it runs, such as "yarn" or "local[4]".
     say, warn : callable
         Called with a sentence that the user should know, or that says what may be wrong with a result.
     """
@@ -46,6 +50,8 @@ class Where(TypedDict, total=False):
     workers: int | None
     memory: Memory
     config: str | os.PathLike[str] | None
+    cluster_id: str | None
+    master: str | None
     say: Callable[[str], None]
     warn: Callable[[str], None]
 
@@ -157,7 +163,8 @@ def pack(
         "text": {name: value for name, value in stored.plain(text).items() if value != []},
     }  # fmt: skip
     choices = stored.check(PackChoices, chosen, what="a pack")
-    return _session(root, where).pack([] if isinstance(inputs, Mapping) else _paths(inputs), name, choices)
+    with _session(root, where) as session:
+        return session.pack([] if isinstance(inputs, Mapping) else _paths(inputs), name, choices)
 
 
 def train(
@@ -172,6 +179,8 @@ def train(
     workers: int | None = None,
     memory: Memory = None,
     config: str | os.PathLike[str] | None = None,
+    cluster_id: str | None = None,
+    master: str | None = None,
     say: Callable[[str], None] = ignore_message,
     warn: Callable[[str], None] = ignore_message,
     watch: Callable[[Progress], None] = ignore_message,
@@ -193,7 +202,7 @@ def train(
         Of the model.
     verify
         Whether to compare the partitions with their sha256 first.
-    runner, workers, memory, config, say, warn
+    runner, workers, memory, config, cluster_id, master, say, warn
         See `Where`.
     watch
         Called with the `mr_ml.training.loop.Progress` of each pass.
@@ -220,10 +229,11 @@ def train(
     >>> result.version, result.converged
     (1, True)
     """
-    session = Session.open(
-        root, runner=runner, workers=workers, memory=memory, config=config, say=say, warn=warn, watch=watch
-    )
-    return session.train(session.spec(kind, dataset, model, split, options), verify_bytes=verify)
+    with Session.open(
+        root, runner=runner, workers=workers, memory=memory, config=config, cluster_id=cluster_id, master=master,
+        say=say, warn=warn, watch=watch,
+    ) as session:  # fmt: skip
+        return session.train(session.spec(kind, dataset, model, split, options), verify_bytes=verify)
 
 
 def resume(root: Place, run: str, *, verify: bool = False, **where: Unpack[TrainWhere]) -> TrainResult:
@@ -243,7 +253,8 @@ def resume(root: Place, run: str, *, verify: bool = False, **where: Unpack[Train
     BadDataError
         As of `train`, or if what was written of the run is damaged.
     """
-    return _session(root, where).resume(run, verify_bytes=verify)
+    with _session(root, where) as session:
+        return session.resume(run, verify_bytes=verify)
 
 
 def evaluate(
@@ -288,9 +299,10 @@ def evaluate(
     """
     stored.chosen(bool, row_weights, "row_weights")
     stored.chosen(Literal["error", "ignore"], unseen_features, "unseen_features")
-    return _session(root, where).evaluate(
-        model, dataset, split=split, row_weights=row_weights, unseen_features=unseen_features, verify_bytes=verify
-    )
+    with _session(root, where) as session:
+        return session.evaluate(
+            model, dataset, split=split, row_weights=row_weights, unseen_features=unseen_features, verify_bytes=verify
+        )
 
 
 def predict(
@@ -338,9 +350,10 @@ def predict(
     """
     allowed = stored.chosen(stored.Count, max_bad_rows, "max_bad_rows")
     stored.chosen(Literal["error", "ignore"], unseen_features, "unseen_features")
-    return _session(root, where).predict(
-        model, _paths(inputs), _path(to, "to"), max_bad_rows=allowed, unseen_features=unseen_features
-    )
+    with _session(root, where) as session:
+        return session.predict(
+            model, _paths(inputs), _path(to, "to"), max_bad_rows=allowed, unseen_features=unseen_features
+        )
 
 
 def load_model(root: Place, reference: str) -> Model:

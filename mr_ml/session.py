@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from hdfs_layout import Root, append_events, check_name, open_root
 from mr_ml.catalog.dataset import Dataset, find_dataset, load_dataset
@@ -69,8 +69,9 @@ class Session:
     @classmethod
     def open(
         cls, root: str | os.PathLike[str] | Root, *, runner: str = "local", workers: int | None = None,
-        memory: Memory = None, config: str | os.PathLike[str] | None = None, say: Say = ignore_message,
-        warn: Say = ignore_message, watch: Callable[[Progress], None] = ignore_message,
+        memory: Memory = None, config: str | os.PathLike[str] | None = None, cluster_id: str | None = None,
+        master: str | None = None, say: Say = ignore_message, warn: Say = ignore_message,
+        watch: Callable[[Progress], None] = ignore_message,
     ) -> Session:  # fmt: skip
         """Open a root and a runner.
 
@@ -79,11 +80,13 @@ class Session:
         root
             A folder, ``hdfs://...``, or what `hdfs_layout.open_root` returned.
         runner
-            "inline", "local" or "hadoop".
+            One of `mr_ml.runners.base.RUNNERS`, such as "inline" or "local".
         workers
             Worker processes of "local"; None for as many as there are processors.
         config
             Path of the YAML settings of a cluster.
+        cluster_id, master
+            As of `mr_ml.runners.base.RunnerOptions`.
 
         Raises
         ------
@@ -94,12 +97,22 @@ class Session:
             if not callable(told):
                 raise UsageError(f"`{name}`: expected a function, found {stored.shown(told)}")
         memory = stored.chosen(int | str | None, memory, "memory")
-        settings: str | None = stored.chosen(str | None, config, "config")
-        opened = use_config(root, settings)
-        return cls(
-            root=opened, runner=open_runner(opened, runner, workers=workers, memory=memory, config=settings),
-            memory=memory, say=say, warn=warn, watch=watch,
-        )  # fmt: skip
+        options = RunnerOptions(
+            workers=stored.chosen(stored.Positive | None, workers, "workers"),
+            memory=None if memory is None else str(memory),
+            config=stored.chosen(str | None, config, "config"),
+            cluster_id=stored.chosen(str | None, cluster_id, "cluster_id"),
+            master=stored.chosen(str | None, master, "master"),
+        )
+        opened = use_config(root, runner, options.config)
+        opened_runner = RUNNERS.get(runner).open(opened, options)
+        return cls(root=opened, runner=opened_runner, memory=memory, say=say, warn=warn, watch=watch)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.runner.close()
 
     def pack(
         self, inputs: Sequence[str], name: str, choices: PackChoices, *, request: str | None = None
@@ -305,28 +318,14 @@ class Session:
         )  # fmt: skip
 
 
-def use_config(root: str | os.PathLike[str] | Root, config: str | None) -> Root:
-    """Open a root; with settings of a cluster, as the cluster that they name has it."""
-    if config is not None:
-        from mr_ml.runners.hadoop.settings import load_settings
+def use_config(root: str | os.PathLike[str] | Root, runner: str, config: str | None) -> Root:
+    """Open a root; with settings of a cluster, as the cluster that they name has it.
 
-        conf_dir = load_settings(config).conf_dir
-        if conf_dir is not None:
-            # the store and the jobs must mean the same cluster
-            os.environ["HADOOP_CONF_DIR"] = conf_dir
-    return open_root(root)
-
-
-def open_runner(
-    root: Root, runner: str, *, workers: int | None = None, memory: Memory = None, config: str | None = None
-) -> Runner:
-    """Return a runner by its name; options of another one are refused.
-
-    Raises
-    ------
-    UsageError
-        If there is no such runner, or it does not have such options.
+    Parameters
+    ----------
+    runner
+        Whose settings they are.
     """
-    memory_text = None if memory is None else str(memory)
-    number = stored.chosen(stored.Positive | None, workers, "workers")
-    return RUNNERS.get(runner).open(root, RunnerOptions(workers=number, memory=memory_text, config=config))
+    if config is not None:
+        RUNNERS.get(runner).look(config)
+    return open_root(root)

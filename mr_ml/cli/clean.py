@@ -28,7 +28,9 @@ def run(options: argparse.Namespace) -> None:
 
     config = _settings(options)
     with hidden(config):
-        root = use_config(options.root if config.root is None else config.root, config.runner.config)
+        root = use_config(
+            options.root if config.root is None else config.root, config.runner.name, config.runner.config
+        )
         _clean(options, root, config.retention, config.model, config.dataset_name, hide=config.hide)
 
 

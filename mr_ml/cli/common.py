@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def root_of(options: argparse.Namespace) -> Root:
     """Open the root that --root names, with the cluster settings of --config."""
-    return use_config(options.root, getattr(options, "config", None))
+    return use_config(options.root, getattr(options, "runner", "hadoop"), getattr(options, "config", None))
 
 
 def open_session(
@@ -47,7 +47,7 @@ def open_session(
 
     return Session.open(
         options.root, runner=options.runner, workers=options.workers, memory=getattr(options, "memory", None),
-        config=options.config, say=say, warn=warned, watch=watch,
+        config=options.config, cluster_id=options.cluster_id, master=options.master, say=say, warn=warned, watch=watch,
     )  # fmt: skip
 
 

@@ -10,12 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hdfs_layout import check_store
-from mr_ml.cli.common import narrator, print_result, root_of, table
+from mr_ml.cli.common import narrator, open_session, print_result, root_of, table
 from mr_ml.errors import UnavailableError
 from mr_ml.runners import node_report
 from mr_ml.runners.hadoop import env as hadoop_env
 from mr_ml.runners.node_check import Findings
-from mr_ml.session import open_runner
 
 _PIECE_BYTES = 1 << 20
 _OTHERS = ("compiled loops", "memory MB", "of a task", "cores", "bits")
@@ -23,12 +22,12 @@ _OTHERS = ("compiled loops", "memory MB", "of a task", "cores", "bits")
 
 def check(options: argparse.Namespace) -> None:
     """Write below the root, run one small job, and say what the nodes have."""
-    root = root_of(options)
     say = narrator(options)
-    runner = open_runner(root, options.runner, workers=options.workers, config=options.config)
-    check_store(root.store)
-    say(f"{root.store.root} can be written, read and removed from")
-    findings = runner.check(n_tasks=options.tasks, say=say)
+    with open_session(options) as session:
+        root = session.root
+        check_store(root.store)
+        say(f"{root.store.root} can be written, read and removed from")
+        findings = session.runner.check(n_tasks=options.tasks, say=say)
     here = node_report.report()
     data = {
         "root": root.store.root, "runner": options.runner, "here": here, "nodes": findings.nodes,

@@ -10,14 +10,15 @@ from mr_ml.cli.common import open_session, print_result, table
 
 def run(options: argparse.Namespace) -> None:
     """Print the metrics of a model on a dataset."""
-    metrics = open_session(options).evaluate(
-        options.model,
-        options.dataset,
-        split=options.split,
-        row_weights=options.weights == "rows",
-        unseen_features=options.unseen_features,
-        verify_bytes=options.verify,
-    )
+    with open_session(options) as session:
+        metrics = session.evaluate(
+            options.model,
+            options.dataset,
+            split=options.split,
+            row_weights=options.weights == "rows",
+            unseen_features=options.unseen_features,
+            verify_bytes=options.verify,
+        )
     print_result(options, metrics, _text(metrics))
 
 

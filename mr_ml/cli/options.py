@@ -65,6 +65,8 @@ def add_runner(parser: Any, *, jobs: Sequence[str], kinds: Sequence[Registry[Any
         "HADOOP_HOME and HADOOP_CONF_DIR name; or one of an installed package",
     )  # fmt: skip
     group.add_argument("--config", metavar="FILE", help="YAML settings of the cluster; see docs/hadoop.md")
+    group.add_argument("--cluster-id", metavar="ID", help="with -r emr: a cluster that runs, see mr-ml cluster")
+    group.add_argument("--master", metavar="URL", help="with -r spark: where Spark runs, such as yarn or local[4]")
     group.add_argument(
         "--workers", type=whole(1, 1024), metavar="N", help="worker processes of -r local (default: the processors)"
     )

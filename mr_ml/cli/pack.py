@@ -17,8 +17,8 @@ from mr_ml.readers.registry import FORMATS
 def run(options: argparse.Namespace) -> None:
     """Pack text into a dataset and print its summary."""
     warnings: list[str] = []
-    session = open_session(options, warn=lambda text: warnings.append(spelled(text)))
-    dataset = session.pack(options.inputs, options.to, choices(options))
+    with open_session(options, warn=lambda text: warnings.append(spelled(text))) as session:
+        dataset = session.pack(options.inputs, options.to, choices(options))
     print_result(options, {**summary(dataset), "warnings": warnings}, summary_text(dataset))
 
 

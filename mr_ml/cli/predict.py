@@ -9,13 +9,14 @@ from mr_ml.cli.common import open_session, print_result
 
 def run(options: argparse.Namespace) -> None:
     """Predict rows of text and print how many there were and where the output is."""
-    summary = open_session(options).predict(
-        options.model,
-        options.inputs,
-        options.to,
-        max_bad_rows=options.max_bad_rows,
-        unseen_features=options.unseen_features,
-    )
+    with open_session(options) as session:
+        summary = session.predict(
+            options.model,
+            options.inputs,
+            options.to,
+            max_bad_rows=options.max_bad_rows,
+            unseen_features=options.unseen_features,
+        )
     print_result(
         options, summary, f"{summary['n_rows']} rows predicted by {summary['model']}: {', '.join(summary['outputs'])}"
     )

@@ -68,8 +68,9 @@ def resume(options: argparse.Namespace) -> None:
     if log.retrained is None:
         from mr_ml.cli.train import print_trained
 
-        session = open_session(options, watch=progress_watcher(options))
-        print_trained(options, session, session.resume(options.run))
+        with open_session(options, watch=progress_watcher(options)) as session:
+            result = session.resume(options.run)
+        print_trained(options, session, result)
         return
     from mr_ml.cli.retrain import retrain_and_print
     from mr_ml.retraining.config import load_config

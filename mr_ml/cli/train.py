@@ -25,16 +25,18 @@ _IN_OTHER_WORDS: dict[str, tuple[str, dict[Any, Any]]] = {
 
 def run(options: argparse.Namespace) -> None:
     """Train a model, or resume a run, and print the result."""
-    session = open_session(options, watch=progress_watcher(options))
-    if options.resume is not None:
-        if options.dataset is not None or options.model is not None:
-            raise UsageError("--resume goes on with what the run was asked to do; give no dataset or model beside it")
-        _check_same(options, read_run(session.root, options.resume).spec)
-        result = session.resume(options.resume, verify_bytes=options.verify)
-    else:
-        if options.dataset is None or options.model is None:
-            raise UsageError("expected a dataset and --model NAME (or --resume RUN)")
-        result = session.train(_spec(options, session), verify_bytes=options.verify)
+    with open_session(options, watch=progress_watcher(options)) as session:
+        if options.resume is not None:
+            if options.dataset is not None or options.model is not None:
+                raise UsageError(
+                    "--resume goes on with what the run was asked to do; give no dataset or model beside it"
+                )
+            _check_same(options, read_run(session.root, options.resume).spec)
+            result = session.resume(options.resume, verify_bytes=options.verify)
+        else:
+            if options.dataset is None or options.model is None:
+                raise UsageError("expected a dataset and --model NAME (or --resume RUN)")
+            result = session.train(_spec(options, session), verify_bytes=options.verify)
     print_trained(options, session, result)
 
 

@@ -65,14 +65,15 @@ class Night:
             self.say("the process that held the lock before was killed or hangs; it can promote nothing any more")
             fence(root, config.model, by=whoami())
         self._owed(lock)
-        session = Session.open(
+        with Session.open(
             root, runner=config.runner.name, workers=config.runner.workers, memory=config.runner.memory,
-            config=config.runner.config, say=self.say, warn=self.warn, watch=self.watch,
-        )  # fmt: skip
-        window = self._find(last)
-        if last is None:
-            self._earlier(session, lock, window)
-        return self._retrain(session, lock, window, self.force)
+            config=config.runner.config, cluster_id=config.runner.cluster_id, master=config.runner.master,
+            say=self.say, warn=self.warn, watch=self.watch,
+        ) as session:  # fmt: skip
+            window = self._find(last)
+            if last is None:
+                self._earlier(session, lock, window)
+            return self._retrain(session, lock, window, self.force)
 
     def _find(self, last: date | None) -> Window:
         window = find_window(self.config.input, timezone=self.config.timezone, last=last)

@@ -42,7 +42,7 @@ def root_of(config: RetrainConfig, otherwise: str | os.PathLike[str] | Root | No
     if place is None:
         raise UsageError("expected `root` in the settings of a retraining, or beside them; found neither")
     with hidden(config):
-        root = use_config(place, config.runner.config)
+        root = use_config(place, config.runner.name, config.runner.config)
     if RUNNERS.get(config.runner.name).share_files and root.store.local_path("") is None:
         raise UsageError(f"`root`: {expected_folder(root.store.root, config.runner.name)}")
     return root

@@ -150,18 +150,26 @@ class RunnerRules:
         Of all processes on this machine together, such as 4G; None for half of what is free.
     config
         File with the settings of a cluster.
+    cluster_id
+        Of a cluster on EMR that runs; None for one of its own, for this retraining only.
+    master
+        Of Spark, such as "yarn".
     """
 
     name: Annotated[str, stored.registered(RUNNERS)] = "local"
     workers: Annotated[int, stored.at_least(1), stored.at_most(1024)] | None = None
     memory: str | int | None = None
     config: str | None = None
+    cluster_id: str | None = None
+    master: str | None = None
 
     @property
     def options(self) -> RunnerOptions:
         """As a kind of runner takes them."""
         memory = None if self.memory is None else str(self.memory)
-        return RunnerOptions(workers=self.workers, memory=memory, config=self.config)
+        return RunnerOptions(
+            workers=self.workers, memory=memory, config=self.config, cluster_id=self.cluster_id, master=self.master
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -327,6 +327,21 @@ class Runner(Protocol):
             If the cluster does not answer.
         """
 
+    def close(self) -> None:
+        """Give up what it keeps from job to job, such as a cluster that it started; again, it does nothing.
+
+        It and what `of_work` made of it have that together. None of them runs a job afterwards.
+        """
+
+
+_MEANT_FOR = {
+    "workers": "says how many processes of this machine run tasks, and a cluster has settings of its own in `config`",
+    "memory": "is that of this machine, and tasks on a cluster have settings of their own in `config`",
+    "config": "says how to use a cluster",
+    "cluster_id": "names a cluster on EMR",
+    "master": "says where Spark runs",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunnerOptions:
@@ -340,11 +355,23 @@ class RunnerOptions:
         Of all processes on this machine together, as it was said.
     config
         Path of the YAML file with the settings of a cluster.
+    cluster_id
+        Of a cluster on EMR that runs.
+    master
+        Of Spark, such as "yarn" or "local[4]".
     """
 
     workers: int | None = None
     memory: str | None = None
     config: str | None = None
+    cluster_id: str | None = None
+    master: str | None = None
+
+    def only(self, *names: str, runner: str) -> None:
+        """Raise `UsageError` if anything but these is said."""
+        for item in fields(self):
+            if item.name not in names and getattr(self, item.name) is not None:
+                raise UsageError(f"`{item.name}` {_MEANT_FOR[item.name]}; it is not for `runner` {runner}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -364,6 +391,8 @@ class RunnerKind:
         Its tasks open and write files of this machine, as `Tasks.share_files` has it of a runner that is open.
     prepare
         Begins in the background what takes time before the first task can run, given the modules that tasks import.
+    look
+        Has this process see the cluster that the settings in a file name as its tasks do; before the root is opened.
     """
 
     description: str
@@ -371,6 +400,7 @@ class RunnerKind:
     check: Callable[[str | None, RunnerOptions], None] = lambda root, options: None
     share_files: bool = False
     prepare: Callable[[Sequence[str]], None] = lambda modules: None
+    look: Callable[[str], None] = lambda config: None
 
 
 RUNNERS: Registry[RunnerKind] = Registry(

@@ -175,7 +175,7 @@ def test_a_run_is_resumed_by_name(made: Made) -> None:
         ({"lambda_": 1}, "`lambda_` cannot be chosen of a linear model"),
         ({"kind": "forest"}, "'forest' is not known"),
         ({"runner": "cloud"}, "'cloud' is not known"),
-        ({"config": "x.yaml"}, "`config` x.yaml"),
+        ({"config": "x.yaml"}, "`config` says how to use a cluster; it is not for `runner` inline"),
     ],
 )
 def test_choices_that_cannot_be(made: Made, options: dict[str, Any], message: str) -> None:

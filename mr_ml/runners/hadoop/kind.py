@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from hdfs_layout import Root
@@ -22,11 +23,20 @@ def _open(root: Root, options: RunnerOptions) -> HadoopJobRunner:
 
 
 def _check(root: str | None, options: RunnerOptions) -> None:
-    for name in ("workers", "memory"):
-        if getattr(options, name) is not None:
-            raise UsageError(f"`{name}` is for this machine; set the resources of tasks on a cluster in `config`")
+    options.only("config", runner="hadoop")
     if root is not None and scheme_of(root) != "hdfs":
         raise UsageError(f"`runner` hadoop needs a root on HDFS, hdfs://..., found {root}")
 
 
-HADOOP = RunnerKind(description="on the cluster that HADOOP_HOME and HADOOP_CONF_DIR name", open=_open, check=_check)
+def _look(config: str) -> None:
+    from mr_ml.runners.hadoop.settings import load_settings
+
+    conf_dir = load_settings(config).conf_dir
+    if conf_dir is not None:
+        # the store and the jobs must mean the same cluster
+        os.environ["HADOOP_CONF_DIR"] = conf_dir
+
+
+HADOOP = RunnerKind(
+    description="on the cluster that HADOOP_HOME and HADOOP_CONF_DIR name", open=_open, check=_check, look=_look
+)

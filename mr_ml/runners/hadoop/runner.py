@@ -183,6 +183,9 @@ class HadoopJobRunner:
             with suppress(StorageError, UnavailableError):
                 self.root.store.remove_tree(folder)
 
+    def close(self) -> None:
+        """See `Runner.close`; the cluster is there for others too."""
+
     def check(self, *, n_tasks: int, say: Callable[[str], None]) -> Findings:
         """See `Runner.check`; more tasks reach more nodes."""
         from mr_ml_jobs.env_job import MREnv

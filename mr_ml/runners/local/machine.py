@@ -129,6 +129,9 @@ class LocalJobRunner:
         pairs = self.run(MREnv, request=b"", input=lines)
         return node_check.find(pairs, driver=node_report.report(), command=sys.executable, n_tasks=len(pairs))
 
+    def close(self) -> None:
+        """See `Runner.close`; worker processes end with this one."""
+
 
 @dataclass(frozen=True)
 class LeftFile:

@@ -53,6 +53,9 @@ class ToyRunner:
     def check(self, *, n_tasks: int, say: Callable[[str], None]) -> Any:
         return self.inner.check(n_tasks=n_tasks, say=say)
 
+    def close(self) -> None:
+        self.inner.close()
+
 
 def _open(root: Root, options: RunnerOptions) -> Runner:
     return ToyRunner(RUNNERS.get("inline").open(root, options))
