@@ -13,7 +13,7 @@ from hdfs_layout import Root
 from hdfs_layout.lock import Lock
 from mr_ml.catalog.model import read_manifest
 from mr_ml.catalog.promotions import fence, manage, promoted_version
-from mr_ml.errors import GateRefusedError, LockedError, MrMlError, NotFoundError
+from mr_ml.errors import GateRefusedError, LockedError, MrMlError, NotFoundError, StorageError
 from mr_ml.retraining.finish import finish, tell
 from mr_ml.retraining.journal import Attempt, Journal, now, read_journal
 from mr_ml.retraining.result import RetrainResult, failure
@@ -56,6 +56,9 @@ class Night:
             # what comes of it is for the other process to say
             raise
         except Exception as error:
+            # what another process now works on may be removed here, or be changed: that is no failure of the window
+            with suppress(StorageError):
+                lock.check()
             self._failed(error)
             raise
 

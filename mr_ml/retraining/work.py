@@ -20,7 +20,7 @@ from mr_ml.catalog.model import load_model, read_manifest
 from mr_ml.catalog.promotions import promote
 from mr_ml.catalog.retention import carry_out, plan
 from mr_ml.catalog.run import find_run
-from mr_ml.errors import BadDataError, LockedError, MrMlError, NotFoundError, UsageError
+from mr_ml.errors import BadDataError, MrMlError, NotFoundError, UsageError
 from mr_ml.interrupts import stage
 from mr_ml.models.base import TrainSpec
 from mr_ml.retraining.journal import Attempt, Journal, candidate_of, now
@@ -231,10 +231,9 @@ class Work:
         try:
             planned = plan(self.root, config.retention, model=config.model, dataset=config.dataset_name, say=warn)
             gone = carry_out(self.root, planned, warn, held=config.model)
-        except LockedError:
-            raise
         except MrMlError as error:
-            # the outcome does not depend on it, and the next window removes the same
+            # also if another process removes things just now: the outcome does not depend on it, and the next window
+            # removes the same
             warn(f"not everything that is old was removed: {error}")
             self.log("cleaned", failed=self.config.hide(str(error)))
         else:

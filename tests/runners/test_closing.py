@@ -89,7 +89,7 @@ def test_commands_and_functions_close_their_runner(keeper: Keeper, tmp_path: Pat
 
 
 @pytest.mark.parametrize("runner", ["inline", "local", "hadoop"])
-@pytest.mark.parametrize("option", ["cluster_id", "master"])
-def test_options_of_another_runner_are_refused(runner: str, option: str) -> None:
-    with pytest.raises(UsageError, match=f"`{option}` .* not for `runner` {runner}"):
-        RUNNERS.get(runner).check(None, RunnerOptions(**{option: "x"}))
+@pytest.mark.parametrize("options", [RunnerOptions(cluster_id="j-1"), RunnerOptions(master="yarn")])
+def test_options_of_another_runner_are_refused(runner: str, options: RunnerOptions) -> None:
+    with pytest.raises(UsageError, match=rf"`(cluster_id|master)` .* not for `runner` {runner}"):
+        RUNNERS.get(runner).check(None, options)
