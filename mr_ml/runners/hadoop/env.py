@@ -13,11 +13,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 from hdfs_layout import NotFoundError, Root, latest_version, publish_version, read_version
 from mr_ml.errors import BadDataError, StorageError
-from mr_ml.runners.hadoop.settings import AUTO, NONE, HadoopSettings
+from mr_ml.runners.settings_file import AUTO, NONE
 
 FOLDER = "environment"
 DEFAULT_PYTHON = "python3"
@@ -84,7 +84,19 @@ class NodePython:
     environment: Environment | None = None
 
 
-def find_python(root: Root, settings: HadoopSettings) -> NodePython:
+class PythonSettings(Protocol):
+    """What settings of a cluster say of Python; see `mr_ml.runners.hadoop.settings.HadoopSettings`."""
+
+    @property
+    def python(self) -> str | None:
+        """The nodes' Python."""
+
+    @property
+    def python_archive(self) -> str:
+        """Where its packages come from."""
+
+
+def find_python(root: Root, settings: PythonSettings) -> NodePython:
     """Return what the settings ask for: by default the environment that was built last for this root, if there is one.
 
     Raises

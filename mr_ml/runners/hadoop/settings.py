@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from mr_ml.errors import StorageError, UsageError
+from mr_ml.errors import UsageError
+from mr_ml.runners.settings_file import (
+    AUTO,
+    checked_archive,
+    checked_count,
+    checked_properties,
+    checked_text,
+    in_java,
+    load_file,
+)
 
-_JOBCONF_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]*", re.ASCII)
-AUTO, NONE = "auto", "none"
-# Which Hadoop unpacks.
-ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip")
 PRIORITIES = ("VERY_LOW", "LOW", "NORMAL", "HIGH", "VERY_HIGH")
 
 
@@ -72,8 +76,8 @@ class HadoopSettings:
             "mapreduce.reduce.memory.mb": self.reduce_memory_mb,
             "mapreduce.map.cpu.vcores": self.map_vcores,
             "mapreduce.reduce.cpu.vcores": self.reduce_vcores,
-            "mapreduce.map.speculative": _java(self.speculative),
-            "mapreduce.reduce.speculative": _java(self.speculative),
+            "mapreduce.map.speculative": in_java(self.speculative),
+            "mapreduce.reduce.speculative": in_java(self.speculative),
         }
         if self.split_mb is not None:
             # Streaming's input format has no largest size, but aims at a number of map tasks
@@ -92,59 +96,21 @@ def load_settings(path: str | None) -> HadoopSettings:
     StorageError
         If it cannot be read.
     """
-    if path is None:
-        return HadoopSettings()
-    import yaml  # type: ignore[import-untyped]
-
-    try:
-        with open(path, "rb") as source:
-            found = yaml.safe_load(source)
-    except OSError as error:
-        raise StorageError(f"cannot read `config` {path}: {error.strerror}; check the path") from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"`config` {path}: expected YAML, found {' '.join(str(error).split())[:300]}") from error
-    if found is None:
-        found = {}
-    if not isinstance(found, dict):
-        raise UsageError(f"`config` {path}: expected lines `KEY: VALUE`, found a {type(found).__name__}")
-    known = {item.name: item for item in fields(HadoopSettings)}
-    for key, value in found.items():
-        if key not in known:
-            raise UsageError(f"`config` {path}: expected keys of {', '.join(known)}; found {key!r}")
-        if value is not None:
-            found[key] = _checked(str(key), value, where=f"`config` {path}: {key}")
-    return HadoopSettings(**{key: value for key, value in found.items() if value is not None})
+    return load_file(path, HadoopSettings, _checked)
 
 
 def _checked(key: str, value: Any, *, where: str) -> Any:
     if key == "jobconf":
-        if not isinstance(value, dict):
-            raise UsageError(f"{where}: expected lines `PROPERTY: VALUE`, found {value!r}")
-        for name, item in value.items():
-            if not (isinstance(name, str) and _JOBCONF_NAME.fullmatch(name)) or isinstance(item, dict | list):
-                raise UsageError(f"{where}: expected `PROPERTY: VALUE` with one value, found {name!r}: {item!r}")
-        return MappingProxyType({name: str(_java(item)) for name, item in value.items()})
+        return checked_properties(value, where=where)
     if key == "speculative":
         if not isinstance(value, bool):
             raise UsageError(f"{where}: expected true or false, found {value!r}")
-    elif key == "reducers" or key.endswith(("_mb", "_vcores")):
-        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value < 1 << 31:
-            raise UsageError(f"{where}: expected a whole number from 1 on, found {value!r}")
-    elif not isinstance(value, str) or not value or not value.isprintable():
-        raise UsageError(f"{where}: expected a text, found {value!r}")
-    elif key == "priority" and value not in PRIORITIES:
-        raise UsageError(f"{where}: expected one of {', '.join(PRIORITIES)}, found {value!r}")
-    elif key == "python_archive":
-        is_uri = "://" in value and value.endswith(ARCHIVES) and not set(value) & set("#,\\*?[]{} ")
-        if value not in (AUTO, NONE) and not is_uri:
-            raise UsageError(
-                f"{where}: expected {AUTO}, {NONE} or the URI of an archive on the cluster, such as "
-                f"hdfs:///user/me/python{ARCHIVES[0]} (or {', '.join(ARCHIVES[1:])}), found {value!r}"
-            )
-    elif key in ("hadoop_home", "conf_dir", "streaming_jar"):
-        return os.path.abspath(os.path.expanduser(value))
-    return value
-
-
-def _java(value: Any) -> Any:
-    return str(value).lower() if isinstance(value, bool) else value
+        return value
+    if key == "reducers" or key.endswith(("_mb", "_vcores")):
+        return checked_count(value, where=where)
+    if key == "python_archive":
+        return checked_archive(value, where=where)
+    text = checked_text(value, where=where)
+    if key == "priority" and text not in PRIORITIES:
+        raise UsageError(f"{where}: expected one of {', '.join(PRIORITIES)}, found {text!r}")
+    return os.path.abspath(os.path.expanduser(text)) if key in ("hadoop_home", "conf_dir", "streaming_jar") else text
