@@ -55,6 +55,7 @@ def _record(cluster: Cluster, folder: Path) -> None:
             history=False,
             node_memory_mb=2048,
             token=secrets.token_hex(16),
+            s3="",
             overrides=(),
             archives=str(staging / "archives"),
             recording=True,

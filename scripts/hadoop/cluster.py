@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import json
 import os
+import re
 import secrets
 import shlex
 import signal
@@ -19,7 +20,7 @@ from archives import archive_folder
 from description import Cluster
 from distribution import ClusterError, cache_folder, checked_path, hadoop_home, java_home, say
 from lifecycle import bring_up, look, take_down, wait_usable
-from settings import SITE_FILES
+from settings import SITE_FILES, s3_properties
 
 EXIT_UNAVAILABLE = 69
 WATCHER = "watcher"
@@ -34,10 +35,13 @@ where that is possible.
     scripts/dev_hadoop.sh status                       what runs, what the masters say; exit 69 unless all is well
     scripts/dev_hadoop.sh kill datanode-2              kill -9 one daemon; `start datanode-2` brings it back,
                                                        `wait` returns when it has registered
+    scripts/dev_hadoop.sh up --s3 http://127.0.0.1:9000
+                                                       start with s3://BUCKET/... and s3a://BUCKET/... on that server,
+                                                       with the keys of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
     scripts/dev_hadoop.sh down                         stop; nothing is left running; may be repeated
 """
 EPILOG = """\
-Folders: the jars (95 MB) and, for tuned clusters, class data archives lie in ${XDG_CACHE_HOME:-~/.cache}/mr_ml/hadoop
+Folders: the jars (110 MB) and, for tuned clusters, class data archives lie in ${XDG_CACHE_HOME:-~/.cache}/mr_ml/hadoop
 and are made once. A cluster lies in --dir (default: clusters/default there): conf/ is HADOOP_CONF_DIR, logs/ has
 the daemons' logs and, in logs/userlogs, those of the tasks. HDFS starts empty at each `up`; `down` removes the data.
 
@@ -46,9 +50,11 @@ Tuned (the default) or plain: tuned clusters have short heartbeats and poll inte
 ships it. Both notice a dead DataNode or NodeManager in about 12 s instead of 10 minutes.
 
 Exported: HADOOP_HOME, HADOOP_CONF_DIR, HADOOP_LOG_DIR, JAVA_HOME, PATH, MR_ML_TEST_HDFS (hdfs://127.0.0.1:PORT) and
-MR_ML_TEST_WEBHDFS (http://127.0.0.1:PORT). With MR_ML_HADOOP_TRACE=FILE set, each start of a client's virtual machine
-adds a line to FILE. The user who runs `up` is the superuser of HDFS; permissions are checked for everybody else
-(HADOOP_USER_NAME=somebody hadoop fs ...). There is no password: whoever can log in to this machine can use the cluster.
+MR_ML_TEST_WEBHDFS (http://127.0.0.1:PORT); with --s3 also AWS_ENDPOINT_URL_S3 (the keys stay where they are; Hadoop
+has them in conf/core-site.xml, which only you can read). With MR_ML_HADOOP_TRACE=FILE set, each start of a client's
+virtual machine adds a line to FILE. The user who runs `up` is the superuser of HDFS; permissions are checked for
+everybody else (HADOOP_USER_NAME=somebody hadoop fs ...). There is no password: whoever can log in to this machine can
+use the cluster.
 """
 
 
@@ -76,6 +82,8 @@ def up(options: argparse.Namespace, directory: Path) -> int:
     present = Cluster.load(directory)
     if present is not None and any(daemons.running(present, name) for name in daemons.recorded(present)):
         raise ClusterError(f"a cluster runs in {directory} already: use `env` for its variables, or `down` first")
+    if options.s3:
+        s3_properties(options.s3)  # the keys are there
     if present is not None:
         take_down(present)  # containers may have outlived daemons that died by themselves
     elif directory.is_dir() and any(directory.iterdir()):
@@ -92,6 +100,7 @@ def up(options: argparse.Namespace, directory: Path) -> int:
         node_vcores=options.node_vcores,
         ports={},
         token=secrets.token_hex(16),
+        s3=options.s3,
         overrides=tuple(options.overrides),
     )
     if cluster.tuned:
@@ -203,6 +212,12 @@ def _override(text: str) -> tuple[str, str, str]:
     return file, key, value
 
 
+def _endpoint(text: str) -> str:
+    if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?", text):
+        raise argparse.ArgumentTypeError(f"expected http://HOST:PORT, found {text!r}")
+    return text
+
+
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number from 1, found {text!r}")
@@ -229,6 +244,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument(
         "--node-vcores", type=_positive, default=4, metavar="N", help="for containers, per NodeManager (4)"
+    )
+    command.add_argument(
+        "--s3", type=_endpoint, default="", metavar="URL", help="an S3 server, such as http://127.0.0.1:9000"
     )
     command.add_argument("--history", action="store_true", help="start a job history server too")
     command.add_argument(

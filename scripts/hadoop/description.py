@@ -43,6 +43,8 @@ class Cluster:
         `FIXED_PORTS`, all on 127.0.0.1. The workers bind port 0 and announce what they got.
     token : str
         In the environment of every daemon and container, and nowhere else.
+    s3 : str
+        URL of the S3 server that s3:// and s3a:// mean, or empty: none. Its keys are in conf/core-site.xml alone.
     overrides : tuple of (file, key, value)
     archives : str
         Folder of class data archives, or empty: none.
@@ -60,6 +62,7 @@ class Cluster:
     node_vcores: int
     ports: dict[str, int]
     token: str
+    s3: str = ""
     overrides: tuple[tuple[str, str, str], ...] = ()
     archives: str = ""
     recording: bool = False
@@ -110,7 +113,8 @@ class Cluster:
 
     def exports(self) -> dict[str, str]:
         """The environment of a client, but for PATH, to which `<home>/bin` is to be added in front."""
-        return {
+        s3 = {"AWS_ENDPOINT_URL_S3": self.s3} if self.s3 else {}
+        return s3 | {
             "HADOOP_HOME": self.home,
             "HADOOP_CONF_DIR": str(self.conf),
             "HADOOP_LOG_DIR": str(self.logs),

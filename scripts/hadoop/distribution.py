@@ -120,7 +120,7 @@ def _find_java() -> Path | None:
 
 
 def hadoop_home(*, java: Path) -> Path:
-    """The unpacked Hadoop; downloaded (about 95 MB) and laid out if it is not there yet."""
+    """The unpacked Hadoop; downloaded (about 110 MB) and laid out if it is not there yet."""
     cache = cache_folder()
     digest = hashlib.sha256((SOURCE / "pom.xml").read_bytes()).hexdigest()[:12]
     home = cache / f"home-{digest}"
@@ -140,7 +140,7 @@ def hadoop_home(*, java: Path) -> Path:
 def _download(folder: Path, *, java: Path) -> None:
     maven = _tool("mvn", "Maven")
     folder.mkdir(parents=True)
-    say("fetching the Hadoop jars with Maven (about 95 MB, once) ...")
+    say("fetching the Hadoop jars with Maven (about 110 MB, once) ...")
     arguments = [
         maven,
         "-B",

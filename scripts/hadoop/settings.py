@@ -4,16 +4,19 @@
 
 1. common: addresses on 127.0.0.1, folders, sizes, and time limits short enough for fault tests;
 2. tuned (unless --plain): what cuts the fixed cost of a small job;
-3. the overrides of --set.
+3. the S3 server of --s3, with the keys of the environment;
+4. the overrides of --set.
 """
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 from description import Cluster, user_name
+from distribution import ClusterError
 
 SITE_FILES = ("core-site", "hdfs-site", "yarn-site", "mapred-site", "capacity-scheduler")
 # Hadoop reaches into these packages, which Java 17 closes.
@@ -46,7 +49,11 @@ def java_options(cluster: Cluster, role: str) -> list[str]:
 def write_configuration(cluster: Cluster) -> None:
     """Write the folder that HADOOP_CONF_DIR names."""
     files = _common(cluster)
-    for changes in (_tuned(cluster) if cluster.tuned else {}, _recording() if cluster.recording else {}):
+    for changes in (
+        _tuned(cluster) if cluster.tuned else {},
+        _recording() if cluster.recording else {},
+        {"core-site": s3_properties(cluster.s3)} if cluster.s3 else {},
+    ):
         for file, properties in changes.items():
             files[file].update(properties)
     for file, key, value in cluster.overrides:
@@ -57,9 +64,11 @@ def write_configuration(cluster: Cluster) -> None:
             f"  <property><name>{escape(key)}</name><value>{escape(str(value))}</value></property>\n"
             for key, value in properties.items()
         ]
-        (cluster.conf / f"{file}.xml").write_text(
-            "<configuration>\n" + "".join(lines) + "</configuration>\n", encoding="utf-8"
-        )
+        path = cluster.conf / f"{file}.xml"
+        path.unlink(missing_ok=True)
+        # there are the keys of S3
+        path.touch(mode=0o600 if cluster.s3 and file == "core-site" else 0o666)
+        path.write_text("<configuration>\n" + "".join(lines) + "</configuration>\n", encoding="utf-8")
     client = " ".join(java_options(cluster, "client")) if cluster.tuned and not cluster.recording else ""
     (cluster.conf / "hadoop-env.sh").write_text(
         f"export JAVA_HOME={shlex.quote(cluster.java)}\n"
@@ -76,6 +85,31 @@ def worker_properties(cluster: Cluster, number: int) -> dict[str, dict[str, str]
         "datanode": {"dfs.datanode.data.dir": f"file://{cluster.data}/datanode-{number}"},
         "nodemanager": {"yarn.nodemanager.local-dirs": f"{cluster.data}/nodemanager-{number}"},
     }
+
+
+def s3_properties(endpoint: str) -> dict[str, str | int]:
+    """What the connector S3A needs for a server, with the keys and the region of the AWS_ variables.
+
+    Raises
+    ------
+    ClusterError
+        If the environment has no keys.
+    """
+    needed = {"access.key": "AWS_ACCESS_KEY_ID", "secret.key": "AWS_SECRET_ACCESS_KEY"}
+    if missing := [variable for variable in needed.values() if not os.environ.get(variable)]:
+        raise ClusterError(f"--s3 needs the keys of {endpoint} in the environment: set {' and '.join(missing)}")
+    found: dict[str, str | int] = {
+        # S3A is what Amazon EMR has at both schemes, since 7.10
+        "fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
+        "fs.s3a.endpoint": endpoint,
+        "fs.s3a.endpoint.region": os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1",
+        "fs.s3a.path.style.access": "true",
+        "fs.s3a.connection.ssl.enabled": str(endpoint.startswith("https:")).lower(),
+    }
+    found |= {f"fs.s3a.{name}": os.environ[variable] for name, variable in needed.items()}
+    if os.environ.get("AWS_SESSION_TOKEN"):
+        found["fs.s3a.session.token"] = os.environ["AWS_SESSION_TOKEN"]
+    return found
 
 
 def _common(cluster: Cluster) -> dict[str, dict[str, str | int]]:
