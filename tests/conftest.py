@@ -18,9 +18,10 @@ import pytest  # noqa: E402
 from dev_cluster import hadoop_cluster, start_hadoop_cluster  # noqa: E402, F401
 from hypothesis import HealthCheck, settings  # noqa: E402
 
-# A shell's background job ignores it, and so would every command that a test interrupts.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell's background job ignores SIGINT and nohup SIGHUP, and so would every command that a test sends them to.
+for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 # how long an example takes says nothing of right or wrong on a machine that others use too
 settings.register_profile("mr_ml", deadline=None, suppress_health_check=[HealthCheck.too_slow])

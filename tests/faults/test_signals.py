@@ -110,7 +110,8 @@ def test_a_signal_at_any_instant(  # type: ignore[no-untyped-def]
     wait_for_the_end_of(marked)
     # what was about to be published is, and says so
     assert code == (128 + signal.Signals[number] if not out else 0), errors
-    assert [line for line in errors.splitlines() if not line.startswith("run ")] == (
+    assert not out or share > 0.5, "the signal was not heard"
+    assert [line for line in errors.splitlines() if not line.startswith(("run ", "warning: stopped: "))] == (
         [] if out else [f"mr-ml: {SENTENCES[number]}; nothing half-written is visible"]
     )
     assert list((tmp_path / "tmp").iterdir()) == []
