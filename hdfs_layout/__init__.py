@@ -6,7 +6,7 @@ Imports the standard library only. The store of HDFS loads `requests` when it is
 from hdfs_layout.document import decode_document, encode_document
 from hdfs_layout.errors import AlreadyExistsError, NotFoundError, PerhapsPublishedError, StoreUnavailableError
 from hdfs_layout.local import LocalStore
-from hdfs_layout.open import STORES, open_store, scheme_of
+from hdfs_layout.open import STORES, open_store, scheme_of, split_uri
 from hdfs_layout.paths import Layout, Reference, check_name, parse_reference, split_path, staged_path
 from hdfs_layout.root import Root, open_root
 from hdfs_layout.run_log import append_events, read_events
@@ -53,5 +53,6 @@ __all__ = [
     "read_version",
     "scheme_of",
     "split_path",
+    "split_uri",
     "staged_path",
 ]

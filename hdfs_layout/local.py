@@ -109,6 +109,15 @@ class LocalStore:
                 return False
         return True
 
+    def status(self, path: str) -> Entry | None:
+        """See `Store.status`. What a link leads to counts; one to nothing is missing."""
+        place = self._place(path)
+        with _os_errors("look for", place):
+            try:
+                return _entry(path.rpartition("/")[2], os.stat(place))
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
     def size(self, path: str) -> int:
         """See `Store.size`."""
         place = self._place(path)
@@ -131,7 +140,7 @@ class LocalStore:
     def entries(self, path: str, *, hidden: bool = False) -> tuple[Entry, ...]:
         """See `Store.entries`. What a link leads to counts; one to nothing is a file of 0 bytes, written in 1970."""
         with _os_errors("list", self._place(path)), os.scandir(self._place(path)) as entries:
-            return tuple(sorted(_entry(entry) for entry in entries if hidden or not entry.name.startswith(HIDDEN)))
+            return tuple(sorted(_listed(entry) for entry in entries if hidden or not entry.name.startswith(HIDDEN)))
 
     def walk(self, path: str) -> tuple[str, ...]:
         """See `Store.walk`."""
@@ -271,14 +280,17 @@ def _taken(place: str) -> AlreadyExistsError:
     )
 
 
-def _entry(entry: os.DirEntry[str]) -> Entry:
+def _listed(entry: os.DirEntry[str]) -> Entry:
     try:
-        status = entry.stat()
+        return _entry(entry.name, entry.stat())
     except FileNotFoundError:
         # a link to nothing, or gone meanwhile
         return Entry(entry.name, False, 0, 0.0)
+
+
+def _entry(name: str, status: os.stat_result) -> Entry:
     is_folder = stat.S_ISDIR(status.st_mode)
-    return Entry(entry.name, is_folder, 0 if is_folder else status.st_size, status.st_mtime)
+    return Entry(name, is_folder, 0 if is_folder else status.st_size, status.st_mtime)
 
 
 @contextlib.contextmanager

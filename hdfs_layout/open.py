@@ -63,6 +63,18 @@ def open_store(root: str) -> Store:
     return open_folder(os.path.expanduser(root))
 
 
+def split_uri(uri: str) -> tuple[str, str]:
+    """``hdfs://host/a/b`` -> ``hdfs://host/``, ``a/b``: the root of the file system, and the path below it."""
+    scheme, _, rest = uri.partition("://")
+    authority, _, path = rest.partition("/")
+    return f"{scheme}://{authority}/", path
+
+
+def path_of(place: str) -> str:
+    """Return the path of a URI from the root of its file system on, without scheme and host; a path as it is."""
+    return f"/{split_uri(place)[1]}" if scheme_of(place) else place
+
+
 def scheme_of(place: str) -> str:
     """Return the scheme of a URI with two slashes, in lower case; empty for a path of this machine."""
     scheme, separator, _ = place.partition("://")

@@ -33,12 +33,16 @@ class Entry:
     modified : float
         When the file was last written, in seconds since the epoch by the clock of the store, which need not be that of
         this machine: to be compared with those of other files of the same store only. Of a folder not to be relied on.
+    alias : str
+        Another address of a file, which says nothing of its name and stays with it when it is renamed; empty where the
+        store has none.
     """
 
     name: str
     is_folder: bool
     size: int
     modified: float
+    alias: str = ""
 
 
 class Store(Protocol):
@@ -97,6 +101,13 @@ class Store(Protocol):
         """Whether a file or a folder has this name, like ``hadoop fs -test -e``.
 
         An empty folder may count as missing. Not being allowed to look is an error, not an absence.
+        """
+
+    def status(self, path: str) -> Entry | None:
+        """Look at one file or folder: what `entries` of its folder says of it; None if nothing is there.
+
+        Like ``hadoop fs -stat``. The root's name is empty. An empty folder may count as missing. Not being allowed to
+        look is an error, not an absence.
         """
 
     def size(self, path: str) -> int:

@@ -29,6 +29,7 @@ from hdfs_layout.hdfs.config import HadoopConfig, find_namenodes, load_hadoop_co
 from hdfs_layout.hdfs.errors import Translator
 from hdfs_layout.hdfs.http import NoAnswerError, RemoteError
 from hdfs_layout.hdfs.webhdfs import FileStatus, WebHdfs
+from hdfs_layout.open import split_uri
 from hdfs_layout.paths import HIDDEN, join, split_path, writing_path
 from hdfs_layout.store import Entry
 
@@ -155,6 +156,12 @@ class HdfsStore:
             return True
         return False
 
+    def status(self, path: str) -> Entry | None:
+        """See `Store.status`."""
+        with contextlib.suppress(NotFoundError), self._errors("look for", path):
+            return self._entry(path.rpartition("/")[2], self.client.status(self._place(path)))
+        return None
+
     def size(self, path: str) -> int:
         """See `Store.size`."""
         with self._errors("read", path):
@@ -174,8 +181,7 @@ class HdfsStore:
 
     def entries(self, path: str, *, hidden: bool = False) -> tuple[Entry, ...]:
         """See `Store.entries`."""
-        found = self._entries(path, hidden=hidden)
-        return tuple(sorted(Entry(e.name, e.is_folder, 0 if e.is_folder else e.length, e.modified) for e in found))
+        return tuple(sorted(self._entry(found.name, found) for found in self._entries(path, hidden=hidden)))
 
     def walk(self, path: str) -> tuple[str, ...]:
         """See `Store.walk`."""
@@ -303,6 +309,12 @@ class HdfsStore:
                     raise RemoteError("ParentNotDirectoryException", "a folder was asked for")
                 if hidden or not entry.name.startswith(HIDDEN):
                     yield entry
+
+    def _entry(self, name: str, found: FileStatus) -> Entry:
+        if found.is_folder:
+            return Entry(name, True, 0, found.modified)
+        alias = f"{split_uri(self.root)[0]}.reserved/.inodes/{found.file_id}"
+        return Entry(name, False, found.length, found.modified, alias)
 
     def _files_below(self, path: str) -> Iterator[str]:
         for entry in self._entries(path):

@@ -184,6 +184,36 @@ def _without_times(entries: tuple[Entry, ...]) -> list[tuple[str, bool, int]]:
     return [(entry.name, entry.is_folder, entry.size) for entry in entries]
 
 
+def test_the_status_of_a_name_is_what_its_folder_says_of_it(store: Store) -> None:
+    for path in ("b/file", "b/deep/er/file", "b/.hidden", "ab"):
+        store.write(path, path.encode())
+    for folder in ("", "b", "b/deep"):
+        for entry in store.entries(folder, hidden=True):
+            found = store.status(f"{folder}/{entry.name}".lstrip("/"))
+            assert found is not None
+            assert (found.name, found.is_folder) == (entry.name, entry.is_folder)
+            assert entry.is_folder or found == entry
+    root = store.status("")
+    assert root is not None
+    assert (root.name, root.is_folder) == ("", True)
+    for path in ("a", "b/fil", "b/file/below", "c/file", "b/deep/e"):
+        assert store.status(path) is None
+
+
+def test_an_alias_reads_as_the_file_and_stays_with_it(store: Store) -> None:
+    """Where there is one: it begins at the root of the file system."""
+    store.write(".staged", b"content")
+    (staged,) = store.entries("", hidden=True)
+    if not staged.alias:
+        return
+    store.publish(".staged", "published,{1}.gz")
+    (published,) = store.entries("")
+    assert published.alias == staged.alias
+    folder, _, name = published.alias.rpartition("/")
+    assert open_store(folder).read(name) == b"content"
+    assert "," not in name
+
+
 def test_entries_say_when_files_were_written(store: Store) -> None:
     """All stores of the suite are on this machine, and so is their clock."""
 

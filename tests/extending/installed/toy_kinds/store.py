@@ -41,6 +41,9 @@ class ToyStore:
     def exists(self, path: str) -> bool:
         return self.folder.exists(path)
 
+    def status(self, path: str) -> Entry | None:
+        return self.folder.status(path)
+
     def size(self, path: str) -> int:
         return self.folder.size(path)
 
