@@ -16,8 +16,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
+from typing import Protocol
 
-from mr_ml.errors import InternalError, MrMlError, UnavailableError, UsageError
+from mr_ml.errors import UsageError
+from mr_ml.runners.hadoop.said import failure, has_verdict, unavailable
 from mr_ml.runners.hadoop.settings import HadoopSettings
 
 # The client ends at once when asked to, unless it hangs; the commands that stop an application take some seconds.
@@ -26,29 +28,10 @@ STOP_SECONDS = 30.0
 # The client's own patience is the product of several numbers of retries. This is ours, while it says nothing else.
 GONE_SECONDS = 45.0
 _KEPT_LINES = 400
-_SHOWN_LINES = 25
 _APPLICATION = re.compile(r"\bapplication_[0-9]+_[0-9]+\b", re.ASCII)
 _LISTED = re.compile(r"^\s*(application_[0-9]+_[0-9]+)\s", re.ASCII | re.MULTILINE)
-# With this the client says that YARN is done with the job; without it, it has lost sight of it.
-_VERDICT = re.compile(r"\bJob (?:job_[0-9_]+ failed with state|not successful)", re.ASCII)
 _SUCCEEDED = re.compile(r"^\s*Final-State : SUCCEEDED\s*$", re.ASCII | re.MULTILINE)
-_LOG_LINE = re.compile(r"(?:[0-9/:, -]+)?(?:DEBUG|INFO|WARN)\b", re.ASCII)
-# Of the log's own lines, those that say which attempt failed and how the job ended.
-_EVENT = re.compile(r"\bmapreduce\.Job: ((?:Task Id : .*Status : FAILED|Job job_[0-9_]+ failed).*)", re.ASCII)
 _RETRIES = re.compile(r"Retrying connect to server|retry\.RetryInvocationHandler|Retrying after sleeping", re.ASCII)
-_EXIT_CODE = re.compile(r"subprocess failed with code ([0-9]+)|(Cannot run program)", re.ASCII)
-_HINTS = {
-    "126": "The nodes cannot run the Python that was asked for: look at `python` in the settings of `config`. ",
-    "127": "The nodes do not have the Python that was asked for: look at `python` in the settings of `config`. ",
-    "137": "A task's Python was killed, mostly for want of memory: raise map_memory_mb or reduce_memory_mb in the "
-    "settings of `config`. ",
-}
-_JAVA_FRAME = re.compile(r"\s+(?:at [\w.$<>/]+\(|\.\.\. [0-9]+ more)", re.ASCII)
-# How Hadoop's client says that it could not reach, or may not use, the cluster.
-_UNAVAILABLE = re.compile(
-    r"ConnectException|ConnectTimeoutException|NoRouteToHostException|SocketTimeoutException|UnknownHostException"
-    r"|SafeModeException|StandbyException|Connection refused|RetriableException"
-)
 
 
 @dataclass
@@ -67,9 +50,35 @@ class Submission:
     ended: bool = True
 
 
+class JobClient(Protocol):
+    """What hands a job to a cluster and waits for it."""
+
+    def run(self, arguments: Sequence[str], submission: Submission) -> None:
+        """Run Hadoop Streaming with these arguments to its end.
+
+        Interrupted, also by SIGTERM or SIGHUP, it stops the job before it raises.
+
+        Raises
+        ------
+        UnavailableError
+            If the cluster does not answer, or is gone.
+        InternalError
+            If the job failed.
+        """
+
+    def stop(self, tag: str) -> bool:
+        """Stop what carries the tag and still runs.
+
+        Returns
+        -------
+        bool
+            Whether none of it runs any more; False if nobody says so.
+        """
+
+
 @dataclass(frozen=True)
 class HadoopClient:
-    """The `hadoop` command of this machine.
+    """The `hadoop` command of this machine, see `JobClient`.
 
     Attributes
     ----------
@@ -108,24 +117,16 @@ class HadoopClient:
         return cls(os.path.abspath(given), settings.streaming_jar or _streaming_jar(given, environment), variables)
 
     def run(self, arguments: Sequence[str], submission: Submission) -> None:
-        """Run ``hadoop jar STREAMING_JAR arguments...`` to its end.
+        """See `JobClient.run`; by ``hadoop jar STREAMING_JAR arguments...``, which does not outlive this process.
 
-        Interrupted, also by SIGTERM or SIGHUP, or without a word on how the job ended, it stops the job's application
-        before it raises. The client does not outlive this process.
-
-        Raises
-        ------
-        UnavailableError
-            If the cluster does not answer.
-        InternalError
-            If the job failed.
+        Without a word on how the job ended, its application is stopped too.
         """
-        with _signals_interrupt():
+        with signals_interrupt():
             # a session of its own: Ctrl-C in the terminal would end this process before it says what it has started
             process = subprocess.Popen(
-                [self.launcher, *arguments], env=dict(self.environment), stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
-                preexec_fn=_end_with_parent,
+                [self.launcher, "jar", self.streaming_jar, *arguments], env=dict(self.environment),
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                start_new_session=True, preexec_fn=_end_with_parent,
             )  # fmt: skip
             submission.ended = False
             output: deque[str] = deque(maxlen=_KEPT_LINES)
@@ -163,25 +164,19 @@ class HadoopClient:
                 # an application is left to a later run: no service answers that could stop it
                 submission.ended = not applications
                 raise unavailable(list(output), application=applications[-1] if applications else None)
-            has_verdict = status == 0 or _has_verdict(output)
+            is_known = status == 0 or has_verdict(output)
             # a client that gives up by itself before it has an application has not submitted one
             submission.ended = (
-                has_verdict or (status > 0 and not applications) or self.stop(submission.tag, applications[-1:])
+                is_known or (status > 0 and not applications) or self.stop(submission.tag, applications[-1:])
             )
-            if not has_verdict and self._succeeded(applications[-1:]):
+            if not is_known and self._succeeded(applications[-1:]):
                 # the client lost sight of it, as it may when the application master begins anew on another node
                 return
         if status:
             raise failure(list(output), application=applications[-1] if applications else None)
 
     def stop(self, tag: str, applications: Sequence[str] = ()) -> bool:
-        """Kill the YARN applications given, or else those that carry the tag and still run.
-
-        Returns
-        -------
-        bool
-            Whether none of them runs any more; False if the ResourceManager does not say so.
-        """
+        """See `JobClient.stop`; kills the YARN applications given, or else those that have the tag."""
         if not applications:
             listed = self._yarn("application", "-list", "-appTags", tag)
             if listed is None:
@@ -218,7 +213,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 @contextmanager
-def _signals_interrupt() -> Iterator[None]:
+def signals_interrupt() -> Iterator[None]:
     """Let SIGTERM and SIGHUP do what Ctrl-C does, unless they have another handler."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -256,59 +251,6 @@ def _end_with_parent() -> None:
     """
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
-
-
-def failure(output: Sequence[str], *, application: str | None) -> MrMlError:
-    """Return what went wrong, from what the client said."""
-    if not _has_verdict(output) and _UNAVAILABLE.search("\n".join(output)):
-        return unavailable(output, application=application)
-    telling = _telling(output)
-    shown = _shown(output)
-    missing = next((line for line in telling if "Input path does not exist" in line), None)
-    if missing is not None:
-        return InternalError(f"Hadoop refused the job: {missing.strip()}")
-    what = "the job" if application is None else f"the job ({application})"
-    logs = "" if application is None else f"; its logs: `yarn logs -applicationId {application}`"
-    code = _EXIT_CODE.search(shown)
-    hint = _HINTS.get(code[1] or "127", "") if code else ""
-    return InternalError(f"{what} failed{logs}. {hint}Hadoop said:\n{shown}")
-
-
-def unavailable(output: Sequence[str], *, application: str | None) -> UnavailableError:
-    """Return the error for a cluster that does not answer the client."""
-    did = (
-        "did not take the job" if application is None else f"no longer answers, and the job ({application}) may run on"
-    )
-    return UnavailableError(
-        f"the cluster {did}; is its ResourceManager running, and does HADOOP_CONF_DIR name the cluster's "
-        f"configuration? Hadoop said:\n{_shown(output)}"
-    )
-
-
-def _shown(output: Sequence[str]) -> str:
-    return "\n".join(_telling(output)[-_SHOWN_LINES:] or output[-2:])
-
-
-def _has_verdict(output: Sequence[str]) -> bool:
-    return any(_VERDICT.search(line) for line in output)
-
-
-def _telling(output: Sequence[str]) -> list[str]:
-    """Return the lines that explain something: not progress, counters, and where in Hadoop's own code it was."""
-    telling = []
-    for line in output:
-        event = _EVENT.search(line)
-        if event:
-            telling.append(event[1])
-        elif (
-            line.strip()
-            and not line.startswith(("\t", "packageJobJar: "))
-            and not _LOG_LINE.match(line)
-            and not _JAVA_FRAME.match(line)
-        ):
-            telling.append(line)
-    # every attempt of every task may say the same
-    return list(dict.fromkeys(telling))
 
 
 def _streaming_jar(launcher: str, environment: Mapping[str, str]) -> str:

@@ -20,7 +20,6 @@ from mr_ml.errors import BadDataError, StorageError
 from mr_ml.runners.settings_file import AUTO, NONE
 
 FOLDER = "environment"
-DEFAULT_PYTHON = "python3"
 KIND = "environment"
 _VERSION = re.compile(r"[0-9]\.[0-9]{1,3}", re.ASCII)
 
@@ -95,6 +94,10 @@ class PythonSettings(Protocol):
     def python_archive(self) -> str:
         """Where its packages come from."""
 
+    @property
+    def default_python(self) -> str:
+        """The nodes' Python if neither says it."""
+
 
 def find_python(root: Root, settings: PythonSettings) -> NodePython:
     """Return what the settings ask for: by default the environment that was built last for this root, if there is one.
@@ -106,12 +109,12 @@ def find_python(root: Root, settings: PythonSettings) -> NodePython:
     """
     command = None if settings.python is None else tuple(settings.python.split())
     if settings.python_archive == NONE:
-        return NodePython(command=command or (DEFAULT_PYTHON,))
+        return NodePython(command=command or (settings.default_python,))
     if settings.python_archive != AUTO:
         return NodePython(command=command or (f"{FOLDER}/bin/python3",), archive=settings.python_archive)
     environment = last_built(root)
     if environment is None:
-        return NodePython(command=command or (DEFAULT_PYTHON,))
+        return NodePython(command=command or (settings.default_python,))
     path = root.layout.environment(environment.hash)
     if not root.store.exists(path):
         raise StorageError(
@@ -121,7 +124,7 @@ def find_python(root: Root, settings: PythonSettings) -> NodePython:
     variables = {"PYTHONPATH": f"{FOLDER}/{site_packages(environment.python)}", "PYTHONNOUSERSITE": "1"}
     if environment.has_shared_library:
         variables["LD_LIBRARY_PATH"] = f"{FOLDER}/lib"
-    own = (f"{FOLDER}/bin/python3",) if environment.has_interpreter else (DEFAULT_PYTHON,)
+    own = (f"{FOLDER}/bin/python3",) if environment.has_interpreter else (settings.default_python,)
     return NodePython(
         command=command or own,
         archive=root.store.uri(path),

@@ -30,7 +30,7 @@ from hdfs_layout import NotFoundError, Root
 from mr_ml.errors import InternalError, StorageError, UnavailableError, UsageError
 from mr_ml.ids import unique_id
 from mr_ml.runners.base import NO_PROPERTIES, JobInput, Pair, Tasks, pair_of
-from mr_ml.runners.hadoop.client import HadoopClient, Submission
+from mr_ml.runners.hadoop.client import HadoopClient, JobClient, Submission
 from mr_ml.runners.hadoop.code import shipped_code
 from mr_ml.runners.hadoop.env import FOLDER, NodePython, find_python
 from mr_ml.runners.hadoop.left import WHOLE_LINES, LeftPart, left_parts
@@ -53,6 +53,8 @@ with warnings.catch_warnings():
 RUNNER = "hadoop"
 CODE_NAME = "mr_ml.zip"
 REQUEST_NAME = "request"
+# What a job is started with is the client's to know; mrjob asks for some word.
+_LAUNCHER, _STREAMING_JAR = "hadoop", "STREAMING_JAR"
 # Only to tell mrjob that properties have their names of Hadoop 2 and later.
 _HADOOP_VERSION = "3.0.0"
 
@@ -114,7 +116,7 @@ class HadoopJobRunner:
         return replace(self, work=work)
 
     @cached_property
-    def _client(self) -> HadoopClient:
+    def _client(self) -> JobClient:
         return HadoopClient.find(self.settings, os.environ)
 
     @cached_property
@@ -282,7 +284,7 @@ class _StreamingRunner(MrjobHadoopRunner):  # type: ignore[misc]
     """mrjob's runner for the command line of one streaming job; files by URI, the task's command given."""
 
     def __init__(
-        self, *, client: HadoopClient, submission: Submission, files: Mapping[str, str], archive: str | None,
+        self, *, client: JobClient, submission: Submission, files: Mapping[str, str], archive: str | None,
         command: Sequence[str], **kwargs: Any,
     ) -> None:  # fmt: skip
         self._client = client
@@ -301,10 +303,10 @@ class _StreamingRunner(MrjobHadoopRunner):  # type: ignore[misc]
         return _HADOOP_VERSION
 
     def get_hadoop_bin(self) -> list[str]:
-        return [self._client.launcher]
+        return [_LAUNCHER]
 
     def get_hadoop_streaming_jar(self) -> str:
-        return self._client.streaming_jar
+        return _STREAMING_JAR
 
     def _upload_args(self) -> list[str]:
         files = ["-files", ",".join(f"{uri}#{name}" for name, uri in self._files.items())]
@@ -315,4 +317,6 @@ class _StreamingRunner(MrjobHadoopRunner):  # type: ignore[misc]
 
     def _run(self) -> None:
         for step in range(self._num_steps()):
-            self._client.run(self._args_for_step(step)[1:], self._submission)
+            launcher, jar, streaming_jar, *arguments = self._args_for_step(step)
+            assert (launcher, jar, streaming_jar) == (_LAUNCHER, "jar", _STREAMING_JAR)
+            self._client.run(arguments, self._submission)

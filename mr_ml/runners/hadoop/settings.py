@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 from mr_ml.errors import UsageError
 from mr_ml.runners.settings_file import (
@@ -50,6 +50,8 @@ class HadoopSettings:
     jobconf
         Any other properties of Hadoop's, passed with -D; they win over the settings above.
     """
+
+    default_python: ClassVar[str] = "python3"
 
     hadoop_home: str | None = None
     conf_dir: str | None = None
@@ -96,10 +98,11 @@ def load_settings(path: str | None) -> HadoopSettings:
     StorageError
         If it cannot be read.
     """
-    return load_file(path, HadoopSettings, _checked)
+    return load_file(path, HadoopSettings, checked)
 
 
-def _checked(key: str, value: Any, *, where: str) -> Any:
+def checked(key: str, value: Any, *, where: str) -> Any:
+    """Return the value of a key of `HadoopSettings`, see `mr_ml.runners.settings_file.Check`."""
     if key == "jobconf":
         return checked_properties(value, where=where)
     if key == "speculative":

@@ -41,7 +41,7 @@ def asked(folder: Path) -> list[str]:
 
 def test_a_job_that_the_client_lost_sight_of_may_have_succeeded(tmp_path: Path) -> None:
     submission = Submission("tag")
-    client(tmp_path, SUBMITTED, LOST, code=5, state="SUCCEEDED").run(["jar"], submission)
+    client(tmp_path, SUBMITTED, LOST, code=5, state="SUCCEEDED").run(["-D", "a=b"], submission)
     assert submission.ended
     assert asked(tmp_path) == ["application -kill application_1_0004", "application -status application_1_0004"]
 
@@ -49,19 +49,26 @@ def test_a_job_that_the_client_lost_sight_of_may_have_succeeded(tmp_path: Path) 
 @pytest.mark.parametrize("state", ["KILLED", "FAILED", "UNDEFINED", "NOT SUCCEEDED"])
 def test_or_not(tmp_path: Path, state: str) -> None:
     with pytest.raises(UnavailableError, match=r"no longer answers, and the job .application_1_0004. may run on"):
-        client(tmp_path, SUBMITTED, LOST, code=5, state=state).run(["jar"], Submission("tag"))
+        client(tmp_path, SUBMITTED, LOST, code=5, state=state).run(["-D", "a=b"], Submission("tag"))
 
 
 def test_a_verdict_is_believed(tmp_path: Path) -> None:
     failed = "INFO mapreduce.Job: Job job_1_0004 failed with state FAILED due to: Task failed"
     with pytest.raises(InternalError, match=r"the job .application_1_0004. failed"):
-        client(tmp_path, SUBMITTED, failed, code=1, state="SUCCEEDED").run(["jar"], Submission("tag"))
+        client(tmp_path, SUBMITTED, failed, code=1, state="SUCCEEDED").run(["-D", "a=b"], Submission("tag"))
     assert asked(tmp_path) == []
 
 
 def test_a_job_that_was_never_taken_is_not_asked_for(tmp_path: Path) -> None:
     submission = Submission("tag")
     with pytest.raises(UnavailableError, match="did not take the job"):
-        client(tmp_path, LOST, code=5, state="SUCCEEDED").run(["jar"], submission)
+        client(tmp_path, LOST, code=5, state="SUCCEEDED").run(["-D", "a=b"], submission)
     assert submission.ended
     assert asked(tmp_path) == []
+
+
+def test_what_it_starts(tmp_path: Path) -> None:
+    found = client(tmp_path, code=0, state="SUCCEEDED")
+    (tmp_path / "hadoop").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/started\n')
+    found.run(["-D", "a=b"], Submission("tag"))
+    assert (tmp_path / "started").read_text() == "jar streaming.jar -D a=b\n"

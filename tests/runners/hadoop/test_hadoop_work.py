@@ -16,7 +16,7 @@ import pytest
 from hdfs_layout import open_root
 from hdfs_layout.owners import FORGOTTEN_SECONDS
 from mr_ml.errors import InternalError, LockedError, UnavailableError
-from mr_ml.runners.hadoop.client import failure
+from mr_ml.runners.hadoop.said import failure
 from mr_ml.runners.hadoop.work import OWNER_NAME, Owner, tag_of, take_over
 
 

@@ -16,8 +16,8 @@ from mr_ml.errors import BadDataError, InternalError, UnavailableError
 from mr_ml.passes.request import PassRequest
 from mr_ml.passes.tasks import decode_value
 from mr_ml.runners.base import pair_of
-from mr_ml.runners.hadoop.client import failure
 from mr_ml.runners.hadoop.code import shipped_code
+from mr_ml.runners.hadoop.said import failure
 from mr_ml.runners.task_errors import ERROR_KEY, first_error
 from mr_ml.sums.moments import MomentsQuery
 from mr_ml.sums.tree import PartitionPlan, SumTree
