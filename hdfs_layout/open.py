@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import urllib.parse
 from collections.abc import Callable
 
 from hdfs_layout.errors import UsageError
@@ -64,9 +65,14 @@ def open_store(root: str) -> Store:
 
 
 def split_uri(uri: str) -> tuple[str, str]:
-    """``hdfs://host/a/b`` -> ``hdfs://host/``, ``a/b``: the root of the file system, and the path below it."""
+    """``hdfs://host/a/b`` -> ``hdfs://host/``, ``a/b``: the root of the file system, and the path below it.
+
+    Only in ``file:///a%20b`` are characters of the path escaped.
+    """
     scheme, _, rest = uri.partition("://")
     authority, _, path = rest.partition("/")
+    if scheme.lower() == "file":
+        path = os.fsdecode(urllib.parse.unquote_to_bytes(path))
     return f"{scheme}://{authority}/", path
 
 

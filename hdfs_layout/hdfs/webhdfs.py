@@ -51,8 +51,6 @@ class FileStatus:
         Stays with the file when it is renamed, and is never given to another.
     modified : float
         When it was last written, in seconds since the epoch by the clock of the NameNode.
-    is_link : bool
-        A symbolic link, which Hadoop has not made since 2013 unless configured to.
     """
 
     name: str
@@ -60,7 +58,6 @@ class FileStatus:
     length: int
     file_id: int
     modified: float
-    is_link: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,7 +281,6 @@ def _file_status(status: dict[str, Any]) -> FileStatus:
         length=_field(status, "length", int),
         file_id=_field(status, "fileId", int),
         modified=_field(status, "modificationTime", int) / 1000,
-        is_link=status["type"] == "SYMLINK",
     )
 
 

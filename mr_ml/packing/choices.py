@@ -172,5 +172,4 @@ def _names(inputs: Sequence[str]) -> Sequence[str]:
     """Return the names that say the format: of the inputs, if all are of one format, else of the files in them."""
     if format_by_names(inputs) is not None:
         return inputs
-    here = [name for name in inputs if "://" not in name]
-    return [*(file.path for file in (expand(here) if here else ())), *(name for name in inputs if "://" in name)]
+    return [file.path for file in expand(inputs)]

@@ -204,14 +204,14 @@ def splits_known_as(spec: PackSpec, text: TextSource, files: Sequence[TextFile])
     Raises
     ------
     UsageError
-        If these cannot tell files of different splits apart: they have the same path on two clusters.
+        If these cannot tell files of different splits apart: they have the same path in two stores.
     """
     splits: dict[str, str] = {}
     for file in files:
         path, split = text.known_as(file), spec.split_of(file)
         if splits.setdefault(path, split) != split:
             raise UsageError(
-                f"`split_inputs`: found {path} on two clusters, for the splits {splits[path]} and {split}; copy one of "
+                f"`split_inputs`: found {path} in two stores, for the splits {splits[path]} and {split}; copy one of "
                 "these files to another path"
             )
     return splits

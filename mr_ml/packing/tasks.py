@@ -13,10 +13,10 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import numpy as np
 
+from hdfs_layout.open import path_of
 from mr_ml.data.partition_file import PartitionFacts, PartitionShelf
 from mr_ml.packing.drafts import DRAFTS
 from mr_ml.packing.miniblock import Array, RowSource, cut, joined, ranked, split_rows
@@ -94,8 +94,7 @@ class PackRequest:
         """Return the plan of the rows of a file, by the name that its task knows."""
         if not self.plan.by_file:
             return self.plan
-        path = urlsplit(file).path if "://" in file else file
-        return self.plan.of_split(self.splits[path])
+        return self.plan.of_split(self.splits[path_of(file)])
 
     def encode(self) -> bytes:
         """Return the bytes that `decode` turns into the same request."""

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
+from hdfs_layout.open import path_of, scheme_of
 from mr_ml.errors import BadDataError, InternalError, UsageError
 from mr_ml.interrupts import see_through
 from mr_ml.models.base import Model
@@ -110,10 +110,6 @@ def _scored(
     """All rows scored, in ranges that tile the files. One job."""
     from mr_ml_jobs.predict_job import MRPredict
 
-    if runner.tasks.share_files and not request.folder:
-        raise UsageError(
-            f"`runner` {runner.name} writes to this machine; give a path as `to`, or `runner` hadoop with files on HDFS"
-        )
     with ExitStack() as stack:
         with text.renaming():
             left = runner.left(MRPredict, request=request.encode(), input=text.input(files, request.schema.format))
@@ -238,5 +234,4 @@ def _shared(places: Sequence[str], inputs: Sequence[str]) -> str:
 
 def _place(path: str) -> str:
     """Strip a path of what says on which machine it is."""
-    parsed = urlsplit(path)
-    return os.path.normpath(parsed.path) if parsed.scheme and "://" in path else os.path.abspath(path)
+    return os.path.normpath(path_of(path)) if scheme_of(path) else os.path.abspath(path)

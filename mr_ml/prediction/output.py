@@ -15,6 +15,7 @@ from hdfs_layout.owners import owned, sweep
 from hdfs_layout.paths import STAGED_PREFIX, WRITING_PREFIX
 from mr_ml.errors import BadDataError, StorageError, UnavailableError, UsageError
 from mr_ml.interrupts import uninterrupted
+from mr_ml.runners.local.scratch import scratch_folder
 
 _PREFIX = ".predict-"
 
@@ -45,16 +46,16 @@ class Output:
         if is_taken:
             raise self._taken()
         self._staged = staged_path("")
-        here = self._store.local_path("")
-        self.scratch = "" if here is None else os.path.join(here, owned(_PREFIX))
-        """A folder of this machine beside the output, for tasks to write to; empty if there is none."""
+        self.scratch = ""
+        """A folder of this machine for tasks to write to, within the block: beside the output if that is here."""
 
     def __enter__(self) -> Output:
-        if not self.scratch:
-            return self
+        beside = self._store.local_path("")
+        self.scratch = os.path.join(beside or scratch_folder(needs_bytes=None), owned(_PREFIX))
         try:
-            self._store.make_folder("")
-            sweep(os.path.dirname(self.scratch), _PREFIX, STAGED_PREFIX, WRITING_PREFIX)
+            if beside is not None:
+                self._store.make_folder("")
+                sweep(beside, _PREFIX, STAGED_PREFIX, WRITING_PREFIX)
             os.mkdir(self.scratch, 0o700)
         except OSError as error:
             raise storage_error(error, doing="write beside `to`", place=self._to) from error

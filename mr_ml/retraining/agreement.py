@@ -14,7 +14,6 @@ from mr_ml.memory import parse_size
 from mr_ml.models.base import MODEL_KINDS, TrainSpec
 from mr_ml.readers.base import format_named
 from mr_ml.readers.registry import FORMATS
-from mr_ml.retraining.location import Location
 from mr_ml.retraining.requests import expected_folder
 from mr_ml.retraining.sections import RetrainConfig, variables_of
 from mr_ml.retraining.validate import Validated, blamed, suggestion
@@ -171,19 +170,12 @@ def _runner(config: RetrainConfig, tree: Node) -> Found:
 
 
 def _places(config: RetrainConfig, tree: Node) -> Found:
-    """Find places that tasks on this machine cannot open by a path."""
+    """Find a root in which tasks on this machine cannot open files by a path."""
     name = config.runner.name
     if name not in RUNNERS or not RUNNERS.get(name).share_files:
         return
     if config.root and _is_elsewhere(config.root):
         yield blamed(tree, (), f"`root`: {expected_folder(config.root, name)}")
-    location = config.input.location
-    if _is_elsewhere(Location.parse(location).folder):
-        yield blamed(
-            tree, ("input",),
-            f"`location`: expected files of this machine with runner {name}, found {location}; on HDFS they are for "
-            "runner hadoop",
-        )  # fmt: skip
 
 
 def _is_elsewhere(place: str) -> bool:
@@ -225,7 +217,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[[RetrainConfig, Node], Found]], .
     (("reader",), _reader),
     (("train",), _train),
     (("runner", "root"), _runner),
-    (("runner", "root", "input"), _places),
+    (("runner", "root"), _places),
     (("notify",), _notify),
     (("metrics_file",), _metrics_file),
 )

@@ -18,9 +18,7 @@ from dev_cluster import HadoopCluster
 from hdfs_layout import LocalStore, open_store
 from mr_ml.errors import UsageError
 from mr_ml.packing import plan
-from mr_ml.readers.text.find import find
 from mr_ml.readers.text.source import expand
-from mr_ml.runners.hadoop.tree import tree_of
 
 CHOICES = ("--split", "train=0.75,test=0.25", "--folds", "2", "--split-by", "user", "--partitions", "4", "--seed", "3")
 
@@ -110,7 +108,7 @@ def test_patterns_match_what_they_match_on_this_machine(on_cluster: HadoopCluste
         open_store(raw).write(name, b"")
 
     def there(pattern: str) -> list[str]:
-        return [file.name.removeprefix(raw + "/") for file in find([tree_of(f"{raw}/{pattern}")])]
+        return [file.path.removeprefix(raw + "/") for file in expand([f"{raw}/{pattern}"])]
 
     for pattern in (
         "a",

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
+from hdfs_layout.open import path_of
 from mr_ml.errors import UsageError
 from mr_ml.packing.choices import PackChoices, pack_spec
 from mr_ml.packing.driver import splits_known_as
 from mr_ml.readers.text.source import TextFile
 
 # as on a cluster
-TEXT: Any = SimpleNamespace(known_as=lambda file: urlsplit(file.path).path)
+TEXT: Any = SimpleNamespace(known_as=lambda file: path_of(file.path))
 
 
 def test_the_same_path_on_two_clusters() -> None:
@@ -25,8 +25,10 @@ def test_the_same_path_on_two_clusters() -> None:
         splits: dict[str, tuple[str, ...]] = {}
         for split, name in zip((first, second, third), names, strict=True):
             splits[split] = (*splits.get(split, ()), name)
-        return splits_known_as(pack_spec([], "days", PackChoices(split_inputs=splits), None), TEXT, files)
+        return splits_known_as(
+            pack_spec([], "days", PackChoices(split_inputs=splits, format="libsvm"), None), TEXT, files
+        )
 
     assert found("train", "train", "test") == {"/day/x": "train", "/day/y": "test"}
-    with pytest.raises(UsageError, match=r"`split_inputs`: found /day/x on two clusters, .* train and test; copy"):
+    with pytest.raises(UsageError, match=r"`split_inputs`: found /day/x in two stores, .* train and test; copy"):
         found("train", "test", "test")

@@ -172,7 +172,6 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, section: str, expec
 WRONG_INPUT = [
     ("{days: 3}", 'input: expected the key "location", found none'),
     ("{location: /raw, days: 3}", "input.location: expected as location"),
-    ("{location: 'hdfs://h:8020/r/{date}', days: 3}", "input.location: expected files of this machine with runner"),
     ("{location: '/{date}', dayz: 3}", 'input.dayz: unknown key; did you mean "days"?'),
     ("{location: '/{date}', days: 3, min_days: 4}", "input.min_days: expected min_days up to the 3 days"),
     ("{location: '/{date}', days: 3, late_days: 3}", "input.late_days: expected late_days below the 3 days"),

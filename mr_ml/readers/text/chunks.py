@@ -11,7 +11,7 @@ from typing import BinaryIO
 from mr_ml.errors import BadDataError
 from mr_ml.readers.text.compressed import Compression, compression_of, decompressed
 
-__all__ = ["CHUNK_BYTES", "MAX_LINE_BYTES", "Compression", "compression_of", "open_chunks", "read_range"]
+__all__ = ["CHUNK_BYTES", "MAX_LINE_BYTES", "Compression", "compression_of", "open_chunks", "read_range", "whole_lines"]
 
 CHUNK_BYTES = 8 << 20
 MAX_LINE_BYTES = 64 << 20
@@ -56,7 +56,7 @@ def open_chunks(
     OSError
         The stream cannot be read.
     """
-    yield from _whole_lines(decompressed(stream, compression, name=name), name, chunk_bytes, max_line_bytes)
+    yield from whole_lines(decompressed(stream, compression, name=name), name, chunk_bytes, max_line_bytes)
 
 
 def read_range(
@@ -67,7 +67,7 @@ def read_range(
     chunk_bytes: int = CHUNK_BYTES,
     max_line_bytes: int = MAX_LINE_BYTES,
 ) -> Iterator[bytes]:
-    """Read the lines of a plain file that begin at a byte in [start, stop), as chunks of whole lines.
+    """Read the lines of a plain file of this machine that begin at a byte in [start, stop), as chunks of whole lines.
 
     Ranges that tile a file yield each of its lines exactly once (Hadoop's rule for the splits of a text file). Reads on
     behind `stop` to the end of the last line.
@@ -134,9 +134,18 @@ def _too_long(name: str, longest: int, first_byte: int) -> BadDataError:
     )
 
 
-def _whole_lines(blocks: Iterator[bytes], name: str, chunk_bytes: int, max_line_bytes: int) -> Iterator[bytes]:
+def whole_lines(
+    blocks: Iterator[bytes], name: str, chunk_bytes: int, max_line_bytes: int, *, first_byte: int = 0
+) -> Iterator[bytes]:
+    """Put blocks of text together to chunks; see `open_chunks`.
+
+    Parameters
+    ----------
+    first_byte
+        Of the blocks in the whole text, for messages.
+    """
     pending: list[bytes] = []
-    n_pending = position = 0
+    n_pending, position = 0, first_byte
     line = 0  # where the open line begins, from the start of the block; negative if in an earlier one
     for block in blocks:
         while len(block) - line > max_line_bytes:

@@ -3,7 +3,7 @@
 Whatever is in a folder is read once, or the end is an error that names it: a folder that cannot be listed, a link that
 leads back, a file by two names, what is no file at all. Links to folders are followed. Only names that begin with ``.``
 or ``_``, which is how jobs mark what is no data, are left out of folders, and of globs that do not begin so. A file
-system joins by a `Tree`: see `local_tree` beside this module, and `mr_ml.runners.hadoop.tree`.
+system joins by a `Tree`: see `local_tree` and `store_tree` beside this module.
 """
 
 from __future__ import annotations
@@ -40,12 +40,15 @@ class Status:
         What changes when a file is replaced or grows.
     identities
         Two names that share one of these are names of one file, or of one folder.
+    alias
+        See `hdfs_layout.Entry.alias`.
     """
 
     kind: str
     size: int = 0
-    stamp: tuple[int, ...] = ()
+    stamp: tuple[Hashable, ...] = ()
     identities: tuple[Hashable, ...] = ()
+    alias: str = ""
 
 
 @dataclass(frozen=True)

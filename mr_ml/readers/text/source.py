@@ -1,4 +1,4 @@
-"""Where text rows come from: files, folders and globs, cut into ranges for map tasks.
+"""Where text rows come from: files, folders and globs, here and in stores, cut into ranges for map tasks.
 
 A plain file is cut into ranges of about equal size; a range owns the lines that *start* in it (Hadoop's rule for input
 splits), so every line is read once however the file is cut. A compressed file is one range.
@@ -8,17 +8,24 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
+from hdfs_layout import open_store, scheme_of, split_uri
 from hdfs_layout.faults import storage_error
-from mr_ml.errors import BadDataError, UsageError
+from mr_ml.errors import BadDataError
 from mr_ml.readers.text import chunks as text
-from mr_ml.readers.text.find import find
-from mr_ml.readers.text.local_tree import LOCAL_TREE
+from mr_ml.readers.text.find import Found, find
+from mr_ml.readers.text.store_tree import trees_of
 
 RANGE_BYTES = 32 << 20
+# For a first line.
+_FIRST_REQUEST_BYTES = 1 << 16
+# Of one folder; fewer are looked at one by one.
+_LISTED_FILES = 16
+_PIECE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, order=True)
@@ -28,11 +35,11 @@ class TextFile:
     Attributes
     ----------
     path
-        Absolute, of a file that this machine can open.
+        Absolute, of a file of this machine, or a URI.
     header_bytes
         Length of the header line, which is no row; 0 without one. For a compressed file, after decompression.
     stamp
-        What changes when a file of this machine does.
+        What changes when the file does.
     input
         Number of the input that names it, from 0.
     """
@@ -40,7 +47,7 @@ class TextFile:
     path: str
     size: int
     header_bytes: int = 0
-    stamp: tuple[int, ...] = ()
+    stamp: tuple[Hashable, ...] = ()
     input: int = 0
 
     @property
@@ -73,16 +80,38 @@ class TextRange:
         StorageError
             If the file cannot be read.
         """
+        chunks = self._lines()
+        if scheme_of(self.file):
+            from mr_ml.readers.text.fetch import ahead
+
+            chunks = ahead(chunks)
+        header = self.header_bytes
+        for chunk in chunks:
+            yield chunk[header:]
+            header = 0
+
+    def first_line(self) -> bytes:
+        """Read the first line, newline included, which may be the file's header; empty if there is none."""
+        for chunk in self._lines(only_first=True):
+            return chunk[: chunk.find(b"\n") + 1] or chunk
+        return b""
+
+    def _lines(self, *, only_first: bool = False) -> Iterator[bytes]:
+        """Whole lines, the header too; in chunks as small as may be if it is for the first one only."""
+        sizes = {"max_line_bytes": self.longest_line, **({"chunk_bytes": 1} if only_first else {})}
+        if scheme_of(self.file):
+            from mr_ml.readers.text.fetch import StoredText
+
+            requests = {"request_bytes": _FIRST_REQUEST_BYTES} if only_first else {}
+            stored = StoredText(name=self.file, **sizes, **requests)
+            yield from stored.chunks(self.start, self.stop, self.compression)
+            return
         try:
             if self.compression == "none":
-                yield from text.read_range(self.file, self.start, self.stop, max_line_bytes=self.longest_line)
+                yield from text.read_range(self.file, self.start, self.stop, **sizes)
                 return
             with open(self.file, "rb") as stream:
-                header = self.header_bytes
-                chunks = text.open_chunks(stream, self.compression, name=self.file, max_line_bytes=self.longest_line)
-                for chunk in chunks:
-                    yield chunk[header:]
-                    header = 0
+                yield from text.open_chunks(stream, self.compression, name=self.file, **sizes)
         except OSError as error:
             raise storage_error(error, doing="read", place=self.file) from error
 
@@ -105,11 +134,19 @@ def expand(inputs: Sequence[str]) -> list[TextFile]:
     StorageError
         If something cannot be read.
     """
-    for given in inputs:
-        if "://" in given:
-            raise UsageError(f"expected files of this machine, found {given!r}; files on HDFS are for `runner` hadoop")
-    files = find([(LOCAL_TREE, given) for given in inputs])
-    return [TextFile(file.name, file.status.size, stamp=file.status.stamp, input=file.input) for file in files]
+    return [of_found(file) for file in find(trees_of(inputs))]
+
+
+def of_found(file: Found) -> TextFile:
+    """Return what was found as a file of text."""
+    return TextFile(file.name, file.status.size, stamp=file.status.stamp, input=file.input)
+
+
+def _open(name: str) -> BinaryIO:
+    if not scheme_of(name):
+        return open(name, "rb")
+    root, path = split_uri(name)
+    return open_store(root).open_read(path)
 
 
 def check_content(files: Sequence[TextFile]) -> None:
@@ -126,9 +163,14 @@ def check_content(files: Sequence[TextFile]) -> None:
 
 
 def check_rest(files: Sequence[TextFile]) -> None:
-    """Raise BadDataError if a file of this machine is not as `expand` found it."""
-    for file in files:
-        status = LOCAL_TREE.look(file.path)
+    """Raise BadDataError if a file is not as `expand` found it."""
+    folders = Counter(file.path.rpartition("/")[0] for file in files if scheme_of(file.path))
+    for file, (tree, path) in zip(files, trees_of([file.path for file in files]), strict=True):
+        folder = file.path.rpartition("/")[0]
+        if folders[folder] > _LISTED_FILES:
+            # remembered by the tree
+            tree.entries(path.rpartition("/")[0])
+        status = tree.look(path)
         now = () if status is None else status.stamp
         if now != file.stamp:
             raise BadDataError(f"{file.path} changed while it was read; run it again when nothing writes to it")
@@ -138,10 +180,23 @@ def first_line(file: TextFile, *, longest_line: int = text.MAX_LINE_BYTES) -> by
     """Read the first line, newline included; empty for an empty file."""
     if not file.size:
         return b""
-    whole = TextRange(file.path, 0, file.size, file.compression, 0, longest_line)
-    for chunk in whole.chunks():
-        return chunk[: chunk.find(b"\n") + 1] or chunk
-    return b""
+    return TextRange(file.path, 0, file.size, file.compression, 0, longest_line).first_line()
+
+
+def content(file: TextFile) -> Iterator[bytes]:
+    """Read a file as it is, some megabytes at a time.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be read.
+    """
+    try:
+        with _open(file.path) as stream:
+            while piece := stream.read(_PIECE_BYTES):
+                yield piece
+    except OSError as error:
+        raise storage_error(error, doing="read", place=file.path) from error
 
 
 def ranges(

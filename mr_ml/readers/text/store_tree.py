@@ -1,11 +1,15 @@
-"""The files of any store, for `mr_ml.readers.text.find`."""
+"""The files of any store, for `mr_ml.readers.text.find`, and the tree of whatever a user names."""
 
 from __future__ import annotations
 
+import posixpath
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hdfs_layout import NotFoundError, Store
-from mr_ml.readers.text.find import FILE, FOLDER, Listed, Status
+from hdfs_layout import STORES, Entry, NotFoundError, Store, open_store, scheme_of, split_uri
+from mr_ml.errors import BadDataError, UsageError
+from mr_ml.readers.text.find import FILE, FOLDER, Listed, Status, Tree
+from mr_ml.readers.text.local_tree import LOCAL_TREE
 
 
 @dataclass(frozen=True)
@@ -21,32 +25,43 @@ class StoreTree:
     """
 
     store: Store
-    _listed: dict[str, list[Listed]] = field(default_factory=dict, compare=False)
+    _listed: dict[str, dict[str, Listed]] = field(default_factory=dict, compare=False)
 
     def look(self, path: str, *, follow: bool = True) -> Status | None:
         """See `Tree.look`."""
-        folder, _, name = _plain(path).rpartition("/")
-        if not name:
+        plain = _plain(path)
+        if not plain:
             return Status(FOLDER)
-        above = self.look(folder)
-        if above is None or above.kind != FOLDER:
+        folder, name = posixpath.split(plain)
+        if folder in self._listed:
+            listed = self._listed[folder].get(name)
+            return None if listed is None else listed.status
+        entry = self.store.status(plain)
+        if entry is None or (path.endswith("/") and not entry.is_folder):
             return None
-        return next((entry.status for entry in self.entries(folder) if entry.name == name), None)
+        return self._status(plain, entry)
 
     def entries(self, folder: str) -> list[Listed]:
-        """See `Tree.entries`; names that begin with a dot are left out, and a folder that is missing is empty."""
+        """See `Tree.entries`; of a root that is missing, nothing."""
         inside = _plain(folder)
         if inside not in self._listed:
             try:
-                entries = self.store.entries(inside)
+                entries = self.store.entries(inside, hidden=True)
             except NotFoundError:
+                if inside:
+                    raise
                 entries = ()
-            start = f"{inside}/" if inside else ""
-            self._listed[inside] = [
-                Listed(entry.name, entry.is_folder, self._status(start + entry.name, entry.is_folder, entry.size))
-                for entry in entries
-            ]
-        return self._listed[inside]
+            listed: dict[str, Listed] = {}
+            for entry in entries:
+                path = posixpath.join(inside, entry.name)
+                if entry.name in listed:
+                    raise UsageError(
+                        f"{self.full_name(path)} is a file, and the beginning of the names of others, which no folder "
+                        "can hold; rename the file"
+                    )
+                listed[entry.name] = Listed(entry.name, entry.is_folder, self._status(path, entry))
+            self._listed[inside] = listed
+        return list(self._listed[inside].values())
 
     def loops(self) -> bool:
         """See `Tree.loops`."""
@@ -63,8 +78,50 @@ class StoreTree:
     def check(self, name: str, status: Status) -> None:
         """See `Tree.check`."""
 
-    def _status(self, path: str, is_folder: bool, size: int) -> Status:
-        return Status(FOLDER if is_folder else FILE, size, (size,), ((self.store.root, path),))
+    def _status(self, path: str, entry: Entry) -> Status:
+        if entry.is_folder:
+            return Status(FOLDER)
+        # without the scheme: some file systems have several. A host may have several names too, and then its files have
+        # other addresses but the same path and alias
+        names = [(self.store.uri(path).partition("://")[2],)]
+        aliases = [(path, split_uri(entry.alias)[1], entry.size)] if entry.alias else []
+        stamp = entry.alias, entry.size, entry.modified
+        return Status(FILE, entry.size, stamp, (*names, *aliases), entry.alias)
+
+
+def trees_of(inputs: Sequence[str]) -> list[tuple[Tree, str]]:
+    """Return the tree of each input, and the path or pattern there, for `mr_ml.readers.text.find.find`.
+
+    Raises
+    ------
+    UsageError
+        If there is no store for one, or none can have such a path.
+    """
+    trees: dict[str, Tree] = {}
+    return [_tree_of(given, trees) for given in inputs]
+
+
+def _tree_of(given: str, known: dict[str, Tree]) -> tuple[Tree, str]:
+    scheme = scheme_of(given)
+    if not scheme:
+        return LOCAL_TREE, given
+    if scheme not in STORES:
+        raise UsageError(
+            f"expected files of this machine, or of {', '.join(f'{name}://' for name in STORES)}; found "
+            f"{given[:200]!r}, for which there is no store in this release"
+        )
+    root, path = split_uri(given)
+    if root in known:
+        return known[root], path
+    store = open_store(root)
+    here = store.local_path("")
+    if here is not None:
+        return LOCAL_TREE, f"{here.rstrip('/')}/{path}"
+    try:
+        store.uri(_plain(path))
+    except BadDataError as error:
+        raise UsageError(f"expected an input whose path a store can have, found {given[:200]!r}: {error}") from error
+    return known.setdefault(root, StoreTree(store)), path
 
 
 def _plain(path: str) -> str:

@@ -1,23 +1,29 @@
-"""The text that a job on a cluster reads: files on HDFS in place, and files of this machine, which are uploaded first.
+"""The text that a job on a cluster reads: files in stores that Hadoop reads too, in place, and files that are uploaded.
 
 Hadoop streams plain text to map tasks, cut wherever it likes. It would also decompress what is called .gz or .bz2, but
 what it does at a damaged place, and how much it has read, could not be checked. So a compressed file is streamed
-whole, as it is, under a name without suffix: by the number that HDFS gives a file, ``/.reserved/.inodes/NUMBER``. The
-task decompresses it as `mr_ml.readers.text.compressed` does everywhere. A name that holds what Hadoop's jobs read as a
-pattern or a list goes by its number too.
+whole, as it is, and the task decompresses it as `mr_ml.readers.text.compressed` does everywhere:
+
+    by its alias, a name without suffix, where the store has one (on HDFS by its number, ``/.reserved/.inodes/NUMBER``)
+    by its own name, with Hadoop's codec that changes nothing in the place of the one for its suffix; Hadoop has room
+        for one suffix a job
+    else as a copy below the root, under a name without suffix, as files of this machine are
+
+A name that holds what Hadoop's jobs read as a pattern or a list goes by its alias or as a copy too.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
 
-from hdfs_layout import Root
-from hdfs_layout.hdfs.store import HdfsStore
-from mr_ml.errors import BadDataError, InternalError, MrMlError, StorageError, UnavailableError
+from hdfs_layout import Root, scheme_of
+from hdfs_layout.open import path_of
+from mr_ml.errors import BadDataError, InternalError, MrMlError, StorageError, UnavailableError, UsageError
 from mr_ml.ids import unique_id
 from mr_ml.readers.base import check_has_lines, format_named
 from mr_ml.readers.text import chunks as text
@@ -25,36 +31,34 @@ from mr_ml.readers.text import source
 from mr_ml.readers.text.find import Found, find
 from mr_ml.readers.text.local_tree import LOCAL_TREE
 from mr_ml.readers.text.source import TextFile
+from mr_ml.readers.text.store_tree import trees_of
 from mr_ml.runners.base import Place, StoredLines
 from mr_ml.runners.hadoop.streamed_text import DELIMITER, PACKED, PROPERTY, WITH_HEADER, WITHOUT_HEADER
-from mr_ml.runners.hadoop.tree import HdfsTree, path_in_store, tree_of
 
 # Characters of a path that Hadoop's jobs read as something else.
 INTERPRETED = frozenset("*?[]{}\\,#")
-_FIRST_READ_BYTES = 1 << 16
-_PIECE_BYTES = 1 << 20
+# Of stores whose files jobs read by the same address.
+READ_BY_JOBS = ("hdfs", "s3", "s3a")
+_THREADS = 8
+# Of Hadoop 3.3 and later: it leaves the files with one suffix as they are.
+_CODECS, _NO_CODEC = "io.compression.codecs", "org.apache.hadoop.io.compress.PassthroughCodec"
+_NO_CODEC_SUFFIX = "io.compress.passthrough.extension"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass
 class _Input:
-    """A file, as jobs know it.
+    """A file.
 
     Attributes
     ----------
     uri
-        By which tasks read the file; None of one that is not brought there yet.
-    tree
-        Of HDFS; None of a file of this machine.
-    found
-        The file in its tree.
+        By which tasks read it; empty of one that is not brought to the cluster yet.
     is_checked
         Whether its beginning was looked at.
     """
 
-    uri: str | None
-    tree: HdfsTree | None
-    found: Found
+    uri: str = ""
     is_checked: bool = False
 
 
@@ -64,14 +68,21 @@ class ClusterText:
     Attributes
     ----------
     root
-        Below which files of this machine are put.
+        Below which files are put that jobs cannot read in place.
     """
 
     def __init__(self, root: Root, inputs: Sequence[str]) -> None:
         self.root = root
-        self._inputs: dict[str, _Input] = {}
         self._uploads: list[str] = []
-        self.files = self._find(inputs)
+        # path -> address without scheme -> the user's name, of what tasks know
+        self._names: dict[str, dict[str, str]] = {}
+        found = _found(inputs)
+        addresses, self._undecoded = _addresses(found)
+        self._inputs = {file.name: _Input() for file in found}
+        for name, uri in addresses.items():
+            self._know(name, uri)
+        self.files = list(map(source.of_found, found))
+        source.check_content(self.files)
 
     def __enter__(self) -> ClusterText:
         return self
@@ -82,51 +93,21 @@ class ClusterText:
             with suppress(StorageError, UnavailableError):
                 self.root.store.remove_tree(self._uploads.pop())
 
-    def _find(self, inputs: Sequence[str]) -> list[TextFile]:
-        """Find the files that the inputs name, sorted.
-
-        Parameters
-        ----------
-        inputs
-            ``hdfs://...`` URIs of files, folders and globs (``* ? [] {,} **``), or the same without a scheme of this
-            machine, whose files are brought to the cluster. Of folders and globs, names that begin with ``.`` or ``_``
-            are left out.
-
-        Raises
-        ------
-        UsageError
-            If an input names nothing, is elsewhere, or a file is named twice, by whatever names.
-        """
-        places = [
-            (LOCAL_TREE, _path_here(given)) if _scheme(given) in ("", "file") else tree_of(given) for given in inputs
-        ]
-        files = []
-        for found in find(places):
-            file = TextFile(found.name, found.status.size, stamp=found.status.stamp, input=found.input)
-            # an unknown compression is refused here
-            by_number = file.compression != "none" or bool(INTERPRETED & set(file.path))
-            tree = found.tree if isinstance(found.tree, HdfsTree) else None
-            uri = None if tree is None else tree.uri_by_number(found.status) if by_number else found.name
-            self._inputs[file.path] = _Input(uri, tree, found)
-            files.append(file)
-        source.check_content(files)
-        return files
-
     def _bring(self, file: TextFile) -> str:
-        """Upload a file of this machine, under a name without suffix, unless that is done; its URI there."""
+        """Upload a file, under a name without suffix, unless tasks can read it; the URI by which they do."""
         known = self._inputs[file.path]
-        if known.uri is not None:
+        if known.uri:
             return known.uri
         if not self._uploads:
             self._uploads.append(self.root.layout.job(f"input-{unique_id()}"))
         path = f"{self._uploads[0]}/{list(self._inputs).index(file.path):06d}"
-        try:
-            with open(file.path, "rb") as content:
-                self.root.store.write(path, iter(lambda: content.read(_PIECE_BYTES), b""))
-        except OSError as error:
-            raise StorageError(f"cannot read {file.path}: {error.strerror or error}; check its permissions") from error
-        known.uri = self.root.store.uri(path)
+        self.root.store.write(path, source.content(file))
+        self._know(file.path, self.root.store.uri(path))
         return known.uri
+
+    def _know(self, name: str, uri: str) -> None:
+        self._inputs[name].uri = uri
+        self._names.setdefault(path_of(uri), {})[uri.partition("://")[2]] = name
 
     def first_line(self, file: TextFile) -> bytes:
         """See `TextSource.first_line`.
@@ -136,39 +117,29 @@ class ClusterText:
         BadDataError
             If the file is not compressed as its name says, or begins with a byte order mark.
         """
-        known = self._inputs[file.path]
-        known.is_checked = True
-        if not file.size:
-            return b""
-        path = path_in_store(known.found.path)
-        if known.tree is None:
-            line = source.first_line(file)
-        elif file.compression == "none":
-            line = _first_line(known.tree.store, path)
-        else:
-            with known.tree.store.open_read(path) as content:
-                chunks = text.open_chunks(content, file.compression, name=file.path, chunk_bytes=1)
-                line = next((chunk[: chunk.find(b"\n") + 1] or chunk for chunk in chunks), b"")
+        self._inputs[file.path].is_checked = True
+        line = source.first_line(file)
         if file.compression == "none" and line.startswith(_BYTE_ORDER_MARK):
             # Hadoop drops it, which no count of bytes would show
             raise BadDataError(f"{file.path} begins with a byte order mark; remove it: `tail -c +4`")
         return line
 
     def input(self, files: Sequence[TextFile], form: str) -> StoredLines:
-        """See `TextSource.input`; files of this machine are on the cluster afterwards, until the end of the block."""
+        """See `TextSource.input`; all files are on the cluster afterwards, until the end of the block."""
         check_has_lines(format_named(form))
-        for file in files:
-            if not self._inputs[file.path].is_checked:
-                self.first_line(file)
+        with ThreadPoolExecutor(_THREADS) as threads:
+            list(threads.map(self.first_line, (file for file in files if not self._inputs[file.path].is_checked)))
         header = WITH_HEADER if any(file.header_bytes for file in files) else WITHOUT_HEADER
         packed = any(file.compression != "none" for file in files)
         feeding = {PROPERTY: header, **DELIMITER, **({PACKED: "true"} if packed else {})}
+        if self._undecoded:
+            feeding |= {_CODECS: _NO_CODEC, _NO_CODEC_SUFFIX: self._undecoded}
         n_bytes = sum(file.size for file in files)
         return StoredLines(tuple(map(self._bring, files)), n_bytes, whole=packed, feeding=feeding)
 
     def known_as(self, file: TextFile) -> str:
         """See `TextSource.known_as`."""
-        return urlsplit(self._bring(file)).path
+        return path_of(self._bring(file))
 
     def place(self, file: str, start: int, n_bytes: int | None = None) -> Place:
         """See `TextSource.place`."""
@@ -182,16 +153,12 @@ class ClusterText:
         InternalError
             If no such file was to be read.
         """
-        # tasks know a file by its address in Hadoop's configuration, which may spell the host in another way
-        path = urlsplit(fed).path
-        name = self._names.get(path)
+        known = self._names.get(path_of(fed), {})
+        # Hadoop's configuration may spell the host in another way
+        name = known.get(fed.partition("://")[2]) or (next(iter(known.values())) if len(known) == 1 else None)
         if name is None:
             raise InternalError(f"tasks were sent {fed}, which is none of the input files; run it again")
         return name
-
-    @property
-    def _names(self) -> dict[str, str]:
-        return {urlsplit(item.uri).path: name for name, item in self._inputs.items() if item.uri is not None}
 
     @contextmanager
     def renaming(self) -> Iterator[None]:
@@ -205,8 +172,9 @@ class ClusterText:
             raise type(error)(message) from error
 
     def _renamed(self, message: str) -> str:
-        for path, name in self._names.items():
-            if path in message and path != urlsplit(name).path:
+        for path, known in self._names.items():
+            name = next(iter(known.values()))
+            if path in message and path != path_of(name):
                 uris = re.findall(rf"[a-z]+://[^/\s]*{re.escape(path)}(?![0-9])", message)
                 for uri in sorted(set(uris), key=len, reverse=True):
                     message = message.replace(uri, name)
@@ -231,27 +199,56 @@ class ClusterText:
 
     def check_rest(self, files: Sequence[TextFile]) -> None:
         """See `TextSource.check_rest`."""
-        for file in files:
-            file_found = self._inputs[file.path].found
-            now = file_found.tree.look(file_found.path)
-            if now is None or now.stamp != file_found.status.stamp:
-                raise BadDataError(f"{file.path} changed while it was read; run it again when nothing writes to it")
+        source.check_rest(files)
 
 
-def _scheme(given: str) -> str:
-    # Windows knows one-letter schemes; a name with a colon is not one of theirs either
-    return given.partition("://")[0].lower() if "://" in given else ""
+def _found(inputs: Sequence[str]) -> list[Found]:
+    """Find the files that the inputs name, sorted.
+
+    Parameters
+    ----------
+    inputs
+        URIs of files, folders and globs (``* ? [] {,} **``), or the same without a scheme of this machine. Of folders
+        and globs, names that begin with ``.`` or ``_`` are left out.
+
+    Raises
+    ------
+    UsageError
+        If an input names nothing, is elsewhere, or a file is named twice, by whatever names.
+    """
+    trees = trees_of(inputs)
+    for given, (tree, _) in zip(inputs, trees, strict=True):
+        if tree is not LOCAL_TREE and scheme_of(given) not in READ_BY_JOBS:
+            raise UsageError(
+                f"`runner` hadoop reads files of {', '.join(f'{name}://' for name in READ_BY_JOBS)}, or files of this "
+                f"machine; found {given!r}. Name it so, or copy it there: hadoop fs -cp, hadoop distcp"
+            )
+    return find(trees)
 
 
-def _path_here(given: str) -> str:
-    return unquote(urlsplit(given).path) if _scheme(given) == "file" else given
+def _addresses(found: Sequence[Found]) -> tuple[dict[str, str], str]:
+    """Say by which URIs tasks read files.
 
-
-def _first_line(store: HdfsStore, path: str) -> bytes:
-    length = _FIRST_READ_BYTES
-    while True:
-        data = store.read_range(path, offset=0, length=length)
-        end = data.find(b"\n") + 1
-        if end or len(data) < length:
-            return data[:end] or data
-        length *= 4
+    Returns
+    -------
+    addresses
+        By name; not of those that are to be brought to the cluster.
+    undecoded
+        The suffix of compressed files that Hadoop is to leave as they are; empty if that is not needed.
+    """
+    addresses: dict[str, str] = {}
+    by_suffix: dict[str, list[Found]] = {}
+    for file in found:
+        # an unknown compression is refused here
+        is_packed, is_plain = text.compression_of(file.name) != "none", not INTERPRETED & set(file.name)
+        if not scheme_of(file.name):
+            continue
+        if is_plain and not is_packed:
+            addresses[file.name] = file.name
+        elif file.status.alias:
+            addresses[file.name] = file.status.alias
+        elif is_plain:
+            by_suffix.setdefault(os.path.splitext(file.name)[1], []).append(file)
+    undecoded = max(by_suffix, key=lambda suffix: sum(file.status.size for file in by_suffix[suffix]), default="")
+    addresses.update((file.name, file.name) for file in by_suffix.get(undecoded, ()))
+    return addresses, undecoded

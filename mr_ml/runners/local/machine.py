@@ -68,7 +68,7 @@ class LocalJobRunner:
         """See `Runner.environment`."""
 
     def text(self, inputs: Sequence[str], *, longest_line: int | None = None) -> LocalText:
-        """See `Runner.text`; files of this machine."""
+        """See `Runner.text`; files of this machine and of any store."""
         from mr_ml.runners.local.text import LocalText
 
         return LocalText(inputs, n_tasks=self.n_tasks, longest_line=longest_line)

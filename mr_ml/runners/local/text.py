@@ -1,4 +1,4 @@
-"""Text that tasks on this machine open themselves, cut into ranges for them."""
+"""Text that tasks open themselves, here or in a store, cut into ranges for them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Sequence
 
+from hdfs_layout.open import path_of
 from mr_ml.errors import BadDataError, InternalError
 from mr_ml.readers.base import StoredPiece, format_named, listing
 from mr_ml.readers.text import source
@@ -15,7 +16,7 @@ from mr_ml.runners.base import Place, TaskLines
 
 
 class LocalText:
-    """Files of this machine; see `mr_ml.runners.base.TextSource`.
+    """Files of this machine, or of any store; see `mr_ml.runners.base.TextSource`.
 
     Attributes
     ----------
@@ -50,7 +51,7 @@ class LocalText:
 
     def known_as(self, file: TextFile) -> str:
         """See `TextSource.known_as`."""
-        return file.path
+        return path_of(file.path)
 
     def place(self, file: str, start: int, n_bytes: int | None = None) -> Place:
         """See `TextSource.place`."""

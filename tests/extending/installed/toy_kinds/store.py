@@ -1,4 +1,4 @@
-"""A store of the scheme ``toy``: a folder of this machine by another name."""
+"""Stores of the schemes ``toy`` and ``far``: folders of this machine by other names; of ``far`` without a path."""
 
 from __future__ import annotations
 
@@ -78,3 +78,23 @@ class ToyStore:
 def open_toy(root: str) -> Store:
     """Open ``toy:///folder``."""
     return ToyStore(LocalStore(root.removeprefix("toy://").rstrip("/")))
+
+
+@dataclass(frozen=True)
+class FarStore(ToyStore):
+    """The same where no process can open a file by a path."""
+
+    @property
+    def root(self) -> str:
+        return f"far://{self.folder.root}"
+
+    def uri(self, path: str) -> str:
+        return f"far://{self.folder.uri(path)}"
+
+    def local_path(self, path: str) -> str | None:
+        return None
+
+
+def open_far(root: str) -> Store:
+    """Open ``far:///folder``."""
+    return FarStore(LocalStore("/" + root.removeprefix("far://").strip("/")))

@@ -1,0 +1,131 @@
+"""Text in a store, as chunks of whole lines, fetched by requests for some megabytes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import BinaryIO, cast
+
+from hdfs_layout import Store, open_store, split_uri
+from mr_ml.readers.text.chunks import CHUNK_BYTES, MAX_LINE_BYTES, Compression, open_chunks, whole_lines
+
+# A request takes some hundredths of a second however little it asks for.
+REQUEST_BYTES = 4 << 20
+# What is asked for beyond the end of a range, for the rest of its last line.
+_LOOK_AHEAD_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredText:
+    """A file of text in a store.
+
+    Attributes
+    ----------
+    name
+        Its URI.
+    chunk_bytes, max_line_bytes
+        As of `mr_ml.readers.text.chunks.read_range`.
+    request_bytes
+        The first request asks for so much, each further one for twice as much, up to `REQUEST_BYTES`.
+    """
+
+    name: str
+    chunk_bytes: int = CHUNK_BYTES
+    max_line_bytes: int = MAX_LINE_BYTES
+    request_bytes: int = REQUEST_BYTES
+
+    def chunks(self, start: int, stop: int, compression: Compression) -> Iterator[bytes]:
+        """Read the lines that begin at a byte in [start, stop); of a compressed file, all lines.
+
+        Raises
+        ------
+        BadDataError
+            A line is too long, or a compressed file is damaged.
+        StorageError
+            The file cannot be read.
+        """
+        root, path = split_uri(self.name)
+        store = open_store(root)
+        if compression == "none":
+            return self._range(store, path, start, stop)
+        stream = cast("BinaryIO", _Stream(self._blocks(store, path, 0)))
+        return open_chunks(
+            stream, compression, name=self.name, chunk_bytes=self.chunk_bytes, max_line_bytes=self.max_line_bytes
+        )
+
+    def _range(self, store: Store, path: str, start: int, stop: int) -> Iterator[bytes]:
+        # a line begins at `start` if the byte before it is a line feed
+        blocks = self._blocks(store, path, max(start - 1, 0), stop)
+        begin, first = _line_start(blocks, start, stop)
+        lines = _to_line_end(blocks, begin, first, stop)
+        yield from whole_lines(lines, self.name, self.chunk_bytes, self.max_line_bytes, first_byte=begin)
+
+    def _blocks(self, store: Store, path: str, position: int, stop: int | None = None) -> Iterator[bytes]:
+        """Read from a position to the end of the file; shortly behind `stop` less at a time."""
+        request = self.request_bytes
+        while True:
+            length = request if stop is None else min(request, max(stop - position, 0) + _LOOK_AHEAD_BYTES)
+            block = store.read_range(path, offset=position, length=length)
+            if block:
+                yield block
+            if len(block) < length:
+                return
+            position += length
+            request = min(2 * request, REQUEST_BYTES)
+
+
+def ahead(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the same; while one is used, the next one is on its way."""
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(next, chunks, None)
+        while (chunk := waiting.result()) is not None:
+            waiting = thread.submit(next, chunks, None)
+            yield chunk
+
+
+def _line_start(blocks: Iterator[bytes], start: int, stop: int) -> tuple[int, bytes]:
+    """Find where the first line begins that begins at `start` or later; `stop` or more if there is none before it.
+
+    Returns
+    -------
+    begin, rest
+        The rest of the block in which it begins.
+    """
+    if start <= 0:
+        return 0, b""
+    position = start - 1
+    for block in blocks:
+        cut = block.find(b"\n", 0, max(stop - position, 0)) + 1
+        if cut:
+            return position + cut, block[cut:]
+        position += len(block)
+        if position >= stop:
+            break
+    return stop, b""
+
+
+def _to_line_end(blocks: Iterable[bytes], position: int, first: bytes, stop: int) -> Iterator[bytes]:
+    """Yield blocks, of which the first begins at a position, to the end of the line that reaches `stop`."""
+    if position >= stop:
+        return
+    for block in itertools.chain((first,), blocks):
+        end = block.find(b"\n", max(stop - 1 - position, 0)) + 1
+        yield block[:end] if end else block
+        if end:
+            return
+        position += len(block)
+
+
+class _Stream:
+    """Blocks as a stream."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks, self._rest = blocks, memoryview(b"")
+
+    def read(self, size: int) -> bytes:
+        if not self._rest:
+            self._rest = memoryview(next(self._blocks, b""))
+        data, self._rest = self._rest[:size], self._rest[size:]
+        return bytes(data)
