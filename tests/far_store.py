@@ -14,10 +14,13 @@ from hdfs_layout import STORES
 
 
 @contextmanager
-def far_stores() -> Iterator[None]:
-    """Within the block ``far://`` and a folder's path is a root."""
-    STORES.register("far", load("store").open_far)
+def far_stores(*schemes: str) -> Iterator[None]:
+    """Within the block ``far://`` and a folder's path is a root; or the same with other schemes."""
+    schemes = schemes or ("far",)
+    for scheme in schemes:
+        STORES.register(scheme, load("store").open_far)
     try:
         yield
     finally:
-        STORES.unregister("far")
+        for scheme in schemes:
+            STORES.unregister(scheme)

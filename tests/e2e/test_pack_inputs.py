@@ -198,8 +198,3 @@ def test_globs_leave_out_what_jobs_leave_beside_their_output(mr_ml: Commands, tm
     assert mr_ml("pack", f"{tmp_path}/out/*", "--to", "rows")["n_rows"] == 2
     found = mr_ml.run("pack", f"{tmp_path}/out/_*", "--to", "log")
     assert (found.code, "_log:1" in found.err) == (65, True)
-
-
-def test_files_on_hdfs_are_for_the_cluster(mr_ml: Commands) -> None:
-    found = mr_ml.run("pack", "hdfs:///user/me/rows", "--to", "rows")
-    assert (found.code, "-r hadoop" in found.err) == (2, True)

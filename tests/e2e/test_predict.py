@@ -353,12 +353,6 @@ def test_without_the_compiled_loops(mr_ml: Commands, tmp_path: Path, monkeypatch
         assert (tmp_path / f"{model}-plain").read_bytes() == (tmp_path / f"{model}-compiled").read_bytes()
 
 
-def test_hdfs_needs_the_cluster(mr_ml: Commands, tmp_path: Path) -> None:
-    found = mr_ml.run("predict", "logistic", "hdfs://127.0.0.1:1/rows", "--to", tmp_path / "out")
-    assert found.code == 2
-    assert not (tmp_path / "out").exists()
-
-
 @pytest.mark.parametrize("damage", ["lost", "doubled", "shorter", "fewer lines", "fewer bytes read"])
 def test_lines_that_are_not_complete(
     mr_ml: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from far_store import far_stores
 
 from mr_ml.errors import BadDataError, StorageError, UsageError
 from mr_ml.readers.text import source
@@ -56,6 +57,9 @@ def test_folders_links_and_globs(
 ) -> None:
     whole = [str(tree / name) for name in expected]
     assert found(f"{tree}/{pattern}") == whole
+    if ".." not in pattern:
+        with far_stores():
+            assert [file.path for file in expand([f"far://{tree}/{pattern}"])] == [f"far://{name}" for name in whole]
     monkeypatch.chdir(tree)
     assert found(pattern) == whole
     assert found(f"./{pattern}") == whole
@@ -88,6 +92,30 @@ def test_what_stands_in_the_way_is_named(
     with pytest.raises(UsageError) as raised:
         found(*(f"{tree}/{name}" for name in inputs))
     assert all(text in str(raised.value) for text in says), raised.value
+
+
+@pytest.mark.parametrize(
+    ("inputs", "says"),
+    [
+        (["far://{0}/in/a", "far://{0}/in/./a"], "in/a is named more than once"),
+        (["far://{0}/in", "far://{0}/in/d*"], "in/day/c is named more than once"),
+        # other schemes of one store
+        (["far://{0}/in/a", "further://{0}/in/a"], "in/a are one file by two names"),
+        (["far://{0}/in/nothing*"], "nothing that matches 'far://{0}/in/nothing"),
+        (["far://{0}/in/a/b"], "nothing that matches"),
+        (["far://{0}/in/a/"], "nothing that matches"),
+        (["far://{0}/in/../in/a"], "expected an input whose path a store can have"),
+        (["closer://{0}/in/a"], "expected files of this machine, or of "),
+        (["far://{0}/in/{{a,b}}", "nothing"], "nothing that matches 'nothing'"),
+    ],
+)
+def test_what_stands_in_the_way_in_a_store_is_named(
+    tree: Path, inputs: list[str], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tree)
+    with far_stores("far", "further"), pytest.raises(UsageError) as raised:
+        expand([name.format(tree) for name in inputs])
+    assert says.format(tree) in str(raised.value)
 
 
 def test_a_socket_is_named(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:

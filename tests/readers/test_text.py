@@ -16,12 +16,14 @@ from typing import BinaryIO, cast
 
 import pytest
 import zstandard
+from far_store import far_stores
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.readers.text import compressed
 from mr_ml.readers.text.chunks import Compression, compression_of, open_chunks, read_range
+from mr_ml.readers.text.fetch import StoredText
 
 COMPRESS: dict[Compression, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
@@ -250,15 +252,27 @@ def test_ranges_that_tile_a_file_give_each_line_once(
     assert joined == text
 
 
-def test_every_range_of_a_small_file(tmp_path: Path) -> None:
-    text = b"a\n\nbb\nccc"
+def stored(path: Path, start: int, stop: int, **options: int) -> list[bytes]:
+    """The same, of the file in a store, by small requests."""
+    with far_stores(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mr_ml.readers.text.fetch.REQUEST_BYTES", 5)
+        patch.setattr("mr_ml.readers.text.fetch._LOOK_AHEAD_BYTES", 2)
+        text = StoredText(name=f"far://{path}", request_bytes=1, **options)
+        return list(text.chunks(start, stop, "none"))
+
+
+@pytest.mark.parametrize("text", [b"a\n\nbb\nccc", b"a\n\nbb\nccc\n", b"\n", b"one long line", b""])
+def test_every_range_of_a_small_file(tmp_path: Path, text: bytes) -> None:
     path = tmp_path / "rows.txt"
     path.write_bytes(text)
-    lines = {0: b"a\n", 2: b"\n", 3: b"bb\n", 6: b"ccc"}
+    starts = [0, *(i + 1 for i, byte in enumerate(text) if byte == ord("\n"))]
+    lines = {start: text[start:stop] for start, stop in pairwise([*starts, len(text)])}
     for start in range(len(text) + 2):
         for stop in range(start, len(text) + 3):
             own = b"".join(line for at, line in lines.items() if start <= at < stop)
             assert b"".join(read_range(path, start, stop)) == own
+            chunks = stored(path, start, stop, chunk_bytes=4)
+            check_chunks(chunks, own)
 
 
 def test_a_range_within_one_line_reads_no_further_than_needed(tmp_path: Path) -> None:
@@ -271,8 +285,10 @@ def test_a_range_within_one_line_reads_no_further_than_needed(tmp_path: Path) ->
     assert list(read_range(path, 0, 1)) == [b"a" * 100 + b"\n"]
     assert list(read_range(path, 0, 0)) == []
     assert list(read_range(path, 500, 600)) == []
-    with pytest.raises(BadDataError, match=r"rows\.txt: line_too_long: .* at byte 101 of"):
-        list(read_range(path, 101, 102, max_line_bytes=99))
+    for read in (read_range, stored):
+        with pytest.raises(BadDataError, match=r"rows\.txt: line_too_long: .* at byte 101 of"):
+            list(read(path, 101, 102, max_line_bytes=99))
+        assert list(read(path, 10, 101, max_line_bytes=9)) == []
 
 
 def test_compression_is_told_by_the_suffix() -> None:

@@ -73,7 +73,8 @@ class StoreTree:
 
     def as_given(self, path: str) -> str:
         """See `Tree.as_given`; a URI."""
-        return f"{self.store.root.rstrip('/')}/{_plain(path)}"
+        root = self.store.root
+        return f"{root}{'' if root.endswith('/') else '/'}{_plain(path)}"
 
     def check(self, name: str, status: Status) -> None:
         """See `Tree.check`."""

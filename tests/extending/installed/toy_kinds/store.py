@@ -84,12 +84,14 @@ def open_toy(root: str) -> Store:
 class FarStore(ToyStore):
     """The same where no process can open a file by a path."""
 
+    scheme: str
+
     @property
     def root(self) -> str:
-        return f"far://{self.folder.root}"
+        return f"{self.scheme}://{self.folder.root}"
 
     def uri(self, path: str) -> str:
-        return f"far://{self.folder.uri(path)}"
+        return f"{self.scheme}://{self.folder.uri(path)}"
 
     def local_path(self, path: str) -> str | None:
         return None
@@ -97,4 +99,5 @@ class FarStore(ToyStore):
 
 def open_far(root: str) -> Store:
     """Open ``far:///folder``."""
-    return FarStore(LocalStore("/" + root.removeprefix("far://").strip("/")))
+    scheme, _, folder = root.partition("://")
+    return FarStore(LocalStore("/" + folder.strip("/")), scheme)
