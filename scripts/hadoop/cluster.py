@@ -83,7 +83,7 @@ def up(options: argparse.Namespace, directory: Path) -> int:
     if present is not None and any(daemons.running(present, name) for name in daemons.recorded(present)):
         raise ClusterError(f"a cluster runs in {directory} already: use `env` for its variables, or `down` first")
     if options.s3:
-        s3_properties(options.s3)  # the keys are there
+        s3_properties(options.s3, os.environ)  # the keys are there
     if present is not None:
         take_down(present)  # containers may have outlived daemons that died by themselves
     elif directory.is_dir() and any(directory.iterdir()):

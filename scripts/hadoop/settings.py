@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -52,7 +53,7 @@ def write_configuration(cluster: Cluster) -> None:
     for changes in (
         _tuned(cluster) if cluster.tuned else {},
         _recording() if cluster.recording else {},
-        {"core-site": s3_properties(cluster.s3)} if cluster.s3 else {},
+        {"core-site": s3_properties(cluster.s3, os.environ)} if cluster.s3 else {},
     ):
         for file, properties in changes.items():
             files[file].update(properties)
@@ -87,7 +88,7 @@ def worker_properties(cluster: Cluster, number: int) -> dict[str, dict[str, str]
     }
 
 
-def s3_properties(endpoint: str) -> dict[str, str | int]:
+def s3_properties(endpoint: str, environment: Mapping[str, str]) -> dict[str, str | int]:
     """What the connector S3A needs for a server, with the keys and the region of the AWS_ variables.
 
     Raises
@@ -96,19 +97,19 @@ def s3_properties(endpoint: str) -> dict[str, str | int]:
         If the environment has no keys.
     """
     needed = {"access.key": "AWS_ACCESS_KEY_ID", "secret.key": "AWS_SECRET_ACCESS_KEY"}
-    if missing := [variable for variable in needed.values() if not os.environ.get(variable)]:
+    if missing := [variable for variable in needed.values() if not environment.get(variable)]:
         raise ClusterError(f"--s3 needs the keys of {endpoint} in the environment: set {' and '.join(missing)}")
     found: dict[str, str | int] = {
         # S3A is what Amazon EMR has at both schemes, since 7.10
         "fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
         "fs.s3a.endpoint": endpoint,
-        "fs.s3a.endpoint.region": os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1",
+        "fs.s3a.endpoint.region": environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1",
         "fs.s3a.path.style.access": "true",
         "fs.s3a.connection.ssl.enabled": str(endpoint.startswith("https:")).lower(),
     }
-    found |= {f"fs.s3a.{name}": os.environ[variable] for name, variable in needed.items()}
-    if os.environ.get("AWS_SESSION_TOKEN"):
-        found["fs.s3a.session.token"] = os.environ["AWS_SESSION_TOKEN"]
+    found |= {f"fs.s3a.{name}": environment[variable] for name, variable in needed.items()}
+    if environment.get("AWS_SESSION_TOKEN"):
+        found["fs.s3a.session.token"] = environment["AWS_SESSION_TOKEN"]
     return found
 
 
@@ -253,6 +254,9 @@ def _recording() -> dict[str, dict[str, str | int]]:
             "yarn.nodemanager.sleep-delay-before-sigkill.ms": 120000,
             # A NodeManager that stops waits that long for every application whose logs it still keeps.
             "yarn.nodemanager.log.retain-seconds": 1,
+            # Java is slow while it records, and a busy machine makes it slower: nothing here has died.
+            "yarn.nm.liveness-monitor.expiry-interval-ms": 600000,
+            "yarn.am.liveness-monitor.expiry-interval-ms": 600000,
         },
         "mapred-site": {"mapreduce.task.exit.timeout": 300000},
     }
