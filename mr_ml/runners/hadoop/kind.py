@@ -6,9 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 from hdfs_layout import Root
-from hdfs_layout.open import scheme_of
-from mr_ml.errors import UsageError
 from mr_ml.runners.base import RunnerKind, RunnerOptions
+from mr_ml.runners.hadoop.file_systems import check_root
 
 if TYPE_CHECKING:
     from mr_ml.runners.hadoop.runner import HadoopJobRunner
@@ -24,8 +23,8 @@ def _open(root: Root, options: RunnerOptions) -> HadoopJobRunner:
 
 def _check(root: str | None, options: RunnerOptions) -> None:
     options.only("config", runner="hadoop")
-    if root is not None and scheme_of(root) != "hdfs":
-        raise UsageError(f"`runner` hadoop needs a root on HDFS, hdfs://..., found {root}")
+    if root is not None:
+        check_root(root)
 
 
 def _look(config: str) -> None:

@@ -27,17 +27,18 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from hdfs_layout import NotFoundError, Root
-from mr_ml.errors import InternalError, StorageError, UnavailableError, UsageError
+from mr_ml.errors import InternalError, StorageError, UnavailableError
 from mr_ml.ids import unique_id
 from mr_ml.runners.base import NO_PROPERTIES, JobInput, Pair, Tasks, pair_of
 from mr_ml.runners.hadoop.client import HadoopClient, JobClient, Submission
 from mr_ml.runners.hadoop.code import shipped_code
 from mr_ml.runners.hadoop.env import FOLDER, NodePython, find_python
+from mr_ml.runners.hadoop.file_systems import check_root, file_system_of
 from mr_ml.runners.hadoop.left import WHOLE_LINES, LeftPart, left_parts
 from mr_ml.runners.hadoop.properties import default_properties
 from mr_ml.runners.hadoop.settings import HadoopSettings
 from mr_ml.runners.hadoop.splits import addresses, input_format
-from mr_ml.runners.hadoop.text import INTERPRETED, ClusterText
+from mr_ml.runners.hadoop.text import ClusterText
 from mr_ml.runners.hadoop.work import OWNER_NAME, Owner, tag_of, take_over
 from mr_ml.runners.local.runner import only_from
 from mr_ml.runners.task_errors import first_error
@@ -66,7 +67,7 @@ class HadoopJobRunner:
     Attributes
     ----------
     root
-        On the cluster's HDFS.
+        Where the cluster reads and writes too: on its HDFS, or on S3.
     work
         What the jobs are for: a run, or this process.
     """
@@ -76,22 +77,7 @@ class HadoopJobRunner:
     work: str = field(default_factory=unique_id)
 
     def __post_init__(self) -> None:
-        if self.root.store.local_path("") is not None:
-            raise UsageError(
-                f"`runner` hadoop needs a root on HDFS; found {self.root.store.root}. Give `root` "
-                "hdfs:///user/NAME/mr_ml; `hadoop fs -put` brings a root there as a whole"
-            )
-        if interpreted := sorted({*INTERPRETED, "%", " "} & set(self.root.store.root)):
-            raise UsageError(
-                f"Hadoop's jobs read {' '.join(interpreted)} in a path as something else; found the root "
-                f"{self.root.store.root}"
-            )
-        scheme, _, rest = self.root.store.root.partition("://")
-        if scheme != "hdfs":
-            raise UsageError(
-                f"`runner` hadoop needs the root as hdfs://..., which is how jobs read it; found "
-                f"{self.root.store.root}. Give `root` hdfs:///{rest.partition('/')[2]} with HADOOP_CONF_DIR set"
-            )
+        check_root(self.root.store.root)
 
     @property
     def name(self) -> str:
@@ -104,7 +90,7 @@ class HadoopJobRunner:
         return Tasks(n_tasks=1, share_files=False, share_memory=False)
 
     def text(self, inputs: Sequence[str], *, longest_line: int | None = None) -> ClusterText:
-        """See `Runner.text`; files on HDFS, and files of this machine, which are brought there."""
+        """See `Runner.text`; files that the cluster reads, and files of this machine, which are brought there."""
         return ClusterText(self.root, inputs)
 
     def environment(self) -> Mapping[str, Any]:
@@ -214,9 +200,11 @@ class HadoopJobRunner:
         path = f"{self._folder}/{REQUEST_NAME}"
         maps_only = "reducer" not in vars(job)
         reduces = 0 if maps_only else self.settings.reducers if n_reducers is None else n_reducers
-        cut_by, cutting = input_format(input, self.settings)
+        files_there = file_system_of(self.root.store.root)
+        cut_by, cutting = input_format(input, self.settings, few_files=files_there.few_files)
         chosen = {
-            **default_properties(), **cutting, **self.settings.properties(input_bytes=input.n_bytes), **_PROPERTIES,
+            **default_properties(), **files_there.properties, **cutting,
+            **self.settings.properties(input_bytes=input.n_bytes), **_PROPERTIES,
             "mapreduce.job.reduces": str(reduces), **input.properties, **properties,
         }  # fmt: skip
         chosen[_TAGS] = ",".join(filter(None, (submission.tag, chosen.get(_TAGS))))
@@ -229,7 +217,7 @@ class HadoopJobRunner:
             arguments += ["--jobconf", f"{name}={value}"]
         for name, value in self.python.variables.items():
             arguments += ["--cmdenv", f"{name}={value}"]
-        made = job([*arguments, *addresses(input)])
+        made = job([*arguments, *addresses(input, few_files=files_there.few_files)])
         made.HADOOP_INPUT_FORMAT = cut_by
         command = [*job.CLUSTER_COMMAND, *self.python.command, CODE_NAME, job.__module__, job.__qualname__]
         with only_from(logging.ERROR, "mrjob"):
@@ -240,11 +228,11 @@ class HadoopJobRunner:
             try:
                 runner.run()
             except (InternalError, UnavailableError) as error:
-                self._blame_hdfs(error)
+                self._blame_store(error)
                 raise
 
-    def _blame_hdfs(self, error: InternalError | UnavailableError) -> None:
-        """Raise UnavailableError if HDFS stopped during a job, whose own error does not say so."""
+    def _blame_store(self, error: InternalError | UnavailableError) -> None:
+        """Raise UnavailableError if the store stopped during a job, whose own error does not say so."""
         try:
             self.root.store.exists("")
         except UnavailableError as unavailable:

@@ -1,7 +1,8 @@
 """How a job's input becomes map tasks: files and parts of files, or many small files in one task.
 
 A map task costs seconds to start, whatever it reads, so small files share one. Hadoop groups those that the same
-node stores. Long lists of files are named by patterns: a command line holds some thousand addresses at most.
+node stores; on S3, which is no node, any of them. Long lists of files are named by patterns: a command line holds some
+thousand addresses at most.
 """
 
 from __future__ import annotations
@@ -12,27 +13,31 @@ from mr_ml.runners.base import JobInput
 from mr_ml.runners.hadoop.settings import HadoopSettings
 
 COMBINING = "org.apache.hadoop.mapred.lib.CombineTextInputFormat"
-# Fewer are left as they are: a task each, all at once.
-MANY_FILES = 16
 TASK_MB = 128
 _DIGITS = "0123456789"
 
 
-def input_format(input: JobInput, settings: HadoopSettings) -> tuple[str | None, dict[str, str]]:
-    """Return the Java class that cuts the input, None for Streaming's own, and the properties that it needs."""
+def input_format(input: JobInput, settings: HadoopSettings, *, few_files: int) -> tuple[str | None, dict[str, str]]:
+    """Return the Java class that cuts the input, None for Streaming's own, and the properties that it needs.
+
+    Parameters
+    ----------
+    few_files
+        So many are left as they are: a task each, all at once.
+    """
     target = (settings.split_mb or TASK_MB) << 20
     n_files = input.n_mixable
-    if n_files <= MANY_FILES or 2 * input.n_bytes > n_files * target or "mapreduce.job.maps" in settings.jobconf:
+    if n_files <= few_files or 2 * input.n_bytes > n_files * target or "mapreduce.job.maps" in settings.jobconf:
         return None, {}
     # of a format that it does not know Streaming would also write the keys, which are byte offsets
     fed = {"stream.map.input.ignoreKey": "true"}
     return COMBINING, {**fed, "mapreduce.input.fileinputformat.split.maxsize": str(target)}
 
 
-def addresses(input: JobInput) -> Sequence[str]:
+def addresses(input: JobInput, *, few_files: int) -> Sequence[str]:
     """Return what names the input's files on a command line, by patterns where there are many."""
     uris = input.uris()
-    return shortened(uris) if input.n_mixable > MANY_FILES else uris
+    return shortened(uris) if input.n_mixable > few_files else uris
 
 
 def shortened(uris: Iterable[str]) -> list[str]:

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from mr_ml.runners.base import TaskLines
 from mr_ml.runners.hadoop.settings import HadoopSettings
-from mr_ml.runners.hadoop.splits import COMBINING, MANY_FILES, input_format, shortened
+from mr_ml.runners.hadoop.splits import COMBINING, input_format, shortened
 
 MB = 1 << 20
+FEW = 16
 
 
 def files(n: int, size: int) -> TaskLines:
@@ -20,19 +21,19 @@ def files(n: int, size: int) -> TaskLines:
 
 
 def test_many_small_files_share_map_tasks() -> None:
-    name, properties = input_format(files(784, MB), HadoopSettings())
+    name, properties = input_format(files(784, MB), HadoopSettings(), few_files=FEW)
     assert name == COMBINING
     assert properties["mapreduce.input.fileinputformat.split.maxsize"] == str(128 * MB)
     # else the mapper would see offset TAB line
     assert properties["stream.map.input.ignoreKey"] == "true"
-    _, properties = input_format(files(784, MB), HadoopSettings(split_mb=16))
+    _, properties = input_format(files(784, MB), HadoopSettings(split_mb=16), few_files=FEW)
     assert properties["mapreduce.input.fileinputformat.split.maxsize"] == str(16 * MB)
 
 
 @pytest.mark.parametrize(
     ("given", "settings"),
     [
-        (files(MANY_FILES, MB), HadoopSettings()),
+        (files(FEW, MB), HadoopSettings()),
         (files(784, 65 * MB), HadoopSettings()),
         (files(784, 9 * MB), HadoopSettings(split_mb=16)),
         (TaskLines((), 784 * MB), HadoopSettings()),
@@ -41,7 +42,7 @@ def test_many_small_files_share_map_tasks() -> None:
     ids=["few", "large", "large for the split asked for", "each for itself", "a number asked for"],
 )
 def test_other_files_are_left_as_they_are(given: TaskLines, settings: HadoopSettings) -> None:
-    assert input_format(given, settings) == (None, {})
+    assert input_format(given, settings, few_files=FEW) == (None, {})
 
 
 @given(numbers=st.sets(st.integers(0, 1200) | st.integers(99_900, 99_999), max_size=40), run=st.integers(0, 500))
