@@ -19,6 +19,7 @@ from hdfs_layout.versions import (
     publish_version,
     publish_version_as,
     publish_version_once,
+    read_latest,
     read_version,
 )
 
@@ -50,6 +51,7 @@ __all__ = [
     "publish_version_as",
     "publish_version_once",
     "read_events",
+    "read_latest",
     "read_version",
     "scheme_of",
     "split_path",

@@ -35,7 +35,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]")
 _VERSION_FILE = re.compile(r"v([0-9]{6})\.json", re.ASCII)
 _TURN_FILE = re.compile(r"(?:beat|released)-([0-9]{6})", re.ASCII)
-_WINDOW_FILE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})\.json", re.ASCII)
+_WINDOW_FOLDER = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _PASS_FOLDER = re.compile(r"[0-9]{6}", re.ASCII)
 _VERSION_NUMBER = re.compile(r"[1-9][0-9]{0,5}", re.ASCII)
 
@@ -149,10 +149,9 @@ def turn_of(file_name: str) -> int | None:
     return int(match[1]) if match else version_of(file_name)
 
 
-def window_of(file_name: str) -> str | None:
-    """Read the window of a retraining, 2026-11-26, off the name of its file; None if it is not one."""
-    match = _WINDOW_FILE.fullmatch(file_name)
-    return match[1] if match else None
+def is_window(folder_name: str) -> bool:
+    """Whether a folder has the name of a window of retraining, such as 2026-11-26."""
+    return _WINDOW_FOLDER.fullmatch(folder_name) is not None
 
 
 def pass_of(folder_name: str) -> int | None:
@@ -289,8 +288,12 @@ class Layout:
         return f"{self.run(run)}/log.jsonl"
 
     def retrain(self, model: str, window: str) -> str:
-        """Path of how far the retraining of a model for a window has come."""
-        return f"{self.retrains(model)}/{check_name(window, kind='window')}.json"
+        """Folder of the journals of a model's retraining for a window: versions, of which the latest counts."""
+        return f"{self.retrains(model)}/{check_name(window, kind='window')}"
+
+    def journal(self, model: str, window: str, number: int) -> str:
+        """Path of the journal that one process writes."""
+        return f"{self.retrain(model, window)}/{version_file(number)}"
 
     def retrains(self, model: str) -> str:
         """Folder of the retrainings of a model, by window."""

@@ -90,6 +90,30 @@ def read_version(store: Store, folder: str, version: int | None = None) -> Versi
     )
 
 
+def read_latest(store: Store, folder: str) -> Version | None:
+    """Read the latest version of a folder from which older ones are removed as soon as there is a newer one.
+
+    Returns
+    -------
+    Version or None
+        None if there is none. If the latest is removed before it is read, that which came after it.
+
+    Raises
+    ------
+    BadDataError, StorageError
+        As `read_version`.
+    """
+    tried = None
+    while (number := latest_version(store, folder)) is not None:
+        try:
+            return read_version(store, folder, number)
+        except NotFoundError:
+            if number == tried:
+                raise
+            tried = number
+    return None
+
+
 def publish_version(store: Store, folder: str, document: Mapping[str, Any]) -> int:
     """Publish a manifest as the next version and return its number.
 

@@ -20,7 +20,7 @@ from mr_ml.catalog.promotions import manage, promote
 from mr_ml.catalog.retention import KeepRuns, KeepVersions, RetentionRules, carry_out, plan
 from mr_ml.catalog.run import RunDocument, read_run
 from mr_ml.catalog.verify import verify
-from mr_ml.retraining.journal import Attempt, Journal
+from mr_ml.retraining.journal import Attempt, Journal, begin_journal
 
 DAY = 86_400.0
 BY = {"user": "somebody", "host": "here", "pid": 1, "command": "test"}
@@ -109,8 +109,8 @@ class World:
         at, digest = "2026-11-26T02:15:00Z", "0" * 64
         empty = {"run": self.new_id(), "request": window, "inputs": digest, "settings": digest, "base": None}
         made = Attempt(**{**empty, "started": at, "by": {}, **attempt})
-        Journal(model=model, window=window, settings_file=None, attempt=made).write(self.root)
-        path = self.folder / self.root.layout.retrain(model, window)
+        begun = begin_journal(self.root, Journal(model=model, window=window, settings_file=None, attempt=made))
+        path = self.folder / self.root.layout.journal(model, window, begun.number)
         self.age(path, days)
         return path
 

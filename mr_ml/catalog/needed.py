@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, TypedDict
 
-from hdfs_layout import NotFoundError, Root, decode_document
+from hdfs_layout import Root, read_latest
 from hdfs_layout.owners import FORGOTTEN_SECONDS
-from hdfs_layout.paths import window_of
+from hdfs_layout.paths import is_window, join, version_file, version_of
 from mr_ml.catalog.history import History, Kind
 from mr_ml.catalog.promotions import latest_promotion
 from mr_ml.catalog.retention_rules import DAY
@@ -69,14 +69,33 @@ class Run:
 
 @dataclass(frozen=True)
 class Journal:
-    """How far a retraining came; `attempt` is None if that cannot be read."""
+    """How far a retraining came, as the latest journal of its window says.
 
-    path: str
-    size: int
+    Attributes
+    ----------
+    folder
+        Of the window.
+    age
+        Seconds since it was written.
+    is_newest
+        Whether the model has none of a later window.
+    attempt
+        None if that cannot be read.
+    overtaken
+        Files of processes after which another one went on, with their sizes.
+    """
+
+    folder: Folder
     model: str
     age: float
     is_newest: bool
     attempt: _Attempt | None
+    overtaken: Mapping[str, int]
+
+    @property
+    def path(self) -> str:
+        """Of the window's folder."""
+        return self.folder.path
 
     @property
     def is_over(self) -> bool:
@@ -145,21 +164,30 @@ def read_journals(root: Root, folder: Folder, *, now: float, say: Say) -> list[J
         if not is_name(model):
             continue
         # named by their last days
-        names = sorted(name for name in of_model.files if window_of(name) is not None)
-        for name in names:
-            path, entry = f"{of_model.path}/{name}", of_model.files[name]
+        windows = {name: found for name in sorted(of_model.folders) if (found := _journals(name, of_model))}
+        for name, numbers in windows.items():
+            folder = of_model.folders[name]
             attempt: _Attempt | None = None
             try:
-                where = root.store.uri(path)
-                document = decode_document(root.store.read(path), where=where)
+                # which may be newer than what was listed
+                latest = read_latest(root.store, folder.path)
+                if latest is None:
+                    continue
                 kind = Annotated[_Journal, stored.MORE]
-                attempt = stored.read(kind, document, where=where)["attempt"]
-            except NotFoundError:
-                continue
+                attempt = stored.read(kind, latest.document, where=root.store.uri(latest.path))["attempt"]
             except BadDataError as error:
-                say(f"{path} stays: {error}")
-            journals.append(Journal(path, entry.size, model, now - entry.modified, name == names[-1], attempt))
+                say(f"{folder.path} stays: {error}")
+            newest = folder.files[version_file(numbers[-1])]
+            overtaken = {join(folder.path, file): folder.files[file].size for file in map(version_file, numbers[:-1])}
+            is_newest = name == next(reversed(windows))
+            journals.append(Journal(folder, model, now - newest.modified, is_newest, attempt, overtaken))
     return journals
+
+
+def _journals(window: str, of_model: Folder) -> list[int]:
+    """Return the numbers of the journals in a folder, ascending; none if it is not that of a window."""
+    numbers = (version_of(name) for name in of_model.folders[window].files if is_window(window))
+    return sorted(number for number in numbers if number is not None)
 
 
 def read_notes(folder: Folder) -> list[tuple[Note, float]]:

@@ -187,12 +187,17 @@ def _run(found: Survey, run: Run) -> Iterator[Removal]:
 
 
 def _journal(found: Survey, journal: Journal) -> Iterator[Removal]:
+    if journal.attempt is None:
+        return
+    for path, size in journal.overtaken.items():
+        reason = "another process went on with it"
+        yield Removal(path=path, what=f"journal of {journal.model}", reason=reason, bytes=size, lock=journal.model)
     keep = found.rules.runs
-    if keep is None or journal.is_newest or journal.attempt is None or journal.age <= keep.days * DAY:
+    if keep is None or journal.is_newest or journal.age <= keep.days * DAY:
         return
     if journal.is_over or is_given_up(journal, keep.days):
         yield Removal(
-            path=journal.path, what=f"journal of a retraining of {journal.model}", bytes=journal.size,
+            path=journal.path, what=f"journal of a retraining of {journal.model}", bytes=journal.folder.bytes,
             lock=journal.model, reason=f"{journal.age / DAY:.0f} days old, and not the newest",
         )  # fmt: skip
 

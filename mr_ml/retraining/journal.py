@@ -2,18 +2,33 @@
 
 Names that a step will use (of the run, and of the request to pack) are in it before the step begins, so whoever goes on
 after a kill finds what was made, or makes it once.
+
+Each process that works on a window has a journal of its own, which nobody else writes: it begins with what the latest
+one says, under the next number, and from then on that is the latest. So a process that has lost the lock and does not
+know it yet writes what nobody reads.
+
+    retrains/ctr/2026-11-26/v000003.json
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from hdfs_layout import AlreadyExistsError, NotFoundError, Root, decode_document, encode_document
-from hdfs_layout.paths import staged_path, window_of
+from hdfs_layout import (
+    AlreadyExistsError,
+    NotFoundError,
+    Root,
+    encode_document,
+    list_versions,
+    publish_version_as,
+    read_latest,
+)
+from hdfs_layout.lock import Lock
+from hdfs_layout.paths import is_window
 from mr_ml.catalog.promotions import VersionNumber
 from mr_ml.catalog.run import find_run
 from mr_ml.catalog.run_log import published_version
@@ -111,6 +126,8 @@ class Journal:
     ----------
     model, window
         Of which; a window is named by its last day.
+    number
+        Of its file; 0 if none was written.
     settings_file
         Absolute path of the settings, for `mr-ml runs resume`; None if they came from a program.
     attempt
@@ -122,6 +139,7 @@ class Journal:
     kind: Literal["retrain"] = "retrain"
     model: stored.Name
     window: stored.Name
+    number: stored.Count = 0
     settings_file: str | None
     attempt: Attempt
     earlier: tuple[Attempt, ...] = ()
@@ -131,79 +149,117 @@ class Journal:
         attempts = {"attempt": self.attempt.to_json(), "earlier": [attempt.to_json() for attempt in self.earlier]}
         return {**vars(self), **attempts}
 
-    def write(self, root: Root) -> None:
-        """Write it whole, in place of what was there."""
-        root.store.write(root.layout.retrain(self.model, self.window), encode_document(self.to_json()))
-
-    def create(self, root: Root) -> None:
-        """Write the first one of a window.
-
-        Raises
-        ------
-        LockedError
-            If there is one by now: somebody else holds the lock.
-        """
-        path = root.layout.retrain(self.model, self.window)
-        staged = staged_path(root.layout.retrains(self.model))
-        try:
-            root.store.write(staged, encode_document(self.to_json()))
-            root.store.publish(staged, path)
-        except AlreadyExistsError:
-            raise LockedError(
-                f"expected no journal {root.store.uri(path)}, as there was none; found one: another process has taken "
-                "over the lock. Nothing more is published: run again"
-            ) from None
-        finally:
-            with suppress(StorageError):
-                root.store.remove(staged)
-
     def with_attempt(self, attempt: Attempt) -> Journal:
         """Return the journal with another attempt after those that there were."""
         return replace(self, attempt=attempt, earlier=(*self.earlier, self.attempt)[-KEPT_ATTEMPTS:])
 
 
+@dataclass
+class OwnJournal:
+    """The journal of the process that works on a window.
+
+    Attributes
+    ----------
+    root, lock
+        Where it is kept; the lock of the model, which is held.
+    journal
+        The latest of the window; after the first `note`, what this process has written.
+    """
+
+    root: Root
+    lock: Lock
+    journal: Journal
+    _is_begun: bool = field(init=False, default=False)
+
+    def note(self, **changes: Any) -> None:
+        """Write down how the attempt has changed.
+
+        Raises
+        ------
+        LockedError
+            If somebody else may work on the window by now.
+        StorageError
+            If it cannot be written.
+        """
+        self.lock.check()
+        journal = replace(self.journal, attempt=replace(self.journal.attempt, **changes))
+        if self._is_begun:
+            path = self.root.layout.journal(journal.model, journal.window, journal.number)
+            self.root.store.write(path, encode_document(journal.to_json()))
+        else:
+            journal = begin_journal(self.root, journal)
+            self._is_begun = True
+        self.journal = journal
+
+
+def begin_journal(root: Root, journal: Journal) -> Journal:
+    """Write what is to be the latest journal of a window from now on, after the one that was read.
+
+    Raises
+    ------
+    LockedError
+        If there is another one after that by now.
+    StorageError
+        If it cannot be written.
+    """
+    folder = root.layout.retrain(journal.model, journal.window)
+    journal = replace(journal, number=journal.number + 1)
+    try:
+        publish_version_as(root.store, folder, journal.to_json(), journal.number)
+    except AlreadyExistsError:
+        raise LockedError(
+            f"expected in {root.store.uri(folder)} no journal {journal.number}, as there was none; found one: another "
+            "process has taken over the lock. Nothing more is published: run again"
+        ) from None
+    # one that cannot be removed is removed with what else is old
+    with suppress(StorageError):
+        for number in list_versions(root.store, folder):
+            if number < journal.number:
+                root.store.remove(root.layout.journal(journal.model, journal.window, number))
+    return journal
+
+
 def read_journal(root: Root, model: str, window: str) -> Journal | None:
-    """Return the journal of a model and a window; None if there is none.
+    """Return the latest journal of a model and a window; None if there is none.
 
     Raises
     ------
     BadDataError
         If it is damaged, of another model or window, or of a newer mr_ml.
     """
-    path = root.layout.retrain(model, window)
+    folder = root.layout.retrain(model, window)
     try:
-        data = root.store.read(path)
-    except NotFoundError:
-        return None
-    where = root.store.uri(path)
-    try:
-        journal = stored.read(Journal, decode_document(data, where=where), where=where)
-        if (journal.model, journal.window) != (model, window):
+        found = read_latest(root.store, folder)
+        if found is None:
+            return None
+        where = root.store.uri(found.path)
+        journal = stored.read(Journal, found.document, where=where)
+        if (journal.model, journal.window, journal.number) != (model, window, found.number):
             raise BadDataError(
-                f"{where}: expected the retraining of {model} for {window}, found that of {journal.model} for "
-                f"{journal.window}"
+                f"{where}: expected journal {found.number} of the retraining of {model} for {window}, found number "
+                f"{journal.number} of {journal.model} for {journal.window}"
             )
     except BadDataError as error:
         raise BadDataError(
-            f"{error}. Nothing but how far that retraining came is lost without it: remove {where}, and the window is "
-            "retrained from its beginning"
+            f"{error}. Nothing but how far that retraining came is lost without it: remove {root.store.uri(folder)}, "
+            "and the window is retrained from its beginning"
         ) from None
     return journal
 
 
 def windows_of(root: Root, model: str) -> tuple[str, ...]:
-    """Return the windows of which there is a journal, oldest first; other files are none."""
+    """Return the windows of which there may be a journal, oldest first; nothing else has such a name."""
     try:
         names = root.store.list(root.layout.retrains(model))
     except NotFoundError:
         return ()
-    return tuple(sorted(window for name in names if (window := window_of(name)) is not None))
+    return tuple(sorted(name for name in names if is_window(name)))
 
 
 def candidate_of(root: Root, attempt: Attempt) -> int | None:
     """Find the candidate that an attempt has published, even if its journal does not say so; None if there is none.
 
-    A journal may be older than what was done: whoever lost the lock just then may have written it over a newer one.
+    A process may be killed, or lose the lock, when it has published and before that is noted.
     """
     document = find_run(root, attempt.run)
     return None if document is None else published_version(root, attempt.run, document)

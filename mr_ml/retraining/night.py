@@ -15,9 +15,9 @@ from mr_ml.catalog.model import read_manifest
 from mr_ml.catalog.promotions import fence, manage, promoted_version
 from mr_ml.errors import GateRefusedError, LockedError, MrMlError, NotFoundError, StorageError
 from mr_ml.retraining.finish import finish, tell
-from mr_ml.retraining.journal import Attempt, Journal, now, read_journal
+from mr_ml.retraining.journal import Attempt, Journal, OwnJournal, now, read_journal
 from mr_ml.retraining.result import RetrainResult, failure
-from mr_ml.retraining.resume import MOST_STARTS, give_up, new_attempt, note_told, unfinished, untold, why_anew
+from mr_ml.retraining.resume import MOST_STARTS, give_up, new_attempt, unfinished, untold, why_anew
 from mr_ml.retraining.window import Window, find_window
 from mr_ml.retraining.work import Work
 from mr_ml.session import Session
@@ -88,7 +88,7 @@ class Night:
         for journal in untold(self.root, self.config.model):
             try:
                 tell(self.config, self.root, self._ended(journal), warn=self.warn)
-                note_told(self.root, lock, journal)
+                OwnJournal(self.root, lock, journal).note(notified=True)
             except LockedError:
                 raise
             except MrMlError as error:
@@ -112,10 +112,11 @@ class Night:
                 why = self.config.hide(str(error))
             if why is not None:
                 message = f"superseded by the window {window.label}: {why}"
-                given_up = give_up(self.root, lock, journal, message)
+                own = OwnJournal(self.root, lock, journal)
+                give_up(own, message)
                 self.say(f"the window {journal.window} is {message}")
-                tell(self.config, self.root, self._ended(given_up), warn=self.warn)
-                note_told(self.root, lock, given_up)
+                tell(self.config, self.root, self._ended(own.journal), warn=self.warn)
+                own.note(notified=True)
         self.label, self.window, self.work = window.label, window, None
 
     def _resume(self, session: Session, lock: Lock, journal: Journal) -> str | None:
@@ -152,7 +153,7 @@ class Night:
         lock.check()
         why = None if journal is None else why_anew(config, root, journal, window)
         if journal is not None and why is None:
-            work = Work(config, session, lock, window, journal, seen=entry.number)
+            work = Work(config, session, window, OwnJournal(root, lock, journal), seen=entry.number)
             attempt = journal.attempt
             if not attempt.is_decided or (attempt.outcome == "refused" and force is not None):
                 self.say(f"continues run {attempt.run}, which began at {attempt.started}")
@@ -165,14 +166,13 @@ class Night:
         if why is not None:
             self.say(f"the window {window.label} is retrained anew: {why}")
         attempt = new_attempt(config, window, base=entry.version, force=force)
-        has_journal = journal is not None
         if journal is None:
             journal = Journal(
                 model=config.model, window=window.label, settings_file=self.settings_file, attempt=attempt
             )
         else:
             journal = replace(journal.with_attempt(attempt), settings_file=self.settings_file)
-        work = Work(config, session, lock, window, journal, seen=entry.number, has_journal=has_journal)
+        work = Work(config, session, window, OwnJournal(root, lock, journal), seen=entry.number)
         work.note("begun")
         work.log(
             "window", model=config.model, window=window.label, first=window.first.isoformat(), days=len(window.days),

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hdfs_layout import Root, parse_reference
-from hdfs_layout.lock import Lock
 from mr_ml.catalog.promotions import promoted_version
 from mr_ml.errors import BadDataError
 from mr_ml.ids import unique_id
-from mr_ml.retraining.journal import Attempt, Journal, candidate_of, now, read_journal, windows_of
+from mr_ml.retraining.journal import Attempt, Journal, OwnJournal, now, read_journal, windows_of
 from mr_ml.retraining.requests import pack_request, settings_digest
 from mr_ml.retraining.window import Window
 from mr_ml.retraining.work import add_event
@@ -50,20 +48,10 @@ def _latest(root: Root, model: str, windows: Sequence[str], warn: Callable[[str]
             yield journal
 
 
-def give_up(root: Root, lock: Lock, journal: Journal, why: str) -> Journal:
-    """Note that an unfinished window will not be finished; returns its journal."""
-    lock.check()
-    attempt = replace(journal.attempt, outcome="superseded", message=why, ended=now())
-    given_up = replace(journal, attempt=attempt)
-    given_up.write(root)
-    add_event(root, attempt.run, "superseded", message=why)
-    return given_up
-
-
-def note_told(root: Root, lock: Lock, journal: Journal) -> None:
-    """Note that those who wait have been told of the outcome of a window."""
-    lock.check()
-    replace(journal, attempt=replace(journal.attempt, notified=True)).write(root)
+def give_up(own: OwnJournal, why: str) -> None:
+    """Note that an unfinished window will not be finished."""
+    own.note(outcome="superseded", message=why, ended=now())
+    add_event(own.root, own.journal.attempt.run, "superseded", message=why)
 
 
 def why_anew(config: RetrainConfig, root: Root, journal: Journal, window: Window) -> str | None:
@@ -75,8 +63,7 @@ def why_anew(config: RetrainConfig, root: Root, journal: Journal, window: Window
         return "the settings have changed"
     if attempt.is_decided or attempt.promotion is not None:
         return None
-    promoted = promoted_version(root, config.model)
-    if promoted not in (attempt.base, attempt.version) and promoted != candidate_of(root, attempt):
+    if promoted_version(root, config.model) not in (attempt.base, attempt.version):
         return f"{config.model} means another version since"
     if attempt.version is None and attempt.dataset is not None and not _is_there(root, attempt.dataset):
         return f"{attempt.dataset} is gone"

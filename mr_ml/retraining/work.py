@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hdfs_layout import Root, append_events
-from hdfs_layout.lock import Lock
 from mr_ml.catalog.dataset import Dataset, load_dataset
 from mr_ml.catalog.decision import Decision
 from mr_ml.catalog.model import load_model, read_manifest
@@ -23,7 +22,7 @@ from mr_ml.catalog.run import find_run
 from mr_ml.errors import BadDataError, MrMlError, NotFoundError, UsageError
 from mr_ml.interrupts import stage
 from mr_ml.models.base import TrainSpec
-from mr_ml.retraining.journal import Attempt, Journal, candidate_of, now
+from mr_ml.retraining.journal import Attempt, Journal, OwnJournal, candidate_of, now
 from mr_ml.retraining.judging import judged
 from mr_ml.retraining.provenance import provenance_of
 from mr_ml.retraining.requests import pack_choices
@@ -61,26 +60,27 @@ class Work:
 
     Attributes
     ----------
-    config, session, lock, window
-        What is to be done, with what, and on what; the lock is held.
-    journal
-        As it was last written.
+    config, session, window
+        What is to be done, with what, and on what.
+    own
+        The journal of this process, and the lock.
     seen
         Number of the entry in the log of promotions after which the candidate may be promoted.
-    has_journal
-        Whether the window has a journal, which is then written over.
     removed
         How many things were removed.
     """
 
     config: RetrainConfig
     session: Session
-    lock: Lock
     window: Window
-    journal: Journal
+    own: OwnJournal
     seen: int
-    has_journal: bool = True
     removed: int = 0
+
+    @property
+    def journal(self) -> Journal:
+        """How far the work has come."""
+        return self.own.journal
 
     @property
     def attempt(self) -> Attempt:
@@ -95,13 +95,7 @@ class Work:
     def note(self, step: str, **changes: Any) -> None:
         """Write down what a step has come to; raises LockedError if somebody else may work on this by now."""
         reached(step)
-        self.lock.check()
-        self.journal = replace(self.journal, attempt=replace(self.attempt, **changes))
-        if self.has_journal:
-            self.journal.write(self.root)
-        else:
-            self.journal.create(self.root)
-            self.has_journal = True
+        self.own.note(**changes)
         reached(f"{step} noted")
 
     def log(self, step: str, **numbers: Any) -> None:
@@ -169,7 +163,7 @@ class Work:
             checks=[check.to_json() for check in decision.checks], seconds=_since(began),
         )  # fmt: skip
         reached("judged")
-        self.lock.check()
+        self.own.lock.check()
         provenance = provenance_of(self.window, self.config.to_json())
         return self.session.publish(fitted, decision=decision, provenance=provenance).version
 
@@ -216,7 +210,7 @@ class Work:
             return
         if not decision.accepted and attempt.forced is None:
             return
-        self.lock.check()
+        self.own.lock.check()
         entry = promote(
             self.root, self.config.model, attempt.version, by=whoami(), reason=attempt.forced,
             forced=not decision.accepted, after=self.seen, retrain=attempt.run,
@@ -249,7 +243,7 @@ class Work:
     def fail(self, message: str, exit_code: int) -> None:
         """Note that a step failed, as far as that can be written."""
         with suppress(MrMlError):
-            self.lock.check()
+            self.own.lock.check()
             self.log("failed", message=message, exit_code=exit_code)
         with suppress(MrMlError):
             self.note("ended", outcome="failed", message=message, exit_code=exit_code, ended=now())

@@ -30,7 +30,7 @@ from table import SETTINGS, Table, warm_up
 import mr_ml
 from hdfs_layout import open_root
 from hdfs_layout.lock import holder
-from mr_ml.retraining.journal import read_journal
+from mr_ml.retraining.journal import read_journal, windows_of
 
 FIRST = 4
 P = 0.1
@@ -132,10 +132,10 @@ class _Nights:
         if ended.code == 0 and result["window"] != str(day(k)):
             self.faults.append(f"night {k}: the window is {result['window']}")
         root = open_root(table.root)
-        for path in (table.root / "retrains" / "ctr").glob("*.json"):
-            journal = read_journal(root, "ctr", path.stem)
+        for window in windows_of(root, "ctr"):
+            journal = read_journal(root, "ctr", window)
             assert journal is not None
-            self.windows[path.stem] = journal.attempt.outcome
+            self.windows[window] = journal.attempt.outcome
             self.runs.add(journal.attempt.run)
         # the log of promotions is kept for ever: who used what when
         names = [name for name in forked.files_below(table.root) if "/promotions/" not in name]

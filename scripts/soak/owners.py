@@ -20,6 +20,8 @@ from forked import Fault
 from lease_store import SCHEME, lease_stores
 from table import Table, after_two_nights, warm_up
 
+from hdfs_layout import open_root
+from mr_ml.retraining.journal import Journal, read_journal
 from mr_ml.retraining.work import POINTS
 
 NIGHT = 6
@@ -55,7 +57,7 @@ class _Found:
         self.codes: collections.Counter[str] = collections.Counter()
         self.waits: list[float] = []
         self.refused = 0
-        self.journals = 0
+        self.overtaken = 0
 
     def trial(self, table: Table, fault: Fault) -> None:
         where = fault.point or f"change {fault.at}"
@@ -81,10 +83,13 @@ class _Found:
         if ended.code != 75 and not ended.result.get("repeated") and not second.result.get("repeated"):
             self.faults.append(f"{where}: exit {ended.code} of a stale owner: {ended.text[-300:]}")
         if _journal(table) != journal:
-            self.journals += 1
-            print(f"{where}: the journal was written by a stale owner", flush=True)
+            self.faults.append(f"{where}: another journal counts after a stale owner went on")
+        self.overtaken += len(_journals(table)) > 1
         if changed := before ^ _kept(table):
             self.faults.append(f"{where}: changed by a stale owner: {sorted(name for name, _ in changed)}")
+        cleaned = table.clean()
+        if cleaned.code or len(_journals(table)) != 1:
+            self.faults.append(f"{where}: exit {cleaned.code} of clean, journals {_journals(table)}")
         third = table.run(NIGHT, "--root", _root(table), name="third")
         if third.code or table.coefficients("ctr") != self.digest:
             self.faults.append(f"{where}: exit {third.code} of a third run, or other bits: {third.text[-300:]}")
@@ -98,7 +103,7 @@ class _Found:
             "refused while the lease lasted": self.refused,
             "lease in seconds": LEASE_SECONDS,
             "median seconds until another had taken over and finished": round(statistics.median(self.waits), 2),
-            "journals that a stale owner wrote": self.journals,
+            "journals that a stale owner wrote, and nobody reads": self.overtaken,
             "faults": self.faults,
         }
 
@@ -113,8 +118,12 @@ def _kept(table: Table) -> set[tuple[str, bytes]]:
     return {(str(path.relative_to(folder)), path.read_bytes()) for path in folder.rglob("v*.json")}
 
 
-def _journal(table: Table) -> bytes:
-    return (table.root / "retrains" / "ctr" / f"{day(NIGHT)}.json").read_bytes()
+def _journal(table: Table) -> Journal | None:
+    return read_journal(open_root(table.root), "ctr", str(day(NIGHT)))
+
+
+def _journals(table: Table) -> list[Path]:
+    return sorted((table.root / "retrains" / "ctr" / str(day(NIGHT))).glob("v*.json"))
 
 
 if __name__ == "__main__":

@@ -32,9 +32,9 @@ gate: {{margin: 0.05}}
 runner: {{name: {runner}}}
 retention: {{models: {{versions: 1}}, datasets: {{versions: 1}}, runs: {{days: 0}}}}
 """
-# Names of runs and of packed data; numbers of holders of a lock.
+# Names of runs and of packed data; numbers of holders of a lock, and of processes that worked on a window.
 _ID = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{8}")
-_TURN = re.compile(r"^(root/)?(locks/[^/]+/)(v|released-)[0-9]{6}")
+_TURN = re.compile(r"^(root/)?(locks/[^/]+/|retrains/[^/]+/[^/]+/)(v|released-)[0-9]{6}")
 # Fences, checkpoints and who cleaned, of which there are more or fewer.
 _OTHERS = re.compile(r"promotions/v[0-9]{6}\.json|runs/[^/]+/passes(/|$)|locks/\.clean/")
 

@@ -55,7 +55,7 @@ def test_random_roots(world: World, seed: int) -> None:
         needed |= {("datasets/d", dataset), ("models/c", base)} if is_needed else set()
         # what a pack published for a retraining, the dataset's manifest names
         go.add(str(orphan.relative_to(world.folder)))
-        (go if k == 0 else stay).add(str(path.relative_to(world.folder)))
+        (go if k == 0 else stay).add(str(path.parent.relative_to(world.folder)))
     for of, days, stays in (("alive", 50, True), ("gone", 0, False), ("elsewhere", 20, True), ("elsewhere", 31, False)):
         dataset = chance.randint(1, last)
         note = world.note("d", dataset, of=of, days=days)

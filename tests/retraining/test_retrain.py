@@ -16,7 +16,7 @@ from commands import Commands
 from daily import SETTINGS, Daily, day
 
 import mr_ml
-from hdfs_layout import open_root, read_events
+from hdfs_layout import encode_document, open_root, read_events
 from hdfs_layout.lock import hold
 from mr_ml.catalog.model import read_manifest
 from mr_ml.catalog.promotions import fence, latest_promotion, promote, promoted_version, read_promotions, rollback
@@ -224,8 +224,9 @@ def test_an_unfinished_earlier_window(
     monkeypatch.undo()
     tell_to(outcomes, monkeypatch)
     today(6, monkeypatch, without=5 if "vain" in rule else None)
-    damaged = daily.root / "retrains" / "ctr" / f"{day(3)}.json"
-    damaged.write_text("{}")
+    damaged = daily.root / "retrains" / "ctr" / str(day(3))
+    damaged.mkdir()
+    (damaged / "v000001.json").write_text("{}")
     warned: list[str] = []
     result = mr_ml.retrain(daily.settings, warn=warned.append)
     assert f"remove {damaged}" in warned[0]
@@ -346,17 +347,18 @@ def test_another_loss_starts_from_nothing(daily: Daily) -> None:
 
 def test_a_damaged_journal_says_what_to_remove(daily: Daily) -> None:
     daily.published(4)
-    path = daily.root / "retrains" / "ctr" / f"{day(4)}.json"
+    path = daily.root / "retrains" / "ctr" / str(day(4)) / "v000001.json"
     whole, root = path.read_bytes(), open_root(daily.root)
     journal = read_journal(root, "ctr", str(day(4)))
     assert journal is not None
-    replace(journal, attempt=replace(journal.attempt, version=None)).write(root)
-    for content in (whole[:-20], path.read_bytes()):
+    senseless = replace(journal, attempt=replace(journal.attempt, version=None))
+    of_another = replace(journal, number=2)
+    for content in (whole[:-20], *(encode_document(one.to_json()) for one in (senseless, of_another))):
         path.write_bytes(content)
         damaged = daily.run(4)
         assert damaged.code == BadDataError.exit_code
-        assert f"remove {path}" in damaged.err
-    path.unlink()
+        assert f"remove {path.parent}" in damaged.err
+    shutil.rmtree(path.parent)
     assert daily.published(4)["candidate"] == "ctr@2"
 
 
@@ -412,44 +414,48 @@ def test_retention(daily: Daily) -> None:
     assert rollback(open_root(daily.root), "ctr", by={}).version == 2
 
 
-def test_a_stale_owner_writes_its_journal_over_a_newer_one(
+def test_a_stale_owner_writes_its_journal_late(
     second_night: tuple[Daily, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was stopped between its check of the lock and its writing, for longer than its lease."""
-    daily, expected = second_night
-    path = daily.root / "retrains" / "ctr" / f"{day(5)}.json"
+    """It was stopped between its check of the lock and its writing; another has trained on other files since."""
+    daily, _ = second_night
+    folder = daily.root / "retrains" / "ctr" / str(day(5))
     with monkeypatch.context() as patch:
-        kill_at("packed noted", patch)
+        kill_at("published noted", patch)
         with pytest.raises(Killed):
             mr_ml.retrain(daily.settings, last=day(5))
-    stale = path.read_bytes()
-    daily.published(5)
-    path.write_bytes(stale)
-    assert daily.published(5)["candidate"] == "ctr@2"
-    assert daily.coefficients("ctr") == expected
+    (its,) = folder.iterdir()
+    stale = its.read_bytes()
+    daily.add(5, 5, name="late", seed=1)
+    assert daily.published(5)["candidate"] == "ctr@3"
+    (newest,) = folder.iterdir()
+    its.write_bytes(stale)
+    again = daily.published(5)
+    assert (again["candidate"], again["repeated"]) == ("ctr@3", True)
     entries, _ = read_promotions(open_root(daily.root), "ctr")
-    assert [entry.version for entry in entries if entry.action == "promote"] == [1, 2]
+    assert [entry.version for entry in entries if entry.action == "promote"] == [1, 3]
+    assert Commands(daily.root).run("clean", daily.settings).code == 0
+    assert list(folder.iterdir()) == [newest]
 
 
-def test_a_stale_owner_does_not_write_the_first_journal(
+def test_a_stale_owner_does_not_begin_a_journal(
     second_night: tuple[Daily, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another has finished the window since it found that there is none."""
     daily, _ = second_night
-    path = daily.root / "retrains" / "ctr" / f"{day(5)}.json"
+    folder = daily.root / "retrains" / "ctr" / str(day(5))
     done: list[str] = []
 
     def reached(point: str) -> None:
         if point == "begun" and not done:
             done.append(point)
-            path.write_bytes(finished)
+            shutil.copytree(other.root / "retrains" / "ctr" / str(day(5)), folder)
 
     other = Daily(daily.folder.parent / "other")
     shutil.copytree(daily.folder, other.folder)
     other.published(5)
-    finished = (other.root / "retrains" / "ctr" / path.name).read_bytes()
     monkeypatch.setattr(work, "reached", reached)
     with pytest.raises(LockedError, match="found one: another process"):
         mr_ml.retrain(daily.settings, last=day(5))
-    assert path.read_bytes() == finished
-    assert sorted(found.name for found in path.parent.iterdir()) == sorted({path.name, f"{day(4)}.json"})
+    (path,) = folder.iterdir()
+    assert path.read_bytes() == (other.root / "retrains" / "ctr" / str(day(5)) / path.name).read_bytes()
