@@ -352,6 +352,10 @@ class Layout:
         """Folder of pass `number`, 0 to 999,999."""
         return f"{self.passes(run)}/{_check_number(number, kind='pass', lowest=0, highest=MAX_PASS):06d}"
 
+    def kept_pass(self, run: str, name: str) -> str:
+        """Path of what a pass of the gate came to, which is run after those of training."""
+        return f"{self.passes(run)}/kept-{check_name(name, kind='pass')}"
+
     def pass_state(self, run: str, number: int) -> str:
         """Optimizer's state after pass `number`: the checkpoint."""
         return f"{self.run_pass(run, number)}/state"

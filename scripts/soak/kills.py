@@ -137,6 +137,9 @@ def killed(base: Table, folder: Path, kill: Kill, expected: Undisturbed, before:
     outcome.redone_seconds = _redone_seconds(passes, at_kill, outcome)
     if outcome.redone_train > 1 and outcome.redone_seconds > 1:
         outcome.faults.append(f"{outcome.redone_train} passes and {outcome.redone_seconds:.2f} s of training redone")
+    # what training has come to is written at its end, so a kill costs a pass of it or of the gate
+    if outcome.redone_gate > 1 or (outcome.redone_gate and outcome.redone_train > 0):
+        outcome.faults.append(f"{outcome.redone_train} passes of training and {outcome.redone_gate} of the gate redone")
     if (left := _alive(mark)) and not _ends(mark):
         outcome.faults.append(f"processes go on: {left}")
     # Python's tempfile tries a folder by a file of such a name, which a kill can leave
@@ -281,6 +284,9 @@ def run(n: int, folder: Path, *, seed: int = 1, with_workers: bool = True) -> Fi
         "the same with a checkpoint after each pass": max((o.redone_train for o in checkpointed), default=0),
         "most seconds of training redone": round(max((o.redone_seconds for o in outcomes), default=0.0), 3),
         "most passes of the gate redone": max((o.redone_gate for o in outcomes), default=0),
+        "most passes redone in all, with a checkpoint after each": max(
+            (o.redone_train + o.redone_gate for o in checkpointed), default=0
+        ),
         "polls of the reader": sum(o.polls for o in outcomes),
         "documents and models that it read": sum(o.looks for o in outcomes),
         "torn": sum(fault.startswith("torn") for o in outcomes for fault in o.faults),

@@ -38,6 +38,7 @@ def test_every_path_is_spelled_as_documented() -> None:
     assert LAYOUT.all_retrains == "retrains"
     assert LAYOUT.retrains("ctr") == "retrains/ctr"
     assert LAYOUT.retrain("ctr", "2026-11-26") == "retrains/ctr/2026-11-26"
+    assert LAYOUT.kept_pass("r", "measured") == "runs/r/passes/kept-measured"
     assert LAYOUT.journal("ctr", "2026-11-26", 3) == "retrains/ctr/2026-11-26/v000003.json"
     assert LAYOUT.lock("ctr") == "locks/ctr"
     assert LAYOUT.cleaning == "locks/.clean"

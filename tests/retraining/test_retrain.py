@@ -18,9 +18,11 @@ from daily import SETTINGS, Daily, day
 import mr_ml
 from hdfs_layout import encode_document, open_root, read_events
 from hdfs_layout.lock import hold
+from mr_ml.catalog import checkpoints
 from mr_ml.catalog.model import read_manifest
 from mr_ml.catalog.promotions import fence, latest_promotion, promote, promoted_version, read_promotions, rollback
 from mr_ml.errors import BadDataError, LockedError, StorageError, UsageError
+from mr_ml.passes.mapreduce import MapReduceEngine
 from mr_ml.retraining import night, work
 from mr_ml.retraining.config import load_config
 from mr_ml.retraining.journal import read_journal
@@ -398,6 +400,76 @@ def test_a_signal_after_something_was_published(second_night: tuple[Daily, bytes
     # whoever did not give the lock back is fenced off
     actions = [entry.action for entry in read_promotions(root, "ctr")[0]]
     assert actions == ["adopt", "promote", *["fence"] * (number == signal.SIGKILL), "promote"]
+
+
+def test_at_most_one_pass_is_run_again(
+    second_night: tuple[Daily, bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Killed at the end of any pass, before what it came to is written; and when all are done."""
+    before, expected = second_night
+    run, passes = MapReduceEngine.run, list[int]()
+    monkeypatch.setattr(checkpoints, "AT_STAKE_SECONDS", 0.0)
+
+    def night(name: str, dies_after: int = 0) -> Daily:
+        daily = Daily(tmp_path / name)
+        if not daily.folder.exists():
+            shutil.copytree(before.folder, daily.folder)
+        passes.clear()
+
+        def counted(self: MapReduceEngine, query: Any, **more: Any) -> Any:
+            total = run(self, query, **more)
+            passes.append(1)
+            if len(passes) == dies_after:
+                raise Killed
+            return total
+
+        monkeypatch.setattr(MapReduceEngine, "run", counted)
+        mr_ml.retrain(daily.settings, last=day(5))
+        return daily
+
+    def decision(daily: Daily) -> Any:
+        return read_manifest(open_root(daily.root), "ctr", 2)[0].decision
+
+    undisturbed = decision(night("undisturbed"))
+    n = len(passes)
+    assert n > 3
+    for dies_after in range(1, n + 1):
+        with pytest.raises(Killed):
+            night(str(dies_after), dies_after)
+        again = night(str(dies_after))
+        assert (len(passes), again.coefficients("ctr")) == (n - dies_after + 1, expected)
+        assert decision(again) == undisturbed
+    with monkeypatch.context() as patch:
+        kill_at("judged", patch)
+        with pytest.raises(Killed):
+            night("judged")
+    assert decision(night("judged")) == undisturbed
+    assert passes == []
+
+
+@pytest.mark.parametrize("of_another_question", [False, True])
+def test_sums_of_the_gate_that_cannot_be_used(
+    second_night: tuple[Daily, bytes], monkeypatch: pytest.MonkeyPatch, of_another_question: bool
+) -> None:
+    """The pass is run again."""
+    daily, expected = second_night
+    with monkeypatch.context() as patch:
+        kill_at("judged", patch)
+        with pytest.raises(Killed):
+            mr_ml.retrain(daily.settings, last=day(5))
+    journal = read_journal(open_root(daily.root), "ctr", str(day(5)))
+    assert journal is not None
+    counted, measured = sorted(daily.root.glob(f"runs/{journal.attempt.run}/passes/kept-*"))
+    measured.write_bytes(counted.read_bytes() if of_another_question else measured.read_bytes()[:-1])
+    run, queries = MapReduceEngine.run, list[str]()
+
+    def counting(self: MapReduceEngine, query: Any, **more: Any) -> Any:
+        queries.append(query.kind)
+        return run(self, query, **more)
+
+    monkeypatch.setattr(MapReduceEngine, "run", counting)
+    daily.published(5)
+    assert (queries, daily.coefficients("ctr")) == (["paired"], expected)
 
 
 def test_retention(daily: Daily) -> None:

@@ -8,6 +8,7 @@ from mr_ml.catalog.dataset import Dataset
 from mr_ml.models.base import Model
 from mr_ml.retraining.gate.drift import drift, ranges_in, schema_change
 from mr_ml.retraining.gate.facts import Facts, WindowFacts
+from mr_ml.retraining.gate.kept import RunPass, run_anew
 from mr_ml.retraining.gate.measure import measure
 from mr_ml.retraining.gate.profile import Profile, count_in, profile_of, published_profile, ranged
 from mr_ml.retraining.gate.rules import GateRules
@@ -32,7 +33,7 @@ class Gathered:
 
 def gather(
     session: Session, rules: GateRules, *, candidate: Model, published: Model | None, dataset: Dataset,
-    test: str = "test", window: WindowFacts | None = None,
+    test: str = "test", window: WindowFacts | None = None, run_pass: RunPass = run_anew,
 ) -> Gathered:  # fmt: skip
     """Find out what `judge` must know of a candidate.
 
@@ -46,6 +47,8 @@ def gather(
         The split on which both are measured.
     window
         The days of the dataset, if it is of a window.
+    run_pass
+        By which both passes are run.
 
     Raises
     ------
@@ -57,7 +60,7 @@ def gather(
         If something cannot be read.
     """
     train = candidate.manifest["spec"]["split"]
-    measured = measure(session, candidate, published, dataset, test)
+    measured = measure(session, candidate, published, dataset, test, run_pass=run_pass)
     profile = profile_of(session.root, dataset, train)
     before = None if published is None else published_profile(session.root, published)
     asked = [ranged(profile)]
@@ -67,7 +70,7 @@ def gather(
             before.ranges, schema=dataset.schema, published_schema=published.schema, unwatched=rules.unwatched
         )
         asked.append(theirs)
-    counts = count_in(session, dataset, train, asked)
+    counts = count_in(session, dataset, train, asked, run_pass=run_pass)
     profile = replace(profile, ranges=replace(asked[0], counts=counts[0]))
     moved = changed = None
     if published is not None:

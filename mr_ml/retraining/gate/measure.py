@@ -16,12 +16,16 @@ from mr_ml.models.paired import Difference, PairedQuery
 from mr_ml.passes.mapreduce import MapReduceEngine
 from mr_ml.readers.rows import excerpt
 from mr_ml.retraining.gate.facts import Measured
+from mr_ml.retraining.gate.kept import RunPass, run_anew
 from mr_ml.session import Session
 from mr_ml.sums.statistic import Statistic
 from mr_ml.training.evaluate import measuring_needs
 
 
-def measure(session: Session, candidate: Model, published: Model | None, dataset: Dataset, split: str) -> Measured:
+def measure(
+    session: Session, candidate: Model, published: Model | None, dataset: Dataset, split: str, *,
+    run_pass: RunPass = run_anew,
+) -> Measured:  # fmt: skip
     """Measure both models on a split of the candidate's dataset; what cannot be measured is said in words.
 
     Features are known by name: those that a model does not know count for nothing, and those that the dataset lacks are
@@ -47,7 +51,7 @@ def measure(session: Session, candidate: Model, published: Model | None, dataset
     needs = measuring_needs(found, dataset, split=split, model_bytes=sum(model.nbytes for model in models))
     cache = block_budget(session.memory, session.runner, needs)
     engine = MapReduceEngine(dataset, split, session.root.store, session.runner, cache)
-    totals, differences = _run(engine, found)
+    totals, differences = _run(engine, found, run_pass)
     left = iter(map(_answer, found, totals))
     answers = [way if isinstance(way, _Answer) else next(left) for way in ways]
     return _measured(dataset, split, answers, differences)
@@ -92,14 +96,14 @@ def _way(model: Model, dataset: Dataset, split: str) -> Measurement | _Answer:
 # numbers that overflow are counted and said
 @np.errstate(all="ignore")
 def _run(
-    engine: MapReduceEngine, found: Sequence[Measurement]
+    engine: MapReduceEngine, found: Sequence[Measurement], run_pass: RunPass
 ) -> tuple[Sequence[Statistic], Mapping[str, Difference]]:  # fmt: skip
     """Return the sums of each measurement, and the differences of two."""
     if len(found) == 1:
-        return [engine.run(found[0].query, columns=found[0].columns)], {}
+        return [run_pass("measured", engine, found[0].query, columns=found[0].columns)], {}
     one, other = found
     paired = PairedQuery((one.query, other.query), (one.columns, other.columns))
-    total = engine.run(paired)
+    total = run_pass("measured", engine, paired)
     return paired.statistics(total), paired.read(total)
 
 

@@ -19,6 +19,7 @@ from mr_ml.errors import BadDataError
 from mr_ml.memory import block_budget
 from mr_ml.models.base import Model, Needs
 from mr_ml.passes.mapreduce import MapReduceEngine
+from mr_ml.retraining.gate.kept import RunPass, run_anew
 from mr_ml.session import Session
 from mr_ml.sums.histogram import HistogramQuery
 from mr_ml.sums.several import SeveralQueries
@@ -212,7 +213,9 @@ def ranged(profile: Profile) -> Ranges:
     return Ranges(features=profile.features[chosen], edges=edges, counts=np.zeros((len(chosen), len(_TENTHS) + 1)))
 
 
-def count_in(session: Session, dataset: Dataset, split: str, ranges: Sequence[Ranges]) -> list[Floats]:
+def count_in(
+    session: Session, dataset: Dataset, split: str, ranges: Sequence[Ranges], *, run_pass: RunPass = run_anew
+) -> list[Floats]:  # fmt: skip
     """Count the rows of a split in ranges, in one pass; in none if these are of no features."""
     if not any(len(one.features) for one in ranges):
         return [one.counts for one in ranges]
@@ -222,7 +225,7 @@ def count_in(session: Session, dataset: Dataset, split: str, ranges: Sequence[Ra
     needs = Needs(block_sum_bytes=n_bytes, sum_bytes=n_bytes, n_blocks=n_blocks, query_bytes=n_bytes)
     cache = block_budget(session.memory, session.runner, needs)
     engine = MapReduceEngine(dataset, split, session.root.store, session.runner, cache)
-    return list(query.read(engine.run(query)))
+    return list(query.read(run_pass("counted", engine, query)))
 
 
 def save_profile(root: Root, name: str, run: str, profile: Profile) -> None:
