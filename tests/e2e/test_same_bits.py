@@ -5,10 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import hashlib
-import json
 import random
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from commands import Commands, environment, read_coef, write_libsvm
+from commands import Commands, read_coef, write_libsvm
 from mr_ml_jobs.pass_job import MRPass
 
 from hdfs_layout import open_root
@@ -33,7 +30,6 @@ from mr_ml.passes.in_memory import InMemoryEngine
 from mr_ml.passes.mapreduce import MapReduceEngine
 from mr_ml.passes.request import assign
 from mr_ml.readers.text import source
-from mr_ml.runners.local.fork_server import BLAS_VARIABLES
 from mr_ml.sums.query import Query
 from mr_ml.sums.statistic import Statistic
 from mr_ml.training.train import fit, publish
@@ -325,43 +321,3 @@ def test_read_coef_refuses_other_bytes(mr_ml: Commands, expected: dict[str, str]
     shown = mr_ml("models", "show", "dense-squared@1")
     with pytest.raises(AssertionError):
         read_coef({**shown, "coef_sha256": "0" * 64})
-
-
-# BLAS threads
-
-# The driver's own products are large enough for several threads: of Cholesky, and of vectors.
-THREADED = {
-    "newton": (400, ("--solver", "newton", "--max-passes", "3")),
-    "lbfgs": (10_500, ("--solver", "lbfgs", "--max-passes", "6")),
-}
-# As a Python program would, without what `mr-ml` does to the environment before numpy is loaded.
-PROGRAM = """import {first}, sys
-from mr_ml.cli.parser import make_parser
-for line in sys.argv[1:]:
-    options = make_parser().parse_args(line.split())
-    options.command_module()(options)
-"""
-
-
-def test_number_of_blas_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the environment says, and whether numpy's or scipy's BLAS was there before, changes nothing."""
-    mr_ml = Commands(tmp_path / "root", runner=("-r", "inline"))
-    rng = np.random.default_rng(8)
-    for name, (d, _) in THREADED.items():
-        x = rng.normal(size=(300, d)) * (rng.random((300, d)) < 200 / d)
-        x[0, -1] = 1
-        mr_ml("pack", write_libsvm(tmp_path / name, x, rng.integers(0, 2, 300)), "--to", name)
-    found = []
-    for first, threads in (("os", "1"), ("numpy", "2"), ("scipy.linalg", "4")):
-        for variable in BLAS_VARIABLES:
-            monkeypatch.setenv(variable, threads)
-        lines = [
-            " ".join(mr_ml.arguments("train", name, "--model", name, "--l2", "0.01", *options, "--json"))
-            for name, (_, options) in THREADED.items()
-        ]
-        code = [sys.executable, "-c", PROGRAM.format(first=first), *lines]
-        done = subprocess.run(code, capture_output=True, text=True, env=environment(), check=False)
-        assert done.returncode == 0, done.stderr
-        assert all(json.loads(line)["passes"] > 2 for line in done.stdout.splitlines())
-        found.append([mr_ml.coef(name).sha256 for name in THREADED])
-    assert found == [found[0]] * 3
