@@ -23,6 +23,8 @@ STORES: Registry[Callable[[str], Store]] = Registry(
         "hdfs": "hdfs_layout.hdfs.store:open_hdfs",
         "webhdfs": "hdfs_layout.hdfs.store:open_hdfs",
         "swebhdfs": "hdfs_layout.hdfs.store:open_hdfs",
+        "s3": "hdfs_layout.s3.store:open_s3",
+        "s3a": "hdfs_layout.s3.store:open_s3",
     },
 )
 """Scheme of a URI, in lower case, to what opens the store of a root of that scheme."""
@@ -38,7 +40,8 @@ def open_store(root: str) -> Store:
     Parameters
     ----------
     root : str
-        A folder's path, ``file:///...``, or a folder on HDFS: ``hdfs://...``, ``webhdfs://...``, ``swebhdfs://...``.
+        A folder's path, ``file:///...``, a folder on HDFS: ``hdfs://...``, ``webhdfs://...``, ``swebhdfs://...``, or a
+        place in a bucket of S3: ``s3://...``, ``s3a://...``.
 
     Raises
     ------
@@ -47,6 +50,12 @@ def open_store(root: str) -> Store:
         not installed.
     """
     scheme = scheme_of(root)
+    if scheme == "s3n":
+        # not shown: it was usual to write a secret into it
+        raise UsageError(
+            "expected as root s3://BUCKET/FOLDER; found s3n://, which Hadoop has dropped. Write s3:// instead: the "
+            "same files have the same names there."
+        )
     if scheme:
         if scheme not in STORES:
             raise UsageError(

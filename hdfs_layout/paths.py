@@ -28,6 +28,8 @@ MAX_PARTITION = 99_999
 HIDDEN = "."
 STAGED_PREFIX = ".staged-"
 WRITING_PREFIX = ".writing-"
+# In a folder that a store without renames is publishing, or was killed while it did.
+PUBLISHING = ".publishing"
 
 # The first character excludes what shells take for an option (-), what stores hide (.) and what Hadoop's jobs skip (_).
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)

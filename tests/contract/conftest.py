@@ -1,4 +1,4 @@
-"""The stores that the contract suite runs on. HDFS is a real one (see tests/dev_cluster.py).
+"""The stores that the contract suite runs on. HDFS is a real one (see tests/dev_cluster.py), S3 two (s3_servers.py).
 
 A new store joins by an entry in KINDS; the suite is every test_store*.py here. Nothing in it may look behind the
 `Store` interface: what only holds for a local folder is tested in tests/hdfs_layout/test_local_store.py.
@@ -47,10 +47,21 @@ def _toy_root(request: pytest.FixtureRequest) -> str:
     return f"toy://{_local_root(request)}"
 
 
+def _s3_root(server_fixture: str) -> Callable[[pytest.FixtureRequest], str]:
+    def make(request: pytest.FixtureRequest) -> str:
+        server = request.getfixturevalue(server_fixture)
+        server.use(request.getfixturevalue("monkeypatch"))
+        return f"s3://{server.bucket()}/some/root"
+
+    return make
+
+
 KINDS = [
     Kind("local", _local_root, folders=True),
     Kind("toy", _toy_root, folders=True),
     Kind("hdfs", _hdfs_root, folders=True),
+    Kind("s3-versitygw", _s3_root("versitygw_server"), folders=False),
+    Kind("s3-moto", _s3_root("moto_server"), folders=False),
 ]
 
 

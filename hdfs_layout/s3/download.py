@@ -1,0 +1,97 @@
+"""Reading an object, also when connections break in the middle of it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import urllib3.exceptions
+from botocore.exceptions import BotoCoreError, ClientError
+
+# boto repeats requests that are not answered, but not those whose answer ends early.
+_ATTEMPTS = 5
+_FIRST_DELAY_SECONDS = 0.1
+_BROKEN = (BotoCoreError, urllib3.exceptions.HTTPError, OSError)
+
+
+class Download(io.RawIOBase):
+    """The bytes of one GET. Goes on where a connection broke if the object is still the same one.
+
+    Parameters
+    ----------
+    get
+        Asks for the object with these further options.
+    first, last
+        Bytes to read, as HTTP counts them; to the end if `last` is None.
+
+    Attributes
+    ----------
+    size : int
+        How many bytes there are.
+    """
+
+    def __init__(self, get: Callable[..., Mapping[str, Any]], *, first: int = 0, last: int | None = None) -> None:
+        self._get, self._at, self._last = get, first, last
+        answer = get(**self._range()) if first or last is not None else get()
+        self.size = int(answer["ContentLength"])
+        self._etag, self._body, self._left = answer["ETag"], answer["Body"], self.size
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read as much as there is room for."""
+        data = self._read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def readall(self) -> bytes:
+        """Read all that is left."""
+        pieces = []
+        while self._left:
+            pieces.append(self._read(self._left))
+        return b"".join(pieces) if len(pieces) != 1 else pieces[0]
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if not self.closed:
+            with contextlib.suppress(*_BROKEN):
+                self._body.close()
+        super().close()
+
+    def _range(self) -> dict[str, str]:
+        return {"Range": f"bytes={self._at}-{'' if self._last is None else self._last}"}
+
+    def _read(self, length: int) -> bytes:
+        length = min(length, self._left)
+        attempt = 0
+        while length:
+            try:
+                data: bytes = self._body.read(length)
+                if not data:
+                    raise OSError(f"an answer that ended {self._left} bytes early")
+            except _BROKEN as error:
+                attempt += 1
+                if attempt >= _ATTEMPTS:
+                    raise OSError(f"the connection broke again and again: {type(error).__name__}") from error
+                time.sleep(_FIRST_DELAY_SECONDS * 2**attempt)
+                self._go_on(error)
+            else:
+                self._at += len(data)
+                self._left -= len(data)
+                return data
+        return b""
+
+    def _go_on(self, broken: Exception) -> None:
+        with contextlib.suppress(*_BROKEN):
+            self._body.close()
+        try:
+            self._body = self._get(**self._range(), IfMatch=self._etag)["Body"]
+        except ClientError as error:
+            raise OSError("the connection broke, and the file is not the same any more") from error
+        except BotoCoreError as error:
+            raise OSError(f"the connection broke, and there is no new one: {type(error).__name__}") from broken
