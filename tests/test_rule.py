@@ -66,7 +66,7 @@ def foreign_kinds(module: str) -> dict[str, str]:
         if not f"{module}.".startswith(f"{folder}.")
         for name in names
         # there they are file systems that Hadoop reads input from, not stores
-        if not (module.startswith("mr_ml.runners.hadoop.") and name in ("file", "hdfs"))
+        if not (module.startswith("mr_ml.runners.hadoop.") and name in ("file", "hdfs", "s3", "s3a"))
     }
 
 

@@ -12,17 +12,16 @@ import threading
 from typing import Any
 
 from hdfs_layout.errors import UsageError
-
-try:
-    import boto3.session
-    import botocore.session
-    from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ConfigNotFound, ConfigParseError, InvalidConfigError, ProfileNotFound
-except ImportError as _error:
-    raise UsageError(
-        f"expected the Python package boto3, which a root on S3 needs; found that {_error.name!r} is not installed. "
-        f"Install it: pip install 'mr_ml[s3]'"
-    ) from _error
+from hdfs_layout.s3.boto import (
+    BotoCoreError,
+    Config,
+    ConfigNotFound,
+    ConfigParseError,
+    InvalidConfigError,
+    ProfileNotFound,
+    boto3,
+    botocore,
+)
 
 ATTEMPTS = 6
 _CONNECT_SECONDS, _READ_SECONDS = 10, 60

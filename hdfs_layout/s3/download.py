@@ -8,8 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import urllib3.exceptions
-from botocore.exceptions import BotoCoreError, ClientError
+from hdfs_layout.s3.boto import BotoCoreError, ClientError, urllib3
 
 # boto repeats requests that are not answered, but not those whose answer ends early.
 _ATTEMPTS = 5

@@ -11,18 +11,17 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from botocore.exceptions import (
+from hdfs_layout.errors import NotFoundError, StorageError, StoreUnavailableError
+from hdfs_layout.s3.boto import (
     BotoCoreError,
     ClientError,
     HTTPClientError,
+    NoConnectionError,
     NoCredentialsError,
     ParamValidationError,
     PartialCredentialsError,
     SSLError,
 )
-from botocore.exceptions import ConnectionError as NoConnectionError
-
-from hdfs_layout.errors import NotFoundError, StorageError, StoreUnavailableError
 
 _INTACT = "Nothing half-written is visible; published versions are intact."
 _CREDENTIALS = "Check AWS_PROFILE, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, then run again."
@@ -151,7 +150,7 @@ def errors(doing: str, place: str, *, bucket: str) -> Iterator[None]:
             f"AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run where there is a role."
         ) from error
     except (NoConnectionError, HTTPClientError) as error:
-        raise unanswered(error, what) from error
+        raise unanswered(error, what, url=str(error.kwargs.get("endpoint_url") or "")) from error
     except BotoCoreError as error:
         raise _unusable(error, what) from error
 
@@ -174,10 +173,9 @@ def refused(error: ClientError, what: str, *, bucket: str) -> StorageError:
     return category(f"{what}: found {cause.format(**words)} ({shown}). {remedy.format(**words)}")
 
 
-def unanswered(error: Exception, what: str) -> StoreUnavailableError:
-    """Say that nobody answered, or not to the end."""
-    # of the service that gives credentials, it may be
-    where = urlsplit(str(getattr(error, "kwargs", {}).get("endpoint_url") or ""))
+def unanswered(error: Exception, what: str, *, url: str = "") -> StoreUnavailableError:
+    """Say that nobody answered at that URL, or not to the end. It may be of the service that gives credentials."""
+    where = urlsplit(url)
     asked = f"{where.scheme}://{where.netloc.rpartition('@')[2]}" if where.netloc else "S3"
     why = "an encrypted connection that cannot be trusted" if isinstance(error, SSLError) else "none that is whole"
     hint = " (AWS_CA_BUNDLE, for a certificate of your own)" if isinstance(error, SSLError) else ""

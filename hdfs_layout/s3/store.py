@@ -23,10 +23,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from botocore.exceptions import ClientError
-
 from hdfs_layout.errors import AlreadyExistsError, BadDataError, NotFoundError, StorageError, UsageError
 from hdfs_layout.paths import HIDDEN, PUBLISHING, join, split_path
+from hdfs_layout.s3.boto import ClientError
 from hdfs_layout.s3.client import client
 from hdfs_layout.s3.download import Download
 from hdfs_layout.s3.errors import TRANSIENT, code_of, errors, refused, unanswered
@@ -127,22 +126,26 @@ class S3Store:
 
     def exists(self, path: str) -> bool:
         """See `Store.exists`. A folder exists if any key is below it."""
-        if path:
-            with contextlib.suppress(NotFoundError):
-                self.size(path)
-                return True
+        return self.status(path) is not None
+
+    def status(self, path: str) -> Entry | None:
+        """See `Store.status`. Of a name that a file and a folder have: the file."""
+        name = path.rpartition("/")[2]
         with self.errors("look for", path):
-            return bool(next(self._pages(self._prefix(path), MaxKeys=1)).get("KeyCount"))
+            with contextlib.suppress(NotFoundError):
+                if path:
+                    found = self._head(path)
+                    return Entry(name, False, found["ContentLength"], found["LastModified"].timestamp())
+            is_folder = next(self._pages(self._prefix(path), MaxKeys=1)).get("KeyCount")
+        return Entry(name, True, 0, 0.0) if is_folder else None
 
     def size(self, path: str) -> int:
         """See `Store.size`."""
-        with self.errors("read", path):
-            return int(client("s3").head_object(**self._place(path))["ContentLength"])
+        return int(self._head(path)["ContentLength"])
 
     def checksum(self, path: str) -> str:
         """See `Store.checksum`. Made of the ETag, which S3 gives each content: no content is sent here."""
-        with self.errors("read", path):
-            etag = client("s3").head_object(**self._place(path))["ETag"].strip('"')
+        etag = self._head(path)["ETag"].strip('"')
         return f"etag:{etag.encode().hex()}"
 
     def list(self, path: str) -> tuple[str, ...]:
@@ -248,6 +251,12 @@ class S3Store:
         if not path:
             raise BadDataError("expected a path below the root; found the root itself, which is no file.")
         return {"Bucket": self.bucket, "Key": self._prefix(path)[:-1]}
+
+    def _head(self, path: str) -> dict[str, Any]:
+        place = self._place(path)
+        with self.errors("look for", path):
+            found: dict[str, Any] = client("s3").head_object(**place)
+            return found
 
     def _pages(self, prefix: str, **options: Any) -> Iterator[dict[str, Any]]:
         pages = client("s3").get_paginator("list_objects_v2")

@@ -15,8 +15,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from hdfs_layout.s3.boto import BotoCoreError, ClientError
 from hdfs_layout.s3.errors import code_of
 
 WRITER = "mr-ml-writer"

@@ -251,8 +251,11 @@ def test_file_uris(uri: str, folder: str) -> None:
     ("root", "message"),
     [
         ("", "found nothing"),
-        ("s3://bucket/x", "no store in this release"),
-        ("S3://bucket/x", "no store in this release"),
+        ("s3://", "s3://BUCKET/FOLDER; found 's3://'"),
+        ("s3://bucket/../x", "without '.', '..'"),
+        ("s3a://bucket/\ud800", "without '.', '..'"),
+        ("S3://key:secret@bucket/x", r"credentials by AWS_PROFILE, (?!.*secret@)"),
+        ("s3n://key:secret@bucket/x", r"Write s3:// instead(?!.*secret@)"),
         ("gopher://x", "no store in this release"),
         ("hdfs:/user/me", "two slashes"),
         ("s3:/bucket", "two slashes"),
