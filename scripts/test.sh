@@ -11,11 +11,15 @@
 # MR_ML_PYTHON=python3.13   use this one only
 # MR_ML_AIRFLOW=1           run the tests in Airflow too, in .venv-test-airflow, which takes minutes to make the first time
 # MR_ML_SKIP_HADOOP=1       leave out the tests that start a Hadoop cluster on this machine (they need a JDK and Maven)
+# MR_ML_COVERAGE=1          say which lines of the drivers' process the round with the lowest versions does not run
 #
-# Stops at the first check that fails, with its exit code; pytest's closing line is the last one. Without arguments the
-# tests on Hadoop, which mostly wait for it, run beside all others: what they say comes at the end.
+# Style and types come first and stop everything else. Without arguments the tests on Hadoop, which mostly wait for it,
+# and the round with the lowest versions run beside all others: what they say comes at the end, pytest's closing line of
+# each is the last one of its part, and the exit code is that of a part that failed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# hundreds of processes are started from here: compiling what they import once saves a third of the start of each
+unset PYTHONDONTWRITEBYTECODE
 
 say() { printf '\n== %s\n' "$*"; }
 version_of() { "$1" -c 'import sys; assert sys.version_info >= (3, 11); print("%d.%d" % sys.version_info[:2])' 2>/dev/null; }
@@ -38,6 +42,38 @@ done
 
 main=${versions[0]}
 bin=.venv-test-$main/bin
+parts=$(mktemp -d)
+declare -A running=() # part of the tests -> its process
+
+end_parts() {
+    for process in "${running[@]}"; do kill -INT "$process" 2>/dev/null && wait "$process" || true; done
+    rm -rf "$parts"
+}
+trap end_parts EXIT
+
+# run_beside PART COMMAND...: start a command; `say_what_came_of PART` waits for its end
+run_beside() {
+    # by itself bash has what runs in the background ignore SIGINT, by which pytest ends with its cluster
+    "$bin/python" -c 'import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execvp(sys.argv[1], sys.argv[1:])' "${@:2}" >"$parts/$1" 2>&1 &
+    running[$1]=$!
+}
+
+code=0
+say_what_came_of() {
+    local ended=0
+    wait "${running[$1]}" || ended=$?
+    unset "running[$1]"
+    cat "$parts/$1"
+    if [ $ended -ne 0 ]; then code=$ended; fi
+}
+
+if [ "$main" = 3.11 ]; then
+    # While ruff and mypy look: nothing of mr_ml runs then, whose compiled modules this makes anew.
+    say "Python $main: environment with the lowest versions of all packages"
+    run_beside setup env MR_ML_PYTHON="${pythons[$main]}" scripts/setup_env.sh .venv-test-lowest lowest
+fi
 say "ruff check"
 "$bin/ruff" check .
 say "ruff format --check"
@@ -47,44 +83,38 @@ say "mypy --strict (Python $main)"
 for conftest in tests/*/conftest.py tests/*/*/conftest.py; do # one name, so one at a time
     "$bin/mypy" "$conftest" | grep -v ^Success || [ "${PIPESTATUS[0]}" -eq 0 ]
 done
-
-on_hadoop=
-if [ $# -eq 0 ] && [ -z "${MR_ML_SKIP_HADOOP:-}" ]; then
-    said=$(mktemp)
-    # by itself bash has what runs in the background ignore SIGINT, by which pytest ends with its cluster
-    "$bin/python" -c 'import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); import pytest
-sys.exit(pytest.main(sys.argv[1:]))' tests/hadoop >"$said" 2>&1 &
-    on_hadoop=$!
-    trap 'kill -INT "$on_hadoop" 2>/dev/null && wait "$on_hadoop" || true; rm -f "$said"' EXIT
+if [ -n "${running[setup]:-}" ]; then
+    say_what_came_of setup
+    [ $code -eq 0 ] || exit $code
 fi
 
-for version in "${versions[@]:1}"; do
-    say "pytest (Python $version), without the slow tests"
-    # 5: the arguments chose slow tests only
-    MR_ML_SKIP_HADOOP=1 ".venv-test-$version/bin/python" -m pytest -m "not slow" "$@" || [ $? -eq 5 ]
-done
+others=("$@")
+if [ $# -eq 0 ] && [ -z "${MR_ML_SKIP_HADOOP:-}" ]; then
+    others=(-m "not hadoop")
+    run_beside hadoop "$bin/python" -m pytest -m hadoop
+fi
 
+lowest=()
 if [ "$main" = 3.11 ]; then
-    say "pytest (Python $main, lowest versions of all packages), without the slow tests"
-    MR_ML_PYTHON=${pythons[$main]} scripts/setup_env.sh .venv-test-lowest lowest
-    chosen=("$@") run=(-m pytest)
+    chosen=("$@")
     if [ $# -eq 0 ]; then
-        # here, where the extra time is least: which lines of the drivers' process no test runs
-        run=(-m coverage run -m pytest)
         chosen=(
             tests/{catalog,data,hdfs_layout,models,optimize,pack,passes,predict,runners/hadoop,sums}
             tests/readers/test_csv_values.py tests/e2e/test_{cli,oracles,predict,same_bits}.py
             tests/retraining/test_{config,metrics_file,notify,schedule}.py
         )
     fi
+    lowest=(-m pytest -m "not slow and not hadoop" --hypothesis-profile few "${chosen[@]}")
+    if [ -n "${MR_ML_COVERAGE:-}" ]; then lowest=(-m coverage run "${lowest[@]}"); fi
     # nothing takes so long but what waits for ever
-    MR_ML_SKIP_HADOOP=1 timeout 1500 .venv-test-lowest/bin/python "${run[@]}" -m "not slow" --hypothesis-profile few \
-        "${chosen[@]}" || [ $? -eq 5 ]
-    if [ $# -eq 0 ]; then
-        say "coverage of these tests; worker processes, tests on Hadoop and slow ones are not counted"
-        .venv-test-lowest/bin/python -m coverage report
-    fi
+    if [ $# -eq 0 ]; then run_beside lowest timeout 3000 .venv-test-lowest/bin/python "${lowest[@]}"; fi
 fi
+
+for version in "${versions[@]:1}"; do
+    say "pytest (Python $version), without the slow tests"
+    # 5: the arguments chose slow tests only
+    ".venv-test-$version/bin/python" -m pytest -m "not slow and not hadoop" "$@" || [ $? -eq 5 ]
+done
 
 if [ -n "${MR_ML_AIRFLOW:-}" ]; then
     say "pytest (Python $main), in Airflow"
@@ -92,13 +122,23 @@ if [ -n "${MR_ML_AIRFLOW:-}" ]; then
     .venv-test-airflow/bin/python -m pytest tests/schedulers/test_airflow.py
 fi
 
-say "pytest (Python $main)"
-if [ -z "$on_hadoop" ]; then
-    exec "$bin/python" -m pytest "$@"
+if [ $# -gt 0 ] && [ ${#lowest[@]} -gt 0 ]; then
+    say "pytest (Python $main, lowest versions of all packages), without the slow tests"
+    .venv-test-lowest/bin/python "${lowest[@]}" || [ $? -eq 5 ]
 fi
-code=0
-"$bin/python" -m pytest --ignore=tests/hadoop || code=$?
-say "pytest (Python $main), tests/hadoop, which ran beside all this"
-wait "$on_hadoop" || code=$?
-cat "$said"
-exit "$code"
+
+say "pytest (Python $main)"
+"$bin/python" -m pytest "${others[@]}" || code=$?
+if [ -n "${running[lowest]:-}" ]; then
+    say "pytest (Python $main, lowest versions of all packages), without the slow tests"
+    say_what_came_of lowest
+fi
+if [ -n "${MR_ML_COVERAGE:-}" ] && [ ${#lowest[@]} -gt 0 ]; then
+    say "coverage of these tests; worker processes, tests on Hadoop and slow ones are not counted"
+    .venv-test-lowest/bin/python -m coverage report
+fi
+if [ -n "${running[hadoop]:-}" ]; then
+    say "pytest (Python $main), tests on Hadoop"
+    say_what_came_of hadoop
+fi
+exit $code

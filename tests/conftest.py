@@ -31,6 +31,20 @@ settings.register_profile("few", settings.get_profile("mr_ml"), max_examples=5)
 settings.load_profile("mr_ml")
 
 
+_ON_HADOOP = Path(__file__).parent / "hadoop"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a cluster: everything in its folder, and cases of suites that are held on other kinds too."""
+    for item in items:
+        assert isinstance(item, pytest.Function)
+        given = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        kinds = {str(getattr(value, "name", value)) for value in given}
+        fixtures = {"hadoop_cluster", "start_hadoop_cluster"}.intersection(item.fixturenames)
+        if item.path.parent == _ON_HADOOP or fixtures or not kinds.isdisjoint({"hdfs", "hadoop"}):
+            item.add_marker(pytest.mark.hadoop)
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The folder of real data and expected results: MR_ML_TEST_DATA, or ../shared/data beside the repository."""
