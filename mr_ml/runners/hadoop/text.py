@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from functools import cached_property
 
 from hdfs_layout import Root, scheme_of
 from hdfs_layout.open import path_of
@@ -39,27 +39,10 @@ from mr_ml.runners.hadoop.streamed_text import DELIMITER, PACKED, PROPERTY, WITH
 INTERPRETED = frozenset("*?[]{}\\,#")
 # Of stores whose files jobs read by the same address.
 READ_BY_JOBS = ("hdfs", "s3", "s3a")
-_THREADS = 8
 # Of Hadoop 3.3 and later: it leaves the files with one suffix as they are.
 _CODECS, _NO_CODEC = "io.compression.codecs", "org.apache.hadoop.io.compress.PassthroughCodec"
 _NO_CODEC_SUFFIX = "io.compress.passthrough.extension"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-
-
-@dataclass
-class _Input:
-    """A file.
-
-    Attributes
-    ----------
-    uri
-        By which tasks read it; empty of one that is not brought to the cluster yet.
-    is_checked
-        Whether its beginning was looked at.
-    """
-
-    uri: str = ""
-    is_checked: bool = False
 
 
 class ClusterText:
@@ -74,11 +57,13 @@ class ClusterText:
     def __init__(self, root: Root, inputs: Sequence[str]) -> None:
         self.root = root
         self._uploads: list[str] = []
+        self._is_checked = False
         # path -> address without scheme -> the user's name, of what tasks know
         self._names: dict[str, dict[str, str]] = {}
         found = _found(inputs)
         addresses, self._undecoded = _addresses(found)
-        self._inputs = {file.name: _Input() for file in found}
+        # of files that are not brought to the cluster yet, none
+        self._uris: dict[str, str] = {}
         for name, uri in addresses.items():
             self._know(name, uri)
         self.files = list(map(source.of_found, found))
@@ -95,18 +80,18 @@ class ClusterText:
 
     def _bring(self, file: TextFile) -> str:
         """Upload a file, under a name without suffix, unless tasks can read it; the URI by which they do."""
-        known = self._inputs[file.path]
-        if known.uri:
-            return known.uri
+        if file.path in self._uris:
+            return self._uris[file.path]
         if not self._uploads:
             self._uploads.append(self.root.layout.job(f"input-{unique_id()}"))
-        path = f"{self._uploads[0]}/{list(self._inputs).index(file.path):06d}"
+        path = f"{self._uploads[0]}/{len(self._uris):06d}"
         self.root.store.write(path, source.content(file))
-        self._know(file.path, self.root.store.uri(path))
-        return known.uri
+        uri = self.root.store.uri(path)
+        self._know(file.path, uri)
+        return uri
 
     def _know(self, name: str, uri: str) -> None:
-        self._inputs[name].uri = uri
+        self._uris[name] = uri
         self._names.setdefault(path_of(uri), {})[uri.partition("://")[2]] = name
 
     def first_line(self, file: TextFile) -> bytes:
@@ -117,18 +102,26 @@ class ClusterText:
         BadDataError
             If the file is not compressed as its name says, or begins with a byte order mark.
         """
-        self._inputs[file.path].is_checked = True
-        line = source.first_line(file)
-        if file.compression == "none" and line.startswith(_BYTE_ORDER_MARK):
-            # Hadoop drops it, which no count of bytes would show
-            raise BadDataError(f"{file.path} begins with a byte order mark; remove it: `tail -c +4`")
-        return line
+        return self._first_lines[file.path]
+
+    @cached_property
+    def _first_lines(self) -> dict[str, bytes]:
+        return {file.path: line for file, line in self._checked_first_lines()}
+
+    def _checked_first_lines(self) -> Iterator[tuple[TextFile, bytes]]:
+        for file, line in zip(self.files, source.first_lines(self.files), strict=True):
+            if file.compression == "none" and line.startswith(_BYTE_ORDER_MARK):
+                # Hadoop drops it, which no count of bytes would show
+                raise BadDataError(f"{file.path} begins with a byte order mark; remove it: `tail -c +4`")
+            yield file, line
+        self._is_checked = True
 
     def input(self, files: Sequence[TextFile], form: str) -> StoredLines:
         """See `TextSource.input`; all files are on the cluster afterwards, until the end of the block."""
         check_has_lines(format_named(form))
-        with ThreadPoolExecutor(_THREADS) as threads:
-            list(threads.map(self.first_line, (file for file in files if not self._inputs[file.path].is_checked)))
+        if not self._is_checked:
+            # unless their headers were asked for; rows are not kept
+            deque(self._checked_first_lines(), maxlen=0)
         header = WITH_HEADER if any(file.header_bytes for file in files) else WITHOUT_HEADER
         packed = any(file.compression != "none" for file in files)
         feeding = {PROPERTY: header, **DELIMITER, **({PACKED: "true"} if packed else {})}

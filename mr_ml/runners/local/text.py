@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Sequence
+from functools import cached_property
 
-from hdfs_layout.open import path_of
+from hdfs_layout.open import path_of, scheme_of
 from mr_ml.errors import BadDataError, InternalError
 from mr_ml.readers.base import StoredPiece, format_named, listing
 from mr_ml.readers.text import source
@@ -40,7 +41,15 @@ class LocalText:
 
     def first_line(self, file: TextFile) -> bytes:
         """See `TextSource.first_line`."""
-        return source.first_line(file, longest_line=self.longest_line)
+        if not scheme_of(file.path):
+            return source.first_line(file, longest_line=self.longest_line)
+        return self._stored_first_lines[file.path]
+
+    @cached_property
+    def _stored_first_lines(self) -> dict[str, bytes]:
+        files = [file for file in self.files if scheme_of(file.path)]
+        lines = source.first_lines(files, longest_line=self.longest_line)
+        return {file.path: line for file, line in zip(files, lines, strict=True)}
 
     def input(self, files: Sequence[TextFile], form: str) -> TaskLines:
         """See `TextSource.input`."""
