@@ -1,6 +1,6 @@
 """Text in a store that no process can open by a path: packed and predicted as the same files of this machine are.
 
-The store is that of `far_store`, which needs no server.
+The stores are that of `far_store`, which needs no server, and S3.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import pytest
 import zstandard
 from commands import Commands, write_csv
 from far_store import far_stores
+from s3_servers import S3Server
 from toys import environment
 
 from hdfs_layout import LocalStore, open_store
@@ -67,32 +68,45 @@ def raw(tmp_path: Path) -> Path:
     return tmp_path / "raw"
 
 
+@pytest.fixture(params=["far", "s3"])
+def stored(request: pytest.FixtureRequest, raw: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The folder `raw` in a store; processes that are started from now on know the store."""
+    if request.param == "far":
+        monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
+        return f"far://{raw}"
+    server: S3Server = request.getfixturevalue("versitygw_server")
+    server.use(monkeypatch)
+    place = f"s3://{server.bucket()}/raw"
+    for path, data in files_below(raw).items():
+        open_store(place).write(path, data)
+    return place
+
+
 @pytest.mark.parametrize("inputs", [["day={1,2}", "else", "day=3/*"], ["**/part*"]])
-def test_the_packed_bytes_are_those_of_a_folder(mr_ml: Commands, raw: Path, small: None, inputs: list[str]) -> None:
-    for name, start in (("here", f"{raw}"), ("far", f"far://{raw}"), ("uri", f"file://{raw}")):
+def test_the_packed_bytes_are_those_of_a_folder(
+    mr_ml: Commands, raw: Path, stored: str, small: None, inputs: list[str]
+) -> None:
+    for name, start in (("here", f"{raw}"), ("there", stored), ("uri", f"file://{raw}")):
         found = mr_ml("pack", *(f"{start}/{given}" for given in inputs), "--to", name, *CHOICES, "-r", "inline")
         assert found["n_rows"] == 750
-    assert mr_ml.partition_hashes("far@1") == mr_ml.partition_hashes("here@1") == mr_ml.partition_hashes("uri@1")
+    assert mr_ml.partition_hashes("there@1") == mr_ml.partition_hashes("here@1") == mr_ml.partition_hashes("uri@1")
 
 
-def test_worker_processes_open_the_store_themselves(
-    mr_ml: Commands, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_worker_processes_open_the_store_themselves(mr_ml: Commands, raw: Path, stored: str, tmp_path: Path) -> None:
     """With splits by file; then predictions, of a folder and of one file."""
-    monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
-    for name, start in (("here", f"{raw}"), ("far", f"far://{raw}")):
+    for name, start, run in (("here", f"{raw}", mr_ml.run), ("there", stored, mr_ml.process)):
         splits = ("--split-inputs", f"train={start}/day=*", "--split-inputs", f"test={start}/else")
-        assert mr_ml.process("pack", *splits, "--to", name, "--seed", "3").code == 0
-    assert mr_ml.partition_hashes("far@1") == mr_ml.partition_hashes("here@1")
-    mr_ml("train", "far", "--model", "m", "--l2", "0.1")
-    assert mr_ml.process("predict", "m", raw / "day=2", "--to", tmp_path / "out").code == 0
-    found = mr_ml.process("predict", "m", f"far://{raw}/day=2", "--to", f"far://{tmp_path}/far/out", "--json")
-    assert found.result["outputs"] == [
-        f"far://{tmp_path}/far/out/{name}" for name in ("a,b{1}/part ü?2.csv", "part-1.csv")
-    ]
-    assert files_below(tmp_path / "far/out") == files_below(tmp_path / "out")
-    assert mr_ml.process("predict", "m", f"far://{raw}/else/part-4.csv", "--to", tmp_path / "one").code == 0
-    assert len((tmp_path / "one").read_text().splitlines()) == 151
+        assert run("pack", *splits, "--to", name, "--seed", "3").code == 0
+    assert mr_ml.partition_hashes("there@1") == mr_ml.partition_hashes("here@1")
+    mr_ml("train", "there", "--model", "m", "--l2", "0.1")
+    mr_ml("predict", "m", raw / "day=2", "--to", tmp_path / "here")
+    found = mr_ml.process("predict", "m", f"{stored}/day=2", "--to", f"{stored}/out", "--json")
+    out = open_store(f"{stored}/out")
+    assert found.result["outputs"] == [out.uri(path) for path in ("a,b{1}/part ü?2.csv", "part-1.csv")]
+    assert {path: out.read(path) for path in out.walk("")} == files_below(tmp_path / "here")
+    mr_ml("predict", "m", f"{stored}/else/part-4.csv", "--to", f"{stored}/one", "-r", "inline")
+    assert len(open_store(stored).read("one").splitlines()) == 151
+    assert not [entry for entry in open_store(stored).entries("", hidden=True) if entry.name.startswith(".")]
 
 
 def files_below(folder: Path) -> dict[str, bytes]:

@@ -33,12 +33,9 @@ from mr_ml.readers.text.local_tree import LOCAL_TREE
 from mr_ml.readers.text.source import TextFile
 from mr_ml.readers.text.store_tree import trees_of
 from mr_ml.runners.base import Place, StoredLines
+from mr_ml.runners.hadoop.file_systems import FILE_SYSTEMS, INTERPRETED, cluster_reads
 from mr_ml.runners.hadoop.streamed_text import DELIMITER, PACKED, PROPERTY, WITH_HEADER, WITHOUT_HEADER
 
-# Characters of a path that Hadoop's jobs read as something else.
-INTERPRETED = frozenset("*?[]{}\\,#")
-# Of stores whose files jobs read by the same address.
-READ_BY_JOBS = ("hdfs", "s3", "s3a")
 # Of Hadoop 3.3 and later: it leaves the files with one suffix as they are.
 _CODECS, _NO_CODEC = "io.compression.codecs", "org.apache.hadoop.io.compress.PassthroughCodec"
 _NO_CODEC_SUFFIX = "io.compress.passthrough.extension"
@@ -211,9 +208,9 @@ def _found(inputs: Sequence[str]) -> list[Found]:
     """
     trees = trees_of(inputs)
     for given, (tree, _) in zip(inputs, trees, strict=True):
-        if tree is not LOCAL_TREE and scheme_of(given) not in READ_BY_JOBS:
+        if tree is not LOCAL_TREE and not cluster_reads(given):
             raise UsageError(
-                f"`runner` hadoop reads files of {', '.join(f'{name}://' for name in READ_BY_JOBS)}, or files of this "
+                f"`runner` hadoop reads files of {', '.join(f'{name}://' for name in FILE_SYSTEMS)}, or files of this "
                 f"machine; found {given!r}. Name it so, or copy it there: hadoop fs -cp, hadoop distcp"
             )
     return find(trees)

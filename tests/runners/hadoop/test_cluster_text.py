@@ -12,7 +12,8 @@ from far_store import far_stores
 
 from hdfs_layout import open_root, open_store
 from mr_ml.errors import InternalError, UsageError
-from mr_ml.runners.hadoop import text
+from mr_ml.runners.hadoop import file_systems
+from mr_ml.runners.hadoop.file_systems import FileSystem
 from mr_ml.runners.hadoop.text import ClusterText
 
 ROWS = b"1 1:1\n0 1:2\n"
@@ -20,8 +21,8 @@ ROWS = b"1 1:1\n0 1:2\n"
 
 @pytest.fixture(autouse=True)
 def _read_by_jobs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(text, "READ_BY_JOBS", ("far", "further"))
-    with far_stores("far", "further"):
+    monkeypatch.setattr(file_systems, "FILE_SYSTEMS", {"far": FileSystem(few_files=1)})
+    with far_stores("far", "closer"):
         yield
 
 
@@ -78,5 +79,5 @@ def test_files_of_one_path_in_two_buckets(tmp_path: Path) -> None:
 
 
 def test_what_jobs_cannot_read(tmp_path: Path) -> None:
-    with far_stores("closer"), pytest.raises(UsageError, match="reads files of far://, further://, or files of this"):
+    with pytest.raises(UsageError, match="reads files of hdfs://, s3a://, s3://, or files of this"):
         ClusterText(open_root(str(tmp_path)), ["closer:///rows"])
