@@ -25,6 +25,7 @@ PACKAGES = ("hdfs_layout", "mr_ml", "mr_ml_jobs", "mrjob", "threadpoolctl")
 # The driver's side, and what mrjob brings for other purposes.
 LEFT_OUT = (
     "hdfs_layout/hdfs/",
+    "hdfs_layout/s3/",
     "mr_ml/cli/",
     "mrjob/tools/",
     "mrjob/examples/",
