@@ -3,6 +3,9 @@
 `hadoop_cluster` is one for the whole session, with MR_ML_TEST_HADOOP_WORKERS (default 2) workers, or the one that runs
 in the folder MR_ML_TEST_HADOOP_DIR, which is left running. A test that breaks daemons, or needs another size, starts
 its own with `start_hadoop_cluster`. MR_ML_SKIP_HADOOP=1 skips all of them, visibly.
+
+For the session's cluster s3:// and s3a:// mean a server that moto plays. The cluster of MR_ML_TEST_HADOOP_DIR has one
+if it was started with `--s3` and the keys of s3_servers.py.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from s3_servers import S3Server
 
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "dev_hadoop.sh"
 
@@ -38,6 +42,8 @@ class HadoopCluster:
         hdfs://127.0.0.1:PORT, also fs.defaultFS.
     webhdfs_url : str
         http://127.0.0.1:PORT; the REST paths begin with /webhdfs/v1.
+    s3 : S3Server or None
+        What s3:// and s3a:// mean for it.
     """
 
     directory: Path
@@ -45,6 +51,7 @@ class HadoopCluster:
     environment: Mapping[str, str]
     hdfs_uri: str
     webhdfs_url: str
+    s3: S3Server | None = None
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `dev_hadoop.sh` on this cluster, whatever its exit code."""
@@ -72,32 +79,37 @@ class HadoopCluster:
         return subprocess.run([launcher, *arguments], env=environment, capture_output=True, check=False)
 
 
-def _script(*arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHON": sys.executable}
+def _script(*arguments: str, s3: S3Server | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHON": sys.executable, **(s3.environment if s3 else {})}
     return subprocess.run([SCRIPT, *arguments], env=environment, capture_output=True, text=True, check=False)
 
 
 @contextlib.contextmanager
-def running_cluster(directory: Path, *, workers: int, options: tuple[str, ...] = ()) -> Iterator[HadoopCluster]:
+def running_cluster(
+    directory: Path, *, workers: int, options: tuple[str, ...] = (), s3: S3Server | None = None
+) -> Iterator[HadoopCluster]:
     """A cluster in `directory` with further options of `dev_hadoop.sh up`; gone at the end, however the block ends."""
+    if s3 is not None:
+        options = (*options, "--s3", s3.endpoint)
     place = ("--dir", str(directory))
     watched = ("--stop-with", str(os.getpid()))  # should the test process be killed outright
     try:
-        done = _script("up", "--json", "--workers", str(workers), *watched, *place, *options)
+        done = _script("up", "--json", "--workers", str(workers), *watched, *place, *options, s3=s3)
         if done.returncode != 0:
             pytest.fail(f"dev_hadoop.sh up ended with {done.returncode}:\n{done.stderr}", pytrace=False)
-        yield _cluster(directory, json.loads(done.stdout), workers=workers)
+        yield _cluster(directory, json.loads(done.stdout), workers=workers, s3=s3)
     finally:
         _script("down", *place)
 
 
-def _cluster(directory: Path, exports: dict[str, str], *, workers: int) -> HadoopCluster:
+def _cluster(directory: Path, exports: dict[str, str], *, workers: int, s3: S3Server | None) -> HadoopCluster:
     return HadoopCluster(
         directory=directory,
         workers=workers,
         environment={**os.environ, **exports},
         hdfs_uri=exports["MR_ML_TEST_HDFS"],
         webhdfs_url=exports["MR_ML_TEST_WEBHDFS"],
+        s3=s3,
     )
 
 
@@ -107,7 +119,10 @@ def _present_cluster(directory: Path) -> HadoopCluster:
     if done.returncode != 0:
         pytest.fail(f"MR_ML_TEST_HADOOP_DIR={directory}: {done.stderr}", pytrace=False)
     workers = json.loads(_script("status", "--json", "--dir", str(directory)).stdout)["workers"]
-    return _cluster(directory, json.loads(done.stdout), workers=workers)
+    exports = json.loads(done.stdout)
+    endpoint = exports.get("AWS_ENDPOINT_URL_S3")
+    s3 = None if endpoint is None else S3Server(name="the cluster's", endpoint=endpoint, pid=0)
+    return _cluster(directory, exports, workers=workers, s3=s3)
 
 
 def skip_if_unwanted() -> None:
@@ -117,7 +132,7 @@ def skip_if_unwanted() -> None:
 
 
 @pytest.fixture(scope="session")
-def hadoop_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HadoopCluster]:
+def hadoop_cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HadoopCluster]:
     """The session's cluster. Do not stop its daemons; write under a folder of your own."""
     skip_if_unwanted()
     present = os.environ.get("MR_ML_TEST_HADOOP_DIR")
@@ -125,7 +140,8 @@ def hadoop_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HadoopC
         yield _present_cluster(Path(present))
         return
     workers = int(os.environ.get("MR_ML_TEST_HADOOP_WORKERS", "2"))
-    with running_cluster(tmp_path_factory.mktemp("hadoop"), workers=workers) as cluster:
+    s3: S3Server = request.getfixturevalue("moto_server")
+    with running_cluster(tmp_path_factory.mktemp("hadoop"), workers=workers, s3=s3) as cluster:
         yield cluster
 
 

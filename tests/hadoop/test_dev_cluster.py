@@ -66,6 +66,17 @@ def test_permissions_are_checked(hadoop_cluster: HadoopCluster) -> None:
         assert json.load(answer)["RemoteException"]["exception"] == "AccessControlException"
 
 
+def test_s3_beside_hdfs(hadoop_cluster: HadoopCluster) -> None:
+    server = hadoop_cluster.s3
+    assert server is not None
+    bucket, client = server.bucket(), server.client()
+    client.put_object(Bucket=bucket, Key="a/b.txt", Body=b"by boto3\n")
+    assert hadoop_cluster.hadoop("fs", "-cp", f"s3a://{bucket}/a/b.txt", f"s3://{bucket}/d.txt").returncode == 0
+    assert client.get_object(Bucket=bucket, Key="d.txt")["Body"].read() == b"by boto3\n"
+    # the keys are in there
+    assert (hadoop_cluster.directory / "conf" / "core-site.xml").stat().st_mode & 0o777 == 0o600
+
+
 @pytest.mark.slow
 def test_word_count_by_mrjob(hadoop_cluster: HadoopCluster, tmp_path: Path) -> None:
     """mrjob finds the launcher and the streaming jar from the exported environment alone."""
