@@ -107,7 +107,7 @@ class World:
 
     def journal(self, model: str, window: str, *, days: float, **attempt: Any) -> Path:
         at, digest = "2026-11-26T02:15:00Z", "0" * 64
-        empty = {"run": self.new_id(), "request": window, "inputs": digest, "settings": digest, "base": None}
+        empty = {"run": self.new_id(), "request": window, "inputs": digest, "settings": digest, "base": None, "seen": 0}
         made = Attempt(**{**empty, "started": at, "by": {}, **attempt})
         begun = begin_journal(self.root, Journal(model=model, window=window, settings_file=None, attempt=made))
         path = self.folder / self.root.layout.journal(model, window, begun.number)

@@ -192,7 +192,7 @@ def manage(root: Root, name: str, *, by: Mapping[str, Any]) -> Promotion:
 
 def promote(
     root: Root, name: str, version: int, *, by: Mapping[str, Any], reason: str | None = None, forced: bool = False,
-    after: int | None = None, retrain: str | None = None,
+    after: int | None = None, retrain: str | None = None, began: int = 0,
 ) -> Promotion:  # fmt: skip
     """Let the name mean this version; the files of versions are not touched.
 
@@ -203,6 +203,8 @@ def promote(
         to promote whatever came in between; then the latest entry may be damaged.
     retrain
         The retraining for which this is called: what it promoted before is returned, whatever came after it.
+    began
+        Number of an entry that was there when that retraining began: it and those before it are not read.
 
     Raises
     ------
@@ -217,8 +219,10 @@ def promote(
     """
     folder = root.layout.promotions(name)
     read_version(root.store, root.layout.model(name), version)
-    if retrain is not None and (number := find_version(root.store, folder, key="retrain", value=retrain)) is not None:
-        return _read(root, name, number)
+    if retrain is not None:
+        number = find_version(root.store, folder, key="retrain", value=retrain, after=began)
+        if number is not None:
+            return _read(root, name, number)
     while True:
         number = latest_version(root.store, folder) or 0
         if after is not None and number != after:

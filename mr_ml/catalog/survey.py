@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from hdfs_layout import Root, Store
+from hdfs_layout import Entry, NotFoundError, Root, Store
 from hdfs_layout.owners import can_be_seen, is_gone
-from hdfs_layout.paths import staged_path
+from hdfs_layout.paths import STAGED_PREFIX, staged_path
 from mr_ml.catalog.history import History, Kind, read_history
 from mr_ml.catalog.needed import Journal, Needed, Run, find_needed, is_given_up, read_journals, read_notes, read_runs
 from mr_ml.catalog.retention_rules import DAY, RetentionRules
@@ -45,7 +46,7 @@ class Survey:
     now
         Seconds since the epoch by the store's clock.
     folders
-        By the paths that `Layout` has for all datasets, all models and so on.
+        By the paths that `Layout` has for all datasets, all models and so on; by "" what is half-written in the root.
     notes
         Of running commands, with the times when they were written.
     """
@@ -132,6 +133,8 @@ def survey(root: Root, rules: RetentionRules, only: dict[Kind, str | None], *, n
     notes = read_notes(folders[layout.uses])
     for place in (layout.datasets, layout.models):
         folders[place] = look(root.store, place)
+    # who asks for the time, or whether the root can be written to, may be killed
+    folders[""] = Folder("", 0.0, files={e.name: e for e in _hidden_files(root.store)})
     for folder in folders.values():
         for link in _links(folder):
             say(f"{link} is a link: what it leads to is not looked at, and stays")
@@ -168,6 +171,12 @@ def survey(root: Root, rules: RetentionRules, only: dict[Kind, str | None], *, n
 def is_chosen(only: dict[Kind, str | None], kind: Kind, name: str | None) -> bool:
     """Whether what belongs to a dataset or model is to be removed."""
     return set(only.values()) == {None} or only[kind] == name is not None
+
+
+def _hidden_files(store: Store) -> Iterator[Entry]:
+    """Yield what is in the root itself with a name that no command gives to what it keeps."""
+    with suppress(NotFoundError):
+        yield from (entry for entry in store.entries("", hidden=True) if entry.name.startswith(STAGED_PREFIX))
 
 
 def _links(folder: Folder) -> Iterator[str]:

@@ -11,7 +11,6 @@ from hdfs_layout.lock import hold
 from mr_ml.catalog.retention import KeepRuns, KeepVersions, Removal, RetentionRules, carry_out, plan, plan_deletion
 from mr_ml.cli.common import narrator, print_result, root_of, table
 from mr_ml.errors import UsageError
-from mr_ml.session import use_config
 
 if TYPE_CHECKING:
     from mr_ml.retraining.config import RetrainConfig
@@ -24,13 +23,12 @@ def run(options: argparse.Namespace) -> None:
     if options.settings is None:
         _clean(options, root_of(options), _rules(options), options.model, options.dataset)
         return
+    from mr_ml.retraining import requests
     from mr_ml.retraining.hiding import hidden
 
     config = _settings(options)
+    root = requests.root_of(config, options.root)
     with hidden(config):
-        root = use_config(
-            options.root if config.root is None else config.root, config.runner.name, config.runner.config
-        )
         _clean(options, root, config.retention, config.model, config.dataset_name, hide=config.hide)
 
 

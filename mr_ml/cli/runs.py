@@ -73,6 +73,7 @@ def resume(options: argparse.Namespace) -> None:
         print_trained(options, session, result)
         return
     from mr_ml.cli.retrain import retrain_and_print
+    from mr_ml.retraining import requests
     from mr_ml.retraining.config import load_config
     from mr_ml.retraining.journal import read_journal
 
@@ -87,10 +88,16 @@ def resume(options: argparse.Namespace) -> None:
             f"run {options.run} retrains {model} for {window}, with settings that are not at "
             f"{journal.settings_file or 'any path'} any more; go on with `mr-ml retrain FILE --for {window}`"
         )
+    config = load_config(journal.settings_file)
+    opened = requests.root_of(config, options.root)
+    if opened.store.root != root.store.root:
+        raise UsageError(
+            f"run {options.run} is in {root.store.root}, but the `root` of its settings, {journal.settings_file}, is "
+            f"{config.hide(opened.store.root)} by now: retrain there with `mr-ml retrain`"
+        )
     retrain_and_print(
-        options, load_config(journal.settings_file), root, last=date.fromisoformat(window), force=None,
-        settings_file=journal.settings_file,
-    )  # fmt: skip
+        options, config, opened, last=date.fromisoformat(window), force=None, settings_file=journal.settings_file
+    )
 
 
 def _read(root: Root, run: str) -> tuple[RunDocument | None, RunLog]:

@@ -58,6 +58,8 @@ class Attempt:
         Fingerprints of the input files and of the settings that a model depends on.
     base
         Version that was promoted when it began: what the candidate starts from and is compared with; None if none was.
+    seen
+        Number of the latest entry in the log of promotions then.
     forced
         Why the candidate is promoted whatever the gate says; None if the gate decides.
     started, ended
@@ -87,6 +89,7 @@ class Attempt:
     inputs: stored.Sha256
     settings: stored.Sha256
     base: VersionNumber | None
+    seen: stored.Count
     forced: str | None = None
     started: str
     ended: str | None = None

@@ -31,7 +31,8 @@ def judged(
     owner = Owner.of(fitted.run, fitted.spec, fitted.dataset)
     gathered = gather(
         session, config.gate, candidate=fitted.model, published=published, dataset=fitted.dataset, test=TEST,
-        window=_facts(config.input, window, published), run_pass=KeptPasses(root=session.root, owner=owner).run,
+        window=_facts(config.input, window, published), row_weights=config.train_options.get("row_weights", True),
+        run_pass=KeptPasses(root=session.root, owner=owner).run,
     )  # fmt: skip
     save_profile(session.root, config.model, fitted.run, gathered.profile)
     return judge(config.gate, gathered.facts)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from hdfs_layout import Root
 from hdfs_layout.lock import Lock
 from mr_ml.catalog.model import read_manifest
 from mr_ml.catalog.promotions import fence, manage, promoted_version
+from mr_ml.catalog.run_log import read_log
 from mr_ml.errors import GateRefusedError, LockedError, MrMlError, NotFoundError, StorageError
 from mr_ml.retraining.finish import finish, tell
 from mr_ml.retraining.journal import Attempt, Journal, OwnJournal, now, read_journal
@@ -50,6 +51,7 @@ class Night:
 
     def run(self, lock: Lock, last: date | None) -> RetrainResult:
         """Retrain for a window; while the lock is held, also what fails is recorded and told."""
+        self.label = None if last is None else last.isoformat()
         try:
             return self._run(lock, last)
         except LockedError:
@@ -165,7 +167,7 @@ class Night:
             return work
         if why is not None:
             self.say(f"the window {window.label} is retrained anew: {why}")
-        attempt = new_attempt(config, window, base=entry.version, force=force)
+        attempt = new_attempt(config, window, entry=entry, force=force)
         if journal is None:
             journal = Journal(
                 model=config.model, window=window.label, settings_file=self.settings_file, attempt=attempt
@@ -202,7 +204,12 @@ class Night:
             found |= {"promoted": promoted_version(self.root, self.config.model)}
         if journal is not None:
             attempt = journal.attempt
-            found |= {"run": attempt.run, "dataset": attempt.dataset, "version": attempt.version}
+            found |= {
+                "run": attempt.run,
+                "dataset": attempt.dataset,
+                "version": attempt.version,
+                "forced": attempt.forced,
+            }
         return found
 
     @property
@@ -219,13 +226,19 @@ class Night:
     def _ended(self, journal: Journal) -> RetrainResult:
         """Return what came of a window that ended before."""
         attempt = journal.attempt
+        ended = attempt.ended or now()
+        seconds = (datetime.fromisoformat(ended) - datetime.fromisoformat(attempt.started)).total_seconds()
         if attempt.is_decided:
-            return self._result(journal)
+            return replace(self._result(journal), seconds=seconds)
+        # what the first step said of the window
+        begun: Mapping[str, Any] = {}
+        with suppress(MrMlError):
+            begun = next((step for step in read_log(self.root, attempt.run).retrain if step["step"] == "window"), begun)
         return RetrainResult(
             model=self.config.model, window=journal.window, run=attempt.run, outcome=attempt.outcome,
             dataset=attempt.dataset, version=attempt.version, promoted=promoted_version(self.root, self.config.model),
-            message=attempt.message or "", exit_code=attempt.exit_code, started=attempt.started,
-            ended=attempt.ended or now(),
+            forced=attempt.forced, message=attempt.message or "", exit_code=attempt.exit_code, started=attempt.started,
+            ended=ended, seconds=seconds, days=begun.get("days"), missing_days=tuple(begun.get("missing", ())),
         )  # fmt: skip
 
     def _result(self, journal: Journal, *, repeated: bool = False, removed: int = 0) -> RetrainResult:

@@ -35,7 +35,7 @@ class RetrainResult:
     promoted
         The version that the name of the model means now; None if there is none.
     forced
-        Why the candidate was promoted although the gate had refused it.
+        Why the candidate was promoted, or was to be, whatever the gate says.
     decision
         Of the gate, with every number.
     message
@@ -47,7 +47,7 @@ class RetrainResult:
     started, ended
         When, in UTC.
     seconds
-        How long this process worked on it.
+        How long this process worked on it; from its start to its end where another process did.
     days, missing_days
         How many days of the window have data; None if that is not known. Those that have none.
     removed

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from hdfs_layout import Root, parse_reference
-from mr_ml.catalog.promotions import promoted_version
+from mr_ml.catalog.promotions import Promotion, promoted_version
 from mr_ml.errors import BadDataError
 from mr_ml.ids import unique_id
 from mr_ml.retraining.journal import Attempt, Journal, OwnJournal, now, read_journal, windows_of
@@ -76,9 +76,10 @@ def _is_there(root: Root, dataset: str) -> bool:
     return root.store.exists(root.layout.dataset_version(reference.name, reference.version))
 
 
-def new_attempt(config: RetrainConfig, window: Window, *, base: int | None, force: str | None) -> Attempt:
-    """Return an attempt that begins now, with names of its own."""
+def new_attempt(config: RetrainConfig, window: Window, *, entry: Promotion, force: str | None) -> Attempt:
+    """Return an attempt that begins now, with names of its own; `entry` is the latest of the log of promotions."""
     return Attempt(
         run=unique_id(), request=pack_request(config, window), inputs=window.fingerprint,
-        settings=settings_digest(config), base=base, forced=force, started=now(), by=whoami(),
+        settings=settings_digest(config), base=entry.version, seen=entry.number, forced=force, started=now(),
+        by=whoami(),
     )  # fmt: skip

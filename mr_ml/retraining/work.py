@@ -214,6 +214,7 @@ class Work:
         entry = promote(
             self.root, self.config.model, attempt.version, by=whoami(), reason=attempt.forced,
             forced=not decision.accepted, after=self.seen, retrain=attempt.run,
+            began=attempt.seen,
         )  # fmt: skip
         self.log("promoted", version=entry.version, previous=entry.previous, entry=entry.number, forced=entry.forced)
         self.note("promoted", promotion=entry.number)

@@ -44,6 +44,17 @@ class OvertakenStore(LocalStore):
         super().publish(staged, target)
 
 
+@dataclass(frozen=True)
+class ReadStore(LocalStore):
+    """A store that keeps the paths of what is read."""
+
+    paths: list[str] = field(default_factory=list)
+
+    def read(self, path: str) -> bytes:
+        self.paths.append(path)
+        return super().read(path)
+
+
 def _root(store: LocalStore) -> Root:
     return Root(store, Layout(store.root))
 
@@ -107,6 +118,24 @@ def test_entries_say_who_did_what_when_and_why(root: Root) -> None:
     assert set(made.by) == {"user", "host", "pid", "command"}
     assert made.at.startswith("20")
     assert made.at.endswith("Z")
+
+
+def test_a_retraining_reads_no_entries_from_before_it_began(tmp_path: Path) -> None:
+    """A log of years has thousands."""
+    root = _root(LocalStore(str(tmp_path / "root")))
+    train(root, versions=2)
+    for k in range(10):
+        began = promote(root, "ctr", 1 + k % 2, by=ME, retrain=f"r-{k}").number
+    for number in range(1, began):
+        damage(root, number)
+    read = ReadStore(root.store.root)
+    made = [promote(_root(read), "ctr", 1, by=ME, after=began, retrain="now", began=began)]
+    fence(root, "ctr", by=ME)
+    made.append(promote(_root(read), "ctr", 1, by=ME, after=began + 2, retrain="now", began=began))
+    assert made[0] == made[1]
+    assert sorted({path[-12:] for path in read.paths if "promotions/" in path}) == [
+        f"v{number:06d}.json" for number in (began, began + 1, began + 2)
+    ]
 
 
 @pytest.mark.parametrize("reason", ["\ud800", 3])

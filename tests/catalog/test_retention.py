@@ -83,7 +83,8 @@ def test_what_killed_commands_left(world: World) -> None:
         world.dataset(name, days=9)
     world.model("m", "d@1", days=9)
     cases = {"alive": (50, 0), "gone": (0.0, 1), "elsewhere": (0.5, 0), "elsewhere ": (2, 1)}
-    places = ("datasets/d/.staged-", "models/m/.writing-", "runs/some/passes/000001/.writing-", "uses/.staged-")
+    places = ("datasets/d/.staged-", "models/m/.writing-", "runs/some/passes/000001/.writing-", "uses/.staged-",
+              ".staged-")  # fmt: skip
     found: dict[str, bool] = {}
     for of, (days, goes) in cases.items():
         for place in places:

@@ -120,10 +120,22 @@ def test_features_are_known_by_name() -> None:
     change = schema_change(profile(y), profile(x), schema=now, published_schema=before)
     assert (change.appeared, change.vanished, change.reordered) == (("new",), ("b",), True)
     assert (change.appeared_rate, change.vanished_rate) == (1, 1)
+    # the rows of the published model are gone
+    assert schema_change(profile(y), None, schema=now, published_schema=before) == change
     moved = drift(profile(y + np.array([5, 0, 0])), profile(x), schema=now, published_schema=before)
     assert [move.what for move in moved.means or ()] == ["c"]
     left_out = drift(profile(y + np.array([5, 0, 0])), profile(x), schema=now, published_schema=before, unwatched=["c"])
     assert left_out.means == ()
+
+
+def test_categories_come_and_go_where_rows_are_gone() -> None:
+    rows = profile(np.ones((10, 2)))
+    before, now = named("age", "city=Rome", "city=Oslo", "os=a", "os=b"), named("age", "city=Rome")
+    change = schema_change(rows, None, schema=now, published_schema=before)
+    assert (change.vanished, change.n_vanished, change.vanished_rate) == (("os",), 3, 1)
+    same = named("age", "os=a")
+    change = schema_change(rows, None, schema=same, published_schema=named("age", "os=a", "os=b"))
+    assert (change.n_vanished, change.vanished_rate, change.n_appeared, change.reordered) == (1, 0, 0, False)
 
 
 def test_features_with_numbers_are_known_by_these() -> None:
@@ -348,7 +360,7 @@ def test_other_labels_if_they_may_be_there() -> None:
     ("schema", "known", "change", "passed", "found"),
     [
         ("same", True, {}, True, "the same"),
-        ("same", False, {}, True, "the same, but for features, which are not known"),
+        ("same", False, {}, True, "the same columns; how often each was there"),
         ("any", True, {"settings": ("format: csv, before libsvm",)}, True, "format: csv, before libsvm"),
         ("may_grow", True, {"settings": ("offsets: yes, before no",)}, False, "offsets: yes, before no"),
         ("may_grow", True, {"reordered": True}, True, "the features are in another order"),

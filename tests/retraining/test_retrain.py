@@ -25,7 +25,7 @@ from mr_ml.errors import BadDataError, LockedError, StorageError, UsageError
 from mr_ml.passes.mapreduce import MapReduceEngine
 from mr_ml.retraining import night, work
 from mr_ml.retraining.config import load_config
-from mr_ml.retraining.journal import read_journal
+from mr_ml.retraining.journal import OwnJournal, read_journal
 from mr_ml.retraining.result import RefusedError, RetrainResult
 from mr_ml.retraining.window import Window, find_window
 
@@ -241,7 +241,7 @@ def test_an_unfinished_earlier_window(
         assert daily.coefficients("ctr@2") == expected
     else:
         assert (journal.attempt.outcome, result.candidate) == ("superseded", "ctr@2")
-        assert outcomes[0].outcome == "superseded"
+        assert (outcomes[0].outcome, outcomes[0].days, outcomes[0].missing_days) == ("superseded", 4, ())
 
 
 @pytest.mark.parametrize(("damage", "code"), [(lambda file: file.write_bytes(b"x"), 65), (Path.unlink, 74)])
@@ -292,7 +292,55 @@ def test_force_ends_with_a_failure(second_night: tuple[Daily, bytes], monkeypatc
 def test_no_data_at_all_is_told(daily: Daily, outcomes: list[RetrainResult]) -> None:
     shutil.rmtree(daily.folder / "days")
     assert daily.run(4).code == 74
-    assert [(found.outcome, found.run) for found in outcomes] == [("failed", None)]
+    assert [(found.outcome, found.run, found.window) for found in outcomes] == [("failed", None, str(day(4)))]
+
+
+def test_what_a_killed_process_was_to_tell(
+    second_night: tuple[Daily, bytes], monkeypatch: pytest.MonkeyPatch, outcomes: list[RetrainResult]
+) -> None:
+    """Of a failure, as if it had lived to tell it."""
+    daily, _ = second_night
+    shutil.rmtree(daily.folder / "days" / f"dt={day(3)}")
+    with monkeypatch.context() as patch:
+        patch.setattr(work, "promote", fails)
+        patch.setattr(OwnJournal, "note", dies_before_it_has_told(OwnJournal.note))
+        with pytest.raises(Killed):
+            mr_ml.retrain(daily.settings, last=day(5), force="it must")
+    told = outcomes.pop()
+    daily.published(6)
+    again = outcomes[0]
+    names = ("window", "outcome", "run", "forced", "days", "missing_days", "exit_code", "message")
+    assert {name: getattr(again, name) for name in names} == {name: getattr(told, name) for name in names}
+    assert (again.forced, again.days, again.missing_days) == ("it must", 3, (str(day(3)),))
+    assert 0 <= again.seconds < 600
+
+
+def fails(*given: object, **more: object) -> None:
+    raise StorageError("full")
+
+
+def dies_before_it_has_told(note: Callable[..., None]) -> Callable[..., None]:
+    def noted(own: OwnJournal, **changes: Any) -> None:
+        if changes == {"notified": True}:
+            raise Killed
+        note(own, **changes)
+
+    return noted
+
+
+def test_row_weights_count_at_the_gate_as_in_training(daily: Daily) -> None:
+    for place in daily.folder.glob("days/*/*.csv"):
+        head, *rows = place.read_text().splitlines()
+        place.write_text("\n".join([f"{head},w", *(f"{row},{1 + k % 3}" for k, row in enumerate(rows))]) + "\n")
+    weighted = SETTINGS.replace("clicked}", "clicked, weight_column: w}")
+    for number, settings, weight in (
+        (4, weighted, 300), (5, weighted.replace("l2: 0.001", "l2: 0.001, row_weights: false"), 150),
+    ):  # fmt: skip
+        daily.configure(settings)
+        done = daily.published(number)
+        decision: Any = done["decision"]
+        found = [decision[which].get("weight_sum", weight) for which in ("metrics", "published_metrics")]
+        assert found == [weight, weight]
 
 
 def test_who_comes_second_is_told_who_is_first(daily: Daily, outcomes: list[RetrainResult]) -> None:

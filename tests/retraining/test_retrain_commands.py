@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from commands import Commands
 from daily import SETTINGS, Daily, day
+from far_store import far_stores
 from test_retrain import Killed, kill_at, today
 
 import mr_ml
 from hdfs_layout import LocalStore, open_root
 from mr_ml.catalog.promotions import fence, manage
+from mr_ml.cli import main
 from mr_ml.retraining import status
 from mr_ml.retraining.window import missing_days
 
@@ -73,12 +75,24 @@ def test_what_cannot_be_resumed_says_why(interrupted: Daily) -> None:
     assert found.code == 2
     assert f"mr-ml retrain FILE --for {day(6)}" in found.err
     moved.rename(interrupted.settings)
+    interrupted.configure(SETTINGS.replace("root: root", "root: another"))
+    found = commands.run("runs", "resume", run)
+    assert found.code == 2
+    assert f"{interrupted.folder}/another by now" in found.err
     interrupted.configure(SETTINGS.replace("0.001", "0.01"))
     interrupted.published(6)
     found = commands.run("runs", "resume", run)
     assert found.code == 2
     assert "begun anew" in found.err
     assert commands.run("runs", "resume", "nothing").code == 2
+
+
+def test_clean_opens_the_root_as_a_retraining_does(daily: Daily, capsys: pytest.CaptureFixture[str]) -> None:
+    with far_stores():
+        daily.configure(SETTINGS.replace("root: root\n", "").replace("inline", "local"))
+        for command in ("retrain", "clean"):
+            assert main([command, str(daily.settings), "--root", f"far://{daily.root}"]) == 2
+            assert "expected a folder of this machine with runner local" in capsys.readouterr().err
 
 
 def test_status(interrupted: Daily, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,11 @@ _SHOWN = 5
 
 
 def schema_change(now: Profile, before: Profile | None, *, schema: Schema, published_schema: Schema) -> SchemaChange:
-    """Return how the input has changed; a feature that is zero in every row is as good as none."""
+    """Return how the input has changed; a feature that is zero in every row is as good as none.
+
+    Without `before` only the published model's schema tells what it had: of a column that is gone each row is taken to
+    have had a value, and of a category, or a feature that has a number only, none.
+    """
     settings = []
     for what, ours, theirs in (
         ("format", schema.format, published_schema.format),
@@ -46,21 +50,32 @@ def schema_change(now: Profile, before: Profile | None, *, schema: Schema, publi
     ):
         if ours != theirs:
             settings.append(f"{what}: {_said(ours)}, before {_said(theirs)}")
-    if before is None:
-        return SchemaChange(settings=tuple(settings))
     there = placed(now.features, of=schema, among=published_schema)
-    here = placed(before.features, of=published_schema, among=schema)
+    had = np.arange(published_schema.n_features) if before is None else before.features
+    here = placed(had, of=published_schema, among=schema)
     appeared, vanished = np.flatnonzero(there < 0), np.flatnonzero(here < 0)
+    if before is None:
+        columns = _columns(had[vanished], published_schema) - _columns(np.arange(schema.n_features), schema)
+        some, vanished_rate = tuple(sorted(columns)[:_SHOWN]), float(len(columns))
+    else:
+        some, vanished_rate = _most_frequent(before, vanished, published_schema), _per_row(before, vanished)
     return SchemaChange(
         settings=tuple(settings),
         appeared=_most_frequent(now, appeared, schema),
         n_appeared=len(appeared),
         appeared_rate=_per_row(now, appeared),
-        vanished=_most_frequent(before, vanished, published_schema),
+        vanished=some,
         n_vanished=len(vanished),
-        vanished_rate=_per_row(before, vanished),
+        vanished_rate=vanished_rate,
         reordered=bool((np.diff(here[here >= 0]) < 0).any()),
     )
+
+
+def _columns(features: Array, schema: Schema) -> set[str]:
+    """Return the columns that features come from, of those that have names."""
+    if schema.feature_names is None:
+        return set()
+    return {schema.feature_names[k].partition("=")[0] for k in features.tolist()}
 
 
 def _said(value: object) -> str:

@@ -33,7 +33,8 @@ class Gathered:
 
 def gather(
     session: Session, rules: GateRules, *, candidate: Model, published: Model | None, dataset: Dataset,
-    test: str = "test", window: WindowFacts | None = None, run_pass: RunPass = run_anew,
+    test: str = "test", window: WindowFacts | None = None, row_weights: bool = True,
+    run_pass: RunPass = run_anew,
 ) -> Gathered:  # fmt: skip
     """Find out what `judge` must know of a candidate.
 
@@ -47,6 +48,8 @@ def gather(
         The split on which both are measured.
     window
         The days of the dataset, if it is of a window.
+    row_weights
+        Whether those of the test rows count, if they have any.
     run_pass
         By which both passes are run.
 
@@ -60,7 +63,7 @@ def gather(
         If something cannot be read.
     """
     train = candidate.manifest["spec"]["split"]
-    measured = measure(session, candidate, published, dataset, test, run_pass=run_pass)
+    measured = measure(session, candidate, published, dataset, test, row_weights=row_weights, run_pass=run_pass)
     profile = profile_of(session.root, dataset, train)
     before = None if published is None else published_profile(session.root, published)
     asked = [ranged(profile)]

@@ -151,7 +151,7 @@ def _test_labels(labels: Mapping[str, int], tested: Mapping[str, int]) -> Iterat
 
 
 def _schema(rules: GateRules, change: SchemaChange, *, is_known: bool) -> Check:
-    """Check what has changed; whether that is all is known only if the published model's rows are."""
+    """Check what has changed; how often something was there is known only if the published model's rows are."""
     strict, watched = rules.schema == "same", rules.schema != "any"
     changes = [(watched, setting) for setting in change.settings]
     if change.appeared_rate >= _FEW_VALUES:
@@ -161,9 +161,10 @@ def _schema(rules: GateRules, change: SchemaChange, *, is_known: bool) -> Check:
     if change.reordered:
         changes.append((strict, "the features are in another order"))
     faults = [said for is_fault, said in changes if is_fault]
-    found = "the same" if is_known else "the same, but for features, which are not known"
+    found = "the same" if is_known else "the same columns; how often each was there before is not known"
     if change.n_appeared or change.n_vanished:
         found = f"{change.n_appeared} features appeared and {change.n_vanished} vanished, all of them rare"
+        found += "" if is_known else " as far as is known"
     return check(
         "schema",
         not faults,

@@ -24,12 +24,19 @@ from mr_ml.training.evaluate import measuring_needs
 
 def measure(
     session: Session, candidate: Model, published: Model | None, dataset: Dataset, split: str, *,
-    run_pass: RunPass = run_anew,
+    row_weights: bool = True, run_pass: RunPass = run_anew,
 ) -> Measured:  # fmt: skip
     """Measure both models on a split of the candidate's dataset; what cannot be measured is said in words.
 
     Features are known by name: those that a model does not know count for nothing, and those that the dataset lacks are
-    zero. Row weights count.
+    zero.
+
+    Parameters
+    ----------
+    row_weights
+        Whether the row weights of the dataset count, if it has any.
+    run_pass
+        By which the pass is run.
 
     Raises
     ------
@@ -44,7 +51,7 @@ def measure(
     except BadDataError as error:
         # it has no rows
         return _measured(dataset, split, [_Answer(fault=str(error))] * len(models), {})
-    ways = [_way(model, dataset, split) for model in models]
+    ways = [_way(model, dataset, split, row_weights=row_weights) for model in models]
     found = [way for way in ways if not isinstance(way, _Answer)]
     if not found:
         return _measured(dataset, split, [way for way in ways if isinstance(way, _Answer)], {})
@@ -79,7 +86,7 @@ def _measured(
     )
 
 
-def _way(model: Model, dataset: Dataset, split: str) -> Measurement | _Answer:
+def _way(model: Model, dataset: Dataset, split: str, *, row_weights: bool) -> Measurement | _Answer:
     """Return how a model is measured, or why it cannot be."""
     if model.classes:
         known = set(model.label_texts)
@@ -88,7 +95,7 @@ def _way(model: Model, dataset: Dataset, split: str) -> Measurement | _Answer:
             shown = excerpt(unknown[0].encode())
             return _Answer(fault=f"rows of {split} have labels that {model.reference} does not know, such as {shown}")
     try:
-        return model.measurement(dataset, row_weights=True, by_name=True)
+        return model.measurement(dataset, row_weights=row_weights, by_name=True)
     except BadDataError as error:
         return _Answer(fault=str(error))
 
