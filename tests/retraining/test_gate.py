@@ -111,6 +111,7 @@ BAD: list[tuple[str, str, dict[str, Any]]] = [
     ("coins", "convergence", {"train": {"max_passes": 3, "solver": "lbfgs"}}),
     ("clicks", "log_loss against m-", {"train": {"l2": 0.5}}),
     ("prices", "mean_squared_error against m-", {"train": {"l2": 0.5}}),
+    ("sums", "mean_squared_error against m-", {"train": {"l2": 1e-6}}),
     ("species", "accuracy against m-", {"train": {"l2": 10.0}, "rules": GateRules(margin=0.05, metric="accuracy")}),
 ]  # fmt: skip
 
@@ -143,6 +144,7 @@ SOUND: list[tuple[str, dict[str, Any]]] = [
     ("coins", {"pack": {"seed": 5, "partitions": 3}, "rules": GateRules(margin=0.05, bounds={"auc": Bounds(min=0.7)})}),
     ("clicks", {"rules": GateRules(margin=0.05, metric="accuracy", confidence=0.9)}),
     ("prices", {"rules": GateRules(margin=0.05, metric="mean_absolute_error")}),
+    ("sums", {"rules": GateRules(margin=0.05, metric="mean_absolute_error")}),
     ("species", {"train": {"max_passes": 4, "solver": "lbfgs"}, "rules": GateRules(margin=2, require_converged=False)}),
     (
         "prices",

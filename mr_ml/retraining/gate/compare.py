@@ -2,7 +2,10 @@
 
     worse     the candidate's metric less the published model's; of accuracy the other way round
     at worst  worse + t s, with the standard error s of the paired differences and Student's quantile t
-    allowed   margin |published model's metric|
+    allowed   margin |published model's metric|, and of numbers at least an error that is none
+
+An error is none if it is below sqrt(e) standard deviations of the labels, or what rounding makes of their mean, 16 e
+times that, with the machine precision e: so of two models that fit exactly neither is worse.
 
 The candidate passes if at worst <= allowed. Too few rows leave s large: that is no sign of a bad candidate, and the
 check says so, with about how many rows would do: those for which t s is what is left of the margin.
@@ -11,6 +14,7 @@ check says so, with about how many rows would do: those for which t s is what is
 from __future__ import annotations
 
 import math
+import sys
 
 from mr_ml.catalog.decision import Check
 from mr_ml.models.paired import Difference
@@ -19,6 +23,9 @@ from mr_ml.retraining.gate.facts import Facts, Measured
 from mr_ml.retraining.gate.rules import GateRules
 
 _HIGHER_IS_BETTER = frozenset({"accuracy"})
+# Of numbers: the power of the labels' unit in which they are.
+_POWER = {"mean_squared_error": 2, "mean_absolute_error": 1}
+_ROUNDINGS = 16
 
 
 def comparison(rules: GateRules, facts: Facts, measured: Measured) -> Check:
@@ -37,16 +44,28 @@ def comparison(rules: GateRules, facts: Facts, measured: Measured) -> Check:
     if fault is not None or difference is None:
         return check(name, False, f"cannot be compared: {fault}", expected)
     one, other = measured.metrics[metric], measured.published_metrics[metric]
-    return _compared(rules, metric, name, expected, difference, (one, other))
+    allowed = max(rules.margin * abs(other), _no_error(metric, facts))
+    return _compared(rules, metric, name, expected, difference, (one, other), allowed)
+
+
+def _no_error(metric: str, facts: Facts) -> float:
+    """Return the greatest value of a metric that is none; 0 for metrics of classes."""
+    power = _POWER.get(metric)
+    if power is None or facts.label_mean is None or facts.label_deviation is None:
+        return 0.0
+    precision = sys.float_info.epsilon
+    rounding = _ROUNDINGS * precision * abs(facts.label_mean)
+    return float(max(math.sqrt(precision) * facts.label_deviation, rounding) ** power)
 
 
 def _compared(
-    rules: GateRules, metric: str, name: str, expected: str, difference: Difference, metrics: tuple[float, float]
+    rules: GateRules, metric: str, name: str, expected: str, difference: Difference, metrics: tuple[float, float],
+    allowed: float,
 ) -> Check:  # fmt: skip
     candidate, published = metrics
     worse = -difference.mean if metric in _HIGHER_IS_BETTER else difference.mean
     half_width = difference.half_width(rules.confidence)
-    at_worst, allowed = worse + half_width, rules.margin * abs(published)
+    at_worst = worse + half_width
     # not the other way round: what is not a number does not pass
     passed = at_worst <= allowed
     found = (

@@ -152,6 +152,8 @@ class Facts:
     labels, test_labels, published_labels
         Label -> training rows of the candidate, label -> test rows, and the labels that the published model knows;
         empty of models that predict numbers.
+    label_mean, label_deviation
+        Of the labels of the training rows, for models that predict numbers; None where packing did not find them.
     training
         How training ended: `converged`, `stop`, `objective`, `gradient_norm`, ...
     measured
@@ -171,6 +173,8 @@ class Facts:
     labels: Mapping[str, int]
     test_labels: Mapping[str, int]
     published_labels: tuple[str, ...]
+    label_mean: float | None = None
+    label_deviation: float | None = None
     training: Mapping[str, Any]
     measured: Measured | None
     window: WindowFacts | None

@@ -91,6 +91,8 @@ def gather(
         labels=dataset.label_counts[train] if candidate.classes else {},
         test_labels=dataset.label_counts[test] if candidate.classes else {},
         published_labels=() if published is None else tuple(published.label_texts),
+        label_mean=None if candidate.classes else profile.label_mean,
+        label_deviation=None if candidate.classes else profile.label_deviation,
         training=candidate.manifest["training"],
         measured=measured,
         window=window,
