@@ -119,6 +119,9 @@ def _session(kept: _Kept) -> boto3.session.Session:
         for name, value in defaults.items():
             if name not in profile and f"AWS_{name.upper()}" not in os.environ:
                 core.set_config_variable(name, value)
+        if region := os.environ.get("AWS_REGION"):
+            # which the aws command and other SDKs read before AWS_DEFAULT_REGION, and boto does not
+            core.set_config_variable("region", region)
         kept.session = boto3.session.Session(botocore_session=core)
     return kept.session
 

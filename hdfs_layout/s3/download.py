@@ -12,6 +12,7 @@ from hdfs_layout.s3.boto import BotoCoreError, ClientError, urllib3
 
 # boto repeats requests that are not answered, but not those whose answer ends early.
 _ATTEMPTS = 5
+_BYTES_FOR_ANOTHER_ATTEMPT = 64 << 20
 _FIRST_DELAY_SECONDS = 0.1
 _BROKEN = (BotoCoreError, urllib3.exceptions.HTTPError, OSError)
 
@@ -37,6 +38,7 @@ class Download(io.RawIOBase):
         answer = get(**self._range()) if first or last is not None else get()
         self.size = int(answer["ContentLength"])
         self._etag, self._body, self._left = answer["ETag"], answer["Body"], self.size
+        self._broken = 0
 
     def readable(self) -> bool:
         """Yes."""
@@ -67,17 +69,16 @@ class Download(io.RawIOBase):
 
     def _read(self, length: int) -> bytes:
         length = min(length, self._left)
-        attempt = 0
         while length:
             try:
                 data: bytes = self._body.read(length)
                 if not data:
                     raise OSError(f"an answer that ended {self._left} bytes early")
             except _BROKEN as error:
-                attempt += 1
-                if attempt >= _ATTEMPTS:
+                self._broken += 1
+                if self._broken >= _ATTEMPTS + (self.size - self._left) // _BYTES_FOR_ANOTHER_ATTEMPT:
                     raise OSError(f"the connection broke again and again: {type(error).__name__}") from error
-                time.sleep(_FIRST_DELAY_SECONDS * 2**attempt)
+                time.sleep(_FIRST_DELAY_SECONDS * 2 ** min(self._broken, _ATTEMPTS))
                 self._go_on(error)
             else:
                 self._at += len(data)

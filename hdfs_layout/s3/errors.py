@@ -196,5 +196,5 @@ def _unusable(error: BotoCoreError, what: str) -> StorageError:
 
 
 def _printable(text: Any) -> str:
-    line = str(text).strip().rstrip(".").partition("\n")[0]
+    line = str(text).strip().partition("\n")[0].strip().rstrip(".")
     return "".join(letter if letter.isprintable() else " " for letter in line)[:_MESSAGE_LENGTH]

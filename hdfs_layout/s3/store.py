@@ -376,13 +376,7 @@ class S3Store:
 
     def _copy_files(self, staged: str, target: str, files: tuple[tuple[str, int], ...]) -> None:
         def copy(file: tuple[str, int]) -> None:
-            name, size = file
-            source, place = self._place(join(staged, name)), self._place(join(target, name))
-            with self.errors("publish", join(target, name)):
-                if size <= COPIED_PART_BYTES:
-                    client("s3").copy_object(**place, CopySource=dict(source))
-                else:
-                    put_copy(client("s3"), source, size, place, writer=uuid.uuid4().hex)
+            self._copy(join(staged, file[0]), join(target, file[0]), file[1])
 
         last = [file for file in files if file[0].rpartition("/")[2].startswith("_")]
         try:
@@ -399,6 +393,15 @@ class S3Store:
             with contextlib.suppress(StorageError):
                 self._remove_keys((self._place(join(target, name))["Key"] for name, _ in files), target)
             raise
+
+    def _copy(self, staged: str, target: str, size: int) -> None:
+        source, place = self._place(staged), self._place(target)
+        with self.errors("publish", target):
+            if size <= COPIED_PART_BYTES:
+                # without a condition: the folder is ours
+                client("s3").copy_object(**place, CopySource=dict(source))
+            else:
+                put_copy(client("s3"), source, size, place, writer=uuid.uuid4().hex)
 
     def _remove_keys(self, keys: Iterable[str], path: str) -> None:
         rest = iter(keys)

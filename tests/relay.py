@@ -21,7 +21,8 @@ class Fault:
     kind : str
         ``lose request``: the server never sees it. ``lose answer``: it is carried out. ``late``: the client sees its
         connection break, and the request is carried out when `go` is set; then `done` is. ``cut request`` and ``cut
-        answer``: the connection ends after `after` bytes of content.
+        answer``: the connection ends after `after` bytes of content. ``refuse``: the server never sees it, and the
+        client reads `answer`.
     times : int
         How often.
     """
@@ -30,6 +31,7 @@ class Fault:
     kind: str
     times: int = 1
     after: int = 0
+    answer: bytes = b""
     go: threading.Event = field(default_factory=threading.Event)
     done: threading.Event = field(default_factory=threading.Event)
 
@@ -80,7 +82,11 @@ class _Connection(socketserver.BaseRequestHandler):
         kind = fault.kind if fault else ""
         if kind == "lose request":
             return
-        head = head.replace(b"Connection: keep-alive", b"Connection: close", 1)
+        if fault is not None and kind == "refuse":
+            self.request.sendall(fault.answer)
+            return
+        # the server's end of the connection is how the relay knows that the answer is whole
+        head = head.replace(b"Connection: keep-alive\r\n", b"", 1).replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
         if kind == "late":
             assert fault is not None
             self.request.shutdown(socket.SHUT_RDWR)
