@@ -1,7 +1,7 @@
 """Open the store of a root: the registry of stores by scheme.
 
 A store is one file here, or in another package, and one line in `STORES`, or an entry point of the group
-``mr_ml.stores``; its case in tests/contract/conftest.py makes the contract suite run on it.
+``mr_ml.stores``; its case in tests/contract/store_kinds.py makes the contract suite run on it.
 """
 
 from __future__ import annotations

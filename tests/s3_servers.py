@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import os
 import shutil
 import socket
@@ -65,20 +66,24 @@ class S3Server:
 
     def client(self, service: str = "s3") -> Any:
         """A client that is not the product's."""
-        import boto3
-        from botocore.config import Config
-
-        keys = {"aws_access_key_id": ACCESS_KEY, "aws_secret_access_key": SECRET_KEY}
-        config = Config(s3={"addressing_style": "path"})
-        return boto3.session.Session(**keys, region_name=REGION).client(
-            service, endpoint_url=self.endpoint, config=config
-        )
+        return _client(self.endpoint, service)
 
     def bucket(self) -> str:
         """Name of a new bucket."""
         name = f"test-{uuid.uuid4().hex}"
         self.client().create_bucket(Bucket=name)
         return name
+
+
+@functools.cache
+def _client(endpoint: str, service: str) -> Any:
+    # half a second each
+    import boto3
+    from botocore.config import Config
+
+    keys = {"aws_access_key_id": ACCESS_KEY, "aws_secret_access_key": SECRET_KEY}
+    config = Config(s3={"addressing_style": "path"})
+    return boto3.session.Session(**keys, region_name=REGION).client(service, endpoint_url=endpoint, config=config)
 
 
 def use_aws(patch: pytest.MonkeyPatch, environment: dict[str, str]) -> None:

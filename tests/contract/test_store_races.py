@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from store_kinds import Kind
 
 from hdfs_layout import AlreadyExistsError, Store
 
@@ -110,14 +111,14 @@ def test_what_was_published_can_be_published_again_after_its_removal(store: Stor
 TARGETS = 60
 
 
-def _publish_everywhere(store: Store, publisher: int) -> list[int]:
+def _publish_everywhere(store: Store, publisher: int, targets: int) -> list[int]:
     """Try to publish to every target in turn, and return those won.
 
     Whoever wins has more to do than who loses, so the losers catch up and all stay close together.
     """
     won = []
     staged = f"folder/.staged-{publisher}"
-    for target in range(TARGETS):
+    for target in range(targets):
         try:
             store.publish(staged, f"folder/target-{target}")
         except AlreadyExistsError:
@@ -127,50 +128,53 @@ def _publish_everywhere(store: Store, publisher: int) -> list[int]:
     return won
 
 
-def _assert_one_winner_each(store: Store, won: list[list[int]]) -> None:
-    assert sorted(target for targets in won for target in targets) == list(range(TARGETS))
-    for publisher, targets in enumerate(won):
+def _assert_one_winner_each(store: Store, won: list[list[int]], targets: int) -> None:
+    assert sorted(target for one in won for target in one) == list(range(targets))
+    for publisher, one in enumerate(won):
         assert store.read(f"folder/.staged-{publisher}") == b"by %d" % publisher
-        for target in targets:
+        for target in one:
             assert store.read(f"folder/target-{target}") == b"by %d" % publisher
 
 
 @pytest.mark.parametrize("publishers", [16, 100])
-def test_of_threads_that_publish_at_once_one_wins(store: Store, publishers: int) -> None:
+def test_of_threads_that_publish_at_once_one_wins(store_kind: Kind, store: Store, publishers: int) -> None:
     barrier = threading.Barrier(publishers)
+    targets = store_kind.of(TARGETS, at_least=1)
 
     def publish(publisher: int) -> list[int]:
         store.write(f"folder/.staged-{publisher}", b"by %d" % publisher)
         barrier.wait()
-        return _publish_everywhere(store, publisher)
+        return _publish_everywhere(store, publisher, targets)
 
     with ThreadPoolExecutor(publishers) as pool:
         won = list(pool.map(publish, range(publishers)))
-    _assert_one_winner_each(store, won)
+    _assert_one_winner_each(store, won, targets)
 
 
 PUBLISHER = f"""
 import sys
 from hdfs_layout import AlreadyExistsError, Store, open_store
-TARGETS = {TARGETS}
 {inspect.getsource(_publish_everywhere)}
-store, publisher = open_store(sys.argv[1]), int(sys.argv[2])
+store, publisher, targets = open_store(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 store.write(f"folder/.staged-{{publisher}}", b"by %d" % publisher)
 print("ready", flush=True)
 sys.stdin.readline()
-print(*_publish_everywhere(store, publisher), flush=True)
+print(*_publish_everywhere(store, publisher, targets), flush=True)
 """
 
 
-def test_of_processes_that_publish_at_once_one_wins(store: Store, other_process: Callable[..., Any]) -> None:
-    processes = [other_process(PUBLISHER, store.root, str(publisher)) for publisher in range(16)]
+def test_of_processes_that_publish_at_once_one_wins(
+    store_kind: Kind, store: Store, other_process: Callable[..., Any]
+) -> None:
+    targets, publishers = store_kind.of(TARGETS, at_least=1), range(store_kind.of(16, at_least=4))
+    processes = [other_process(PUBLISHER, store.root, str(publisher), str(targets)) for publisher in publishers]
     for process in processes:
         assert process.stdout.readline() == "ready\n"
     for process in processes:
         process.stdin.write("go\n")
         process.stdin.flush()
     won = [[int(target) for target in process.communicate()[0].split()] for process in processes]
-    _assert_one_winner_each(store, won)
+    _assert_one_winner_each(store, won, targets)
 
 
 # --- visible means whole ----------------------------------------------------------------------------------------------

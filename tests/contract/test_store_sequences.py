@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from store_kinds import Kind
 
 from hdfs_layout import AlreadyExistsError, NotFoundError, Store
 from mr_ml.errors import StorageError
@@ -96,9 +97,9 @@ class StoreAgainstDict(RuleBasedStateMachine):
             assert self.store.walk(self.base) == tuple(sorted(map(self.at, seen)))
 
 
-def test_any_sequence_of_calls(store: Store) -> None:
+def test_any_sequence_of_calls(store_kind: Kind, store: Store) -> None:
     numbers = itertools.count()
     run_state_machine_as_test(
         lambda: StoreAgainstDict(store, f"machine-{next(numbers)}"),  # type: ignore[arg-type]  # it only calls it
-        settings=settings(max_examples=40, stateful_step_count=25, deadline=None),
+        settings=settings(max_examples=store_kind.of(40, at_least=10), stateful_step_count=25, deadline=None),
     )
