@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from mr_ml.errors import InternalError, MrMlError, UnavailableError
+from mr_ml.errors import InternalError, MrMlError, StorageError, UnavailableError, UsageError
 
 _SHOWN_LINES = 25
 # With this the client says that YARN is done with the job; without it, it has lost sight of it.
@@ -20,6 +20,27 @@ _HINTS = {
     "137": "A task's Python was killed, mostly for want of memory: raise map_memory_mb or reduce_memory_mb in the "
     "settings of `config`. ",
 }
+# What is wrong with the cluster's access to S3, and not with the job.
+_S3: tuple[tuple[re.Pattern[str], type[MrMlError], str], ...] = (
+    (
+        re.compile(r'No FileSystem for scheme "s3"', re.ASCII),
+        UsageError,
+        "the cluster does not know s3:// addresses. Give `root` as s3a://..., or set fs.s3.impl to "
+        "org.apache.hadoop.fs.s3a.S3AFileSystem in its core-site.xml",
+    ),
+    (
+        re.compile(r"ClassNotFoundException: Class org\.apache\.hadoop\.fs\.s3a\.\S+ not found", re.ASCII),
+        UsageError,
+        "Hadoop has no connector to S3 on its class path. Its releases bring hadoop-aws and the AWS SDK along: "
+        "export HADOOP_OPTIONAL_TOOLS=hadoop-aws in hadoop-env.sh, here and on the nodes",
+    ),
+    (
+        re.compile(r"NoAwsCredentialsException|NoAuthWithAWSException|\(Service: S3, Status Code: 40[13]", re.ASCII),
+        StorageError,
+        "S3 refused what the cluster asked for. Its own credentials count there, fs.s3a.access.key and so on or the "
+        "role of its machines, not those of this machine: give them the rights below the root",
+    ),
+)
 _JAVA_FRAME = re.compile(r"\s+(?:at [\w.$<>/]+\(|\.\.\. [0-9]+ more)", re.ASCII)
 # How Hadoop's client says that it could not reach, or may not use, the cluster.
 _UNAVAILABLE = re.compile(
@@ -30,11 +51,19 @@ _UNAVAILABLE = re.compile(
 
 def failure(output: Sequence[str], *, application: str | None) -> MrMlError:
     """Return what went wrong, from what the client said."""
+    if (error := refused_by_s3(output)) is not None:
+        return error
     if not has_verdict(output) and _UNAVAILABLE.search("\n".join(output)):
         return unavailable(output, application=application)
     what = "the job" if application is None else f"the job ({application})"
     logs = "" if application is None else f"; its logs: `yarn logs -applicationId {application}`"
     return InternalError(refusal(output) or f"{what} failed{logs}. {explained(output)}")
+
+
+def refused_by_s3(output: Sequence[str]) -> MrMlError | None:
+    """Return what is wrong with the cluster's access to S3, if the client says so."""
+    told = "\n".join(output)
+    return next((kind(f"{what}. {explained(output)}") for said, kind, what in _S3 if said.search(told)), None)
 
 
 def refusal(output: Sequence[str]) -> str | None:

@@ -15,7 +15,7 @@ import pytest
 
 from hdfs_layout import open_root
 from hdfs_layout.owners import FORGOTTEN_SECONDS
-from mr_ml.errors import InternalError, LockedError, UnavailableError
+from mr_ml.errors import InternalError, LockedError, MrMlError, StorageError, UnavailableError, UsageError
 from mr_ml.runners.hadoop.said import failure
 from mr_ml.runners.hadoop.work import OWNER_NAME, Owner, tag_of, take_over
 
@@ -176,3 +176,33 @@ def test_a_cluster_that_is_gone(application: str | None, words: str) -> None:
 def test_a_job_that_failed_for_a_refused_connection_has_failed() -> None:
     said = [*FAILED.format(code=1, counters="").splitlines(), REFUSED]
     assert isinstance(failure(said, application="application_1_0001"), InternalError)
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "advice"),
+    [
+        (
+            'org.apache.hadoop.fs.UnsupportedFileSystemException: No FileSystem for scheme "s3"',
+            UsageError,
+            "Give `root` as s3a://",
+        ),
+        (
+            'Exception in thread "main" java.lang.RuntimeException: java.lang.ClassNotFoundException: Class '
+            "org.apache.hadoop.fs.s3a.S3AFileSystem not found",
+            UsageError,
+            "HADOOP_OPTIONAL_TOOLS=hadoop-aws",
+        ),
+        (
+            "java.nio.file.AccessDeniedException: s3a://b/root: getFileStatus on s3a://b/root: software.amazon.awssdk."
+            "services.s3.model.S3Exception: null (Service: S3, Status Code: 403, Request ID: 1):403 Forbidden",
+            StorageError,
+            "not those of this machine",
+        ),
+    ],
+    ids=["no s3://", "no connector", "not allowed"],
+)  # fmt: skip
+def test_a_cluster_that_cannot_use_s3(line: str, kind: type[MrMlError], advice: str) -> None:
+    found = failure([line, "\tat org.apache.hadoop.fs.Path.getFileSystem(Path.java:366)"], application=None)
+    assert type(found) is kind
+    assert advice in str(found)
+    assert line in str(found)
