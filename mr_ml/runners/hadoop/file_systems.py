@@ -31,7 +31,7 @@ class FileSystem:
     few_files
         So many small files have a map task each; more share tasks.
     properties
-        Of Hadoop, for each job whose output is there; the settings of `config` win.
+        Of Hadoop, for each job below such a root; the settings of `config` win.
     """
 
     few_files: int
@@ -41,9 +41,15 @@ class FileSystem:
 _S3A = FileSystem(
     # each of its tasks loads the AWS SDK first, and no node has any of the files
     few_files=4,
-    # A rename is a copy there: once for each byte, by the tasks, and not a second time by the application master for
-    # all of them. What that gives up, the old output where a job fails, is nothing here: each job has a new folder.
-    properties=MappingProxyType({"mapreduce.fileoutputcommitter.algorithm.version": "2"}),
+    properties=MappingProxyType(
+        {
+            # A rename is a copy there: once for each byte, by the tasks, and not a second time by the application
+            # master for all of them. What that gives up, an empty folder where a job fails, nobody looks at.
+            "mapreduce.fileoutputcommitter.algorithm.version": "2",
+            # by default each attempt of a task asks a server that is gone for three minutes; so for half a minute
+            "fs.s3a.retry.limit": "4",
+        }
+    ),
 )
 FILE_SYSTEMS: Mapping[str, FileSystem] = MappingProxyType({"hdfs": FileSystem(few_files=16), "s3a": _S3A, "s3": _S3A})
 """By scheme."""
