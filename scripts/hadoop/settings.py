@@ -184,9 +184,9 @@ def _common(cluster: Cluster) -> dict[str, dict[str, str | int]]:
         "yarn.node-attribute.fs-store.root-dir": f"file://{cluster.data}/node-attributes",
         "yarn.timeline-service.enabled": "false",
         "yarn.resourcemanager.am.max-attempts": 2,
-        # Lost nodes and silent application masters are noticed in seconds.
+        # Lost nodes are noticed in seconds; an application master may take its time to start on a busy machine.
         "yarn.nm.liveness-monitor.expiry-interval-ms": 10000,
-        "yarn.am.liveness-monitor.expiry-interval-ms": 20000,
+        "yarn.am.liveness-monitor.expiry-interval-ms": 60000,
     }
     mapred: dict[str, str | int] = {
         "mapreduce.framework.name": "yarn",
