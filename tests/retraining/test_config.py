@@ -151,7 +151,7 @@ WRONG = [
     ("reader: {split_by: user}", ["3: reader.split_by: keeps the rows of a group in one split"]),
     ("reader: {format: libsvm, label_column: y}", ["3: reader.label_column: is for csv, but the format is libsvm"]),
     ("reader: {index_base: 1, label_column: y}", ["3: reader: expected keys of one format"]),
-    ("root: /data\nrunner:\n  name: hadoop", ["5: runner.name: \"runner\" hadoop needs a root on HDFS"]),
+    ("root: /data\nrunner:\n  name: hadoop", ["5: runner.name: \"runner\" hadoop needs a root that"]),
     ("root: hdfs:///d\nrunner:\n  name: hadoop\n  workers: 2", ["6: runner.workers: \"workers\" says how"]),
     ("root: hdfs://host:8020/d", ["3: root: expected a folder of this machine with runner local, found hdfs://host:80"]),
     ("runner: {config: c.yaml}", ["3: runner.config: \"config\" says how to use a cluster"]),
