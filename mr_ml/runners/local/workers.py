@@ -165,8 +165,8 @@ class _Worker:
     def __init__(self) -> None:
         self.owner = os.getpid()
         self.connection, theirs = CONTEXT.Pipe(duplex=True)
-        environment = {**os.environ, **dict.fromkeys(BLAS_VARIABLES, "1")}
-        self.process = CONTEXT.Process(target=_serve, args=(theirs, environment), name="mr_ml worker", daemon=True)
+        self._environment: dict[str, str] = {}
+        self.process = CONTEXT.Process(target=_serve, args=(theirs,), name="mr_ml worker", daemon=True)
         try:
             start(self.process)
         except (OSError, EOFError) as error:
@@ -189,8 +189,12 @@ class _Worker:
             encoded = local_calls.encode(call)
         except (TypeError, ValueError) as error:
             raise InternalError(f"{name} cannot be sent to a worker process: {error}") from error
+        # it may change: say, whom the next call should ask for files, and as whom
+        environment = {**os.environ, **dict.fromkeys(BLAS_VARIABLES, "1")}
+        new = None if environment == self._environment else environment
+        self._environment = environment
         with suppress(OSError):  # then it is dead, which `receive` reports with the cause
-            self.connection.send_bytes(json.dumps(name).encode())
+            self.connection.send_bytes(json.dumps([name, new]).encode())
             self.connection.send_bytes(encoded)
 
     def receive(self, *, name: str) -> MrMlError | None:
@@ -249,7 +253,7 @@ def _cause_of_death(status: int | None) -> str:
     return f"was killed by {name}"
 
 
-def _serve(connection: Connection, environment: dict[str, str]) -> None:
+def _serve(connection: Connection) -> None:
     """Do what the driver asks until it closes the pipe: the whole life of a worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_driver, daemon=True).start()
@@ -258,13 +262,14 @@ def _serve(connection: Connection, environment: dict[str, str]) -> None:
         from threadpoolctl import threadpool_limits
 
         threadpool_limits(limits=1)
-    os.environ.clear()
-    os.environ.update(environment)
     # The driver's folder may vanish, and without a current folder nothing that asks for it works.
     os.chdir("/")
     with suppress(EOFError, ConnectionError):
         while True:
-            name = json.loads(connection.recv_bytes())
+            name, environment = json.loads(connection.recv_bytes())
+            if environment is not None:
+                os.environ.clear()
+                os.environ.update(environment)
             connection.send_bytes(_perform(name, connection.recv_bytes()))
 
 

@@ -78,6 +78,13 @@ class TestWhatWorkersSee:
         assert dict(os.environ) == before
         assert seen == {**before, **dict.fromkeys(BLAS_VARIABLES, "1")}
 
+    def test_environment_is_that_of_the_moment(self, pool, tmp_path, monkeypatch):
+        monkeypatch.setenv("TOY", "gone later")
+        assert "TOY" in self.saved(pool, tmp_path, "environment")
+        monkeypatch.delenv("TOY")
+        monkeypatch.setenv("OTHER_TOY", "new")
+        assert self.saved(pool, tmp_path, "environment") == {**os.environ, **dict.fromkeys(BLAS_VARIABLES, "1")}
+
     def test_heavy_modules_are_there_before_the_first_call(self, pool, tmp_path):
         assert {"numpy", "mrjob.job"} <= set(self.saved(pool, tmp_path, "modules"))
 
