@@ -122,7 +122,7 @@ class Upload:
     @property
     def repeatable(self) -> bool:
         """Whether sending it again would send the same."""
-        return not self._touched or isinstance(self._data, (bytes, bytearray, memoryview))
+        return not (self._touched and isinstance(self._data, Iterator))
 
     def __iter__(self) -> Iterator[bytes]:
         self._touched = True

@@ -16,6 +16,7 @@ import pytest
 
 from hdfs_layout import AlreadyExistsError, NotFoundError, Store, StoreUnavailableError, open_store
 from hdfs_layout.hdfs.errors import Translator
+from hdfs_layout.hdfs.http import Upload
 from hdfs_layout.hdfs.store import HdfsStore
 from hdfs_layout.hdfs.webhdfs import WebHdfs
 from mr_ml.errors import StorageError
@@ -360,3 +361,13 @@ def test_a_remote_message_is_one_printable_line(namenode: NameNode, store: Store
     assert str(raised.value).isprintable()
     assert "Stack" not in str(raised.value)
     assert len(str(raised.value)) < 1000
+
+
+def test_content_that_can_be_read_again_is_sent_again() -> None:
+    """Not an iterator: what is left of that is not what was asked for."""
+    for data, again in ((b"ab", True), ([b"a", b"b"], True), (iter([b"a", b"b"]), False)):
+        content = Upload(data)
+        assert content.repeatable
+        assert b"".join(content) == b"ab"
+        assert content.repeatable is again
+        assert b"".join(content) == (b"ab" if again else b"")
