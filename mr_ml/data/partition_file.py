@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from hdfs_layout import NotFoundError, open_store
 from hdfs_layout.faults import storage_error
 from mr_ml.data import frame
 from mr_ml.data.block import (
@@ -25,7 +26,10 @@ from mr_ml.data.block import (
     encode_block,
     line_parts,
 )
+from mr_ml.data.from_store import read_lines
 from mr_ml.errors import BadDataError, StorageError
+
+_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -146,10 +150,19 @@ class PartitionWriter:
 class PartitionShelf:
     """Writes partition files that appear only when they are whole and on the disk; a `with` block ends when all are.
 
-    While a file is brought to the disk, in a thread, the next one can be written.
+    While a file is brought to the disk, or from a folder of this machine to a store, in a thread, the next one can be
+    written.
+
+    Parameters
+    ----------
+    root
+        Of the store to which the files go; empty if they are files of this machine.
+    scratch
+        In that case, where they are until they are there.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, root: str = "", scratch: str = "") -> None:
+        self._root, self._scratch = root, scratch
         self._thread = ThreadPoolExecutor(1)
         self._settling: list[Future[None]] = []
 
@@ -160,24 +173,30 @@ class PartitionShelf:
         if kind is None:
             self.close()
         else:
-            self._thread.shutdown(cancel_futures=True)
+            self.abandon()
 
     def write(
         self, path: str, blocks: Iterable[Block], *, partition: int
     ) -> Generator[tuple[StoredBlock, PartitionWriter], None, None]:
         """Write a partition file; yields each block as stored, and the writer.
 
-        Another attempt at the same partition writes the same bytes, so a second rename changes nothing.
+        Another attempt at the same partition writes the same bytes, so that it takes the place of the first changes
+        nothing.
+
+        Parameters
+        ----------
+        path
+            Of this machine, or below the root.
 
         Raises
         ------
         StorageError
             If this file, or an earlier one, cannot be written.
         """
-        target = Path(path)
-        temporary = target.with_name(f".writing-{target.name}-{os.getpid()}")
+        folder, _, name = path.rpartition("/")
+        temporary = Path(self._scratch if self._root else folder) / f".writing-{name}-{os.getpid()}"
         try:
-            with _explained(path, partition), temporary.open("wb") as out:
+            with _explained(str(temporary) if self._root else path, partition), temporary.open("wb") as out:
                 writer = PartitionWriter(partition, out)
                 for block in blocks:
                     yield writer.write(block), writer
@@ -186,7 +205,7 @@ class PartitionShelf:
             raise
         # not more than one behind: what is written must not outrun the disk
         self._wait()
-        self._settling.append(self._thread.submit(_settle, temporary, target, partition))
+        self._settling.append(self._thread.submit(self._settle, temporary, path, partition))
 
     def close(self) -> None:
         """Wait until all files are there.
@@ -199,20 +218,38 @@ class PartitionShelf:
         self._thread.shutdown()
         self._wait()
 
+    def abandon(self) -> None:
+        """Write nothing more: what goes on in the thread has ended when this returns."""
+        self._thread.shutdown(cancel_futures=True)
+
     def _wait(self) -> None:
         while self._settling:
             self._settling.pop(0).result()
 
+    def _settle(self, temporary: Path, path: str, partition: int) -> None:
+        """Bring a written file to the disk, or to the store, under its name."""
+        try:
+            if self._root:
+                open_store(self._root).write(path, _Content(temporary))
+                return
+            with _explained(path, partition):
+                with temporary.open("rb") as written:
+                    os.fsync(written.fileno())
+                temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
-def _settle(temporary: Path, target: Path, partition: int) -> None:
-    """Bring a written file to the disk and give it its name."""
-    try:
-        with _explained(str(target), partition):
-            with temporary.open("rb") as written:
-                os.fsync(written.fileno())
-            temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+
+@dataclass(frozen=True)
+class _Content:
+    """The bytes of a file of this machine, some at a time; as often as a store needs them."""
+
+    path: Path
+
+    def __iter__(self) -> Iterator[bytes]:
+        with self.path.open("rb") as source:
+            while chunk := source.read(_CHUNK_BYTES):
+                yield chunk
 
 
 @contextmanager
@@ -246,6 +283,8 @@ class BlockRange:
 
     Attributes
     ----------
+    path
+        Of the file: of this machine, or below `root`.
     first
         Index of the first block.
     offset
@@ -254,6 +293,8 @@ class BlockRange:
         Lengths of the lines to read.
     file_bytes
         Size that the whole file must have.
+    root
+        Of the store that has the file; empty for a file of this machine.
     """
 
     path: str
@@ -262,6 +303,7 @@ class BlockRange:
     offset: int
     line_bytes: tuple[int, ...]
     file_bytes: int
+    root: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return what a task's request says of the range."""
@@ -273,7 +315,7 @@ class BlockRange:
         return cls(**{**data, "line_bytes": tuple(data["line_bytes"])})
 
     def signature(self) -> tuple[int, int, int]:
-        """(inode, size, mtime in ns) of the file now.
+        """(inode, size, mtime in ns) of the file now; of one in a store, which only its driver looks at, the size.
 
         Raises
         ------
@@ -282,19 +324,16 @@ class BlockRange:
         StorageError
             If the system does not say.
         """
+        if self.root:
+            return 0, self.file_bytes, 0
         try:
             status = os.stat(self.path)
         except FileNotFoundError:
-            raise BadDataError(
-                f"partition {self.partition} is missing: expected {self.path}; restore it or pack the dataset again"
-            ) from None
+            raise missing(self.partition, self.path) from None
         except OSError as error:
             raise self._unreadable(error) from error
         if status.st_size != self.file_bytes:
-            raise BadDataError(
-                f"partition {self.partition} changed since it was packed: expected {self.file_bytes} bytes, found "
-                f"{status.st_size} in {self.path}; restore it or pack the dataset again"
-            )
+            raise changed(self.partition, self.path, expected=self.file_bytes, found=status.st_size)
         return status.st_ino, status.st_size, status.st_mtime_ns
 
     def read(self, *, skip: int = 0) -> Iterator[StoredBlock]:
@@ -307,22 +346,45 @@ class BlockRange:
         StorageError
             If they cannot be read.
         """
-        # one buffer: a line of its own for each would leave holes between the blocks that are kept
-        buffer = np.empty(max(self.line_bytes[skip:], default=0), np.uint8).data
+        store = open_store(self.root) if self.root else None
+        where = self.path if store is None else store.uri(self.path)
+        offset, sizes = self.offset + sum(self.line_bytes[:skip]), self.line_bytes[skip:]
+        read = self._lines(offset, sizes) if store is None else read_lines(store, self.path, offset=offset, sizes=sizes)
         try:
-            with open(self.path, "rb") as source:
-                source.seek(self.offset + sum(self.line_bytes[:skip]))
-                for index, size in enumerate(self.line_bytes[skip:], self.first + skip):
-                    line = buffer[: source.readinto(buffer[:size])]
-                    stored = packed_block(line, where=self.path)
+            with closing(read) as lines:
+                for index, (size, line) in enumerate(zip(sizes, lines, strict=True), self.first + skip):
+                    stored = packed_block(line, where=where)
                     expected = BlockAddress(self.partition, index)
                     if stored.address != expected or len(line) != size:
                         raise BadDataError(
-                            f"{self.path}: expected {expected} in {size} bytes, found {stored.address}; {_DAMAGED}"
+                            f"{where}: expected {expected} in {size} bytes, found {stored.address}; {_DAMAGED}"
                         )
                     yield stored
+        except NotFoundError:
+            raise missing(self.partition, where) from None
         except OSError as error:
             raise self._unreadable(error) from error
 
+    def _lines(self, offset: int, sizes: Sequence[int]) -> Generator[memoryview, None, None]:
+        # one buffer: a line of its own for each would leave holes between the blocks that are kept
+        buffer = np.empty(max(sizes, default=0), np.uint8).data
+        with open(self.path, "rb") as source:
+            source.seek(offset)
+            for size in sizes:
+                yield buffer[: source.readinto(buffer[:size])]
+
     def _unreadable(self, error: OSError) -> StorageError:
         return storage_error(error, doing=f"read partition {self.partition} from", place=self.path)
+
+
+def missing(partition: int, where: str) -> BadDataError:
+    """Make the error that says that a partition file is not there."""
+    return BadDataError(f"partition {partition} is missing: expected {where}; restore it or pack the dataset again")
+
+
+def changed(partition: int, where: str, *, expected: int, found: int) -> BadDataError:
+    """Make the error that says that a partition file has another size than when it was packed."""
+    return BadDataError(
+        f"partition {partition} changed since it was packed: expected {expected} bytes, found {found} in {where}; "
+        "restore it or pack the dataset again"
+    )

@@ -18,7 +18,7 @@ import numpy as np
 
 from mr_ml.data import frame
 from mr_ml.data.block import Block, decode_line
-from mr_ml.data.partition_file import BlockRange, PartitionFacts, PartitionShelf
+from mr_ml.data.partition_file import BlockRange, PartitionFacts
 from mr_ml.packing.miniblock import Met, encoded, joined, ranked, split_rows
 from mr_ml.packing.plan import PackPlan
 from mr_ml.packing.rowhash import row_hashes
@@ -58,15 +58,23 @@ class MergeTask:
 
     def __init__(self, request: PackRequest) -> None:
         self._request = request
-        self._shelf = PartitionShelf()
+        self._shelf = request.shelf()
         self._moments = SplitMoments(request.plan)
 
     def add(self, line: bytes) -> Iterator[Pair]:
         """Take the partitions of a line of `merging_lines`."""
+        try:
+            yield from self._add(line)
+        except BaseException:
+            # as in `ReduceTask`
+            self._shelf.abandon()
+            raise
+
+    def _add(self, line: bytes) -> Iterator[Pair]:
         for partition, line_bytes, pointers in json.loads(line):
             where = f"the second shuffle of partition {partition}"
             path = self._request.paths[partition]
-            file = BlockRange(path, partition, 0, 0, tuple(line_bytes), sum(line_bytes))
+            file = BlockRange(path, partition, 0, 0, tuple(line_bytes), sum(line_bytes), self._request.root)
             parts = [_miniblock(stored.block, self._request.plan) for stored in file.read()] if line_bytes else []
             parts += read_spilled(map(str.encode, pointers), where=where)
             rows = joined(parts, where=where)

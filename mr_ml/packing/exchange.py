@@ -37,7 +37,8 @@ class PackMemory:
     rows_bytes
         In each process, of rows: of those that the scan read, then of the partition that is written.
     spill_bytes
-        Of shared memory, for what is between map and reduce tasks; that goes below the root if it needs more.
+        Of shared memory, for what is between map and reduce tasks; that goes below the root if it needs more, or to
+        where temporary files are if the root is no folder of this machine.
     longest_line
         Bytes of a line of text that can be read; None for all that can be.
     """

@@ -73,7 +73,7 @@ class PackRequest:
     Attributes
     ----------
     paths
-        File of each partition, which every task can write.
+        File of each partition, which every task can write: of this machine, or below `root`.
     spill
         Where map tasks leave rows for the reduce tasks. On a cluster, where mini-blocks go through the shuffle and
         Hadoop names the files, there are no such paths.
@@ -81,6 +81,8 @@ class PackRequest:
         Identity of this pack, as in `ScanRequest`.
     splits
         Split of each file, if that goes by file: by the path that `mr_ml.runners.base.TextSource.known_as` gives.
+    root
+        Of the store to which tasks bring the files of partitions; empty if they write them in their place.
     """
 
     schema: Schema
@@ -89,6 +91,11 @@ class PackRequest:
     spill: str = ""
     pack: str = ""
     splits: Mapping[str, str] = field(default_factory=dict)
+    root: str = ""
+
+    def shelf(self) -> PartitionShelf:
+        """Return what a task writes partition files with."""
+        return PartitionShelf(root=self.root, scratch=self.spill)
 
     def plan_of(self, file: str) -> PackPlan:
         """Return the plan of the rows of a file, by the name that its task knows."""
@@ -106,6 +113,7 @@ class PackRequest:
                 "spill": self.spill,
                 "pack": self.pack,
                 "splits": dict(self.splits),
+                "root": self.root,
             }
         ).encode()
 
@@ -115,7 +123,8 @@ class PackRequest:
         document: dict[str, Any] = json.loads(data)
         schema, plan = Schema.from_json(document["schema"]), PackPlan.from_json(document["plan"])
         return cls(
-            schema, plan, tuple(document["paths"]), document["spill"], document["pack"], document["splits"]
+            schema, plan, tuple(document["paths"]), document["spill"], document["pack"], document["splits"],
+            document["root"],
         )  # fmt: skip
 
 
@@ -202,13 +211,22 @@ class ReduceTask:
 
     def __init__(self, request: PackRequest) -> None:
         self._request = request
-        self._shelf = PartitionShelf()
+        self._shelf = request.shelf()
         self._moments = SplitMoments(request.plan)
         self._open = ExitStack()
         self._again: SpillFile | None = None
 
     def add(self, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
         """Take the pointers to the rows of a partition; reports pass through."""
+        try:
+            yield from self._add(key, values)
+        except BaseException:
+            # nothing may appear in a store any more whose driver removes what there is
+            self._shelf.abandon()
+            self._open.close()
+            raise
+
+    def _add(self, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
         if key == REPORT:
             yield from ((key, value) for value in values)
             return

@@ -1,4 +1,8 @@
-"""Rows through files: map tasks on this machine leave them, reduce tasks read them and write the partition files."""
+"""Rows through files: map tasks on this machine leave them, reduce tasks read them and write the partition files.
+
+Where the root is no folder of this machine, reduce tasks write each partition file to a temporary folder of it, and
+bring it to the store when it is whole.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,6 @@ from hdfs_layout import Root
 from mr_ml.errors import UsageError
 from mr_ml.ids import unique_id
 from mr_ml.packing.exchange import PackMemory, Target
-from mr_ml.packing.plan import PackPlan
 from mr_ml.packing.split_moments import MOMENTS
 from mr_ml.packing.tasks import AGAIN, REPORT, PackRequest, ScanRequest, facts_of
 from mr_ml.readers.schema import Options
@@ -59,9 +62,11 @@ class FileExchange:
         plan, store, layout = target.plan, self.root.store, self.root.layout
         paths = [layout.partition(target.name, target.data_id, number) for number in range(plan.n_partitions)]
         store.make_folder(layout.dataset_data(target.name, target.data_id))
+        here = tuple(path for path in map(store.local_path, paths) if path is not None)
         with self._spill(target) as spill:
-            local = tuple(map(self._local, paths))
-            request = PackRequest(target.schema, plan, local, spill, self.pack, target.splits).encode()
+            request = PackRequest(
+                target.schema, plan, here or tuple(paths), spill, self.pack, target.splits, "" if here else store.root
+            ).encode()
             writing = FileWriting(self.runner, request, target.data_id)
             yield writing
         for number in set(range(plan.n_partitions)) - writing.filled:
@@ -88,25 +93,17 @@ class FileExchange:
     @contextmanager
     def _spill(self, target: Target) -> Iterator[str]:
         """Make the folder for rows between map and reduce tasks, for as long as it is needed."""
-        plan: PackPlan = target.plan
-        if plan.shuffled_bytes <= self.memory.spill_bytes:
-            parent = scratch_folder(needs_bytes=plan.shuffled_bytes)
+        plan, store = target.plan, self.root.store
+        spill = self.root.layout.spill(target.name, target.data_id)
+        here, is_small = store.local_path(spill), plan.shuffled_bytes <= self.memory.spill_bytes
+        if here is None or is_small:
+            parent = scratch_folder(needs_bytes=plan.shuffled_bytes if is_small else None)
             with tempfile.TemporaryDirectory(prefix="spill-", dir=parent) as folder:
                 yield folder
             return
-        spill = self.root.layout.spill(target.name, target.data_id)
-        self.root.store.make_folder(spill)
-        yield self._local(spill)
-        self.root.store.remove_tree(spill)
-
-    def _local(self, path: str) -> str:
-        local = self.root.store.local_path(path)
-        if local is None:
-            raise UsageError(
-                f"{self.root.store.uri(path)} cannot be written by tasks on this machine; use `runner` hadoop, or a "
-                "folder as `root`"
-            )
-        return local
+        store.make_folder(spill)
+        yield here
+        store.remove_tree(spill)
 
 
 @dataclass

@@ -18,7 +18,7 @@ class BlockCache:
 
     def __init__(self) -> None:
         self._dataset = ""
-        self._kept: dict[tuple[str, int], tuple[tuple[int, int, int], StoredBlock]] = {}
+        self._kept: dict[tuple[str, str, int], tuple[tuple[int, int, int], StoredBlock]] = {}
         self._used = 0
 
     def blocks(
@@ -48,7 +48,7 @@ class BlockCache:
         signature = block_range.signature()
         n_known = 0
         for index in range(block_range.first, block_range.first + len(block_range.line_bytes)):
-            known = self._kept.get((block_range.path, index))
+            known = self._kept.get((block_range.root, block_range.path, index))
             if known is None or known[0] != signature:
                 break
             n_known += 1
@@ -56,7 +56,7 @@ class BlockCache:
         for read in block_range.read(skip=n_known):
             stored = replace(read, block=prepare(read.block))
             size = stored.block.nbytes
-            key = (block_range.path, stored.address.index)
+            key = (block_range.root, block_range.path, stored.address.index)
             if key in self._kept:
                 self._used -= self._kept.pop(key)[1].block.nbytes
             if self._used + size <= budget:

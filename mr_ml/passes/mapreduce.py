@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from hdfs_layout import NotFoundError, Store
+from hdfs_layout.paths import join
 from mr_ml.catalog.dataset import Dataset, Partition
-from mr_ml.errors import BadDataError, InternalError, UsageError
+from mr_ml.data.partition_file import changed, missing
+from mr_ml.errors import InternalError
 from mr_ml.passes.base import Array, check_receipts
 from mr_ml.passes.request import PassRequest, assign, task_line
 from mr_ml.passes.tasks import decode_value
@@ -29,22 +32,27 @@ class PartitionInput:
     _lines: dict[int, list[bytes]] = field(default_factory=dict, compare=False)
 
     def lines(self, *, n_tasks: int) -> list[bytes]:
-        """See `JobInput.lines`."""
+        """See `JobInput.lines`.
+
+        Raises
+        ------
+        BadDataError
+            As `check_files`, of files that tasks do not open by a path of this machine: they look at such themselves.
+        """
+        if not self._is_here:
+            self.check_files()
         if n_tasks not in self._lines:
             self._lines[n_tasks] = self._cut(n_tasks)
         return self._lines[n_tasks]
 
     def _cut(self, n_tasks: int) -> list[bytes]:
-        files = []
-        for partition in self.partitions:
-            path = self.store.local_path(partition.path)
-            if path is None:
-                raise UsageError(
-                    f"{self.store.root} cannot be read by tasks on this machine; use `runner` hadoop, or a folder "
-                    "as `root`"
-                )
-            files.append((path, partition.facts))
-        return [task_line(ranges) for ranges in assign(files, n_tasks=n_tasks)]
+        files = [(self.store.local_path(p.path) or p.path, p.facts) for p in self.partitions]
+        root = "" if self._is_here else self.store.root
+        return [task_line([replace(r, root=root) for r in ranges]) for ranges in assign(files, n_tasks=n_tasks)]
+
+    @property
+    def _is_here(self) -> bool:
+        return self.store.local_path("") is not None
 
     def uris(self) -> list[str]:
         """See `JobInput.uris`."""
@@ -73,19 +81,18 @@ class PartitionInput:
         BadDataError
             Naming the first one that is not.
         """
+        sizes: dict[str, int] = {}
+        # one request for all that are in a folder
+        for folder in {partition.path.rpartition("/")[0] for partition in self.partitions}:
+            with suppress(NotFoundError):
+                sizes.update((join(folder, entry.name), entry.size) for entry in self.store.entries(folder))
         for partition in self.partitions:
             number, expected, uri = partition.facts.partition, partition.facts.n_bytes, self.store.uri(partition.path)
-            try:
-                size = self.store.size(partition.path)
-            except NotFoundError:
-                raise BadDataError(
-                    f"partition {number} is missing: expected {uri}; restore it or pack the dataset again"
-                ) from None
+            size = sizes.get(partition.path)
+            if size is None:
+                raise missing(number, uri)
             if size != expected:
-                raise BadDataError(
-                    f"partition {number} changed since it was packed: expected {expected} bytes, found {size} in "
-                    f"{uri}; restore it or pack the dataset again"
-                )
+                raise changed(number, uri, expected=expected, found=size)
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import fields
 from urllib.parse import urlsplit
 
-from hdfs_layout.open import STORES, open_store, scheme_of
+from hdfs_layout.open import STORES, scheme_of
 from mr_ml.data import stored
-from mr_ml.errors import MrMlError, UsageError
+from mr_ml.errors import UsageError
 from mr_ml.memory import parse_size
 from mr_ml.models.base import MODEL_KINDS, TrainSpec
 from mr_ml.readers.base import format_named
 from mr_ml.readers.registry import FORMATS
-from mr_ml.retraining.requests import expected_folder
 from mr_ml.retraining.sections import RetrainConfig, variables_of
 from mr_ml.retraining.validate import Validated, blamed, suggestion
 from mr_ml.retraining.yaml_tree import Fault, Node
@@ -169,22 +167,6 @@ def _runner(config: RetrainConfig, tree: Node) -> Found:
         yield fault if fault.place != ("runner",) else blamed(tree, ("runner",), f"`name`: {error}")
 
 
-def _places(config: RetrainConfig, tree: Node) -> Found:
-    """Find a root in which tasks on this machine cannot open files by a path."""
-    name = config.runner.name
-    if name not in RUNNERS or not RUNNERS.get(name).share_files:
-        return
-    if config.root and _is_elsewhere(config.root):
-        yield blamed(tree, (), f"`root`: {expected_folder(config.root, name)}")
-
-
-def _is_elsewhere(place: str) -> bool:
-    # what cannot be opened at all is said elsewhere
-    with suppress(MrMlError):
-        return open_store(place or ".").local_path("") is None
-    return False
-
-
 def _notify(config: RetrainConfig, tree: Node) -> Found:
     for k, entry in enumerate(config.notify):
         if entry.webhook is None:
@@ -217,7 +199,6 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[[RetrainConfig, Node], Found]], .
     (("reader",), _reader),
     (("train",), _train),
     (("runner", "root"), _runner),
-    (("runner", "root"), _places),
     (("notify",), _notify),
     (("metrics_file",), _metrics_file),
 )

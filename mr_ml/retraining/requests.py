@@ -17,7 +17,6 @@ from mr_ml.errors import UsageError
 from mr_ml.packing.choices import PackChoices
 from mr_ml.retraining.hiding import hidden
 from mr_ml.retraining.window import TEST, TRAIN, Window
-from mr_ml.runners.base import RUNNERS
 from mr_ml.session import use_config
 
 if TYPE_CHECKING:
@@ -42,15 +41,7 @@ def root_of(config: RetrainConfig, otherwise: str | os.PathLike[str] | Root | No
     if place is None:
         raise UsageError("expected `root` in the settings of a retraining, or beside them; found neither")
     with hidden(config):
-        root = use_config(place, config.runner.name, config.runner.config)
-    if RUNNERS.get(config.runner.name).share_files and root.store.local_path("") is None:
-        raise UsageError(f"`root`: {expected_folder(root.store.root, config.runner.name)}")
-    return root
-
-
-def expected_folder(root: str, runner: str) -> str:
-    """Say that the tasks of a runner need a folder of this machine as root."""
-    return f"expected a folder of this machine with runner {runner}, found {root}; on HDFS it is for runner hadoop"
+        return use_config(place, config.runner.name, config.runner.config)
 
 
 def day_of(day: date | str | None, name: str) -> date | None:

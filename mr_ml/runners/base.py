@@ -36,7 +36,9 @@ class JobInput(Protocol):
         Raises
         ------
         UsageError
-            If tasks on this machine cannot open it.
+            If tasks cannot open it.
+        BadDataError
+            If it is seen here that it is not what it should be.
         """
 
     def uris(self) -> Sequence[str]:
@@ -387,8 +389,6 @@ class RunnerKind:
     check
         Raises `UsageError` if options, or the root as the user named it (None if that is not known), are not for it;
         looks at no file and no cluster.
-    share_files
-        Its tasks open and write files of this machine, as `Tasks.share_files` has it of a runner that is open.
     prepare
         Begins in the background what takes time before the first task can run, given the modules that tasks import.
     look
@@ -398,7 +398,6 @@ class RunnerKind:
     description: str
     open: Callable[[Root, RunnerOptions], Runner]
     check: Callable[[str | None, RunnerOptions], None] = lambda root, options: None
-    share_files: bool = False
     prepare: Callable[[Sequence[str]], None] = lambda modules: None
     look: Callable[[str], None] = lambda config: None
 

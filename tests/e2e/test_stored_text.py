@@ -20,6 +20,7 @@ from s3_servers import S3Server
 from toys import environment
 
 from hdfs_layout import LocalStore, open_store
+from mr_ml.data import from_store
 from mr_ml.readers.text import fetch, source
 
 CHOICES = ("--split", "train=0.75,test=0.25", "--folds", "2", "--partitions", "4", "--seed", "3")
@@ -146,7 +147,7 @@ def test_a_file_that_changes_while_it_is_read(
     for name in ("rows", *map(str, range(n_others))):
         (folder / name).write_bytes(b"1 1:1\n0 1:2\n" * 20)
     os.utime(folder / "rows", (1, 1))
-    place = fetch.ahead
+    place = from_store.ahead
 
     def changed(chunks: Iterator[bytes]) -> Iterator[bytes]:
         yield from place(chunks)
@@ -154,7 +155,7 @@ def test_a_file_that_changes_while_it_is_read(
         if os.stat(folder / "rows").st_mtime == 1:
             (folder / "rows").write_bytes(change(old))
 
-    monkeypatch.setattr(fetch, "ahead", changed)
+    monkeypatch.setattr(from_store, "ahead", changed)
     found = mr_ml.run("pack", f"far://{folder}", "--to", "rows", "-r", "inline", "--max-bad-rows", "9")
     assert found.code == 65
     assert f"far://{folder}/rows changed while it was read" in found.err
@@ -179,7 +180,7 @@ def test_text_is_asked_for_once_in_requests_of_some_megabytes(
     size = (tmp_path / "rows.csv").stat().st_size
     first, *others = asked
     assert first == ("rows.csv", 0, 1 << 16)
-    assert max(length for _, _, length in others) == fetch.REQUEST_BYTES
+    assert max(length for _, _, length in others) == from_store.REQUEST_BYTES
     # all but the header, of which the line feed shows where the first row begins
     assert sum(min(length, size - offset) for _, offset, length in others) == size - len("label,x")
 

@@ -3,9 +3,9 @@
     python dying_driver.py N SIGNAL COUNTS AT_STAKE COMMAND...
 
 N counts what the driver asks of the file system: making, syncing, renaming, linking and removing files and folders
-below the root. With N = 0 nothing happens but that the file COUNTS tells how many there were. A negative N waits -N
-milliseconds from the first of them on. AT_STAKE is how many seconds of passes may go without a checkpoint: 0 makes one
-after each.
+below the root, or below the folder that its URI names. With N = 0 nothing happens but that the file COUNTS tells how
+many there were. A negative N waits -N milliseconds from the first of them on. AT_STAKE is how many seconds of passes
+may go without a checkpoint: 0 makes one after each.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ class Countdown:
 if __name__ == "__main__":
     instant, number, counts, at_stake, *command = sys.argv[1:]
     checkpoints.AT_STAKE_SECONDS = float(at_stake)
-    countdown = Countdown(command[command.index("--root") + 1], int(instant), signal.Signals[number])
+    root = command[command.index("--root") + 1].rpartition("://")[2]
+    countdown = Countdown(root, int(instant), signal.Signals[number])
     for name in CHANGES:
         setattr(os, name, countdown.watch(getattr(os, name)))
     code = main(command)

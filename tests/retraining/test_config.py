@@ -153,7 +153,6 @@ WRONG = [
     ("reader: {index_base: 1, label_column: y}", ["3: reader: expected keys of one format"]),
     ("root: /data\nrunner:\n  name: hadoop", ["5: runner.name: \"runner\" hadoop needs a root that"]),
     ("root: hdfs:///d\nrunner:\n  name: hadoop\n  workers: 2", ["6: runner.workers: \"workers\" says how"]),
-    ("root: hdfs://host:8020/d", ["3: root: expected a folder of this machine with runner local, found hdfs://host:80"]),
     ("runner: {config: c.yaml}", ["3: runner.config: \"config\" says how to use a cluster"]),
     ("gate: {bounds: {auc: {min: 0.9, max: 0.7}}}", ['3: gate.bounds.auc.min: expected "min" of at most "max" 0.7']),
     ("notify: [{on: [failure]}]", ["3: notify[0]: expected either \"command\" or \"webhook\", found neither"]),

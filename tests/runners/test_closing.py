@@ -55,9 +55,7 @@ class Keeper:
 @pytest.fixture
 def keeper() -> Iterator[Keeper]:
     found = Keeper()
-    RUNNERS.register(
-        "keeper", RunnerKind(description="a keeper", open=lambda root, options: found.open(), share_files=True)
-    )
+    RUNNERS.register("keeper", RunnerKind(description="a keeper", open=lambda root, options: found.open()))
     yield found
     RUNNERS.unregister("keeper")
 

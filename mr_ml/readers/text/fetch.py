@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 from hdfs_layout import Store, open_store, split_uri
+from mr_ml.data.from_store import REQUEST_BYTES
 from mr_ml.readers.text.chunks import CHUNK_BYTES, MAX_LINE_BYTES, Compression, open_chunks, whole_lines
 
-# A request takes some hundredths of a second however little it asks for.
-REQUEST_BYTES = 4 << 20
 # What is asked for beyond the end of a range, for the rest of its last line.
 _LOOK_AHEAD_BYTES = 1 << 16
 
@@ -74,15 +72,6 @@ class StoredText:
                 return
             position += length
             request = min(2 * request, REQUEST_BYTES)
-
-
-def ahead(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the same; while one is used, the next one is on its way."""
-    with ThreadPoolExecutor(1) as thread:
-        waiting = thread.submit(next, chunks, None)
-        while (chunk := waiting.result()) is not None:
-            waiting = thread.submit(next, chunks, None)
-            yield chunk
 
 
 def _line_start(blocks: Iterator[bytes], start: int, stop: int) -> tuple[int, bytes]:

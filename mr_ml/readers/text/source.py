@@ -85,7 +85,7 @@ class TextRange:
         """
         chunks = self._lines()
         if scheme_of(self.file):
-            from mr_ml.readers.text.fetch import ahead
+            from mr_ml.data.from_store import ahead
 
             chunks = ahead(chunks)
         header = self.header_bytes

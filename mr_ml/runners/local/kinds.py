@@ -31,10 +31,8 @@ def _start_server(modules: Sequence[str]) -> None:
     prepare(modules)
 
 
-INLINE = RunnerKind(
-    description="in this process", open=partial(_open, "inline"), check=partial(_check, "inline"), share_files=True
-)
+INLINE = RunnerKind(description="in this process", open=partial(_open, "inline"), check=partial(_check, "inline"))
 LOCAL = RunnerKind(
     description="in warm worker processes", open=partial(_open, "local"), check=partial(_check, "local"),
-    share_files=True, prepare=_start_server,
+    prepare=_start_server,
 )  # fmt: skip
