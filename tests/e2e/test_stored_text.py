@@ -10,6 +10,7 @@ import gzip
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -147,15 +148,15 @@ def test_a_file_that_changes_while_it_is_read(
     for name in ("rows", *map(str, range(n_others))):
         (folder / name).write_bytes(b"1 1:1\n0 1:2\n" * 20)
     os.utime(folder / "rows", (1, 1))
-    place = from_store.ahead
+    chunks = fetch.StoredText.chunks
 
-    def changed(chunks: Iterator[bytes]) -> Iterator[bytes]:
-        yield from place(chunks)
+    def changed(*args: Any) -> Iterator[bytes]:
+        yield from chunks(*args)
         old = (folder / "rows").read_bytes()
         if os.stat(folder / "rows").st_mtime == 1:
             (folder / "rows").write_bytes(change(old))
 
-    monkeypatch.setattr(from_store, "ahead", changed)
+    monkeypatch.setattr(fetch.StoredText, "chunks", changed)
     found = mr_ml.run("pack", f"far://{folder}", "--to", "rows", "-r", "inline", "--max-bad-rows", "9")
     assert found.code == 65
     assert f"far://{folder}/rows changed while it was read" in found.err

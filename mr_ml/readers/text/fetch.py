@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import BinaryIO, cast
 
-from hdfs_layout import Store, open_store, split_uri
+from hdfs_layout import open_store, split_uri
 from mr_ml.data.from_store import REQUEST_BYTES
 from mr_ml.readers.text.chunks import CHUNK_BYTES, MAX_LINE_BYTES, Compression, open_chunks, whole_lines
 
+# Answers that wait take memory too.
+_CHUNK_BYTES = CHUNK_BYTES // 2
 # What is asked for beyond the end of a range, for the rest of its last line.
 _LOOK_AHEAD_BYTES = 1 << 16
 
@@ -27,15 +32,19 @@ class StoredText:
         As of `mr_ml.readers.text.chunks.read_range`.
     request_bytes
         The first request asks for so much, each further one for twice as much, up to `REQUEST_BYTES`.
+    at_once
+        Requests that are under way while the answer to an earlier one is used. With three instead of one a pack of
+        plain text takes two thirds of the time where each takes 0.1 s.
     """
 
     name: str
-    chunk_bytes: int = CHUNK_BYTES
+    chunk_bytes: int = _CHUNK_BYTES
     max_line_bytes: int = MAX_LINE_BYTES
     request_bytes: int = REQUEST_BYTES
+    at_once: int = 3
 
     def chunks(self, start: int, stop: int, compression: Compression) -> Iterator[bytes]:
-        """Read the lines that begin at a byte in [start, stop); of a compressed file, all lines.
+        """Read the lines that begin at a byte in [start, stop); of a compressed file, which ends there, all lines.
 
         Raises
         ------
@@ -44,34 +53,40 @@ class StoredText:
         StorageError
             The file cannot be read.
         """
-        root, path = split_uri(self.name)
-        store = open_store(root)
         if compression == "none":
-            return self._range(store, path, start, stop)
-        stream = cast("BinaryIO", _Stream(self._blocks(store, path, 0)))
+            # a line begins at `start` if the byte before it is a line feed
+            blocks = self._blocks(max(start - 1, 0), stop)
+            begin, first = _line_start(blocks, start, stop)
+            lines = _to_line_end(blocks, begin, first, stop)
+            return whole_lines(lines, self.name, self.chunk_bytes, self.max_line_bytes, first_byte=begin)
+        stream = cast("BinaryIO", _Stream(self._blocks(0, stop)))
         return open_chunks(
             stream, compression, name=self.name, chunk_bytes=self.chunk_bytes, max_line_bytes=self.max_line_bytes
         )
 
-    def _range(self, store: Store, path: str, start: int, stop: int) -> Iterator[bytes]:
-        # a line begins at `start` if the byte before it is a line feed
-        blocks = self._blocks(store, path, max(start - 1, 0), stop)
-        begin, first = _line_start(blocks, start, stop)
-        lines = _to_line_end(blocks, begin, first, stop)
-        yield from whole_lines(lines, self.name, self.chunk_bytes, self.max_line_bytes, first_byte=begin)
-
-    def _blocks(self, store: Store, path: str, position: int, stop: int | None = None) -> Iterator[bytes]:
-        """Read from a position to the end of the file; shortly behind `stop` less at a time."""
+    def _blocks(self, position: int, stop: int) -> Iterator[bytes]:
+        """Read from a position to the end of the file; behind `stop` less at a time, and only what is used."""
+        root, path = split_uri(self.name)
+        read = partial(open_store(root).read_range, path)
+        waiting: deque[tuple[int, Future[bytes]]] = deque()
         request = self.request_bytes
-        while True:
-            length = request if stop is None else min(request, max(stop - position, 0) + _LOOK_AHEAD_BYTES)
-            block = store.read_range(path, offset=position, length=length)
-            if block:
-                yield block
-            if len(block) < length:
-                return
-            position += length
-            request = min(2 * request, REQUEST_BYTES)
+        with ThreadPoolExecutor(self.at_once) as threads:
+            try:
+                while True:
+                    while not waiting or (len(waiting) < self.at_once and position < stop):
+                        length = min(request, max(stop - position, 0) + _LOOK_AHEAD_BYTES)
+                        waiting.append((length, threads.submit(read, offset=position, length=length)))
+                        position += length
+                        request = min(2 * request, REQUEST_BYTES)
+                    length, answer = waiting.popleft()
+                    block = answer.result()
+                    if block:
+                        yield block
+                    if len(block) < length:
+                        return
+            finally:
+                for _, answer in waiting:
+                    answer.cancel()
 
 
 def _line_start(blocks: Iterator[bytes], start: int, stop: int) -> tuple[int, bytes]:

@@ -83,13 +83,8 @@ class TextRange:
         StorageError
             If the file cannot be read.
         """
-        chunks = self._lines()
-        if scheme_of(self.file):
-            from mr_ml.data.from_store import ahead
-
-            chunks = ahead(chunks)
         header = self.header_bytes
-        for chunk in chunks:
+        for chunk in self._lines():
             yield chunk[header:]
             header = 0
 
@@ -105,7 +100,7 @@ class TextRange:
         if scheme_of(self.file):
             from mr_ml.readers.text.fetch import StoredText
 
-            requests = {"request_bytes": _FIRST_REQUEST_BYTES} if only_first else {}
+            requests = {"request_bytes": _FIRST_REQUEST_BYTES, "at_once": 1} if only_first else {}
             stored = StoredText(name=self.file, **sizes, **requests)
             yield from stored.chunks(self.start, self.stop, self.compression)
             return
