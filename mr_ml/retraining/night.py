@@ -58,10 +58,7 @@ class Night:
             # what comes of it is for the other process to say
             raise
         except Exception as error:
-            # what another process now works on may be removed here, or be changed: that is no failure of the window
-            with suppress(StorageError):
-                lock.check()
-            self._failed(error)
+            self._failed(lock, error)
             raise
 
     def _run(self, lock: Lock, last: date | None) -> RetrainResult:
@@ -109,7 +106,7 @@ class Night:
                 # what comes later does not wait for what fails
                 self.warn(f"the window {journal.window} failed: {error}")
                 if self.work is not None:
-                    self._failed(error)
+                    self._failed(lock, error)
                     continue
                 why = self.config.hide(str(error))
             if why is not None:
@@ -183,8 +180,11 @@ class Night:
         )  # fmt: skip
         return work
 
-    def _failed(self, error: Exception) -> None:
-        """Record an error, and tell those who wait."""
+    def _failed(self, lock: Lock, error: Exception) -> None:
+        """Record an error, and tell those who wait; raises LockedError if another process has taken over the lock."""
+        # what that one now works on may be removed here, or be changed: that is no failure of the window
+        with suppress(StorageError):
+            lock.check()
         result = failure(error, self.config, self._so_far(None if self.work is None else self.work.journal))
         work = None if self.work is None or self.work.attempt.is_decided else self.work
         if work is not None:

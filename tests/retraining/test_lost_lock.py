@@ -53,4 +53,4 @@ def test_what_fails_since_the_lock_is_lost_is_no_failure(daily: Daily, monkeypat
     with pytest.raises(LockedError, match="removed") as raised:
         mr_ml.retrain(daily.settings, last=day(5))
     assert isinstance(raised.value.__context__, StorageError)
-    assert "failed" not in "".join(path.read_text() for path in (daily.root / "retrains" / "ctr").iterdir())
+    assert "failed" not in "".join(path.read_text() for path in (daily.root / "retrains").rglob("v*.json"))
