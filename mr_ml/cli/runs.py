@@ -90,7 +90,8 @@ def resume(options: argparse.Namespace) -> None:
         )
     config = load_config(journal.settings_file)
     opened = requests.root_of(config, options.root)
-    if opened.store.root != root.store.root:
+    # a root may have two names
+    if read_journal(opened, model, window) != journal:
         raise UsageError(
             f"run {options.run} is in {root.store.root}, but the `root` of its settings, {journal.settings_file}, is "
             f"{config.hide(opened.store.root)} by now: retrain there with `mr-ml retrain`"

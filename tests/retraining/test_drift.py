@@ -348,6 +348,14 @@ def test_a_decision_from_facts(change: dict[str, Any], refused: list[str]) -> No
     assert stored.read(type(decision), decision.to_json(), where="a test") == decision
 
 
+def test_bounds_hold_on_both_sides() -> None:
+    for bounds, passes in (
+        (Bounds(max=0.5), True), (Bounds(max=0.49), False), (Bounds(min=0.5), True), (Bounds(min=0.51), False),
+        (Bounds(min=0.4, max=0.6), True), (Bounds(), True),
+    ):  # fmt: skip
+        assert judge(GateRules(bounds={"log_loss": bounds}), FACTS).accepted == passes, bounds
+
+
 def test_other_labels_if_they_may_be_there() -> None:
     facts = replace(FACTS, labels={"no": 600, "yes": 200, "maybe": 100}, measured=replace(MEASURED, differences={}))
     assert not judge(GateRules(), facts).accepted

@@ -55,7 +55,10 @@ def test_runs(interrupted: Daily) -> None:
     around = commands.run("train", "--resume", runs[1]["run"])
     assert around.code == 2
     assert "mr-ml runs resume" in around.err
-    resumed = commands("runs", "resume", run)
+    # the same root by another name
+    alias = interrupted.folder / "alias"
+    alias.symlink_to(interrupted.root)
+    resumed = Commands(alias)("runs", "resume", run)
     assert (resumed["run"], resumed["candidate"], resumed["outcome"]) == (run, "ctr@3", "published")
     assert commands("runs", "show", run)["status"] == "published"
 
