@@ -79,7 +79,9 @@ def rows_budget(memory: Memory, runner: Runner) -> int:
 
 
 def block_budget(memory: Memory, runner: Runner, needs: Needs) -> int:
-    """Return bytes of decoded blocks for each process that maps, of what all may take together; 0 on a cluster.
+    """Return bytes of decoded blocks for each process that maps, of what all may take together.
+
+    On a cluster, what its settings say.
 
     Raises
     ------
@@ -89,7 +91,7 @@ def block_budget(memory: Memory, runner: Runner, needs: Needs) -> int:
         If nothing was asked for and the machine has less.
     """
     if not runner.tasks.share_memory:
-        return 0
+        return runner.tasks.cache_bytes
     # two sums and what they are joined by; a sum, its bytes and its text
     sums = needs.levels_bytes + 5 * needs.sum_bytes
     # what the tasks wrote is sorted as text; the total is text, bytes and arrays
@@ -106,6 +108,7 @@ def block_budget(memory: Memory, runner: Runner, needs: Needs) -> int:
 def _share(memory: Memory, runner: Runner, base: int, *, taken_by: str) -> int:
     """Return what is left over `base` for each task."""
     n_tasks = runner.tasks.n_tasks
+    base += runner.tasks.taken_bytes
     if memory is None:
         if base > (installed := installed_memory()):
             raise UnavailableError(

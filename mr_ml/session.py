@@ -106,6 +106,8 @@ class Session:
         )
         opened = use_config(root, runner, options.config)
         opened_runner = RUNNERS.get(runner).open(opened, options)
+        if opened_runner.tasks.hint:
+            say(opened_runner.tasks.hint)
         return cls(root=opened, runner=opened_runner, memory=memory, say=say, warn=warn, watch=watch)
 
     def __enter__(self) -> Self:

@@ -18,6 +18,7 @@ import pytest  # noqa: E402
 from dev_cluster import hadoop_cluster, start_hadoop_cluster  # noqa: E402, F401
 from hypothesis import HealthCheck, settings  # noqa: E402
 from s3_servers import moto_server, versitygw_server  # noqa: E402, F401
+from spark_contexts import spark_contexts  # noqa: E402, F401
 
 # A shell's background job ignores SIGINT and nohup SIGHUP, and so would every command that a test sends them to.
 for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):

@@ -6,11 +6,12 @@ decoded again each pass; dropping the least recently used would drop exactly wha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+import zlib
+from collections.abc import Callable, Generator, Hashable
 from dataclasses import replace
 
 from mr_ml.data.block import Block, StoredBlock
-from mr_ml.data.partition_file import BlockRange
+from mr_ml.data.partition_file import BlockRange, packed_block
 
 
 class BlockCache:
@@ -18,7 +19,7 @@ class BlockCache:
 
     def __init__(self) -> None:
         self._dataset = ""
-        self._kept: dict[tuple[str, str, int], tuple[tuple[int, int, int], StoredBlock]] = {}
+        self._kept: dict[Hashable, tuple[Hashable, StoredBlock]] = {}
         self._used = 0
 
     def blocks(
@@ -43,8 +44,7 @@ class BlockCache:
         BadDataError
             If the file changed since the dataset was packed.
         """
-        if dataset != self._dataset:
-            self._dataset, self._kept, self._used = dataset, {}, 0
+        self._begin(dataset)
         signature = block_range.signature()
         n_known = 0
         for index in range(block_range.first, block_range.first + len(block_range.line_bytes)):
@@ -55,14 +55,45 @@ class BlockCache:
             yield known[1]
         for read in block_range.read(skip=n_known):
             stored = replace(read, block=prepare(read.block))
-            size = stored.block.nbytes
-            key = (block_range.root, block_range.path, stored.address.index)
-            if key in self._kept:
-                self._used -= self._kept.pop(key)[1].block.nbytes
-            if self._used + size <= budget:
-                self._kept[key] = signature, stored
-                self._used += size
+            self._keep((block_range.root, block_range.path, stored.address.index), signature, stored, budget)
             yield stored
+
+    def block(self, line: bytes, *, dataset: str, budget: int, prepare: Callable[[Block], Block]) -> StoredBlock:
+        """Give the block of a line that was fed to the process; arguments are those of `blocks`.
+
+        Raises
+        ------
+        BadDataError
+            If the line is damaged.
+        """
+        if not budget:
+            return _packed(line, prepare)
+        self._begin(dataset)
+        address = line[: line.find(b"\t", line.find(b"\t") + 1)]
+        signature = zlib.crc32(line), len(line)
+        known = self._kept.get(address)
+        if known is not None and known[0] == signature:
+            return known[1]
+        stored = _packed(line, prepare)
+        self._keep(address, signature, stored, budget)
+        return stored
+
+    def _begin(self, dataset: str) -> None:
+        if dataset != self._dataset:
+            self._dataset, self._kept, self._used = dataset, {}, 0
+
+    def _keep(self, key: Hashable, signature: Hashable, stored: StoredBlock, budget: int) -> None:
+        size = stored.block.nbytes
+        if key in self._kept:
+            self._used -= self._kept.pop(key)[1].block.nbytes
+        if self._used + size <= budget:
+            self._kept[key] = signature, stored
+            self._used += size
+
+
+def _packed(line: bytes, prepare: Callable[[Block], Block]) -> StoredBlock:
+    stored = packed_block(line, where="a map task's input")
+    return replace(stored, block=prepare(stored.block))
 
 
 CACHE = BlockCache()

@@ -69,6 +69,11 @@ class PartitionInput:
         return len(self.partitions)
 
     @property
+    def is_read_often(self) -> bool:
+        """See `JobInput.is_read_often`; a training has many passes."""
+        return True
+
+    @property
     def n_bytes(self) -> int:
         """See `JobInput.n_bytes`."""
         return sum(partition.facts.n_bytes for partition in self.partitions)

@@ -7,13 +7,11 @@ blocks to read, which lets a warm process keep them decoded.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 import numpy as np
 
 from mr_ml.data import frame
 from mr_ml.data.block import StoredBlock
-from mr_ml.data.partition_file import packed_block
 from mr_ml.passes.cache import CACHE
 from mr_ml.passes.in_memory import add_block
 from mr_ml.passes.request import PassRequest, ranges_of
@@ -43,17 +41,12 @@ class MapTask:
 
     def _blocks(self, line: bytes) -> Iterator[StoredBlock]:
         request = self._request
+        dataset, budget = f"{request.dataset} {request.query.reading}", request.cache_bytes
         if not line.startswith(b"["):
-            stored = packed_block(line, where="a map task's input")
-            yield replace(stored, block=request.prepare(stored.block))
+            yield CACHE.block(line, dataset=dataset, budget=budget, prepare=request.prepare)
             return
         for blocks in ranges_of(line):
-            yield from CACHE.blocks(
-                blocks,
-                dataset=f"{request.dataset} {request.query.reading}",
-                budget=request.cache_bytes,
-                prepare=request.prepare,
-            )
+            yield from CACHE.blocks(blocks, dataset=dataset, budget=budget, prepare=request.prepare)
 
     def results(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield keys for the reduce tasks, and statistics with their nodes."""

@@ -59,6 +59,10 @@ class JobInput(Protocol):
         """Number of files, if a map task may get the lines of several; else 0."""
 
     @property
+    def is_read_often(self) -> bool:
+        """Whether job after job reads it, so that who can keep it in memory should."""
+
+    @property
     def properties(self) -> Mapping[str, str]:
         """Properties of Hadoop that say how the files are streamed; not for a user's settings to change."""
 
@@ -70,6 +74,7 @@ class TaskLines:
     tasks: Sequence[bytes]
     n_bytes: int = 0
     n_mixable: int = 0
+    is_read_often: bool = False
     properties: Mapping[str, str] = field(default_factory=lambda: NO_PROPERTIES)
 
     def lines(self, *, n_tasks: int) -> Sequence[bytes]:
@@ -101,6 +106,7 @@ class StoredLines:
     feeding: Mapping[str, str] = field(default_factory=lambda: NO_PROPERTIES)
     # tasks report how much of which file they read
     n_mixable: int = 0
+    is_read_often: bool = False
 
     def lines(self, *, n_tasks: int) -> Sequence[bytes]:
         """See `JobInput.lines`."""
@@ -238,12 +244,21 @@ class Tasks:
         They and the driver have the memory of this machine together. Else a task has what its cluster gives it.
     in_driver
         They run in the driver's process, one after the other.
+    taken_bytes
+        Memory of this machine that the runner takes for itself, where they share it.
+    cache_bytes
+        Decoded blocks that each process of theirs may keep, where they do not share memory.
+    hint
+        What its users should know before they begin, in a sentence; nothing if there is nothing.
     """
 
     n_tasks: int
     share_files: bool
     share_memory: bool
     in_driver: bool = False
+    taken_bytes: int = 0
+    cache_bytes: int = 0
+    hint: str = ""
 
 
 class Runner(Protocol):
@@ -409,6 +424,7 @@ RUNNERS: Registry[RunnerKind] = Registry(
         "inline": "mr_ml.runners.local.kinds:INLINE",
         "local": "mr_ml.runners.local.kinds:LOCAL",
         "hadoop": "mr_ml.runners.hadoop.kind:HADOOP",
+        "spark": "mr_ml.runners.spark.kind:SPARK",
     },
 )
 """Name -> kind."""

@@ -6,10 +6,12 @@ back. Keys and values are bytes.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import Any, ClassVar
+from operator import itemgetter
+from typing import Any, ClassVar, Self
 
 from mrjob.protocol import BytesProtocol, BytesValueProtocol
 
@@ -50,6 +52,36 @@ class Job(WarmLocalMixin):
         """What to do, of the type `REQUEST`; read when it is first asked for."""
         with open(self.options.request, "rb") as source:
             return self.REQUEST.decode(source.read())
+
+    @classmethod
+    def called(cls, request: bytes) -> Self:
+        """Make an object whose tasks are called, by `map_lines` and `reduce_sorted`, and not run as programs.
+
+        It has a request and no command line: what mrjob reads of one costs more than a task of a small pass.
+        """
+        made = object.__new__(cls)
+        if cls.REQUEST is not None:
+            made.__dict__["request"] = cls.REQUEST.decode(request)
+        return made
+
+    def map_lines(self, lines: Iterable[bytes]) -> Iterator[Pair]:
+        """Yield what a map task yields for lines without line feeds."""
+        yield from self._called("mapper_init")
+        for line in lines:
+            yield from self.mapper(None, line) or ()
+        yield from self._called("mapper_final")
+
+    def reduce_sorted(self, pairs: Iterable[Pair]) -> Iterator[Pair]:
+        """Yield what a reduce task yields for pairs in the order of their keys."""
+        yield from self._called("reducer_init")
+        for key, group in itertools.groupby(pairs, itemgetter(0)):
+            yield from self.reducer(key, (value for _, value in group)) or ()
+        yield from self._called("reducer_final")
+
+    def _called(self, name: str) -> Iterable[Pair]:
+        defined = getattr(type(self), name)
+        # mrjob's own raise
+        return () if defined is getattr(WarmLocalMixin, name) else defined(self) or ()
 
 
 class TextJob(Job):

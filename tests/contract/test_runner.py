@@ -19,6 +19,7 @@ import pytest
 from commands import Commands
 from mr_ml_jobs.predict_job import MRPredict
 from mr_ml_jobs.scan_job import MRScan
+from spark_contexts import CLUSTER, SparkContexts
 from toys import install
 
 from hdfs_layout import STORES, LocalStore, Root, Store, open_root
@@ -35,17 +36,27 @@ from mr_ml.runners.local.machine import LocalJobRunner
 
 FORM = format_named("libsvm")
 OPTIONS = FORM.options({"index_base": "1"})
-RUNNER_KINDS = ["inline", "local", "toy", pytest.param("hadoop", marks=pytest.mark.slow)]
+SPARK = {"spark": "local[2]", "spark-cluster": CLUSTER}
+RUNNER_KINDS = ["inline", "local", "toy", pytest.param("hadoop", marks=pytest.mark.slow), *SPARK]
 
 
-@pytest.fixture(params=RUNNER_KINDS)
-def runner(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
-    if request.param == "toy":
+# one kind after the other: a SparkContext takes long to open
+@pytest.fixture(params=RUNNER_KINDS, scope="module")
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def runner(kind: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
+    if kind == "toy":
         # of an installed package, see docs/extending.md
         install(request, RUNNERS, "toy")
-    if request.param != "hadoop":
+    if kind in SPARK:
+        contexts: SparkContexts = request.getfixturevalue("spark_contexts")
+        return contexts.runner(open_root(str(tmp_path / "root")), SPARK[kind])
+    if kind != "hadoop":
         options = RunnerOptions(workers=2)
-        return RUNNERS.get(request.param).open(open_root(str(tmp_path / "root")), options)
+        return RUNNERS.get(kind).open(open_root(str(tmp_path / "root")), options)
     cluster = request.getfixturevalue("hadoop_cluster")
     for name in ("HADOOP_HOME", "HADOOP_CONF_DIR", "HADOOP_LOG_DIR", "JAVA_HOME", "PATH"):
         if name in cluster.environment:

@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from hdfs_layout import Root
+
 PACKAGES = ("hdfs_layout", "mr_ml", "mr_ml_jobs", "mrjob", "threadpoolctl")
 # The driver's side, and what mrjob brings for other purposes.
 LEFT_OUT = (
@@ -83,6 +85,15 @@ def shipped_code() -> Code:
         path = Path(str(importlib.import_module("mr_ml._native").__file__))
         native = path.name, path.read_bytes()
     return Code(tuple(sorted(sources.items())), native)
+
+
+def stored_code(root: Root) -> str:
+    """Return the address of the zip file, which is in the store from now on."""
+    code = shipped_code()
+    path = root.layout.code(code.hash)
+    if not root.store.exists(path):
+        root.store.write(path, code.zipped())
+    return root.store.uri(path)
 
 
 def _sources(package: str) -> Iterator[tuple[str, bytes]]:

@@ -65,7 +65,7 @@ def cluster_reads(place: str) -> bool:
     return scheme_of(place) in FILE_SYSTEMS
 
 
-def check_root(root: str) -> None:
+def check_root(root: str, *, runner: str = "hadoop") -> None:
     """Check that the jobs of a cluster can read and write below a root.
 
     Raises
@@ -76,7 +76,7 @@ def check_root(root: str) -> None:
     scheme = scheme_of(root)
     if not cluster_reads(root):
         spelt = ", ".join(f"{known}://..." for known in FILE_SYSTEMS)
-        what = f"`runner` hadoop needs a root that the cluster's jobs can read, {spelt}; found {root}"
+        what = f"`runner` {runner} needs a root that the cluster's jobs can read, {spelt}; found {root}"
         if scheme.endswith("hdfs"):
             path = root.partition("://")[2].partition("/")[2]
             raise UsageError(f"{what}. Give `root` hdfs:///{path} with HADOOP_CONF_DIR set")

@@ -31,7 +31,7 @@ from mr_ml.errors import InternalError, StorageError, UnavailableError
 from mr_ml.ids import unique_id
 from mr_ml.runners.base import NO_PROPERTIES, JobInput, Pair, Tasks, pair_of
 from mr_ml.runners.hadoop.client import HadoopClient, JobClient, Submission
-from mr_ml.runners.hadoop.code import shipped_code
+from mr_ml.runners.hadoop.code import shipped_code, stored_code
 from mr_ml.runners.hadoop.env import FOLDER, NodePython, find_python
 from mr_ml.runners.hadoop.file_systems import check_root, file_system_of
 from mr_ml.runners.hadoop.left import WHOLE_LINES, LeftPart, left_parts
@@ -113,11 +113,7 @@ class HadoopJobRunner:
     @cached_property
     def _code_uri(self) -> str:
         """The shipped code, in the store from now on."""
-        code = shipped_code()
-        path = self.root.layout.code(code.hash)
-        if not self.root.store.exists(path):
-            self.root.store.write(path, code.zipped())
-        return self.root.store.uri(path)
+        return stored_code(self.root)
 
     @cached_property
     def _native_files(self) -> dict[str, str]:

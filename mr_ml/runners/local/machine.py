@@ -116,8 +116,7 @@ class LocalJobRunner:
     @contextmanager
     def left(self, job: Any, *, request: bytes, input: JobInput) -> Iterator[list[LeftFile]]:
         """See `Runner.left`; whose folder it is removes the files."""
-        pairs = self.run(job, request=request, input=input)
-        yield [LeftFile(value, json.loads(key)) for key, value in pairs]
+        yield left_files(self.run(job, request=request, input=input))
 
     def check(self, *, n_tasks: int, say: Callable[[str], None]) -> Findings:
         """See `Runner.check`."""
@@ -131,6 +130,11 @@ class LocalJobRunner:
 
     def close(self) -> None:
         """See `Runner.close`; worker processes end with this one."""
+
+
+def left_files(pairs: Sequence[Pair]) -> list[LeftFile]:
+    """Return the files that tasks have left, of what they yielded."""
+    return [LeftFile(value, json.loads(key)) for key, value in pairs]
 
 
 @dataclass(frozen=True)
