@@ -11,6 +11,8 @@
 # MR_ML_PYTHON=python3.13   use this one only
 # MR_ML_AIRFLOW=1           run the tests in Airflow too, in .venv-test-airflow, which takes minutes to make the first time
 # MR_ML_SKIP_HADOOP=1       leave out the tests that start a Hadoop cluster on this machine (they need a JDK and Maven)
+# MR_ML_SKIP_SPARK=1        leave out the tests on Spark (they need a JDK), and pyspark, which takes half a gigabyte
+# MR_ML_SPARK=3.5           run the tests on Spark once more with pyspark 3.5, in .venv-test-spark35
 # MR_ML_COVERAGE=1          say which lines of the drivers' process the round with the lowest versions does not run
 #
 # Style and types come first and stop everything else. Without arguments the tests on Hadoop, which mostly wait for it,
@@ -35,12 +37,15 @@ if [ ${#pythons[@]} -eq 0 ]; then
     exit 69
 fi
 mapfile -t versions < <(printf '%s\n' "${!pythons[@]}" | sort -V)
+main=${versions[0]}
 for version in "${versions[@]}"; do
     say "Python $version: environment"
-    MR_ML_PYTHON=${pythons[$version]} scripts/setup_env.sh ".venv-test-$version" test
+    extras=test
+    # in one environment only; pip keeps what it has built, so another checkout has it in seconds
+    if [ "$version" = "$main" ] && [ -z "${MR_ML_SKIP_SPARK:-}" ]; then extras=test,spark; fi
+    MR_ML_PYTHON=${pythons[$version]} scripts/setup_env.sh ".venv-test-$version" "$extras"
 done
 
-main=${versions[0]}
 bin=.venv-test-$main/bin
 parts=$(mktemp -d)
 declare -A running=() # part of the tests -> its process
@@ -120,6 +125,13 @@ if [ -n "${MR_ML_AIRFLOW:-}" ]; then
     say "pytest (Python $main), in Airflow"
     MR_ML_PYTHON=${pythons[$main]} scripts/setup_env.sh .venv-test-airflow retrain,test-airflow
     .venv-test-airflow/bin/python -m pytest tests/schedulers/test_airflow.py
+fi
+
+if [ "${MR_ML_SPARK:-}" = 3.5 ]; then
+    say "pytest (Python $main), on Spark 3.5"
+    MR_ML_PYTHON=${pythons[$main]} scripts/setup_env.sh .venv-test-spark35 test,test-spark35
+    .venv-test-spark35/bin/python -m pytest -m "not slow" tests/runners/spark
+    .venv-test-spark35/bin/python -m pytest tests/contract/test_runner.py -k spark
 fi
 
 if [ $# -gt 0 ] && [ ${#lowest[@]} -gt 0 ]; then

@@ -1,0 +1,52 @@
+"""Spark on YARN: pack, train and predict on HDFS, with the bytes and bits of one machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from cluster_commands import ClusterCommands
+from commands import Commands, write_libsvm
+from dev_cluster import HadoopCluster
+from spark_contexts import SparkContexts
+
+from hdfs_layout import open_store
+
+
+@pytest.mark.slow
+def test_all_commands_on_yarn(
+    packed: ClusterCommands, on_cluster: HadoopCluster, spark_contexts: SparkContexts, tmp_path: Path
+) -> None:
+    import numpy as np
+    import pyspark
+
+    spark_contexts.close()
+    jars = os.path.dirname(str(pyspark.__file__)) + "/jars"
+    settings = packed.settings(
+        executors=2, executor_memory_mb=512, cache_mb=50,
+        conf=(
+            f"{{spark.yarn.jars: 'local:{jars}/*', spark.yarn.am.memory: 512m, spark.driver.host: 127.0.0.1, "
+            "spark.driver.bindAddress: 127.0.0.1}"
+        ),
+    )  # fmt: skip
+    there = Commands(packed.here.root, runner=("-r", "spark", "--master", "yarn", "--config", str(settings)))
+    here = Commands(tmp_path / "root", runner=("-r", "inline"))
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(300, 5))
+    text = write_libsvm(tmp_path / "rows", x, (x[:, 0] > 0).astype(int))
+    raw = open_store(f"{packed.root}-raw-spark")
+    raw.write("rows", text.read_bytes())
+    pack = ("--to", "on-yarn", "--partitions", "2", "--seed", "4")
+    assert there("pack", f"{packed.root}-raw-spark/rows", *pack)["rows"] == here("pack", text, *pack)["rows"]
+    expected = [partition["sha256"] for partition in here.manifest("on-yarn@1")["partitions"]]
+    store = packed.store
+    assert all(digest.encode() in store.read("datasets/on-yarn/v000001.json") for digest in expected)
+    train = ("train", "on-yarn", "--model", "y", "--l2", "0.1", "--solver", "lbfgs", "--max-passes", "5")
+    there(*train)
+    here(*train)
+    assert packed.coef_sha256("y") == here.coef("y").sha256
+    there("predict", "y", f"{packed.root}-raw-spark/rows", "--to", tmp_path / "far")
+    here("predict", "y", text, "--to", tmp_path / "near")
+    assert (tmp_path / "far").read_bytes() == (tmp_path / "near").read_bytes()
+    assert not [name for name in store.list("tmp") if name.startswith("spark-")]
