@@ -103,6 +103,7 @@ class Session:
             config=stored.chosen(str | None, config, "config"),
             cluster_id=stored.chosen(str | None, cluster_id, "cluster_id"),
             master=stored.chosen(str | None, master, "master"),
+            say=say,
         )
         opened = use_config(root, runner, options.config)
         opened_runner = RUNNERS.get(runner).open(opened, options)

@@ -48,6 +48,7 @@ def make_parser() -> Parser:
     _clean(commands)
     _schedule(commands)
     _env(commands)
+    _cluster(commands)
     return parser
 
 
@@ -340,6 +341,31 @@ def _env(commands: Any) -> None:
     )  # fmt: skip
     build.add_argument("--interpreter", action="store_true", help="with the Python itself, for nodes without it")
     build.add_argument("--config", metavar="FILE", help="YAML settings of the cluster; see docs/hadoop.md")
+
+
+def _cluster(commands: Any) -> None:
+    summary = "clusters on Amazon EMR that several commands use; see docs/emr.md"
+    group = commands.add_parser("cluster", help=summary, description=summary)
+    actions = group.add_subparsers(metavar="ACTION", required=True)
+    create = add_command(
+        actions, "create", "cluster", "create", "start a cluster; it costs money until it ends",
+        "mr-ml cluster create --config emr.yaml",
+    )  # fmt: skip
+    shown = add_command(actions, "list", "cluster", "list_all", "clusters of mr-ml that run, and what they cost")
+    cost = add_command(
+        actions, "cost", "cluster", "cost", "what clusters have cost so far, by the prices in their settings",
+        "mr-ml cluster cost j-2AXXXXXXGAPLF",
+    )  # fmt: skip
+    cost.add_argument("clusters", nargs="*", metavar="ID", help="of a cluster (default: all of mr-ml that run)")
+    end = add_command(
+        actions, "terminate", "cluster", "terminate", "end clusters, whatever runs on them",
+        "mr-ml cluster terminate j-2AXXXXXXGAPLF",
+    )  # fmt: skip
+    end.add_argument("clusters", nargs="+", metavar="ID", help="of a cluster")
+    for parser in (create, shown, cost, end):
+        parser.add_argument(
+            "--config", metavar="FILE", help="YAML settings, of which those that run need the region only"
+        )
 
 
 def _runs(commands: Any) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -376,6 +376,8 @@ class RunnerOptions:
         Of a cluster on EMR that runs.
     master
         Of Spark, such as "yarn" or "local[4]".
+    say
+        Called with what the user should know.
     """
 
     workers: int | None = None
@@ -383,12 +385,13 @@ class RunnerOptions:
     config: str | None = None
     cluster_id: str | None = None
     master: str | None = None
+    say: Callable[[str], None] = field(default=lambda text: None, compare=False, repr=False)
 
     def only(self, *names: str, runner: str) -> None:
         """Raise `UsageError` if anything but these is said."""
-        for item in fields(self):
-            if item.name not in names and getattr(self, item.name) is not None:
-                raise UsageError(f"`{item.name}` {_MEANT_FOR[item.name]}; it is not for `runner` {runner}")
+        for name, meant_for in _MEANT_FOR.items():
+            if name not in names and getattr(self, name) is not None:
+                raise UsageError(f"`{name}` {meant_for}; it is not for `runner` {runner}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -424,6 +427,7 @@ RUNNERS: Registry[RunnerKind] = Registry(
         "inline": "mr_ml.runners.local.kinds:INLINE",
         "local": "mr_ml.runners.local.kinds:LOCAL",
         "hadoop": "mr_ml.runners.hadoop.kind:HADOOP",
+        "emr": "mr_ml.runners.emr.kind:EMR",
         "spark": "mr_ml.runners.spark.kind:SPARK",
     },
 )

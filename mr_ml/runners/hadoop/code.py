@@ -29,6 +29,7 @@ LEFT_OUT = (
     "hdfs_layout/hdfs/",
     "hdfs_layout/s3/",
     "mr_ml/cli/",
+    "mr_ml/runners/emr/",
     "mrjob/tools/",
     "mrjob/examples/",
     "mrjob/emr.py",

@@ -11,8 +11,10 @@ _SHOWN_LINES = 25
 # With this the client says that YARN is done with the job; without it, it has lost sight of it.
 _VERDICT = re.compile(r"\bJob (?:job_[0-9_]+ failed with state|not successful)", re.ASCII)
 _LOG_LINE = re.compile(r"(?:[0-9/:, -]+)?(?:DEBUG|INFO|WARN)\b", re.ASCII)
-# Of the log's own lines, those that say which attempt failed and how the job ended.
-_EVENT = re.compile(r"\bmapreduce\.Job: ((?:Task Id : .*Status : FAILED|Job job_[0-9_]+ failed).*)", re.ASCII)
+# Of the log's own lines, those that say which attempt failed and how the job ended; EMR's have a thread's name.
+_EVENT = re.compile(
+    r"\bmapreduce\.Job(?: \([^)]*\))?: ((?:Task Id : .*Status : FAILED|Job job_[0-9_]+ failed).*)", re.ASCII
+)
 _EXIT_CODE = re.compile(r"subprocess failed with code ([0-9]+)|(Cannot run program)", re.ASCII)
 _HINTS = {
     "126": "The nodes cannot run the Python that was asked for: look at `python` in the settings of `config`. ",

@@ -117,7 +117,7 @@ def _take_back(root: Root, work: str, owner: Owner | None, *, stop: Callable[[st
         )
     if not stop(tag_of(work)):
         raise UnavailableError(
-            f"an application of run {work} may still run, and YARN's ResourceManager did not stop it; look for it with "
+            f"an application of run {work} may still run, and could not be stopped; look for it on the cluster with "
             f"`yarn application -list -appTags {tag_of(work)}`, and try again"
         )
     root.store.remove_tree(root.layout.job(work))

@@ -1,0 +1,1 @@
+"""Runner ``emr``: Hadoop Streaming on a cluster that Amazon EMR rents out."""

@@ -1,0 +1,67 @@
+"""What a cluster costs, by the user's own prices: nobody is asked for any."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mr_ml.errors import UnavailableError
+from mr_ml.runners.emr.settings import EmrSettings
+
+
+def price_an_hour(settings: EmrSettings) -> float | None:
+    """Return the most that an hour of a cluster with these settings costs; None if there are no prices.
+
+    Of the types of a fleet, the dearest count. Disks, S3 and traffic do not.
+    """
+    if not settings.prices:
+        return None
+    prices = settings.prices
+    groups = sum(group.count * prices[group.type] for group in settings.groups)
+    fleets = sum(
+        max(-(-(fleet.on_demand + fleet.spot) // weight) * prices[name] for name, weight in fleet.types.items())
+        for fleet in settings.fleets
+    )
+    return groups + fleets
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How much of a cluster a command may use.
+
+    Attributes
+    ----------
+    max_hours, max_cost
+        None for no limit.
+    """
+
+    max_hours: float | None = None
+    max_cost: float | None = None
+
+    def check(self, *, hours: float, price: float | None) -> None:
+        """Look whether another job may start.
+
+        Parameters
+        ----------
+        hours
+            That the command has had its cluster.
+        price
+            Of an hour.
+
+        Raises
+        ------
+        UnavailableError
+            If not.
+        """
+        if self.max_hours is not None and hours >= self.max_hours:
+            raise UnavailableError(
+                f"no further job: the cluster has been used for {hours:.2f} hours, and `max_hours` is "
+                f"{self.max_hours:g}. {GO_ON}"
+            )
+        if self.max_cost is not None and price is not None and hours * price >= self.max_cost:
+            raise UnavailableError(
+                f"no further job: {hours:.2f} hours at {price:g} have cost {hours * price:.2f}, and `max_cost` is "
+                f"{self.max_cost:g}. {GO_ON}"
+            )
+
+
+GO_ON = "Nothing half-written is visible; a training goes on with `mr-ml train --resume RUN`, with the same bits"
