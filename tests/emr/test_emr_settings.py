@@ -28,8 +28,7 @@ def test_the_settings_of_a_hadoop_cluster_are_in_it(config: Write) -> None:
 
 def test_the_nodes_have_a_python_of_emrs(tmp_path_factory: pytest.TempPathFactory) -> None:
     root = open_root(tmp_path_factory.mktemp("root"))
-    settings = EmrSettings()
-    assert find_python(root, settings, default=settings.default_python).command == ("python3.11",)
+    assert find_python(root, EmrSettings()).command == ("python3.11",)
 
 
 @pytest.mark.parametrize(
