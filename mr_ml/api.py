@@ -42,6 +42,8 @@ class Where(TypedDict, total=False):
         With "emr": of a cluster that runs; by default one is started, and ended after the call.
     master : str
         With "spark": where it runs, such as "yarn" or "local[4]".
+    max_hours, max_cost : float
+        With "emr": after which no job begins; costs by the prices in `config`.
     say, warn : callable
         Called with a sentence that the user should know, or that says what may be wrong with a result.
     """
@@ -52,6 +54,8 @@ class Where(TypedDict, total=False):
     config: str | os.PathLike[str] | None
     cluster_id: str | None
     master: str | None
+    max_hours: float | None
+    max_cost: float | None
     say: Callable[[str], None]
     warn: Callable[[str], None]
 
@@ -181,6 +185,8 @@ def train(
     config: str | os.PathLike[str] | None = None,
     cluster_id: str | None = None,
     master: str | None = None,
+    max_hours: float | None = None,
+    max_cost: float | None = None,
     say: Callable[[str], None] = ignore_message,
     warn: Callable[[str], None] = ignore_message,
     watch: Callable[[Progress], None] = ignore_message,
@@ -202,7 +208,7 @@ def train(
         Of the model.
     verify
         Whether to compare the partitions with their sha256 first.
-    runner, workers, memory, config, cluster_id, master, say, warn
+    runner, workers, memory, config, cluster_id, master, max_hours, max_cost, say, warn
         See `Where`.
     watch
         Called with the `mr_ml.training.loop.Progress` of each pass.
@@ -231,7 +237,7 @@ def train(
     """
     with Session.open(
         root, runner=runner, workers=workers, memory=memory, config=config, cluster_id=cluster_id, master=master,
-        say=say, warn=warn, watch=watch,
+        max_hours=max_hours, max_cost=max_cost, say=say, warn=warn, watch=watch,
     ) as session:  # fmt: skip
         return session.train(session.spec(kind, dataset, model, split, options), verify_bytes=verify)
 

@@ -70,7 +70,8 @@ class Session:
     def open(
         cls, root: str | os.PathLike[str] | Root, *, runner: str = "local", workers: int | None = None,
         memory: Memory = None, config: str | os.PathLike[str] | None = None, cluster_id: str | None = None,
-        master: str | None = None, say: Say = ignore_message, warn: Say = ignore_message,
+        master: str | None = None, max_hours: float | None = None, max_cost: float | None = None,
+        say: Say = ignore_message, warn: Say = ignore_message,
         watch: Callable[[Progress], None] = ignore_message,
     ) -> Session:  # fmt: skip
         """Open a root and a runner.
@@ -85,7 +86,7 @@ class Session:
             Worker processes of "local"; None for as many as there are processors.
         config
             Path of the YAML settings of a cluster.
-        cluster_id, master
+        cluster_id, master, max_hours, max_cost
             As of `mr_ml.runners.base.RunnerOptions`.
 
         Raises
@@ -103,6 +104,8 @@ class Session:
             config=stored.chosen(str | None, config, "config"),
             cluster_id=stored.chosen(str | None, cluster_id, "cluster_id"),
             master=stored.chosen(str | None, master, "master"),
+            max_hours=stored.chosen(stored.NotNegative | None, max_hours, "max_hours"),
+            max_cost=stored.chosen(stored.NotNegative | None, max_cost, "max_cost"),
             say=say,
         )
         opened = use_config(root, runner, options.config)

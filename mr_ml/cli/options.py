@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hdfs_layout.registry import Registry
-from mr_ml.cli.numbers import whole
+from mr_ml.cli.numbers import not_negative, whole
 
 DEFAULT_ROOT = "./mr_ml_data"
 
@@ -66,6 +66,12 @@ def add_runner(parser: Any, *, jobs: Sequence[str], kinds: Sequence[Registry[Any
     )  # fmt: skip
     group.add_argument("--config", metavar="FILE", help="YAML settings of the cluster; see docs/hadoop.md")
     group.add_argument("--cluster-id", metavar="ID", help="with -r emr: a cluster that runs, see mr-ml cluster")
+    group.add_argument(
+        "--max-hours", type=not_negative, metavar="H", help="with -r emr: begin no job after so many hours"
+    )
+    group.add_argument(
+        "--max-cost", type=not_negative, metavar="X", help="with -r emr: nor when that has cost so much, by your prices"
+    )
     group.add_argument("--master", metavar="URL", help="with -r spark: where Spark runs, such as yarn or local[4]")
     group.add_argument(
         "--workers", type=whole(1, 1024), metavar="N", help="worker processes of -r local (default: the processors)"

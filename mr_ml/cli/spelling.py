@@ -15,10 +15,11 @@ PARAMETERS = frozenset(
         "at", "categorical", "class_weights", "cluster_id", "config", "cron", "dataset", "decimal", "delimiter",
         "drop", "dry_run", "features", "folds", "for", "force", "format", "index_base", "intercept", "interpreter",
         "json", "keep_days", "keep_runs", "keep_versions", "l2", "label_column", "like", "loss", "max_bad_rows",
-        "max_passes", "memory", "missing", "missing_markers", "model", "numeric", "offset_column", "orphans_days",
-        "partitions", "penalty_space", "percent", "quiet", "reason", "resume", "root", "row_weights", "runner",
-        "seed", "solver", "split", "split_by", "split_inputs", "tasks", "thousands", "timezone", "to", "tolerance",
-        "unseen", "unseen_features", "user", "verify", "warm_start", "weight_column", "workers",
+        "max_cost", "max_hours", "max_passes", "memory", "missing", "missing_markers", "model", "numeric",
+        "offset_column", "orphans_days", "partitions", "penalty_space", "percent", "quiet", "reason", "resume",
+        "root", "row_weights", "runner", "seed", "solver", "split", "split_by", "split_inputs", "tasks", "thousands",
+        "timezone", "to", "tolerance", "unseen", "unseen_features", "user", "verify", "warm_start", "weight_column",
+        "workers",
     }
 )  # fmt: skip
 #: Those that the command line spells in other words.

@@ -357,6 +357,8 @@ _MEANT_FOR = {
     "config": "says how to use a cluster",
     "cluster_id": "names a cluster on EMR",
     "master": "says where Spark runs",
+    "max_hours": "limits the use of a cluster on EMR",
+    "max_cost": "limits the use of a cluster on EMR",
 }
 
 
@@ -376,6 +378,8 @@ class RunnerOptions:
         Of a cluster on EMR that runs.
     master
         Of Spark, such as "yarn" or "local[4]".
+    max_hours, max_cost
+        After which no job begins on a rented cluster.
     say
         Called with what the user should know.
     """
@@ -385,6 +389,8 @@ class RunnerOptions:
     config: str | None = None
     cluster_id: str | None = None
     master: str | None = None
+    max_hours: float | None = None
+    max_cost: float | None = None
     say: Callable[[str], None] = field(default=lambda text: None, compare=False, repr=False)
 
     def only(self, *names: str, runner: str) -> None:

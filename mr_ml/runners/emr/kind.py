@@ -32,13 +32,16 @@ def _open(root: Root, options: RunnerOptions) -> EmrJobRunner:
     settings = load_settings(options.config)
     if options.cluster_id is None:
         settings.check_startable()
-    limits = Limits(max_hours=settings.max_hours, max_cost=settings.max_cost)
+    limits = Limits(
+        max_hours=settings.max_hours if options.max_hours is None else options.max_hours,
+        max_cost=settings.max_cost if options.max_cost is None else options.max_cost,
+    )
     cluster = ClusterInUse(Emr.connect(settings.region), settings, options.cluster_id, limits, options.say)
     return EmrJobRunner(root=root, settings=settings, cluster=cluster)
 
 
 def _check(root: str | None, options: RunnerOptions) -> None:
-    options.only("config", "cluster_id", runner=RUNNER)
+    options.only("config", "cluster_id", "max_hours", "max_cost", runner=RUNNER)
     if options.cluster_id is not None:
         check_cluster_id(options.cluster_id)
     elif options.config is None:
