@@ -100,7 +100,7 @@ def up(options: argparse.Namespace, directory: Path) -> int:
         node_vcores=options.node_vcores,
         ports={},
         token=secrets.token_hex(16),
-        s3=options.s3,
+        s3=options.s3 or "",
         overrides=tuple(options.overrides),
     )
     if cluster.tuned:
@@ -245,9 +245,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--node-vcores", type=_positive, default=4, metavar="N", help="for containers, per NodeManager (4)"
     )
-    command.add_argument(
-        "--s3", type=_endpoint, default="", metavar="URL", help="an S3 server, such as http://127.0.0.1:9000"
-    )
+    command.add_argument("--s3", type=_endpoint, metavar="URL", help="an S3 server, such as http://127.0.0.1:9000")
     command.add_argument("--history", action="store_true", help="start a job history server too")
     command.add_argument(
         "--set",
