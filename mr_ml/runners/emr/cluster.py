@@ -13,7 +13,7 @@ started with a policy of EMR's for that.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -32,6 +32,8 @@ ALIVE = ("STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING")
 OVER = ("TERMINATED", "TERMINATED_WITH_ERRORS")
 _TYPES = {"master": "MASTER", "core": "CORE", "task": "TASK"}
 _SHOWN_RELEASES = 5
+# Until a cluster that was asked to end says so, every two seconds.
+_LOOKS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,8 +122,15 @@ def ours(emr: Emr) -> Iterator[Cluster]:
                 yield cluster
 
 
-def start(emr: Emr, settings: EmrSettings, *, run: str, owner: str) -> str:
+def start(
+    emr: Emr, settings: EmrSettings, *, run: str, owner: str, keep: Callable[[str], None] = lambda cluster_id: None
+) -> str:
     """Start a cluster, which costs money from now on; its id.
+
+    Parameters
+    ----------
+    keep
+        Called with the id before any signal is heard.
 
     Raises
     ------
@@ -133,11 +142,13 @@ def start(emr: Emr, settings: EmrSettings, *, run: str, owner: str) -> str:
     settings.check_startable()
     _check_release(emr, settings.release)
     try:
-        return str(emr.ask("run_job_flow", **request(settings, run=run, owner=owner))["JobFlowId"])
+        asked = request(settings, run=run, owner=owner)
+        return str(emr.ask("run_job_flow", lambda answer: keep(str(answer["JobFlowId"])), **asked)["JobFlowId"])
     except LostAnswerError:
         found = find(emr, run)
         if found is None:
             raise
+        keep(found)
         return found
 
 
@@ -158,7 +169,7 @@ def terminate(emr: Emr, cluster_id: str) -> None:
         If EMR lets it run.
     """
     emr.ask("terminate_job_flows", JobFlowIds=[cluster_id])
-    for _ in range(3):
+    for _ in range(_LOOKS):
         cluster = look(emr, cluster_id)
         if not cluster.is_alive:
             return

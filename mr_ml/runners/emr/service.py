@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 from hdfs_layout.s3 import client as aws
+from mr_ml import interrupts
 from mr_ml.errors import MrMlError, UnavailableError, UsageError
 
 ATTEMPTS = 10
@@ -30,6 +32,13 @@ _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 _WRONG = {"ValidationException", "ValidationError", "InvalidRequestException"}
 # Of which a second one costs money, or does the work twice.
 _ONCE = {"run_job_flow", "add_job_flow_steps"}
+
+
+Keep = Callable[[dict[str, Any]], None]
+
+
+def ignore_answer(answer: dict[str, Any]) -> None:
+    """Keep nothing of an answer."""
 
 
 class LostAnswerError(UnavailableError):
@@ -92,8 +101,13 @@ class Emr:
         """Where its clusters are."""
         return str(self.client.meta.region_name)
 
-    def ask(self, operation: str, **arguments: Any) -> dict[str, Any]:
+    def ask(self, operation: str, keep: Keep = ignore_answer, **arguments: Any) -> dict[str, Any]:
         """Call an operation, by its name in Python.
+
+        Parameters
+        ----------
+        keep
+            Called with the answer before any signal is heard: what was started is to be known of.
 
         Raises
         ------
@@ -109,7 +123,10 @@ class Emr:
         wait = _FIRST_SECONDS
         for left in reversed(range(ATTEMPTS)):
             try:
-                return self._ask_once(operation, arguments)
+                with interrupts.uninterrupted() if operation in _ONCE else nullcontext():
+                    answer = self._ask_once(operation, arguments)
+                    keep(answer)
+                return answer
             except (LostAnswerError, _ThrottledError) as error:
                 is_done_once = operation in _ONCE and isinstance(error, LostAnswerError)
                 if not left or is_done_once:

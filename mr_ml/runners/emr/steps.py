@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from hdfs_layout import open_store
-from mr_ml import interrupts
 from mr_ml.errors import InternalError, MrMlError, NotFoundError, UnavailableError, UsageError
 from mr_ml.runners.emr.cluster import Cluster, ClusterLostError, look, ours
 from mr_ml.runners.emr.cost import GO_ON
@@ -55,11 +54,8 @@ class EmrClient:
         with signals_interrupt():
             cluster_id = self.cluster.ready()
             submission.ended = False
-            step_id = None
             try:
-                # a signal between the answer and the next line would leave a step that nobody knows of
-                with interrupts.uninterrupted():
-                    step_id = self._add(cluster_id, submission.tag, words)
+                step_id = self._add(cluster_id, submission.tag, words)
                 status = self._wait(cluster_id, step_id)
             except ClusterLostError as error:
                 submission.ended = error.is_over

@@ -23,7 +23,7 @@ from mr_ml.runners.emr.cluster import (
     terminate,
 )
 from mr_ml.runners.emr.cost import GO_ON, Limits, price_an_hour
-from mr_ml.runners.emr.service import DeniedError, Emr
+from mr_ml.runners.emr.service import DeniedError, Emr, LostAnswerError
 from mr_ml.runners.emr.settings import EmrSettings
 
 Say = Callable[[str], None]
@@ -124,10 +124,7 @@ class ClusterInUse:
         elif self._price is None and self.limits.max_cost is not None:
             raise UsageError("`max_cost` needs prices in the settings of `config`: what an hour of each type costs")
         else:
-            self._may_run = True
-            # a signal between the answer and the next line would leave a cluster that nobody knows of
-            with interrupts.uninterrupted():
-                self._id = start(self.emr, self.settings, run=self._run, owner=owned("mr_ml"))
+            self._start()
             self.say(
                 f"cluster {self._id} of EMR is starting, which takes some minutes; {told_price(self._price)}; it ends "
                 f"with this command, and if that is killed after {self.settings.idle_minutes} idle minutes"
@@ -138,6 +135,20 @@ class ClusterInUse:
                 "have none"
             )
         self._since = self.emr.clock()
+
+    def _start(self) -> None:
+        def keep(cluster_id: str) -> None:
+            self._id = cluster_id
+
+        self._may_run = True
+        try:
+            start(self.emr, self.settings, run=self._run, owner=owned("mr_ml"), keep=keep)
+        except LostAnswerError:
+            raise
+        except MrMlError:
+            # refused
+            self._may_run = False
+            raise
 
     @property
     def _price(self) -> float | None:
