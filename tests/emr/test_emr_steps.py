@@ -306,12 +306,12 @@ def test_a_cancelled_step_is_said(agent: Agent, kept: ClusterInUse, steps: Steps
 def test_the_idle_policy_ends_a_cluster_that_nobody_ends(agent: Agent, emr: Emr, settings: EmrSettings) -> None:
     """As after the driver's machine has died; not while a step runs."""
     used = ClusterInUse(emr, settings, None, Limits(), lambda text: None)
-    agent.hurry = 1e5
     steps = agent.run_step
     assert isinstance(steps, Steps)
     steps.outcome = None
     added = EmrClient(used)._add(used.ready(), TAG, ["hadoop-streaming"])
     cluster = step_running(agent)
+    agent.hurry = 1e5
     Clock().pause(0)
     assert look(emr, cluster.id).is_alive
     agent.cancelled.add(added)
