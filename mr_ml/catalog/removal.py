@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
@@ -55,7 +55,9 @@ class Removal:
     forced: bool = False
 
 
-def carry_out(root: Root, removals: Sequence[Removal], say: Say, *, held: str | None = None) -> tuple[Removal, ...]:
+def carry_out(
+    root: Root, removals: Sequence[Removal], say: Say, *, held: Mapping[str, Lock] | None = None
+) -> tuple[Removal, ...]:
     """Remove what was planned and is still not in use; return what is gone.
 
     Takes the lock of each model before anything of it goes; a model whose lock another process holds is left alone.
@@ -65,7 +67,7 @@ def carry_out(root: Root, removals: Sequence[Removal], say: Say, *, held: str | 
     say
         Called with a sentence for what stays after all.
     held
-        The model whose lock the caller holds.
+        Locks of models that the caller holds, by name.
 
     Raises
     ------
@@ -83,7 +85,7 @@ def carry_out(root: Root, removals: Sequence[Removal], say: Say, *, held: str | 
         ordered = sorted(removals, key=lambda removal: (removal.lock is None, removal.lock or ""))
         for model, of_model in groupby(ordered, key=lambda removal: removal.lock):
             try:
-                with _lock_of(root, model, held=held) as lock:
+                with _lock_of(root, model, held=held or {}) as lock:
                     for removal in of_model:
                         cleaning.check()
                         if lock is not None:
@@ -102,9 +104,9 @@ def carry_out(root: Root, removals: Sequence[Removal], say: Say, *, held: str | 
 
 
 @contextmanager
-def _lock_of(root: Root, model: str | None, *, held: str | None) -> Iterator[Lock | None]:
-    if model is None or model == held:
-        yield None
+def _lock_of(root: Root, model: str | None, *, held: Mapping[str, Lock]) -> Iterator[Lock | None]:
+    if model is None or model in held:
+        yield held.get(model or "")
     else:
         with hold(root.store, root.layout.lock(model), what=f"clean {model}") as lock:
             yield lock

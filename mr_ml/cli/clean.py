@@ -55,9 +55,9 @@ def delete(options: argparse.Namespace) -> None:
     if options.dry_run:
         _print(options, root.store.root, [plan_deletion(root, options.model, force=options.force, say=say)], ())
         return
-    with hold(root.store, root.layout.lock(name), what=f"delete {options.model}"):
+    with hold(root.store, root.layout.lock(name), what=f"delete {options.model}") as lock:
         planned = plan_deletion(root, options.model, force=options.force, say=say)
-        _print(options, root.store.root, carry_out(root, [planned], say, held=name), ())
+        _print(options, root.store.root, carry_out(root, [planned], say, held={name: lock}), ())
 
 
 def _rules(options: argparse.Namespace) -> RetentionRules:

@@ -225,7 +225,7 @@ class Work:
         config, warn = self.config, self.session.warn
         try:
             planned = plan(self.root, config.retention, model=config.model, dataset=config.dataset_name, say=warn)
-            gone = carry_out(self.root, planned, warn, held=config.model)
+            gone = carry_out(self.root, planned, warn, held={config.model: self.own.lock})
         except MrMlError as error:
             # also if another process removes things just now: the outcome does not depend on it, and the next window
             # removes the same

@@ -115,19 +115,22 @@ def test_a_locked_model_is_left_alone(world: World) -> None:
             world.dataset("d", days=50)
             world.model(name, "d@1", days=50)
     planned, said = plan(world.root, RULES, now=world.now), list[str]()
-    with hold(world.root.store, world.root.layout.lock("m"), what="retrain m"):
+    with hold(world.root.store, world.root.layout.lock("m"), what="retrain m") as lock:
         gone = carry_out(world.root, planned, said.append)
         assert {removal.what for removal in gone if removal.version and removal.lock} == {"n@1", "n@2"}
         assert len(said) >= 1
         assert all("retrain m" in text for text in said)
-        carry_out(world.root, planned, said.append, held="m")
+        carry_out(world.root, planned, said.append, held={"m": lock})
     assert {v for v in versions(world) if v[0] == "models/m"} == {("models/m", 3), ("models/m", 4)}
     with hold(world.root.store, world.root.layout.cleaning, what="clean"), pytest.raises(LockedError, match="clean"):
         carry_out(world.root, planned, said.append)
 
 
-def test_a_model_whose_lock_was_lost_is_left_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As by a clean that was suspended for longer than its lease; the rest still goes."""
+@pytest.mark.parametrize("by_a_retraining", [False, True])
+def test_a_model_whose_lock_was_lost_is_left_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch, by_a_retraining: bool
+) -> None:
+    """As by a process that was suspended for longer than its lease; the rest still goes."""
     for _ in range(4):
         world.dataset("d", days=50)
         world.model("m", "d@4", days=50)
@@ -137,8 +140,13 @@ def test_a_model_whose_lock_was_lost_is_left_alone(world: World, monkeypatch: py
         real(store, path)
         real(store, world.root.layout.lock("m"))
 
-    monkeypatch.setattr(type(world.root.store), "remove_tree", remove_tree)
-    gone = carry_out(world.root, plan(world.root, RULES, now=world.now), said.append)
+    planned = plan(world.root, RULES, now=world.now)
+    with contextlib.ExitStack() as stack:
+        held = {}
+        if by_a_retraining:
+            held["m"] = stack.enter_context(hold(world.root.store, world.root.layout.lock("m"), what="retrain m"))
+        monkeypatch.setattr(type(world.root.store), "remove_tree", remove_tree)
+        gone = carry_out(world.root, planned, said.append, held=held)
     assert [removal.lock for removal in gone if removal.lock] == ["m"]
     assert {removal.what for removal in gone if removal.version} >= {"d@1", "d@2"}
     assert len(said) == 1
