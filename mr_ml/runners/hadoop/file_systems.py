@@ -46,8 +46,10 @@ _S3A = FileSystem(
             # A rename is a copy there: once for each byte, by the tasks, and not a second time by the application
             # master for all of them. What that gives up, an empty folder where a job fails, nobody looks at.
             "mapreduce.fileoutputcommitter.algorithm.version": "2",
-            # by default each attempt of a task asks a server that is gone for three minutes; so for half a minute
+            # by default each attempt of a task asks a server that is gone for three minutes; so for half a minute ...
             "fs.s3a.retry.limit": "4",
+            # ... and one that answers 503 for more than a quarter of an hour; so for three minutes
+            "fs.s3a.retry.throttle.limit": "8",
         }
     ),
 )
