@@ -6,9 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 from hdfs_layout import Root
-from hdfs_layout.open import scheme_of
-from mr_ml.errors import UsageError
 from mr_ml.runners.base import RunnerKind, RunnerOptions
+from mr_ml.runners.hadoop.file_systems import check_root
 from mr_ml.runners.spark.master import Master
 
 if TYPE_CHECKING:
@@ -29,8 +28,8 @@ def _check(root: str | None, options: RunnerOptions) -> None:
         options.only("master", "config", "memory", runner=f"spark with `master` {master.url}")
     else:
         options.only("master", "config", runner=f"spark with `master` {master.url}")
-    if root is not None and master.is_here and scheme_of(root) not in ("", "file"):
-        raise UsageError(f"`runner` spark with `master` {master.url} needs a folder as root; found {root}")
+    if root is not None and not master.is_on_loopback:
+        check_root(root, runner=f"spark with `master` {master.url}")
 
 
 def _look(config: str) -> None:

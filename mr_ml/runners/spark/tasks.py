@@ -113,7 +113,7 @@ def leave_lines(order: Order, sent: Any, how: Text, rows: Iterable[Row]) -> Iter
 
         def run() -> Iterator[Pair]:
             job = order.job(sent.value)
-            job.stdout = left
+            job.sandbox(stdout=left)
             for text in _pieces(fed, how):
                 yield from job.map_text(text)
 
