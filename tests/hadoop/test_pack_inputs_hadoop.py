@@ -35,10 +35,16 @@ def rows(path: Path, n: int, *, seed: int) -> bytes:
 
 
 @pytest.mark.slow
-def test_globs_of_compressed_files_with_local_ones_and_a_borrowed_schema(
+def test_globs_of_compressed_files_here_on_hdfs_and_on_s3_with_a_borrowed_schema(
     packed: ClusterCommands, on_cluster: HadoopCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same bytes as from copies on this machine; what begins with . or _ is left out; odd names are names."""
+    """The same bytes as from copies on this machine; what begins with . or _ is left out; odd names are names.
+
+    On S3 one file is read in place past Hadoop's codec, two are brought to the root.
+    """
+    if on_cluster.s3 is None:
+        pytest.skip("the cluster of MR_ML_TEST_HADOOP_DIR was started without --s3")
+    on_cluster.s3.use(monkeypatch)
     monkeypatch.setattr(plan, "BLOCK_BYTES", 1 << 11)
     local, here = packed.local, tmp_path / "here"
     here.mkdir()
@@ -46,7 +52,7 @@ def test_globs_of_compressed_files_with_local_ones_and_a_borrowed_schema(
     local("pack", here / "first.csv", "--to", "first", *CHOICES)
     copy(LocalStore(str(local.root)), packed.store, "datasets/first")
 
-    text = [rows(tmp_path / "any", 200, seed=seed) for seed in range(2, 7)]
+    text = [rows(tmp_path / "any", 200, seed=seed) for seed in range(2, 9)]
     files = {
         "day=1/part-0.csv": text[0].rstrip(b"\n"),
         "day=2/part-1.csv.gz": gzip.compress(text[1][:999]) + gzip.compress(text[1][999:]),
@@ -55,16 +61,19 @@ def test_globs_of_compressed_files_with_local_ones_and_a_borrowed_schema(
         "day=3/_SUCCESS": b"",
         "day=3/.part-3.csv.crc": b"not text",
         "else/part-4.csv.gz": gzip.compress(text[4]),
+        "else/part-5.csv.bz2": bz2.compress(text[5][:4000]),
+        "else/part,6.csv": text[6],
     }
     copies, raw = tmp_path / "copies", f"{on_cluster.hdfs_uri}/user/tests/inputs"
+    other = f"s3a://{on_cluster.s3.bucket()}/inputs"
     for path, data in files.items():
         (copies / path).parent.mkdir(parents=True, exist_ok=True)
         (copies / path).write_bytes(data)
-        open_store(raw).write(path, data)
+        open_store(other if path.startswith("else") else raw).write(path, data)
     name = f"borrowed-{uuid.uuid4().hex[:8]}"
     choices = ("--to", name, "--like", "first", *CHOICES, "--max-bad-rows", "10000")
-    expected = local("pack", copies / "day=*", here / "first.csv", copies / "else" / "part-4.csv.gz", *choices)
-    found = packed("pack", f"{raw}/day={{1,2,3}}", here / "first.csv", copies / "else" / "part-*", *choices)
+    expected = local("pack", copies / "day=*", here / "first.csv", copies / "else" / "part*", *choices)
+    found = packed("pack", f"{raw}/day={{1,2,3}}", here / "first.csv", f"{other}/else/part*", *choices)
     assert found == expected
     assert found["n_rows"] > 900
     ours = packed.store.read(f"datasets/{name}/v000001.json")

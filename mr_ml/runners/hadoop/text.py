@@ -36,7 +36,7 @@ from mr_ml.runners.base import Place, StoredLines
 from mr_ml.runners.hadoop.file_systems import FILE_SYSTEMS, INTERPRETED, cluster_reads
 from mr_ml.runners.hadoop.streamed_text import DELIMITER, PACKED, PROPERTY, WITH_HEADER, WITHOUT_HEADER
 
-# Of Hadoop 3.3 and later: it leaves the files with one suffix as they are.
+# Hadoop 3.3.1 has it, 3.2 has not: it leaves the files with one suffix as they are.
 _CODECS, _NO_CODEC = "io.compression.codecs", "org.apache.hadoop.io.compress.PassthroughCodec"
 _NO_CODEC_SUFFIX = "io.compress.passthrough.extension"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
