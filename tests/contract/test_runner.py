@@ -218,5 +218,5 @@ def test_a_runner_and_a_store_join_from_outside(mr_ml_root: Commands, folder: Pa
 
 def test_a_root_of_a_store_that_is_not_known(mr_ml_root: Commands) -> None:
     assert isinstance(open_root(str(mr_ml_root.root)), Root)
-    with pytest.raises(UsageError, match=r"file://, hdfs://, webhdfs://, swebhdfs://; found 'toy:///x'"):
+    with pytest.raises(UsageError, match=r"file://, hdfs://, webhdfs://, swebhdfs://, s3://, s3a://; found 'toy:///x'"):
         open_root("toy:///x")
