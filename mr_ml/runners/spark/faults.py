@@ -36,7 +36,7 @@ def explained(error: BaseException, *, java: Java, master: Master) -> MrMlError:
     """
     text = str(error)
     # what Java itself did not say may be that it is gone, which takes a moment to show
-    if java.has_ended(within=0 if _is_java(error) else _GOING_SECONDS):
+    if java.has_ended(within=0 if "java_exception" in vars(error) else _GOING_SECONDS):
         status = java.process.returncode
         how = f"was killed by signal {-status}" if status < 0 else f"ended with exit status {status}"
         said = java.said()
@@ -74,12 +74,6 @@ def explained(error: BaseException, *, java: Java, master: Master) -> MrMlError:
     elif _NO_MEMORY.search(text):
         hint = "Give it more memory: driver_memory_mb, executor_memory_mb in the settings of `config`. "
     return InternalError(f"Spark gave the job up. {hint}It said:\n{told}")
-
-
-def _is_java(error: BaseException) -> bool:
-    from py4j.protocol import Py4JJavaError
-
-    return isinstance(error, Py4JJavaError)
 
 
 def _told(text: str) -> str:

@@ -107,7 +107,6 @@ def test_no_spark_where_the_settings_say(packed: Commands, tmp_path: Path) -> No
     ],
 )  # fmt: skip
 def test_what_spark_says_becomes_a_sentence(text: str, kind: type[MrMlError], said: str) -> None:
-    pytest.importorskip("pyspark")
     java = cast(Java, SimpleNamespace(has_ended=lambda within: False))
     found = explained(RuntimeError(text), java=java, master=Master.of("local[2]"))
     assert type(found) is kind
