@@ -78,14 +78,14 @@ class Table:
         """Run the retraining for a window."""
         return self.start(number, *options, **more).wait()
 
-    def clean(self, prepare: Callable[[], None] = lambda: None) -> Ended:
+    def clean(self, prepare: Callable[[], None] = lambda: None, *options: object) -> Ended:
         """Run `mr-ml clean` by the settings; temporary files go as with the next job."""
 
         def sweep() -> None:
             prepare()
             scratch_folder(needs_bytes=0)
 
-        arguments: list[object] = ["clean", self.settings, "--json"]
+        arguments: list[object] = ["clean", self.settings, "--json", *options]
         return forked.command(arguments, folder=self.folder, output=self.folder / "clean.txt", prepare=sweep).wait()
 
     def grow_older(self, days: float) -> None:

@@ -354,6 +354,10 @@ def test_bounds_hold_on_both_sides() -> None:
         (Bounds(min=0.4, max=0.6), True), (Bounds(), True),
     ):  # fmt: skip
         assert judge(GateRules(bounds={"log_loss": bounds}), FACTS).accepted == passes, bounds
+    # what is not a number is not within bounds, not even where there are none
+    facts = replace(FACTS, measured=replace(MEASURED, metrics={"log_loss": np.nan}))
+    checks = judge(GateRules(bounds={"log_loss": Bounds()}), facts).checks
+    assert [check.passed for check in checks if check.name == "log_loss bounds"] == [False]
 
 
 def test_other_labels_if_they_may_be_there() -> None:
