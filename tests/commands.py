@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import mr_ml
+from hdfs_layout import Store
 from mr_ml.cli import main
 
 Floats = NDArray[np.float64]
@@ -162,3 +163,9 @@ def write_csv(path: Path, columns: Mapping[str, Any]) -> Path:
     text = [",".join(columns), *(",".join(v if isinstance(v, str) else repr(v) for v in row) for row in rows)]
     path.write_text("\n".join(text) + "\n", encoding="utf-8", newline="")
     return path
+
+
+def copy(source: Store, target: Store, folder: str = "") -> None:
+    """All files of a store, or of one of its folders, into another one."""
+    for path in source.walk(folder):
+        target.write(path, source.read(path))

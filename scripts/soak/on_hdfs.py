@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from daily import day
-from hdfs_nights import NIGHT, HdfsNights, brought, unfinished_night
+from far_nights import NIGHT, FarNights, brought, unfinished_night
 
 from hdfs_layout import owners
 from mr_ml.cli import main
@@ -66,7 +66,7 @@ class Process:
         return float(self.text.rpartition("cpu: ")[2].split()[0])
 
 
-def fork(nights: HdfsNights, name: str, prepare: Callable[[], None]) -> Process:
+def fork(nights: FarNights, name: str, prepare: Callable[[], None]) -> Process:
     """Start the unfinished night in a child process."""
     output = nights.daily.folder / f"{name}.txt"
     pid = os.fork()
@@ -98,7 +98,7 @@ def elsewhere() -> None:
     owners._hash.cache_clear()
 
 
-def race(nights: HdfsNights, size: int, faults: list[str]) -> list[tuple[float, float]]:
+def race(nights: FarNights, size: int, faults: list[str]) -> list[tuple[float, float]]:
     """Start several at once; who has the lock waits until the others have ended.
 
     Returns the seconds that each of these took, and those of the processor.
@@ -131,7 +131,7 @@ def race(nights: HdfsNights, size: int, faults: list[str]) -> list[tuple[float, 
     return [(loser.seconds, loser.cpu_seconds) for loser in losers]
 
 
-def owner(nights: HdfsNights, comes_back: bool, faults: list[str]) -> tuple[float, int, int] | None:
+def owner(nights: FarNights, comes_back: bool, faults: list[str]) -> tuple[float, int, int] | None:
     """Stop or kill one on another machine that is about to promote; let another come until it has the lock."""
 
     def prepare() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from commands import Commands, Outcome
+from commands import copy as copy
 
 from hdfs_layout import Store, open_store
 
@@ -53,12 +54,6 @@ class ClusterCommands:
         found = hashlib.sha256(self.store.read(shown["coef_uri"].removeprefix(self.root + "/"))).hexdigest()
         assert found == shown["coef_sha256"]
         return found
-
-
-def copy(source: Store, target: Store, folder: str = "") -> None:
-    """All files of a store, or of one of its folders, into another one."""
-    for path in source.walk(folder):
-        target.write(path, source.read(path))
 
 
 def jvm_starts(trace: Path) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from dev_cluster import HadoopCluster, running_cluster, skip_if_unwanted
-from hdfs_nights import brought, ended, is_there, unfinished_night
+from far_nights import brought, ended, is_there, unfinished_night
 
 from hdfs_layout import NotFoundError, Store, StoreUnavailableError, check_store, open_store
 from hdfs_layout.hdfs import http as hadoop_http

@@ -12,7 +12,7 @@ import pytest
 from cluster_commands import copy, nothing_left
 from daily import Daily, day
 from dev_cluster import HadoopCluster
-from hdfs_nights import NIGHT, HdfsNights, brought, settings
+from far_nights import NIGHT, FarNights, brought, settings
 
 from hdfs_layout import LocalStore, NotFoundError, Store, open_store
 from mr_ml.catalog.model import read_manifest
@@ -37,7 +37,7 @@ def at_work(cluster: HadoopCluster) -> list[str]:
     return [app["name"] for app in apps["app"]]
 
 
-def kill_when(nights: HdfsNights, is_so: Callable[[], bool]) -> None:
+def kill_when(nights: FarNights, is_so: Callable[[], bool]) -> None:
     """Start the night, and kill its driver outright."""
     driver = nights.start()
     deadline = time.monotonic() + 600
@@ -52,7 +52,7 @@ def kill_when(nights: HdfsNights, is_so: Callable[[], bool]) -> None:
 
 
 @pytest.fixture(scope="module")
-def first_night(tmp_path_factory: pytest.TempPathFactory, on_cluster: HadoopCluster) -> tuple[HdfsNights, bytes]:
+def first_night(tmp_path_factory: pytest.TempPathFactory, on_cluster: HadoopCluster) -> tuple[FarNights, bytes]:
     """A root on HDFS with a first model, and the coefficients that the next night has on this machine."""
     daily = Daily(tmp_path_factory.mktemp("nights"))
     daily.configure(settings())
@@ -67,7 +67,7 @@ def first_night(tmp_path_factory: pytest.TempPathFactory, on_cluster: HadoopClus
 
 
 def test_a_night_that_is_killed_in_its_pack_and_in_a_pass(
-    first_night: tuple[HdfsNights, bytes], on_cluster: HadoopCluster
+    first_night: tuple[FarNights, bytes], on_cluster: HadoopCluster
 ) -> None:
     """It ends with the bits of a folder, and leaves nothing at work and no file on its way."""
     nights, expected = first_night
@@ -99,7 +99,7 @@ def test_a_night_that_is_killed_in_its_pack_and_in_a_pass(
     assert {file.checksum.partition(":")[0] for file in inputs} == {"MD5-of-0MD5-of-512CRC32C"}
 
 
-def test_a_refused_night(first_night: tuple[HdfsNights, bytes]) -> None:
+def test_a_refused_night(first_night: tuple[FarNights, bytes]) -> None:
     """What was packed for the same files is found again; the model that was in use stays."""
     nights, _ = first_night
     text = nights.settings.read_text()

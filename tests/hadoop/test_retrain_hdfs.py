@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from daily import Daily
 from dev_cluster import HadoopCluster
-from hdfs_nights import LEASE_SECONDS, NIGHT, HdfsNights, brought, ended, is_there, unfinished_night, wait_until_stopped
+from far_nights import LEASE_SECONDS, NIGHT, FarNights, brought, ended, is_there, unfinished_night, wait_until_stopped
 
 from hdfs_layout import open_root
 from mr_ml.catalog.promotions import manage, promote, promoted_version
@@ -32,7 +32,7 @@ def _unfinished(tmp_path_factory: pytest.TempPathFactory) -> Daily:
 
 
 @pytest.fixture
-def nights(_unfinished: Daily, on_cluster: HadoopCluster) -> HdfsNights:
+def nights(_unfinished: Daily, on_cluster: HadoopCluster) -> FarNights:
     return brought(_unfinished, f"{on_cluster.hdfs_uri}/user/tests/nights-{uuid.uuid4().hex}")
 
 
@@ -46,7 +46,7 @@ def processes() -> Iterator[list[subprocess.Popen[bytes]]]:
         process.communicate()
 
 
-def test_one_of_several_works(nights: HdfsNights, processes: list[subprocess.Popen[bytes]]) -> None:
+def test_one_of_several_works(nights: FarNights, processes: list[subprocess.Popen[bytes]]) -> None:
     """Whoever has the lock waits, until all others have been told."""
     # nobody takes over, however slow this machine is
     nights.configure(lease_seconds=60)
@@ -64,7 +64,7 @@ def test_one_of_several_works(nights: HdfsNights, processes: list[subprocess.Pop
 
 @pytest.mark.parametrize("comes_back", [True, False])
 def test_a_holder_on_another_machine_is_replaced_when_its_lease_has_ended(
-    nights: HdfsNights, processes: list[subprocess.Popen[bytes]], comes_back: bool
+    nights: FarNights, processes: list[subprocess.Popen[bytes]], comes_back: bool
 ) -> None:
     """It was about to promote. If it comes back, it promotes nothing and leaves alone what the other did."""
     first = nights.start(before_promotion=True, elsewhere=True)
@@ -90,7 +90,7 @@ def test_a_holder_on_another_machine_is_replaced_when_its_lease_has_ended(
 
 
 def test_a_stale_holder_does_not_promote_what_another_has_not(
-    nights: HdfsNights, processes: list[subprocess.Popen[bytes]]
+    nights: FarNights, processes: list[subprocess.Popen[bytes]]
 ) -> None:
     """The other one has begun anew for another window, and not come as far."""
     first = nights.start(before_promotion=True, elsewhere=True)
@@ -112,7 +112,7 @@ def test_a_stale_holder_does_not_promote_what_another_has_not(
     assert (done.code, done.result["promoted"]) == (0, 2)
 
 
-def test_one_of_several_promoters_is_in_time(nights: HdfsNights) -> None:
+def test_one_of_several_promoters_is_in_time(nights: FarNights) -> None:
     root = nights.root
     entry = manage(root, "ctr", by={})
 
@@ -128,7 +128,7 @@ def test_one_of_several_promoters_is_in_time(nights: HdfsNights) -> None:
     assert len(nights.actions()) == entry.number + 1
 
 
-def test_orphans_go_by_the_clock_of_hdfs(nights: HdfsNights) -> None:
+def test_orphans_go_by_the_clock_of_hdfs(nights: FarNights) -> None:
     """What the processes of another machine left, of whom nothing is known but when they last wrote."""
     root, gone = nights.root, "0a1b2c3d-77-123-aabbccdd"
     orphans = [

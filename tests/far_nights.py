@@ -1,4 +1,4 @@
-"""Retrainings on a root on HDFS. What takes jobs was done on this machine before, so that these take none."""
+"""Retrainings on a root that is no folder. What takes jobs was done in one before, so that these take none."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from cluster_commands import copy
-from commands import Commands, Outcome
+from commands import Commands, Outcome, copy
 from daily import SETTINGS, Daily, day
 
 import mr_ml
@@ -24,6 +23,8 @@ from mr_ml.retraining import work
 NIGHT = 5
 TRAIN = "train: {loss: logistic, l2: 0.1, tolerance: 0.01}"
 LEASE_SECONDS = 2
+HADOOP = "{name: hadoop, config: cluster.yaml}"
+INLINE = "{name: inline}"
 
 # How `mr-ml` begins in a process that waits or stops itself on the way.
 _PROGRAM = """
@@ -54,38 +55,40 @@ class Killed(BaseException):
 
 
 @dataclass(frozen=True)
-class HdfsNights:
-    """Days and settings on this machine, and a root on HDFS.
+class FarNights:
+    """Days and settings on this machine, and a root elsewhere.
 
     Attributes
     ----------
     daily
-        The days, with the root on this machine from which that on HDFS is a copy.
+        The days, with the root on this machine of which the other one is a copy.
     uri
-        Of the root on HDFS.
+        Of the other root.
+    runner
+        What the settings say of it.
     """
 
     daily: Daily
     uri: str
+    runner: str = HADOOP
 
     @property
     def root(self) -> Root:
-        """The root on HDFS."""
+        """The root elsewhere."""
         return open_root(self.uri)
 
     @property
     def settings(self) -> Path:
-        """Settings with the root on HDFS; days are read here, by the same paths as before."""
-        return self.daily.folder / "hdfs.yaml"
+        """Settings with that root; days are read here, by the same paths as before."""
+        return self.daily.folder / "far.yaml"
 
     def configure(self, *, location: str = "days/dt={date}", lease_seconds: float = LEASE_SECONDS) -> None:
         """Write the settings."""
         cluster = self.daily.folder / "cluster.yaml"
         cluster.write_text(f"python: {sys.executable}\n")
         text = settings().replace("root: root", f"root: {self.uri}").replace("days/dt={date}", location)
-        runner = "{name: hadoop, config: cluster.yaml}"
         lock = f"lock: {{lease_seconds: {lease_seconds}}}\n"
-        self.settings.write_text(text.replace("{name: inline}", runner) + lock)
+        self.settings.write_text(text.replace("{name: inline}", self.runner) + lock)
 
     def run(self, night: int = NIGHT, *options: str) -> Outcome:
         """Run the retraining of a night in this process."""
@@ -119,7 +122,7 @@ class HdfsNights:
         return [(entry.action, entry.version) for entry in entries]
 
     def files(self, folder: str = "") -> dict[str, bytes]:
-        """Files on HDFS, by path."""
+        """Files of the root, by path."""
         store = self.root.store
         return {path: store.read(path) for path in store.walk(folder)}
 
@@ -157,10 +160,10 @@ def unfinished_night(folder: Path) -> Daily:
     return daily
 
 
-def brought(daily: Daily, uri: str, *, lease_seconds: float = LEASE_SECONDS) -> HdfsNights:
-    """The same root on HDFS."""
+def brought(daily: Daily, uri: str, *, lease_seconds: float = LEASE_SECONDS, runner: str = HADOOP) -> FarNights:
+    """The same root elsewhere."""
     copy(LocalStore(str(daily.root)), open_store(uri))
-    nights = HdfsNights(daily, uri)
+    nights = FarNights(daily, uri, runner)
     nights.configure(lease_seconds=lease_seconds)
     return nights
 
