@@ -1,6 +1,6 @@
 """Paths, manifests and versions below a root, and the stores that read and write them. See README.md here.
 
-Imports the standard library only. The store of HDFS loads `requests` when it is opened.
+Imports the standard library only. The stores of HDFS and S3 load `requests` and boto3 when they are opened.
 """
 
 from hdfs_layout.document import decode_document, encode_document
