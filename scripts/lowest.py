@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 SETUP = Path(__file__).resolve().parents[1] / "setup.cfg"
-EXTRAS = ("speed", "zstd", "hdfs", "retrain", "test")
+EXTRAS = ("speed", "zstd", "hdfs", "s3", "retrain", "test")
 LEFT_OUT = ("mypy", "ruff")
 
 REQUIREMENT = re.compile(r'([\w.-]+) *(?:>=|==) *([\d.]+)(?: *; *python_version *>= *"(\d+)\.(\d+)")?')
