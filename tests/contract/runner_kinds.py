@@ -16,6 +16,9 @@ from typing import cast
 import pytest
 from commands import Commands
 from dev_cluster import HadoopCluster
+from s3_servers import use_aws
+from spark_contexts import CLUSTER as EXECUTORS
+from spark_contexts import SparkContexts
 
 from hdfs_layout import Store, open_store
 
@@ -122,10 +125,63 @@ def _bucket(cluster: HadoopCluster, patch: pytest.MonkeyPatch) -> str:
     return f"s3://{cluster.s3.bucket()}/trainings"
 
 
+EMR = """\
+python: {python}
+log_uri: s3://{bucket}/logs
+service_role: Service
+instance_profile: Profile
+groups: [{{role: master, type: m6i.xlarge}}]
+"""
+
+
+@contextmanager
+def _emr(request: pytest.FixtureRequest, patch: pytest.MonkeyPatch, here: Path) -> Iterator[Ground]:
+    """A cluster of a stand-in for EMR, whose steps run on the tests' Hadoop cluster."""
+    hadoop: HadoopCluster = request.getfixturevalue("hadoop_cluster")
+    if hadoop.s3 is None:
+        pytest.skip("this cluster has no S3; the tests' own has")
+    patch.syspath_prepend(str(Path(__file__).parents[1] / "emr"))
+    from agent import running_agent
+    from hadoop_steps import HadoopSteps
+
+    with running_agent() as agent:
+        use_aws(patch, {**hadoop.s3.environment, "AWS_ENDPOINT_URL_EMR": agent.endpoint})
+        agent.reset(HadoopSteps(hadoop, hadoop.s3.client()))
+        bucket = hadoop.s3.bucket()
+        config = here / "emr.yaml"
+        config.write_text(EMR.format(python=sys.executable, bucket=bucket), encoding="utf-8")
+        place = f"s3://{bucket}/trainings"
+        commands = Commands(cast(Path, f"{place}/root"))
+        created = commands("cluster", "create", "--config", config)["cluster_id"]
+        runner = ("-r", "emr", "--cluster-id", created, "--config", str(config))
+        yield Ground(f"{place}/root", runner, f"{place}/beside", here)
+        commands("cluster", "terminate", created)
+        assert agent.alive() == []
+
+
+def _on_spark(master: str) -> Open:
+    @contextmanager
+    def open(request: pytest.FixtureRequest, patch: pytest.MonkeyPatch, here: Path) -> Iterator[Ground]:
+        contexts: SparkContexts = request.getfixturevalue("spark_contexts")
+        from mr_ml.runners.spark.runner import SparkJobRunner
+
+        # each command would open a SparkContext of its own, which takes seconds
+        patch.setattr(SparkJobRunner, "of", lambda root, given, settings: contexts.runner(root, master))
+        patch.setattr(SparkJobRunner, "close", lambda runner: None)
+        (here / "beside").mkdir()
+        yield Ground(str(here / "root"), ("-r", "spark", "--master", master), str(here / "beside"), here)
+
+    return open
+
+
 CLUSTER = (pytest.mark.hadoop, pytest.mark.slow)
+SPARK = (pytest.mark.slow,)
 KINDS = (
     Kind(name="inline", open=_on_this_machine("-r", "inline")),
     Kind(name="local", open=_on_this_machine("-r", "local", "--workers", "2")),
     Kind(name="hadoop", open=_on_hadoop(_hdfs), marks=CLUSTER, always=ON_CLUSTERS),
     Kind(name="hadoop-s3", title="`hadoop`, root on S3", open=_on_hadoop(_bucket), marks=CLUSTER, always=ON_CLUSTERS),
+    Kind(name="emr", open=_emr, marks=CLUSTER, always=ON_CLUSTERS),
+    Kind(name="spark", title="`spark` here", open=_on_spark("local[2]"), marks=SPARK, always=ON_CLUSTERS),
+    Kind(name="spark-cluster", title="`spark`", open=_on_spark(EXECUTORS), marks=SPARK, always=ON_CLUSTERS),
 )
