@@ -1,9 +1,10 @@
-"""Content of files in stores, some megabytes a request; while that is used, the next one is on its way."""
+"""Content of files in stores, some megabytes a request; while that is used, the next requests are under way."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Generator, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 
 from hdfs_layout import Store
@@ -12,13 +13,36 @@ from hdfs_layout import Store
 REQUEST_BYTES = 4 << 20
 
 
-def ahead(chunks: Iterator[bytes]) -> Generator[bytes, None, None]:
-    """Yield the same; while one is used, the next one is on its way."""
-    with ThreadPoolExecutor(1) as thread:
-        waiting = thread.submit(next, chunks, None)
-        while (chunk := waiting.result()) is not None:
-            waiting = thread.submit(next, chunks, None)
-            yield chunk
+def fetched(
+    store: Store, path: str, *, offset: int, lengths: Iterable[int], at_once: int = 2
+) -> Generator[bytes, None, None]:
+    """Yield what stands one behind the other in a file, by lengths; what is beyond its end is too short.
+
+    Parameters
+    ----------
+    at_once
+        Answers that are there or on their way, of which one is used.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such file.
+    StorageError
+        If it cannot be read.
+    """
+    waiting: deque[Future[bytes]] = deque()
+    with ThreadPoolExecutor(at_once) as threads:
+        try:
+            for length in lengths:
+                waiting.append(threads.submit(store.read_range, path, offset=offset, length=length))
+                offset += length
+                if len(waiting) == at_once:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for answer in waiting:
+                answer.cancel()
 
 
 def read_lines(store: Store, path: str, *, offset: int, sizes: Sequence[int]) -> Generator[memoryview, None, None]:
@@ -32,18 +56,12 @@ def read_lines(store: Store, path: str, *, offset: int, sizes: Sequence[int]) ->
         If it cannot be read.
     """
     runs = _runs(sizes)
-    with closing(ahead(_read(store, path, offset, [sum(run) for run in runs]))) as chunks:
+    with closing(fetched(store, path, offset=offset, lengths=map(sum, runs))) as chunks:
         for run, chunk in zip(runs, chunks, strict=True):
             lines = memoryview(chunk)
             for size in run:
                 yield lines[:size]
                 lines = lines[size:]
-
-
-def _read(store: Store, path: str, offset: int, lengths: Sequence[int]) -> Iterator[bytes]:
-    for length in lengths:
-        yield store.read_range(path, offset=offset, length=length)
-        offset += length
 
 
 def _runs(sizes: Sequence[int]) -> list[list[int]]:

@@ -38,7 +38,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many ranges a file, many requests a range, many chunks."""
     monkeypatch.setattr(source, "RANGE_BYTES", 2000)
     monkeypatch.setattr(source, "_FIRST_REQUEST_BYTES", 7)
-    monkeypatch.setattr(fetch, "REQUEST_BYTES", 150)
+    monkeypatch.setattr(from_store, "REQUEST_BYTES", 150)
     monkeypatch.setattr(fetch, "_LOOK_AHEAD_BYTES", 11)
 
 

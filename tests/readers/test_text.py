@@ -255,7 +255,7 @@ def test_ranges_that_tile_a_file_give_each_line_once(
 def stored(path: Path, start: int, stop: int, **options: int) -> list[bytes]:
     """The same, of the file in a store, by small requests."""
     with far_stores(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mr_ml.readers.text.fetch.REQUEST_BYTES", 5)
+        patch.setattr("mr_ml.data.from_store.REQUEST_BYTES", 5)
         patch.setattr("mr_ml.readers.text.fetch._LOOK_AHEAD_BYTES", 2)
         text = StoredText(name=f"far://{path}", request_bytes=1, **options)
         return list(text.chunks(start, stop, "none"))

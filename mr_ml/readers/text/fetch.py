@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import BinaryIO, cast
 
 from hdfs_layout import open_store, split_uri
-from mr_ml.data.from_store import REQUEST_BYTES
+from mr_ml.data import from_store
 from mr_ml.readers.text.chunks import CHUNK_BYTES, MAX_LINE_BYTES, Compression, open_chunks, whole_lines
 
 # Answers that wait take memory too.
@@ -31,16 +28,17 @@ class StoredText:
     chunk_bytes, max_line_bytes
         As of `mr_ml.readers.text.chunks.read_range`.
     request_bytes
-        The first request asks for so much, each further one for twice as much, up to `REQUEST_BYTES`.
+        The first request asks for so much, each further one for twice as much, up to `from_store.REQUEST_BYTES`; by
+        default all ask for that.
     at_once
-        Requests that are under way while the answer to an earlier one is used. With three instead of one a pack of
-        plain text takes two thirds of the time where each takes 0.1 s.
+        Answers that are there or on their way. With three instead of one a pack of plain text takes two thirds of the
+        time where each request takes 0.1 s.
     """
 
     name: str
     chunk_bytes: int = _CHUNK_BYTES
     max_line_bytes: int = MAX_LINE_BYTES
-    request_bytes: int = REQUEST_BYTES
+    request_bytes: int | None = None
     at_once: int = 3
 
     def chunks(self, start: int, stop: int, compression: Compression) -> Iterator[bytes]:
@@ -67,26 +65,27 @@ class StoredText:
     def _blocks(self, position: int, stop: int) -> Iterator[bytes]:
         """Read from a position to the end of the file; behind `stop` less at a time, and only what is used."""
         root, path = split_uri(self.name)
-        read = partial(open_store(root).read_range, path)
-        waiting: deque[tuple[int, Future[bytes]]] = deque()
-        request = self.request_bytes
-        with ThreadPoolExecutor(self.at_once) as threads:
-            try:
-                while True:
-                    while not waiting or (len(waiting) < self.at_once and position < stop):
-                        length = min(request, max(stop - position, 0) + _LOOK_AHEAD_BYTES)
-                        waiting.append((length, threads.submit(read, offset=position, length=length)))
-                        position += length
-                        request = min(2 * request, REQUEST_BYTES)
-                    length, answer = waiting.popleft()
-                    block = answer.result()
-                    if block:
-                        yield block
-                    if len(block) < length:
-                        return
-            finally:
-                for _, answer in waiting:
-                    answer.cancel()
+        store = open_store(root)
+        lengths = list(self._lengths(max(stop - position, 0) + _LOOK_AHEAD_BYTES))
+        within = from_store.fetched(store, path, offset=position, lengths=lengths, at_once=self.at_once)
+        position += sum(lengths)
+        behind = from_store.fetched(
+            store, path, offset=position, lengths=itertools.repeat(_LOOK_AHEAD_BYTES), at_once=1
+        )
+        asked = itertools.chain(lengths, itertools.repeat(_LOOK_AHEAD_BYTES))
+        for length, block in zip(asked, itertools.chain(within, behind), strict=False):
+            if block:
+                yield block
+            if len(block) < length:
+                return
+
+    def _lengths(self, n_bytes: int) -> Iterator[int]:
+        request = self.request_bytes or from_store.REQUEST_BYTES
+        while n_bytes:
+            request = min(request, n_bytes)
+            yield request
+            n_bytes -= request
+            request = min(2 * request, from_store.REQUEST_BYTES)
 
 
 def _line_start(blocks: Iterator[bytes], start: int, stop: int) -> tuple[int, bytes]:
