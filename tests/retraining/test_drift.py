@@ -91,6 +91,22 @@ def test_few_rows_and_rare_features_do_not_move_by_chance() -> None:
     assert all(move.by < 0.5 for move in (found.means or ()) + (found.presence or ()))
 
 
+def test_classes_of_few_rows_move_by_chance() -> None:
+    x = np.ones((10, 1))
+    before, now = (profile(x, labels={"no": n, "yes": 10 - n}) for n in (6, 4))
+    move = drift(now, before, schema=ONE, published_schema=ONE).classes
+    assert move is not None
+    assert (move.by, move.before, move.now) == (0, 0.6, 0.4)
+
+
+def test_columns_of_categories_may_be_unwatched() -> None:
+    schema = named("city=Rome", "age")
+    before, now = np.ones((100, 2)), np.tile([0, 1], (100, 1))
+    for unwatched, moved in ((["age"], ["city=Rome"]), (["city"], []), (["city=Rome"], [])):
+        found = drift(profile(now), profile(before), schema=schema, published_schema=schema, unwatched=unwatched)
+        assert [move.what for move in found.presence or ()] == moved
+
+
 def test_constants_that_change_have_moved_and_those_that_do_not_have_not() -> None:
     three, four = np.full((50, 1), 3.0), np.full((50, 1), 4.0)
     (move,) = drift(profile(four), profile(three), schema=ONE, published_schema=ONE).means or ()

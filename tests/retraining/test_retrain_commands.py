@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 from commands import Commands
 from daily import SETTINGS, Daily, day
-from far_store import far_stores
 from test_retrain import Killed, kill_at, today
 
 import mr_ml
 from hdfs_layout import LocalStore, open_root
+from mr_ml import session
 from mr_ml.catalog.promotions import fence, manage
-from mr_ml.cli import main
-from mr_ml.retraining import status
+from mr_ml.retraining import requests, status
 from mr_ml.retraining.window import missing_days
 
 
@@ -90,12 +89,17 @@ def test_what_cannot_be_resumed_says_why(interrupted: Daily) -> None:
     assert commands.run("runs", "resume", "nothing").code == 2
 
 
-def test_clean_opens_the_root_as_a_retraining_does(daily: Daily, capsys: pytest.CaptureFixture[str]) -> None:
-    with far_stores():
-        daily.configure(SETTINGS.replace("root: root\n", "").replace("inline", "local"))
-        for command in ("retrain", "clean"):
-            assert main([command, str(daily.settings), "--root", f"far://{daily.root}"]) == 2
-            assert "expected a folder of this machine with runner local" in capsys.readouterr().err
+def test_clean_opens_the_root_as_a_retraining_does(daily: Daily, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[tuple[object, ...]] = []
+
+    def use_config(*given: Any) -> Any:
+        opened.append(given)
+        return session.use_config(*given)
+
+    monkeypatch.setattr(requests, "use_config", use_config)
+    assert Commands(daily.root).run("clean", daily.settings).code == 0
+    assert daily.run(4).code == 0
+    assert opened[0] == opened[1] == (str(daily.root), "inline", None)
 
 
 def test_status(interrupted: Daily, monkeypatch: pytest.MonkeyPatch) -> None:
