@@ -179,6 +179,10 @@ def test_a_histogram_counts_what_numpy_counts(monkeypatch: pytest.MonkeyPatch) -
     rng = np.random.default_rng(4)
     x = rng.normal(size=(300, 5)) * (rng.random((300, 5)) < 0.6)
     columns, edges = np.array([1, 4], np.int32), np.sort(rng.normal(size=(2, 6)))
+    # some values are edges
+    edges[:, 3] = 0
+    edges.sort()
+    x[:6, 1] = edges[0]
     for form, at_once in (("dense", 1 << 20), ("sparse", 1 << 20), ("sparse", 1)):
         monkeypatch.setattr(histogram, "_DENSE_VALUES", at_once)
         query = HistogramQuery(columns, edges)
