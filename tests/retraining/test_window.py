@@ -324,7 +324,7 @@ def test_the_newest_days_are_the_test(tmp_path: Path) -> None:
         ({"location": "hdfs://{date}"}, "a folder before the date"),
         ({"location": "/raw/\x1b[2J{date}"}, "without control characters, found '/raw/\\x1b"),
         ({"location": "/raw/\udc80{date}"}, "UTF-8"),
-        ({"location": "s3:///raw/{date}"}, "for which there is no store"),
+        ({"location": "gs:///raw/{date}"}, "for which there is no store"),
         ({"location": "hdfs:/raw/{date}"}, "Write two slashes"),
         ({"days": 0}, "`days`: expected a number of at least 1, found 0"),
         ({"days": True}, "`days`: expected a whole number"),
