@@ -260,6 +260,8 @@ def _explained(path: str, partition: int) -> Iterator[None]:
         raise storage_error(error, doing=f"write partition {partition} to", place=path) from error
 
 
+# How a task calls the file of a line that it is fed, which it does not know.
+FED = "a map task's input"
 _DAMAGED = "that partition is damaged: restore it, or pack the dataset again"
 
 

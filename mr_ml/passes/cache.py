@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Hashable
 from dataclasses import replace
 
 from mr_ml.data.block import Block, StoredBlock
-from mr_ml.data.partition_file import BlockRange, packed_block
+from mr_ml.data.partition_file import FED, BlockRange, packed_block
 
 
 class BlockCache:
@@ -92,7 +92,7 @@ class BlockCache:
 
 
 def _packed(line: bytes, prepare: Callable[[Block], Block]) -> StoredBlock:
-    stored = packed_block(line, where="a map task's input")
+    stored = packed_block(line, where=FED)
     return replace(stored, block=prepare(stored.block))
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import zlib
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from hdfs_layout import NotFoundError, Store
 from hdfs_layout.paths import join
 from mr_ml.catalog.dataset import Dataset, Partition
-from mr_ml.data.partition_file import changed, missing
-from mr_ml.errors import InternalError
+from mr_ml.data.partition_file import FED, changed, missing
+from mr_ml.errors import BadDataError, InternalError
 from mr_ml.passes.base import Array, check_receipts
 from mr_ml.passes.request import PassRequest, assign, task_line
 from mr_ml.passes.tasks import decode_value
@@ -20,6 +21,8 @@ from mr_ml.runners.base import NO_PROPERTIES, Runner
 from mr_ml.sums.query import Query
 from mr_ml.sums.statistic import Statistic
 from mr_ml.sums.tree import PartialSums, SumTree
+
+_FED_PARTITION = re.compile(rf"{FED}: partition ([0-9]+)\b", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -32,15 +35,7 @@ class PartitionInput:
     _lines: dict[int, list[bytes]] = field(default_factory=dict, compare=False)
 
     def lines(self, *, n_tasks: int) -> list[bytes]:
-        """See `JobInput.lines`.
-
-        Raises
-        ------
-        BadDataError
-            As `check_files`, of files that tasks do not open by a path of this machine: they look at such themselves.
-        """
-        if not self._is_here:
-            self.check_files()
+        """See `JobInput.lines`."""
         if n_tasks not in self._lines:
             self._lines[n_tasks] = self._cut(n_tasks)
         return self._lines[n_tasks]
@@ -52,6 +47,7 @@ class PartitionInput:
 
     @property
     def _is_here(self) -> bool:
+        # tasks that open files by a path of this machine look at them themselves
         return self.store.local_path("") is not None
 
     def uris(self) -> list[str]:
@@ -77,6 +73,31 @@ class PartitionInput:
     def n_bytes(self) -> int:
         """See `JobInput.n_bytes`."""
         return sum(partition.facts.n_bytes for partition in self.partitions)
+
+    @contextmanager
+    def checked(self) -> Iterator[None]:
+        """Look at all files before a pass, and within the block have errors of tasks name the file that they were fed.
+
+        Raises
+        ------
+        BadDataError
+            As `check_files`, unless tasks look at the files themselves.
+        """
+        if not self._is_here:
+            self.check_files()
+        try:
+            yield
+        except InternalError:
+            # tasks that are fed lines do not see which file is missing
+            self.check_files()
+            raise
+        except BadDataError as error:
+            found = _FED_PARTITION.match(str(error))
+            known = {partition.facts.partition: partition for partition in self.partitions}
+            if found is None or int(found[1]) not in known:
+                raise
+            uri = self.store.uri(known[int(found[1])].path)
+            raise BadDataError(uri + str(error).removeprefix(FED)) from error
 
     def check_files(self) -> None:
         """Look whether all partitions are there and as long as they were when they were packed.
@@ -132,12 +153,8 @@ class MapReduceEngine:
         request = PassRequest(query, self._tree, identity, self.cache_bytes, columns).encode()
         # with millions of features both are large, and what is not needed must go before the pass
         del query
-        try:
+        with self._input.checked():
             return self._run(request)
-        except InternalError:
-            # tasks that read streamed lines do not see which file is missing
-            self._input.check_files()
-            raise
 
     def _run(self, request: bytes) -> Statistic:
         from mr_ml_jobs.pass_job import MRPass
