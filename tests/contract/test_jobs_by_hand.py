@@ -68,13 +68,17 @@ def bits(statistic: Statistic) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("way", [pytest.param(way, marks=[pytest.mark.slow] * (way == "hadoop")) for way in WAYS])
-def test_a_pass(packed: tuple[Path, Dataset], tmp_path: Path, request: pytest.FixtureRequest, way: str) -> None:
+def test_a_pass(
+    packed: tuple[Path, Dataset], tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch,
+    way: str,
+) -> None:  # fmt: skip
     root, dataset = packed
     files = [str(root / partition.path) for partition in dataset.partitions]
     given: Mapping[str, str] = environment()
     if way == "hadoop":
         cluster = request.getfixturevalue("hadoop_cluster")
         given = {**given, **cluster.environment}
+        monkeypatch.setenv("HADOOP_CONF_DIR", cluster.environment["HADOOP_CONF_DIR"])
         place = open_store(f"{cluster.hdfs_uri}/user/tests/by-hand-{uuid.uuid4().hex}")
         for file in files:
             place.write(os.path.basename(file), Path(file).read_bytes())
