@@ -22,8 +22,11 @@ from spark_contexts import SparkContexts
 
 from hdfs_layout import Store, open_store
 
-# Where a cluster costs seconds a job; `scripts/runner_matrix.py` has them show everything.
-ON_CLUSTERS = frozenset({"pack", "newton", "evaluate", "predict", "damaged"})
+# Where a job takes seconds; `scripts/runner_matrix.py` has all kinds show everything.
+ON_SPARK = frozenset({"pack", "newton", "evaluate", "predict", "damaged"})
+# That the rest comes to the same there is shown by tests of their own too, in tests/hadoop and tests/emr.
+ON_HADOOP = frozenset({"newton", "damaged"})
+ON_S3 = frozenset({"damaged"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,9 +182,9 @@ SPARK = (pytest.mark.slow,)
 KINDS = (
     Kind(name="inline", open=_on_this_machine("-r", "inline")),
     Kind(name="local", open=_on_this_machine("-r", "local", "--workers", "2")),
-    Kind(name="hadoop", open=_on_hadoop(_hdfs), marks=CLUSTER, always=ON_CLUSTERS),
-    Kind(name="hadoop-s3", title="`hadoop`, root on S3", open=_on_hadoop(_bucket), marks=CLUSTER, always=ON_CLUSTERS),
-    Kind(name="emr", open=_emr, marks=CLUSTER, always=ON_CLUSTERS),
-    Kind(name="spark", title="`spark` here", open=_on_spark("local[2]"), marks=SPARK, always=ON_CLUSTERS),
-    Kind(name="spark-cluster", title="`spark`", open=_on_spark(EXECUTORS), marks=SPARK, always=ON_CLUSTERS),
+    Kind(name="hadoop", open=_on_hadoop(_hdfs), marks=CLUSTER, always=ON_HADOOP),
+    Kind(name="hadoop-s3", title="`hadoop`, root on S3", open=_on_hadoop(_bucket), marks=CLUSTER, always=ON_S3),
+    Kind(name="emr", open=_emr, marks=CLUSTER, always=ON_S3),
+    Kind(name="spark", title="`spark` here", open=_on_spark("local[2]"), marks=SPARK, always=ON_SPARK),
+    Kind(name="spark-cluster", title="`spark`", open=_on_spark(EXECUTORS), marks=SPARK, always=ON_SPARK),
 )
