@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         given = item.callspec.params.values() if hasattr(item, "callspec") else ()
         kinds = {str(getattr(value, "name", value)) for value in given}
         fixtures = {"hadoop_cluster", "start_hadoop_cluster"}.intersection(item.fixturenames)
-        if item.path.parent == _ON_HADOOP or fixtures or not kinds.isdisjoint({"hdfs", "hadoop"}):
+        if item.path.parent == _ON_HADOOP or fixtures or not kinds.isdisjoint({"hdfs", "hadoop", "hadoop_cluster"}):
             item.add_marker(pytest.mark.hadoop)
 
 
