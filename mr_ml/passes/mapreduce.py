@@ -47,7 +47,6 @@ class PartitionInput:
 
     @property
     def _is_here(self) -> bool:
-        # tasks that open files by a path of this machine look at them themselves
         return self.store.local_path("") is not None
 
     def uris(self) -> list[str]:
@@ -75,15 +74,20 @@ class PartitionInput:
         return sum(partition.facts.n_bytes for partition in self.partitions)
 
     @contextmanager
-    def checked(self) -> Iterator[None]:
+    def checked(self, *, are_fed: bool) -> Iterator[None]:
         """Look at all files before a pass, and within the block have errors of tasks name the file that they were fed.
+
+        Parameters
+        ----------
+        are_fed
+            Whether tasks are fed lines. Those that open files by a path of this machine look at them themselves.
 
         Raises
         ------
         BadDataError
-            As `check_files`, unless tasks look at the files themselves.
+            As `check_files`.
         """
-        if not self._is_here:
+        if are_fed or not self._is_here:
             self.check_files()
         try:
             yield
@@ -153,7 +157,7 @@ class MapReduceEngine:
         request = PassRequest(query, self._tree, identity, self.cache_bytes, columns).encode()
         # with millions of features both are large, and what is not needed must go before the pass
         del query
-        with self._input.checked():
+        with self._input.checked(are_fed=not self.runner.tasks.share_files):
             return self._run(request)
 
     def _run(self, request: bytes) -> Statistic:

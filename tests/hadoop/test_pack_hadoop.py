@@ -144,7 +144,7 @@ def test_inputs_that_cannot_be_packed(packed: ClusterCommands, on_cluster: Hadoo
         (f"{raw}/no*ne", 2, f"nothing that matches '{raw}/no*ne'"),
         (f"{raw}/hidden", 2, f"nothing that matches '{raw}/hidden'"),
         (f"{raw}/hidden/*", 2, f"nothing that matches '{raw}/hidden/*'"),
-        (f"web{raw}/mark.libsvm", 2, "hadoop distcp"),
+        ("gs://bucket/mark.libsvm", 2, "there is no store"),
         (f"{raw}/rows.libsvm.xz", 2, "decompress it"),
         (f"{raw}/rows.libsvm.gz", 65, "found an empty file"),
         (f"{raw}/plain.libsvm.gz", 65, "found other data"),
