@@ -9,11 +9,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hdfs_layout.s3.boto import BotoCoreError, ClientError, urllib3
+from hdfs_layout.s3.errors import code_of
 
 # boto repeats requests that are not answered, but not those whose answer ends early.
 _ATTEMPTS = 5
 _BYTES_FOR_ANOTHER_ATTEMPT = 64 << 20
 _FIRST_DELAY_SECONDS = 0.1
+# Answers to what is asked for by its ETag: there is another one, or none.
+_NOT_THE_SAME = ("412", "PreconditionFailed", "404", "NoSuchKey")
 _BROKEN = (BotoCoreError, urllib3.exceptions.HTTPError, OSError)
 
 
@@ -35,6 +38,8 @@ class Download(io.RawIOBase):
 
     def __init__(self, get: Callable[..., Mapping[str, Any]], *, first: int = 0, last: int | None = None) -> None:
         self._get, self._at, self._last = get, first, last
+        # closed by Python also when there is no answer
+        self._body: Any = None
         answer = get(**self._range()) if first or last is not None else get()
         self.size = int(answer["ContentLength"])
         self._etag, self._body, self._left = answer["ETag"], answer["Body"], self.size
@@ -61,7 +66,8 @@ class Download(io.RawIOBase):
         """Give the connection back."""
         if not self.closed:
             with contextlib.suppress(*_BROKEN):
-                self._body.close()
+                if self._body is not None:
+                    self._body.close()
         super().close()
 
     def _range(self) -> dict[str, str]:
@@ -92,6 +98,8 @@ class Download(io.RawIOBase):
         try:
             self._body = self._get(**self._range(), IfMatch=self._etag)["Body"]
         except ClientError as error:
-            raise OSError("the connection broke, and the file is not the same any more") from error
+            is_other = code_of(error) in _NOT_THE_SAME
+            why = "the file is not the same any more" if is_other else f"there is no new one: {code_of(error)}"
+            raise OSError(f"the connection broke, and {why}") from error
         except BotoCoreError as error:
             raise OSError(f"the connection broke, and there is no new one: {type(error).__name__}") from broken

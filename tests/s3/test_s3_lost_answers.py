@@ -75,9 +75,7 @@ def test_a_version_gets_one_number_whatever_gets_lost(way: Relay, lost: Store) -
     assert lost.list("models") == tuple(f"v{number:06d}.json" for number in (1, 2, 3))
 
 
-def test_who_never_hears_an_answer_says_so(
-    way: Relay, lost: Store, direct: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_never_hears_an_answer_says_so(way: Relay, lost: Store, direct: Callable[[], list[str]]) -> None:
     lost.write(".staged", b"content")
     way.faults = [Fault(request="PUT ", kind="lose answer", times=100)]
     with pytest.raises(UnavailableError, match=r"could not publish .*: expected an answer of http://127"):
@@ -145,9 +143,17 @@ def test_what_is_replaced_while_the_connection_is_broken_is_no_mixture(way: Rela
     assert begun == LARGE[:10]
 
 
-def test_a_writer_whose_upload_was_removed_says_so(
-    way: Relay, lost: Store, monkeypatch: pytest.MonkeyPatch, versitygw_server: S3Server, bucket: str
-) -> None:
+def test_who_is_not_let_in_again_is_not_told_that_the_file_changed(way: Relay, lost: Store) -> None:
+    lost.write("file", LARGE)
+    way.faults = [
+        Fault(request="GET ", kind="cut answer", after=5 * MEBIBYTE),
+        Fault(request="GET ", kind="refuse", answer=refusal("400", "ExpiredToken")),
+    ]
+    with lost.open_read("file") as file, pytest.raises(OSError, match="there is no new one: ExpiredToken"):
+        file.read()
+
+
+def test_a_writer_whose_upload_was_removed_says_so(lost: Store, versitygw_server: S3Server, bucket: str) -> None:
     """As the bucket's rule AbortIncompleteMultipartUpload does it."""
     real = versitygw_server.client()
 

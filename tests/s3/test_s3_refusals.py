@@ -80,6 +80,19 @@ def test_what_is_missing_is_no_refusal(said: Said) -> None:
             CALLS[name](store)
 
 
+def test_who_reads_what_is_missing_is_told_once(said: Said) -> None:
+    """In development mode Python says of an object that is given up what releases since 3.13 say in any."""
+    said.status, said.code = 404, "NoSuchKey"
+    program = (
+        "import sys\nfrom hdfs_layout import NotFoundError, open_store\n"
+        "try:\n    open_store('s3://the-bucket/root').read('file')\nexcept NotFoundError:\n    print('missing')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "ignore", "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("missing\n", "")
+
+
 def test_what_was_not_removed_is_said_although_the_answer_is_200(said: Said) -> None:
     key = "<Contents><Key>root/folder/file</Key><Size>1</Size></Contents>"
     said.answers = {"list-type=2": f"<ListBucketResult><KeyCount>1</KeyCount>{key}</ListBucketResult>"}
