@@ -192,8 +192,8 @@ class S3Store:
         publisher, on condition that nobody has it; then S3 copies the files, of which those whose names begin with
         ``_`` come last (Hadoop's ``_SUCCESS``); then ``.publishing`` goes. So two never publish into one folder, and
         who lists hidden names can tell a folder that is not whole. Who reads it without looking may see the first
-        files alone for as long as that takes. When it fails, what was copied is removed; when it is killed,
-        ``.publishing`` stays, and so does the refusal of the name, until somebody removes the folder.
+        files alone for as long as that takes. When it fails, what was copied is removed; when that fails too, or it is
+        killed, ``.publishing`` stays, and so does the refusal of the name, until somebody removes the folder.
         """
         self._place(staged), self._place(target)
         try:
@@ -362,12 +362,16 @@ class S3Store:
             self._send_unless_taken(
                 join(target, PUBLISHING), lambda writer: put(client("s3"), claim, b"", writer=writer, **UNLESS_TAKEN)
             )
+        copied: list[str] = []
         try:
             # Whoever published a moment ago has given up its claim already.
             self._expect_free(target, but=claim["Key"])
+            copied = [self._place(join(target, name))["Key"] for name, _ in files]
             self._copy_files(staged, target, files)
         except BaseException:
+            # The claim last: while it is there nobody takes what is left for whole.
             with contextlib.suppress(StorageError):
+                self._remove_keys(copied, target)
                 self.remove(join(target, PUBLISHING))
             raise
         self.remove(join(target, PUBLISHING))
@@ -379,20 +383,15 @@ class S3Store:
             self._copy(join(staged, file[0]), join(target, file[0]), file[1])
 
         last = [file for file in files if file[0].rpartition("/")[2].startswith("_")]
-        try:
-            with ThreadPoolExecutor(_COPIES_AT_ONCE) as pool:
-                try:
-                    for _ in pool.map(copy, [file for file in files if file not in last]):
-                        pass
-                except BaseException:
-                    pool.shutdown(cancel_futures=True)
-                    raise
-            for file in last:
-                copy(file)
-        except BaseException:
-            with contextlib.suppress(StorageError):
-                self._remove_keys((self._place(join(target, name))["Key"] for name, _ in files), target)
-            raise
+        with ThreadPoolExecutor(_COPIES_AT_ONCE) as pool:
+            try:
+                for _ in pool.map(copy, [file for file in files if file not in last]):
+                    pass
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        for file in last:
+            copy(file)
 
     def _copy(self, staged: str, target: str, size: int) -> None:
         source, place = self._place(staged), self._place(target)

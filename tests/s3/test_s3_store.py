@@ -143,6 +143,31 @@ def test_a_tree_that_cannot_be_published_leaves_nothing(
     assert store.list("target") == ("0", "1", "2", "3", "4")
 
 
+def test_a_part_of_a_tree_that_cannot_be_removed_is_not_taken_for_whole(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        store.write(f".staged/{number}", b"content")
+    real = type(store)._copy  # type: ignore[attr-defined]
+
+    def copy(self: Store, source: str, target: str, size: int) -> None:
+        if target.endswith("2"):
+            raise StorageError("out of order")
+        real(self, source, target, size)
+
+    def remove_keys(self: Store, keys: object, path: str) -> None:
+        raise StorageError("not removed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(store), "_copy", copy)
+        patch.setattr(type(store), "_remove_keys", remove_keys)
+        with pytest.raises(StorageError, match="out of order"):
+            store.publish_tree(".staged", "target")
+    assert store.exists(f"target/{PUBLISHING}")
+    with pytest.raises(AlreadyExistsError):
+        store.publish_tree(".staged", "target")
+
+
 def test_a_folder_that_a_killed_publisher_left_is_not_published_into(store: Store) -> None:
     """Even if nothing else is in it; and it can be told from one that is whole."""
     store.write(f"target/{PUBLISHING}", b"")
