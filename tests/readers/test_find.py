@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from far_store import far_stores
 
+from hdfs_layout.paths import PUBLISHING
 from mr_ml.errors import BadDataError, StorageError, UsageError
 from mr_ml.readers.text import source
 from mr_ml.readers.text.find import find
@@ -116,6 +117,16 @@ def test_what_stands_in_the_way_in_a_store_is_named(
     with far_stores("far", "further"), pytest.raises(UsageError) as raised:
         expand([name.format(tree) for name in inputs])
     assert says.format(tree) in str(raised.value)
+
+
+@pytest.mark.parametrize("given", ["in", "in/deep/er", "in/deep/*/b*"])
+def test_a_folder_that_is_being_published_is_not_read(tree: Path, given: str) -> None:
+    """Its first files would count as all."""
+    (tree / "in/deep/er" / PUBLISHING).touch()
+    with far_stores():
+        with pytest.raises(UsageError, match=r"expected a folder that is whole, found far://.*/in/deep/er/"):
+            expand([f"far://{tree}/{given}"])
+        assert len(expand([f"far://{tree}/in/a", f"far://{tree}/in/day"])) == 2
 
 
 def test_a_socket_is_named(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:

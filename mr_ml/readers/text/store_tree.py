@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hdfs_layout import STORES, Entry, NotFoundError, Store, open_store, scheme_of, split_uri
+from hdfs_layout.paths import PUBLISHING
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.readers.text.find import FILE, FOLDER, Listed, Status, Tree
 from mr_ml.readers.text.local_tree import LOCAL_TREE
@@ -54,6 +55,11 @@ class StoreTree:
             listed: dict[str, Listed] = {}
             for entry in entries:
                 path = posixpath.join(inside, entry.name)
+                if entry.name == PUBLISHING:
+                    raise UsageError(
+                        f"expected a folder that is whole, found {self.full_name(path)}: its files are being copied "
+                        "there, or whoever did so was killed; wait until that file is gone, or remove the folder"
+                    )
                 if entry.name in listed:
                     raise UsageError(
                         f"{self.full_name(path)} is a file, and the beginning of the names of others, which no folder "
