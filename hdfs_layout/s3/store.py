@@ -324,6 +324,8 @@ class S3Store:
     def _send_unless_taken(self, target: str, send: Callable[[str], None]) -> None:
         place, writer = self._place(target), uuid.uuid4().hex
         for attempt in range(_ATTEMPTS):
+            if attempt:
+                time.sleep(_FIRST_DELAY_SECONDS * 2 ** (attempt - 1))
             try:
                 return send(writer)
             except ClientError as error:
@@ -337,7 +339,6 @@ class S3Store:
                     raise self._taken(target) from refusal
             elif code_of(refusal) not in _CONFLICT:
                 raise refusal
-            time.sleep(_FIRST_DELAY_SECONDS * 2**attempt)
         raise refusal
 
     def _taken(self, target: str) -> AlreadyExistsError:
