@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -23,6 +25,8 @@ from mr_ml.retraining import work
 NIGHT = 5
 TRAIN = "train: {loss: logistic, l2: 0.1, tolerance: 0.01}"
 LEASE_SECONDS = 2
+#: The log of promotions when that night is done.
+PROMOTED_ONCE = [("adopt", None), ("promote", 1), ("promote", 2)]
 HADOOP = "{name: hadoop, config: cluster.yaml}"
 INLINE = "{name: inline}"
 
@@ -160,6 +164,22 @@ def unfinished_night(folder: Path) -> Daily:
     return daily
 
 
+@pytest.fixture(scope="module")
+def unfinished(tmp_path_factory: pytest.TempPathFactory) -> Daily:
+    """The root on this machine, from which tests bring theirs elsewhere."""
+    return unfinished_night(tmp_path_factory.mktemp("nights") / "daily")
+
+
+@pytest.fixture
+def processes() -> Iterator[list[subprocess.Popen[bytes]]]:
+    """What a test started, which does not outlive it."""
+    started: list[subprocess.Popen[bytes]] = []
+    yield started
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
 def brought(daily: Daily, uri: str, *, lease_seconds: float = LEASE_SECONDS, runner: str = HADOOP) -> FarNights:
     """The same root elsewhere."""
     copy(LocalStore(str(daily.root)), open_store(uri))
@@ -186,3 +206,12 @@ def ended(process: subprocess.Popen[bytes]) -> Outcome:
         process.send_signal(signal.SIGCONT)
     out, err = process.communicate(timeout=240)
     return Outcome(process.returncode, out.decode(), err.decode())
+
+
+def all_ended(processes: Sequence[subprocess.Popen[bytes]]) -> list[Outcome]:
+    """What processes left, of which the last is let go on when the others have ended."""
+    deadline = time.monotonic() + 120
+    while sum(process.poll() is None for process in processes) > 1:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return [ended(process) for process in processes]

@@ -10,6 +10,7 @@ import pytest
 from cluster_commands import ClusterCommands, copy
 from commands import Commands, write_libsvm
 from dev_cluster import HadoopCluster
+from far_nights import processes, unfinished  # noqa: F401
 
 from hdfs_layout import LocalStore, open_store
 from mr_ml.packing import plan

@@ -6,13 +6,22 @@ import signal
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from daily import Daily
 from dev_cluster import HadoopCluster
-from far_nights import LEASE_SECONDS, NIGHT, FarNights, brought, ended, is_there, unfinished_night, wait_until_stopped
+from far_nights import (
+    LEASE_SECONDS,
+    NIGHT,
+    PROMOTED_ONCE,
+    FarNights,
+    all_ended,
+    brought,
+    ended,
+    is_there,
+    wait_until_stopped,
+)
 
 from hdfs_layout import open_root
 from mr_ml.catalog.promotions import manage, promote, promoted_version
@@ -23,27 +32,10 @@ from mr_ml.errors import LockedError
 
 pytestmark = pytest.mark.slow
 
-PROMOTED_ONCE = [("adopt", None), ("promote", 1), ("promote", 2)]
-
-
-@pytest.fixture(scope="module")
-def _unfinished(tmp_path_factory: pytest.TempPathFactory) -> Daily:
-    return unfinished_night(tmp_path_factory.mktemp("nights") / "daily")
-
 
 @pytest.fixture
-def nights(_unfinished: Daily, on_cluster: HadoopCluster) -> FarNights:
-    return brought(_unfinished, f"{on_cluster.hdfs_uri}/user/tests/nights-{uuid.uuid4().hex}")
-
-
-@pytest.fixture
-def processes() -> Iterator[list[subprocess.Popen[bytes]]]:
-    """What a test started, which does not outlive it."""
-    started: list[subprocess.Popen[bytes]] = []
-    yield started
-    for process in started:
-        process.kill()
-        process.communicate()
+def nights(unfinished: Daily, on_cluster: HadoopCluster) -> FarNights:
+    return brought(unfinished, f"{on_cluster.hdfs_uri}/user/tests/nights-{uuid.uuid4().hex}")
 
 
 def test_one_of_several_works(nights: FarNights, processes: list[subprocess.Popen[bytes]]) -> None:
@@ -51,11 +43,7 @@ def test_one_of_several_works(nights: FarNights, processes: list[subprocess.Pope
     # nobody takes over, however slow this machine is
     nights.configure(lease_seconds=60)
     processes += [nights.start(point="begun noted") for _ in range(4)]
-    deadline = time.monotonic() + 120
-    while sum(process.poll() is None for process in processes) > 1:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    found = [ended(process) for process in processes]
+    found = all_ended(processes)
     assert sorted(one.code for one in found) == [0, 75, 75, 75]
     for loser in (one for one in found if one.code):
         assert "expected that no other process holds the lock" in loser.err

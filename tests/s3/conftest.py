@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
+from far_nights import processes, unfinished  # noqa: F401
 from refusing_server import Said, refusing_server
 from relay import Relay, relay
 from s3_servers import S3Server, use_aws

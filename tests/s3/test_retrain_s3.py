@@ -4,38 +4,30 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from daily import Daily
-from far_nights import INLINE, LEASE_SECONDS, NIGHT, FarNights, brought, ended, unfinished_night, wait_until_stopped
+from far_nights import (
+    INLINE,
+    LEASE_SECONDS,
+    NIGHT,
+    PROMOTED_ONCE,
+    FarNights,
+    all_ended,
+    brought,
+    ended,
+    wait_until_stopped,
+)
 
 from hdfs_layout import Store
 
 pytestmark = pytest.mark.slow
 
-PROMOTED_ONCE = [("adopt", None), ("promote", 1), ("promote", 2)]
-
-
-@pytest.fixture(scope="module")
-def unfinished(tmp_path_factory: pytest.TempPathFactory) -> Daily:
-    return unfinished_night(tmp_path_factory.mktemp("nights") / "daily")
-
 
 @pytest.fixture
 def nights(unfinished: Daily, store: Store) -> FarNights:
     return brought(unfinished, store.root, runner=INLINE)
-
-
-@pytest.fixture
-def processes() -> Iterator[list[subprocess.Popen[bytes]]]:
-    """What a test started, which does not outlive it."""
-    started: list[subprocess.Popen[bytes]] = []
-    yield started
-    for process in started:
-        process.kill()
-        process.communicate()
 
 
 def test_one_of_several_works_and_the_next_night_is_that_of_a_folder(
@@ -45,11 +37,7 @@ def test_one_of_several_works_and_the_next_night_is_that_of_a_folder(
     # nobody takes over, however slow this machine is
     nights.configure(lease_seconds=60)
     processes += [nights.start(point="begun noted") for _ in range(2)]
-    deadline = time.monotonic() + 120
-    while sum(process.poll() is None for process in processes) > 1:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    found = [ended(process) for process in processes]
+    found = all_ended(processes)
     assert sorted(one.code for one in found) == [0, 75]
     (loser,) = (one for one in found if one.code)
     assert "expected that no other process holds the lock" in loser.err
