@@ -58,3 +58,11 @@ class StoreUnavailableError(UnavailableError, StorageError):
 
 class PerhapsPublishedError(StorageError):
     """Publishing failed and the version may be visible nonetheless: the store could not be asked."""
+
+
+def taken(place: str) -> AlreadyExistsError:
+    """Say that a name, given as path or URI, is taken already: what every store raises in `Store.publish`."""
+    return AlreadyExistsError(
+        f"could not publish {place!r}: expected a name that is not published yet; found it there. It was not changed: "
+        f"take the next version."
+    )

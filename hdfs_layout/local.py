@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from io import BufferedReader
 from typing import BinaryIO
 
-from hdfs_layout.errors import AlreadyExistsError, BadDataError, NotFoundError, StorageError, UsageError
+from hdfs_layout.errors import BadDataError, NotFoundError, StorageError, UsageError, taken
 from hdfs_layout.faults import sentence
 from hdfs_layout.paths import HIDDEN, join, split_path, writing_path
 from hdfs_layout.store import Entry
@@ -163,7 +163,7 @@ class LocalStore:
                 os.link(source, place)
             except FileExistsError as error:
                 if not _is_linked_as(source, place):
-                    raise _taken(place) from error
+                    raise taken(place) from error
             except OSError as error:
                 if error.errno not in _NO_HARD_LINKS:
                     raise
@@ -187,13 +187,13 @@ class LocalStore:
                     os.link(source, place)
                     os.unlink(source)
                 elif os.path.lexists(place):
-                    raise _taken(place)
+                    raise taken(place)
                 else:
                     # replaces an empty folder at most
                     os.rename(source, place)
             except OSError as error:
                 if os.path.lexists(place):
-                    raise _taken(place) from error
+                    raise taken(place) from error
                 if is_folder or error.errno not in _NO_HARD_LINKS:
                     raise
                 os.rename(source, place)
@@ -271,13 +271,6 @@ def open_file_uri(root: str) -> LocalStore:
     if host not in ("", "localhost") or not slash:
         raise UsageError(f"expected file:/// and an absolute path; found {root[:200]!a}. Write file:///that/path.")
     return open_folder(os.fsdecode(b"/" + urllib.parse.unquote_to_bytes(path)))
-
-
-def _taken(place: str) -> AlreadyExistsError:
-    return AlreadyExistsError(
-        f"could not publish {place!r}: expected a name that is not published yet; found it there. It was not changed: "
-        f"take the next version."
-    )
 
 
 def _listed(entry: os.DirEntry[str]) -> Entry:

@@ -24,7 +24,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from hdfs_layout.errors import AlreadyExistsError, BadDataError, NotFoundError, UsageError
+from hdfs_layout.errors import BadDataError, NotFoundError, UsageError, taken
 from hdfs_layout.hdfs.config import HadoopConfig, find_namenodes, load_hadoop_config
 from hdfs_layout.hdfs.errors import Translator
 from hdfs_layout.hdfs.http import NoAnswerError, RemoteError
@@ -211,15 +211,12 @@ class HdfsStore:
                 self._rename(source, place, option="NONE", file_id=status.file_id)
             except RemoteError as error:
                 # Of a folder that has the name HDFS says no more than that it is one.
-                taken = error.kind == "FileAlreadyExistsException" or (
+                is_taken = error.kind == "FileAlreadyExistsException" or (
                     error.kind == "IOException" and self._status_or_none(place) is not None
                 )
-                if not taken:
+                if not is_taken:
                     raise
-                raise AlreadyExistsError(
-                    f"could not publish {self.uri(target)!r}: expected a name that is not published yet; found it "
-                    f"there. It was not changed: take the next version."
-                ) from error
+                raise taken(self.uri(target)) from error
 
     def remove(self, path: str) -> None:
         """See `Store.remove`."""

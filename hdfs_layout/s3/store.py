@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from hdfs_layout.errors import AlreadyExistsError, BadDataError, NotFoundError, StorageError, UsageError
+from hdfs_layout.errors import BadDataError, NotFoundError, StorageError, UsageError, taken
 from hdfs_layout.paths import HIDDEN, PUBLISHING, join, split_path
 from hdfs_layout.s3.boto import ClientError
 from hdfs_layout.s3.client import client
@@ -336,24 +336,18 @@ class S3Store:
                 if there == writer:
                     return None
                 if there is not None:
-                    raise self._taken(target) from refusal
+                    raise taken(self.uri(target)) from refusal
             elif code_of(refusal) not in _CONFLICT:
                 raise refusal
         raise refusal
-
-    def _taken(self, target: str) -> AlreadyExistsError:
-        return AlreadyExistsError(
-            f"could not publish {self.uri(target)!r}: expected a name that is not published yet; found it there. It "
-            f"was not changed: take the next version."
-        )
 
     def _expect_free(self, target: str, *, but: str = "") -> None:
         """Raise `AlreadyExistsError` if a file or folder has the name, other than by the key `but`."""
         with contextlib.suppress(NotFoundError):
             self.size(target)
-            raise self._taken(target)
+            raise taken(self.uri(target))
         if any(key != but for key, _ in self._objects(target, doing="publish")):
-            raise self._taken(target)
+            raise taken(self.uri(target))
 
     def _publish_folder(self, staged: str, target: str) -> None:
         files = self._files_below(staged, doing="publish")
