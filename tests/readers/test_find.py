@@ -105,6 +105,8 @@ def test_what_stands_in_the_way_is_named(
         (["far://{0}/in/nothing*"], "nothing that matches 'far://{0}/in/nothing"),
         (["far://{0}/in/a/b"], "nothing that matches"),
         (["far://{0}/in/a/"], "nothing that matches"),
+        # whose folder was listed before
+        (["far://{0}/in/d*", "far://{0}/in/a/"], "nothing that matches"),
         (["far://{0}/in/../in/a"], "expected an input whose path a store can have"),
         (["closer://{0}/in/a"], "expected files of this machine, or of "),
         (["far://{0}/in/{{a,b}}", "nothing"], "nothing that matches 'nothing'"),

@@ -36,11 +36,12 @@ class StoreTree:
         folder, name = posixpath.split(plain)
         if folder in self._listed:
             listed = self._listed[folder].get(name)
-            return None if listed is None else listed.status
-        entry = self.store.status(plain)
-        if entry is None or (path.endswith("/") and not entry.is_folder):
-            return None
-        return self._status(plain, entry)
+            status = None if listed is None else listed.status
+        else:
+            entry = self.store.status(plain)
+            status = None if entry is None else self._status(plain, entry)
+        is_file = status is not None and status.kind != FOLDER
+        return None if is_file and path.endswith("/") else status
 
     def entries(self, folder: str) -> list[Listed]:
         """See `Tree.entries`; of a root that is missing, nothing."""
