@@ -8,7 +8,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +161,26 @@ def test_a_file_that_changes_while_it_is_read(
     assert found.code == 65
     assert f"far://{folder}/rows changed while it was read" in found.err
     assert not (mr_ml.root / "datasets/rows/v000001.json").exists()
+
+
+@pytest.mark.parametrize("n_files", [1, 40])
+def test_a_folder_that_goes_while_it_is_read(
+    mr_ml: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_files: int
+) -> None:
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    for name in map(str, range(n_files)):
+        (folder / name).write_bytes(b"1 1:1\n0 1:2\n")
+    check_rest = source.check_rest
+
+    def without(files: Sequence[source.TextFile]) -> None:
+        folder.rename(tmp_path / "elsewhere")
+        check_rest(files)
+
+    monkeypatch.setattr(source, "check_rest", without)
+    found = mr_ml.run("pack", f"far://{folder}", "--to", "rows", "-r", "inline")
+    assert found.code == 65
+    assert f"far://{folder}/0 changed while it was read" in found.err
 
 
 def test_text_is_asked_for_once_in_requests_of_some_megabytes(

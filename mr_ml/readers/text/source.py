@@ -11,11 +11,12 @@ import json
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, BinaryIO
 
-from hdfs_layout import open_store, scheme_of, split_uri
+from hdfs_layout import NotFoundError, open_store, scheme_of, split_uri
 from hdfs_layout.faults import storage_error
 from mr_ml.errors import BadDataError
 from mr_ml.readers.text import chunks as text
@@ -166,8 +167,9 @@ def check_rest(files: Sequence[TextFile]) -> None:
     for file, (tree, path) in zip(files, trees_of([file.path for file in files]), strict=True):
         folder = file.path.rpartition("/")[0]
         if folders[folder] > _LISTED_FILES:
-            # remembered by the tree
-            tree.entries(path.rpartition("/")[0])
+            # remembered by the tree; of a folder that is gone, each file is
+            with suppress(NotFoundError):
+                tree.entries(path.rpartition("/")[0])
         status = tree.look(path)
         now = () if status is None else status.stamp
         if now != file.stamp:
