@@ -51,14 +51,16 @@ class Output:
 
     def __enter__(self) -> Output:
         beside = self._store.local_path("")
-        self.scratch = os.path.join(beside or scratch_folder(needs_bytes=None), owned(_PREFIX))
+        folder = str(scratch_folder(needs_bytes=None)) if beside is None else beside
+        self.scratch = os.path.join(folder, owned(_PREFIX))
         try:
             if beside is not None:
                 self._store.make_folder("")
                 sweep(beside, _PREFIX, STAGED_PREFIX, WRITING_PREFIX)
             os.mkdir(self.scratch, 0o700)
         except OSError as error:
-            raise storage_error(error, doing="write beside `to`", place=self._to) from error
+            doing, place = ("write to", folder) if beside is None else ("write beside `to`", self._to)
+            raise storage_error(error, doing=doing, place=place) from error
         except StorageError as error:
             raise StorageError(f"cannot write beside `to` {self._to}: {error}") from error
         except BaseException:
