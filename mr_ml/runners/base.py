@@ -37,8 +37,6 @@ class JobInput(Protocol):
         ------
         UsageError
             If tasks cannot open it.
-        BadDataError
-            If it is seen here that it is not what it should be.
         """
 
     def uris(self) -> Sequence[str]:
@@ -69,7 +67,7 @@ class JobInput(Protocol):
 
 @dataclass(frozen=True)
 class TaskLines:
-    """An input that only tasks on this machine can open."""
+    """Lines for tasks that need nothing else, or open themselves what these name; nothing can be streamed to them."""
 
     tasks: Sequence[bytes]
     n_bytes: int = 0
@@ -83,7 +81,7 @@ class TaskLines:
 
     def uris(self) -> Sequence[str]:
         """See `JobInput.uris`."""
-        raise UsageError("these files can be read on this machine only; use `runner` local")
+        raise UsageError("these files are opened by tasks, and not streamed to them; use `runner` local")
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,7 @@ class StoredLines:
 
     def lines(self, *, n_tasks: int) -> Sequence[bytes]:
         """See `JobInput.lines`."""
-        raise UsageError("files on HDFS are read by tasks on the cluster; use `runner` hadoop")
+        raise UsageError("these files are streamed to tasks on a cluster; use `runner` hadoop")
 
     def uris(self) -> Sequence[str]:
         """See `JobInput.uris`."""
