@@ -11,8 +11,8 @@ from builders import make_block, write_partition
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mr_ml.data.block import Block
-from mr_ml.data.partition_file import BlockRange, PartitionFacts
+from mr_ml.data.block import Block, StoredBlock
+from mr_ml.data.partition_file import BlockRange, PartitionFacts, packed_block
 from mr_ml.errors import BadDataError
 from mr_ml.passes.cache import BlockCache
 
@@ -149,3 +149,30 @@ def test_whatever_is_asked_comes_in_order(
         first, last = sorted((one, other))
         found = cache.blocks(part_of(path, facts, first, last), dataset=dataset, budget=budget * BLOCK_BYTES)
         assert [s.block.labels[0] for s in found] == list(range(first, last))
+
+
+def test_fed_lines_within_the_budget_are_decoded_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those with other bytes at the same address are decoded anew."""
+    decoded: list[bytes] = []
+
+    def counting(line: bytes, *, where: str) -> StoredBlock:
+        decoded.append(line)
+        return packed_block(line, where=where)
+
+    monkeypatch.setattr("mr_ml.passes.cache.packed_block", counting)
+
+    def lines(start: float) -> list[bytes]:
+        write_partition(path, some_blocks(start=start))
+        return path.read_bytes().splitlines(keepends=True)
+
+    first, other = lines(0), lines(10)
+    for fit in range(8):
+        cache = BlockCache()
+        for asked, expected, n_anew in (
+            (first, 0, 6), (first, 0, max(6 - fit, 0)), (other, 10, 6), (other, 10, max(6 - fit, 0)),
+        ):  # fmt: skip
+            decoded.clear()
+            budget = fit * BLOCK_BYTES + BLOCK_BYTES // 2 if fit else 0
+            found = [cache.block(line, dataset="d", budget=budget, prepare=lambda block: block) for line in asked]
+            assert [stored.block.labels[0] for stored in found] == [expected + k for k in range(6)]
+            assert len(decoded) == n_anew
