@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import os
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -16,7 +19,7 @@ from mr_ml.runners.emr.cluster import KEPT, look, start, terminate
 from mr_ml.runners.emr.cost import Limits
 from mr_ml.runners.emr.service import Emr
 from mr_ml.runners.emr.settings import EmrSettings, load_settings
-from mr_ml.runners.emr.steps import EmrClient
+from mr_ml.runners.emr.steps import _STOP, EmrClient
 from mr_ml.runners.emr.use import ClusterInUse
 from mr_ml.runners.hadoop.client import Submission
 
@@ -290,6 +293,35 @@ def test_a_later_command_stops_what_an_earlier_one_left(agent: Agent, kept: Clus
     assert EmrClient(another).stop(TAG)
     assert [step.state for step in cluster.steps] == ["CANCELLED", "CANCELLED", "COMPLETED"]
     assert len(agent.asked("CancelSteps")) == 1
+
+
+def test_an_application_that_could_not_be_killed_may_still_run(agent: Agent, kept: ClusterInUse, steps: Steps) -> None:
+    """The step is gone; the one that was to kill its application failed."""
+    steps.outcome = None
+    steps.by_word["bash"] = ("FAILED", {})
+    interrupted(kept.emr, agent, KeyboardInterrupt())
+    submission = Submission(TAG)
+    with pytest.raises(KeyboardInterrupt):
+        EmrClient(kept).run(ARGUMENTS, submission)
+    assert not submission.ended
+
+
+@pytest.mark.parametrize("works", ["-list", "-kill", "neither", "both"])
+def test_the_step_that_kills_applications_fails_with_yarn(tmp_path: Path, works: str) -> None:
+    yarn = tmp_path / "yarn"
+    yarn.write_text(f"""\
+#!/bin/sh
+echo "$@" >> {tmp_path}/asked
+[ "$2" = -list ] && printf 'Total number of applications:2\\napplication_1_0004\\ta\\napplication_1_0005\\tb\\n'
+[ {works} = both ] || [ "$2" = {works} ]
+""")
+    yarn.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = subprocess.run(["bash", "-c", _STOP, "stop", TAG], env={"PATH": path}, capture_output=True, check=False)
+    assert (done.returncode == 0) == (works == "both")
+    listed = f"application -list -appTags {TAG}"
+    killed = ["application -kill application_1_0004 application_1_0005"] if works in ("both", "-list") else []
+    assert (tmp_path / "asked").read_text().splitlines() == [listed, *killed]
 
 
 def test_nobody_says_whether_it_is_stopped(agent: Agent, kept: ClusterInUse) -> None:

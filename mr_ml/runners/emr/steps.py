@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,9 +35,10 @@ _MOST_LOG_BYTES = 1 << 22
 _APPLICATION = re.compile(r"\bapplication_[0-9]+_[0-9]+\b", re.ASCII)
 # EMR ends the process of a cancelled step, and what that has started on YARN runs on. The tag is an argument.
 _STOP = """\
-for id in $(yarn application -list -appTags "$1" | grep -o '^application_[0-9]*_[0-9]*'); do
-    yarn application -kill "$id"
-done
+set -e
+listed=$(yarn application -list -appTags "$1")
+ids=$(grep -o '^application_[0-9]*_[0-9]*' <<< "$listed") || exit 0
+yarn application -kill $ids
 """
 
 
@@ -105,20 +105,22 @@ class EmrClient:
         if has_begun and cluster_id == self.cluster.known and self.cluster.is_own:
             # what it has started on YARN ends with the cluster, and that very soon
             return False
-        cancelled = [self._is_over_soon(cluster_id, step_id) for step_id in ids]
+        cancelled = [self._end_soon(cluster_id, step_id) is not None for step_id in ids]
         if has_begun:
             killer = self._add(cluster_id, f"{tag} stop", ["bash", "-c", _STOP, "stop", tag])
-            cancelled.append(self._is_over_soon(cluster_id, killer))
+            cancelled.append(self._end_soon(cluster_id, killer) == "COMPLETED")
         return all(cancelled)
 
-    def _is_over_soon(self, cluster_id: str, step_id: str) -> bool:
+    def _end_soon(self, cluster_id: str, step_id: str) -> str | None:
+        """Wait a little for the end of a step; in which state it is then, None if it has not ended."""
         emr = self.cluster.emr
         until = emr.clock() + STOP_SECONDS
         while True:
-            if self._status(cluster_id, step_id)["State"] in _OVER:
-                return True
+            state = str(self._status(cluster_id, step_id)["State"])
+            if state in _OVER:
+                return state
             if emr.clock() >= until:
-                return False
+                return None
             emr.pause(FIRST_SECONDS)
 
     def _add(self, cluster_id: str, name: str, words: list[str]) -> str:
@@ -201,15 +203,14 @@ class EmrClient:
         while True:
             for name in _LOGS:
                 path = f"{cluster.id}/steps/{step_id}/{name}.gz"
-                with suppress(NotFoundError):
-                    try:
-                        packed = open_store(cluster.log_uri).read_range(path, offset=0, length=_MOST_LOG_BYTES)
-                    except NotFoundError:
-                        raise
-                    except MrMlError:
-                        # whoever runs jobs need not be allowed to read logs
-                        return None
-                    lines += _unpacked(packed).decode(errors="replace").splitlines()
+                try:
+                    packed = open_store(cluster.log_uri).read_range(path, offset=0, length=_MOST_LOG_BYTES)
+                except NotFoundError:
+                    continue
+                except MrMlError:
+                    # whoever runs jobs need not be allowed to read logs
+                    return None
+                lines += _unpacked(packed).decode(errors="replace").splitlines()
             if lines:
                 return lines
             if emr.clock() >= until:
