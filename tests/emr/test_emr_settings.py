@@ -26,6 +26,17 @@ def test_the_settings_of_a_hadoop_cluster_are_in_it(config: Write) -> None:
     assert price_an_hour(EmrSettings()) is None
 
 
+def test_spot_and_on_demand_share_no_instance(config: Write) -> None:
+    """A unit of each takes two instances, although one has room for both."""
+    text = """\
+fleets:
+  - {role: master, types: m6i.xlarge, on_demand: 1}
+  - {role: core, types: {m6i.xlarge: 4}, on_demand: 1, spot: 1}
+prices: {m6i.xlarge: 0.25}
+"""
+    assert price_an_hour(load_settings(config(text))) == 0.75
+
+
 def test_the_nodes_have_a_python_of_emrs(tmp_path_factory: pytest.TempPathFactory) -> None:
     root = open_root(tmp_path_factory.mktemp("root"))
     assert find_python(root, EmrSettings()).command == ("python3.11",)

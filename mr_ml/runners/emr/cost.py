@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 from mr_ml.errors import UnavailableError
 from mr_ml.runners.emr.settings import EmrSettings
@@ -11,14 +12,18 @@ from mr_ml.runners.emr.settings import EmrSettings
 def price_an_hour(settings: EmrSettings) -> float | None:
     """Return the most that an hour of a cluster with these settings costs; None if there are no prices.
 
-    Of the types of a fleet, the dearest count. Disks, S3 and traffic do not.
+    A fleet counts as all of its dearest type, as many as the units on demand and those of the spot market need, each
+    by themselves. Disks, S3 and traffic do not count.
     """
     if not settings.prices:
         return None
     prices = settings.prices
     groups = sum(group.count * prices[group.type] for group in settings.groups)
     fleets = sum(
-        max(-(-(fleet.on_demand + fleet.spot) // weight) * prices[name] for name, weight in fleet.types.items())
+        max(
+            (ceil(fleet.on_demand / weight) + ceil(fleet.spot / weight)) * prices[name]
+            for name, weight in fleet.types.items()
+        )
         for fleet in settings.fleets
     )
     return groups + fleets
