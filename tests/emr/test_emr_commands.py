@@ -16,7 +16,7 @@ import pytest
 from agent import SMALL, Agent, Fault, Steps
 from commands import Commands, Outcome, environment, write_libsvm
 
-from hdfs_layout import LocalStore, Store, open_store
+from hdfs_layout import LocalStore, Store, open_store, read_events
 
 ROOT = "s3://data/root"
 LIMIT_SECONDS = 120.0
@@ -192,6 +192,9 @@ def test_a_command_on_a_cluster_of_others_stops_its_step_only(
     assert agent.alive() == [cluster_id]
     assert [step.state for step in agent.clusters()[0].steps] == ["CANCELLED", "COMPLETED"]
     assert not store.exists("tmp")
+    (run_id,) = store.list("runs")
+    noted = next(event for event in read_events(store, f"runs/{run_id}/log.jsonl") if event["event"] == "environment")
+    assert (noted["cluster_id"], noted["release"]) == (cluster_id, None)
     run("cluster", "terminate", cluster_id)
 
 

@@ -37,8 +37,9 @@ class EmrJobRunner(HadoopJobRunner):
         return RUNNER
 
     def environment(self) -> Mapping[str, Any]:
-        """See `Runner.environment`."""
-        return {**super().environment(), "release": self.settings.release, "cluster_id": self.cluster.known}
+        """See `Runner.environment`; the release of a cluster of others is not in the settings."""
+        release = self.settings.release if self.cluster.is_own else None
+        return {**super().environment(), "release": release, "cluster_id": self.cluster.known}
 
     def close(self) -> None:
         """See `Runner.close`; ends the cluster if it was started for this."""
