@@ -210,7 +210,7 @@ def _found(inputs: Sequence[str]) -> list[Found]:
     for given, (tree, _) in zip(inputs, trees, strict=True):
         if tree is not LOCAL_TREE and not cluster_reads(given):
             raise UsageError(
-                f"`runner` hadoop reads files of {', '.join(f'{name}://' for name in FILE_SYSTEMS)}, or files of this "
+                f"jobs on a cluster read files of {', '.join(f'{name}://' for name in FILE_SYSTEMS)}, or files of this "
                 f"machine; found {given!r}. Name it so, or copy it there: hadoop fs -cp, hadoop distcp"
             )
     return find(trees)

@@ -79,5 +79,5 @@ def test_files_of_one_path_in_two_buckets(tmp_path: Path) -> None:
 
 
 def test_what_jobs_cannot_read(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="reads files of hdfs://, s3a://, s3://, or files of this"):
+    with pytest.raises(UsageError, match="read files of hdfs://, s3a://, s3://, or files of this"):
         ClusterText(open_root(str(tmp_path)), ["closer:///rows"])
