@@ -1,4 +1,7 @@
-"""As much of S3 as the job that records class data archives needs: buckets in memory, for whoever asks."""
+"""As much of S3 as the job that records class data archives needs: buckets in memory, for whoever asks.
+
+The tests have better ones, but these scripts run with nothing but Python: `dev_hadoop.sh` needs no environment.
+"""
 
 from __future__ import annotations
 
