@@ -19,8 +19,8 @@ from mr_ml.runners.settings_file import (
 )
 
 _FOLDERS = ("spark_home", "conf_dir")
-# What Spark itself leaves beside the heap, in MB, and the part of the heap that this is at least.
-_OVERHEAD_MB = 384
+# Spark's own: MB of an executor's heap, and what it has beside it, as a part of the heap and at least.
+_HEAP_MB, _OVERHEAD_PART, _OVERHEAD_MB = 1024, 0.1, 384
 # Properties on which the jobs themselves depend.
 _FIXED = (
     "spark.master", "spark.submit.deployMode", "spark.app.name", "spark.pyspark.python", "spark.pyspark.driver.python",
@@ -80,7 +80,8 @@ class SparkSettings:
         }
         if self.cache_mb:
             # it is in Python, which has what the heap does not take
-            chosen["spark.executor.memoryOverhead"] = f"{_OVERHEAD_MB + self.cache_mb}m"
+            beside = max(_OVERHEAD_MB, int(_OVERHEAD_PART * (self.executor_memory_mb or _HEAP_MB)))
+            chosen["spark.executor.memoryOverhead"] = f"{beside + self.cache_mb}m"
         return {name: str(value) for name, value in chosen.items() if value is not None}
 
 

@@ -51,6 +51,8 @@ def test_settings_become_properties_of_executors(tmp_path: Path) -> None:
         "spark.yarn.queue": "night", "spark.executor.memoryOverhead": "484m",
     }  # fmt: skip
     assert dict(settings.conf) == {"spark.speculation": "true"}
+    large = written(tmp_path, "executor_memory_mb: 8192\ncache_mb: 100").executor_properties()
+    assert large["spark.executor.memoryOverhead"] == "919m"
     assert load_settings(None).executor_properties() == {"spark.executor.cores": "1"}
 
 
