@@ -44,9 +44,7 @@ def test_pack_evaluate_and_predict(packed: Commands, spark_contexts: SparkContex
     assert found[0] == found[1]
 
 
-def test_a_truncated_partition_is_the_same_error(
-    packed: Commands, spark_contexts: SparkContexts, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_truncated_partition_is_the_same_error(packed: Commands, spark_contexts: SparkContexts) -> None:
     path = packed.partition_paths("logistic@1")[1]
     whole = path.read_bytes()
     runner = runner_of(spark_contexts, packed, "local[2]")
