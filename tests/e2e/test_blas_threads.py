@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from commands import Commands, environment, sha256, write_libsvm
 
-from mr_ml.runners.local.fork_server import BLAS_VARIABLES
+from mr_ml.runners.variables import BLAS_VARIABLES
 
 N_ROWS = 240
 # The driver's own products are large enough for several threads: of Cholesky, and of vectors.

@@ -13,16 +13,16 @@ import sys
 import threading
 import types
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from multiprocessing import forkserver, process, resource_tracker
 from multiprocessing.context import ForkServerProcess
 
 from mr_ml import interrupts
 from mr_ml.errors import StorageError
 from mr_ml.runners.local.scratch import socket_folder
+from mr_ml.runners.variables import BLAS_VARIABLES, set_within
 
 PRELOAD = ("numpy", "mr_ml.runners.local.mixin", "mr_ml.runners.local.workers")
-BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 # glibc gives arrays of some megabytes back to the system when they are freed, and to have the next ones mapped and
 # cleared page by page takes as long as to compute with them. So freed memory is kept, up to this much.
 HEAP = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(64 << 20)}
@@ -91,8 +91,7 @@ def _choose_socket_folder() -> None:
         config["tempdir"] = str(socket_folder())
 
 
-@contextmanager
-def _server_environment() -> Iterator[None]:
+def _server_environment() -> AbstractContextManager[None]:
     """Return the environment in which the fork server starts: it keeps that of its first moment.
 
     It finds the same modules as the driver, but none in the current folder, where a file of the user's may have the
@@ -103,16 +102,7 @@ def _server_environment() -> Iterator[None]:
     if sys.version_info < (3, 12):
         # mrjob imports distutils: the standard library's loads in half the time of the copy in setuptools.
         settings["SETUPTOOLS_USE_DISTUTILS"] = "stdlib"
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    return set_within(settings)
 
 
 @contextmanager

@@ -29,7 +29,8 @@ from hdfs_layout.faults import of_machine
 from mr_ml.errors import InternalError, MrMlError
 from mr_ml.runners import task_errors
 from mr_ml.runners.local import calls as local_calls
-from mr_ml.runners.local.fork_server import BLAS_VARIABLES, CONTEXT, start
+from mr_ml.runners.local.fork_server import CONTEXT, start
+from mr_ml.runners.variables import BLAS_VARIABLES
 
 # How long a worker that was told to end may take before it is killed.
 STOP_SECONDS = 2.0

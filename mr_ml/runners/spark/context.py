@@ -27,6 +27,7 @@ from mr_ml.runners.spark.faults import explained
 from mr_ml.runners.spark.java import Java
 from mr_ml.runners.spark.master import YARN, Master
 from mr_ml.runners.spark.settings import SparkSettings
+from mr_ml.runners.variables import BLAS_VARIABLES
 
 _LOOPBACK = "127.0.0.1"
 _INSTALL = "do: pip install 'mr_ml[spark]', or a pyspark of the cluster's version, 3.5 or later"
@@ -48,7 +49,6 @@ _PROPERTIES = {
     # files are few and named one by one: no job of their own to look at them
     "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
 }
-_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass
@@ -269,7 +269,7 @@ def _properties(
     master: Master, settings: SparkSettings, python: NodePython, folder: Path, *, root: str, work: str
 ) -> dict[str, str]:
     """Return Spark's properties."""
-    variables = {**dict.fromkeys(_THREADS, "1"), **python.variables}
+    variables = {**dict.fromkeys(BLAS_VARIABLES, "1"), **python.variables}
     chosen = {
         **_PROPERTIES,
         "spark.driver.memory": f"{settings.driver_memory_mb}m",

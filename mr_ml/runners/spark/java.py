@@ -13,12 +13,13 @@ import signal
 import struct
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from mr_ml.errors import MrMlError, UnavailableError, UsageError
+from mr_ml.runners.variables import set_within
 
 _POLL_SECONDS = 0.05
 _END_SECONDS = 10.0
@@ -123,20 +124,9 @@ class Java:
                 self.process.wait(_END_SECONDS)
         _end(self.process)
 
-    @contextmanager
-    def named(self) -> Iterator[None]:
+    def named(self) -> AbstractContextManager[None]:
         """Within the block, pyspark finds this process."""
-        names = {"PYSPARK_GATEWAY_PORT": str(self.port), "PYSPARK_GATEWAY_SECRET": self.secret}
-        before = {name: os.environ.get(name) for name in names}
-        os.environ.update(names)
-        try:
-            yield
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
+        return set_within({"PYSPARK_GATEWAY_PORT": str(self.port), "PYSPARK_GATEWAY_SECRET": self.secret})
 
 
 def _connection(info: bytes) -> tuple[int, str]:

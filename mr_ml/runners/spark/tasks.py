@@ -27,6 +27,7 @@ from mr_ml.runners import task_errors
 from mr_ml.runners.reduce_keys import hash_of, sent_to
 from mr_ml.runners.removed_modules import provide_dropped
 from mr_ml.runners.task_errors import ERROR_KEY
+from mr_ml.runners.variables import BLAS_VARIABLES
 
 Pair = tuple[bytes, bytes]
 # What Spark gives of a file: a line, and of text the file, and first byte and length of the piece that it is of.
@@ -34,7 +35,6 @@ Row = Sequence[Any]
 
 _CHUNK_BYTES = 1 << 20
 _HELD_BYTES = 32 << 20
-_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +205,7 @@ def _prepare() -> None:
     """Replace modules that Python has removed, and find the compiled loops, which Spark puts beside the code."""
     from pyspark import SparkFiles
 
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    os.environ.update(dict.fromkeys(BLAS_VARIABLES, "1"))
     provide_dropped()
     folder = SparkFiles.getRootDirectory()
     if folder not in mr_ml.__path__:

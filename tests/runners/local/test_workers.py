@@ -16,8 +16,9 @@ import toy_calls
 from processes import notes, wait_for_end
 
 from mr_ml.errors import BadDataError, InternalError, StorageError
-from mr_ml.runners.local.fork_server import BLAS_VARIABLES, prepare
+from mr_ml.runners.local.fork_server import prepare
 from mr_ml.runners.local.workers import WorkerPool, shared_pool
+from mr_ml.runners.variables import BLAS_VARIABLES
 
 
 class TestAffinity:
