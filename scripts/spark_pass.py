@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,7 @@ def copy(source: Store, target: Store) -> None:
         target.write(path, source.read(path))
 
 
-def measure(root: str, runner: str, passes: int, **where: str | None) -> tuple[float, float]:
+def measure(root: str, runner: str, passes: int, **where: Any) -> tuple[float, float]:
     """Train with one runner; seconds of the start and of a pass."""
     ends: list[float] = []
 
@@ -55,7 +56,7 @@ def measure(root: str, runner: str, passes: int, **where: str | None) -> tuple[f
         ends.append(time.perf_counter())
 
     begin = time.perf_counter()
-    with Session.open(root, runner=runner, watch=note, **where) as session:  # type: ignore[arg-type]
+    with Session.open(root, runner=runner, watch=note, **where) as session:
         options = {"loss": "logistic", "l2": 1e-6, "solver": "lbfgs", "max_passes": passes, "tolerance": 1e-12}
         session.train(session.spec("linear", "rows", "m", "train", options))
     later = statistics.median(np.diff(ends).tolist())
@@ -74,7 +75,7 @@ def main() -> None:
         root = str(folder / "root")
         packed = ["pack", str(folder / "rows"), "--to", "rows", "--root", root, "--partitions", "8", "-r", "inline"]
         assert mr_ml(packed) == 0
-        found = {"`-r local`": measure(root, "local", PASSES, workers=2)}  # type: ignore[arg-type]
+        found = {"`-r local`": measure(root, "local", PASSES, workers=2)}
         found["`-r spark --master local[2]`"] = measure(root, "spark", PASSES, master="local[2]")
         if options.hdfs:
             there = f"{options.hdfs}/spark-pass-{os.getpid()}"
