@@ -5,8 +5,9 @@
 #   scripts/test.sh tests/sums -k tree     the same, but pytest gets these arguments
 #
 # Each Python of 3.11, 3.12 and 3.13 that is on PATH gets an environment of its own, .venv-test-3.11 and so on. The
-# lowest runs everything; the others leave out the tests that are slow or need Hadoop. Python 3.11 runs those once more
-# in .venv-test-lowest, with the lowest versions of all packages that setup.cfg allows, with few of the generated examples.
+# lowest runs everything; the others leave out the tests that are slow or need Hadoop, and have no pyspark. Python 3.11
+# runs many of those once more in .venv-test-lowest, with the lowest versions of all packages that setup.cfg allows and
+# with few of the generated examples.
 #
 # MR_ML_PYTHON=python3.13   use this one only
 # MR_ML_AIRFLOW=1           run the tests in Airflow too, in .venv-test-airflow, which takes minutes to make the first time
