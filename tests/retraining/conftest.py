@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 from daily import Daily
 from night import Nights
+from patches import tell_to
 
+from mr_ml.retraining.result import RetrainResult
 from mr_ml.session import Session
 
 
@@ -24,3 +27,34 @@ def daily(tmp_path: Path) -> Daily:
     made.configure()
     made.add(0, 5)
     return made
+
+
+@pytest.fixture
+def outcomes(monkeypatch: pytest.MonkeyPatch) -> list[RetrainResult]:
+    """What was told, in order."""
+    told: list[RetrainResult] = []
+    tell_to(told, monkeypatch)
+    return told
+
+
+@pytest.fixture(scope="session")
+def _second_night(tmp_path_factory: pytest.TempPathFactory) -> tuple[Daily, bytes]:
+    """A first model, and the coefficients that an undisturbed second night has."""
+    made = Daily(tmp_path_factory.mktemp("before") / "daily")
+    made.folder.mkdir()
+    made.configure()
+    made.add(0, 6)
+    made.published(4)
+    undisturbed = Daily(made.folder.parent / "undisturbed")
+    shutil.copytree(made.folder, undisturbed.folder)
+    undisturbed.published(5)
+    return made, undisturbed.coefficients("ctr@2")
+
+
+@pytest.fixture
+def second_night(_second_night: tuple[Daily, bytes], tmp_path: Path) -> tuple[Daily, bytes]:
+    """The same, to be changed."""
+    before, expected = _second_night
+    daily = Daily(tmp_path / "daily")
+    shutil.copytree(before.folder, daily.folder)
+    return daily, expected

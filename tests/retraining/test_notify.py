@@ -16,7 +16,7 @@ import pytest
 from commands import Commands, Outcome
 from daily import SETTINGS, Daily, day
 from hook import Answer, hook, odd, reset, status
-from test_retrain import Killed, kill_at
+from patches import Killed, kill_at
 
 import mr_ml
 from hdfs_layout import open_root, read_events

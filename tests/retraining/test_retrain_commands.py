@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from commands import Commands
 from daily import SETTINGS, Daily, day
-from test_retrain import Killed, kill_at, today
+from patches import Killed, kill_at, today
 
 import mr_ml
 from hdfs_layout import LocalStore, open_root
