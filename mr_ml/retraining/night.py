@@ -160,6 +160,7 @@ class Night:
                     "begun", outcome="running", starts=attempt.starts + 1, message=None, ended=None, notified=False,
                     forced=force or (None if _has_failed(attempt, entry.version) else attempt.forced),
                 )  # fmt: skip
+                self.work = work
                 work.log("resumed", model=config.model, window=window.label, starts=work.attempt.starts)
             return work
         if why is not None:
@@ -173,6 +174,7 @@ class Night:
             journal = replace(journal.with_attempt(attempt), settings_file=self.settings_file)
         work = Work(config, session, window, OwnJournal(root, lock, journal), seen=entry.number)
         work.note("begun")
+        self.work = work
         work.log(
             "window", model=config.model, window=window.label, first=window.first.isoformat(), days=len(window.days),
             missing=[day.isoformat() for day in window.missing], files=len(window.files), bytes=window.n_bytes,

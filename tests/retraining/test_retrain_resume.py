@@ -14,7 +14,7 @@ from daily import SETTINGS, Daily, day
 from patches import Killed, kill_at, tell_to, today
 
 import mr_ml
-from hdfs_layout import open_root
+from hdfs_layout import Root, open_root
 from mr_ml.catalog import checkpoints
 from mr_ml.catalog.model import read_manifest
 from mr_ml.catalog.promotions import latest_promotion, promoted_version, read_promotions
@@ -72,6 +72,32 @@ def test_an_unfinished_earlier_window(
     else:
         assert (journal.attempt.outcome, result.candidate) == ("superseded", "ctr@2")
         assert (outcomes[0].outcome, outcomes[0].days, outcomes[0].missing_days) == ("superseded", 4, ())
+
+
+def test_an_earlier_window_that_fails_as_it_begins(
+    second_night: tuple[Daily, bytes], monkeypatch: pytest.MonkeyPatch, outcomes: list[RetrainResult]
+) -> None:
+    """The failure is its own: it has begun its journal, and nobody has taken over the lock."""
+    daily, _ = second_night
+    with monkeypatch.context() as patch:
+        kill_at("packed noted", patch)
+        with pytest.raises(Killed):
+            mr_ml.retrain(daily.settings, last=day(5))
+    add_event, failed = work.add_event, list[str]()
+
+    def fails_once(root: Root, run: str, step: str, **more: Any) -> None:
+        if step == "resumed" and not failed:
+            failed.append(run)
+            raise StorageError("full")
+        add_event(root, run, step, **more)
+
+    monkeypatch.setattr(work, "add_event", fails_once)
+    today(6, monkeypatch)
+    assert mr_ml.retrain(daily.settings).outcome == "published"
+    assert (outcomes[0].window, outcomes[0].outcome, outcomes[0].run) == (str(day(5)), "failed", failed[0])
+    journal = read_journal(open_root(daily.root), "ctr", str(day(5)))
+    assert journal is not None
+    assert (journal.attempt.outcome, journal.attempt.message) == ("failed", "full")
 
 
 def test_a_failure_is_recorded_and_gone_on_with(daily: Daily, outcomes: list[RetrainResult]) -> None:
