@@ -143,7 +143,7 @@ class RunnerRules:
     Attributes
     ----------
     name
-        inline, local, hadoop, or a runner of an installed package.
+        inline, local, hadoop, emr, spark, or a runner of an installed package.
     workers
         Worker processes of runner local; None for as many as there are processors.
     memory

@@ -1,4 +1,4 @@
-"""What the passes of the gate came to, kept until the candidate is published: who goes on with it runs none twice."""
+"""What the passes of the gate came to, kept with the run: who goes on after a kill runs none of these again."""
 
 from __future__ import annotations
 
