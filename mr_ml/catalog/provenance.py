@@ -20,7 +20,7 @@ class InputFile:
     size
         In bytes.
     checksum
-        Algorithm and value, such as "sha256:9f86...": of its bytes on this machine, of its blocks on HDFS.
+        Algorithm and value, such as "sha256:9f86...": of its bytes in a folder, of its blocks on HDFS, the ETag on S3.
     day
         Of the window, ``2026-11-26``.
     """
