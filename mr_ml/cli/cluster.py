@@ -8,7 +8,7 @@ from typing import Any
 
 from hdfs_layout.owners import can_be_seen
 from mr_ml.cli.common import narrator, print_result, table
-from mr_ml.errors import UsageError
+from mr_ml.errors import MrMlError, UsageError
 from mr_ml.ids import unique_id
 from mr_ml.runners.emr.cluster import IDLE_TAG, KEPT, OWNER_TAG, Cluster, look, ours, start
 from mr_ml.runners.emr.cluster import terminate as end
@@ -65,15 +65,26 @@ def cost(options: argparse.Namespace) -> None:
 
 
 def terminate(options: argparse.Namespace) -> None:
-    """End clusters, whatever runs on them."""
+    """End clusters, whatever runs on them, each whatever comes of the others: they cost money."""
     emr = _connected(options)
-    clusters = _named(emr, options.clusters)
-    for cluster in clusters:
-        if cluster.is_alive:
-            end(emr, cluster.id)
-    found = [look(emr, cluster.id) for cluster in clusters]
+    for cluster_id in options.clusters:
+        check_cluster_id(cluster_id)
+    found: list[Cluster] = []
+    failures: list[MrMlError] = []
+    for cluster_id in options.clusters:
+        try:
+            if look(emr, cluster_id).is_alive:
+                end(emr, cluster_id)
+            found.append(look(emr, cluster_id))
+        except MrMlError as error:
+            failures.append(error)
     data = {"region": emr.region, "clusters": [_described(cluster) for cluster in found]}
-    print_result(options, data, "\n".join(f"{cluster.id} is {cluster.state}" for cluster in found))
+    if found:
+        print_result(options, data, "\n".join(f"{cluster.id} is {cluster.state}" for cluster in found))
+    if failures:
+        for other in failures[1:]:
+            narrator(options)(str(other))
+        raise failures[0]
 
 
 def _connected(options: argparse.Namespace) -> Emr:

@@ -108,11 +108,16 @@ def test_clusters_by_hand(agent: Agent, run: Callable[..., Outcome], config: Cal
     costs = run("cluster", "cost", cluster_id, "--json").result
     assert costs["cost"] == pytest.approx(costs["clusters"][0]["hours"] * 0.75, rel=1e-6)
     assert "together, by your prices" in run("cluster", "cost").out
+    agent.faults.append(Fault("TerminateJobFlows", "AccessDeniedException"))
+    ended = run("cluster", "terminate", cluster_id, other)
+    assert ended.code != 0
+    assert ended.out == f"{other} is TERMINATED\n"
+    assert agent.alive() == [cluster_id]
     ended = run("cluster", "terminate", cluster_id, other)
     assert ended.out == f"{cluster_id} is TERMINATED\n{other} is TERMINATED\n"
     assert "no clusters of mr-ml in eu-central-1" in run("cluster", "list").out
     assert run("cluster", "terminate", "nonsense").code == 2
-    assert len(agent.asked("TerminateJobFlows")) == 2
+    assert len(agent.asked("TerminateJobFlows")) == 3
 
 
 def test_what_is_not_allowed(agent: Agent, run: Callable[..., Outcome], config: Callable[[str], str]) -> None:
