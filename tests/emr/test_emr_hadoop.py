@@ -63,7 +63,8 @@ class Site:
         site = json.loads((self.hadoop.directory / "cluster.json").read_text(encoding="utf-8"))
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(f"http://127.0.0.1:{site['ports']['rm_http']}/ws/v1/cluster/apps", timeout=60) as answer:
-            apps = json.load(answer)["apps"]["app"]
+            # before the first there is nothing in it
+            apps = (json.load(answer)["apps"] or {}).get("app", [])
         return [app["state"] for app in sorted(apps, key=lambda app: int(app["startedTime"]))]
 
 
