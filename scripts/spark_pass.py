@@ -69,8 +69,8 @@ def main() -> None:
     parser.add_argument("--hdfs", help="a folder on a cluster that HADOOP_HOME and HADOOP_CONF_DIR name")
     parser.add_argument("--config", help="settings of -r spark on YARN")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         write_rows(folder / "rows")
         root = str(folder / "root")
         packed = ["pack", str(folder / "rows"), "--to", "rows", "--root", root, "--partitions", "8", "-r", "inline"]
@@ -78,13 +78,14 @@ def main() -> None:
         found = {"`-r local`": measure(root, "local", PASSES, workers=2)}
         found["`-r spark --master local[2]`"] = measure(root, "spark", PASSES, master="local[2]")
         if options.hdfs:
-            there = f"{options.hdfs}/spark-pass-{os.getpid()}"
+            name = f"spark-pass-{os.getpid()}"
+            there = f"{options.hdfs}/{name}"
             copy(LocalStore(root), open_store(there))
             config = folder / "hadoop.yaml"
             config.write_text(f"python: {sys.executable}\n")
             found["`-r hadoop`"] = measure(there, "hadoop", 4, config=str(config))
             found["`-r spark --master yarn`"] = measure(there, "spark", PASSES, master="yarn", config=options.config)
-            open_store(there).remove_tree("")
+            open_store(options.hdfs).remove_tree(name)
     local = found["`-r local`"][1]
     print("| | start | pass | to local |\n|---|--:|--:|--:|")
     for label, (start, later) in found.items():
