@@ -73,14 +73,16 @@ class LocalStore:
         with _os_errors("read", self._place(path)):
             return self._open(path)
 
-    def write(self, path: str, data: bytes | Iterable[bytes]) -> None:
+    def write(self, path: str, data: bytes | Iterable[bytes], *, private: bool = False) -> None:
         """See `Store.write`."""
         place, temporary = self._file_place(path), self._place(writing_path(path))
         folder = os.path.dirname(place)
         chunks = (data,) if isinstance(data, (bytes, bytearray, memoryview)) else data
         with _os_errors("write", place):
             _make_folders(folder)
-            file = open(temporary, "xb", buffering=_WRITE_BUFFER_BYTES)  # noqa: SIM115  closed below, error by error
+            opener = _open_private if private else None
+            # closed below, error by error
+            file = open(temporary, "xb", buffering=_WRITE_BUFFER_BYTES, opener=opener)  # noqa: SIM115
         try:
             for chunk in chunks:  # outside the error context: an error of the chunks' source is not ours
                 with _os_errors("write", place):
@@ -225,6 +227,11 @@ class LocalStore:
         """See `Store.local_path`."""
         return self._place(path)
 
+    def urls(self, path: str, *, offset: int, length: int) -> tuple[str, ...]:
+        """See `Store.urls`; a folder of this machine has none."""
+        self._place(path)
+        return ()
+
     def uri(self, path: str) -> str:
         """See `Store.uri`. An absolute path, which every tool opens; mrjob takes it as a local file on every runner."""
         return self._place(path)
@@ -295,6 +302,11 @@ def _os_errors(doing: str, place: str) -> Iterator[None]:
         cause, remedy = sentence(error)
         kind = NotFoundError if error.errno in (errno.ENOENT, errno.ENOTDIR) else StorageError
         raise kind(f"could not {doing} {place!r}: found {cause}. {remedy}") from error
+
+
+def _open_private(place: str, flags: int) -> int:
+    """Open as `open` does, a new file for its owner alone."""
+    return os.open(place, flags, 0o600)
 
 
 def _make_folders(folder: str) -> None:

@@ -84,12 +84,18 @@ class Store(Protocol):
         meanwhile goes on to be read as it was, or fails; never half of each.
         """
 
-    def write(self, path: str, data: bytes | Iterable[bytes]) -> None:
+    def write(self, path: str, data: bytes | Iterable[bytes], *, private: bool = False) -> None:
         """Make `path` a file with this content, whole or not at all, like ``hadoop fs -put -f``.
 
         The bytes go to a temporary name, reach the disk, and only then take the name; readers see the old file or the
         new one. Missing folders are made. If `data` raises, nothing has happened. Of two writers at once the last wins,
         whole: `publish` never overwrites. A killed writer leaves a hidden ``.writing-*`` file behind.
+
+        Parameters
+        ----------
+        private : bool
+            Let nobody but its owner read it, at no moment (mode 600). Where files have no owners, as on S3, who may
+            read is for the bucket to say, and this does nothing.
 
         Raises
         ------
@@ -205,6 +211,14 @@ class Store(Protocol):
 
         ``hadoop fs`` has no equal. Does not fetch anything, and does not look whether the file exists. Who writes there
         directly has none of the promises of `write`: only new files, brought to the disk before a manifest names them.
+        """
+
+    def urls(self, path: str, *, offset: int, length: int) -> tuple[str, ...]:
+        """Return HTTP addresses at which any program reads a range of a file, by a plain GET that follows redirects.
+
+        For programs that have no credentials, such as tasks on other machines: the addresses may hold some, and are not
+        to be shown. Each is as good as the others. Does not look whether the file exists. None where the store gives
+        out no such addresses.
         """
 
     def uri(self, path: str) -> str:

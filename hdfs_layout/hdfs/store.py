@@ -130,13 +130,13 @@ class HdfsStore:
         with self._errors("read", path), self._told_from_folder(place):
             return io.BufferedReader(self.client.open(place), _READ_BUFFER_BYTES)
 
-    def write(self, path: str, data: bytes | Iterable[bytes]) -> None:
+    def write(self, path: str, data: bytes | Iterable[bytes], *, private: bool = False) -> None:
         """See `Store.write`. Chunks that can be read only once are not sent again when a DataNode fails."""
         place, temporary = self._file_place(path), self._place(writing_path(path))
         with self._errors("write", path):
             try:
                 self.client.make_folder(place.rpartition("/")[0] or "/")
-                self.client.create(temporary, data)
+                self.client.create(temporary, data, mode=0o600 if private else 0o666)
                 written = self.client.status(temporary)
                 self._rename(temporary, place, option="OVERWRITE", file_id=written.file_id)
             except BaseException as error:
@@ -235,6 +235,13 @@ class HdfsStore:
         """See `Store.local_path`."""
         self._place(path)
         return None
+
+    def urls(self, path: str, *, offset: int, length: int) -> tuple[str, ...]:
+        """See `Store.urls`; one for each NameNode, which sends the reader to a DataNode near it.
+
+        None with Kerberos, where who reads must prove who it is.
+        """
+        return self.client.urls_to_read(self._place(path), offset=offset, length=length)
 
     def uri(self, path: str) -> str:
         """See `Store.uri`. Spelled as ``hadoop fs`` takes it, with nothing escaped."""

@@ -122,19 +122,26 @@ class WebHdfs:
             # Without regard to the option a file is moved INTO a folder of that name (HADOOP-11452).
             raise RemoteError("", "that RENAME has no regard to renameoptions, as in HttpFS")
 
-    def create(self, path: str, data: bytes | Iterable[bytes]) -> None:
+    def create(self, path: str, data: bytes | Iterable[bytes], *, mode: int = 0o666) -> None:
         """Write a file into a folder that is there. What the file holds after a failure is not to be relied on.
 
         What `data` raises comes out as it is. Data that can be read only once is not sent twice.
         """
         # Parents that CREATE makes could be written to by everybody.
-        options = {"overwrite": "true", "createparent": "false", **self._permission(0o666)}
+        options = {"overwrite": "true", "createparent": "false", **self._permission(mode)}
         content = Upload(data)
         self._exchange("PUT", path, "CREATE", options, lambda place: upload(place, content), lambda: content.repeatable)
 
     def read(self, path: str, *, offset: int = 0, length: int | None = None) -> bytes:
         """Bytes of a file. HDFS refuses an offset beyond the end."""
         return self._exchange("GET", path, "OPEN", _range(offset, length), _read_all)
+
+    def urls_to_read(self, path: str, *, offset: int, length: int) -> tuple[str, ...]:
+        """Return the addresses at which anybody reads these bytes of a file; none if they must prove who they are."""
+        if self.user is None:
+            return ()
+        place = self._place(path, "OPEN", _range(offset, length))
+        return tuple(url + place for url in sorted(self.urls, key=lambda url: url != _answered.get(self.urls)))
 
     def checksum(self, path: str) -> str:
         """Checksum of a file's content, with the name of its algorithm before it."""
@@ -181,6 +188,12 @@ class WebHdfs:
         """Return both options: the second is for folders with a default ACL, which goes before the umask."""
         return {"permission": f"{mode & ~self.umask:o}", "unmaskedpermission": f"{mode:o}"}
 
+    def _place(self, path: str, operation: str, options: Mapping[str, str]) -> str:
+        """Path and query of a request."""
+        parameters = {"op": operation, **({} if self.user is None else {"user.name": self.user}), **options}
+        query = "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items())
+        return f"/webhdfs/v1{quote(path)}?{query}"
+
     def _content_place(self, method: str, path: str, operation: str, options: Mapping[str, str]) -> str:
         """Address at a DataNode, as the NameNode gives it."""
         answer = self._ask(method, path, operation, {**options, "noredirect": "true"})
@@ -205,9 +218,7 @@ class WebHdfs:
         patient: bool = True,
     ) -> requests.Response:
         """Ask the NameNodes, first the one that answered last, until an active one answers or patience ends."""
-        parameters = {"op": operation, **({} if self.user is None else {"user.name": self.user}), **options}
-        query = "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items())
-        address = f"/webhdfs/v1{quote(path)}?{query}"
+        address = self._place(path, operation, options)
         patience = (FAILOVER_PATIENCE_SECONDS if len(self.urls) > 1 else PATIENCE_SECONDS) if patient else 0.0
         end = time.monotonic() + patience
         attempt, errors = 0, dict[str, str]()

@@ -115,7 +115,7 @@ class S3Store:
         with self.errors("read", path):
             return io.BufferedReader(self._download(path), _READ_BUFFER_BYTES)
 
-    def write(self, path: str, data: bytes | Iterable[bytes]) -> None:
+    def write(self, path: str, data: bytes | Iterable[bytes], *, private: bool = False) -> None:
         """See `Store.write`. Holds 8 MiB at a time of what is larger, 16 GiB and more: up to 128 MiB.
 
         A killed writer leaves no file, but parts of one that nobody sees; see `upload`.
@@ -219,6 +219,11 @@ class S3Store:
         """See `Store.local_path`."""
         self._prefix(path)
         return None
+
+    def urls(self, path: str, *, offset: int, length: int) -> tuple[str, ...]:
+        """See `Store.urls`; none: a signed address would ask for the range in a header, not in itself."""
+        self._prefix(path)
+        return ()
 
     def uri(self, path: str) -> str:
         """See `Store.uri`. Spelled as ``aws s3`` and ``hadoop fs`` take it, with nothing escaped."""

@@ -34,7 +34,7 @@ class FarStore(LocalStore):
         super().local_path(path)
         return None
 
-    def write(self, path: str, data: bytes | Iterable[bytes]) -> None:
+    def write(self, path: str, data: bytes | Iterable[bytes], *, private: bool = False) -> None:
         """See `Store.write`."""
         super().write(path, data)
         if self.clock is not None:

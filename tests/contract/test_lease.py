@@ -165,7 +165,7 @@ class Broken(FarStore):
 
     names: str = ""
 
-    def write(self, path: str, data: bytes | Iterable[bytes]) -> None:
+    def write(self, path: str, data: bytes | Iterable[bytes], *, private: bool = False) -> None:
         if path.startswith(f"{PATH}/{self.names}"):
             raise StoreUnavailableError("out of order")
         super().write(path, data)

@@ -193,7 +193,7 @@ def test_a_pack_that_cannot_store_its_files_leaves_nothing(
     text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Full(RemoteStore):
-        def write(self, path: str, data: bytes | Iterable[bytes]) -> None:
+        def write(self, path: str, data: bytes | Iterable[bytes], *, private: bool = False) -> None:
             if path.endswith("3"):
                 raise StoreUnavailableError(f"{self.uri(path)}: no answer")
             super().write(path, data)

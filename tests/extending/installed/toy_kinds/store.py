@@ -26,6 +26,9 @@ class ToyStore:
     def local_path(self, path: str) -> str | None:
         return self.folder.local_path(path)
 
+    def urls(self, path: str, *, offset: int, length: int) -> tuple[str, ...]:
+        return ()
+
     def read(self, path: str) -> bytes:
         return self.folder.read(path)
 
@@ -35,8 +38,8 @@ class ToyStore:
     def open_read(self, path: str) -> BinaryIO:
         return self.folder.open_read(path)
 
-    def write(self, path: str, data: bytes | Iterable[bytes]) -> None:
-        self.folder.write(path, data)
+    def write(self, path: str, data: bytes | Iterable[bytes], *, private: bool = False) -> None:
+        self.folder.write(path, data, private=private)
 
     def exists(self, path: str) -> bool:
         return self.folder.exists(path)
