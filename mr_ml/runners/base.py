@@ -20,6 +20,7 @@ from mr_ml.errors import UsageError
 if TYPE_CHECKING:
     from mr_ml.readers.text.source import TextFile
     from mr_ml.runners.node_check import Findings
+    from mr_ml.runners.staying import Seats
 
 Pair = tuple[bytes, bytes]
 NO_PROPERTIES: Mapping[str, str] = MappingProxyType({})
@@ -248,6 +249,8 @@ class Tasks:
         Decoded blocks that each process of theirs may keep, where they do not share memory.
     hint
         What its users should know before they begin, in a sentence; nothing if there is nothing.
+    seats
+        How they can stay; None where they cannot.
     """
 
     n_tasks: int
@@ -257,6 +260,7 @@ class Tasks:
     taken_bytes: int = 0
     cache_bytes: int = 0
     hint: str = ""
+    seats: Seats | None = None
 
 
 class Runner(Protocol):

@@ -41,6 +41,11 @@ class EmrJobRunner(HadoopJobRunner):
         release = self.settings.release if self.cluster.is_own else None
         return {**super().environment(), "release": release, "cluster_id": self.cluster.known}
 
+    @property
+    def _seats(self) -> None:
+        """None: the machines of a rented cluster seldom reach the driver's."""
+        return None
+
     def close(self) -> None:
         """See `Runner.close`; ends the cluster if it was started for this."""
         self.cluster.close()

@@ -12,13 +12,13 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 from typing import Protocol
 
-from mr_ml.errors import UsageError
+from mr_ml.errors import InternalError, UsageError
 from mr_ml.runners.hadoop.said import failure, has_verdict, unavailable
 from mr_ml.runners.hadoop.settings import HadoopSettings
 
@@ -48,6 +48,25 @@ class Submission:
 
     tag: str
     ended: bool = True
+    _cancel: Callable[[], None] | None = None
+    _is_cancelled: bool = False
+
+    def cancel(self) -> None:
+        """Have the client that runs it, in another thread, stop it and raise."""
+        self._is_cancelled = True
+        if self._cancel is not None:
+            self._cancel()
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether it is to be stopped."""
+        return self._is_cancelled
+
+    def cancelled_by(self, cancel: Callable[[], None]) -> None:
+        """Say how a client that runs it is told to stop it; called at once if it is cancelled already."""
+        self._cancel = cancel
+        if self._is_cancelled:
+            cancel()
 
 
 class JobClient(Protocol):
@@ -56,7 +75,7 @@ class JobClient(Protocol):
     def run(self, arguments: Sequence[str], submission: Submission) -> None:
         """Run Hadoop Streaming with these arguments to its end.
 
-        Interrupted, also by SIGTERM or SIGHUP, it stops the job before it raises.
+        Interrupted, also by SIGTERM or SIGHUP, or cancelled, it stops the job before it raises.
 
         Raises
         ------
@@ -129,6 +148,7 @@ class HadoopClient:
                 start_new_session=True, preexec_fn=_end_with_parent,
             )  # fmt: skip
             submission.ended = False
+            submission.cancelled_by(process.terminate)
             output: deque[str] = deque(maxlen=_KEPT_LINES)
             applications: list[str] = []
             lost = threading.Event()
@@ -160,6 +180,10 @@ class HadoopClient:
             finally:
                 assert process.stdout is not None
                 process.stdout.close()
+            if submission.is_cancelled and not has_verdict(output):
+                _end(process)
+                submission.ended = self.stop(submission.tag, applications[-1:])
+                raise InternalError("the job was cancelled")
             if lost.is_set():
                 # an application is left to a later run: no service answers that could stop it
                 submission.ended = not applications

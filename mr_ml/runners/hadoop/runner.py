@@ -29,18 +29,20 @@ from typing import TYPE_CHECKING, Any
 from hdfs_layout import NotFoundError, Root
 from mr_ml.errors import InternalError, StorageError, UnavailableError
 from mr_ml.ids import unique_id
-from mr_ml.runners.base import NO_PROPERTIES, JobInput, Pair, Tasks, pair_of
+from mr_ml.runners.base import NO_PROPERTIES, JobInput, Pair, StoredLines, Tasks, pair_of
 from mr_ml.runners.hadoop.client import HadoopClient, JobClient, Submission
 from mr_ml.runners.hadoop.code import shipped_code, stored_code
 from mr_ml.runners.hadoop.env import FOLDER, NodePython, find_python
 from mr_ml.runners.hadoop.file_systems import check_root, file_system_of
 from mr_ml.runners.hadoop.left import WHOLE_LINES, LeftPart, left_parts
 from mr_ml.runners.hadoop.properties import default_properties
+from mr_ml.runners.hadoop.seats import STAYING, HadoopSeats
 from mr_ml.runners.hadoop.settings import HadoopSettings
-from mr_ml.runners.hadoop.splits import addresses, input_format
+from mr_ml.runners.hadoop.splits import LINE_BY_LINE, addresses, input_format
 from mr_ml.runners.hadoop.text import ClusterText
 from mr_ml.runners.hadoop.work import OWNER_NAME, Owner, tag_of, take_over
 from mr_ml.runners.local.runner import only_from
+from mr_ml.runners.staying import Seats
 from mr_ml.runners.task_errors import first_error
 
 if TYPE_CHECKING:
@@ -87,7 +89,11 @@ class HadoopJobRunner:
     @property
     def tasks(self) -> Tasks:
         """See `Runner.tasks`; Hadoop itself cuts what tasks are fed."""
-        return Tasks(n_tasks=1, share_files=False, share_memory=False)
+        return Tasks(n_tasks=1, share_files=False, share_memory=False, seats=self._seats)
+
+    @property
+    def _seats(self) -> Seats | None:
+        return HadoopSeats(self)
 
     def text(self, inputs: Sequence[str], *, longest_line: int | None = None) -> ClusterText:
         """See `Runner.text`; files that the cluster reads, and files of this machine, which are brought there."""
@@ -167,6 +173,22 @@ class HadoopJobRunner:
             with suppress(StorageError, UnavailableError):
                 self.root.store.remove_tree(folder)
 
+    def stay(self, job: Any, submission: Submission, *, request: bytes, n_tasks: int) -> None:
+        """Run a job of so many map tasks that are fed a line each, as one process's work; see `Seats.start`."""
+        folder = self.root.layout.job(self.work)
+        with self._working(submission):
+            seats = f"{folder}/seats"
+            self.root.store.write(seats, b"".join(b"%d\n" % number for number in range(n_tasks)))
+            lines = StoredLines((self.root.store.uri(seats),), n_bytes=0)
+            self._produce(
+                job, submission, request=request, input=lines, output=f"{folder}/output-{uuid.uuid4().hex}",
+                n_reducers=0, properties=STAYING, line_by_line=True, private=True,
+            )  # fmt: skip
+
+    def take_over(self) -> None:
+        """Stop and remove what earlier drivers of this work, and drivers that are gone, have left."""
+        self._take_over  # noqa: B018 - once
+
     def close(self) -> None:
         """See `Runner.close`; the cluster is there for others too."""
 
@@ -191,13 +213,16 @@ class HadoopJobRunner:
 
     def _produce(
         self, job: Any, submission: Submission, *, request: bytes, input: JobInput, output: str,
-        n_reducers: int | None, properties: Mapping[str, str] = NO_PROPERTIES,
+        n_reducers: int | None, properties: Mapping[str, str] = NO_PROPERTIES, line_by_line: bool = False,
+        private: bool = False,
     ) -> None:  # fmt: skip
         path = f"{self._folder}/{REQUEST_NAME}"
         maps_only = "reducer" not in vars(job)
         reduces = 0 if maps_only else self.settings.reducers if n_reducers is None else n_reducers
         files_there = file_system_of(self.root.store.root)
         cut_by, cutting = input_format(input, self.settings, few_files=files_there.few_files)
+        if line_by_line:
+            cut_by, cutting = LINE_BY_LINE
         chosen = {
             **default_properties(), **files_there.properties, **cutting,
             **self.settings.properties(input_bytes=input.n_bytes), **_PROPERTIES,
@@ -205,7 +230,7 @@ class HadoopJobRunner:
         }  # fmt: skip
         chosen[_TAGS] = ",".join(filter(None, (submission.tag, chosen.get(_TAGS))))
         chosen.setdefault("mapreduce.job.name", f"mr_ml {job.__name__} {self.work}")
-        self.root.store.write(path, request)
+        self.root.store.write(path, request, private=private)
         files = {REQUEST_NAME: self.root.store.uri(path), CODE_NAME: self._code_uri, **self._native_files}
         arguments = ["-r", RUNNER, "--no-conf", "--request", self.root.store.uri(path)]
         arguments += ["--output-dir", self.root.store.uri(output)]
@@ -239,10 +264,11 @@ class HadoopJobRunner:
         return self.root.layout.job(self.work)
 
     @contextmanager
-    def _working(self) -> Iterator[Submission]:
+    def _working(self, submission: Submission | None = None) -> Iterator[Submission]:
         """Own the work's folder while a job runs; afterwards it is gone, unless the job may still run."""
-        self._take_over  # noqa: B018 - once
-        submission = Submission(tag_of(self.work))
+        self.take_over()
+        if submission is None:
+            submission = Submission(tag_of(self.work))
         try:
             self.root.store.write(f"{self._folder}/{OWNER_NAME}", Owner.here().encode())
             yield submission

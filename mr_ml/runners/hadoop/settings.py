@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -18,6 +19,9 @@ from mr_ml.runners.settings_file import (
     in_java,
     load_file,
 )
+
+_PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", re.ASCII)
+_LAST_PORT = 65535
 
 PRIORITIES = ("VERY_LOW", "LOW", "NORMAL", "HIGH", "VERY_HIGH")
 
@@ -47,6 +51,14 @@ class HadoopSettings:
         About how many megabytes of a partition one map task reads.
     speculative
         Whether slow tasks are started a second time elsewhere.
+    resident_tasks, resident_memory_mb
+        How many tasks stay for a training that is asked for with `engine` resident, and what each has for decoded
+        blocks; by default a task for about 64 MB of packed data, and what its container leaves.
+    driver_host, driver_port
+        Where they reach the driver: a name or address of this machine, and a port, or a range such as 40000-40099 of
+        which the first free one is taken. By default the address towards the NameNode, and any free port.
+    patience_seconds
+        How long the driver waits for the first of them, or for another when all are lost.
     jobconf
         Any other properties of Hadoop's, passed with -D; they win over the settings above.
     """
@@ -67,6 +79,11 @@ class HadoopSettings:
     reducers: int = 1
     split_mb: int | None = None
     speculative: bool | None = None
+    resident_tasks: int | None = None
+    resident_memory_mb: int | None = None
+    driver_host: str | None = None
+    driver_port: str | None = None
+    patience_seconds: int = 120
     jobconf: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def properties(self, *, input_bytes: int) -> dict[str, str]:
@@ -109,11 +126,22 @@ def checked(key: str, value: Any, *, where: str) -> Any:
         if not isinstance(value, bool):
             raise UsageError(f"{where}: expected true or false, found {value!r}")
         return value
-    if key == "reducers" or key.endswith(("_mb", "_vcores")):
+    if key in ("reducers", "resident_tasks", "patience_seconds") or key.endswith(("_mb", "_vcores")):
         return checked_count(value, where=where)
+    if key == "driver_port":
+        return _checked_ports(value, where=where)
     if key == "python_archive":
         return checked_archive(value, where=where)
     text = checked_text(value, where=where)
     if key == "priority" and text not in PRIORITIES:
         raise UsageError(f"{where}: expected one of {', '.join(PRIORITIES)}, found {text!r}")
     return os.path.abspath(os.path.expanduser(text)) if key in ("hadoop_home", "conf_dir", "streaming_jar") else text
+
+
+def _checked_ports(value: Any, *, where: str) -> str:
+    """Return a port, or the first and the last of a range, as text."""
+    text = str(value)
+    match = _PORTS.fullmatch(text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2] or match[1]) <= _LAST_PORT:
+        raise UsageError(f"{where}: expected a port, or a range of ports such as 40000-40099, found {value!r}")
+    return text

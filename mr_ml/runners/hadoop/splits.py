@@ -14,6 +14,8 @@ from mr_ml.runners.hadoop.settings import HadoopSettings
 
 COMBINING = "org.apache.hadoop.mapred.lib.CombineTextInputFormat"
 TASK_MB = 128
+# A task for each line; of a format that it does not know Streaming would also write the keys.
+LINE_BY_LINE = "org.apache.hadoop.mapred.lib.NLineInputFormat", {"stream.map.input.ignoreKey": "true"}
 _DIGITS = "0123456789"
 
 
