@@ -44,6 +44,9 @@ class Where(TypedDict, total=False):
         With "spark": where it runs, such as "yarn" or "local[4]".
     max_hours, max_cost : float
         With "emr": after which no job begins; costs by the prices in `config`.
+    engine : str
+        How passes are run: "mapreduce", a job for each (default); "resident", with "hadoop" one job whose tasks stay;
+        or "auto", resident where that can be.
     say, warn : callable
         Called with a sentence that the user should know, or that says what may be wrong with a result.
     """
@@ -56,6 +59,7 @@ class Where(TypedDict, total=False):
     master: str | None
     max_hours: float | None
     max_cost: float | None
+    engine: str | None
     say: Callable[[str], None]
     warn: Callable[[str], None]
 
@@ -187,6 +191,7 @@ def train(
     master: str | None = None,
     max_hours: float | None = None,
     max_cost: float | None = None,
+    engine: str | None = None,
     say: Callable[[str], None] = ignore_message,
     warn: Callable[[str], None] = ignore_message,
     watch: Callable[[Progress], None] = ignore_message,
@@ -208,7 +213,7 @@ def train(
         Of the model.
     verify
         Whether to compare the partitions with their sha256 first.
-    runner, workers, memory, config, cluster_id, master, max_hours, max_cost, say, warn
+    runner, workers, memory, config, cluster_id, master, max_hours, max_cost, engine, say, warn
         See `Where`.
     watch
         Called with the `mr_ml.training.loop.Progress` of each pass.
@@ -237,7 +242,7 @@ def train(
     """
     with Session.open(
         root, runner=runner, workers=workers, memory=memory, config=config, cluster_id=cluster_id, master=master,
-        max_hours=max_hours, max_cost=max_cost, say=say, warn=warn, watch=watch,
+        max_hours=max_hours, max_cost=max_cost, engine=engine, say=say, warn=warn, watch=watch,
     ) as session:  # fmt: skip
         return session.train(session.spec(kind, dataset, model, split, options), verify_bytes=verify)
 

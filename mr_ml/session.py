@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -24,13 +25,16 @@ from mr_ml.errors import BadDataError, NoModelError, UsageError
 from mr_ml.ids import unique_id
 from mr_ml.memory import Memory, block_budget, free_memory, longest_line, predict_budget, rows_budget
 from mr_ml.models.base import MODEL_KINDS, Model, TrainSpec
+from mr_ml.passes.engines import DEFAULT, ENGINES, PassesWanted
 from mr_ml.runners.base import RUNNERS, Runner, RunnerOptions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mr_ml.catalog.decision import Decision
     from mr_ml.catalog.provenance import Provenance
+    from mr_ml.models.base import Needs
     from mr_ml.packing.choices import PackChoices
+    from mr_ml.passes.base import Engine
     from mr_ml.training.loop import Progress
     from mr_ml.training.train import Fitted, TrainResult
 
@@ -53,6 +57,8 @@ class Session:
         Where jobs run.
     memory
         Of all processes on this machine together: bytes, or a size such as "2G"; None for half of what is free.
+    engine
+        How passes are run: one of `mr_ml.passes.engines.ENGINES`.
     say, warn
         Called with what the user should know, and with what may be wrong with a result that is published nonetheless.
     watch
@@ -62,6 +68,7 @@ class Session:
     root: Root
     runner: Runner
     memory: Memory = None
+    engine: str = DEFAULT
     say: Say = ignore_message
     warn: Say = ignore_message
     watch: Callable[[Progress], None] = ignore_message
@@ -71,7 +78,7 @@ class Session:
         cls, root: str | os.PathLike[str] | Root, *, runner: str = "local", workers: int | None = None,
         memory: Memory = None, config: str | os.PathLike[str] | None = None, cluster_id: str | None = None,
         master: str | None = None, max_hours: float | None = None, max_cost: float | None = None,
-        say: Say = ignore_message, warn: Say = ignore_message,
+        engine: str | None = None, say: Say = ignore_message, warn: Say = ignore_message,
         watch: Callable[[Progress], None] = ignore_message,
     ) -> Session:  # fmt: skip
         """Open a root and a runner.
@@ -89,15 +96,22 @@ class Session:
         cluster_id, master, max_hours, max_cost
             As of `mr_ml.runners.base.RunnerOptions`.
 
+        engine
+            One of `mr_ml.passes.engines.ENGINES`, such as "resident"; None for the usual one.
+
         Raises
         ------
         UsageError
-            If there is no such root or runner, or an option is for another runner.
+            If there is no such root, runner or engine, or an option is for another runner.
         """
         for name, told in (("say", say), ("warn", warn), ("watch", watch)):
             if not callable(told):
                 raise UsageError(f"`{name}`: expected a function, found {stored.shown(told)}")
         memory = stored.chosen(int | str | None, memory, "memory")
+        engine = stored.chosen(str | None, engine, "engine")
+        if engine is not None:
+            # what there is not is found at once
+            ENGINES.get(engine)
         options = RunnerOptions(
             workers=stored.chosen(stored.Positive | None, workers, "workers"),
             memory=None if memory is None else str(memory),
@@ -112,7 +126,10 @@ class Session:
         opened_runner = RUNNERS.get(runner).open(opened, options)
         if opened_runner.tasks.hint:
             say(opened_runner.tasks.hint)
-        return cls(root=opened, runner=opened_runner, memory=memory, say=say, warn=warn, watch=watch)
+        return cls(
+            root=opened, runner=opened_runner, memory=memory, engine=DEFAULT if engine is None else engine, say=say,
+            warn=warn, watch=watch,
+        )  # fmt: skip
 
     def __enter__(self) -> Self:
         return self
@@ -211,14 +228,13 @@ class Session:
             return self._fit(spec, dataset, run=run, is_begun=begun is not None, verify_bytes=verify_bytes)
 
     def _fit(self, spec: TrainSpec, dataset: Dataset, *, run: str, is_begun: bool, verify_bytes: bool) -> Fitted:
-        from mr_ml.passes.mapreduce import MapReduceEngine
         from mr_ml.training.train import fit, make_problem, warm_start
 
         root, layout = self.root, self.root.layout
         # what does not fit together is found before there is a run
         partitions = dataset.of_split(spec.split)
         problem = make_problem(spec, dataset, root)
-        cache = block_budget(self.memory, self.runner, problem.needs())
+        engine = self.engine_over(dataset, spec.split, problem.needs(), runner=self.runner.of_work(run))
         if verify_bytes:
             verify(root.store, partitions)
         if not is_begun:
@@ -233,9 +249,9 @@ class Session:
         name = spec.model
         folders = layout.run(run), layout.model(name), layout.promotions(name), layout.model_data(name, run)
         sweep_folders(root.store, *folders)
-        engine = MapReduceEngine(dataset, spec.split, root.store, self.runner.of_work(run), cache)
         try:
-            fitted = fit(spec, run=run, dataset=dataset, engine=engine, root=root, watch=self.watch, say=self.say)
+            with closing(engine):
+                fitted = fit(spec, run=run, dataset=dataset, engine=engine, root=root, watch=self.watch, say=self.say)
         except NoModelError as error:
             append_events(root.store, layout.run_log(run), [{"event": "failed", "stop": str(error)}])
             raise
@@ -243,6 +259,27 @@ class Session:
         for warning in [*([] if training["converged"] else [training["stop"]]), *training["warnings"]]:
             self.warn(warning)
         return fitted
+
+    def engine_over(self, dataset: Dataset, split: str, needs: Needs, *, runner: Runner | None = None) -> Engine:
+        """Open the engine for passes over a split; whoever asks for it closes it.
+
+        Parameters
+        ----------
+        needs
+            Memory that the passes need besides blocks.
+        runner
+            That of one work, if it is not the session's own.
+
+        Raises
+        ------
+        UsageError, UnavailableError
+            As `mr_ml.memory.block_budget`; or if there is no such engine for the runner.
+        """
+        wanted = PassesWanted(
+            dataset=dataset, split=split, store=self.root.store, runner=self.runner if runner is None else runner,
+            cache_bytes=block_budget(self.memory, self.runner, needs), needs=needs, say=self.say,
+        )  # fmt: skip
+        return ENGINES.get(self.engine)(wanted)
 
     def publish(
         self, fitted: Fitted, *, decision: Decision | None = None, provenance: Provenance | None = None
@@ -282,7 +319,6 @@ class Session:
         self, opened: Model, found_in: Dataset, *, split: str, row_weights: bool,
         unseen_features: Literal["error", "ignore"], verify_bytes: bool,
     ) -> dict[str, Any]:  # fmt: skip
-        from mr_ml.passes.mapreduce import MapReduceEngine
         from mr_ml.training.evaluate import evaluate, measuring_needs
         from mr_ml.training.evaluate import unseen_features as features_unseen
 
@@ -300,9 +336,8 @@ class Session:
             self.say(f"ignored: {what}")
         measured = opened.measurement(found_in, row_weights=row_weights)
         needs = measuring_needs([measured], found_in, split=split, model_bytes=opened.nbytes)
-        cache = block_budget(self.memory, self.runner, needs)
-        engine = MapReduceEngine(found_in, split, self.root.store, self.runner, cache)
-        metrics = evaluate(opened, found_in, engine=engine, row_weights=row_weights)
+        with closing(self.engine_over(found_in, split, needs)) as engine:
+            metrics = evaluate(opened, found_in, engine=engine, row_weights=row_weights)
         return {**metrics, "unseen_features": len(unseen), "split": split}
 
     def predict(

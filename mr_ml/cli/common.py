@@ -47,6 +47,7 @@ def open_session(
 
     return Session.open(
         options.root, runner=options.runner, workers=options.workers, memory=getattr(options, "memory", None),
+        engine=getattr(options, "engine", None),
         config=options.config, cluster_id=options.cluster_id, master=options.master,
         max_hours=options.max_hours, max_cost=options.max_cost, say=say, warn=warned, watch=watch,
     )  # fmt: skip

@@ -78,6 +78,15 @@ def add_runner(parser: Any, *, jobs: Sequence[str], kinds: Sequence[Registry[Any
     )
 
 
+def add_engine(parser: Any) -> None:
+    """Add how passes are run."""
+    parser.add_argument(
+        "--engine", metavar="NAME",
+        help="mapreduce: a job for each pass (default); resident: with -r hadoop one job whose tasks stay, many times "
+        "faster; auto: resident where that can be, else mapreduce",
+    )  # fmt: skip
+
+
 def add_bad_rows(parser: Any) -> None:
     """Add how many bad rows are put up with."""
     parser.add_argument(

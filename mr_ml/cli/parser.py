@@ -14,6 +14,7 @@ from mr_ml.cli.options import (
     add_bad_rows,
     add_command,
     add_dry_run,
+    add_engine,
     add_memory,
     add_runner,
     add_unseen_features,
@@ -195,6 +196,7 @@ def _train(commands: Any) -> None:
     )  # fmt: skip
     group.add_argument("--max-passes", type=whole(1, MAX_PASS), default=500, metavar="N", help="(default 500)")
     add_runner(parser, jobs=("pass_job",), kinds=(QUERIES, LOSSES))
+    add_engine(parser)
     add_verify(parser)
     add_memory(parser)
 
@@ -210,6 +212,7 @@ def _evaluate(commands: Any) -> None:
     parser.add_argument("--weights", choices=("rows", "none"), default="rows", help="use row weights, if any (default)")
     add_unseen_features(parser, "libsvm: feature ids that the model does not know")
     add_runner(parser, jobs=("pass_job",), kinds=(QUERIES, LOSSES))
+    add_engine(parser)
     add_verify(parser)
     add_memory(parser)
 
@@ -380,6 +383,7 @@ def _runs(commands: Any) -> None:
     )  # fmt: skip
     resume.add_argument("run")
     add_runner(resume, jobs=("pass_job",), kinds=(QUERIES, LOSSES))
+    add_engine(resume)
     add_memory(resume)
 
 

@@ -13,7 +13,8 @@ import re
 PARAMETERS = frozenset(
     {
         "at", "categorical", "class_weights", "cluster_id", "config", "cron", "dataset", "decimal", "delimiter",
-        "drop", "dry_run", "features", "folds", "for", "force", "format", "index_base", "intercept", "interpreter",
+        "drop", "dry_run", "engine", "features", "folds", "for", "force", "format", "index_base", "intercept",
+        "interpreter",
         "json", "keep_days", "keep_runs", "keep_versions", "l2", "label_column", "like", "loss", "max_bad_rows",
         "max_cost", "max_hours", "max_passes", "memory", "missing", "missing_markers", "model", "numeric",
         "offset_column", "orphans_days", "partitions", "penalty_space", "percent", "quiet", "reason", "resume",

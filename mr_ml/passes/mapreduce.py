@@ -15,6 +15,7 @@ from mr_ml.catalog.dataset import Dataset, Partition
 from mr_ml.data.partition_file import FED, changed, missing
 from mr_ml.errors import BadDataError, InternalError
 from mr_ml.passes.base import Array, check_receipts
+from mr_ml.passes.engines import PassesWanted
 from mr_ml.passes.request import PassRequest, assign, task_line
 from mr_ml.passes.tasks import decode_value
 from mr_ml.runners.base import NO_PROPERTIES, Runner
@@ -123,6 +124,11 @@ class PartitionInput:
                 raise missing(number, uri)
             if size != expected:
                 raise changed(number, uri, expected=expected, found=size)
+
+
+def open_mapreduce(wanted: PassesWanted) -> MapReduceEngine:
+    """Open the engine; an entry of `mr_ml.passes.engines.ENGINES`."""
+    return MapReduceEngine(wanted.dataset, wanted.split, wanted.store, wanted.runner, wanted.cache_bytes)
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ class Night:
         with Session.open(
             root, runner=config.runner.name, workers=config.runner.workers, memory=config.runner.memory,
             config=config.runner.config, cluster_id=config.runner.cluster_id, master=config.runner.master,
-            say=self.say, warn=self.warn, watch=self.watch,
+            engine=config.runner.engine, say=self.say, warn=self.warn, watch=self.watch,
         ) as session:  # fmt: skip
             window = self._find(last)
             if last is None:

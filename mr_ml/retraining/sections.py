@@ -14,6 +14,7 @@ from mr_ml.catalog.retention_rules import RetentionRules
 from mr_ml.data import stored
 from mr_ml.models.base import UNNAMED_KIND
 from mr_ml.packing.choices import PackChoices
+from mr_ml.passes.engines import ENGINES
 from mr_ml.retraining.environment import FromEnvironment, hide
 from mr_ml.retraining.gate.rules import GateRules
 from mr_ml.retraining.window import InputRules
@@ -154,6 +155,9 @@ class RunnerRules:
         Of a cluster on EMR that runs; None for one of its own, for this retraining only.
     master
         Of Spark, such as "yarn".
+    engine
+        mapreduce: a job for each pass; resident: with runner hadoop one job whose tasks stay for all passes of a
+        training; auto: resident where that can be. None for mapreduce.
     """
 
     name: Annotated[str, stored.registered(RUNNERS)] = "local"
@@ -162,6 +166,7 @@ class RunnerRules:
     config: str | None = None
     cluster_id: str | None = None
     master: str | None = None
+    engine: Annotated[str, stored.registered(ENGINES)] | None = None
 
     @property
     def options(self) -> RunnerOptions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,10 +11,9 @@ import numpy as np
 
 from mr_ml.catalog.dataset import Dataset
 from mr_ml.errors import BadDataError
-from mr_ml.memory import block_budget
 from mr_ml.models.base import Measurement, Model
 from mr_ml.models.paired import Difference, PairedQuery
-from mr_ml.passes.mapreduce import MapReduceEngine
+from mr_ml.passes.base import Engine
 from mr_ml.readers.rows import excerpt
 from mr_ml.retraining.gate.facts import Measured
 from mr_ml.retraining.gate.kept import RunPass, run_anew
@@ -56,9 +56,8 @@ def measure(
     if not found:
         return _measured(dataset, split, [way for way in ways if isinstance(way, _Answer)], {})
     needs = measuring_needs(found, dataset, split=split, model_bytes=sum(model.nbytes for model in models))
-    cache = block_budget(session.memory, session.runner, needs)
-    engine = MapReduceEngine(dataset, split, session.root.store, session.runner, cache)
-    totals, differences = _run(engine, found, run_pass)
+    with closing(session.engine_over(dataset, split, needs)) as engine:
+        totals, differences = _run(engine, found, run_pass)
     left = iter(map(_answer, found, totals))
     answers = [way if isinstance(way, _Answer) else next(left) for way in ways]
     return _measured(dataset, split, answers, differences)
@@ -103,7 +102,7 @@ def _way(model: Model, dataset: Dataset, split: str, *, row_weights: bool) -> Me
 # numbers that overflow are counted and said
 @np.errstate(all="ignore")
 def _run(
-    engine: MapReduceEngine, found: Sequence[Measurement], run_pass: RunPass
+    engine: Engine, found: Sequence[Measurement], run_pass: RunPass
 ) -> tuple[Sequence[Statistic], Mapping[str, Difference]]:  # fmt: skip
     """Return the sums of each measurement, and the differences of two."""
     if len(found) == 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +17,7 @@ from mr_ml.catalog.feature_moments import FeatureMoments, checked_features
 from mr_ml.data import frame, stored
 from mr_ml.data.npz import check_arrays
 from mr_ml.errors import BadDataError
-from mr_ml.memory import block_budget
 from mr_ml.models.base import Model, Needs
-from mr_ml.passes.mapreduce import MapReduceEngine
 from mr_ml.retraining.gate.kept import RunPass, run_anew
 from mr_ml.session import Session
 from mr_ml.sums.histogram import HistogramQuery
@@ -223,9 +222,8 @@ def count_in(
     n_bytes = sum(one.edges.nbytes + one.counts.nbytes for one in ranges)
     n_blocks = sum(p.facts.blocks for p in dataset.of_split(split))
     needs = Needs(block_sum_bytes=n_bytes, sum_bytes=n_bytes, n_blocks=n_blocks, query_bytes=n_bytes)
-    cache = block_budget(session.memory, session.runner, needs)
-    engine = MapReduceEngine(dataset, split, session.root.store, session.runner, cache)
-    return list(query.read(run_pass("counted", engine, query)))
+    with closing(session.engine_over(dataset, split, needs)) as engine:
+        return list(query.read(run_pass("counted", engine, query)))
 
 
 def save_profile(root: Root, name: str, run: str, profile: Profile) -> None:

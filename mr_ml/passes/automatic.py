@@ -1,0 +1,53 @@
+"""The engine that users get who leave the choice to mr_ml: tasks that stay where they can, else a job for each pass."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+
+from mr_ml.passes.base import Array, Engine
+from mr_ml.passes.engines import PassesWanted
+from mr_ml.passes.mapreduce import open_mapreduce
+from mr_ml.passes.resident.engine import NoTasksError, open_resident
+from mr_ml.sums.query import Query
+from mr_ml.sums.statistic import Statistic
+
+# What a pass may send to all tasks and get from them. The driver adds up all that; reduce tasks share it.
+MOST_BYTES = 256 << 20
+
+
+def open_automatic(wanted: PassesWanted) -> Engine:
+    """Open tasks that stay if the runner has them and the model is not too large, and say why not."""
+    if wanted.runner.tasks.seats is None:
+        return open_mapreduce(wanted)
+    resident = open_resident(wanted)
+    sums = resident.n_tasks * (wanted.needs.sum_bytes + wanted.needs.query_bytes)
+    if sums > MOST_BYTES:
+        wanted.say(
+            f"each pass is a job of its own: {resident.n_tasks} tasks that stay would exchange {sums >> 20} MB with "
+            f"this process in each pass, more than {MOST_BYTES >> 20}"
+        )
+        return open_mapreduce(wanted)
+    return AutomaticEngine(wanted, resident)
+
+
+@dataclass(eq=False)
+class AutomaticEngine:
+    """An `Engine` of tasks that stay, and of a job for each pass from the moment on when there are none."""
+
+    wanted: PassesWanted
+    engine: Engine
+
+    def run(self, query: Query, *, columns: Array | None = None) -> Statistic:
+        """See `Engine.run`."""
+        try:
+            return self.engine.run(query, columns=columns)
+        except NoTasksError as error:
+            self.wanted.say(f"each pass is a job of its own from here on: {error}")
+        with closing(self.engine):
+            self.engine = open_mapreduce(self.wanted)
+        return self.engine.run(query, columns=columns)
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        self.engine.close()

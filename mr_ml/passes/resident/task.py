@@ -1,0 +1,212 @@
+"""What a task that stays does: connect to the driver, hold the blocks that it is given, answer queries to the end."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mr_ml.data.block import BlockAddress
+from mr_ml.errors import InternalError, UnavailableError
+from mr_ml.passes.in_memory import add_block
+from mr_ml.passes.request import PassRequest
+from mr_ml.passes.resident.invitation import MOST_BYTES, Invitation
+from mr_ml.passes.resident.kept import KeptBlocks
+from mr_ml.passes.resident.reading import read
+from mr_ml.passes.resident.wire import TASK, Message, RefusedError, Wire
+from mr_ml.runners import task_errors
+from mr_ml.sums.blas import one_thread
+from mr_ml.sums.statistic import Statistic
+from mr_ml.sums.tree import PartialSums
+
+BEAT_SECONDS = 1.0
+_CONNECT_SECONDS, _PAUSE_SECONDS = 3.0, 0.3
+_STATUS_SECONDS = 10.0
+# Of a container, what Java takes that started this process, and what Python and numpy take of it.
+_JAVA_BYTES, _PYTHON_BYTES = 300 << 20, 80 << 20
+_HEAP = re.compile(r"-Xmx([0-9]+)([kKmMgG]?)", re.ASCII)
+
+Say = Callable[[str], None]
+# Header and payloads.
+Answer = tuple[dict[str, Any], Sequence[bytes]]
+
+
+def run(invitation: Invitation, *, environment: Mapping[str, str], say: Say = lambda text: None) -> None:
+    """Serve the driver to its end, or to the driver's.
+
+    Returns without an error if there is no driver: nobody needs this task then, nor another attempt of it.
+
+    Parameters
+    ----------
+    environment
+        Of a task of Hadoop Streaming: properties of the job, with underscores.
+    say
+        Called every few seconds with what it is doing; Hadoop ends tasks that say nothing for ten minutes.
+    """
+    wire = _connected(invitation, say)
+    if wire is None:
+        return
+    wire.limit(invitation.idle_seconds)
+    task = Task(
+        wire, budget=_budget(invitation, environment), name=environment.get("mapreduce_task_attempt_id", "a task")
+    )
+    beats = threading.Thread(target=task.beat, args=(say, _status_seconds(environment)), daemon=True)
+    beats.start()
+    try:
+        task.serve()
+    except (EOFError, OSError, RefusedError) as error:
+        # the driver has ended, or the network has: whoever goes on with the training starts tasks of its own
+        print(f"the driver is gone: {error}", file=sys.stderr)
+    finally:
+        task.ended.set()
+        wire.close()
+        beats.join()
+    say(f"ended after {task.passes} answers")
+
+
+def _connected(invitation: Invitation, say: Say) -> Wire | None:
+    """Connect to the first of the driver's addresses that answers."""
+    end = time.monotonic() + invitation.connect_seconds
+    while True:
+        for host, port in invitation.addresses:
+            try:
+                connection = socket.create_connection((host, port), timeout=_CONNECT_SECONDS)
+                return Wire(connection, secret=invitation.key, role=TASK, most_bytes=MOST_BYTES)
+            except (OSError, EOFError, RefusedError) as error:
+                said = f"{host} port {port}: {error}"
+        if time.monotonic() >= end:
+            break
+        time.sleep(_PAUSE_SECONDS)
+    say(f"no driver at {said}")
+    print(f"expected the driver, found none at {said}", file=sys.stderr)
+    return None
+
+
+class Task:
+    """What it holds, and how it answers.
+
+    Parameters
+    ----------
+    budget
+        Bytes that decoded blocks may take.
+    """
+
+    def __init__(self, wire: Wire, *, budget: int, name: str, folder: Path | None = None) -> None:
+        self._wire, self._name = wire, name
+        self._kept = KeptBlocks(budget=budget, folder=Path.cwd() if folder is None else folder)
+        self._doing, self._parent = "starting", os.getppid()
+        self.ended, self.passes = threading.Event(), 0
+
+    def beat(self, say: Say, status_seconds: float) -> None:
+        """Tell the driver each second, and Hadoop now and then, that this process lives; in a thread of its own."""
+        told = float("-inf")
+        while not self.ended.wait(BEAT_SECONDS):
+            if os.getppid() != self._parent:
+                # Hadoop's part of this task is gone, and with it who would end this one
+                os._exit(3)
+            try:
+                self._wire.send({"kind": "beat"})
+            except OSError:
+                # whoever receives says so
+                continue
+            if time.monotonic() - told >= status_seconds:
+                told = time.monotonic()
+                kept = self._kept
+                say(f"{self._doing}; {self.passes} answers; {len(kept)} blocks, {kept.used >> 20} MB in memory")
+
+    def serve(self) -> None:
+        """Do what the driver says until it says `end`.
+
+        Raises
+        ------
+        EOFError, OSError, RefusedError
+            If it is gone.
+        """
+        self._wire.send({"kind": "hello", "name": self._name, "host": os.uname().nodename})
+        while True:
+            self._doing = "waiting"
+            message = self._wire.receive()
+            self._doing = message.kind
+            if message.kind == "end":
+                self._wire.send({"kind": "bye"})
+                return
+            try:
+                answer = self._done(message)
+            except Exception as error:
+                answer = self._told(message, error)
+            if answer is not None:
+                header, payloads = answer
+                self._wire.send(header, *payloads)
+
+    def _done(self, message: Message) -> Answer | None:
+        """Do what a message says; what to answer."""
+        header = message.header
+        if message.kind == "load":
+            return self._load(header)
+        if message.kind == "ask":
+            return self._sums(header, message.payloads[0])
+        if message.kind == "drop":
+            for partition, first, last in header["blocks"]:
+                for index in range(first, last):
+                    self._kept.drop((partition, index))
+        elif message.kind != "beat":
+            raise InternalError(f"a message of kind {message.kind!r}, which this task does not know")
+        return None
+
+    def _told(self, message: Message, error: Exception) -> Answer:
+        """Return what tells the driver of an error."""
+        where = f"{self._name} on {os.uname().nodename}"
+        told = task_errors.encode(task_errors.as_mr_ml_error(error, where=where)).decode()
+        about: dict[str, Any] = {name: message.header.get(name) for name in ("unit", "ask")}
+        # another task may reach what this one does not
+        return {"kind": "error", "error": told, "elsewhere": isinstance(error, UnavailableError | OSError), **about}, ()
+
+    def _load(self, header: dict[str, Any]) -> Answer:
+        """Read a unit and keep its blocks."""
+        partition, first, sizes, where = header["partition"], header["first"], header["line_bytes"], header["where"]
+        text = memoryview(read(header["urls"], sum(sizes), where=where))
+        for index, size in enumerate(sizes, first):
+            self._kept.keep(text[:size], BlockAddress(partition, index), where=where)
+            text = text[size:]
+        return {"kind": "loaded", "unit": header["unit"]}, ()
+
+    def _sums(self, header: dict[str, Any], payload: bytes) -> Answer:
+        """Sum the query over some blocks, which are here; the sums of as few nodes as they fill."""
+        request = PassRequest.decode(payload, where="the query of a pass")
+        sums: PartialSums[Statistic] = PartialSums(request.tree, Statistic.absorb)
+        plain = request.columns is None and not request.query.reading
+        reading = "" if plain else f"{request.dataset} {request.query.reading}"
+        with one_thread(), np.errstate(all="ignore"):
+            for partition, first, last in header["blocks"]:
+                for stored in self._kept.blocks(partition, first, last, reading=reading, prepare=request.prepare):
+                    add_block(sums, request.tree, request.query, stored)
+        self.passes += 1
+        return {"kind": "answer", "ask": header["ask"]}, [value.encode(node) for node, value in sums.items()]
+
+
+def _budget(invitation: Invitation, environment: Mapping[str, str]) -> int:
+    """Return bytes for decoded blocks: what is asked for, or what the container leaves."""
+    if invitation.memory_bytes is not None:
+        return invitation.memory_bytes
+    container = int(environment.get("mapreduce_map_memory_mb", "1024")) << 20
+    heap = _HEAP.search(environment.get("mapreduce_map_java_opts", ""))
+    # Java takes less than its heap may become, and some memory beside it
+    java = _JAVA_BYTES if heap is None else min(_JAVA_BYTES, (int(heap[1]) << _SHIFTS[heap[2].lower()]) + (100 << 20))
+    return max(container - java - _PYTHON_BYTES - invitation.sums_bytes, container // 8)
+
+
+_SHIFTS = {"": 0, "k": 10, "m": 20, "g": 30}
+
+
+def _status_seconds(environment: Mapping[str, str]) -> float:
+    """How often Hadoop is to hear of a task: thrice in the time after which it ends one that is silent."""
+    milliseconds = int(environment.get("mapreduce_task_timeout", "600000"))
+    return min(_STATUS_SECONDS, milliseconds / 3000) if milliseconds else _STATUS_SECONDS
