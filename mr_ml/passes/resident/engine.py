@@ -120,6 +120,7 @@ class ResidentEngine:
         self._staying: StayingTasks | None = None
         self._n_asks = self._n_hellos = self._n_byes = 0
         self._failures: dict[int, int] = {}
+        self._free: set[int] = set()
         self._alone_since = 0.0
 
     @cached_property
@@ -166,6 +167,7 @@ class ResidentEngine:
         )  # fmt: skip
         from mr_ml_jobs.resident_job import MRResident
 
+        self._free = set(range(len(self._units)))
         self._alone_since = time.monotonic()
         self._staying = self.seats.start(
             MRResident, request=invitation.encode(), n_tasks=self.n_tasks,
@@ -196,6 +198,9 @@ class ResidentEngine:
             if self._staying is not None:
                 # tasks that hang, or that had no room until now, are waited for by nobody
                 self._staying.stop(_JOB_SECONDS if self._n_byes >= self.n_tasks else 0.0)
+        except UnavailableError as error:
+            # what was found stands, and what goes wrong otherwise is said
+            self.say(str(error))
         finally:
             self._reception.close()
             self._members = []
@@ -318,6 +323,7 @@ class ResidentEngine:
         if unit is not None:
             member.ordered.discard(unit)
             member.unable.add(unit)
+            self._free.add(unit)
             self._failures[unit] = self._failures.get(unit, 0) + 1
             if self._failures[unit] >= _ATTEMPTS or all(unit in one.unable for one in self._members):
                 raise error
@@ -336,6 +342,8 @@ class ResidentEngine:
             return
         member.alive = False
         self._members.remove(member)
+        self._free |= member.units | member.ordered
+        self._alone_since = time.monotonic()
         now.asks = {number: asked for number, asked in now.asks.items() if asked[0] is not member}
         self.say(f"{member.name} is gone ({error}); its {member.n_units} units are for others")
 
@@ -354,19 +362,13 @@ class ResidentEngine:
 
     def _give_out(self) -> None:
         """Have members read the units that nobody holds, a few at a time."""
-        taken = set().union(*(member.units | member.ordered for member in self._members))
-        free = [unit for unit in range(len(self._units)) if unit not in taken]
-        while free:
-            able = [
-                member for member in self._members
-                if len(member.ordered) < _AHEAD and any(unit not in member.unable for unit in free)
-            ]  # fmt: skip
+        while self._free:
+            able = [one for one in self._members if len(one.ordered) < _AHEAD and not self._free <= one.unable]
             if not able:
                 return
             member = min(able, key=lambda one: one.n_units)
-            possible = [unit for unit in free if unit not in member.unable]
-            unit = next_unit(possible, member.units | member.ordered)
-            free.remove(unit)
+            unit = next_unit(sorted(self._free - member.unable), member.units | member.ordered)
+            self._free.remove(unit)
             self._order(member, unit)
 
     def _order(self, member: Member, number: int) -> None:
