@@ -51,19 +51,32 @@ bin=.venv-test-$main/bin
 parts=$(mktemp -d)
 declare -A running=() # part of the tests -> its process
 
+# whatever this script is ended by, also while it waits for pytest
 end_parts() {
     for process in "${running[@]}"; do kill -INT "$process" 2>/dev/null && wait "$process" || true; done
     rm -rf "$parts"
 }
 trap end_parts EXIT
 
-# run_beside PART COMMAND...: start a command; `say_what_came_of PART` waits for its end
-run_beside() {
-    # by itself bash has what runs in the background ignore SIGINT, by which pytest ends with its cluster
+# start PART COMMAND...: in the background, where by itself bash has commands ignore SIGINT, by which pytest ends with
+# its cluster, and gives them no input
+start() {
     "$bin/python" -c 'import os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)
-os.execvp(sys.argv[1], sys.argv[1:])' "${@:2}" >"$parts/$1" 2>&1 &
+os.execvp(sys.argv[1], sys.argv[1:])' "${@:2}" <&0 &
     running[$1]=$!
+}
+
+# run_beside PART COMMAND...: start a command; `say_what_came_of PART` waits for its end
+run_beside() { start "$@" >"$parts/$1" 2>&1; }
+
+# run COMMAND...: as if it were in the foreground; its exit code
+run() {
+    local ended=0
+    start here "$@"
+    wait "${running[here]}" || ended=$?
+    unset "running[here]"
+    return $ended
 }
 
 code=0
@@ -94,10 +107,15 @@ if [ -n "${running[setup]:-}" ]; then
     [ $code -eq 0 ] || exit $code
 fi
 
+# nothing takes so long but what waits for ever; pytest then says what that is
+patient=(timeout --signal INT --kill-after 300 3000)
 others=("$@")
+modest=()
 if [ $# -eq 0 ] && [ -z "${MR_ML_SKIP_HADOOP:-}" ]; then
     others=(-m "not hadoop")
-    run_beside hadoop "$bin/python" -m pytest -m hadoop
+    run_beside hadoop "${patient[@]}" "$bin/python" -m pytest -m hadoop
+    # they take longest, for they wait for each other: whatever they leave of the processors is for all the rest
+    modest=(nice -n 5)
 fi
 
 lowest=()
@@ -112,36 +130,37 @@ if [ "$main" = 3.11 ]; then
     fi
     lowest=(-m pytest -m "not slow and not hadoop" --hypothesis-profile few "${chosen[@]}")
     if [ -n "${MR_ML_COVERAGE:-}" ]; then lowest=(-m coverage run "${lowest[@]}"); fi
-    # nothing takes so long but what waits for ever
-    if [ $# -eq 0 ]; then run_beside lowest timeout 3000 .venv-test-lowest/bin/python "${lowest[@]}"; fi
+    if [ $# -eq 0 ]; then
+        run_beside lowest "${modest[@]}" "${patient[@]}" .venv-test-lowest/bin/python "${lowest[@]}"
+    fi
 fi
 
 for version in "${versions[@]:1}"; do
     say "pytest (Python $version), without the slow tests"
     # 5: the arguments chose slow tests only
-    ".venv-test-$version/bin/python" -m pytest -m "not slow and not hadoop" "$@" || [ $? -eq 5 ]
+    run "${modest[@]}" ".venv-test-$version/bin/python" -m pytest -m "not slow and not hadoop" "$@" || [ $? -eq 5 ]
 done
 
 if [ -n "${MR_ML_AIRFLOW:-}" ]; then
     say "pytest (Python $main), in Airflow"
     MR_ML_PYTHON=${pythons[$main]} scripts/setup_env.sh .venv-test-airflow retrain,test-airflow
-    .venv-test-airflow/bin/python -m pytest tests/schedulers/test_airflow.py
+    run .venv-test-airflow/bin/python -m pytest tests/schedulers/test_airflow.py
 fi
 
 if [ "${MR_ML_SPARK:-}" = 3.5 ]; then
     say "pytest (Python $main), on Spark 3.5"
     MR_ML_PYTHON=${pythons[$main]} scripts/setup_env.sh .venv-test-spark35 test,test-spark35
-    .venv-test-spark35/bin/python -m pytest -m "not slow" tests/runners/spark
-    .venv-test-spark35/bin/python -m pytest tests/contract/test_runner.py -k spark
+    run .venv-test-spark35/bin/python -m pytest -m "not slow" tests/runners/spark
+    run .venv-test-spark35/bin/python -m pytest tests/contract/test_runner.py tests/contract/test_runner_trainings.py -k spark
 fi
 
 if [ $# -gt 0 ] && [ ${#lowest[@]} -gt 0 ]; then
     say "pytest (Python $main, lowest versions of all packages), without the slow tests"
-    .venv-test-lowest/bin/python "${lowest[@]}" || [ $? -eq 5 ]
+    run .venv-test-lowest/bin/python "${lowest[@]}" || [ $? -eq 5 ]
 fi
 
 say "pytest (Python $main)"
-"$bin/python" -m pytest "${others[@]}" || code=$?
+run "${modest[@]}" "$bin/python" -m pytest "${others[@]}" || code=$?
 if [ -n "${running[lowest]:-}" ]; then
     say "pytest (Python $main, lowest versions of all packages), without the slow tests"
     say_what_came_of lowest
