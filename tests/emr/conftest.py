@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from agent import Agent, Clock, Steps, running_agent
+from far_nights import processes  # noqa: F401
 
 from mr_ml.runners.emr.service import Emr
 
