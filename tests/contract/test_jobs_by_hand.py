@@ -6,12 +6,15 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import boto3
 import numpy as np
 import pytest
 from commands import Commands, environment, write_libsvm
+from s3_servers import use_aws
 
 from hdfs_layout import open_root, open_store
 from mr_ml.catalog.dataset import Dataset, load_dataset
@@ -42,7 +45,31 @@ WAYS = {
     "mrjob's inline": (*OWN, "-r", "inline"),
     "mrjob's local": (*OWN, "-r", "local"),
     "hadoop": (*BY_HAND, "-r", "hadoop", "--python-bin", sys.executable),
+    # a cluster of mrjob's own, which rents and ends it; it would make IAM roles if none were named
+    "emr": (
+        *BY_HAND,
+        "-r",
+        "emr",
+        "--python-bin",
+        sys.executable,
+        "--region",
+        "eu-central-1",
+        "--image-version",
+        "7.13.0",
+        "--cloud-tmp-dir",
+        "s3://by-hand/tmp/",
+        "--iam-service-role",
+        "Service",
+        "--iam-instance-profile",
+        "Profile",
+        "--check-cluster-every",
+        "1",
+        "--cloud-fs-sync-secs",
+        "0",
+        "--no-read-logs",
+    ),
 }
+ON_CLUSTERS = ("hadoop", "emr")
 QUERY = MetricsQuery(RowSpec(loss_from_json("logistic"), 5, (0.0, 1.0)), np.linspace(-1, 1.5, 6)[None])
 
 
@@ -67,7 +94,22 @@ def bits(statistic: Statistic) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("way", [pytest.param(way, marks=[pytest.mark.slow] * (way == "hadoop")) for way in WAYS])
+@pytest.fixture
+def emr(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The stand-in for EMR, with a bucket; its steps are processes here."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "emr"))
+    from agent import running_agent
+    from streaming_steps import StreamingSteps
+
+    with running_agent() as agent:
+        use_aws(monkeypatch, agent.environment)
+        agent.reset(StreamingSteps())
+        place = {"LocationConstraint": agent.environment["AWS_REGION"]}
+        boto3.client("s3").create_bucket(Bucket="by-hand", CreateBucketConfiguration=place)
+        yield agent
+
+
+@pytest.mark.parametrize("way", [pytest.param(way, marks=[pytest.mark.slow] * (way in ON_CLUSTERS)) for way in WAYS])
 def test_a_pass(
     packed: tuple[Path, Dataset], tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch,
     way: str,
@@ -83,11 +125,23 @@ def test_a_pass(
         for file in files:
             place.write(os.path.basename(file), Path(file).read_bytes())
         files = [place.uri(os.path.basename(file)) for file in files]
+    if way == "emr":
+        request.getfixturevalue("emr")
+        given = environment()
     asked = tmp_path / "request"
     asked.write_bytes(PassRequest(QUERY, dataset.tree("train"), "rows", 0).encode())
     job = [sys.executable, *WAYS[way], "--no-conf", "--request", str(asked), *files]
     done = subprocess.run(job, env=given, capture_output=True, check=False, timeout=240)
     assert done.returncode == 0, done.stderr.decode()
+    if way == "emr":
+        agent = request.getfixturevalue("emr")
+        (cluster,) = agent.clusters()
+        (step,) = cluster.steps
+        assert step.args[0] == "hadoop-streaming"
+        assert step.args[step.args.index("-mapper") + 1].endswith(
+            f"{sys.executable} pass_job.py --step-num=0 --mapper --request request"
+        )
+        assert cluster.state == "TERMINATED"
 
     sums: PartialSums[Statistic] = PartialSums(dataset.tree("train"), Statistic.absorb)
     for line in done.stdout.splitlines():

@@ -4,6 +4,7 @@ In moto a cluster is a record whose steps stay as they are. Here something runs 
 
     answers           CancelSteps, and steps' FailureDetails
     idle time         ends clusters, as the policy in RunJobFlow says, `hurry` times as fast
+    last steps        end clusters that are not to live without
     dead clusters     take no steps, and theirs are cancelled
     requests          are noted with their arguments, and refused as a test says
 
@@ -84,7 +85,7 @@ class Agent:
     hurry: float = 1.0
     endpoint: str = ""
     cancelled: set[str] = field(default_factory=set)
-    _idle: dict[str, int] = field(default_factory=dict)
+    _idle: dict[str, float] = field(default_factory=dict)
     _idle_since: dict[str, float] = field(default_factory=dict)
     _working: dict[str, threading.Thread] = field(default_factory=dict)
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -140,8 +141,11 @@ class Agent:
         content = b"".join(app(environ, lambda status, headers, info=None: answer.append((status, headers))))
         if operation == "RunJobFlow":
             cluster_id = json.loads(content)["JobFlowId"]
-            self._idle[cluster_id] = arguments["AutoTerminationPolicy"]["IdleTimeout"]
+            self._idle[cluster_id] = arguments.get("AutoTerminationPolicy", {}).get("IdleTimeout", float("inf"))
             self._idle_since[cluster_id] = time.monotonic()
+            cluster = next(cluster for cluster in self.clusters() if cluster.id == cluster_id)
+            # whose version mrjob's own runner looks for
+            cluster.applications = [models.Application("Hadoop", "3.4.2", [], {})]
         if fault is not None:
             return _refused(start, fault.status, fault.code, fault.message)
         start(*answer[0])
@@ -165,6 +169,10 @@ class Agent:
         if cluster.id in self._working:
             return
         step = next((step for step in list(cluster.steps) if step.state in _WAITS), None)
+        if step is None and cluster.steps and not cluster.keep_job_flow_alive_when_no_steps:
+            cluster.last_state_change_reason = "Steps completed"
+            cluster.terminate()
+            return
         if step is None:
             cluster.state = "WAITING"
             since = self._idle_since.setdefault(cluster.id, time.monotonic())
@@ -250,9 +258,14 @@ def running_agent() -> Iterator[Agent]:
     def releases(self: Any) -> Any:
         return ActionResult({"ReleaseLabels": ["emr-5.36.2", "emr-7.9.0", DEFAULT_RELEASE, "emr-7.12.0"]})
 
+    def begun(self: Any) -> None:
+        # which takes minutes; moto ends at once what is to live as long as its steps, and has none yet
+        self.ready_datetime, self.state = datetime.now(UTC), "WAITING"
+
     patches = (
         mock.patch.object(ElasticMapReduceResponse, "cancel_steps", cancel_steps, create=True),
         mock.patch.object(ElasticMapReduceResponse, "list_release_labels", releases),
+        mock.patch.object(models.Cluster, "run_bootstrap_actions", begun),
         mock.patch.object(models.Step, "status", property(with_details)),
         mock.patch.dict(os.environ, ENVIRONMENT),
     )

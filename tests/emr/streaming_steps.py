@@ -77,8 +77,9 @@ class _Job:
         for name, value in zip(words[::2], words[1::2], strict=True):
             assert _OPTION.fullmatch(name), words
             self.options.setdefault(name, []).append(value)
-        self.properties = dict(item.split("=", 1) for item in self.options["-D"])
-        self.n_reducers = int(self.properties["mapreduce.job.reduces"]) if "-reducer" in self.options else 0
+        self.properties = dict(item.split("=", 1) for item in self.options.get("-D", ()))
+        n_reducers = int(self.properties.get("mapreduce.job.reduces", "1"))
+        self.n_reducers = n_reducers if "-reducer" in self.options else 0
 
     def run(self) -> bytes | None:
         """Run it to its end; what a task said that failed."""
@@ -147,7 +148,7 @@ class _Job:
 
     def _leave(self, number: int, pairs: Iterable[tuple[bytes, bytes]]) -> None:
         separator = self.properties.get("mapreduce.output.textoutputformat.separator", "\t").encode()
-        store, path = _file(f"{self._word('-output')}/part-{number:05d}")
+        store, path = _file(f"{self._word('-output').rstrip('/')}/part-{number:05d}")
         store.write(path, b"".join(key + separator + value + b"\n" for key, value in pairs))
 
     def _task(
