@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import shutil
+import urllib.error
 import uuid
 from pathlib import Path
 
 import pytest
 from dev_cluster import HadoopCluster
+from test_dev_cluster import webhdfs
 
 from hdfs_layout import AlreadyExistsError, NotFoundError, Store, open_store
 from mr_ml.errors import StorageError
@@ -222,6 +225,42 @@ def test_a_file_of_hadoop_is_replaced_whole(cluster: HadoopCluster, store: Store
         assert file.read() == b""
     store.write("empty", b"full")
     assert cat(cluster, f"{folder}/empty") == b"full"
+
+
+def test_a_refused_overwrite_leaves_the_old_file(cluster: HadoopCluster, store: Store, folder: str) -> None:
+    """HDFS itself empties a file before it refuses room for what is to replace it, and leaves a new one empty."""
+    for name in ("theirs", "ours"):
+        store.write(name, b"old")
+    quota = f"SETQUOTA&namespacequota={2**63 - 1}&storagespacequota="
+    webhdfs(cluster, "PUT", folder, f"{quota}{MEBIBYTE}")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        webhdfs(cluster, "PUT", f"{folder}/theirs", "CREATE&overwrite=true", user=USER, content=b"new")
+    assert b"DSQuotaExceededException" in refused.value.read()
+    assert store.size("theirs") == 0
+    for name in ("ours", "new"):
+        with pytest.raises(StorageError, match="quota of space") as raised:
+            store.write(name, b"new")
+        assert raised.value.exit_code == 74
+    assert [(entry.name, entry.size) for entry in store.entries("", hidden=True)] == [("ours", 3), ("theirs", 0)]
+    assert store.read("ours") == b"old"
+
+
+def test_a_rename_does_not_nest(cluster: HadoopCluster, store: Store, folder: str) -> None:
+    """The plain RENAME of WebHDFS moves into a folder of that name, and says true, as of a file onto itself."""
+    for name in ("theirs/file", "ours/file", "staged", "staged too"):
+        store.write(name, b"content")
+    for source, target in (("staged", "theirs"), ("theirs/file", "theirs/file")):
+        answer = webhdfs(cluster, "PUT", f"{folder}/{source}", f"RENAME&destination={folder}/{target}", user=USER)
+        assert json.loads(answer) == {"boolean": True}
+    assert store.list("theirs") == ("file", "staged")
+    for source, target in (("staged too", "ours"), ("staged too", "ours/file"), ("ours/file", "ours/file")):
+        with pytest.raises(AlreadyExistsError):
+            store.publish(source, target)
+    with pytest.raises(AlreadyExistsError):
+        store.publish_tree("theirs", "ours")
+    with pytest.raises(StorageError):
+        store.write("ours", b"")
+    assert store.walk("") == ("ours/file", "staged too", "theirs/file", "theirs/staged")
 
 
 def test_a_name_that_hdfs_does_not_take(store: Store) -> None:

@@ -125,7 +125,9 @@ def test_an_attempt_that_is_killed_leaves_nothing(
 @pytest.mark.slow
 def test_bad_rows_refuse_the_whole(scored: ClusterCommands, on_cluster: HadoopCluster, tmp_path: Path) -> None:
     file = tmp_path / "bad.libsvm"
-    file.write_text("1 1:0.5\n" * 30 + "0 2:x\n" + "1 2:0.25\n" * 30 + "0 2:1 1:1\n")
+    # Hadoop ends lines that tasks print at a carriage return
+    bad = "0 2:x\n" + "0 2:1\r1\n"
+    file.write_bytes(("1 1:0.5\n" * 30 + bad + "1 2:0.25\n" * 30 + "0 2:1 1:1\n").encode())
     raw = f"{on_cluster.hdfs_uri}/user/tests/score-bad"
     open_store(raw).write(file.name, file.read_bytes())
     found = scored.run(

@@ -14,7 +14,8 @@ from mr_ml.ids import unique_id
 from mr_ml.runners import node_report
 from mr_ml.runners.base import StoredLines
 
-# The words before the code's name are the node's Python. Its program comes through standard input.
+# The words before the code's name are the node's Python. Its program comes through standard input. A line that a task
+# prints ends at a carriage return too, for Hadoop.
 _SCRIPT = """\
 cat > /dev/null
 first=yes
@@ -27,8 +28,8 @@ said=$("$@" - 2> errors << 'END_OF_PROGRAM'
 PROGRAM
 END_OF_PROGRAM
 ) && { printf 'report\\t%s\\n' "$said"; exit 0; }
-version=$("$@" --version 2>&1 | head -n 1 | tr -d '\\t')
-printf '!failed\\t%s\\t%s\\t%s\\n' "$(uname -n)" "$version" "$(tail -n 1 errors | tr -d '\\t' | cut -c 1-300)"
+version=$("$@" --version 2>&1 | head -n 1 | tr -d '\\t\\r')
+printf '!failed\\t%s\\t%s\\t%s\\n' "$(uname -n)" "$version" "$(tail -n 1 errors | tr -d '\\t\\r' | cut -c 1-300)"
 """
 
 

@@ -134,6 +134,8 @@ def test_whose_python_runs(store: LocalStore) -> None:
     found = find_python(Root(store, LAYOUT), HadoopSettings())
     assert found.command == ("environment/bin/python3",)
     assert found.variables["LD_LIBRARY_PATH"] == "environment/lib"
+    # Hadoop cuts a variable at its first blank, and takes what follows for further ones
+    assert not [value for value in found.variables.values() if len(value.split()) != 1]
     assert find_python(Root(store, LAYOUT), HadoopSettings(python="nice python3.11")).command == ("nice", "python3.11")
     own = find_python(Root(store, LAYOUT), HadoopSettings(python_archive="hdfs://n/conda.tar.gz"))
     assert own == NodePython(command=("environment/bin/python3",), archive="hdfs://n/conda.tar.gz")
@@ -148,9 +150,10 @@ def test_a_description_that_is_none(store: LocalStore, document: dict[str, Any])
         find_python(Root(store, LAYOUT), HadoopSettings())
 
 
-def test_a_description_cannot_put_other_folders_on_the_path(store: LocalStore) -> None:
+@pytest.mark.parametrize("python", ["3.11/../../../tmp:", "3.11 LD_PRELOAD=/tmp/x.so", "3.11\n"])
+def test_a_description_cannot_put_other_folders_on_the_path_nor_set_variables(store: LocalStore, python: str) -> None:
     hadoop_env.publish(Root(store, LAYOUT), BUILT)
-    evil = dataclasses.replace(BUILT, python="3.11/../../../tmp:")
+    evil = dataclasses.replace(BUILT, python=python)
     from hdfs_layout import publish_version
 
     publish_version(store, LAYOUT.environments, {"environment": evil.to_json()})
@@ -159,7 +162,10 @@ def test_a_description_cannot_put_other_folders_on_the_path(store: LocalStore) -
 
 
 def task(tmp_path: Path, *python: str) -> tuple[bytes, bytes]:
-    """Key and value that a task of the check writes with this Python: its shell script, as Hadoop would start it."""
+    """Key and value that a task of the check writes with this Python: its shell script, as Hadoop would start it.
+
+    As Hadoop would read it too: a carriage return ends a line.
+    """
     (tmp_path / "request").write_bytes(hadoop_check.script())
     words = [*python, node_report.CODE_NAME, "some.module", "MRSome", "--step-num=0", "--mapper"]
     done = subprocess.run(["sh", "request", *words], cwd=tmp_path, input=b"0\n", capture_output=True, check=True)
@@ -201,6 +207,10 @@ def test_a_node_says_what_it_has(tmp_path: Path) -> None:
             "is Python 3.6.8",
         ),
         ('case $1 in --version) echo "Python 2.7.18" >&2;; *) exit 1;; esac', "is Python 2.7.18"),
+        (
+            'case $1 in --version) printf "Python 3.6.8\\r\\n";; *) printf "50%%\\r99%%\\r" >&2; exit 1;; esac',
+            "is Python 3.6.8",
+        ),
     ],
 )
 def test_a_node_without_a_python_that_can_run(tmp_path: Path, script: str | None, said: str) -> None:
