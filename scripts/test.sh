@@ -12,6 +12,8 @@
 # MR_ML_PYTHON=python3.13   use this one only
 # MR_ML_AIRFLOW=1           run the tests in Airflow too, in .venv-test-airflow, which takes minutes to make the first time
 # MR_ML_SKIP_HADOOP=1       leave out the tests that start a Hadoop cluster on this machine (they need a JDK and Maven)
+# MR_ML_TEST_HADOOP_VERSION=3.5.0
+#                           start clusters of that Hadoop, see `scripts/dev_hadoop.sh up --help`; by default 3.4.2
 # MR_ML_SKIP_SPARK=1        leave out the tests on Spark (they need a JDK), and pyspark, which takes half a gigabyte
 # MR_ML_SPARK=3.5           run the tests on Spark once more with pyspark 3.5, in .venv-test-spark35
 # MR_ML_COVERAGE=1          say which lines of the drivers' process the round with the lowest versions does not run

@@ -2,7 +2,8 @@
 
 `hadoop_cluster` is one for the whole session, with MR_ML_TEST_HADOOP_WORKERS (default 2) workers, or the one that runs
 in the folder MR_ML_TEST_HADOOP_DIR, which is left running. A test that breaks daemons, or needs another size, starts
-its own with `start_hadoop_cluster`. MR_ML_SKIP_HADOOP=1 skips all of them, visibly.
+its own with `start_hadoop_cluster`. MR_ML_TEST_HADOOP_VERSION says of which Hadoop those are that are started, see
+`dev_hadoop.sh up --hadoop`. MR_ML_SKIP_HADOOP=1 skips all of them, visibly.
 
 For the session's cluster s3:// and s3a:// mean a server that moto plays. The cluster of MR_ML_TEST_HADOOP_DIR has one
 if it was started with `--s3` and the keys of s3_servers.py.
@@ -91,6 +92,8 @@ def running_cluster(
     """A cluster in `directory` with further options of `dev_hadoop.sh up`; gone at the end, however the block ends."""
     if s3 is not None:
         options = (*options, "--s3", s3.endpoint)
+    if version := os.environ.get("MR_ML_TEST_HADOOP_VERSION"):
+        options = (*options, "--hadoop", version)
     place = ("--dir", str(directory))
     watched = ("--stop-with", str(os.getpid()))  # should the test process be killed outright
     try:

@@ -18,17 +18,26 @@ from pathlib import Path
 import daemons
 from archives import archive_folder
 from description import Cluster
-from distribution import ClusterError, cache_folder, checked_path, hadoop_home, java_home, say
+from distribution import (
+    DEFAULT_HADOOP,
+    RELEASES,
+    ClusterError,
+    cache_folder,
+    checked_path,
+    hadoop_home,
+    java_home,
+    say,
+)
 from lifecycle import bring_up, look, take_down, wait_usable
 from settings import SITE_FILES, s3_properties
 
 EXIT_UNAVAILABLE = 69
 WATCHER = "watcher"
 DESCRIPTION = """\
-A real Hadoop 3.4 cluster on this one machine, for development and tests: HDFS with N DataNodes, YARN with
+A real Hadoop cluster, 3.4 or 3.5, on this one machine, for development and tests: HDFS with N DataNodes, YARN with
 N NodeManagers, MapReduce streaming. Everything listens on 127.0.0.1 only, on ports that are free, so that several
-clusters can run side by side. It needs Linux, Java 17 (or 11), Maven and a C compiler, and installs them with apt-get
-where that is possible.
+clusters can run side by side. It needs Linux, Java 17 (for 3.4 also 11), Maven and a C compiler, and installs them with
+apt-get where that is possible.
 
     eval "$(scripts/dev_hadoop.sh up --workers 3)"     start; the shell then has HADOOP_HOME, HADOOP_CONF_DIR, PATH ...
     hadoop fs -ls /                                    use
@@ -38,12 +47,14 @@ where that is possible.
     scripts/dev_hadoop.sh up --s3 http://127.0.0.1:9000
                                                        start with s3://BUCKET/... and s3a://BUCKET/... on that server,
                                                        with the keys of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
+    scripts/dev_hadoop.sh up --hadoop 3.5.0            start another Hadoop than 3.4.2
     scripts/dev_hadoop.sh down                         stop; nothing is left running; may be repeated
 """
 EPILOG = """\
-Folders: the jars (110 MB) and, for tuned clusters, class data archives lie in ${XDG_CACHE_HOME:-~/.cache}/mr_ml/hadoop
-and are made once. A cluster lies in --dir (default: clusters/default there): conf/ is HADOOP_CONF_DIR, logs/ has
-the daemons' logs and, in logs/userlogs, those of the tasks. HDFS starts empty at each `up`; `down` removes the data.
+Folders: the jars (110 MB a version) and, for tuned clusters, class data archives lie in
+${XDG_CACHE_HOME:-~/.cache}/mr_ml/hadoop and are made once. A cluster lies in --dir (default: clusters/default there):
+conf/ is HADOOP_CONF_DIR, logs/ has the daemons' logs and, in logs/userlogs, those of the tasks. HDFS starts empty at
+each `up`; `down` removes the data.
 
 Tuned (the default) or plain: tuned clusters have short heartbeats and poll intervals, virtual machines that start fast
 (C1 compiler, serial collector, class data archives) and no speculative execution; --plain leaves all that as Hadoop
@@ -88,10 +99,11 @@ def up(options: argparse.Namespace, directory: Path) -> int:
         take_down(present)  # containers may have outlived daemons that died by themselves
     elif directory.is_dir() and any(directory.iterdir()):
         raise ClusterError(f"{directory} is not empty and holds no cluster of ours: choose another --dir")
-    java = java_home()
+    release = RELEASES[options.hadoop]
+    java = java_home(release)
     cluster = Cluster(
         directory=str(directory),
-        home=str(hadoop_home(java=java)),
+        home=str(hadoop_home(release, java=java)),
         java=str(java),
         workers=options.workers,
         tuned=not options.plain,
@@ -108,7 +120,7 @@ def up(options: argparse.Namespace, directory: Path) -> int:
     directory.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
     cluster = bring_up(cluster, seconds=options.timeout)
-    say(f"{options.workers} worker(s) up in {time.monotonic() - begin:.1f} s in {directory}")
+    say(f"Hadoop {release.hadoop}, {options.workers} worker(s) up in {time.monotonic() - begin:.1f} s in {directory}")
     if options.stop_with:
         _watch_in_background(cluster, options.stop_with)
     return env(options, directory)
@@ -235,6 +247,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     command = commands.add_parser("up", parents=[folder], help="start an empty cluster; print export lines")
+    command.add_argument(
+        "--hadoop", choices=RELEASES, default=DEFAULT_HADOOP, metavar="VERSION",
+        help=f"{' or '.join(RELEASES)} ({DEFAULT_HADOOP})"
+    )  # fmt: skip
     command.add_argument("--workers", type=_positive, default=1, metavar="N", help="DataNodes and NodeManagers (1)")
     kind = command.add_mutually_exclusive_group()
     kind.add_argument("--tuned", action="store_true", help="low latency for small jobs (the default)")

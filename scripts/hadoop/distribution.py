@@ -1,7 +1,7 @@
 """Fetch Apache Hadoop once and lay it out like an unpacked release.
 
 The jars come from Maven's central repository (`pom.xml` beside this file). The home folder is named after the content
-of that file, so another Hadoop version or another set of parts never mixes with an older one:
+of that file and the versions, so another Hadoop or another set of parts never mixes with an older one:
 
     <cache>/home-<hash>/bin/{hadoop,hdfs,yarn,mapred}          one launcher under four names
                         share/hadoop/common/lib/*.jar
@@ -14,6 +14,7 @@ of that file, so another Hadoop version or another set of parts never mixes with
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import hashlib
 import os
@@ -26,7 +27,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parent
-JAVA_VERSIONS = (17, 11)
 APT_PACKAGES = {
     "java": ("openjdk-17-jdk-headless",),
     "mvn": ("openjdk-17-jdk-headless", "maven"),
@@ -34,6 +34,44 @@ APT_PACKAGES = {
 }
 # Hadoop's scripts, class paths and comma-separated settings take these as they are; anything else would need quoting.
 SAFE_PATH = re.compile(r"/[A-Za-z0-9._/+@=-]*")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Release:
+    """A Hadoop that clusters can be made of.
+
+    Attributes
+    ----------
+    hadoop : str
+        Version of all its parts but streaming.
+    streaming : str
+        Version of hadoop-streaming.
+    aws : str
+        Version of the AWS SDK: the one that hadoop-aws was built with.
+    java : tuple of int
+        Major versions that it runs on, the best first.
+    """
+
+    hadoop: str
+    streaming: str
+    aws: str
+    java: tuple[int, ...]
+
+    def maven_properties(self) -> list[str]:
+        """The arguments by which Maven learns the versions."""
+        return [f"-D{name}.version={getattr(self, name)}" for name in ("hadoop", "streaming", "aws")]
+
+
+RELEASES = {
+    release.hadoop: release
+    for release in (
+        # with a later AWS SDK than its own it sends checksums that many S3 servers refuse
+        Release(hadoop="3.4.2", streaming="3.4.2", aws="2.29.52", java=(17, 11)),
+        # its own hadoop-streaming is not in Maven's central repository, nor is that of 3.4.3
+        Release(hadoop="3.5.0", streaming="3.4.2", aws="2.35.4", java=(17,)),
+    )
+}
+DEFAULT_HADOOP = "3.4.2"
 
 
 class ClusterError(Exception):
@@ -77,14 +115,15 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def java_home() -> Path:
-    """The folder of a JDK 17 (or 11): JAVA_HOME, `java` on the PATH, /usr/lib/jvm, else installed on Debian as root."""
-    found = _find_java()
+def java_home(release: Release) -> Path:
+    """The folder of a fitting JDK: JAVA_HOME, `java` on the PATH, /usr/lib/jvm, else installed on Debian as root."""
+    found = _find_java(release)
+    wanted = f"Java {' or '.join(map(str, release.java))}"
     if found is None:
-        _install("java", f"a Java {' or '.join(map(str, JAVA_VERSIONS))} runtime")
-        found = _find_java()
+        _install("java", f"a {wanted} runtime for Hadoop {release.hadoop}")
+        found = _find_java(release)
     if found is None:
-        raise ClusterError("no Java 17 or 11 found even after installing one: set JAVA_HOME to its folder")
+        raise ClusterError(f"no {wanted} found even after installing one: set JAVA_HOME to its folder")
     return found
 
 
@@ -104,7 +143,7 @@ def java_major(home: Path) -> int:
     return int(re.split(r"[^0-9]", version)[0]) if version else 0
 
 
-def _find_java() -> Path | None:
+def _find_java(release: Release) -> Path | None:
     candidates = []
     if os.environ.get("JAVA_HOME"):
         candidates.append(Path(os.environ["JAVA_HOME"]))
@@ -112,23 +151,24 @@ def _find_java() -> Path | None:
     if on_path:
         candidates.append(Path(on_path).resolve().parent.parent)
     candidates.extend(sorted(Path("/usr/lib/jvm").glob("*")))
-    for version in JAVA_VERSIONS:
+    for version in release.java:
         for candidate in candidates:
             if java_major(candidate) == version:
                 return candidate.resolve()
     return None
 
 
-def hadoop_home(*, java: Path) -> Path:
+def hadoop_home(release: Release, *, java: Path) -> Path:
     """The unpacked Hadoop; downloaded (about 110 MB) and laid out if it is not there yet."""
     cache = cache_folder()
-    digest = hashlib.sha256((SOURCE / "pom.xml").read_bytes()).hexdigest()[:12]
+    content = (SOURCE / "pom.xml").read_bytes() + " ".join(release.maven_properties()).encode()
+    digest = hashlib.sha256(content).hexdigest()[:12]
     home = cache / f"home-{digest}"
     with locked(cache / "home.lock"):
         if not home.is_dir():
             staging = Path(tempfile.mkdtemp(prefix="staging-", dir=cache))
             try:
-                _download(staging / "share" / "hadoop" / "common" / "lib", java=java)
+                _download(release, staging / "share" / "hadoop" / "common" / "lib", java=java)
                 _lay_out(staging, final=home)
                 staging.rename(home)
             finally:
@@ -137,10 +177,10 @@ def hadoop_home(*, java: Path) -> Path:
     return home
 
 
-def _download(folder: Path, *, java: Path) -> None:
+def _download(release: Release, folder: Path, *, java: Path) -> None:
     maven = _tool("mvn", "Maven")
     folder.mkdir(parents=True)
-    say("fetching the Hadoop jars with Maven (about 110 MB, once) ...")
+    say(f"fetching the jars of Hadoop {release.hadoop} with Maven (about 110 MB, once) ...")
     arguments = [
         maven,
         "-B",
@@ -151,7 +191,7 @@ def _download(folder: Path, *, java: Path) -> None:
         str(SOURCE / "pom.xml"),
         "dependency:copy-dependencies",
     ]
-    arguments += ["-DincludeScope=runtime", f"-DoutputDirectory={folder}"]
+    arguments += ["-DincludeScope=runtime", f"-DoutputDirectory={folder}", *release.maven_properties()]
     environment = {**os.environ, "JAVA_HOME": str(java)}
     done = subprocess.run(arguments, env=environment, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode != 0:
