@@ -62,7 +62,9 @@ def predict_budget(memory: Memory, runner: Runner, *, model_bytes: int) -> int:
 
 
 def rows_budget(memory: Memory, runner: Runner) -> int:
-    """Return bytes of rows that each process of a pack may hold, of what all may take together; 0 on a cluster.
+    """Return bytes of rows that each process of a pack may hold, of what all may take together.
+
+    On a cluster, what the driver may hold should it do the work itself.
 
     Raises
     ------
@@ -70,7 +72,7 @@ def rows_budget(memory: Memory, runner: Runner) -> int:
         If the memory asked for does not even hold the processes.
     """
     if not runner.tasks.share_memory:
-        return 0
+        return max(free_memory() // 2 - INLINE_BYTES - CHUNK_BYTES, 0)
     if runner.tasks.in_driver:
         base = INLINE_BYTES + CHUNK_BYTES
     else:

@@ -20,7 +20,8 @@ from mr_ml.data.partition_file import PartitionFacts
 from mr_ml.errors import BadDataError, InternalError, UsageError
 from mr_ml.ids import unique_id
 from mr_ml.packing import chance
-from mr_ml.packing.exchange import Exchange, PackMemory, Ranges, Target, exchange_of, scan, shuffle
+from mr_ml.packing.exchange import Exchange, NoRoomError, PackMemory, Ranges, Target, exchange_of, scan, shuffle
+from mr_ml.packing.in_driver import in_driver, is_small
 from mr_ml.packing.plan import PackPlan, make_plan, shares_of
 from mr_ml.packing.totals import feature_moments, label_counts, row_weights, with_labels_of
 from mr_ml.readers.base import Format, format_by_names, format_named
@@ -91,9 +92,23 @@ def pack(
         If there are more bad rows than allowed, no rows, or rows that contradict each other.
     """
     check_name(spec.name, kind="dataset")
-    text = runner.text(spec.inputs, longest_line=memory.longest_line)
-    with text, exchange_of(runner, root, memory) as exchange:
-        return _pack(spec, text, exchange, root=root, runner=runner, say=say, warn=warn)
+
+    def packed(text: TextSource, runner: Runner) -> Dataset:
+        with exchange_of(runner, root, memory) as exchange:
+            return _pack(spec, text, exchange, root=root, runner=runner, say=say, warn=warn)
+
+    with runner.text(spec.inputs, longest_line=memory.longest_line) as text:
+        if not is_small(text.files, runner):
+            return packed(text, runner)
+        say(
+            f"packed in this process, in which text of up to {runner.tasks.pack_bytes >> 20} MB takes less time than "
+            "jobs take to start: pack_in_driver_mb in `config`"
+        )
+        try:
+            return packed(*in_driver(text, longest_line=memory.longest_line))
+        except NoRoomError:
+            say("this process has too little memory for it: packing by jobs")
+            return packed(text, runner)
 
 
 def _pack(

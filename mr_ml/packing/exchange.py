@@ -15,6 +15,7 @@ from typing import Protocol
 
 from hdfs_layout import Root
 from mr_ml.data.partition_file import PartitionFacts
+from mr_ml.errors import UsageError
 from mr_ml.packing.plan import PackPlan
 from mr_ml.packing.split_moments import MOMENTS, SplitMoments
 from mr_ml.packing.tasks import AGAIN, ScanRequest, facts_of
@@ -26,6 +27,10 @@ from mr_ml.sums.moments import MomentSums
 
 # By file and first byte of a range of text.
 Ranges = dict[tuple[str, int], Summary]
+
+
+class NoRoomError(UsageError):
+    """The rows of a partition, or what is known of features, do not fit into memory; nothing was written yet."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,9 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from hdfs_layout import Root
-from mr_ml.errors import UsageError
 from mr_ml.ids import unique_id
-from mr_ml.packing.exchange import PackMemory, Target
+from mr_ml.packing.exchange import NoRoomError, PackMemory, Target
 from mr_ml.packing.split_moments import MOMENTS
 from mr_ml.packing.tasks import AGAIN, REPORT, PackRequest, ScanRequest, facts_of
 from mr_ml.readers.schema import Options
@@ -75,7 +74,7 @@ class FileExchange:
     def _check_memory(self, target: Target) -> None:
         plan, schema = target.plan, target.schema
         if plan.partition_bytes > self.memory.rows_bytes:
-            raise UsageError(
+            raise NoRoomError(
                 f"`memory`: a partition of about {plan.partition_bytes >> 20}M is put in order in memory, and there "
                 f"are {self.memory.rows_bytes >> 20}M for each process; give more memory, fewer `workers` or more "
                 "`partitions`"
@@ -84,7 +83,7 @@ class FileExchange:
         moments = column_bytes * target.n_columns * len(plan.partitions_by_split())
         have = self._n_tasks * self.memory.rows_bytes
         if is_wide(schema.n_features) and (need := moments * (_DRIVER_COPIES + self._n_tasks * _TASK_COPIES)) > have:
-            raise UsageError(
+            raise NoRoomError(
                 f"`memory`: means and extremes of about {target.n_columns} features take {need >> 20}M in all "
                 f"processes, and there are {have >> 20}M beside what these take themselves; give more memory or fewer "
                 "`workers`, or hash the feature ids to fewer"

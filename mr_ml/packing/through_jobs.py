@@ -1,6 +1,9 @@
-"""Rows through the shuffle of jobs, by three of them, where tasks share no files with the driver, as on Hadoop.
+"""Rows through the shuffle of jobs, where tasks share no files with the driver, as on Hadoop.
 
-Where rows are equal there are two more, see `mr_ml.packing.equal_rows`.
+One job scans the text: how many partitions there are follows from its rows, and what a row is from all of the text. One
+writes the partition files. A reduce task has no way to say more than its file holds, so facts and moments are found by
+who reads the files back: the driver, where that takes it less time than a job takes to start, else a third job. Where
+rows are equal, files are written and read back once more, see `mr_ml.packing.equal_rows`.
 
 Text is streamed to map tasks on the nodes that store it. The shuffle moves the mini-blocks, and the runner names the
 partition files: reduce task p writes part-0000p of the job's output folder, which is the folder of the dataset's
@@ -14,14 +17,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from hdfs_layout import NotFoundError, Root
+from hdfs_layout.faults import storage_error
 from mr_ml.errors import InternalError
 from mr_ml.ids import unique_id
+from mr_ml.packing.cluster_tasks import Inspection
 from mr_ml.packing.exchange import Target
 from mr_ml.packing.tasks import PackRequest, ScanRequest
 from mr_ml.readers.schema import Options
 from mr_ml.readers.text.source import TextFile
 from mr_ml.runners.base import JobInput, Pair, Runner, StoredLines, pair_of
 from mr_ml.runners.task_errors import first_error
+
+# Of partition files: some seconds' work.
+READ_BACK_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,7 @@ class JobExchange:
     @contextmanager
     def writing(self, target: Target) -> Iterator[JobWriting]:
         """See `Exchange.writing`."""
-        request = PackRequest(target.schema, target.plan, splits=target.splits).encode()
+        request = PackRequest(target.schema, target.plan, splits=target.splits)
         yield JobWriting(self.root, self.runner, target, request, target.data_id)
 
 
@@ -63,7 +71,7 @@ class JobWriting:
     root: Root
     runner: Runner
     target: Target
-    request: bytes
+    request: PackRequest
     data_id: str
     n_bytes: int = 0
 
@@ -80,7 +88,9 @@ class JobWriting:
         store, n_partitions = self.root.store, self.target.plan.n_partitions
         self.n_bytes = input.n_bytes
         output = self.root.layout.dataset_data(self.target.name, self.data_id)
-        self.runner.produce(MRPack, request=self.request, input=input, output=output, n_reducers=n_partitions + 1)
+        self.runner.produce(
+            MRPack, request=self.request.encode(), input=input, output=output, n_reducers=n_partitions + 1
+        )
         path = self.root.layout.partition(self.target.name, self.data_id, n_partitions)
         try:
             pairs = [pair_of(line) for line in store.read(path).splitlines()]
@@ -93,7 +103,7 @@ class JobWriting:
         return [value for _, value in pairs]
 
     def answers(self) -> list[Pair]:
-        """See `Writing.answers`; the files are read back, by one more job."""
+        """See `Writing.answers`; the files are read back."""
         return self._inspected(self.data_id)
 
     def again(self, answers: list[Pair]) -> list[Pair]:
@@ -105,7 +115,9 @@ class JobWriting:
         n_reducers = self.target.plan.n_partitions
         try:
             lines = self._partitions(self.data_id)
-            self.runner.produce(MRSpread, request=self.request, input=lines, output=output, n_reducers=n_reducers)
+            self.runner.produce(
+                MRSpread, request=self.request.encode(), input=lines, output=output, n_reducers=n_reducers
+            )
             answers = self._inspected(second)
         except BaseException:
             store.remove_tree(output)
@@ -117,8 +129,28 @@ class JobWriting:
     def _inspected(self, data_id: str) -> list[Pair]:
         from mr_ml_jobs.inspect_job import MRInspect
 
+        folder = self.root.layout.dataset_data(self.target.name, data_id)
+        try:
+            n_bytes = sum(entry.size for entry in self.root.store.entries(folder))
+            if n_bytes <= READ_BACK_BYTES:
+                numbers = range(self.target.plan.n_partitions)
+                return [pair for number in numbers for pair in self._read_back(data_id, number)]
+        except NotFoundError as error:
+            raise InternalError(f"the job left not all partitions: {error}; run it again") from error
         lines = self._partitions(data_id, whole=True)
-        return self.runner.run(MRInspect, request=self.request, input=lines)
+        return self.runner.run(MRInspect, request=self.request.encode(), input=lines)
+
+    def _read_back(self, data_id: str, number: int) -> Iterator[Pair]:
+        """Do for a partition file what a map task would."""
+        store, path = self.root.store, self.root.layout.partition(self.target.name, data_id, number)
+        task = Inspection(self.request)
+        try:
+            with store.open_read(path) as lines:
+                for line in lines:
+                    task.add(line.removesuffix(b"\n"))
+        except OSError as error:
+            raise storage_error(error, doing="read", place=store.uri(path)) from error
+        yield from task.results()
 
     def _partitions(self, data_id: str, *, whole: bool = False) -> StoredLines:
         layout, n_partitions = self.root.layout, self.target.plan.n_partitions

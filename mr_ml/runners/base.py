@@ -247,6 +247,8 @@ class Tasks:
         Memory of this machine that the runner takes for itself, where they share it.
     cache_bytes
         Decoded blocks that each process of theirs may keep, where they do not share memory.
+    pack_bytes
+        Up to so many bytes of text the driver packs itself rather than start jobs, where they do not share files.
     hint
         What its users should know before they begin, in a sentence; nothing if there is nothing.
     seats
@@ -259,6 +261,7 @@ class Tasks:
     in_driver: bool = False
     taken_bytes: int = 0
     cache_bytes: int = 0
+    pack_bytes: int = 0
     hint: str = ""
     seats: Seats | None = None
 

@@ -14,6 +14,8 @@ T = TypeVar("T")
 
 _PROPERTY = re.compile(r"[A-Za-z][A-Za-z0-9._-]*", re.ASCII)
 AUTO, NONE = "auto", "none"
+# What a driver packs in less time than the first of several jobs takes to start.
+PACK_IN_DRIVER_MB = 256
 # Which Hadoop and Spark unpack.
 ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip")
 

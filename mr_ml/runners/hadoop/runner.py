@@ -89,7 +89,10 @@ class HadoopJobRunner:
     @property
     def tasks(self) -> Tasks:
         """See `Runner.tasks`; Hadoop itself cuts what tasks are fed."""
-        return Tasks(n_tasks=1, share_files=False, share_memory=False, seats=self._seats)
+        pack_bytes = self.settings.pack_in_driver_mb << 20
+        return Tasks(
+            n_tasks=1, share_files=False, share_memory=False, pack_bytes=pack_bytes, seats=self._seats
+        )  # fmt: skip
 
     @property
     def _seats(self) -> Seats | None:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from mr_ml.errors import UsageError
 from mr_ml.runners.settings_file import (
     AUTO,
+    PACK_IN_DRIVER_MB,
     checked_archive,
     checked_count,
     checked_properties,
@@ -59,6 +60,8 @@ class HadoopSettings:
         which the first free one is taken. By default the address towards the NameNode, and any free port.
     patience_seconds
         How long the driver waits for the first of them, or for another when all are lost.
+    pack_in_driver_mb
+        Text of up to so many megabytes the driver packs itself, without a job; 0 for none.
     jobconf
         Any other properties of Hadoop's, passed with -D; they win over the settings above.
     """
@@ -84,6 +87,7 @@ class HadoopSettings:
     driver_host: str | None = None
     driver_port: str | None = None
     patience_seconds: int = 120
+    pack_in_driver_mb: int = PACK_IN_DRIVER_MB
     jobconf: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def properties(self, *, input_bytes: int) -> dict[str, str]:
@@ -127,7 +131,7 @@ def checked(key: str, value: Any, *, where: str) -> Any:
             raise UsageError(f"{where}: expected true or false, found {value!r}")
         return value
     if key in ("reducers", "resident_tasks", "patience_seconds") or key.endswith(("_mb", "_vcores")):
-        return checked_count(value, where=where)
+        return checked_count(value, where=where, least=0 if key == "pack_in_driver_mb" else 1)
     if key == "driver_port":
         return _checked_ports(value, where=where)
     if key == "python_archive":

@@ -9,11 +9,11 @@ from functools import cached_property
 
 from hdfs_layout.open import path_of, scheme_of
 from mr_ml.errors import BadDataError, InternalError
-from mr_ml.readers.base import StoredPiece, format_named, listing
+from mr_ml.readers.base import StoredPiece, check_has_lines, format_named, listing
 from mr_ml.readers.text import source
 from mr_ml.readers.text.chunks import MAX_LINE_BYTES
 from mr_ml.readers.text.source import TextFile
-from mr_ml.runners.base import Place, TaskLines
+from mr_ml.runners.base import Place, TaskLines, TextSource
 
 
 class LocalText:
@@ -96,3 +96,31 @@ class LocalText:
     def renaming(self) -> contextlib.AbstractContextManager[None]:
         """See `TextSource.renaming`; tasks know files by the names that users give them."""
         return contextlib.nullcontext()
+
+
+class ClusterTextHere(LocalText):
+    """Files that jobs on a cluster could read, for tasks in this process; refuses what those would refuse.
+
+    Parameters
+    ----------
+    found
+        The files as the cluster's runner found them; they stay its.
+    """
+
+    def __init__(self, found: TextSource, *, longest_line: int | None) -> None:
+        self.n_tasks = 1
+        self.longest_line = MAX_LINE_BYTES if longest_line is None else longest_line
+        self.files = found.files
+        self._found = found
+
+    def first_line(self, file: TextFile) -> bytes:
+        """See `TextSource.first_line`."""
+        return self._found.first_line(file)
+
+    def input(self, files: Sequence[TextFile], form: str) -> TaskLines:
+        """See `TextSource.input`."""
+        check_has_lines(format_named(form))
+        for file in files[:1]:
+            # which looks at the beginnings of all
+            self.first_line(file)
+        return super().input(files, form)

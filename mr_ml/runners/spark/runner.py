@@ -100,7 +100,10 @@ class SparkJobRunner:
         """See `Runner.tasks`."""
         settings = self.shared.settings
         if self._master.threads is None:
-            return Tasks(n_tasks=1, share_files=False, share_memory=False, cache_bytes=settings.cache_mb << 20)
+            return Tasks(
+                n_tasks=1, share_files=False, share_memory=False, cache_bytes=settings.cache_mb << 20,
+                pack_bytes=settings.pack_in_driver_mb << 20,
+            )  # fmt: skip
         return Tasks(
             n_tasks=self._master.threads, share_files=True, share_memory=True,
             taken_bytes=(settings.driver_memory_mb << 20) + _JAVA_BYTES, hint=_HINT.format(master=self._master.url),

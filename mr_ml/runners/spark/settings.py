@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from mr_ml.errors import UsageError
 from mr_ml.runners.settings_file import (
     AUTO,
+    PACK_IN_DRIVER_MB,
     checked_archive,
     checked_count,
     checked_properties,
@@ -51,6 +52,8 @@ class SparkSettings:
         How many megabytes of a file one map task reads at most.
     cache_mb
         Decoded blocks that the Python of each executor may keep between passes.
+    pack_in_driver_mb
+        As of `mr_ml.runners.hadoop.settings.HadoopSettings`; not with a master on this machine, whose tasks share it.
     conf
         Any other properties of Spark's; they win over the settings above.
     """
@@ -67,6 +70,7 @@ class SparkSettings:
     reducers: int | None = None
     split_mb: int = 128
     cache_mb: int = 0
+    pack_in_driver_mb: int = PACK_IN_DRIVER_MB
     conf: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     default_python: ClassVar[str] = "python3"
 
@@ -116,7 +120,7 @@ def _checked(key: str, value: Any, *, where: str) -> Any:
                 raise UsageError(f"{where}: {name}: expected a text, found {item!r}")
         return properties
     if key.endswith("_mb") or key in ("executors", "executor_cores", "reducers"):
-        return checked_count(value, where=where, least=0 if key == "cache_mb" else 1)
+        return checked_count(value, where=where, least=0 if key in ("cache_mb", "pack_in_driver_mb") else 1)
     if key == "python_archive":
         return checked_archive(value, where=where)
     text = checked_text(value, where=where)
