@@ -89,7 +89,7 @@ class FarNights:
     def configure(self, *, location: str = "days/dt={date}", lease_seconds: float = LEASE_SECONDS) -> None:
         """Write the settings."""
         cluster = self.daily.folder / "cluster.yaml"
-        cluster.write_text(f"python: {sys.executable}\n")
+        cluster.write_text(f"python: {sys.executable}\npack_in_driver_mb: 0\n")
         text = settings().replace("root: root", f"root: {self.uri}").replace("days/dt={date}", location)
         lock = f"lock: {{lease_seconds: {lease_seconds}}}\n"
         self.settings.write_text(text.replace("{name: inline}", self.runner) + lock)

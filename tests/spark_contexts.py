@@ -55,7 +55,7 @@ class SparkContexts:
                 **({} if master.startswith("local[") else {"spark.executorEnv.PYTHONPATH": os.pathsep.join(sys.path)}),
             }
             chosen = SparkSettings(
-                python=sys.executable, executor_memory_mb=600, cache_mb=50, conf=conf, **settings
+                python=sys.executable, executor_memory_mb=600, cache_mb=50, pack_in_driver_mb=0, conf=conf, **settings
             )  # fmt: skip
             self._shared = SharedContext(open_root(str(self.folder)), Master.of(master), chosen)
         return self._shared

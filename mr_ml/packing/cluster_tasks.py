@@ -3,7 +3,7 @@
 map      text -> mini-blocks, whole, through the shuffle; reduce task p gets those of partition p
 reduce   mini-blocks -> the lines of the partition file, and behind them rows that are equal to some of these; the
          reports of map tasks go to one more reduce task
-inspect  partition file -> its facts and feature moments, by a map task that reads all of it
+inspect  partition file -> its facts and feature moments, by the driver or a map task, which reads all of it
 spread   only where there are equal rows: the lines of all partition files once more through the shuffle
 """
 

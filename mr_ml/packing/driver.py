@@ -2,6 +2,7 @@
 
     scan job -> schema and plan -> pack job -> partition files -> manifest -> publish
 
+On a cluster, text that is small is packed without a job, see `mr_ml.packing.in_driver`.
 Nothing is visible before the manifest is published; what a failed pack wrote is removed.
 """
 
@@ -101,8 +102,8 @@ def pack(
         if not is_small(text.files, runner):
             return packed(text, runner)
         say(
-            f"packed in this process, in which text of up to {runner.tasks.pack_bytes >> 20} MB takes less time than "
-            "jobs take to start: pack_in_driver_mb in `config`"
+            f"packing in this process: text of up to {runner.tasks.pack_bytes >> 20} MB takes it less time than a job "
+            "takes to start (pack_in_driver_mb in `config`)"
         )
         try:
             return packed(*in_driver(text, longest_line=memory.longest_line))

@@ -110,7 +110,7 @@ def _on_hadoop(place: Callable[[HadoopCluster, pytest.MonkeyPatch], str]) -> Ope
             if name in cluster.environment:
                 patch.setenv(name, cluster.environment[name])
         config = here / "cluster.yaml"
-        config.write_text(f"python: {sys.executable}\n", encoding="utf-8")
+        config.write_text(f"python: {sys.executable}\npack_in_driver_mb: 0\n", encoding="utf-8")
         folder = place(cluster, patch)
         yield Ground(f"{folder}/root", ("-r", "hadoop", "--config", str(config)), f"{folder}/beside", here)
 
@@ -130,6 +130,7 @@ def _bucket(cluster: HadoopCluster, patch: pytest.MonkeyPatch) -> str:
 
 EMR = """\
 python: {python}
+pack_in_driver_mb: 0
 log_uri: s3://{bucket}/logs
 service_role: Service
 instance_profile: Profile

@@ -87,6 +87,7 @@ def site(
     config = tmp_path / "emr.yaml"
     config.write_text(f"""\
 python: {sys.executable}
+pack_in_driver_mb: 0
 log_uri: s3://{bucket}/logs
 service_role: Service
 instance_profile: Profile

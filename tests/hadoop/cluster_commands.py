@@ -16,7 +16,10 @@ from hdfs_layout import Store, open_store
 
 @dataclass(frozen=True)
 class ClusterCommands:
-    """`mr-ml` on a root on HDFS, with a settings file that names the tasks' Python: the one that runs the tests."""
+    """`mr-ml` on a root on HDFS, with a settings file that names the tasks' Python: the one that runs the tests.
+
+    Text is packed by jobs, however small.
+    """
 
     root: str
     config: Path
@@ -39,7 +42,7 @@ class ClusterCommands:
         """The settings file with other keys; values are YAML."""
         if not more:
             return self.config
-        keys = {"python": sys.executable, **more}
+        keys = {"python": sys.executable, "pack_in_driver_mb": 0, **more}
         path = self.config.with_name(f"settings-{hashlib.sha256(repr(keys).encode()).hexdigest()[:12]}.yaml")
         path.write_text("".join(f"{key}: {value}\n" for key, value in keys.items()), encoding="utf-8")
         return path

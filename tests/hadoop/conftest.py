@@ -42,5 +42,5 @@ def packed(on_cluster: HadoopCluster, tmp_path_factory: pytest.TempPathFactory) 
     root = f"{on_cluster.hdfs_uri}/user/tests/root"
     copy(LocalStore(str(folder / "root")), open_store(root))
     config = folder / "cluster.yaml"
-    config.write_text(f"python: {sys.executable}\n", encoding="utf-8")
+    config.write_text(f"python: {sys.executable}\npack_in_driver_mb: 0\n", encoding="utf-8")
     return ClusterCommands(root, config, local)

@@ -45,7 +45,7 @@ def test_the_same_files_and_facts(
     found = packed("pack", raw, "--to", "colours", "--format", "csv", *OPTIONS, jobconf="{mapreduce.job.maps: 3}")
     expected = packed.local("pack", folder, "--to", "colours", "--format", "csv", *OPTIONS)
     assert found == expected
-    assert jvm_starts(trace) == ["jar"] * 3
+    assert jvm_starts(trace) == ["jar"] * 2
     here = json.loads(packed.store.read("datasets/colours/v000001.json"))
     there = packed.local.manifest("colours@1")
     assert here["schema"] == there["schema"]
@@ -61,6 +61,11 @@ def test_the_same_files_and_facts(
     assert [name for name in packed.store.list(data) if not name.startswith("moments-")] == [
         f"part-{number:05d}" for number in range(6)
     ]
+    by_driver = packed("pack", raw, "--to", "colours", "--format", "csv", *OPTIONS, pack_in_driver_mb=256)
+    assert by_driver == {**expected, "version": 2}
+    assert jvm_starts(trace) == ["jar"] * 2
+    again = json.loads(packed.store.read("datasets/colours/v000002.json"))
+    assert [p["sha256"] for p in again["partitions"]] == [p["sha256"] for p in here["partitions"]]
     assert nothing_left(packed.store)
 
 
@@ -68,7 +73,7 @@ def test_the_same_files_and_facts(
 def test_equal_rows_are_dealt_as_on_this_machine(
     packed: ClusterCommands, on_cluster: HadoopCluster, tmp_path: Path
 ) -> None:
-    """Few distinct rows, each many times and in both files: they meet, and two more jobs deal them."""
+    """Few distinct rows, each many times and in both files: they meet, and one more job deals them."""
     rng = np.random.default_rng(9)
     folder = tmp_path / "few"
     folder.mkdir()
@@ -96,7 +101,7 @@ def test_rows_are_in_the_split_of_their_file(
     folder.mkdir()
     raw = f"{on_cluster.hdfs_uri}/user/tests/days"
     for name, n in (("old.libsvm", 300), ("old.gz", 200), ("new[1].libsvm", 150), ("here.libsvm", 100)):
-        # no two are equal, which would take two more jobs
+        # no two are equal, which would take one more job
         text = "".join(f"{k % 2} 1:{k} {2 + k % 5}:{n}\n" for k in range(n)).encode()
         data = gzip.compress(text) if name.endswith(".gz") else text
         (folder / name).write_bytes(data)

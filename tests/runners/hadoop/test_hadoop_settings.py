@@ -36,6 +36,7 @@ def test_every_setting(tmp_path: Path) -> None:
     reducers: 4
     split_mb: 64
     speculative: false
+    pack_in_driver_mb: 0
     jobconf: {mapreduce.task.timeout: 60000, mapreduce.map.maxattempts: 2, some.flag: true}
     """
     settings = load(tmp_path, text)
@@ -43,6 +44,7 @@ def test_every_setting(tmp_path: Path) -> None:
     assert (settings.streaming_jar, settings.python, settings.reducers) == (
         "/opt/streaming.jar", "/opt/python/bin/python3", 4,
     )  # fmt: skip
+    assert (settings.pack_in_driver_mb, HadoopSettings().pack_in_driver_mb) == (0, 256)
     assert settings.python_archive == "hdfs://n/conda.tar.gz"
     assert settings.properties(input_bytes=(640 << 20) + 1) == {
         "mapreduce.job.queuename": "nightly",
@@ -74,6 +76,7 @@ def test_every_setting(tmp_path: Path) -> None:
         ("reducers: 0", "from 1 on"),
         ("reducers: true", "from 1 on"),
         ("split_mb: 1.5", "from 1 on"),
+        ("pack_in_driver_mb: -1", "from 0 on"),
         ("speculative: maybe", "true or false"),
         ("priority: SOON", "VERY_HIGH"),
         ("jobconf: [a]", "PROPERTY"),

@@ -60,7 +60,8 @@ def test_settings_become_properties_of_executors(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("executor: 3", "expected keys of spark_home"), ("executors: 0", "whole number from 1 on, found 0"),
-        ("cache_mb: -1", "from 0 on"), ("conf: [a]", "expected lines"), ("conf: {hadoop.x: 1}", "of Spark's"),
+        ("cache_mb: -1", "from 0 on"), ("pack_in_driver_mb: no", "from 0 on"),
+        ("conf: [a]", "expected lines"), ("conf: {hadoop.x: 1}", "of Spark's"),
         ("conf: {spark.master: yarn}", "other than spark.master"), ('conf: {spark.x: "a\\nb"}', "expected a text"),
         ("python: env python3", "one word"), ("cache_mb: 5\nexecutor_cores: 2", "executor_cores 1 beside cache_mb"),
         ("python_archive: a.zip", "URI of an archive"),
