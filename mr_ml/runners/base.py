@@ -212,13 +212,7 @@ class TextSource(Protocol):
 
 
 class TaskFile(Protocol):
-    """The lines that a map task left, see `Runner.left`.
-
-    Attributes
-    ----------
-    report
-        What the task says of them.
-    """
+    """The lines that a map task left, see `Runner.left`."""
 
     @property
     def report(self) -> bytes:
