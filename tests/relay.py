@@ -25,15 +25,24 @@ class Fault:
         client reads `answer`.
     times : int
         How often.
+    skip : int
+        So many of them pass before.
     """
 
     request: str
     kind: str
     times: int = 1
+    skip: int = 0
     after: int = 0
     answer: bytes = b""
     go: threading.Event = field(default_factory=threading.Event)
     done: threading.Event = field(default_factory=threading.Event)
+
+
+def refusal(status: str, code: str) -> bytes:
+    """What S3 answers when it refuses."""
+    body = f"<Error><Code>{code}</Code><Message>words</Message></Error>".encode()
+    return f"HTTP/1.1 {status} words\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
 
 
 class Relay(socketserver.ThreadingTCPServer):
@@ -58,6 +67,9 @@ class Relay(socketserver.ThreadingTCPServer):
             self.seen.append(line)
             for fault in self.faults:
                 if fault.request in line and fault.times > 0:
+                    if fault.skip:
+                        fault.skip -= 1
+                        continue
                     fault.times -= 1
                     return fault
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from relay import Fault, Relay
+from relay import Fault, Relay, refusal
 from s3_servers import S3Server
 
 from hdfs_layout import AlreadyExistsError, NotFoundError, Store, list_versions, open_store, publish_version
@@ -31,11 +31,6 @@ def direct(bucket: str, versitygw_server: S3Server) -> Callable[[], list[str]]:
 def lost(way: Relay, bucket: str) -> Store:
     """A store that reaches the server through the relay."""
     return open_store(f"s3://{bucket}/root")
-
-
-def refusal(status: str, code: str) -> bytes:
-    body = f"<Error><Code>{code}</Code><Message>words</Message></Error>".encode()
-    return f"HTTP/1.1 {status} words\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
 
 
 @pytest.mark.parametrize("content", [b"content", LARGE], ids=["one PUT", "parts"])
