@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
@@ -21,6 +22,7 @@ _BEAT_SECONDS = 5.0
 # Connections that have not yet proved anything; who comes later drives out the one that has waited longest.
 _MOST_STRANGERS = 64
 _BACKLOG = 1024
+_PAUSE_SECONDS = 0.1
 HELLO, LOST = "hello", "lost"
 
 
@@ -57,7 +59,8 @@ class Member:
     ordered: set[int] = field(default_factory=set)
     unable: set[int] = field(default_factory=set)
     alive: bool = True
-    _waiting: queue.SimpleQueue[tuple[dict[str, Any], tuple[bytes | Payload, ...]]] = field(
+    # None at the end
+    _waiting: queue.SimpleQueue[tuple[dict[str, Any], tuple[bytes | Payload, ...]] | None] = field(
         default_factory=queue.SimpleQueue
     )
 
@@ -70,13 +73,21 @@ class Member:
         """Send a message, soon; whether it arrives shows by what the member answers."""
         self._waiting.put((header, payloads))
 
+    def hang_up(self) -> None:
+        """Close the connection; the threads that send and receive end."""
+        self.wire.close()
+        self._waiting.put(None)
+
     def send_waiting(self) -> None:
         """Send what is to be told, and a beat where that is nothing for a while; until the connection breaks."""
         while True:
             try:
-                header, payloads = self._waiting.get(timeout=_BEAT_SECONDS)
+                told = self._waiting.get(timeout=_BEAT_SECONDS)
             except queue.Empty:
-                header, payloads = {"kind": "beat"}, ()
+                told = {"kind": "beat"}, ()
+            if told is None:
+                return
+            header, payloads = told
             try:
                 self.wire.send(header, *payloads)
             except OSError:
@@ -118,30 +129,35 @@ class Reception:
 
     def close(self) -> None:
         """Listen no longer, and hang up."""
-        self._closed = True
+        with self._lock:
+            self._closed = True
+            strangers, members = list(self._strangers), list(self._members)
         with suppress(OSError):
             # wakes the thread that accepts
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        with self._lock:
-            strangers, members = list(self._strangers), list(self._members)
         for stranger in strangers:
-            stranger.close()
+            _wake(stranger)
         for member in members:
-            member.wire.close()
+            member.hang_up()
 
     def _accept(self) -> None:
         while True:
             try:
                 connection, _ = self._listener.accept()
             except OSError:
-                return
+                if self._closed:
+                    return
+                # such as too many open files: it passes
+                time.sleep(_PAUSE_SECONDS)
+                continue
             with self._lock:
                 self._strangers.append(connection)
                 oldest = self._strangers.popleft() if len(self._strangers) > _MOST_STRANGERS else None
+                if self._closed:
+                    _wake(connection)
             if oldest is not None:
-                with suppress(OSError):
-                    oldest.shutdown(socket.SHUT_RDWR)
+                _wake(oldest)
             threading.Thread(target=self._attend, args=(connection,), daemon=True).start()
 
     def _attend(self, connection: socket.socket) -> None:
@@ -156,8 +172,8 @@ class Reception:
         member = Member(wire)
         with self._lock:
             self._members.append(member)
-        if self._closed:
-            wire.close()
+            if self._closed:
+                member.hang_up()
         said: BaseException
         try:
             wire.limit(SILENCE_SECONDS)
@@ -172,10 +188,16 @@ class Reception:
             said = TimeoutError(f"it said nothing for {SILENCE_SECONDS:.0f} s")
         except (OSError, EOFError, RefusedError) as error:
             said = error
-        wire.close()
+        member.hang_up()
         with self._lock:
             self._members.remove(member)
         self._events.put(Event(LOST, member, error=said))
+
+
+def _wake(connection: socket.socket) -> None:
+    """Have the thread that reads from a connection see its end; that thread closes it."""
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _listener(host: str, ports: Iterable[int]) -> socket.socket:
