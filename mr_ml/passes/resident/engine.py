@@ -122,10 +122,15 @@ class ResidentEngine:
         self._failures: dict[int, int] = {}
         self._free: set[int] = set()
         self._alone_since = 0.0
+        self._over: NoTasksError | None = None
 
     @cached_property
     def _tree(self) -> SumTree:
         return self.dataset.tree(self.split)
+
+    @cached_property
+    def _input(self) -> PartitionInput:
+        return PartitionInput(self.dataset.of_split(self.split), self.store)
 
     @cached_property
     def _units(self) -> list[Unit]:
@@ -150,7 +155,7 @@ class ResidentEngine:
         """
         if self._reception is not None:
             return
-        PartitionInput(self.dataset.of_split(self.split), self.store).check_files()
+        self._input.check_files()
         urls = self._urls(self._units[0]) if self._units else ("http://localhost:0",)
         if not urls:
             raise NoTasksError(f"tasks have no address at which they could read {self.store.root} by themselves")
@@ -169,10 +174,15 @@ class ResidentEngine:
 
         self._free = set(range(len(self._units)))
         self._alone_since = time.monotonic()
-        self._staying = self.seats.start(
-            MRResident, request=invitation.encode(), n_tasks=self.n_tasks,
-            ended=lambda error: self._events.put(Event(ENDED, None, error=error)),
-        )  # fmt: skip
+        try:
+            self._staying = self.seats.start(
+                MRResident, request=invitation.encode(), n_tasks=self.n_tasks,
+                ended=lambda error: self._events.put(Event(ENDED, None, error=error)),
+            )  # fmt: skip
+        except BaseException:
+            self._reception.close()
+            self._reception = None
+            raise
 
     @property
     def n_tasks(self) -> int:
@@ -203,6 +213,7 @@ class ResidentEngine:
             self.say(str(error))
         finally:
             self._reception.close()
+            self._reception = self._staying = None
             self._members = []
 
     def _wait_for_byes(self, seconds: float) -> None:
@@ -235,6 +246,10 @@ class ResidentEngine:
         # with millions of features both are large
         del query
         now = _Pass(request, PartialSums(self._tree, Statistic.absorb), set(range(len(self._units))))
+        # what failed in a pass that raised may work in this one
+        self._failures.clear()
+        for member in self._members:
+            member.unable.clear()
         while not self._events.empty():
             self._handle(self._events.get(), now)
         self._balance()
@@ -262,8 +277,10 @@ class ResidentEngine:
                 member.tell({"kind": "ask", "ask": self._n_asks, "blocks": blocks}, now.request)
 
     def _next(self) -> Event | None:
-        """Wait for the next event, some time; NoTasksError if there has been no task for long."""
+        """Wait for the next event, some time; NoTasksError if there has been no task for long, or comes none."""
         if not self._members:
+            if self._over is not None:
+                raise self._over
             alone = time.monotonic() - self._alone_since
             if alone > self.seats.patience_seconds:
                 raise NoTasksError(
@@ -286,8 +303,9 @@ class ResidentEngine:
         elif event.kind == LOST:
             self._lose(member, event.error, now)
         elif event.kind == HELLO:
-            self._n_hellos += 1
-            self._members.append(member)
+            if member not in self._members:
+                self._n_hellos += 1
+                self._members.append(member)
         elif not member.alive or event.message is None:
             # given up, and yet it speaks: somebody else has its units
             return
@@ -318,16 +336,22 @@ class ResidentEngine:
         header = event.message.header
         error = task_errors.decode(str(header.get("error")).encode())
         unit, ask = header.get("unit"), header.get("ask")
-        if not header.get("elsewhere"):
-            raise error
-        if unit is not None:
+        if unit in member.ordered:
             member.ordered.discard(unit)
             member.unable.add(unit)
             self._free.add(unit)
             self._failures[unit] = self._failures.get(unit, 0) + 1
-            if self._failures[unit] >= _ATTEMPTS or all(unit in one.unable for one in self._members):
+            everybody = all(unit in one.unable for one in self._members)
+            if not header.get("elsewhere") or everybody or self._failures[unit] >= _ATTEMPTS:
+                # a file that is missing or has been cut is called by its name
+                self._input.check_files()
                 raise error
-        elif ask in now.asks:
+        elif ask is not None and ask not in now.asks:
+            # of a pass that has raised already
+            return
+        elif not header.get("elsewhere"):
+            raise error
+        elif ask is not None:
             self._failures[-1] = self._failures.get(-1, 0) + 1
             if self._failures[-1] >= _ATTEMPTS:
                 raise error
@@ -343,20 +367,26 @@ class ResidentEngine:
         member.alive = False
         self._members.remove(member)
         self._free |= member.units | member.ordered
+        # what none of those who are left could read, one of them is to try again
+        for unit in self._free.intersection(*(one.unable for one in self._members)):
+            for one in self._members:
+                one.unable.discard(unit)
         self._alone_since = time.monotonic()
         now.asks = {number: asked for number, asked in now.asks.items() if asked[0] is not member}
         self.say(f"{member.name} is gone ({error}); its {member.n_units} units are for others")
 
     def _job_ended(self, error: BaseException | None) -> None:
         if error is not None:
-            raise NoTasksError(f"the job whose tasks answer passes has ended: {error}") from error
-        if not self._n_hellos:
-            raise NoTasksError(
+            self._over = NoTasksError(f"the job whose tasks answer passes has ended: {error}")
+        elif not self._n_hellos:
+            self._over = NoTasksError(
                 f"none of {self.n_tasks} tasks reached this process at {_shown(self._reception)}. If a firewall is "
                 "between, open a range of ports to here and name it as `driver_port` in the settings of `config`; if "
                 "nodes reach this machine at another address, name that as `driver_host`"
             )
-        raise NoTasksError("the job whose tasks answer passes has ended before the last pass")
+        else:
+            self._over = NoTasksError("the job whose tasks answer passes has ended before the last pass")
+        raise self._over from error
 
     # --- who holds what -----------------------------------------------------------------------------------------------
 

@@ -7,12 +7,15 @@ look at the job sees, nor its environment or command line have any of it.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 
 from mr_ml.data import stored
+from mr_ml.errors import BadDataError
 from mr_ml.passes.resident.wire import SECRET_BYTES
 
 MOST_BYTES = 8 << 30
+_SECRET = re.compile(rf"[0-9a-f]{{{2 * SECRET_BYTES}}}", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +58,15 @@ class Invitation:
         BadDataError
             If it is damaged.
         """
-        made = stored.read(cls, json.loads(data), where="the invitation to a task")
-        assert len(made.key) == SECRET_BYTES
+        where = "the invitation to a task"
+        try:
+            document = json.loads(data)
+        except ValueError:
+            # its text may have the secret
+            raise BadDataError(f"{where} is not JSON") from None
+        made = stored.read(cls, document, where=where)
+        if not _SECRET.fullmatch(made.secret):
+            raise BadDataError(f"{where} has no secret of {SECRET_BYTES} bytes")
         return made
 
     @property

@@ -39,7 +39,9 @@ Say = Callable[[str], None]
 Answer = tuple[dict[str, Any], Sequence[bytes]]
 
 
-def run(invitation: Invitation, *, environment: Mapping[str, str], say: Say = lambda text: None) -> None:
+def run(
+    invitation: Invitation, *, environment: Mapping[str, str], say: Say = lambda text: None, folder: Path | None = None
+) -> None:  # fmt: skip
     """Serve the driver to its end, or to the driver's.
 
     Returns without an error if there is no driver: nobody needs this task then, nor another attempt of it.
@@ -50,14 +52,15 @@ def run(invitation: Invitation, *, environment: Mapping[str, str], say: Say = la
         Of a task of Hadoop Streaming: properties of the job, with underscores.
     say
         Called every few seconds with what it is doing; Hadoop ends tasks that say nothing for ten minutes.
+    folder
+        For blocks that do not fit into memory; None for the working folder, which goes with the task.
     """
     wire = _connected(invitation, say)
     if wire is None:
         return
     wire.limit(invitation.idle_seconds)
-    task = Task(
-        wire, budget=_budget(invitation, environment), name=environment.get("mapreduce_task_attempt_id", "a task")
-    )
+    name = environment.get("mapreduce_task_attempt_id", "a task")
+    task = Task(wire, budget=_budget(invitation, environment), name=name, folder=folder)
     beats = threading.Thread(target=task.beat, args=(say, _status_seconds(environment)), daemon=True)
     beats.start()
     try:
