@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import queue
 import secrets
+import statistics
 import time
 import zlib
 from collections.abc import Callable
@@ -39,6 +40,8 @@ ENDED = "ended"
 _AHEAD = 2
 _ATTEMPTS = 3
 _LOOK_SECONDS = 0.5
+# A task that takes so many times as long as others for as much data, and so long at least, is not waited for.
+_SLOW_TIMES, SLOW_SECONDS = 3.0, 5.0
 # For a task that has been told to end, and for its job.
 _BYE_SECONDS, _JOB_SECONDS = 5.0, 15.0
 # One task for about so much text of partitions, if nothing else is said.
@@ -58,17 +61,35 @@ class _Pass:
     missing
         Units whose sums are not there.
     asks
-        Number -> member and its units, of which an answer is expected.
+        Of which an answer is expected, by number.
+    rates
+        Seconds a byte that answers took.
     """
 
     request: Payload
     sums: PartialSums[Statistic]
     missing: set[int]
-    asks: dict[int, tuple[Member, frozenset[int]]] = field(default_factory=dict)
+    asks: dict[int, _Ask] = field(default_factory=dict)
+    rates: list[float] = field(default_factory=list)
 
     def asked_of(self, member: Member) -> set[int]:
         """Return the units for which the member owes an answer."""
-        return {unit for asked, units in self.asks.values() if asked is member for unit in units}
+        return {unit for ask in self.asks.values() if ask.member is member for unit in ask.units}
+
+
+@dataclass(frozen=True)
+class _Ask:
+    """What a member was asked about, when, and how many bytes of lines that is."""
+
+    member: Member
+    units: frozenset[int]
+    n_bytes: int
+    since: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """For which it has been expected."""
+        return time.monotonic() - self.since
 
 
 def open_resident(wanted: PassesWanted) -> ResidentEngine:
@@ -101,6 +122,10 @@ class ResidentEngine:
         Of the runner: starts the job.
     sums_bytes
         That each task needs beside its blocks.
+    unit_bytes
+        Of the lines of a unit, at most.
+    slow_seconds
+        For which a task is waited for at least, before others do its work too.
     say
         Called with what the user should know.
     """
@@ -111,6 +136,7 @@ class ResidentEngine:
     seats: Seats
     sums_bytes: int = 0
     unit_bytes: int = UNIT_BYTES
+    slow_seconds: float = SLOW_SECONDS
     say: Callable[[str], None] = lambda text: None
 
     def __post_init__(self) -> None:
@@ -254,6 +280,7 @@ class ResidentEngine:
             self._handle(self._events.get(), now)
         self._balance()
         while now.missing:
+            self._relieve(now)
             self._give_out()
             self._ask(now)
             self._handle(self._next(), now)
@@ -272,7 +299,8 @@ class ResidentEngine:
             units = sorted((member.units & now.missing) - now.asked_of(member))
             if units:
                 self._n_asks += 1
-                now.asks[self._n_asks] = member, frozenset(units)
+                n_bytes = sum(self._units[unit].n_bytes for unit in units)
+                now.asks[self._n_asks] = _Ask(member, frozenset(units), n_bytes)
                 blocks = runs_of([self._units[unit] for unit in units])
                 member.tell({"kind": "ask", "ask": self._n_asks, "blocks": blocks}, now.request)
 
@@ -322,11 +350,16 @@ class ResidentEngine:
     def _take(self, event: Event, member: Member, now: _Pass) -> None:
         """Add what a member found; an answer that nobody waits for changes nothing."""
         assert event.message is not None
-        asked = now.asks.get(event.message.header.get("ask", 0))
-        if asked is None or asked[0] is not member:
+        ask = now.asks.get(event.message.header.get("ask", 0))
+        if ask is None or ask.member is not member:
             return
         del now.asks[event.message.header["ask"]]
-        now.missing -= asked[1]
+        now.rates.append(ask.seconds / ask.n_bytes)
+        member.is_slow = False
+        if not ask.units <= now.missing:
+            # others have been quicker
+            return
+        now.missing -= ask.units
         for payload in event.message.payloads:
             now.sums.add(*Statistic.decode(payload, where=f"the answer of {member.name}"))
 
@@ -372,7 +405,7 @@ class ResidentEngine:
             for one in self._members:
                 one.unable.discard(unit)
         self._alone_since = time.monotonic()
-        now.asks = {number: asked for number, asked in now.asks.items() if asked[0] is not member}
+        now.asks = {number: ask for number, ask in now.asks.items() if ask.member is not member}
         self.say(f"{member.name} is gone ({error}); its {member.n_units} units are for others")
 
     def _job_ended(self, error: BaseException | None) -> None:
@@ -393,13 +426,32 @@ class ResidentEngine:
     def _give_out(self) -> None:
         """Have members read the units that nobody holds, a few at a time."""
         while self._free:
-            able = [one for one in self._members if len(one.ordered) < _AHEAD and not self._free <= one.unable]
+            able = [
+                one for one in self._members
+                if len(one.ordered) < _AHEAD and not self._free <= one.unable and not one.is_slow
+            ]  # fmt: skip
             if not able:
                 return
             member = min(able, key=lambda one: one.n_units)
             unit = next_unit(sorted(self._free - member.unable), member.units | member.ordered)
             self._free.remove(unit)
             self._order(member, unit)
+
+    def _relieve(self, now: _Pass) -> None:
+        """Let members that have nothing to do take over what a slow one holds; whose answer comes first counts."""
+        if not any(not one.ordered and not now.asked_of(one) for one in self._members) or not now.rates:
+            return
+        usual = statistics.median(now.rates)
+        for ask in now.asks.values():
+            member = ask.member
+            limit = max(_SLOW_TIMES * usual * ask.n_bytes, self.slow_seconds)
+            if ask.seconds > limit and not member.is_slow and ask.units <= member.units:
+                member.is_slow = True
+                member.units -= ask.units
+                self._free |= ask.units
+                # it hears of that when it has answered
+                member.tell({"kind": "drop", "blocks": [self._units[unit].blocks for unit in ask.units]})
+                self.say(f"{member.name} takes long ({ask.seconds:.0f} s); its {len(ask.units)} units are for others")
 
     def _order(self, member: Member, number: int) -> None:
         unit = self._units[number]
@@ -414,9 +466,10 @@ class ResidentEngine:
 
     def _balance(self) -> None:
         """Let members that came late take units of those that have more; before a pass, so that nothing is asked."""
-        while len(self._members) > 1:
-            least = min(self._members, key=lambda one: one.n_units)
-            most = max(self._members, key=lambda one: len(one.units))
+        quick = [member for member in self._members if not member.is_slow]
+        while len(quick) > 1:
+            least = min(quick, key=lambda one: one.n_units)
+            most = max(quick, key=lambda one: len(one.units))
             if len(most.units) - least.n_units < 2:
                 return
             # the last one: what is left stays together

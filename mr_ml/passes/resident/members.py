@@ -51,6 +51,8 @@ class Member:
         That it could not read.
     alive
         Whether the driver counts on it.
+    is_slow
+        Whether others do what it owes.
     """
 
     wire: Wire
@@ -59,6 +61,7 @@ class Member:
     ordered: set[int] = field(default_factory=set)
     unable: set[int] = field(default_factory=set)
     alive: bool = True
+    is_slow: bool = False
     # None at the end
     _waiting: queue.SimpleQueue[tuple[dict[str, Any], tuple[bytes | Payload, ...]] | None] = field(
         default_factory=queue.SimpleQueue
