@@ -1,7 +1,7 @@
 """SparkContexts as tests share them: pyspark allows one a process, and each takes seconds to open.
 
-`spark_contexts` opens the one that a test asks for, and keeps it until another one is asked for. MR_ML_SKIP_SPARK=1
-skips all tests that need one, visibly, as do a missing pyspark or Java.
+`spark_contexts` opens the one that a test asks for, and keeps it until another one is asked for; who asks sets the
+variables of QUICK_JAVA. MR_ML_SKIP_SPARK=1 skips all tests that need one, visibly, as do a missing pyspark or Java.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from mr_ml.runners.spark.settings import SparkSettings
 
 # Two executors on this machine, of one core each, as on a cluster that does not share files with the driver.
 CLUSTER = "local-cluster[2,1,700]"
+# Java that lives for seconds: its second compiler takes as much of the processors as all else, and gains nothing.
+QUICK_JAVA = {"JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
 
 
 class SparkContexts:

@@ -18,12 +18,14 @@ from commands import Commands
 from dev_cluster import HadoopCluster
 from s3_servers import use_aws
 from spark_contexts import CLUSTER as EXECUTORS
-from spark_contexts import SparkContexts
+from spark_contexts import QUICK_JAVA, SparkContexts
 
 from hdfs_layout import Store, open_store
 
 # Where a job takes seconds; `scripts/runner_matrix.py` has all kinds show everything.
-ON_SPARK = frozenset({"pack", "newton", "evaluate", "predict", "damaged"})
+ON_SPARK = frozenset({"pack", "newton", "lbfgs", "evaluate", "predict", "damaged"})
+# `lbfgs` there is in tests/runners/spark, while an executor is killed.
+ON_EXECUTORS = ON_SPARK - {"lbfgs"}
 # That the rest comes to the same there is shown by tests of their own too, in tests/hadoop and tests/emr.
 ON_HADOOP = frozenset({"newton", "damaged"})
 ON_S3 = frozenset({"damaged"})
@@ -169,6 +171,8 @@ def _on_spark(master: str) -> Open:
         contexts: SparkContexts = request.getfixturevalue("spark_contexts")
         from mr_ml.runners.spark.runner import SparkJobRunner
 
+        for name, value in QUICK_JAVA.items():
+            patch.setenv(name, value)
         # each command would open a SparkContext of its own, which takes seconds
         patch.setattr(SparkJobRunner, "of", lambda root, given, settings: contexts.runner(root, master))
         patch.setattr(SparkJobRunner, "close", lambda runner: None)
@@ -187,5 +191,5 @@ KINDS = (
     Kind(name="hadoop-s3", title="`hadoop`, root on S3", open=_on_hadoop(_bucket), marks=CLUSTER, always=ON_S3),
     Kind(name="emr", open=_emr, marks=CLUSTER, always=ON_S3),
     Kind(name="spark", title="`spark` here", open=_on_spark("local[2]"), marks=SPARK, always=ON_SPARK),
-    Kind(name="spark-cluster", title="`spark`", open=_on_spark(EXECUTORS), marks=SPARK, always=ON_SPARK),
+    Kind(name="spark-cluster", title="`spark`", open=_on_spark(EXECUTORS), marks=SPARK, always=ON_EXECUTORS),
 )

@@ -19,7 +19,7 @@ import pytest
 from commands import Commands
 from mr_ml_jobs.predict_job import MRPredict
 from mr_ml_jobs.scan_job import MRScan
-from spark_contexts import CLUSTER, SparkContexts
+from spark_contexts import CLUSTER, QUICK_JAVA, SparkContexts
 from toys import install
 
 from hdfs_layout import STORES, LocalStore, Root, Store, open_root
@@ -36,7 +36,8 @@ from mr_ml.runners.local.machine import LocalJobRunner
 
 FORM = format_named("libsvm")
 OPTIONS = FORM.options({"index_base": "1"})
-SPARK = {"spark": "local[2]", "spark-cluster": CLUSTER}
+# in this order, because the next module begins with the last one, which is open then
+SPARK = {"spark-cluster": CLUSTER, "spark": "local[2]"}
 RUNNER_KINDS = ["inline", "local", "toy", pytest.param("hadoop", marks=pytest.mark.slow), *SPARK]
 
 
@@ -52,6 +53,8 @@ def runner(kind: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatc
         # of an installed package, see docs/extending.md
         install(request, RUNNERS, "toy")
     if kind in SPARK:
+        for name, value in QUICK_JAVA.items():
+            monkeypatch.setenv(name, value)
         contexts: SparkContexts = request.getfixturevalue("spark_contexts")
         return contexts.runner(open_root(str(tmp_path / "root")), SPARK[kind])
     if kind != "hadoop":

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import Commands, write_libsvm
+from spark_contexts import QUICK_JAVA
 from spark_trainings import N_FEATURES
 
 from mr_ml.packing import plan
@@ -34,6 +35,12 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Commands:
         (folder / "text" / "wide").write_text("".join(rows))
         commands("pack", folder / "text" / "wide", "--to", "wide", "--partitions", "3")
     return commands
+
+
+@pytest.fixture(autouse=True)
+def quick_java(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in QUICK_JAVA.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture
