@@ -14,7 +14,7 @@ import boto3
 import pytest
 from agent import SMALL, Agent, Clock, Fault, Steps
 
-from mr_ml.errors import InternalError, UnavailableError
+from mr_ml.errors import InternalError, StorageError, UnavailableError
 from mr_ml.runners.emr.cluster import KEPT, look, start, terminate
 from mr_ml.runners.emr.cost import Limits
 from mr_ml.runners.emr.service import Emr
@@ -22,6 +22,7 @@ from mr_ml.runners.emr.settings import EmrSettings, load_settings
 from mr_ml.runners.emr.steps import _STOP, EmrClient
 from mr_ml.runners.emr.use import ClusterInUse
 from mr_ml.runners.hadoop.client import Submission
+from mr_ml.runners.hadoop.said import failure
 
 ARGUMENTS = ["-D", "a=b", "-output", "s3://bucket/root/tmp/run/output-1"]
 TAG = "mr_ml:run"
@@ -178,6 +179,46 @@ def test_logs_say_why(agent: Agent, logged: ClusterInUse, steps: Steps, clock: C
     assert "Task Id : attempt_1, Status : FAILED\nError: java.lang.RuntimeException" in said
     assert "PipeMapRed.java" not in said
     assert f"s3://logs/emr/{logged.known}/containers/application_1_0004/" in said
+
+
+def put_log(cluster_id: str, step_id: str, text: str) -> None:
+    key = f"emr/{cluster_id}/steps/{step_id}/stderr.gz"
+    boto3.client("s3").put_object(Bucket="logs", Key=key, Body=gzip.compress(text.encode()))
+
+
+def test_the_cause_stands_at_the_end_of_a_long_log(agent: Agent, logged: ClusterInUse, steps: Steps) -> None:
+    """Behind many megabytes of what happened before."""
+
+    def failed(agent: Agent, cluster: Any, step: Any) -> Any:
+        begun = "INFO impl.YarnClientImpl: Submitted application application_1_0009\n"
+        told = "".join(f"2026-11-28 INFO mapreduce.Job:  map {number}% reduce 0%\n" for number in range(150_000))
+        put_log(cluster.id, step.id, f"{begun}{told}java.io.IOException: the cause\n")
+        return "FAILED", {}
+
+    agent.run_step = failed
+    with pytest.raises(InternalError, match=r"failed\. Hadoop said:\njava\.io\.IOException: the cause\n") as found:
+        EmrClient(logged).run(ARGUMENTS, Submission(TAG))
+    assert "/containers/application_1_0009/" in str(found.value)
+
+
+def test_s3_that_refuses_the_nodes_is_said_as_on_hadoop(agent: Agent, logged: ClusterInUse, steps: Steps) -> None:
+    said = [
+        "Error: java.nio.file.AccessDeniedException: s3://bucket/root/part-00000: open s3://bucket/root/part-00000: "
+        "software.amazon.awssdk.services.s3.model.S3Exception: Access Denied (Service: S3, Status Code: 403, "
+        "Request ID: 7)",
+        "2026-11-28 01:02:06,004 ERROR org.apache.hadoop.streaming.StreamJob (main): Job not successful!",
+    ]
+
+    def failed(agent: Agent, cluster: Any, step: Any) -> Any:
+        put_log(cluster.id, step.id, "\n".join(said) + "\n")
+        return "FAILED", {"Reason": "Unknown Error."}
+
+    agent.run_step = failed
+    on_hadoop = failure(said, application=None)
+    with pytest.raises(StorageError) as found:
+        EmrClient(logged).run(ARGUMENTS, Submission(TAG))
+    assert (found.value.exit_code, on_hadoop.exit_code) == (74, 74)
+    assert str(found.value).startswith(f"{on_hadoop}\nIts logs: s3://logs/emr/")
 
 
 @pytest.mark.parametrize("is_seen", [False, True])

@@ -7,11 +7,14 @@ allows few requests a second to all of an account together.
 
 from __future__ import annotations
 
+import gzip
 import re
 import zlib
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
 
 from hdfs_layout import open_store
 from mr_ml.errors import InternalError, MrMlError, NotFoundError, UnavailableError, UsageError
@@ -19,8 +22,8 @@ from mr_ml.runners.emr.cluster import Cluster, ClusterLostError, look, ours
 from mr_ml.runners.emr.cost import GO_ON
 from mr_ml.runners.emr.service import DeniedError, ExpiredError, LostAnswerError
 from mr_ml.runners.emr.use import ClusterInUse
-from mr_ml.runners.hadoop.client import Submission, signals_interrupt
-from mr_ml.runners.hadoop.said import explained, refusal
+from mr_ml.runners.hadoop.client import KEPT_LINES, Submission, signals_interrupt
+from mr_ml.runners.hadoop.said import explained, refusal, refused_by_s3
 
 _JAR = "command-runner.jar"
 _WAITS = ("PENDING", "RUNNING")
@@ -31,7 +34,8 @@ STOP_SECONDS = 60.0
 # EMR copies logs to S3 some minutes after a step; what it knows of the failure at once is in the step's status.
 LOG_SECONDS, _LOG_PAUSE_SECONDS = 60.0, 5.0
 _LOGS = ("stderr", "syslog")
-_MOST_LOG_BYTES = 1 << 22
+# Decompressed.
+_MOST_LOG_BYTES, _MOST_LINE_BYTES = 1 << 28, 1 << 16
 _APPLICATION = re.compile(r"\bapplication_[0-9]+_[0-9]+\b", re.ASCII)
 # EMR ends the process of a cancelled step, and what that has started on YARN runs on. The tag is an argument.
 _STOP = """\
@@ -185,42 +189,55 @@ class EmrClient:
         if found.log_uri is None:
             return InternalError(f"{what} failed{cause}. No logs are kept: set log_uri in the settings of `config`")
         address = details.get("LogFile") or f"{found.log_uri}{cluster_id}/steps/{step_id}/"
-        lines = self._log(found, step_id)
-        if lines is None:
+        log = self._log(found, step_id)
+        if log is None:
             return InternalError(f"{what} failed{cause}. Its logs are not there yet; look in some minutes: {address}")
-        applications = [name for line in lines for name in _APPLICATION.findall(line)]
-        if applications:
-            address += f", and of its tasks: {found.log_uri}{cluster_id}/containers/{applications[-1]}/"
-        refused = refusal(lines)
-        return InternalError(f"{refused or f'{what} failed{cause}. {explained(lines)}'}\nIts logs: {address}")
+        if log.application is not None:
+            address += f", and of its tasks: {found.log_uri}{cluster_id}/containers/{log.application}/"
+        error = refused_by_s3(log.lines)
+        if error is None:
+            refused = refusal(log.lines)
+            error = InternalError(refused or f"{what} failed{cause}. {explained(log.lines)}")
+        return type(error)(f"{error}\nIts logs: {address}")
 
-    def _log(self, cluster: Cluster, step_id: str) -> list[str] | None:
+    def _log(self, cluster: Cluster, step_id: str) -> _Log | None:
         """Return what the client said on the cluster, if that is on S3 soon."""
         assert cluster.log_uri is not None
         emr = self.cluster.emr
         until = emr.clock() + LOG_SECONDS
-        lines: list[str] = []
+        log = _Log()
         while True:
             for name in _LOGS:
-                path = f"{cluster.id}/steps/{step_id}/{name}.gz"
                 try:
-                    packed = open_store(cluster.log_uri).read_range(path, offset=0, length=_MOST_LOG_BYTES)
+                    with open_store(cluster.log_uri).open_read(f"{cluster.id}/steps/{step_id}/{name}.gz") as packed:
+                        log.read(packed)
                 except NotFoundError:
                     continue
                 except MrMlError:
                     # whoever runs jobs need not be allowed to read logs
                     return None
-                lines += _unpacked(packed).decode(errors="replace").splitlines()
-            if lines:
-                return lines
+            if log.lines:
+                return log
             if emr.clock() >= until:
                 return None
             emr.pause(_LOG_PAUSE_SECONDS)
 
 
-def _unpacked(packed: bytes) -> bytes:
-    """Return the beginning of what was compressed; nothing of what was not."""
-    try:
-        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(packed, _MOST_LOG_BYTES)
-    except zlib.error:
-        return b""
+@dataclass
+class _Log:
+    """What the client said: the last of its lines, where causes are, and which application it began last."""
+
+    lines: list[str] = field(default_factory=list)
+    application: str | None = None
+
+    def read(self, packed: BinaryIO) -> None:
+        """Add a compressed file; of one that is damaged what comes before."""
+        last = deque[str](maxlen=KEPT_LINES)
+        left = _MOST_LOG_BYTES
+        with suppress(OSError, EOFError, zlib.error), gzip.GzipFile(fileobj=packed) as file:
+            while left > 0 and (line := file.readline(_MOST_LINE_BYTES)):
+                left -= len(line)
+                last.append(line.decode(errors="replace").rstrip("\r\n"))
+                for name in _APPLICATION.findall(last[-1]):
+                    self.application = name
+        self.lines += last

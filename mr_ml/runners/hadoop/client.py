@@ -27,7 +27,7 @@ END_SECONDS = 10.0
 STOP_SECONDS = 30.0
 # The client's own patience is the product of several numbers of retries. This is ours, while it says nothing else.
 GONE_SECONDS = 45.0
-_KEPT_LINES = 400
+KEPT_LINES = 400
 _APPLICATION = re.compile(r"\bapplication_[0-9]+_[0-9]+\b", re.ASCII)
 _LISTED = re.compile(r"^\s*(application_[0-9]+_[0-9]+)\s", re.ASCII | re.MULTILINE)
 _SUCCEEDED = re.compile(r"^\s*Final-State : SUCCEEDED\s*$", re.ASCII | re.MULTILINE)
@@ -149,7 +149,7 @@ class HadoopClient:
             )  # fmt: skip
             submission.ended = False
             submission.cancelled_by(process.terminate)
-            output: deque[str] = deque(maxlen=_KEPT_LINES)
+            output: deque[str] = deque(maxlen=KEPT_LINES)
             applications: list[str] = []
             lost = threading.Event()
 
