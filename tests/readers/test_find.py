@@ -121,12 +121,18 @@ def test_what_stands_in_the_way_in_a_store_is_named(
     assert says.format(tree) in str(raised.value)
 
 
-@pytest.mark.parametrize("given", ["in", "in/deep/er", "in/deep/*/b*"])
-def test_a_folder_that_is_being_published_is_not_read(tree: Path, given: str) -> None:
-    """Its first files would count as all."""
-    (tree / "in/deep/er" / PUBLISHING).touch()
+@pytest.mark.parametrize(
+    ("published", "given"),
+    [
+        ("in/deep/er", "in"), ("in/deep/er", "in/deep/er"), ("in/deep/er", "in/deep/*/b*"),
+        ("in/deep", "in/deep/er"), ("in/deep", "in/deep/er/b*"),
+    ],
+)  # fmt: skip
+def test_a_folder_that_is_being_published_is_not_read(tree: Path, published: str, given: str) -> None:
+    """Its first files would count as all; and so would those of a folder in it."""
+    (tree / published / PUBLISHING).touch()
     with far_stores():
-        with pytest.raises(UsageError, match=r"expected a folder that is whole, found far://.*/in/deep/er/"):
+        with pytest.raises(UsageError, match=rf"expected a folder that is whole, found far://.*/{published}/\."):
             expand([f"far://{tree}/{given}"])
         assert len(expand([f"far://{tree}/in/a", f"far://{tree}/in/day"])) == 2
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from hdfs_layout import STORES, Entry, NotFoundError, Store, open_store, scheme_of, split_uri
 from hdfs_layout.paths import PUBLISHING
-from mr_ml.errors import BadDataError, UsageError
+from mr_ml.errors import BadDataError, StorageError, UnavailableError, UsageError
 from mr_ml.readers.text.find import FILE, FOLDER, Listed, Status, Tree
 from mr_ml.readers.text.local_tree import LOCAL_TREE
 
@@ -27,6 +28,7 @@ class StoreTree:
 
     store: Store
     _listed: dict[str, dict[str, Listed]] = field(default_factory=dict, compare=False)
+    _whole: set[str] = field(default_factory=set, compare=False)
 
     def look(self, path: str, *, follow: bool = True) -> Status | None:
         """See `Tree.look`."""
@@ -47,6 +49,7 @@ class StoreTree:
         """See `Tree.entries`; of a root that is missing, nothing."""
         inside = _plain(folder)
         if inside not in self._listed:
+            self._check_whole_above(inside)
             try:
                 entries = self.store.entries(inside, hidden=True)
             except NotFoundError:
@@ -57,10 +60,7 @@ class StoreTree:
             for entry in entries:
                 path = posixpath.join(inside, entry.name)
                 if entry.name == PUBLISHING:
-                    raise UsageError(
-                        f"expected a folder that is whole, found {self.full_name(path)}: its files are being copied "
-                        "there, or whoever did so was killed; wait until that file is gone, or remove the folder"
-                    )
+                    raise self._not_whole(path)
                 if entry.name in listed:
                     raise UsageError(
                         f"{self.full_name(path)} is a file, and the beginning of the names of others, which no folder "
@@ -69,6 +69,24 @@ class StoreTree:
                 listed[entry.name] = Listed(entry.name, entry.is_folder, self._status(path, entry))
             self._listed[inside] = listed
         return list(self._listed[inside].values())
+
+    def _check_whole_above(self, folder: str) -> None:
+        """Raise `UsageError` if a folder is below one that is not whole, and none of those was looked at yet."""
+        above = posixpath.dirname(folder)
+        while above and above not in self._whole and above not in self._listed:
+            mark = posixpath.join(above, PUBLISHING)
+            # who may read a folder need not be allowed to look above it
+            with suppress(StorageError, UnavailableError):
+                if self.store.exists(mark):
+                    raise self._not_whole(mark)
+            self._whole.add(above)
+            above = posixpath.dirname(above)
+
+    def _not_whole(self, mark: str) -> UsageError:
+        return UsageError(
+            f"expected a folder that is whole, found {self.full_name(mark)}: its files are being copied there, or "
+            "whoever did so was killed; wait until that file is gone, or remove the folder"
+        )
 
     def loops(self) -> bool:
         """See `Tree.loops`."""
