@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterable
 from typing import Any
 
 from hdfs_layout.owners import can_be_seen
+from mr_ml import interrupts
+from mr_ml.cli import printable
 from mr_ml.cli.common import narrator, print_result, table
+from mr_ml.cli.spelling import spelled
 from mr_ml.errors import MrMlError, UsageError
 from mr_ml.ids import unique_id
 from mr_ml.runners.emr.cluster import IDLE_TAG, KEPT, OWNER_TAG, Cluster, look, ours, start
@@ -15,7 +19,7 @@ from mr_ml.runners.emr.cluster import terminate as end
 from mr_ml.runners.emr.cost import price_an_hour
 from mr_ml.runners.emr.kind import check_cluster_id
 from mr_ml.runners.emr.service import Emr
-from mr_ml.runners.emr.settings import load_settings
+from mr_ml.runners.emr.settings import EmrSettings, load_settings
 from mr_ml.runners.emr.use import end_abandoned, told_price
 
 
@@ -27,7 +31,16 @@ def create(options: argparse.Namespace) -> None:
     settings.check_startable()
     emr = Emr.connect(settings.region)
     end_abandoned(emr, narrator(options))
-    cluster_id = start(emr, settings, run=unique_id(), owner=KEPT)
+    started: list[str] = []
+    try:
+        _print_started(options, emr, settings, start(emr, settings, run=unique_id(), owner=KEPT, keep=started.append))
+    except BaseException:
+        for cluster_id in started:
+            _end_untold(emr, cluster_id)
+        raise
+
+
+def _print_started(options: argparse.Namespace, emr: Emr, settings: EmrSettings, cluster_id: str) -> None:
     price = price_an_hour(settings)
     data = {
         "cluster_id": cluster_id, "region": emr.region, "release": settings.release, "price_an_hour": price,
@@ -39,6 +52,17 @@ def create(options: argparse.Namespace) -> None:
         f"use it: mr-ml train ... -r emr --cluster-id {cluster_id}"
     )
     print_result(options, data, text)
+
+
+def _end_untold(emr: Emr, cluster_id: str) -> None:
+    """End a cluster that was started and not said: nobody would end it."""
+    try:
+        with interrupts.uninterrupted():
+            end(emr, cluster_id)
+        said = f"cluster {cluster_id}, which was started, is ended"
+    except MrMlError as error:
+        said = f"warning: cluster {cluster_id} was started, and costs money: `mr-ml cluster terminate`. {error}"
+    print(printable(spelled(said)), file=sys.stderr, flush=True)
 
 
 def list_all(options: argparse.Namespace) -> None:

@@ -124,8 +124,8 @@ def test_fleets_fall_back_from_spot_to_on_demand(agent: Agent, emr: Emr, config:
     assert "LogUri" not in asked
     assert asked["ReleaseLabel"] == "emr-7.13.0"
     assert asked["AutoTerminationPolicy"] == {"IdleTimeout": 900}
-    # of the task fleet the dearest: 6 of m6i.2xlarge, or 3 of m6i.4xlarge
-    assert {"Key": "mr_ml:price", "Value": f"{0.3 + 2 * 0.25 + 3 * 1.1:.4f}"} in asked["Tags"]
+    # of the task fleet the dearest: on demand one m6i.4xlarge; on the spot market one too, behind 4 of m6i.2xlarge
+    assert {"Key": "mr_ml:price", "Value": f"{0.3 + 2 * 0.25 + 1.1 + 4 * 0.5 + 1.1:.4f}"} in asked["Tags"]
     lowest = {"OnDemandSpecification": {"AllocationStrategy": "lowest-price"}}
     assert asked["Instances"] == {
         "KeepJobFlowAliveWhenNoSteps": True,

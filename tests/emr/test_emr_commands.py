@@ -120,6 +120,30 @@ def test_clusters_by_hand(agent: Agent, run: Callable[..., Outcome], config: Cal
     assert len(agent.asked("TerminateJobFlows")) == 3
 
 
+@pytest.mark.parametrize("is_allowed", [True, False])
+def test_a_cluster_that_nobody_was_told_of(
+    agent: Agent, run: Callable[..., Outcome], config: Callable[[str], str], monkeypatch: pytest.MonkeyPatch,
+    is_allowed: bool,
+) -> None:  # fmt: skip
+    """Interrupted between its start and its id on the screen."""
+
+    def interrupted(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mr_ml.cli.cluster.print_result", interrupted)
+    if not is_allowed:
+        agent.faults.append(Fault("TerminateJobFlows", "AccessDeniedException"))
+    found = run("cluster", "create", "--config", config(SMALL), "--quiet")
+    assert (found.code, found.out) == (130, "")
+    (cluster,) = agent.clusters()
+    if is_allowed:
+        assert f"cluster {cluster.id}, which was started, is ended" in found.err
+        assert cluster.state == "TERMINATED"
+    else:
+        assert f"warning: cluster {cluster.id} was started, and costs money: `mr-ml cluster terminate`" in found.err
+        cluster.terminate()
+
+
 def test_what_is_not_allowed(agent: Agent, run: Callable[..., Outcome], config: Callable[[str], str]) -> None:
     agent.faults.append(Fault("RunJobFlow", "AccessDeniedException", message="not authorized to perform iam:PassRole"))
     found = run("cluster", "create", "--config", config(SMALL))

@@ -94,6 +94,8 @@ def test_groups_or_fleets(config: Write) -> None:
         ("s3://bucket/root", {}, "name one that runs with `cluster_id`"),
         ("s3://bucket/root", {"cluster_id": "x"}, "such as j-"),
         ("s3://bucket/root", {"cluster_id": "j-1", "workers": 2}, "`workers`"),
+        ("s3://bucket/root", {"cluster_id": "j-1", "max_hours": 0.0}, "`max_hours`: expected a number above 0"),
+        ("s3://bucket/root", {"cluster_id": "j-1", "max_cost": 0.0}, "`max_cost`: expected a number above 0"),
         ("s3a://bucket/root", {"cluster_id": "j-1"}, "Give s3://bucket/root"),
         ("hdfs://host/root", {"cluster_id": "j-1"}, "s3://BUCKET"),
         ("/root", {"cluster_id": "j-1"}, "s3://BUCKET"),

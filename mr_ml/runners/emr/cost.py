@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
+from functools import lru_cache
 
 from mr_ml.errors import UnavailableError
 from mr_ml.runners.emr.settings import EmrSettings
@@ -12,21 +12,32 @@ from mr_ml.runners.emr.settings import EmrSettings
 def price_an_hour(settings: EmrSettings) -> float | None:
     """Return the most that an hour of a cluster with these settings costs; None if there are no prices.
 
-    A fleet counts as all of its dearest type, as many as the units on demand and those of the spot market need, each
-    by themselves. Disks, S3 and traffic do not count.
+    A fleet counts as the dearest instances with which EMR may fill the units on demand and those of the spot market,
+    each by themselves. Disks, S3 and traffic do not count.
     """
     if not settings.prices:
         return None
     prices = settings.prices
     groups = sum(group.count * prices[group.type] for group in settings.groups)
     fleets = sum(
-        max(
-            (ceil(fleet.on_demand / weight) + ceil(fleet.spot / weight)) * prices[name]
-            for name, weight in fleet.types.items()
-        )
+        _dearest(units, tuple((weight, prices[name]) for name, weight in fleet.types.items()))
         for fleet in settings.fleets
+        for units in (fleet.on_demand, fleet.spot)
     )
     return groups + fleets
+
+
+@lru_cache
+def _dearest(units: int, types: tuple[tuple[int, float], ...]) -> float:
+    """Return the most that instances of these weights and prices cost, of which the last one reaches the units."""
+    if not units:
+        return 0.0
+    most = [0.0] * units
+    for filled in range(1, units):
+        fitting = (most[filled - weight] + price for weight, price in types if weight <= filled)
+        most[filled] = max(fitting, default=0.0)
+    # it need not fit: EMR goes beyond the units by what is left of one instance
+    return max(most) + max(price for _, price in types)
 
 
 @dataclass(frozen=True, kw_only=True)

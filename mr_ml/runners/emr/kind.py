@@ -42,6 +42,9 @@ def _open(root: Root, options: RunnerOptions) -> EmrJobRunner:
 
 def _check(root: str | None, options: RunnerOptions) -> None:
     options.only("config", "cluster_id", "max_hours", "max_cost", runner=RUNNER)
+    for name in ("max_hours", "max_cost"):
+        if getattr(options, name) == 0:
+            raise UsageError(f"`{name}`: expected a number above 0, found 0, with which no job would begin")
     if options.cluster_id is not None:
         check_cluster_id(options.cluster_id)
     elif options.config is None:
