@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def root_of(options: argparse.Namespace) -> Root:
     """Open the root that --root names, with the cluster settings of --config."""
-    return use_config(options.root, getattr(options, "runner", "hadoop"), getattr(options, "config", None))
+    return use_config(options.root, getattr(options, "config_of", "hadoop"), getattr(options, "config", None))
 
 
 def open_session(

@@ -62,10 +62,11 @@ def build(options: argparse.Namespace) -> None:
     data = {"version": number, "uri": root.store.uri(path), "uploaded": is_new, **environment.to_json()}
     packages = ", ".join(f"{name} {version}" for name, version in environment.packages.items())
     whole = f"{'with' if options.interpreter else 'for'} Python {environment.python}"
+    with_config = "" if options.config is None else f" --config {options.config}"
     text = (
         f"{root.store.uri(path)}: {packages}, {whole}, {n_bytes / 1e6:.0f} MB{'' if is_new else ', as it was'}\n"
-        "`-r hadoop` uses it from now on; see whether it works there: mr-ml env check -r hadoop "
-        f"--root {root.store.root}"
+        f"`-r {options.config_of}` uses it from now on; see whether it works there: mr-ml env check "
+        f"-r {options.config_of} --root {root.store.root}{with_config}"
     )
     print_result(options, data, text)
 

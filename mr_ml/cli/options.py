@@ -47,6 +47,15 @@ def _lazy(module: str, function: str) -> Callable[[], Callable[[argparse.Namespa
     return lambda: getattr(importlib.import_module(f"mr_ml.cli.{module}"), function)
 
 
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a command that runs no jobs, and sees the root as jobs do."""
+    parser.add_argument("--config", metavar="FILE", help="YAML settings of the cluster; see docs/hadoop.md")
+    parser.add_argument(
+        "-r", "--runner", dest="config_of", metavar="NAME", default="hadoop",
+        help="whose settings those of --config are (default: hadoop)",
+    )  # fmt: skip
+
+
 def add_runner(parser: Any, *, jobs: Sequence[str], kinds: Sequence[Registry[Any]] = ()) -> None:
     """Add where jobs run.
 

@@ -13,6 +13,7 @@ from mr_ml.cli.options import (
     Parser,
     add_bad_rows,
     add_command,
+    add_config,
     add_dry_run,
     add_engine,
     add_memory,
@@ -304,7 +305,7 @@ def _clean(commands: Any) -> None:
         "--orphans-days", type=not_negative, metavar="D",
         help="what nothing names goes after D days where nobody can see whether it is being written (default 1)",
     )  # fmt: skip
-    parser.add_argument("--config", metavar="FILE", help="YAML settings of the cluster; see docs/hadoop.md")
+    add_config(parser)
 
 
 def _schedule(commands: Any) -> None:
@@ -343,7 +344,7 @@ def _env(commands: Any) -> None:
         "mr-ml env build --root hdfs:///user/me/mr_ml",
     )  # fmt: skip
     build.add_argument("--interpreter", action="store_true", help="with the Python itself, for nodes without it")
-    build.add_argument("--config", metavar="FILE", help="YAML settings of the cluster; see docs/hadoop.md")
+    add_config(build)
 
 
 def _cluster(commands: Any) -> None:

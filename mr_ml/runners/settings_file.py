@@ -62,7 +62,10 @@ def load_file(path: str | None, kind: type[T], check: Check) -> T:
     known = [item.name for item in fields(kind)]  # type: ignore[arg-type]
     for key, value in found.items():
         if key not in known:
-            raise UsageError(f"`config` {path}: expected keys of {', '.join(known)}; found {key!r}")
+            raise UsageError(
+                f"`config` {path}: expected keys of {', '.join(known)}; found {key!r}. If it is a setting of another "
+                "`runner`, name that one"
+            )
         if value is not None:
             found[key] = check(str(key), value, where=f"`config` {path}: {key}")
     return kind(**{key: value for key, value in found.items() if value is not None})

@@ -144,6 +144,20 @@ def test_a_cluster_that_nobody_was_told_of(
         cluster.terminate()
 
 
+def test_whose_settings_they_are(run: Callable[..., Outcome], config: Callable[[str], str], tmp_path: Path) -> None:
+    """Commands that run no jobs are told so, by -r as those that do."""
+    clean = Commands(tmp_path).run
+    settings = ("clean", "--dry-run", "--config", config(SMALL))
+    assert clean(*settings, "-r", "emr").code == 0
+    for words, said in (
+        ((), "found 'service_role'. If it is a setting of another -r, name that one"),
+        (("-r", "local"), "--config says how to use a cluster"),
+    ):
+        found = clean(*settings, *words)
+        assert found.code == 2
+        assert said in found.err
+
+
 def test_what_is_not_allowed(agent: Agent, run: Callable[..., Outcome], config: Callable[[str], str]) -> None:
     agent.faults.append(Fault("RunJobFlow", "AccessDeniedException", message="not authorized to perform iam:PassRole"))
     found = run("cluster", "create", "--config", config(SMALL))

@@ -24,6 +24,10 @@ def _check(name: str, root: str | None, options: RunnerOptions) -> None:
     options.only("workers", "memory", runner=name)
 
 
+def _look(name: str, config: str) -> None:
+    _check(name, None, RunnerOptions(config=config))
+
+
 def _start_server(modules: Sequence[str]) -> None:
     # workers load their modules while the driver loads its own
     from mr_ml.runners.local.fork_server import prepare
@@ -31,8 +35,13 @@ def _start_server(modules: Sequence[str]) -> None:
     prepare(modules)
 
 
-INLINE = RunnerKind(description="in this process", open=partial(_open, "inline"), check=partial(_check, "inline"))
+INLINE = RunnerKind(
+    description="in this process",
+    open=partial(_open, "inline"),
+    check=partial(_check, "inline"),
+    look=partial(_look, "inline"),
+)
 LOCAL = RunnerKind(
     description="in warm worker processes", open=partial(_open, "local"), check=partial(_check, "local"),
-    prepare=_start_server,
+    prepare=_start_server, look=partial(_look, "local"),
 )  # fmt: skip
