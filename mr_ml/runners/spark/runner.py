@@ -20,7 +20,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from hdfs_layout import Root
-from mr_ml.errors import InternalError, StorageError, UnavailableError, UsageError
+from mr_ml.errors import InternalError, StorageError, UnavailableError
 from mr_ml.ids import unique_id
 from mr_ml.runners.base import JobInput, Pair, TaskFile, TaskLines, Tasks, TextSource
 from mr_ml.runners.hadoop.file_systems import check_root
@@ -55,7 +55,8 @@ class SparkJobRunner:
     Attributes
     ----------
     root
-        A folder where Spark runs on this machine alone, else of a store that the cluster reads.
+        Of any store where Spark runs on this machine, whose tasks open files as the driver does; else of one that the
+        cluster reads.
     shared
         The SparkContext, opened at the first job.
     work
@@ -78,11 +79,7 @@ class SparkJobRunner:
             If tasks on that master cannot reach the root.
         """
         is_folder = root.store.local_path("") is not None
-        if master.is_here and not is_folder:
-            raise UsageError(
-                f"`runner` spark with `master` {master.url} needs a folder as root; found {root.store.root}"
-            )
-        if not (is_folder and master.is_on_loopback):
+        if not (master.is_here or (is_folder and master.is_on_loopback)):
             check_root(root.store.root, runner=f"spark with `master` {master.url}")
         return cls(root, SharedContext(root, master, settings))
 

@@ -77,7 +77,7 @@ def test_settings_that_are_refused(tmp_path: Path, text: str, said: str) -> None
     [
         ({}, "folder", "give `master`"), ({"master": "local[2]", "workers": 2}, "folder", "`workers`"),
         ({"master": "yarn", "memory": "1G"}, "hdfs://h/x", "`memory`"), ({"master": "yarn"}, "folder", "hdfs://"),
-        ({"master": "spark://h:1"}, "folder", "hdfs://"), ({"master": "local[2]"}, "hdfs://h/x", "needs a folder"),
+        ({"master": "spark://h:1"}, "folder", "hdfs://"),
         ({"master": "yarn", "cluster_id": "j-1"}, "hdfs://h/x", "`cluster_id`"),
     ],
 )  # fmt: skip
