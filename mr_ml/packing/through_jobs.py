@@ -28,7 +28,7 @@ from mr_ml.readers.text.source import TextFile
 from mr_ml.runners.base import JobInput, Pair, Runner, StoredLines, pair_of
 from mr_ml.runners.task_errors import first_error
 
-# Of partition files: some seconds' work.
+# Of partition files: some 7 s of processor time.
 READ_BACK_BYTES = 1 << 30
 
 

@@ -62,7 +62,7 @@ def nights(agent: Agent, here: Here) -> FarNights:
     boto3.client("s3").create_bucket(Bucket="nights", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     copy(here.before, open_store(f"{PLACE}/root"))
     copy(LocalStore(str(here.daily.folder / "days")), open_store(f"{PLACE}/days"))
-    (here.daily.folder / "emr.yaml").write_text(f"{SMALL}python: {sys.executable}\n")
+    (here.daily.folder / "emr.yaml").write_text(f"{SMALL}python: {sys.executable}\npack_in_driver_mb: 0\n")
     found = FarNights(here.daily, f"{PLACE}/root", "{name: emr, config: emr.yaml}")
     found.configure(location=f"{PLACE}/days/dt={{date}}", lease_seconds=60)
     return found

@@ -104,7 +104,7 @@ class ClusterTextHere(LocalText):
     Parameters
     ----------
     found
-        The files as the cluster's runner found them; they stay its.
+        The files as the cluster's runner found them. Its ``with`` block goes on around this one's.
     """
 
     def __init__(self, found: TextSource, *, longest_line: int | None) -> None:
