@@ -27,7 +27,7 @@ def on(cluster: HadoopCluster, folder: Path, patch: pytest.MonkeyPatch) -> Clust
         if name in cluster.environment:
             patch.setenv(name, cluster.environment[name])
     config = folder / "cluster.yaml"
-    config.write_text(f"python: {sys.executable}\n", encoding="utf-8")
+    config.write_text(f"python: {sys.executable}\npack_in_driver_mb: 0\n", encoding="utf-8")
     local = Commands(folder / "root", runner=("-r", "inline"))
     return ClusterCommands(f"{cluster.hdfs_uri}/user/tests/bits", config, local)
 
