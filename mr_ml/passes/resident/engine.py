@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from hdfs_layout import Store
 from mr_ml.catalog.dataset import Dataset
 from mr_ml.errors import UnavailableError, UsageError
+from mr_ml.interrupts import uninterrupted
 from mr_ml.passes.base import Array, check_receipts
 from mr_ml.passes.engines import PassesWanted
 from mr_ml.passes.mapreduce import PartitionInput
@@ -191,7 +192,10 @@ class ResidentEngine:
             host = self.seats.host or address_towards(towards.hostname or "localhost", towards.port or 80)
         except OSError as error:
             raise NoTasksError(f"no way from here to {towards.hostname}: {error}") from error
-        self._reception = Reception(host=host, ports=self.seats.ports, secret=secret, events=self._events)
+        try:
+            self._reception = Reception(host=host, ports=self.seats.ports, secret=secret, events=self._events)
+        except UnavailableError as error:
+            raise NoTasksError(str(error)) from error
         invitation = Invitation(
             addresses=(self._reception.address,), secret=secret.hex(), memory_bytes=self.seats.memory_bytes,
             sums_bytes=self.sums_bytes,
@@ -200,15 +204,17 @@ class ResidentEngine:
 
         self._free = set(range(len(self._units)))
         self._alone_since = time.monotonic()
-        try:
-            self._staying = self.seats.start(
-                MRResident, request=invitation.encode(), n_tasks=self.n_tasks,
-                ended=lambda error: self._events.put(Event(ENDED, None, error=error)),
-            )  # fmt: skip
-        except BaseException:
-            self._reception.close()
-            self._reception = None
-            raise
+        with uninterrupted():
+            # a job that has been started is one that `close` knows of
+            try:
+                self._staying = self.seats.start(
+                    MRResident, request=invitation.encode(), n_tasks=self.n_tasks,
+                    ended=lambda error: self._events.put(Event(ENDED, None, error=error)),
+                )  # fmt: skip
+            except BaseException:
+                self._reception.close()
+                self._reception = None
+                raise
 
     @property
     def n_tasks(self) -> int:
@@ -225,6 +231,11 @@ class ResidentEngine:
         """End the job: its tasks are told to, and the job is stopped if that is not enough."""
         if self._reception is None:
             return
+        with uninterrupted():
+            # a signal would leave the job's folder behind, and what it asks for is done here
+            self._close(self._reception)
+
+    def _close(self, reception: Reception) -> None:
         try:
             for member in self._members:
                 member.tell({"kind": "end"})
@@ -238,7 +249,7 @@ class ResidentEngine:
             # what was found stands, and what goes wrong otherwise is said
             self.say(str(error))
         finally:
-            self._reception.close()
+            reception.close()
             self._reception = self._staying = None
             self._members = []
 
