@@ -5,6 +5,7 @@
 #   scripts/soak.sh kills 200            one part, and how much of it: kills, races, owners, full, clock, nights or hostile
 #   scripts/soak.sh kills --help         its options
 #   scripts/soak.sh on_hdfs 20 20        races and owners on a cluster that runs; scripts/soak/on_hdfs.py says how
+#   scripts/soak.sh resident             trainings by tasks that stay on a cluster, while nodes and tasks are killed
 #
 # MR_ML_SOAK_PYTHON   the Python of an environment with mr_ml[test] (default: .venv/bin/python, which is made if it is missing)
 # TMPDIR              where the roots of the trials are; on a file system in memory it is several times as fast
