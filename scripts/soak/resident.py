@@ -208,13 +208,16 @@ def master(site: Site) -> str:
 
 
 def driver_killed(site: Site) -> str:
-    """The driver killed in a pass; its tasks end by themselves, its application too, the next command cleans."""
+    """The driver killed in a pass; its tasks end by themselves, its application too, the next command cleans.
+
+    A task that has not connected yet goes on trying for half a minute.
+    """
     killed = site.train("killed", points=("asked 2",))
     killed.at("asked 2")
     there, began = site.two_tasks(), time.monotonic()
     run = site.run_name()
     killed.kill()
-    wait_until(lambda: not any(map(is_alive, there)), what="the end of tasks", seconds=30)
+    wait_until(lambda: not any(map(is_alive, there)), what="the end of tasks", seconds=_IDLE_SECONDS + 60)
     tasks_ended = time.monotonic() - began
     wait_until(lambda: not site.yarn.applications("RUNNING", "ACCEPTED"), what="the end of the application")
     ended = time.monotonic() - began
