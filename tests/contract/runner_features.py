@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from damage import changed, said_of, truncated
 from mr_ml_jobs.pass_job import MRPass
 from runner_kinds import Ground
 
@@ -245,25 +245,9 @@ def settings_of(ground: Ground) -> str:
 def damaged(done: Done) -> Any:
     """A partition that is truncated, and one in which a byte is another: the same words, and nothing is published."""
     table, store = done.dataset("two"), done.ground.store
-    uri = json.loads(store.read(f"datasets/{table}/v000001.json"))["partitions"][1]["uri"]
-    # Hadoop's own checksum of a local file, if Spark wrote this one: it would see the damage first
-    folder, _, name = uri.rpartition("/")
-    store.remove(f"{folder}/.{name}.crc")
-    whole = store.read(uri)
-    middle = len(whole) // 2
-    other = b"A" if whole[middle : middle + 1] != b"A" else b"B"
     options = [*FEW[0].options]
     options[2] = "of-damaged"
-    found = []
-    for content in (whole[: len(whole) // 2], whole[:middle] + other + whole[middle + 1 :]):
-        store.write(uri, content)
-        try:
-            ended = done.ground.commands.run("train", *options, "--quiet")
-        finally:
-            store.write(uri, whole)
-        # where the root is, and the dataset's own name
-        said = re.sub(r"data/[^/]+/", "data/ID/", ended.err.replace(done.ground.root, "ROOT"))
-        found.append((ended.code, said))
+    found = [said_of(damage, store, table, done.ground.commands.run, options) for damage in (truncated, changed)]
     assert not store.exists("models/of-damaged")
     return found
 

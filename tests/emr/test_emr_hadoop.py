@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from agent import Agent
 from commands import Commands, environment, write_libsvm
+from damage import changed, said_of
 from dev_cluster import HadoopCluster
 from hadoop_steps import HadoopSteps
 from s3_servers import use_aws
@@ -25,7 +26,7 @@ from s3_servers import use_aws
 from hdfs_layout import LocalStore, Store, open_store
 
 pytestmark = pytest.mark.slow
-TRAIN = ("train", "rows", "--loss", "logistic", "--l2", "0.01", "--solver", "lbfgs", "--max-passes", "3")
+TRAIN = ("train", "rows", "--loss", "logistic", "--l2", "0.01", "--solver", "lbfgs", "--max-passes", "2")
 # Whatever is waited for has come by then, on a machine that does much else.
 LIMIT_SECONDS = 600.0
 
@@ -125,13 +126,20 @@ def test_from_text_to_predictions_on_one_cluster(site: Site, tmp_path: Path) -> 
     for path in LocalStore(str(site.local.root)).walk("datasets/rows/data"):
         names = [name for name in site.store.walk("datasets/rows/data") if name.endswith(os.path.basename(path))]
         assert [site.store.read(name) for name in names] == [LocalStore(str(site.local.root)).read(path)]
-    site(*TRAIN, "--model", "m", *on_it)
-    site.local(*TRAIN, "--model", "m")
+    train = (*TRAIN[:-1], "1", "--model", "m")
+    site(*train, *on_it)
+    site.local(*train)
     assert site.coef_sha256("m") == site.local.coef("m").sha256
     assert site("evaluate", "m", "rows", *on_it) == site.local("evaluate", "m", "rows")
     site("predict", "m", s3_rows, "--to", tmp_path / "there", *on_it)
     site.local("predict", "m", site.rows, "--to", tmp_path / "here")
     assert (tmp_path / "there").read_bytes() == (tmp_path / "here").read_bytes()
+    # what a task finds wrong is said in the same words
+    options = (*TRAIN[1:], "--model", "never")
+    there = Commands(cast(Path, site.root), runner=("-r", "emr", *map(str, on_it)))
+    damaged = said_of(changed, site.store, "rows", there.run, options)
+    assert damaged == said_of(changed, LocalStore(str(site.local.root)), "rows", site.local.run, options)
+    assert "partition 1" in damaged[1]
     # a job that dies says why, from the logs
     broken = tmp_path / "broken.yaml"
     broken.write_text(site.config.read_text().replace(sys.executable, "/no/such/python"))

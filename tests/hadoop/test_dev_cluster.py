@@ -6,8 +6,6 @@ import getpass
 import json
 import os
 import socket
-import subprocess
-import sys
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -75,24 +73,6 @@ def test_s3_beside_hdfs(hadoop_cluster: HadoopCluster) -> None:
     assert client.get_object(Bucket=bucket, Key="d.txt")["Body"].read() == b"by boto3\n"
     # the keys are in there
     assert (hadoop_cluster.directory / "conf" / "core-site.xml").stat().st_mode & 0o777 == 0o600
-
-
-@pytest.mark.slow
-def test_word_count_by_mrjob(hadoop_cluster: HadoopCluster, tmp_path: Path) -> None:
-    """mrjob finds the launcher and the streaming jar from the exported environment alone."""
-    lines = ["to be or not to be", "", "that is the question: to be", "or"] * 3
-    half = len(lines) // 2
-    for name, part in (("a.txt", lines[:half]), ("b.txt", lines[half:])):
-        webhdfs(hadoop_cluster, "PUT", f"/tmp/words/{name}", "CREATE", content="\n".join(part).encode())
-    trace = tmp_path / "trace"
-    job = [sys.executable, str(Path(__file__).with_name("word_count.py")), "-r", "hadoop", "--no-conf"]
-    job += ["--python-bin", sys.executable, "--cat-output", f"{hadoop_cluster.hdfs_uri}/tmp/words"]
-    environment = {**hadoop_cluster.environment, "MR_ML_HADOOP_TRACE": str(trace)}
-    done = subprocess.run(job, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    counts = {json.loads(word): int(count) for word, count in (line.split("\t") for line in done.stdout.splitlines())}
-    assert counts == {"to": 9, "be": 9, "or": 6, "not": 3, "that": 3, "is": 3, "the": 3, "question:": 3}
-    assert [line.split()[0] for line in trace.read_text(encoding="utf-8").splitlines()].count("jar") == 1
 
 
 def test_listens_on_loopback_only(hadoop_cluster: HadoopCluster) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import json
 import os
 import uuid
 from pathlib import Path
@@ -20,7 +21,7 @@ from mr_ml.errors import UsageError
 from mr_ml.packing import plan
 from mr_ml.readers.text.source import expand
 
-CHOICES = ("--split", "train=0.75,test=0.25", "--folds", "2", "--split-by", "user", "--partitions", "4", "--seed", "3")
+CHOICES = ("--folds", "2", "--split-by", "user", "--partitions", "4", "--seed", "3")
 
 
 def rows(path: Path, n: int, *, seed: int) -> bytes:
@@ -38,9 +39,10 @@ def rows(path: Path, n: int, *, seed: int) -> bytes:
 def test_globs_of_compressed_files_here_on_hdfs_and_on_s3_with_a_borrowed_schema(
     packed: ClusterCommands, on_cluster: HadoopCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same bytes as from copies on this machine; what begins with . or _ is left out; odd names are names.
+    """The same bytes as from copies on this machine, each file in its split; odd names are names.
 
-    On S3 one file is read in place past Hadoop's codec, two are brought to the root.
+    What begins with . or _ is left out. On S3 one file is read in place past Hadoop's codec, two are brought to the
+    root.
     """
     if on_cluster.s3 is None:
         pytest.skip("the cluster of MR_ML_TEST_HADOOP_DIR was started without --s3")
@@ -72,29 +74,23 @@ def test_globs_of_compressed_files_here_on_hdfs_and_on_s3_with_a_borrowed_schema
         open_store(other if path.startswith("else") else raw).write(path, data)
     name = f"borrowed-{uuid.uuid4().hex[:8]}"
     choices = ("--to", name, "--like", "first", *CHOICES, "--max-bad-rows", "10000")
-    expected = local("pack", copies / "day=*", here / "first.csv", copies / "else" / "part*", *choices)
-    found = packed("pack", f"{raw}/day={{1,2,3}}", here / "first.csv", f"{other}/else/part*", *choices)
+
+    def named(days: object, elsewhere: object) -> list[str]:
+        splits = (f"train={days}", f"train={here}/first.csv", f"test={elsewhere}/else/part*")
+        return [word for split in splits for word in ("--split-inputs", split)]
+
+    expected = local("pack", *named(f"{copies}/day=*", copies), *choices)
+    found = packed("pack", *named(f"{raw}/day={{1,2,3}}", other), *choices)
     assert found == expected
-    assert found["n_rows"] > 900
+    # four files of 200 rows beside the 300 of first.csv, and what is whole of three
+    assert found["splits"]["train"] == 1100
+    assert found["splits"]["test"] > 400
     ours = packed.store.read(f"datasets/{name}/v000001.json")
     manifest = local.manifest(f"{name}@1")
-    for partition in manifest["partitions"]:
-        assert f'"{partition["sha256"]}"'.encode() in ours
+    theirs = json.loads(ours)["partitions"]
+    for key in ("split", "fold", "sha256"):
+        assert [partition[key] for partition in theirs] == [partition[key] for partition in manifest["partitions"]]
     assert len({partition["fold"] for partition in manifest["partitions"]}) == 2
-    assert nothing_left(packed.store)
-
-
-@pytest.mark.slow
-def test_a_truncated_file_is_named(packed: ClusterCommands, on_cluster: HadoopCluster) -> None:
-    """Its beginning is well, and Hadoop by itself might take it for the whole."""
-    raw = f"{on_cluster.hdfs_uri}/user/tests/truncated"
-    text = b"".join(b"%d 1:%d\n" % (k % 2, k * k) for k in range(20000))
-    open_store(raw).write("whole.libsvm", text)
-    open_store(raw).write("rows.libsvm.gz", gzip.compress(text)[:-9])
-    found = packed.run("pack", raw, "--to", "truncated")
-    assert found.code == 65
-    assert f"{raw}/rows.libsvm.gz: expected more gzip data" in found.err
-    assert not packed.store.exists("datasets/truncated")
     assert nothing_left(packed.store)
 
 

@@ -36,7 +36,7 @@ def scored(packed: ClusterCommands, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def raw_files(folder: Path) -> Path:
-    """Every kind of text: long, with CRLF, empty, without a last line feed, with lines that hold no row."""
+    """Every kind of text: long, with CRLF, compressed, empty, without a last line feed, with lines that hold no row."""
     rng = np.random.default_rng(9)
     x = rng.normal(size=(700, 6))
     (folder / "day=1").mkdir(parents=True)
@@ -46,6 +46,9 @@ def raw_files(folder: Path) -> Path:
     whole = write_libsvm(folder / "day=2" / "part-0", x[40:80], np.ones(40))
     whole.write_bytes(b"# a comment\n\n0 1:x\n" + whole.read_bytes().rstrip(b"\n"))
     (folder / "day=2" / "part-1").write_bytes(b"")
+    packed = write_libsvm(folder / "part-2", x[80:180], np.ones(100))
+    (folder / "day=2" / "part-2.gz").write_bytes(gzip.compress(packed.read_bytes()))
+    packed.unlink()
     (folder / "_SUCCESS").write_bytes(b"")
     return folder
 
@@ -78,11 +81,12 @@ def test_a_folder(
     here = scored.local.run(*asked, folder, "--to", tmp_path / "out", "--max-bad-rows", "1", "--json")
     assert found.err == here.err.replace(str(folder), raw)
     assert {**found.result, "outputs": []} == {**here.result, "outputs": []}
-    assert (found.result["n_rows"], found.result["bad_rows"]) == (780, 1)
+    assert (found.result["n_rows"], found.result["bad_rows"]) == (880, 1)
     store = open_store(to)
     assert [store.uri(path) for path in store.walk("")] == found.result["outputs"]
     assert {path: store.read(path) for path in store.walk("")} == files_of(tmp_path / "out")
-    assert sorted(files_of(tmp_path / "out")) == [f"day={day}/part-{part}" for day in (1, 2) for part in (0, 1)]
+    parts = ["day=1/part-0", "day=1/part-1", "day=2/part-0", "day=2/part-1", "day=2/part-2"]
+    assert sorted(files_of(tmp_path / "out")) == parts
 
     again = scored.run(*asked, raw, "--to", to)
     assert (again.code, f"--to {to} exists" in again.err) == (2, True)
@@ -138,24 +142,6 @@ def test_bad_rows_refuse_the_whole(scored: ClusterCommands, on_cluster: HadoopCl
     assert found.err == here.err.replace(str(file), f"{raw}/{file.name}")
     assert f"{raw}/{file.name}:31: 0 2:x" in found.err
     assert open_store(raw).list("") == (file.name,)
-    assert nothing_left(scored.store)
-
-
-@pytest.mark.slow
-def test_compressed_files_and_files_of_this_machine(
-    scored: ClusterCommands, on_cluster: HadoopCluster, tmp_path: Path
-) -> None:
-    """Local files are brought to the cluster and removed there; a compressed one counts with its content."""
-    folder = raw_files(tmp_path / "raw")
-    plain, packed = folder / "day=1" / "part-1", tmp_path / "packed.gz"
-    packed.write_bytes(gzip.compress((folder / "day=1" / "part-0").read_bytes()))
-    raw = f"{on_cluster.hdfs_uri}/user/tests/score-packed"
-    open_store(raw).write(packed.name, packed.read_bytes())
-    found = scored("predict", "numbered", plain, f"{raw}/*.gz", "--to", tmp_path / "out")
-    scored.local("predict", "numbered", plain, packed, "--to", tmp_path / "expected")
-    assert sorted(path.rpartition("/")[2] for path in found["outputs"]) == ["packed", "part-1"]
-    by_name = {Path(name).name: data for name, data in files_of(tmp_path / "out").items()}
-    assert by_name == {Path(name).name: data for name, data in files_of(tmp_path / "expected").items()}
     assert nothing_left(scored.store)
 
 

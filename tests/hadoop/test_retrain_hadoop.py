@@ -12,7 +12,7 @@ import pytest
 from cluster_commands import copy, nothing_left
 from daily import Daily, day
 from dev_cluster import HadoopCluster
-from far_nights import NIGHT, FarNights, brought, settings
+from far_nights import INLINE, NIGHT, FarNights, brought, settings
 
 from hdfs_layout import LocalStore, NotFoundError, Store, open_store
 from mr_ml.catalog.model import read_manifest
@@ -100,9 +100,9 @@ def test_a_night_that_is_killed_in_its_pack_and_in_a_pass(
 
 
 def test_a_refused_night(first_night: tuple[FarNights, bytes]) -> None:
-    """What was packed for the same files is found again; the model that was in use stays."""
+    """What jobs packed for the same files is found again, here by one process; the model that was in use stays."""
     nights, _ = first_night
-    text = nights.settings.read_text()
+    text = nights.settings.read_text().replace(nights.runner, INLINE)
     nights.settings.write_text(text.replace("gate: {", "gate: {bounds: {auc: {min: 0.999}}, "))
     promoted, files = nights.actions(), nights.files("models")
     refused = nights.run()

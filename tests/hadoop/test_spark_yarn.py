@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -9,25 +10,36 @@ import pytest
 from cluster_commands import ClusterCommands
 from commands import Commands, write_libsvm
 from dev_cluster import HadoopCluster
-from spark_contexts import SparkContexts
+from spark_contexts import QUICK_JAVA, SparkContexts
 
-from hdfs_layout import open_store
+from hdfs_layout import open_root, open_store
+from mr_ml.runners.base import RUNNERS, RunnerOptions
+from mr_ml.runners.spark.runner import SparkJobRunner
 
 
 @pytest.mark.slow
 def test_all_commands_on_yarn(
-    packed: ClusterCommands, on_cluster: HadoopCluster, spark_contexts: SparkContexts, tmp_path: Path
+    packed: ClusterCommands,
+    on_cluster: HadoopCluster,
+    spark_contexts: SparkContexts,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """As one application, which takes a minute of all processors to start."""
     import numpy as np
     import pyspark
 
     spark_contexts.close()
+    for name, value in QUICK_JAVA.items():
+        monkeypatch.setenv(name, value)
+    (quick,) = QUICK_JAVA.values()
     jars = os.path.dirname(str(pyspark.__file__)) + "/jars"
     settings = packed.settings(
         executors=2, executor_memory_mb=512, cache_mb=50,
         conf=(
             f"{{spark.yarn.jars: 'local:{jars}/*', spark.yarn.am.memory: 512m, spark.driver.host: 127.0.0.1, "
-            "spark.driver.bindAddress: 127.0.0.1}"
+            f"spark.driver.bindAddress: 127.0.0.1, spark.executor.extraJavaOptions: '{quick}', "
+            f"spark.yarn.am.extraJavaOptions: '{quick}'}}"
         ),
     )  # fmt: skip
     there = Commands(packed.here.root, runner=("-r", "spark", "--master", "yarn", "--config", str(settings)))
@@ -37,16 +49,20 @@ def test_all_commands_on_yarn(
     text = write_libsvm(tmp_path / "rows", x, (x[:, 0] > 0).astype(int))
     raw = open_store(f"{packed.root}-raw-spark")
     raw.write("rows", text.read_bytes())
-    pack = ("--to", "on-yarn", "--partitions", "2", "--seed", "4")
-    assert there("pack", f"{packed.root}-raw-spark/rows", *pack) == here("pack", text, *pack)
-    expected = [partition["sha256"] for partition in here.manifest("on-yarn@1")["partitions"]]
-    store = packed.store
-    assert all(digest.encode() in store.read("datasets/on-yarn/v000001.json") for digest in expected)
-    train = ("train", "on-yarn", "--model", "y", "--l2", "0.1", "--solver", "lbfgs", "--max-passes", "5")
-    there(*train)
-    here(*train)
-    assert packed.coef_sha256("y") == here.coef("y").sha256
-    there("predict", "y", f"{packed.root}-raw-spark/rows", "--to", tmp_path / "far")
-    here("predict", "y", text, "--to", tmp_path / "near")
-    assert (tmp_path / "far").read_bytes() == (tmp_path / "near").read_bytes()
+    runner = RUNNERS.get("spark").open(open_root(packed.root), RunnerOptions(master="yarn", config=str(settings)))
+    with contextlib.closing(runner), monkeypatch.context() as patch:
+        patch.setattr(SparkJobRunner, "of", lambda *options: runner)
+        patch.setattr(SparkJobRunner, "close", lambda runner: None)
+        pack = ("--to", "on-yarn", "--partitions", "2", "--seed", "4")
+        assert there("pack", f"{packed.root}-raw-spark/rows", *pack) == here("pack", text, *pack)
+        expected = [partition["sha256"] for partition in here.manifest("on-yarn@1")["partitions"]]
+        store = packed.store
+        assert all(digest.encode() in store.read("datasets/on-yarn/v000001.json") for digest in expected)
+        train = ("train", "on-yarn", "--model", "y", "--l2", "0.1", "--solver", "lbfgs", "--max-passes", "5")
+        there(*train)
+        here(*train)
+        assert packed.coef_sha256("y") == here.coef("y").sha256
+        there("predict", "y", f"{packed.root}-raw-spark/rows", "--to", tmp_path / "far")
+        here("predict", "y", text, "--to", tmp_path / "near")
+        assert (tmp_path / "far").read_bytes() == (tmp_path / "near").read_bytes()
     assert not [name for name in store.list("tmp") if name.startswith("spark-")]
