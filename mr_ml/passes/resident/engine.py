@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import queue
 import secrets
-import statistics
 import time
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import urlsplit
 
@@ -26,9 +25,11 @@ from mr_ml.passes.base import Array, check_receipts
 from mr_ml.passes.engines import PassesWanted
 from mr_ml.passes.mapreduce import PartitionInput
 from mr_ml.passes.request import PassRequest
+from mr_ml.passes.resident.asking import Ask, Pass
 from mr_ml.passes.resident.invitation import Invitation
 from mr_ml.passes.resident.members import HELLO, LOST, Event, Member, Reception
-from mr_ml.passes.resident.units import UNIT_BYTES, Unit, cut, next_unit, runs_of
+from mr_ml.passes.resident.shares import Shares
+from mr_ml.passes.resident.units import UNIT_BYTES, Unit, cut, runs_of
 from mr_ml.passes.resident.wire import SECRET_BYTES, Payload, address_towards
 from mr_ml.runners import task_errors
 from mr_ml.runners.staying import Seats, StayingTasks
@@ -37,12 +38,10 @@ from mr_ml.sums.statistic import Statistic
 from mr_ml.sums.tree import PartialSums, SumTree
 
 ENDED = "ended"
-# How many units a task has on order: one that it reads, and one that it goes on with.
-_AHEAD = 2
 _ATTEMPTS = 3
 _LOOK_SECONDS = 0.5
-# A task that takes so many times as long as others for as much data, and so long at least, is not waited for.
-_SLOW_TIMES, SLOW_SECONDS = 3.0, 5.0
+# A task is waited for so long at least, before others do its work too.
+SLOW_SECONDS = 5.0
 # For a task that has been told to end, and for its job.
 _BYE_SECONDS, _JOB_SECONDS = 5.0, 15.0
 # One task for about so much text of partitions, if nothing else is said.
@@ -51,46 +50,6 @@ _TASK_BYTES, _MOST_TASKS = 64 << 20, 100
 
 class NoTasksError(UnavailableError):
     """There are no tasks that stay, or none any more, and none are to be expected."""
-
-
-@dataclass(eq=False)
-class _Pass:
-    """What is still missing of a pass.
-
-    Attributes
-    ----------
-    missing
-        Units whose sums are not there.
-    asks
-        Of which an answer is expected, by number.
-    rates
-        Seconds a byte that answers took.
-    """
-
-    request: Payload
-    sums: PartialSums[Statistic]
-    missing: set[int]
-    asks: dict[int, _Ask] = field(default_factory=dict)
-    rates: list[float] = field(default_factory=list)
-
-    def asked_of(self, member: Member) -> set[int]:
-        """Return the units for which the member owes an answer."""
-        return {unit for ask in self.asks.values() if ask.member is member for unit in ask.units}
-
-
-@dataclass(frozen=True)
-class _Ask:
-    """What a member was asked about, when, and how many bytes of lines that is."""
-
-    member: Member
-    units: frozenset[int]
-    n_bytes: int
-    since: float = field(default_factory=time.monotonic)
-
-    @property
-    def seconds(self) -> float:
-        """For which it has been expected."""
-        return time.monotonic() - self.since
 
 
 def open_resident(wanted: PassesWanted) -> ResidentEngine:
@@ -142,12 +101,11 @@ class ResidentEngine:
 
     def __post_init__(self) -> None:
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self._members: list[Member] = []
         self._reception: Reception | None = None
         self._staying: StayingTasks | None = None
         self._n_asks = self._n_hellos = self._n_byes = 0
         self._failures: dict[int, int] = {}
-        self._free: set[int] = set()
+        self._shares = Shares((), self._order)
         self._alone_since = 0.0
         self._over: NoTasksError | None = None
 
@@ -202,7 +160,7 @@ class ResidentEngine:
         )  # fmt: skip
         from mr_ml_jobs.resident_job import MRResident
 
-        self._free = set(range(len(self._units)))
+        self._shares = Shares(self._units, self._order)
         self._alone_since = time.monotonic()
         with uninterrupted():
             # a job that has been started is one that `close` knows of
@@ -227,6 +185,17 @@ class ResidentEngine:
     def _urls(self, unit: Unit) -> tuple[str, ...]:
         return self.store.urls(self._paths[unit.partition], offset=unit.offset, length=unit.n_bytes)
 
+    def _order(self, member: Member, number: int) -> None:
+        unit = self._units[number]
+        member.ordered.add(number)
+        member.tell(
+            {
+                "kind": "load", "unit": number, "partition": unit.partition, "first": unit.first,
+                "line_bytes": unit.line_bytes, "urls": self._urls(unit),
+                "where": self.store.uri(self._paths[unit.partition]),
+            }
+        )  # fmt: skip
+
     def close(self) -> None:
         """End the job: its tasks are told to, and the job is stopped if that is not enough."""
         if self._reception is None:
@@ -237,10 +206,10 @@ class ResidentEngine:
 
     def _close(self, reception: Reception) -> None:
         try:
-            for member in self._members:
+            for member in self._shares.members:
                 member.tell({"kind": "end"})
             end = time.monotonic() + _BYE_SECONDS
-            while self._members and (left := end - time.monotonic()) > 0:
+            while self._shares.members and (left := end - time.monotonic()) > 0:
                 self._wait_for_byes(left)
             if self._staying is not None:
                 # tasks that hang, or that had no room until now, are waited for by nobody
@@ -251,18 +220,18 @@ class ResidentEngine:
         finally:
             reception.close()
             self._reception = self._staying = None
-            self._members = []
+            self._shares.members.clear()
 
     def _wait_for_byes(self, seconds: float) -> None:
         try:
             event = self._events.get(timeout=seconds)
         except queue.Empty:
             return
-        if event.kind in ("bye", LOST) and event.member in self._members:
+        if event.kind in ("bye", LOST) and event.member in self._shares.members:
             self._n_byes += event.kind == "bye"
-            self._members.remove(event.member)
+            self._shares.members.remove(event.member)
         elif event.kind == HELLO and event.member is not None:
-            self._members.append(event.member)
+            self._shares.members.append(event.member)
             event.member.tell({"kind": "end"})
 
     # --- a pass -------------------------------------------------------------------------------------------------------
@@ -282,17 +251,17 @@ class ResidentEngine:
         request = Payload(PassRequest(query, self._tree, identity, 0, columns).encode())
         # with millions of features both are large
         del query
-        now = _Pass(request, PartialSums(self._tree, Statistic.absorb), set(range(len(self._units))))
+        now = Pass(request, PartialSums(self._tree, Statistic.absorb), set(range(len(self._units))))
         # what failed in a pass that raised may work in this one
         self._failures.clear()
-        for member in self._members:
+        for member in self._shares.members:
             member.unable.clear()
         while not self._events.empty():
             self._handle(self._events.get(), now)
-        self._balance()
+        self._shares.balance()
         while now.missing:
-            self._relieve(now)
-            self._give_out()
+            self._shares.relieve(now, slow_seconds=self.slow_seconds, say=self.say)
+            self._shares.give_out()
             self._ask(now)
             self._handle(self._next(), now)
         total = now.sums.total()
@@ -302,22 +271,22 @@ class ResidentEngine:
         )  # fmt: skip
         return total
 
-    def _ask(self, now: _Pass) -> None:
+    def _ask(self, now: Pass) -> None:
         """Ask every member that has read all that it was told to about the units that are missing."""
-        for member in self._members:
+        for member in self._shares.members:
             if member.ordered:
                 continue
             units = sorted((member.units & now.missing) - now.asked_of(member))
             if units:
                 self._n_asks += 1
                 n_bytes = sum(self._units[unit].n_bytes for unit in units)
-                now.asks[self._n_asks] = _Ask(member, frozenset(units), n_bytes)
+                now.asks[self._n_asks] = Ask(member, frozenset(units), n_bytes)
                 blocks = runs_of([self._units[unit] for unit in units])
                 member.tell({"kind": "ask", "ask": self._n_asks, "blocks": blocks}, now.request)
 
     def _next(self) -> Event | None:
         """Wait for the next event, some time; NoTasksError if there has been no task for long, or comes none."""
-        if not self._members:
+        if not self._shares.members:
             if self._over is not None:
                 raise self._over
             alone = time.monotonic() - self._alone_since
@@ -333,7 +302,7 @@ class ResidentEngine:
         except queue.Empty:
             return None
 
-    def _handle(self, event: Event | None, now: _Pass) -> None:
+    def _handle(self, event: Event | None, now: Pass) -> None:
         if event is None:
             return
         member = event.member
@@ -342,9 +311,9 @@ class ResidentEngine:
         elif event.kind == LOST:
             self._lose(member, event.error, now)
         elif event.kind == HELLO:
-            if member not in self._members:
+            if member not in self._shares.members:
                 self._n_hellos += 1
-                self._members.append(member)
+                self._shares.members.append(member)
         elif not member.alive or event.message is None:
             # given up, and yet it speaks: somebody else has its units
             return
@@ -358,7 +327,7 @@ class ResidentEngine:
         elif event.kind == "error":
             self._failed(event, member, now)
 
-    def _take(self, event: Event, member: Member, now: _Pass) -> None:
+    def _take(self, event: Event, member: Member, now: Pass) -> None:
         """Add what a member found; an answer that nobody waits for changes nothing."""
         assert event.message is not None
         ask = now.asks.get(event.message.header.get("ask", 0))
@@ -374,7 +343,7 @@ class ResidentEngine:
         for payload in event.message.payloads:
             now.sums.add(*Statistic.decode(payload, where=f"the answer of {member.name}"))
 
-    def _failed(self, event: Event, member: Member, now: _Pass) -> None:
+    def _failed(self, event: Event, member: Member, now: Pass) -> None:
         """Raise what a member could not do, unless another may."""
         assert event.message is not None
         header = event.message.header
@@ -383,9 +352,9 @@ class ResidentEngine:
         if unit in member.ordered:
             member.ordered.discard(unit)
             member.unable.add(unit)
-            self._free.add(unit)
+            self._shares.free.add(unit)
             self._failures[unit] = self._failures.get(unit, 0) + 1
-            everybody = all(unit in one.unable for one in self._members)
+            everybody = all(unit in one.unable for one in self._shares.members)
             if not header.get("elsewhere") or everybody or self._failures[unit] >= _ATTEMPTS:
                 # a file that is missing or has been cut is called by its name
                 self._input.check_files()
@@ -403,18 +372,13 @@ class ResidentEngine:
         else:
             raise error
 
-    def _lose(self, member: Member, error: BaseException | None, now: _Pass) -> None:
+    def _lose(self, member: Member, error: BaseException | None, now: Pass) -> None:
         """Go on without a member: what it held and owed is for the others."""
         member.wire.close()
-        if not member.alive or member not in self._members:
+        if not member.alive or member not in self._shares.members:
             return
         member.alive = False
-        self._members.remove(member)
-        self._free |= member.units | member.ordered
-        # what none of those who are left could read, one of them is to try again
-        for unit in self._free.intersection(*(one.unable for one in self._members)):
-            for one in self._members:
-                one.unable.discard(unit)
+        self._shares.lose(member)
         self._alone_since = time.monotonic()
         now.asks = {number: ask for number, ask in now.asks.items() if ask.member is not member}
         self.say(f"{member.name} is gone ({error}); its {member.n_units} units are for others")
@@ -431,65 +395,6 @@ class ResidentEngine:
         else:
             self._over = NoTasksError("the job whose tasks answer passes has ended before the last pass")
         raise self._over from error
-
-    # --- who holds what -----------------------------------------------------------------------------------------------
-
-    def _give_out(self) -> None:
-        """Have members read the units that nobody holds, a few at a time."""
-        while self._free:
-            able = [
-                one for one in self._members
-                if len(one.ordered) < _AHEAD and not self._free <= one.unable and not one.is_slow
-            ]  # fmt: skip
-            if not able:
-                return
-            member = min(able, key=lambda one: one.n_units)
-            unit = next_unit(sorted(self._free - member.unable), member.units | member.ordered)
-            self._free.remove(unit)
-            self._order(member, unit)
-
-    def _relieve(self, now: _Pass) -> None:
-        """Let members that have nothing to do take over what a slow one holds; whose answer comes first counts."""
-        if not any(not one.ordered and not now.asked_of(one) for one in self._members) or not now.rates:
-            return
-        usual = statistics.median(now.rates)
-        for ask in now.asks.values():
-            member = ask.member
-            limit = max(_SLOW_TIMES * usual * ask.n_bytes, self.slow_seconds)
-            if ask.seconds > limit and not member.is_slow and ask.units <= member.units:
-                member.is_slow = True
-                member.units -= ask.units
-                self._free |= ask.units
-                # it hears of that when it has answered
-                member.tell({"kind": "drop", "blocks": [self._units[unit].blocks for unit in ask.units]})
-                self.say(f"{member.name} takes long ({ask.seconds:.0f} s); its {len(ask.units)} units are for others")
-
-    def _order(self, member: Member, number: int) -> None:
-        unit = self._units[number]
-        member.ordered.add(number)
-        member.tell(
-            {
-                "kind": "load", "unit": number, "partition": unit.partition, "first": unit.first,
-                "line_bytes": unit.line_bytes, "urls": self._urls(unit),
-                "where": self.store.uri(self._paths[unit.partition]),
-            }
-        )  # fmt: skip
-
-    def _balance(self) -> None:
-        """Let members that came late take units of those that have more; before a pass, so that nothing is asked."""
-        quick = [member for member in self._members if not member.is_slow]
-        while len(quick) > 1:
-            least = min(quick, key=lambda one: one.n_units)
-            most = max(quick, key=lambda one: len(one.units))
-            if len(most.units) - least.n_units < 2:
-                return
-            # the last one: what is left stays together
-            unit = max(most.units)
-            if unit in least.unable:
-                return
-            most.units.remove(unit)
-            most.tell({"kind": "drop", "blocks": [self._units[unit].blocks]})
-            self._order(least, unit)
 
 
 def _shown(reception: Reception | None) -> str:
