@@ -103,7 +103,8 @@ class Agent:
     def clusters(self) -> list[Any]:
         """All that there ever were."""
         # moto reads the region in the address only
-        backends = [backend for regions in models.emr_backends.values() for backend in list(regions.values())]
+        accounts = list(models.emr_backends.values())  # which another thread may empty
+        backends = [backend for regions in accounts for backend in list(regions.values())]
         return [cluster for backend in backends for cluster in list(backend.clusters.values())]
 
     def alive(self) -> list[str]:
