@@ -346,7 +346,9 @@ def tiny(site: Site) -> str:
     """784 partitions, one task."""
     rng = np.random.default_rng(8)
     x = rng.normal(size=(3000, 5)).round(2)
-    site.local("pack", write_libsvm(site.folder / "few", x, x[:, 0] > 0), "--to", "tiny", "--partitions", 784)
+    site.local(
+        "pack", write_libsvm(site.folder / "few", x, (x[:, 0] > 0).astype(int)), "--to", "tiny", "--partitions", 784
+    )
     copy(LocalStore(str(site.folder / "root")), site.store, "datasets/tiny")
     words = ("train", "tiny", "--loss", "logistic", "--l2", "1e-2")
     began = time.monotonic()
