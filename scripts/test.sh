@@ -16,6 +16,9 @@
 #                           start clusters of that Hadoop, see `scripts/dev_hadoop.sh up --help`; by default 3.4.2
 # MR_ML_SKIP_SPARK=1        leave out the tests on Spark (they need a JDK), and pyspark, which takes half a gigabyte
 # MR_ML_SPARK=3.5           run the tests on Spark once more with pyspark 3.5, in .venv-test-spark35
+# MR_ML_ALL_CHANGES=1       run tests/metamorphic with every method on every problem
+# MR_ML_ALL_FEATURES=1      run the suite of trainings (tests/contract/test_runner_trainings.py) whole on every runner: an hour
+# MR_ML_FUZZ=4000           so many commands on stored nonsense (tests/e2e/test_sealed_nonsense.py), not 60
 # MR_ML_COVERAGE=1          say which lines of the drivers' process the round with the lowest versions does not run
 #
 # Style and types come first and stop everything else. Without arguments the tests on Hadoop, which mostly wait for it,
@@ -125,8 +128,9 @@ if [ "$main" = 3.11 ]; then
     chosen=("$@")
     if [ $# -eq 0 ]; then
         chosen=(
-            tests/{catalog,data,hdfs_layout,models,optimize,pack,passes,predict,runners/hadoop,sums}
-            tests/readers/test_csv_values.py tests/e2e/test_{cli,oracles,predict,same_bits}.py
+            tests/{data,hdfs_layout,models,optimize,pack,passes,predict,runners/hadoop,sums}
+            tests/readers/test_csv_values.py tests/e2e/test_{cli,oracles,predict}.py
+            tests/e2e/test_same_bits.py::test_{in_memory,local_workers}
             tests/retraining/test_{config,metrics_file,notify,schedule}.py
         )
     fi

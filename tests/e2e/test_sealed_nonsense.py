@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sealed_nonsense import World, attempts
 
-N_COMMANDS = int(os.environ.get("MR_ML_FUZZ", "150"))
+N_COMMANDS = int(os.environ.get("MR_ML_FUZZ", "60"))
 
 
 def test_no_sealed_nonsense_is_a_defect_or_another_result(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ coefficients to double precision (which is all that is left where features lie 2
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
 
 import numpy as np
@@ -23,10 +24,17 @@ _OF_WEIGHTS = ("rows repeated", "weights shared", "rows of weight 0", "weights x
 
 
 def combinations() -> Iterator[tuple[str, ...]]:
-    """All changes, losses, penalties, storages and methods; with weights or without an intercept fewer."""
+    """All changes and losses, with every two of penalty, storage and method; weighted or without intercept fewer.
+
+    With MR_ML_ALL_CHANGES=1 every three.
+    """
+    whole = os.environ.get("MR_ML_ALL_CHANGES") == "1"
     for loss, penalty, storage, method in itertools.product(LOSSES, PENALTIES, STORAGES, _METHODS):
+        at = [list(values).index(value) for values, value in ((PENALTIES, penalty), (STORAGES, storage))]
+        if not whole and _METHODS[sum(at) % 2] != method:
+            continue
         for kind in ("plain", "weighted", "through 0"):
-            if kind != "plain" and (method == "lbfgs") != (storage == "sparse"):
+            if whole and kind != "plain" and (method == "lbfgs") != (storage == "sparse"):
                 continue
             problem = base(kind, loss, penalty, storage)
             for change, function in CHANGES.items():
