@@ -211,6 +211,8 @@ class ResidentEngine:
             end = time.monotonic() + _BYE_SECONDS
             while self._shares.members and (left := end - time.monotonic()) > 0:
                 self._wait_for_byes(left)
+            # a task that comes only now has nobody who would tell it to end
+            reception.close()
             if self._staying is not None:
                 # tasks that hang, or that had no room until now, are waited for by nobody
                 self._staying.stop(_JOB_SECONDS if self._n_byes >= self.n_tasks else 0.0)
