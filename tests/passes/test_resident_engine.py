@@ -1,0 +1,291 @@
+"""Resident tasks, as threads of this process: the bits of the in-memory engine, whoever is lost or comes late."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import resident_tasks
+from builders import make_block
+from commands import Commands, write_libsvm
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from resident_tasks import Fault, Staying, ThreadSeats, Web, WebStore
+
+from mr_ml.catalog.dataset import Dataset, Partition
+from mr_ml.data.block import StoredBlock
+from mr_ml.data.partition_file import PartitionFacts, PartitionShelf
+from mr_ml.errors import InternalError
+from mr_ml.models.linear.line_query import LineQuery
+from mr_ml.models.linear.losses import LOSSES
+from mr_ml.models.linear.reading import RowSpec
+from mr_ml.passes.in_memory import InMemoryEngine
+from mr_ml.passes.resident.engine import ResidentEngine
+from mr_ml.passes.resident.members import Event
+from mr_ml.passes.resident.task import Task
+from mr_ml.readers.schema import Schema
+from mr_ml.session import Session
+from mr_ml.sums.moments import MomentsQuery
+from mr_ml.sums.query import Query
+from mr_ml.sums.several import SeveralQueries
+from mr_ml.sums.statistic import Statistic
+from mr_ml.sums.tree import Node
+
+N_FEATURES = 5
+
+
+@pytest.fixture(scope="module")
+def web() -> Iterator[Web]:
+    with resident_tasks.web() as server:
+        yield server
+
+
+@dataclass(frozen=True)
+class Case:
+    """A dataset on disk, and its blocks in memory."""
+
+    dataset: Dataset
+    store: WebStore
+    blocks: tuple[StoredBlock, ...]
+
+    @property
+    def oracle(self) -> InMemoryEngine:
+        return InMemoryEngine(self.dataset.tree("train"), self.blocks, self.dataset.expected("train"))
+
+    def engine(self, seats: ThreadSeats, **options: Any) -> ResidentEngine:
+        return ResidentEngine(self.dataset, "train", self.store, seats, **options)
+
+
+def make_case(folder: Path, web: Web | None, shape: Sequence[Sequence[int]], *, seed: int = 0) -> Case:
+    """By partition and block: how many rows."""
+    rng = np.random.default_rng(seed)
+    (folder / "data").mkdir(parents=True)
+    partitions, blocks = [], []
+    with PartitionShelf() as shelf:
+        for number, sizes in enumerate(shape):
+            facts, path = PartitionFacts.of_nothing(number), f"data/part-{number}"
+            made = [
+                make_block(
+                    rng.normal(size=(n, N_FEATURES)) * (rng.random((n, N_FEATURES)) < 0.7),
+                    rng.integers(0, 3, n),
+                    weights=rng.integers(1, 5, n),
+                    form="sparse",
+                )
+                for n in sizes
+            ]
+            for stored, writer in shelf.write(str(folder / path), made, partition=number):
+                blocks.append(stored)
+                facts = writer.facts()
+            partitions.append(Partition(path, "train", None, facts))
+    dataset = Dataset(
+        name="rows", version=1, data_id="some", schema=Schema(format="libsvm", n_features=N_FEATURES, part=None),
+        partitions=tuple(partitions), moments={}, label_counts={}, nnz=0, packing={},
+    )  # fmt: skip
+    return Case(dataset, WebStore(str(folder), web), tuple(blocks))
+
+
+def line_query(loss: str, n_features: int = N_FEATURES, **options: Any) -> LineQuery:
+    kind = LOSSES.get(loss)()
+    classes = {"logistic": (0.0, 1.0), "softmax": (0.0, 1.0, 2.0), "squared": ()}[loss]
+    rows = RowSpec(kind, n_features, classes, **options)
+    rng = np.random.default_rng(1)
+    coef = rng.normal(size=(rows.n_outputs, n_features + 1))
+    return LineQuery(rows, coef, direction=coef[:, ::-1].copy(), steps=(0.0, 0.5), hessian=True)
+
+
+COLUMNS = np.array([0, 2, 3], np.int32)
+# what a pass asks, and about which columns; softmax knows all labels of the rows
+ASKED: dict[str, tuple[Query, Any]] = {
+    "moments": (MomentsQuery(N_FEATURES), None),
+    "squared": (line_query("squared"), None),
+    "softmax": (line_query("softmax"), None),
+    "another reading": (line_query("squared", weight_exponent=-3), None),
+    "some columns": (MomentsQuery(len(COLUMNS)), COLUMNS),
+    "some columns read": (line_query("softmax", len(COLUMNS), weight_exponent=2), COLUMNS),
+    "several": (SeveralQueries((MomentsQuery(N_FEATURES), line_query("softmax"))), None),
+    "several readings": (
+        SeveralQueries((line_query("squared", weight_exponent=1), line_query("softmax", weight_exponent=-1))),
+        None,
+    ),
+}
+
+
+def bits(found: Statistic) -> bytes:
+    return found.encode(Node(0, 0))
+
+
+# many of one block, few of many, none at all between; one has a block
+SHAPES = st.lists(st.lists(st.integers(1, 6), max_size=6), min_size=1, max_size=6).filter(any)
+FAULTS = st.builds(Fault, st.integers(0, 8), st.sampled_from([0.0, 0.1, 0.5, 0.99]))
+
+
+@settings(max_examples=30)
+@given(data=st.data())
+def test_the_same_bits_whoever_is_lost_or_late(web: Web, data: st.DataObject) -> None:
+    shape = data.draw(SHAPES, "rows of blocks of partitions")
+    n_tasks = data.draw(st.sampled_from([1, 2, 6]), "tasks")
+    again = data.draw(st.booleans(), "lost tasks come again")
+    late = data.draw(st.integers(0, n_tasks - 1), "late tasks")
+    # one stays, or comes again
+    faults = data.draw(st.lists(FAULTS, max_size=n_tasks - late - (not again)), "faults")
+    names = data.draw(st.lists(st.sampled_from(sorted(ASKED)), min_size=1, max_size=4), "passes")
+    budget = data.draw(st.sampled_from([0, 600, 1500, 1 << 30]), "memory")
+    unit_bytes = data.draw(st.sampled_from([1, 700, 1 << 20]), "bytes of a unit")
+    with tempfile.TemporaryDirectory() as folder:
+        case = make_case(Path(folder), web, shape)
+        seats = ThreadSeats(
+            Path(folder), n_tasks=n_tasks, memory_bytes=budget, faults=faults, again=again, late=late
+        )  # fmt: skip
+        with closing(case.engine(seats, unit_bytes=unit_bytes)) as engine:
+            for name in names:
+                query, columns = ASKED[name]
+                found = engine.run(query, columns=columns)
+                assert bits(found) == bits(case.oracle.run(query, columns=columns))
+                seats.come.set()
+        assert seats.said == []
+
+
+def test_the_fault_of_a_test_is_one(web: Web, tmp_path: Path) -> None:
+    """Else the test above would show nothing."""
+    case = make_case(tmp_path, web, [[3, 3], [3, 3]])
+    said: list[str] = []
+    faults = [Fault(0), Fault(1, 0.5), Fault(4, 0.9)]
+    seats = ThreadSeats(tmp_path, n_tasks=4, faults=faults, late=1)
+    with closing(case.engine(seats, unit_bytes=1, say=said.append)) as engine:
+        seats.come.set()
+        assert bits(engine.run(MomentsQuery(N_FEATURES))) == bits(case.oracle.run(MomentsQuery(N_FEATURES)))
+    assert seats.said == []
+
+
+def test_a_late_task_takes_a_share_and_what_the_first_gave_away_it_forgets(web: Web, tmp_path: Path) -> None:
+    case = make_case(tmp_path, web, [[3, 3], [3, 3], [3, 3]])
+    seats = ThreadSeats(tmp_path, n_tasks=2, late=1)
+    query = MomentsQuery(N_FEATURES)
+    with closing(case.engine(seats, unit_bytes=1)) as engine:
+        engine.run(query)
+        assert [len(member.units) for member in engine._members] == [6]
+        seats.come.set()
+        while len(engine._members) < 2:
+            assert bits(engine.run(query)) == bits(case.oracle.run(query))
+        engine.run(query)
+        held = [member.units for member in engine._members]
+        assert sorted(map(len, held)) == [3, 3]
+        assert set.union(*held) == set(range(6))
+
+
+# --- answers that are none --------------------------------------------------------------------------------------------
+
+
+class Lying(Task):
+    """A task that answers as `lie` says."""
+
+    lie = ""
+
+    def _sums(self, header: dict[str, Any], payload: bytes) -> Any:
+        answer, payloads = super()._sums(header, payload)
+        send = self._wire.send
+        if self.lie == "doubled":
+            send(answer, *payloads)
+        elif self.lie == "late":
+            send({**answer, "ask": answer["ask"] - 1}, *payloads)
+        elif self.lie == "of no ask":
+            send({**answer, "ask": 10**6}, *payloads)
+        elif self.lie == "an error of no ask":
+            send({"kind": "error", "error": '["InternalError", "old", []]', "elsewhere": False, "ask": 10**6})
+        elif self.lie == "loaded what nobody ordered":
+            send({"kind": "loaded", "unit": 10**6})
+        elif self.lie == "hello twice":
+            send({"kind": "hello", "name": "again"})
+        elif self.lie == "of a kind that there is not":
+            send({"kind": "whatever"})
+        elif self.lie == "empty":
+            payloads = []
+        elif self.lie == "a node too few":
+            payloads = payloads[1:]
+        elif self.lie == "a node twice":
+            payloads = [*payloads, payloads[0]]
+        elif self.lie == "damaged":
+            payloads = [payloads[0][:-1] + bytes([payloads[0][-1] ^ 1]), *payloads[1:]]
+        return answer, payloads
+
+
+HARMLESS = [
+    "doubled", "late", "of no ask", "an error of no ask", "loaded what nobody ordered", "hello twice",
+    "of a kind that there is not",
+]  # fmt: skip
+LIES = {"empty": "not complete", "a node too few": "not complete", "a node twice": "twice", "damaged": "the answer of"}
+
+
+@pytest.mark.parametrize("lie", [*HARMLESS, *LIES])
+def test_an_answer_that_is_none_changes_nothing_or_raises(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lie: str
+) -> None:
+    case = make_case(tmp_path, web, [[3, 3, 2], [3, 3]])
+    monkeypatch.setattr(Lying, "lie", lie)
+    monkeypatch.setattr(resident_tasks.task_module, "Task", Lying)
+    query = MomentsQuery(N_FEATURES)
+    with closing(case.engine(ThreadSeats(tmp_path, n_tasks=1), unit_bytes=1)) as engine:
+        for _ in range(3):
+            if lie in HARMLESS:
+                assert bits(engine.run(query)) == bits(case.oracle.run(query))
+            else:
+                with pytest.raises(InternalError if lie != "damaged" else Exception, match=LIES[lie]):
+                    engine.run(query)
+        assert len(engine._members) == 1
+
+
+def test_a_task_that_was_given_up_is_not_heard_again(web: Web, tmp_path: Path) -> None:
+    case = make_case(tmp_path, web, [[3], [3]])
+    query = MomentsQuery(N_FEATURES)
+    with closing(case.engine(ThreadSeats(tmp_path, n_tasks=2), unit_bytes=1)) as engine:
+        engine.run(query)
+        while len(engine._members) < 2:
+            engine.run(query)
+        gone = engine._members[0]
+        engine._events.put(Event("lost", gone, error=OSError("a network of the test")))
+        engine._events.put(Event("lost", gone, error=OSError("once more")))
+        assert bits(engine.run(query)) == bits(case.oracle.run(query))
+        assert gone not in engine._members
+
+
+# --- whole trainings --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Commands:
+    folder = tmp_path_factory.mktemp("trainings")
+    commands = Commands(folder / "root", runner=("-r", "inline"))
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(240, 4)) * (rng.random((240, 4)) < 0.8)
+    margin = x @ [1.0, -2.0, 0.5, 0.0] + rng.logistic(size=240) / 2
+    for loss, y in {"logistic": margin > 0, "softmax": np.digitize(margin, [-1, 1]), "squared": margin}.items():
+        text = write_libsvm(folder / loss, x, np.asarray(y, float))
+        commands("pack", text, "--to", loss, "--partitions", "5")
+    return commands
+
+
+@pytest.mark.parametrize("solver", ["newton", "lbfgs"])
+@pytest.mark.parametrize("loss", ["logistic", "softmax", "squared"])
+def test_a_training_comes_to_the_bits_of_inline(
+    web: Web, trained: Commands, tmp_path: Path, loss: str, solver: str
+) -> None:
+    options = {"loss": loss, "solver": solver, "l2": 0.01, "max_passes": 6}
+    words = ["--loss", loss, "--solver", solver, "--l2", "0.01", "--max-passes", "6"]
+    trained("train", loss, "--model", f"{loss}-{solver}", *words)
+    seats = ThreadSeats(tmp_path, n_tasks=3, faults=[Fault(4, 0.5)], late=1)
+    seats.come.set()
+    with Session.open(trained.root, runner="inline", engine="resident") as session:
+        store = WebStore(session.root.store.root, web)
+        here = replace(session, runner=Staying(session.runner, seats), root=replace(session.root, store=store))
+        spec = here.spec("linear", loss, f"{loss}-{solver}-resident", "train", options)
+        here.train(spec)
+    assert seats.n_started == 1
+    assert seats.said == []
+    one, other = trained.coef(f"{loss}-{solver}"), trained.coef(f"{loss}-{solver}-resident")
+    assert one.sha256 == other.sha256
