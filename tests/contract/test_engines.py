@@ -1,0 +1,246 @@
+"""What every engine does: the bits of one job a pass, and its words where the data is not what was packed.
+
+A new engine joins by its entry in `mr_ml.passes.engines.ENGINES`.
+"""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import resident_tasks
+from commands import Commands, write_libsvm
+from resident_tasks import Fault, Staying, ThreadSeats, Web, WebStore
+
+from hdfs_layout import open_root
+from mr_ml.catalog.dataset import load_dataset
+from mr_ml.errors import BadDataError, UnavailableError
+from mr_ml.models.base import Needs
+from mr_ml.passes import automatic
+from mr_ml.passes.base import Engine
+from mr_ml.passes.engines import ENGINES, PassesWanted
+from mr_ml.passes.mapreduce import MapReduceEngine
+from mr_ml.passes.resident.engine import NoTasksError
+from mr_ml.runners.base import RUNNERS, RunnerOptions
+from mr_ml.sums.moments import MomentsQuery
+from mr_ml.sums.query import Query
+from mr_ml.sums.tree import Node
+
+N_FEATURES = 4
+QUERY = MomentsQuery(N_FEATURES)
+COLUMNS = np.array([0, 3], np.int32)
+
+
+@pytest.fixture(scope="module")
+def web() -> Iterator[Web]:
+    with resident_tasks.web() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("packed")
+    rng = np.random.default_rng(0)
+    text = write_libsvm(folder / "rows", rng.normal(size=(90, N_FEATURES)), rng.integers(0, 2, 90))
+    Commands(folder / "root", runner=("-r", "inline"))("pack", text, "--to", "rows", "--partitions", "3")
+    return folder / "root"
+
+
+@pytest.fixture
+def wanted(packed: Path, web: Web, tmp_path: Path) -> PassesWanted:
+    shutil.copytree(packed, tmp_path / "root")
+    root = open_root(str(tmp_path / "root"))
+    runner = RUNNERS.get("inline").open(root, RunnerOptions())
+    said: list[str] = []
+    return PassesWanted(
+        dataset=load_dataset(root, "rows"), split="train", store=WebStore(root.store.root, web),
+        runner=Staying(runner, ThreadSeats(tmp_path / "seats")),  # type: ignore[arg-type]
+        cache_bytes=0, needs=Needs(block_sum_bytes=100, sum_bytes=100, n_blocks=3), say=said.append,
+    )  # fmt: skip
+
+
+def seats_of(wanted: PassesWanted) -> ThreadSeats:
+    assert isinstance(wanted.runner, Staying)
+    assert wanted.runner.seats is not None
+    return wanted.runner.seats
+
+
+def said_of(wanted: PassesWanted) -> list[str]:
+    found: list[str] = wanted.say.__self__  # type: ignore[attr-defined]
+    return found
+
+
+def one_job_a_pass(wanted: PassesWanted) -> MapReduceEngine:
+    return MapReduceEngine(wanted.dataset, wanted.split, wanted.store, wanted.runner, 0)
+
+
+def bits(engine: Engine, query: Query = QUERY, columns: Any = None) -> bytes:
+    return engine.run(query, columns=columns).encode(Node(0, 0))
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_every_engine_finds_the_same_bits(wanted: PassesWanted, name: str) -> None:
+    expected = one_job_a_pass(wanted)
+    with closing(ENGINES.get(name)(wanted)) as engine:
+        for query, columns in ((QUERY, None), (MomentsQuery(2), COLUMNS), (QUERY, None)):
+            assert bits(engine, query, columns) == bits(expected, query, columns)
+        engine.close()
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_an_engine_that_was_never_used_closes(wanted: PassesWanted, name: str) -> None:
+    engine = ENGINES.get(name)(wanted)
+    engine.close()
+    engine.close()
+    assert seats_of(wanted).n_started == 0
+
+
+def damage(file: Path, kind: str) -> None:
+    data = bytearray(file.read_bytes())
+    if kind == "missing":
+        file.unlink()
+        return
+    if kind == "truncated":
+        del data[-10:]
+    elif kind == "bit":
+        data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+
+
+@pytest.mark.parametrize("kind", ["missing", "truncated", "bit"])
+@pytest.mark.parametrize("name", ENGINES)
+def test_damaged_data_is_called_the_same_and_restored_it_is_read(wanted: PassesWanted, name: str, kind: str) -> None:
+    file = Path(wanted.store.root, wanted.dataset.of_split("train")[1].path)
+    right, whole = bits(one_job_a_pass(wanted)), file.read_bytes()
+    damage(file, kind)
+    with pytest.raises(BadDataError) as expected:
+        one_job_a_pass(wanted).run(QUERY)
+    with closing(ENGINES.get(name)(wanted)) as engine:
+        with pytest.raises(BadDataError) as found:
+            engine.run(QUERY)
+        assert str(found.value) == str(expected.value)
+        assert str(file) in str(found.value)
+        file.write_bytes(whole)
+        assert bits(engine) == right
+
+
+def test_a_file_that_goes_while_tasks_start_is_called_the_same(wanted: PassesWanted) -> None:
+    file = Path(wanted.store.root, wanted.dataset.of_split("train")[1].path)
+    seats = seats_of(wanted)
+    serve = seats.serve
+
+    def late(*args: Any, **options: Any) -> None:
+        file.unlink(missing_ok=True)
+        serve(*args, **options)
+
+    seats.serve = late
+    with closing(ENGINES.get("resident")(wanted)) as engine, pytest.raises(BadDataError) as found:
+        engine.run(QUERY)
+    with pytest.raises(BadDataError) as expected:
+        one_job_a_pass(wanted).run(QUERY)
+    assert str(found.value) == str(expected.value)
+
+
+# --- auto, and what it falls back from --------------------------------------------------------------------------------
+
+
+def nobody(*args: Any, **options: Any) -> None:
+    """A task that reaches nobody."""
+
+
+FALLS_BACK = {
+    "no addresses": "no address at which",
+    "nobody connects": "none of 2 tasks reached this process",
+    "no room": "no task has come",
+    "all vanish": "has ended before the last pass",
+}
+
+
+@pytest.mark.parametrize("why", FALLS_BACK)
+@pytest.mark.parametrize("name", ["auto", "resident"])
+def test_without_tasks_auto_goes_on_and_resident_says_why(wanted: PassesWanted, name: str, why: str) -> None:
+    seats = seats_of(wanted)
+    if why == "no addresses":
+        wanted = replace(wanted, store=WebStore(wanted.store.root))
+    elif why == "nobody connects":
+        seats.serve = nobody
+    elif why == "no room":
+        seats.late, seats.patience_seconds = 2, 0.0
+    else:
+        seats.faults = [Fault(2, 0.5)] * 2
+    right = bits(one_job_a_pass(wanted))
+    with closing(ENGINES.get(name)(wanted)) as engine:
+        for _ in range(3):
+            if name == "auto":
+                assert bits(engine) == right
+            else:
+                with pytest.raises(NoTasksError, match=FALLS_BACK[why]) as found:
+                    engine.run(QUERY)
+                assert found.value.exit_code == UnavailableError.exit_code == 69
+    lines = [line for line in said_of(wanted) if line.startswith("each pass is a job of its own")]
+    assert len(lines) == (name == "auto")
+    assert all(FALLS_BACK[why] in line for line in lines)
+
+
+def test_auto_takes_jobs_where_sums_are_large(wanted: PassesWanted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(automatic, "MOST_BYTES", 199)
+    with closing(ENGINES.get("auto")(wanted)) as engine:
+        assert bits(engine) == bits(one_job_a_pass(wanted))
+    assert seats_of(wanted).n_started == 0
+    assert len(said_of(wanted)) == 1
+
+
+def test_auto_takes_jobs_where_tasks_do_not_stay(wanted: PassesWanted) -> None:
+    assert isinstance(wanted.runner, Staying)
+    without = replace(wanted, runner=replace(wanted.runner, seats=None))  # type: ignore[arg-type]
+    with closing(ENGINES.get("auto")(without)) as engine:
+        assert bits(engine) == bits(one_job_a_pass(without))
+    assert said_of(wanted) == []
+
+
+def test_resident_is_refused_where_tasks_do_not_stay(packed: Path) -> None:
+    found = Commands(packed, runner=("-r", "inline")).run("train", "rows", "--model", "m", "--engine", "resident")
+    assert found.code == 2
+    assert "inline do not stay" in found.err
+
+
+def test_a_unit_that_one_task_cannot_read_is_read_by_another(
+    wanted: PassesWanted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, broken, lock = resident_tasks.task_module.read, set[str](), threading.Lock()
+
+    def failing(urls: Any, n_bytes: int, *, where: str) -> bytearray:
+        """Of the two tasks' attempts at each file the first fails."""
+        with lock:
+            first = where not in broken
+            broken.add(where)
+        if first and len(broken) > 1:
+            raise UnavailableError("a node that is off")
+        return read(urls, n_bytes, where=where)
+
+    seats = seats_of(wanted)
+    come, serve, both = threading.Barrier(2), seats.serve, functools.partial
+    del both
+
+    def together(*args: Any, **options: Any) -> None:
+        come.wait(resident_tasks.LONG_SECONDS)
+        serve(*args, **options)
+
+    seats.serve = together
+    monkeypatch.setattr(resident_tasks.task_module, "read", failing)
+    with closing(ENGINES.get("resident")(wanted)) as engine:
+        try:
+            found = bits(engine)
+        except UnavailableError as error:
+            # the other had not come yet
+            assert "a node that is off" in str(error)
+            found = bits(engine)
+        assert found == bits(one_job_a_pass(wanted))
