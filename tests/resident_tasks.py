@@ -134,7 +134,7 @@ class BreakingWire(Wire):
         assert self.fault is not None
         sent = bytearray()
         with self._sending:
-            self._write = sent.extend  # type: ignore[method-assign]
+            self._write = sent.extend  # type: ignore[assignment, method-assign]
         super().send(header, *payloads)
         with suppress(OSError):
             self._socket.sendall(bytes(sent[: int(self.fault.part * len(sent))]))

@@ -26,6 +26,7 @@ from mr_ml.models.linear.line_query import LineQuery
 from mr_ml.models.linear.losses import LOSSES
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.passes.in_memory import InMemoryEngine
+from mr_ml.passes.resident import task
 from mr_ml.passes.resident.engine import ResidentEngine
 from mr_ml.passes.resident.members import Event
 from mr_ml.passes.resident.task import Task
@@ -228,7 +229,7 @@ def test_an_answer_that_is_none_changes_nothing_or_raises(
 ) -> None:
     case = make_case(tmp_path, web, [[3, 3, 2], [3, 3]])
     monkeypatch.setattr(Lying, "lie", lie)
-    monkeypatch.setattr(resident_tasks.task_module, "Task", Lying)
+    monkeypatch.setattr(task, "Task", Lying)
     query = MomentsQuery(N_FEATURES)
     with closing(case.engine(ThreadSeats(tmp_path, n_tasks=1), unit_bytes=1)) as engine:
         for _ in range(3):

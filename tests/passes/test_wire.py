@@ -21,7 +21,7 @@ from mr_ml.errors import BadDataError
 from mr_ml.passes.resident import members, wire
 from mr_ml.passes.resident.invitation import MOST_BYTES, Invitation
 from mr_ml.passes.resident.members import Event, Reception
-from mr_ml.passes.resident.wire import DRIVER, TASK, Payload, RefusedError, Wire
+from mr_ml.passes.resident.wire import DRIVER, TASK, Message, Payload, RefusedError, Wire
 
 SECRET = bytes(range(32))
 MOST = MOST_BYTES
@@ -111,6 +111,7 @@ def test_messages_arrive_as_they_were_sent_both_ways(ends: tuple[socket.socket, 
     driver, task = both(lambda: make(ends[0], DRIVER), lambda: make(ends[1], TASK))
     with closing(driver), closing(task):
         large = Payload(os.urandom(3 << 20))
+        sent: list[tuple[dict[str, Any], tuple[bytes, ...]]]
         sent = [({"kind": "a", "é": [1]}, ()), ({"kind": "b"}, (b"", b"x", large.data)), ({}, (b"",))]
         for one, other in ((driver, task), (task, driver)):
 
@@ -118,7 +119,10 @@ def test_messages_arrive_as_they_were_sent_both_ways(ends: tuple[socket.socket, 
                 for header, payloads in sent:
                     one.send(header, *(large if payload is large.data else payload for payload in payloads))
 
-            _, got = both(send, lambda other=other: [other.receive() for _ in sent])
+            def receive(other: Wire = other) -> list[Message]:
+                return [other.receive() for _ in sent]
+
+            _, got = both(send, receive)
             assert [(message.header, message.payloads) for message in got] == sent
 
 
@@ -281,7 +285,7 @@ def test_a_hostile_peer_is_lost_or_never_known(
             peer = Peer(connection)
             peer.shake_hands()
             connection.sendall(HOSTILE[name](peer))
-            kinds = []
+            kinds: list[str] = []
             while not kinds or kinds[-1] != "lost":
                 kinds.append(events.get(timeout=LONG_SECONDS).kind)
             assert kinds in (["lost"], ["a", "lost"])
