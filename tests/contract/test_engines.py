@@ -27,7 +27,7 @@ from mr_ml.passes import automatic
 from mr_ml.passes.base import Engine
 from mr_ml.passes.engines import ENGINES, PassesWanted
 from mr_ml.passes.mapreduce import MapReduceEngine
-from mr_ml.passes.resident import task
+from mr_ml.passes.resident import reading, task
 from mr_ml.passes.resident.engine import NoTasksError
 from mr_ml.runners.base import RUNNERS, RunnerOptions
 from mr_ml.sums.moments import MomentsQuery
@@ -62,7 +62,7 @@ def wanted(packed: Path, web: Web, tmp_path: Path) -> PassesWanted:
     said: list[str] = []
     return PassesWanted(
         dataset=load_dataset(root, "rows"), split="train", store=WebStore(root.store.root, web),
-        runner=Staying(runner, ThreadSeats(tmp_path / "seats")),  # type: ignore[arg-type]
+        runner=Staying(runner, ThreadSeats(tmp_path / "seats")),
         cache_bytes=0, needs=Needs(block_sum_bytes=100, sum_bytes=100, n_blocks=3), say=said.append,
     )  # fmt: skip
 
@@ -200,7 +200,7 @@ def test_auto_takes_jobs_where_sums_are_large(wanted: PassesWanted, monkeypatch:
 
 def test_auto_takes_jobs_where_tasks_do_not_stay(wanted: PassesWanted) -> None:
     assert isinstance(wanted.runner, Staying)
-    without = replace(wanted, runner=replace(wanted.runner, seats=None))  # type: ignore[arg-type]
+    without = replace(wanted, runner=replace(wanted.runner, seats=None))
     with closing(ENGINES.get("auto")(without)) as engine:
         assert bits(engine) == bits(one_job_a_pass(without))
     assert said_of(wanted) == []
@@ -215,7 +215,7 @@ def test_resident_is_refused_where_tasks_do_not_stay(packed: Path) -> None:
 def test_a_unit_that_one_task_cannot_read_is_read_by_another(
     wanted: PassesWanted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read, lock = task.read, threading.Lock()
+    read, lock = reading.read, threading.Lock()
     both, mine, off = threading.Barrier(2), threading.local(), list[int]()
 
     def failing(urls: Any, n_bytes: int, *, where: str) -> bytearray:

@@ -59,7 +59,7 @@ def test_a_private_file_reads_as_it_was_written(store: Store, data: bytes | list
 
 def test_nobody_else_reads_a_private_file(store: Store) -> None:
     """At no moment: what is written before the end is not for others either."""
-    modes = []
+    modes: list[int] = []
     here = store.local_path("")
 
     def chunks() -> Iterator[bytes]:
