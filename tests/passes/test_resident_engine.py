@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -170,12 +171,12 @@ def test_a_late_task_takes_a_share_and_what_the_first_gave_away_it_forgets(web: 
     query = MomentsQuery(N_FEATURES)
     with closing(case.engine(seats, unit_bytes=1)) as engine:
         engine.run(query)
-        assert [len(member.units) for member in engine._members] == [6]
+        assert [len(member.units) for member in engine._shares.members] == [6]
         seats.come.set()
-        while len(engine._members) < 2:
+        while len(engine._shares.members) < 2:
             assert bits(engine.run(query)) == bits(case.oracle.run(query))
         engine.run(query)
-        held = [member.units for member in engine._members]
+        held = [member.units for member in engine._shares.members]
         assert sorted(map(len, held)) == [3, 3]
         assert set.union(*held) == set(range(6))
 
@@ -238,7 +239,7 @@ def test_an_answer_that_is_none_changes_nothing_or_raises(
             else:
                 with pytest.raises(InternalError if lie != "damaged" else Exception, match=LIES[lie]):
                     engine.run(query)
-        assert len(engine._members) == 1
+        assert len(engine._shares.members) == 1
 
 
 def test_a_task_that_was_given_up_is_not_heard_again(web: Web, tmp_path: Path) -> None:
@@ -246,13 +247,13 @@ def test_a_task_that_was_given_up_is_not_heard_again(web: Web, tmp_path: Path) -
     query = MomentsQuery(N_FEATURES)
     with closing(case.engine(ThreadSeats(tmp_path, n_tasks=2), unit_bytes=1)) as engine:
         engine.run(query)
-        while len(engine._members) < 2:
+        while len(engine._shares.members) < 2:
             engine.run(query)
-        gone = engine._members[0]
+        gone = engine._shares.members[0]
         engine._events.put(Event("lost", gone, error=OSError("a network of the test")))
         engine._events.put(Event("lost", gone, error=OSError("once more")))
         assert bits(engine.run(query)) == bits(case.oracle.run(query))
-        assert gone not in engine._members
+        assert gone not in engine._shares.members
 
 
 # --- whole trainings --------------------------------------------------------------------------------------------------
@@ -290,3 +291,29 @@ def test_a_training_comes_to_the_bits_of_inline(
     assert seats.said == []
     one, other = trained.coef(f"{loss}-{solver}"), trained.coef(f"{loss}-{solver}-resident")
     assert one.sha256 == other.sha256
+
+
+def test_a_slow_task_is_not_waited_for(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another takes over what it holds, and its late answer changes nothing."""
+    release, first, sums = threading.Event(), threading.Lock(), Task._sums
+
+    def slow(task: Task, header: dict[str, Any], payload: bytes) -> Any:
+        if not release.is_set() and first.acquire(blocking=False):
+            assert release.wait(resident_tasks.LONG_SECONDS)
+        return sums(task, header, payload)
+
+    monkeypatch.setattr(Task, "_sums", slow)
+    case = make_case(tmp_path, web, [[3, 2], [4], [1, 5, 2]])
+    seats, said = ThreadSeats(tmp_path / "tasks"), list[str]()
+    query = MomentsQuery(N_FEATURES)
+    expected = case.oracle.run(query).encode(Node(0, 0))
+    with closing(case.engine(seats, unit_bytes=1, slow_seconds=0.0, say=said.append)) as engine:
+        try:
+            # the slow one waits for the end of this pass
+            assert engine.run(query).encode(Node(0, 0)) == expected
+        finally:
+            release.set()
+        assert any("takes long" in text for text in said)
+        for _ in range(3):
+            assert engine.run(query).encode(Node(0, 0)) == expected
+    assert not seats.said
