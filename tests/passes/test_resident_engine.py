@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -29,7 +29,8 @@ from mr_ml.models.linear.reading import RowSpec
 from mr_ml.passes.in_memory import InMemoryEngine
 from mr_ml.passes.resident import task
 from mr_ml.passes.resident.engine import ResidentEngine
-from mr_ml.passes.resident.members import Event
+from mr_ml.passes.resident.members import Event, Member
+from mr_ml.passes.resident.shares import Shares
 from mr_ml.passes.resident.task import Task
 from mr_ml.readers.schema import Schema
 from mr_ml.session import Session
@@ -256,6 +257,60 @@ def test_a_task_that_was_given_up_is_not_heard_again(web: Web, tmp_path: Path) -
         assert gone not in engine._shares.members
 
 
+class Stalling(Task):
+    """Of all tasks together, the one that is asked first stalls there until it may go on."""
+
+    stalled: list[Task]
+    go: threading.Event
+    both: threading.Barrier
+    has_read = False
+
+    def _load(self, header: dict[str, Any]) -> Any:
+        if not self.has_read:
+            self.has_read = True
+            self.both.wait(resident_tasks.LONG_SECONDS)
+        return super()._load(header)
+
+    def _sums(self, header: dict[str, Any], payload: bytes) -> Any:
+        if not self.stalled:
+            self.stalled.append(self)
+            assert self.go.wait(resident_tasks.LONG_SECONDS)
+        return super()._sums(header, payload)
+
+
+def test_a_slow_task_is_not_waited_for_and_takes_part_again(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = make_case(tmp_path, web, [[3], [3], [3], [3]])
+    monkeypatch.setattr(Stalling, "stalled", [], raising=False)
+    monkeypatch.setattr(Stalling, "go", threading.Event(), raising=False)
+    monkeypatch.setattr(Stalling, "both", threading.Barrier(2), raising=False)
+    monkeypatch.setattr(task, "Task", Stalling)
+    query = MomentsQuery(N_FEATURES)
+    right = bits(case.oracle.run(query))
+    with closing(case.engine(ThreadSeats(tmp_path, n_tasks=2), unit_bytes=1, slow_seconds=0.0)) as engine:
+        assert bits(engine.run(query)) == right
+        members = engine._shares.members
+        slow = [member for member in members if member.is_slow]
+        assert len(slow) == 1
+        assert bits(engine.run(query)) == right
+        Stalling.go.set()
+        for _ in range(5000):
+            assert bits(engine.run(query)) == right
+            if slow[0].units:
+                break
+        assert slow[0].units
+
+
+def test_where_none_but_slow_tasks_are_left_they_must_do() -> None:
+    ordered = []
+    shares = Shares(cast(Any, ["a unit"]), lambda member, unit: ordered.append((member, unit)))
+    slow = Member(cast(Any, None), is_slow=True)
+    shares.members = [slow]
+    shares.give_out()
+    assert ordered == [(slow, 0)]
+
+
 # --- whole trainings --------------------------------------------------------------------------------------------------
 
 
@@ -291,29 +346,3 @@ def test_a_training_comes_to_the_bits_of_inline(
     assert seats.said == []
     one, other = trained.coef(f"{loss}-{solver}"), trained.coef(f"{loss}-{solver}-resident")
     assert one.sha256 == other.sha256
-
-
-def test_a_slow_task_is_not_waited_for(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another takes over what it holds, and its late answer changes nothing."""
-    release, first, sums = threading.Event(), threading.Lock(), Task._sums
-
-    def slow(task: Task, header: dict[str, Any], payload: bytes) -> Any:
-        if not release.is_set() and first.acquire(blocking=False):
-            assert release.wait(resident_tasks.LONG_SECONDS)
-        return sums(task, header, payload)
-
-    monkeypatch.setattr(Task, "_sums", slow)
-    case = make_case(tmp_path, web, [[3, 2], [4], [1, 5, 2]])
-    seats, said = ThreadSeats(tmp_path / "tasks"), list[str]()
-    query = MomentsQuery(N_FEATURES)
-    expected = case.oracle.run(query).encode(Node(0, 0))
-    with closing(case.engine(seats, unit_bytes=1, slow_seconds=0.0, say=said.append)) as engine:
-        try:
-            # the slow one waits for the end of this pass
-            assert engine.run(query).encode(Node(0, 0)) == expected
-        finally:
-            release.set()
-        assert any("takes long" in text for text in said)
-        for _ in range(3):
-            assert engine.run(query).encode(Node(0, 0)) == expected
-    assert not seats.said

@@ -332,12 +332,13 @@ class ResidentEngine:
     def _take(self, event: Event, member: Member, now: Pass) -> None:
         """Add what a member found; an answer that nobody waits for changes nothing."""
         assert event.message is not None
+        # it has done what it was slow with, be that of this pass or of an earlier one
+        member.is_slow = False
         ask = now.asks.get(event.message.header.get("ask", 0))
         if ask is None or ask.member is not member:
             return
         del now.asks[event.message.header["ask"]]
         now.rates.append(ask.seconds / ask.n_bytes)
-        member.is_slow = False
         if not ask.units <= now.missing:
             # others have been quicker
             return

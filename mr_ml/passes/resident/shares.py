@@ -45,11 +45,10 @@ class Shares:
 
     def give_out(self) -> None:
         """Have members read the units that nobody holds, a few at a time."""
+        # where none but slow ones are left, they must do
+        quick = [one for one in self.members if not one.is_slow] or self.members
         while self.free:
-            able = [
-                one for one in self.members
-                if len(one.ordered) < _AHEAD and not self.free <= one.unable and not one.is_slow
-            ]  # fmt: skip
+            able = [one for one in quick if len(one.ordered) < _AHEAD and not self.free <= one.unable]
             if not able:
                 return
             member = min(able, key=lambda one: one.n_units)
