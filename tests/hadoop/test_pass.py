@@ -48,7 +48,7 @@ def test_interrupted_and_resumed_training_ends_in_the_local_model(
 ) -> None:
     """Ctrl-C in the first pass kills the application; the resumed run gives the model that one process gives."""
     trace = tmp_path / "trace"
-    command = [sys.executable, "-m", "mr_ml", *TRAIN, "--model", "m", "--max-passes", "1", "--root", packed.root]
+    command = [sys.executable, "-m", "mr_ml", *TRAIN, "--model", "m", "--max-passes", "2", "--root", packed.root]
     running = subprocess.Popen(
         [*command, "-r", "hadoop", "--config", packed.config],
         env={**environment(), "MR_ML_HADOOP_TRACE": str(trace)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -66,9 +66,9 @@ def test_interrupted_and_resumed_training_ends_in_the_local_model(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MR_ML_HADOOP_TRACE", str(trace))
         done = packed("train", "--resume", run)
-    assert done["passes"] == 1
-    assert jvm_starts(trace) == ["jar"]
-    packed.local(*TRAIN, "--model", "m", "--max-passes", "1")
+    assert done["passes"] == 2
+    assert jvm_starts(trace) == ["jar", "jar"]
+    packed.local(*TRAIN, "--model", "m", "--max-passes", "2")
     assert packed.coef_sha256("m") == packed.local.coef("m").sha256
     assert np.abs(packed.local.coef("m").coef).max() > 0.1
     assert nothing_left(packed.store)
