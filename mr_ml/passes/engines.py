@@ -1,4 +1,4 @@
-"""The registry of engines, by the names that users give to ``--engine``; cheap to load."""
+"""The registry of engines, by the names that users give to `engine`; cheap to load."""
 
 from __future__ import annotations
 
