@@ -126,6 +126,16 @@ class PartitionInput:
                 raise changed(number, uri, expected=expected, found=size)
 
 
+def encoded_request(
+    query: Query, tree: SumTree, dataset: Dataset, split: str, *, columns: Array | None, cache_bytes: int = 0
+) -> bytes:  # fmt: skip
+    """Return what the tasks of a pass over a split are sent; arguments as of `PassRequest` and `Engine.run`."""
+    identity = f"{dataset.data_id}/{split}"
+    if columns is not None:
+        identity += f"/{zlib.crc32(columns.data):08x}"
+    return PassRequest(query, tree, identity, cache_bytes, columns).encode()
+
+
 def open_mapreduce(wanted: PassesWanted) -> MapReduceEngine:
     """Open the engine; an entry of `mr_ml.passes.engines.ENGINES`."""
     return MapReduceEngine(wanted.dataset, wanted.split, wanted.store, wanted.runner, wanted.cache_bytes)
@@ -157,10 +167,9 @@ class MapReduceEngine:
 
     def run(self, query: Query, *, columns: Array | None = None) -> Statistic:
         """See `Engine.run`."""
-        identity = f"{self.dataset.data_id}/{self.split}"
-        if columns is not None:
-            identity += f"/{zlib.crc32(columns.data):08x}"
-        request = PassRequest(query, self._tree, identity, self.cache_bytes, columns).encode()
+        request = encoded_request(
+            query, self._tree, self.dataset, self.split, columns=columns, cache_bytes=self.cache_bytes
+        )
         # with millions of features both are large, and what is not needed must go before the pass
         del query
         with self._input.checked(are_fed=not self.runner.tasks.share_files):

@@ -30,6 +30,10 @@ class Kind:
         Whether it is asked what happens when several write at once, and after long sequences of calls.
     effort
         How much of that: less where a request takes milliseconds and a process half a second to begin.
+    has_urls
+        Whether it gives out addresses of files.
+    as_another
+        Makes this process another user of it; None where tests cannot.
     """
 
     name: str
@@ -37,6 +41,8 @@ class Kind:
     folders: bool
     races: bool = True
     effort: float = 1.0
+    has_urls: bool = False
+    as_another: Callable[[pytest.MonkeyPatch], None] | None = None
 
     def of(self, number: int, *, at_least: int) -> int:
         """That many, or fewer."""
@@ -74,7 +80,13 @@ def _s3_root(server_fixture: str) -> Callable[[pytest.FixtureRequest], str]:
 KINDS = [
     Kind("local", _local_root, folders=True),
     Kind("toy", _toy_root, folders=True),
-    Kind("hdfs", _hdfs_root, folders=True),
+    Kind(
+        "hdfs",
+        _hdfs_root,
+        folders=True,
+        has_urls=True,
+        as_another=lambda patch: patch.setenv("HADOOP_USER_NAME", "another"),
+    ),
     Kind("s3-versitygw", _s3_root("versitygw_server"), folders=False, effort=0.1),
     # what happens at once there is decided by a lock of the tests' own, see moto_process.py
     Kind("s3-moto", _s3_root("moto_server"), folders=False, races=False),

@@ -6,7 +6,6 @@ import hashlib
 import itertools
 import pickle
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -45,43 +44,6 @@ def test_a_file_can_be_written_in_chunks(store: Store, chunks: list[bytes]) -> N
     store.write("a", chunks)
     store.write("b", (chunk for chunk in chunks))
     assert store.read("a") == store.read("b") == b"".join(chunks)
-
-
-@pytest.mark.parametrize("data", [b"content", [b"con", b"tent"], b""])
-@pytest.mark.parametrize("old", [None, b"old content"])
-def test_a_private_file_reads_as_it_was_written(store: Store, data: bytes | list[bytes], old: bytes | None) -> None:
-    if old is not None:
-        store.write("file", old)
-    store.write("file", data, private=True)
-    assert store.read("file") == (data if isinstance(data, bytes) else b"".join(data))
-    assert store.list("") == ("file",)
-
-
-def test_nobody_else_reads_a_private_file(store: Store) -> None:
-    """At no moment: what is written before the end is not for others either."""
-    modes: list[int] = []
-    here = store.local_path("")
-
-    def chunks() -> Iterator[bytes]:
-        yield b"secret"
-        if here is not None:
-            modes.extend(path.stat().st_mode & 0o777 for path in Path(here, "folder").iterdir())
-        yield b"."
-
-    store.write("folder/file", chunks(), private=True)
-    if here is not None:
-        modes.append(Path(here, "folder/file").stat().st_mode & 0o777)
-        assert modes == [0o600] * 2
-
-
-def test_an_address_gives_a_range(store: Store) -> None:
-    content = EVERY_BYTE * 3
-    store.write("folder/a file", content)
-    for offset, length in ((0, len(content)), (5, 300), (700, 68)):
-        for url in store.urls("folder/a file", offset=offset, length=length):
-            assert url.startswith("http")
-            with urllib.request.urlopen(url) as answer:
-                assert answer.read() == content[offset : offset + length]
 
 
 def test_write_replaces_the_whole_file(store: Store) -> None:

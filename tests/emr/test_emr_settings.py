@@ -47,6 +47,7 @@ def test_the_nodes_have_a_python_of_emrs(tmp_path_factory: pytest.TempPathFactor
     [
         ("instances: 3", "expected keys of"),
         ("hadoop_home: /opt", "of Hadoop on this machine"),
+        ("driver_port: 40000", "of tasks that stay"),
         ("release: 7.1", "expected a text, found 7.1"),
         ("log_uri: hdfs:///logs", "s3://BUCKET"),
         ("subnets: [vpc-1]", "subnet-0123abcd"),

@@ -11,7 +11,6 @@ from __future__ import annotations
 import queue
 import secrets
 import time
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,8 +22,7 @@ from mr_ml.errors import UnavailableError, UsageError
 from mr_ml.interrupts import uninterrupted
 from mr_ml.passes.base import Array, check_receipts
 from mr_ml.passes.engines import PassesWanted
-from mr_ml.passes.mapreduce import PartitionInput
-from mr_ml.passes.request import PassRequest
+from mr_ml.passes.mapreduce import PartitionInput, encoded_request
 from mr_ml.passes.resident.asking import Ask, Pass
 from mr_ml.passes.resident.invitation import Invitation
 from mr_ml.passes.resident.members import HELLO, LOST, Event, Member, Reception
@@ -247,10 +245,7 @@ class ResidentEngine:
             If there are no tasks, and none are to be expected; the pass may be run by another engine.
         """
         self._start()
-        identity = f"{self.dataset.data_id}/{self.split}"
-        if columns is not None:
-            identity += f"/{zlib.crc32(columns.data):08x}"
-        request = Payload(PassRequest(query, self._tree, identity, 0, columns).encode())
+        request = Payload(encoded_request(query, self._tree, self.dataset, self.split, columns=columns))
         # with millions of features both are large
         del query
         now = Pass(request, PartialSums(self._tree, Statistic.absorb), set(range(len(self._units))))

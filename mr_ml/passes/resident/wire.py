@@ -158,7 +158,6 @@ class Wire:
         if sum(each) > self._most:
             raise RefusedError(f"a message of {sum(each)} bytes, expected at most {self._most}")
         text = bytes(self._read(n_header))
-        # as long as they are said to be, but no sooner than they are there
         payloads = tuple(bytes(self._read(length)) for length in each)
         digests = b"".join(hashlib.sha256(payload).digest() for payload in payloads)
         expected = _mac(self._receive_key, self._received, sizes + lengths + text, digests)

@@ -33,6 +33,7 @@ _MOST_NAME, _MOST_VALUE = 128, 256
 # Of tags, those that the clusters of mr_ml are known by.
 OWN_TAGS = "mr_ml:"
 _OF_A_MACHINE = ("hadoop_home", "conf_dir", "streaming_jar")
+_OF_TASKS_THAT_STAY = ("resident_tasks", "resident_memory_mb", "driver_host", "driver_port", "patience_seconds")
 _RELEASE = re.compile(r"emr-[0-9]+\.[0-9]+\.[0-9]+(?:-[a-z0-9.-]+)?", re.ASCII)
 
 
@@ -152,6 +153,8 @@ def _check_together(settings: EmrSettings, where: str) -> None:
 def _checked(key: str, value: Any, *, where: str) -> Any:
     if key in _OF_A_MACHINE:
         raise UsageError(f"{where}: is of Hadoop on this machine, of which `runner` emr needs nothing; leave it out")
+    if key in _OF_TASKS_THAT_STAY:
+        raise UsageError(f"{where}: is of tasks that stay, which `runner` emr has none of; leave it out")
     check = _CHECKS.get(key)
     return checked(key, value, where=where) if check is None else check(value, where)
 
