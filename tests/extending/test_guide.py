@@ -20,7 +20,7 @@ def test_files() -> None:
 
 def test_registries() -> None:
     rows = re.findall(r"`([\w/]+)\.py`, `(mr_ml\.\w+)`", GUIDE)
-    assert len(rows) == 7
+    assert len(rows) == len(set(rows)) > 5
     for path, group in rows:
         module = importlib.import_module(path.removesuffix("/__init__").replace("/", "."))
         assert group in {value.group for value in vars(module).values() if isinstance(value, Registry)}
