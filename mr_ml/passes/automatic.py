@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from mr_ml.passes.base import Array, Engine
 from mr_ml.passes.engines import PassesWanted
 from mr_ml.passes.mapreduce import open_mapreduce
-from mr_ml.passes.resident.engine import NoTasksError, open_resident
+from mr_ml.passes.resident.application import NoTasksError
+from mr_ml.passes.resident.engine import open_resident
 from mr_ml.sums.query import Query
 from mr_ml.sums.statistic import Statistic
 

@@ -28,7 +28,7 @@ from mr_ml.passes.base import Engine
 from mr_ml.passes.engines import ENGINES, PassesWanted
 from mr_ml.passes.mapreduce import MapReduceEngine
 from mr_ml.passes.resident import reading, task
-from mr_ml.passes.resident.engine import NoTasksError
+from mr_ml.passes.resident.application import NoTasksError
 from mr_ml.runners.base import RUNNERS, RunnerOptions
 from mr_ml.sums.moments import MomentsQuery
 from mr_ml.sums.query import Query

@@ -32,6 +32,7 @@ _TASK = b"MRResident"
 _PROGRAM = """
 import sys
 from mr_ml.cli import run
+from mr_ml.passes.resident.application import Application
 from mr_ml.passes.resident.engine import ResidentEngine
 from mr_ml.passes.resident.members import Reception
 from mr_ml.runners.hadoop.client import HadoopClient
@@ -56,7 +57,7 @@ def ask(engine, now, ask=ResidentEngine._ask):
     if now.asks:
         reached(f"asked {number}")
 
-def wait_for_byes(*args, wait=ResidentEngine._wait_for_byes):
+def wait_for_byes(*args, wait=Application._wait_for_byes):
     reached("close")
     wait(*args)
 
@@ -70,7 +71,7 @@ def attend(reception, connection, attend=Reception._attend):
     else:
         attend(reception, connection)
 
-ResidentEngine.run, ResidentEngine._ask, ResidentEngine._wait_for_byes = run_pass, ask, wait_for_byes
+ResidentEngine.run, ResidentEngine._ask, Application._wait_for_byes = run_pass, ask, wait_for_byes
 HadoopClient.run, Reception._attend = submit, attend
 run()
 """

@@ -28,6 +28,7 @@ from mr_ml.models.linear.losses import LOSSES
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.passes.in_memory import InMemoryEngine
 from mr_ml.passes.resident import task
+from mr_ml.passes.resident.application import Application
 from mr_ml.passes.resident.engine import ResidentEngine
 from mr_ml.passes.resident.members import Event, Member
 from mr_ml.passes.resident.shares import Shares
@@ -62,7 +63,8 @@ class Case:
         return InMemoryEngine(self.dataset.tree("train"), self.blocks, self.dataset.expected("train"))
 
     def engine(self, seats: ThreadSeats, **options: Any) -> ResidentEngine:
-        return ResidentEngine(self.dataset, "train", self.store, seats, **options)
+        say = options.get("say", lambda text: None)
+        return ResidentEngine(self.dataset, "train", self.store, Application(seats, say=say), **options)
 
 
 def make_case(folder: Path, web: Web | None, shape: Sequence[Sequence[int]], *, seed: int = 0) -> Case:
@@ -172,12 +174,12 @@ def test_a_late_task_takes_a_share_and_what_the_first_gave_away_it_forgets(web: 
     query = MomentsQuery(N_FEATURES)
     with closing(case.engine(seats, unit_bytes=1)) as engine:
         engine.run(query)
-        assert [len(member.units) for member in engine._shares.members] == [6]
+        assert [len(member.units) for member in engine.application.members] == [6]
         seats.come.set()
-        while len(engine._shares.members) < 2:
+        while len(engine.application.members) < 2:
             assert bits(engine.run(query)) == bits(case.oracle.run(query))
         engine.run(query)
-        held = [member.units for member in engine._shares.members]
+        held = [member.units for member in engine.application.members]
         assert sorted(map(len, held)) == [3, 3]
         assert set.union(*held) == set(range(6))
 
@@ -240,7 +242,7 @@ def test_an_answer_that_is_none_changes_nothing_or_raises(
             else:
                 with pytest.raises(InternalError if lie != "damaged" else Exception, match=LIES[lie]):
                     engine.run(query)
-        assert len(engine._shares.members) == 1
+        assert len(engine.application.members) == 1
 
 
 def test_a_task_that_was_given_up_is_not_heard_again(web: Web, tmp_path: Path) -> None:
@@ -248,13 +250,13 @@ def test_a_task_that_was_given_up_is_not_heard_again(web: Web, tmp_path: Path) -
     query = MomentsQuery(N_FEATURES)
     with closing(case.engine(ThreadSeats(tmp_path, n_tasks=2), unit_bytes=1)) as engine:
         engine.run(query)
-        while len(engine._shares.members) < 2:
+        while len(engine.application.members) < 2:
             engine.run(query)
-        gone = engine._shares.members[0]
-        engine._events.put(Event("lost", gone, error=OSError("a network of the test")))
-        engine._events.put(Event("lost", gone, error=OSError("once more")))
+        gone = engine.application.members[0]
+        engine.application._events.put(Event("lost", gone, error=OSError("a network of the test")))
+        engine.application._events.put(Event("lost", gone, error=OSError("once more")))
         assert bits(engine.run(query)) == bits(case.oracle.run(query))
-        assert gone not in engine._shares.members
+        assert gone not in engine.application.members
 
 
 class Stalling(Task):
@@ -290,7 +292,7 @@ def test_a_slow_task_is_not_waited_for_and_takes_part_again(
     right = bits(case.oracle.run(query))
     with closing(case.engine(ThreadSeats(tmp_path, n_tasks=2), unit_bytes=1, slow_seconds=0.0)) as engine:
         assert bits(engine.run(query)) == right
-        members = engine._shares.members
+        members = engine.application.members
         slow = [member for member in members if member.is_slow]
         assert len(slow) == 1
         assert bits(engine.run(query)) == right

@@ -1,4 +1,4 @@
-"""The resident engine: every pass is answered by the tasks of one job, which stay for as long as the engine is open.
+"""The resident engine: every pass is answered by the tasks of one job, which stay for as long as it is open.
 
 The dataset is cut into units, each of which one task holds. A unit without a task is given to the one that has least,
 which reads it; a task that is lost leaves its units to the others, in the midst of a pass too, and one that comes late
@@ -8,46 +8,32 @@ proved as in every engine.
 
 from __future__ import annotations
 
-import queue
-import secrets
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from urllib.parse import urlsplit
 
 from hdfs_layout import Store
 from mr_ml.catalog.dataset import Dataset
-from mr_ml.errors import UnavailableError, UsageError
-from mr_ml.interrupts import uninterrupted
+from mr_ml.errors import UsageError
 from mr_ml.passes.base import Array, check_receipts
 from mr_ml.passes.engines import PassesWanted
 from mr_ml.passes.mapreduce import PartitionInput, encoded_request
+from mr_ml.passes.resident.application import Application, NoTasksError
 from mr_ml.passes.resident.asking import Ask, Pass
-from mr_ml.passes.resident.invitation import Invitation
-from mr_ml.passes.resident.members import HELLO, LOST, Event, Member, Reception
+from mr_ml.passes.resident.members import LOST, Event, Member
 from mr_ml.passes.resident.shares import Shares
 from mr_ml.passes.resident.units import UNIT_BYTES, Unit, cut, runs_of
-from mr_ml.passes.resident.wire import SECRET_BYTES, Payload, address_towards
+from mr_ml.passes.resident.wire import Payload
 from mr_ml.runners import task_errors
-from mr_ml.runners.staying import Seats, StayingTasks
 from mr_ml.sums.query import Query
 from mr_ml.sums.statistic import Statistic
 from mr_ml.sums.tree import PartialSums, SumTree
 
-ENDED = "ended"
 _ATTEMPTS = 3
-_LOOK_SECONDS = 0.5
 # A task is waited for so long at least, before others do its work too.
 SLOW_SECONDS = 5.0
-# For a task that has been told to end, and for its job.
-_BYE_SECONDS, _JOB_SECONDS = 5.0, 15.0
 # One task for about so much text of partitions, if nothing else is said.
 _TASK_BYTES, _MOST_TASKS = 64 << 20, 100
-
-
-class NoTasksError(UnavailableError):
-    """There are no tasks that stay, or none any more, and none are to be expected."""
 
 
 def open_resident(wanted: PassesWanted) -> ResidentEngine:
@@ -67,7 +53,10 @@ def open_resident(wanted: PassesWanted) -> ResidentEngine:
     needs = wanted.needs
     # the query as it comes and as it is, sums of each level, and what is sent
     sums_bytes = 3 * needs.query_bytes + needs.levels_bytes + 3 * needs.sum_bytes
-    return ResidentEngine(wanted.dataset, wanted.split, wanted.store, seats, sums_bytes=sums_bytes, say=wanted.say)
+    application = Application(seats, say=wanted.say)
+    return ResidentEngine(
+        wanted.dataset, wanted.split, wanted.store, application, sums_bytes=sums_bytes, say=wanted.say
+    )  # fmt: skip
 
 
 @dataclass(eq=False)
@@ -76,8 +65,8 @@ class ResidentEngine:
 
     Attributes
     ----------
-    seats
-        Of the runner: starts the job.
+    application
+        The job, which is started by the first pass.
     sums_bytes
         That each task needs beside its blocks.
     unit_bytes
@@ -91,21 +80,15 @@ class ResidentEngine:
     dataset: Dataset
     split: str
     store: Store
-    seats: Seats
+    application: Application
     sums_bytes: int = 0
     unit_bytes: int = UNIT_BYTES
     slow_seconds: float = SLOW_SECONDS
     say: Callable[[str], None] = lambda text: None
 
     def __post_init__(self) -> None:
-        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self._reception: Reception | None = None
-        self._staying: StayingTasks | None = None
-        self._n_asks = self._n_hellos = self._n_byes = 0
         self._failures: dict[int, int] = {}
-        self._shares = Shares((), self._order)
-        self._alone_since = 0.0
-        self._over: NoTasksError | None = None
+        self._shares = Shares((), self._order, self.application.members)
 
     @cached_property
     def _tree(self) -> SumTree:
@@ -124,7 +107,7 @@ class ResidentEngine:
     def _paths(self) -> dict[int, str]:
         return {partition.facts.partition: partition.path for partition in self.dataset.of_split(self.split)}
 
-    # --- the job ------------------------------------------------------------------------------------------------------
+    # --- what tasks hold ----------------------------------------------------------------------------------------------
 
     def _start(self) -> None:
         """Start the job, once.
@@ -136,47 +119,20 @@ class ResidentEngine:
         NoTasksError
             If tasks could not read, or could not reach this process.
         """
-        if self._reception is not None:
+        if self.application.is_open:
             return
         self._input.check_files()
         urls = self._urls(self._units[0]) if self._units else ("http://localhost:0",)
         if not urls:
             raise NoTasksError(f"tasks have no address at which they could read {self.store.root} by themselves")
-        secret = secrets.token_bytes(SECRET_BYTES)
-        towards = urlsplit(urls[0])
-        try:
-            host = self.seats.host or address_towards(towards.hostname or "localhost", towards.port or 80)
-        except OSError as error:
-            raise NoTasksError(f"no way from here to {towards.hostname}: {error}") from error
-        try:
-            self._reception = Reception(host=host, ports=self.seats.ports, secret=secret, events=self._events)
-        except UnavailableError as error:
-            raise NoTasksError(str(error)) from error
-        invitation = Invitation(
-            addresses=(self._reception.address,), secret=secret.hex(), memory_bytes=self.seats.memory_bytes,
-            sums_bytes=self.sums_bytes,
-        )  # fmt: skip
-        from mr_ml_jobs.resident_job import MRResident
-
-        self._shares = Shares(self._units, self._order)
-        self._alone_since = time.monotonic()
-        with uninterrupted():
-            # a job that has been started is one that `close` knows of
-            try:
-                self._staying = self.seats.start(
-                    MRResident, request=invitation.encode(), n_tasks=self.n_tasks,
-                    ended=lambda error: self._events.put(Event(ENDED, None, error=error)),
-                )  # fmt: skip
-            except BaseException:
-                self._reception.close()
-                self._reception = None
-                raise
+        self._shares = Shares(self._units, self._order, self.application.members)
+        self.application.start(n_tasks=self.n_tasks, sums_bytes=self.sums_bytes, url=urls[0])
 
     @property
     def n_tasks(self) -> int:
         """How many tasks the job has."""
-        if self.seats.n_tasks is not None:
-            return self.seats.n_tasks
+        if self.application.seats.n_tasks is not None:
+            return self.application.seats.n_tasks
         n_bytes = sum(unit.n_bytes for unit in self._units)
         return max(1, min(len(self._units), -(-n_bytes // _TASK_BYTES), _MOST_TASKS))
 
@@ -195,44 +151,8 @@ class ResidentEngine:
         )  # fmt: skip
 
     def close(self) -> None:
-        """End the job: its tasks are told to, and the job is stopped if that is not enough."""
-        if self._reception is None:
-            return
-        with uninterrupted():
-            # a signal would leave the job's folder behind, and what it asks for is done here
-            self._close(self._reception)
-
-    def _close(self, reception: Reception) -> None:
-        try:
-            for member in self._shares.members:
-                member.tell({"kind": "end"})
-            end = time.monotonic() + _BYE_SECONDS
-            while self._shares.members and (left := end - time.monotonic()) > 0:
-                self._wait_for_byes(left)
-            # a task that comes only now has nobody who would tell it to end
-            reception.close()
-            if self._staying is not None:
-                # tasks that hang, or that had no room until now, are waited for by nobody
-                self._staying.stop(_JOB_SECONDS if self._n_byes >= self.n_tasks else 0.0)
-        except UnavailableError as error:
-            # what was found stands, and what goes wrong otherwise is said
-            self.say(str(error))
-        finally:
-            reception.close()
-            self._reception = self._staying = None
-            self._shares.members.clear()
-
-    def _wait_for_byes(self, seconds: float) -> None:
-        try:
-            event = self._events.get(timeout=seconds)
-        except queue.Empty:
-            return
-        if event.kind in ("bye", LOST) and event.member in self._shares.members:
-            self._n_byes += event.kind == "bye"
-            self._shares.members.remove(event.member)
-        elif event.kind == HELLO and event.member is not None:
-            self._shares.members.append(event.member)
-            event.member.tell({"kind": "end"})
+        """See `Engine.close`; the job ends."""
+        self.application.close()
 
     # --- a pass -------------------------------------------------------------------------------------------------------
 
@@ -253,14 +173,15 @@ class ResidentEngine:
         self._failures.clear()
         for member in self._shares.members:
             member.unable.clear()
-        while not self._events.empty():
-            self._handle(self._events.get(), now)
+        for event in self.application.heard():
+            self._handle(event, now)
         self._shares.balance()
         while now.missing:
             self._shares.relieve(now, slow_seconds=self.slow_seconds, say=self.say)
             self._shares.give_out()
             self._ask(now)
-            self._handle(self._next(), now)
+            if (said := self.application.next()) is not None:
+                self._handle(said, now)
         total = now.sums.total()
         check_receipts(
             total, tree=self._tree, expected=self.dataset.expected(self.split),
@@ -275,46 +196,20 @@ class ResidentEngine:
                 continue
             units = sorted((member.units & now.missing) - now.asked_of(member))
             if units:
-                self._n_asks += 1
+                number = self.application.new_ask()
                 n_bytes = sum(self._units[unit].n_bytes for unit in units)
-                now.asks[self._n_asks] = Ask(member, frozenset(units), n_bytes)
+                now.asks[number] = Ask(member, frozenset(units), n_bytes)
                 blocks = runs_of([self._units[unit] for unit in units])
-                member.tell({"kind": "ask", "ask": self._n_asks, "blocks": blocks}, now.request)
+                member.tell({"kind": "ask", "ask": number, "blocks": blocks}, now.request)
 
-    def _next(self) -> Event | None:
-        """Wait for the next event, some time; NoTasksError if there has been no task for long, or comes none."""
-        if not self._shares.members:
-            if self._over is not None:
-                raise self._over
-            alone = time.monotonic() - self._alone_since
-            if alone > self.seats.patience_seconds:
-                raise NoTasksError(
-                    f"no task has come for {alone:.0f} s, of {self.n_tasks} that were asked for. Is there room on the "
-                    f"cluster (`yarn application -list`), and can its nodes reach {_shown(self._reception)}?"
-                )
-        else:
-            self._alone_since = time.monotonic()
-        try:
-            return self._events.get(timeout=_LOOK_SECONDS)
-        except queue.Empty:
-            return None
-
-    def _handle(self, event: Event | None, now: Pass) -> None:
-        if event is None:
-            return
+    def _handle(self, event: Event, now: Pass) -> None:
         member = event.member
-        if member is None:
-            self._job_ended(event.error)
-        elif event.kind == LOST:
+        assert member is not None
+        if event.kind == LOST:
             self._lose(member, event.error, now)
-        elif event.kind == HELLO:
-            if member not in self._shares.members:
-                self._n_hellos += 1
-                self._shares.members.append(member)
-        elif not member.alive or event.message is None:
-            # given up, and yet it speaks: somebody else has its units
             return
-        elif event.kind == "loaded":
+        assert event.message is not None
+        if event.kind == "loaded":
             unit = event.message.header.get("unit")
             if unit in member.ordered:
                 member.ordered.discard(unit)
@@ -372,28 +267,8 @@ class ResidentEngine:
 
     def _lose(self, member: Member, error: BaseException | None, now: Pass) -> None:
         """Go on without a member: what it held and owed is for the others."""
-        member.wire.close()
-        if not member.alive or member not in self._shares.members:
+        if not self.application.lose(member):
             return
-        member.alive = False
         self._shares.lose(member)
-        self._alone_since = time.monotonic()
         now.asks = {number: ask for number, ask in now.asks.items() if ask.member is not member}
         self.say(f"{member.name} is gone ({error}); its {member.n_units} units are for others")
-
-    def _job_ended(self, error: BaseException | None) -> None:
-        if error is not None:
-            self._over = NoTasksError(f"the job whose tasks answer passes has ended: {error}")
-        elif not self._n_hellos:
-            self._over = NoTasksError(
-                f"none of {self.n_tasks} tasks reached this process at {_shown(self._reception)}. If a firewall is "
-                "between, open a range of ports to here and name it as `driver_port` in the settings of `config`; if "
-                "nodes reach this machine at another address, name that as `driver_host`"
-            )
-        else:
-            self._over = NoTasksError("the job whose tasks answer passes has ended before the last pass")
-        raise self._over from error
-
-
-def _shown(reception: Reception | None) -> str:
-    return "no address" if reception is None else "{} port {}".format(*reception.address)

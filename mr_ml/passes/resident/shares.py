@@ -35,8 +35,7 @@ class Shares:
         self.free = set(range(len(self.units)))
 
     def lose(self, member: Member) -> None:
-        """Go on without a member: what it held is free."""
-        self.members.remove(member)
+        """Go on without one that is no longer among the members: what it held is free."""
         self.free |= member.units | member.ordered
         # what none of those who are left could read, one of them is to try again
         for unit in self.free.intersection(*(one.unable for one in self.members)):

@@ -1,0 +1,232 @@
+"""The job whose tasks stay: started when it is first needed, heard and told, and ended.
+
+What its tasks are asked, and which of them holds what, is the engine's to know: `mr_ml.passes.resident.engine`.
+"""
+
+from __future__ import annotations
+
+import queue
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from mr_ml.errors import UnavailableError
+from mr_ml.interrupts import uninterrupted
+from mr_ml.passes.resident.invitation import Invitation
+from mr_ml.passes.resident.members import HELLO, LOST, Event, Member, Reception
+from mr_ml.passes.resident.wire import SECRET_BYTES, address_towards
+from mr_ml.runners.staying import Seats, StayingTasks
+
+ENDED = "ended"
+_LOOK_SECONDS = 0.5
+# For a task that has been told to end, and for its job.
+_BYE_SECONDS, _JOB_SECONDS = 5.0, 15.0
+
+
+class NoTasksError(UnavailableError):
+    """There are no tasks that stay, or none any more, and none are to be expected."""
+
+
+@dataclass(eq=False)
+class Application:
+    """A job whose tasks stay, and those of them that are connected.
+
+    Attributes
+    ----------
+    seats
+        Of the runner: starts the job.
+    say
+        Called with what the user should know.
+    members
+        The tasks that have come and have not been lost.
+    n_tasks
+        How many were asked for.
+    """
+
+    seats: Seats
+    say: Callable[[str], None] = lambda text: None
+    members: list[Member] = field(default_factory=list, init=False)
+    n_tasks: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._reception: Reception | None = None
+        self._staying: StayingTasks | None = None
+        self._n_asks = self._n_hellos = self._n_byes = 0
+        self._alone_since = 0.0
+        self._over: NoTasksError | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the job has been started, and not been closed."""
+        return self._reception is not None
+
+    def start(self, *, n_tasks: int, sums_bytes: int, url: str) -> None:
+        """Start the job.
+
+        Parameters
+        ----------
+        sums_bytes
+            That each task needs beside its blocks.
+        url
+            One at which tasks read; they reach this process at its address on the way there.
+
+        Raises
+        ------
+        NoTasksError
+            If tasks could not reach this process.
+        UnavailableError, LockedError
+            As `Seats.start`.
+        """
+        secret = secrets.token_bytes(SECRET_BYTES)
+        towards = urlsplit(url)
+        try:
+            host = self.seats.host or address_towards(towards.hostname or "localhost", towards.port or 80)
+        except OSError as error:
+            raise NoTasksError(f"no way from here to {towards.hostname}: {error}") from error
+        try:
+            self._reception = Reception(host=host, ports=self.seats.ports, secret=secret, events=self._events)
+        except UnavailableError as error:
+            raise NoTasksError(str(error)) from error
+        invitation = Invitation(
+            addresses=(self._reception.address,), secret=secret.hex(), memory_bytes=self.seats.memory_bytes,
+            sums_bytes=sums_bytes,
+        )  # fmt: skip
+        from mr_ml_jobs.resident_job import MRResident
+
+        self.n_tasks = n_tasks
+        self._alone_since = time.monotonic()
+        with uninterrupted():
+            # a job that has been started is one that `close` knows of
+            try:
+                self._staying = self.seats.start(
+                    MRResident, request=invitation.encode(), n_tasks=n_tasks,
+                    ended=lambda error: self._events.put(Event(ENDED, None, error=error)),
+                )  # fmt: skip
+            except BaseException:
+                self._reception.close()
+                self._reception = None
+                raise
+
+    def new_ask(self) -> int:
+        """Return a number by which an answer is known; none is given twice."""
+        self._n_asks += 1
+        return self._n_asks
+
+    # --- what its tasks say -------------------------------------------------------------------------------------------
+
+    def heard(self) -> Iterator[Event]:
+        """Yield what members have said that nobody has looked at; NoTasksError if the job has ended."""
+        while not self._events.empty():
+            event = self._seen(self._events.get())
+            if event is not None:
+                yield event
+
+    def next(self) -> Event | None:
+        """Wait some time for a member to say something.
+
+        Raises
+        ------
+        NoTasksError
+            If there has been no task for long, or comes none.
+        """
+        if not self.members:
+            if self._over is not None:
+                raise self._over
+            alone = time.monotonic() - self._alone_since
+            if alone > self.seats.patience_seconds:
+                raise NoTasksError(
+                    f"no task has come for {alone:.0f} s, of {self.n_tasks} that were asked for. Is there room on the "
+                    f"cluster (`yarn application -list`), and can its nodes reach {_shown(self._reception)}?"
+                )
+        else:
+            self._alone_since = time.monotonic()
+        try:
+            return self._seen(self._events.get(timeout=_LOOK_SECONDS))
+        except queue.Empty:
+            return None
+
+    def _seen(self, event: Event) -> Event | None:
+        """Take in who comes; what else members say is for whoever runs a pass."""
+        member = event.member
+        if member is None:
+            self._job_ended(event.error)
+        elif event.kind == HELLO:
+            if member not in self.members:
+                self._n_hellos += 1
+                self.members.append(member)
+        elif event.kind == LOST or member.alive:
+            return event
+        # given up, and yet it speaks: somebody else has its units
+        return None
+
+    def lose(self, member: Member) -> bool:
+        """Hang up on a member that counts no more; whether it did until now."""
+        member.wire.close()
+        if not member.alive or member not in self.members:
+            return False
+        member.alive = False
+        self.members.remove(member)
+        self._alone_since = time.monotonic()
+        return True
+
+    def _job_ended(self, error: BaseException | None) -> None:
+        if error is not None:
+            self._over = NoTasksError(f"the job whose tasks answer passes has ended: {error}")
+        elif not self._n_hellos:
+            self._over = NoTasksError(
+                f"none of {self.n_tasks} tasks reached this process at {_shown(self._reception)}. If a firewall is "
+                "between, open a range of ports to here and name it as `driver_port` in the settings of `config`; if "
+                "nodes reach this machine at another address, name that as `driver_host`"
+            )
+        else:
+            self._over = NoTasksError("the job whose tasks answer passes has ended before the last pass")
+        raise self._over from error
+
+    # --- its end ------------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """End the job: its tasks are told to, and the job is stopped if that is not enough."""
+        if self._reception is None:
+            return
+        with uninterrupted():
+            # a signal would leave the job's folder behind, and what it asks for is done here
+            self._close(self._reception)
+
+    def _close(self, reception: Reception) -> None:
+        try:
+            for member in self.members:
+                member.tell({"kind": "end"})
+            end = time.monotonic() + _BYE_SECONDS
+            while self.members and (left := end - time.monotonic()) > 0:
+                self._wait_for_byes(left)
+            # a task that comes only now has nobody who would tell it to end
+            reception.close()
+            if self._staying is not None:
+                # tasks that hang, or that had no room until now, are waited for by nobody
+                self._staying.stop(_JOB_SECONDS if self._n_byes >= self.n_tasks else 0.0)
+        except UnavailableError as error:
+            # what was found stands, and what goes wrong otherwise is said
+            self.say(str(error))
+        finally:
+            reception.close()
+            self._reception = self._staying = None
+            self.members.clear()
+
+    def _wait_for_byes(self, seconds: float) -> None:
+        try:
+            event = self._events.get(timeout=seconds)
+        except queue.Empty:
+            return
+        if event.kind in ("bye", LOST) and event.member in self.members:
+            self._n_byes += event.kind == "bye"
+            self.members.remove(event.member)
+        elif event.kind == HELLO and event.member is not None:
+            self.members.append(event.member)
+            event.member.tell({"kind": "end"})
+
+
+def _shown(reception: Reception | None) -> str:
+    return "no address" if reception is None else "{} port {}".format(*reception.address)
