@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from hdfs_layout import Root, append_events, check_name, open_root
@@ -25,7 +25,7 @@ from mr_ml.errors import BadDataError, NoModelError, UsageError
 from mr_ml.ids import unique_id
 from mr_ml.memory import Memory, block_budget, free_memory, longest_line, predict_budget, rows_budget
 from mr_ml.models.base import MODEL_KINDS, Model, TrainSpec
-from mr_ml.passes.engines import DEFAULT, ENGINES, PassesWanted
+from mr_ml.passes.engines import DEFAULT, ENGINES, Kept, PassesWanted
 from mr_ml.runners.base import RUNNERS, Runner, RunnerOptions
 
 TYPE_CHECKING = False
@@ -72,6 +72,7 @@ class Session:
     say: Say = ignore_message
     warn: Say = ignore_message
     watch: Callable[[Progress], None] = ignore_message
+    _kept: Kept = field(default_factory=Kept, init=False, repr=False, compare=False)
 
     @classmethod
     def open(
@@ -135,7 +136,17 @@ class Session:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self.runner.close()
+        try:
+            self.release()
+        finally:
+            self.runner.close()
+
+    def release(self) -> None:
+        """Give back what passes hold on a cluster for those that come next, such as tasks that stay.
+
+        What needs no passes for a while does so: `pack` and `predict`, whose jobs need the room, and the session's end.
+        """
+        self._kept.close()
 
     def pack(
         self, inputs: Sequence[str], name: str, choices: PackChoices, *, request: str | None = None
@@ -154,6 +165,7 @@ class Session:
             known = find_dataset(self.root, name, request=check_name(request, kind="request"))
             if known is not None:
                 return known
+        self.release()
         from mr_ml.packing.choices import pack_spec
         from mr_ml.packing.driver import pack
         from mr_ml.packing.exchange import PackMemory
@@ -277,7 +289,8 @@ class Session:
         """
         wanted = PassesWanted(
             dataset=dataset, split=split, store=self.root.store, runner=self.runner if runner is None else runner,
-            cache_bytes=block_budget(self.memory, self.runner, needs), needs=needs, say=self.say,
+            cache_bytes=block_budget(self.memory, self.runner, needs), needs=needs,
+            kept=self._kept, say=self.say,
         )  # fmt: skip
         return ENGINES.get(self.engine)(wanted)
 
@@ -351,6 +364,7 @@ class Session:
         if not to:
             raise UsageError("`to`: expected a path, found nothing")
         opened = model if isinstance(model, Model) else load_model(self.root, model)
+        self.release()
         # what a process has left over is for nothing but long lines
         rows_bytes = predict_budget(self.memory, self.runner, model_bytes=opened.nbytes)
         return predict(

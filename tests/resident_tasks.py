@@ -19,6 +19,7 @@ from mr_ml.passes.resident import task as task_module
 from mr_ml.passes.resident.invitation import Invitation
 from mr_ml.passes.resident.wire import TASK, Payload, Wire
 from mr_ml.runners.base import Runner, Tasks
+from mr_ml.runners.staying import StayingTasks
 
 # Far above what anything here takes.
 LONG_SECONDS = 60.0
@@ -150,7 +151,9 @@ def serve_with(fault: Fault, invitation: Invitation, *, folder: Path) -> None:
         return
     with suppress(EOFError, OSError), closing(_breaking(connection, invitation, fault)) as wire:
         wire.limit(LONG_SECONDS)
-        task = task_module.Task(wire, budget=invitation.memory_bytes or 0, name="a faulty task", folder=folder)
+        task = task_module.Task(
+            wire, budget=lambda sums_bytes: invitation.memory_bytes or 0, name="a faulty task", folder=folder
+        )
         task.serve()
 
 
@@ -170,6 +173,8 @@ class ThreadSeats:
         Each task has one of its own below it.
     faults
         Of the first tasks, each of which is followed by a good one in its seat if `again`, as a cluster does it.
+    serves
+        By which job each turn was served.
     late
         So many good tasks wait for `come`.
     serve
@@ -189,6 +194,7 @@ class ThreadSeats:
     serve: Callable[..., None] = field(default_factory=lambda: partial(task_module.run, environment={}))
     said: list[BaseException] = field(default_factory=list)
     n_started: int = 0
+    serves: list[str] = field(default_factory=list)
 
     def start(
         self, job: Any, *, request: bytes, n_tasks: int, ended: Callable[[MrMlError | None], None]
@@ -220,7 +226,12 @@ class ThreadSeats:
         threads = [threading.Thread(target=seat, args=(number,)) for number in range(n_tasks)]
         for thread in threads:
             thread.start()
-        return ThreadTasks(threads, self)
+        return ThreadTasks(threads, self, f"job {self.n_started}")
+
+    @contextmanager
+    def serving(self, staying: StayingTasks) -> Iterator[None]:
+        self.serves.append(staying.name)
+        yield
 
 
 @dataclass(frozen=True)
@@ -229,6 +240,7 @@ class ThreadTasks:
 
     threads: Sequence[threading.Thread]
     seats: ThreadSeats
+    name: str
 
     def stop(self, patience: float) -> None:
         self.seats.come.set()

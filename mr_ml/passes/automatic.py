@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from mr_ml.passes.base import Array, Engine
 from mr_ml.passes.engines import PassesWanted
-from mr_ml.passes.mapreduce import open_mapreduce
+from mr_ml.passes.mapreduce import MapReduceEngine, open_mapreduce
 from mr_ml.passes.resident.application import NoTasksError
 from mr_ml.passes.resident.engine import open_resident
+from mr_ml.passes.resident.turns import Turns
 from mr_ml.sums.query import Query
 from mr_ml.sums.statistic import Statistic
 
@@ -21,6 +22,9 @@ def open_automatic(wanted: PassesWanted) -> Engine:
     """Open tasks that stay if the runner has them and the model is not too large, and say why not."""
     if wanted.runner.tasks.seats is None:
         return open_mapreduce(wanted)
+    if wanted.kept.of(Turns).nobody_came:
+        wanted.say("each pass is a job of its own: no task that stays came earlier in this session")
+        return open_mapreduce(wanted)
     resident = open_resident(wanted)
     sums = resident.n_tasks * (wanted.needs.sum_bytes + wanted.needs.query_bytes)
     if sums > MOST_BYTES:
@@ -28,8 +32,14 @@ def open_automatic(wanted: PassesWanted) -> Engine:
             f"each pass is a job of its own: {resident.n_tasks} tasks that stay would exchange {sums >> 20} MB with "
             f"this process in each pass, more than {MOST_BYTES >> 20}"
         )
-        return open_mapreduce(wanted)
+        return _one_job_a_pass(wanted)
     return AutomaticEngine(wanted, resident)
+
+
+def _one_job_a_pass(wanted: PassesWanted) -> MapReduceEngine:
+    # tasks that stay would hold the room that jobs need
+    wanted.kept.of(Turns).close()
+    return open_mapreduce(wanted)
 
 
 @dataclass(eq=False)
@@ -46,6 +56,7 @@ class AutomaticEngine:
         except NoTasksError as error:
             self.wanted.say(f"each pass is a job of its own from here on: {error}")
         with closing(self.engine):
+            self.wanted.kept.of(Turns).give_up()
             self.engine = open_mapreduce(self.wanted)
         return self.engine.run(query, columns=columns)
 

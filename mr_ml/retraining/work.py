@@ -158,6 +158,8 @@ class Work:
         with self._reading_published():
             published = None if self._base is None else load_model(self.root, self._base)
         decision = judged(self.config, self.session, fitted, published, self.window)
+        # that were all passes
+        self.session.release()
         self.log(
             "judged", accepted=decision.accepted, against=decision.against, reasons=decision.reasons,
             checks=[check.to_json() for check in decision.checks], seconds=_since(began),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from mr_ml.errors import MrMlError
@@ -10,6 +11,10 @@ from mr_ml.errors import MrMlError
 
 class StayingTasks(Protocol):
     """A job that was started by `Seats.start`."""
+
+    @property
+    def name(self) -> str:
+        """By which its cluster knows it."""
 
     def stop(self, patience: float) -> None:
         """Wait some seconds for the end of the job, and then end it; nothing of it is left."""
@@ -43,6 +48,8 @@ class Seats(Protocol):
     ) -> StayingTasks:
         """Start a job of so many map tasks that are fed nothing, and return before it has ended.
 
+        It is a work of its own, beside that of the runner.
+
         Parameters
         ----------
         request
@@ -54,4 +61,15 @@ class Seats(Protocol):
         ------
         UnavailableError, LockedError
             If it may not be started.
+        """
+
+    def serving(self, staying: StayingTasks) -> AbstractContextManager[None]:
+        """Have the runner's work be done by tasks that stay, within the block: who takes it over stops these.
+
+        Raises
+        ------
+        LockedError
+            If another process is at that work.
+        UnavailableError
+            If what an earlier one left of it cannot be stopped.
         """

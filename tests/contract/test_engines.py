@@ -25,7 +25,7 @@ from mr_ml.errors import BadDataError, UnavailableError
 from mr_ml.models.base import Needs
 from mr_ml.passes import automatic
 from mr_ml.passes.base import Engine
-from mr_ml.passes.engines import ENGINES, PassesWanted
+from mr_ml.passes.engines import ENGINES, Kept, PassesWanted
 from mr_ml.passes.mapreduce import MapReduceEngine
 from mr_ml.passes.resident import reading, task
 from mr_ml.passes.resident.application import NoTasksError
@@ -55,16 +55,18 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def wanted(packed: Path, web: Web, tmp_path: Path) -> PassesWanted:
+def wanted(packed: Path, web: Web, tmp_path: Path) -> Iterator[PassesWanted]:
     shutil.copytree(packed, tmp_path / "root")
     root = open_root(str(tmp_path / "root"))
     runner = RUNNERS.get("inline").open(root, RunnerOptions())
     said: list[str] = []
-    return PassesWanted(
+    kept = Kept()
+    yield PassesWanted(
         dataset=load_dataset(root, "rows"), split="train", store=WebStore(root.store.root, web),
         runner=Staying(runner, ThreadSeats(tmp_path / "seats")),
-        cache_bytes=0, needs=Needs(block_sum_bytes=100, sum_bytes=100, n_blocks=3), say=said.append,
+        cache_bytes=0, needs=Needs(block_sum_bytes=100, sum_bytes=100, n_blocks=3), kept=kept, say=said.append,
     )  # fmt: skip
+    kept.close()
 
 
 def seats_of(wanted: PassesWanted) -> ThreadSeats:

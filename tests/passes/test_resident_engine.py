@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -28,11 +28,11 @@ from mr_ml.models.linear.losses import LOSSES
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.passes.in_memory import InMemoryEngine
 from mr_ml.passes.resident import task
-from mr_ml.passes.resident.application import Application
 from mr_ml.passes.resident.engine import ResidentEngine
 from mr_ml.passes.resident.members import Event, Member
 from mr_ml.passes.resident.shares import Shares
 from mr_ml.passes.resident.task import Task
+from mr_ml.passes.resident.turns import Turns
 from mr_ml.readers.schema import Schema
 from mr_ml.session import Session
 from mr_ml.sums.moments import MomentsQuery
@@ -63,8 +63,17 @@ class Case:
         return InMemoryEngine(self.dataset.tree("train"), self.blocks, self.dataset.expected("train"))
 
     def engine(self, seats: ThreadSeats, **options: Any) -> ResidentEngine:
-        say = options.get("say", lambda text: None)
-        return ResidentEngine(self.dataset, "train", self.store, Application(seats, say=say), **options)
+        return ResidentEngine(self.dataset, "train", self.store, seats, Turns(), **options)
+
+
+@contextmanager
+def ended(engine: ResidentEngine) -> Iterator[ResidentEngine]:
+    """An engine, and the end of a session that has no other."""
+    try:
+        yield engine
+    finally:
+        engine.close()
+        engine.turns.close()
 
 
 def make_case(folder: Path, web: Web | None, shape: Sequence[Sequence[int]], *, seed: int = 0) -> Case:
@@ -147,7 +156,7 @@ def test_the_same_bits_whoever_is_lost_or_late(web: Web, data: st.DataObject) ->
         seats = ThreadSeats(
             Path(folder), n_tasks=n_tasks, memory_bytes=budget, faults=faults, again=again, late=late
         )  # fmt: skip
-        with closing(case.engine(seats, unit_bytes=unit_bytes)) as engine:
+        with ended(case.engine(seats, unit_bytes=unit_bytes)) as engine:
             for name in names:
                 query, columns = ASKED[name]
                 found = engine.run(query, columns=columns)
@@ -162,7 +171,7 @@ def test_the_fault_of_a_test_is_one(web: Web, tmp_path: Path) -> None:
     said: list[str] = []
     faults = [Fault(0), Fault(1, 0.5), Fault(4, 0.9)]
     seats = ThreadSeats(tmp_path, n_tasks=4, faults=faults, late=1)
-    with closing(case.engine(seats, unit_bytes=1, say=said.append)) as engine:
+    with ended(case.engine(seats, unit_bytes=1, say=said.append)) as engine:
         seats.come.set()
         assert bits(engine.run(MomentsQuery(N_FEATURES))) == bits(case.oracle.run(MomentsQuery(N_FEATURES)))
     assert seats.said == []
@@ -172,7 +181,7 @@ def test_a_late_task_takes_a_share_and_what_the_first_gave_away_it_forgets(web: 
     case = make_case(tmp_path, web, [[3, 3], [3, 3], [3, 3]])
     seats = ThreadSeats(tmp_path, n_tasks=2, late=1)
     query = MomentsQuery(N_FEATURES)
-    with closing(case.engine(seats, unit_bytes=1)) as engine:
+    with ended(case.engine(seats, unit_bytes=1)) as engine:
         engine.run(query)
         assert [len(member.units) for member in engine.application.members] == [6]
         seats.come.set()
@@ -235,7 +244,7 @@ def test_an_answer_that_is_none_changes_nothing_or_raises(
     monkeypatch.setattr(Lying, "lie", lie)
     monkeypatch.setattr(task, "Task", Lying)
     query = MomentsQuery(N_FEATURES)
-    with closing(case.engine(ThreadSeats(tmp_path, n_tasks=1), unit_bytes=1)) as engine:
+    with ended(case.engine(ThreadSeats(tmp_path, n_tasks=1), unit_bytes=1)) as engine:
         for _ in range(3):
             if lie in HARMLESS:
                 assert bits(engine.run(query)) == bits(case.oracle.run(query))
@@ -248,7 +257,7 @@ def test_an_answer_that_is_none_changes_nothing_or_raises(
 def test_a_task_that_was_given_up_is_not_heard_again(web: Web, tmp_path: Path) -> None:
     case = make_case(tmp_path, web, [[3], [3]])
     query = MomentsQuery(N_FEATURES)
-    with closing(case.engine(ThreadSeats(tmp_path, n_tasks=2), unit_bytes=1)) as engine:
+    with ended(case.engine(ThreadSeats(tmp_path, n_tasks=2), unit_bytes=1)) as engine:
         engine.run(query)
         while len(engine.application.members) < 2:
             engine.run(query)
@@ -290,7 +299,7 @@ def test_a_slow_task_is_not_waited_for_and_takes_part_again(
     monkeypatch.setattr(task, "Task", Stalling)
     query = MomentsQuery(N_FEATURES)
     right = bits(case.oracle.run(query))
-    with closing(case.engine(ThreadSeats(tmp_path, n_tasks=2), unit_bytes=1, slow_seconds=0.0)) as engine:
+    with ended(case.engine(ThreadSeats(tmp_path, n_tasks=2), unit_bytes=1, slow_seconds=0.0)) as engine:
         assert bits(engine.run(query)) == right
         members = engine.application.members
         slow = [member for member in members if member.is_slow]
@@ -306,7 +315,7 @@ def test_a_slow_task_is_not_waited_for_and_takes_part_again(
 
 def test_where_none_but_slow_tasks_are_left_they_must_do() -> None:
     ordered = []
-    shares = Shares(cast(Any, ["a unit"]), lambda member, unit: ordered.append((member, unit)))
+    shares = Shares(cast(Any, {0: "a unit"}), lambda member, unit: ordered.append((member, unit)))
     slow = Member(cast(Any, None), is_slow=True)
     shares.members = [slow]
     shares.give_out()
@@ -341,9 +350,8 @@ def test_a_training_comes_to_the_bits_of_inline(
     seats.come.set()
     with Session.open(trained.root, runner="inline", engine="resident") as session:
         store = WebStore(session.root.store.root, web)
-        here = replace(session, runner=Staying(session.runner, seats), root=replace(session.root, store=store))
-        spec = here.spec("linear", loss, f"{loss}-{solver}-resident", "train", options)
-        here.train(spec)
+        with replace(session, runner=Staying(session.runner, seats), root=replace(session.root, store=store)) as here:
+            here.train(here.spec("linear", loss, f"{loss}-{solver}-resident", "train", options))
     assert seats.n_started == 1
     assert seats.said == []
     one, other = trained.coef(f"{loss}-{solver}"), trained.coef(f"{loss}-{solver}-resident")

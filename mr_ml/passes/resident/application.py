@@ -1,6 +1,7 @@
 """The job whose tasks stay: started when it is first needed, heard and told, and ended.
 
-What its tasks are asked, and which of them holds what, is the engine's to know: `mr_ml.passes.resident.engine`.
+Engines take turns on it, see `mr_ml.passes.resident.turns`. What its tasks are asked, and which of them holds what, is
+the engine's to know whose turn it is: `mr_ml.passes.resident.engine`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from urllib.parse import urlsplit
 from mr_ml.errors import UnavailableError
 from mr_ml.interrupts import uninterrupted
 from mr_ml.passes.resident.invitation import Invitation
-from mr_ml.passes.resident.members import HELLO, LOST, Event, Member, Reception
+from mr_ml.passes.resident.members import ANSWER, HELLO, LOST, Event, Member, Reception
 from mr_ml.passes.resident.wire import SECRET_BYTES, address_towards
 from mr_ml.runners.staying import Seats, StayingTasks
 
@@ -23,10 +24,40 @@ ENDED = "ended"
 _LOOK_SECONDS = 0.5
 # For a task that has been told to end, and for its job.
 _BYE_SECONDS, _JOB_SECONDS = 5.0, 15.0
+# What each task sets aside for queries and sums, at least: those of the next engine are not the same.
+_SUMS_BYTES = 16 << 20
+# Tasks of which nobody has wanted anything for so much less than they wait are about to end.
+_MARGIN_SECONDS = 15.0
 
 
 class NoTasksError(UnavailableError):
     """There are no tasks that stay, or none any more, and none are to be expected."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """What an engine needs of tasks.
+
+    Attributes
+    ----------
+    data, split
+        Of which they hold blocks.
+    n_units
+        Into which the split is cut.
+    n_tasks
+        How many there are to be, as a rule.
+    sums_bytes
+        That each needs beside its blocks.
+    url
+        One at which they read; they reach this process at its address on the way there.
+    """
+
+    data: str
+    split: str
+    n_units: int
+    n_tasks: int
+    sums_bytes: int
+    url: str
 
 
 @dataclass(eq=False)
@@ -43,35 +74,31 @@ class Application:
         The tasks that have come and have not been lost.
     n_tasks
         How many were asked for.
+    staying
+        The job.
+    n_came
+        How many tasks have ever come.
     """
 
     seats: Seats
     say: Callable[[str], None] = lambda text: None
     members: list[Member] = field(default_factory=list, init=False)
     n_tasks: int = field(default=0, init=False)
+    staying: StayingTasks | None = field(default=None, init=False)
+    n_came: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._reception: Reception | None = None
-        self._staying: StayingTasks | None = None
-        self._n_asks = self._n_hellos = self._n_byes = 0
-        self._alone_since = 0.0
+        self._n_asks = self._n_units = self._n_byes = 0
+        self._alone_since = self._unused_since = 0.0
         self._over: NoTasksError | None = None
+        # of what tasks hold blocks: by split and number of units, the number of the first one
+        self._data, self._firsts = "", dict[tuple[str, int], int]()
+        self._sums_bytes = self._first = 0
 
-    @property
-    def is_open(self) -> bool:
-        """Whether the job has been started, and not been closed."""
-        return self._reception is not None
-
-    def start(self, *, n_tasks: int, sums_bytes: int, url: str) -> None:
-        """Start the job.
-
-        Parameters
-        ----------
-        sums_bytes
-            That each task needs beside its blocks.
-        url
-            One at which tasks read; they reach this process at its address on the way there.
+    def start(self, turn: Turn) -> None:
+        """Start the job, for a first turn.
 
         Raises
         ------
@@ -81,7 +108,7 @@ class Application:
             As `Seats.start`.
         """
         secret = secrets.token_bytes(SECRET_BYTES)
-        towards = urlsplit(url)
+        towards = urlsplit(turn.url)
         try:
             host = self.seats.host or address_towards(towards.hostname or "localhost", towards.port or 80)
         except OSError as error:
@@ -91,24 +118,65 @@ class Application:
         except UnavailableError as error:
             raise NoTasksError(str(error)) from error
         invitation = Invitation(
-            addresses=(self._reception.address,), secret=secret.hex(), memory_bytes=self.seats.memory_bytes,
-            sums_bytes=sums_bytes,
-        )  # fmt: skip
+            addresses=(self._reception.address,), secret=secret.hex(), memory_bytes=self.seats.memory_bytes
+        )
+        self._idle_seconds = invitation.idle_seconds
         from mr_ml_jobs.resident_job import MRResident
 
-        self.n_tasks = n_tasks
-        self._alone_since = time.monotonic()
+        self.n_tasks = turn.n_tasks
         with uninterrupted():
             # a job that has been started is one that `close` knows of
             try:
-                self._staying = self.seats.start(
-                    MRResident, request=invitation.encode(), n_tasks=n_tasks,
+                self.staying = self.seats.start(
+                    MRResident, request=invitation.encode(), n_tasks=turn.n_tasks,
                     ended=lambda error: self._events.put(Event(ENDED, None, error=error)),
                 )  # fmt: skip
             except BaseException:
                 self._reception.close()
                 self._reception = None
                 raise
+
+    def begin(self, turn: Turn) -> int:
+        """Begin a turn: the number of its first unit; tasks keep what they hold of the same data.
+
+        No two units have one number, be it that they are of two turns.
+        """
+        assert self._reception is not None
+        if turn.data != self._data or turn.sums_bytes > self._sums_bytes:
+            self._data, self._firsts = turn.data, {}
+            self._sums_bytes = max(turn.sums_bytes, _SUMS_BYTES)
+            for member in self.members:
+                member.clear(sums_bytes=self._sums_bytes)
+        key = turn.split, turn.n_units
+        if key not in self._firsts:
+            self._firsts[key] = self._n_units
+            self._n_units += turn.n_units
+        self._first = self._firsts[key]
+        for member in self.members:
+            member.turn_to(self._first)
+        self._alone_since = time.monotonic()
+        self._reception.needs_members = True
+        return self._first
+
+    def rest(self) -> None:
+        """End a turn: if no other one begins soon, the tasks end, and with them the job."""
+        if self._reception is not None:
+            self._reception.needs_members = False
+            self._unused_since = time.monotonic()
+
+    def has_tasks(self) -> bool:
+        """Whether there are tasks for another turn, by all that has been heard; what they said before is for nobody."""
+        try:
+            for event in self.heard():
+                assert event.member is not None
+                if event.kind == LOST:
+                    self.lose(event.member)
+                elif event.kind == ANSWER:
+                    event.member.is_slow = False
+        except NoTasksError:
+            return False
+        unused = time.monotonic() - self._unused_since
+        return bool(self.members) and unused < self._idle_seconds - _MARGIN_SECONDS
 
     def new_ask(self) -> int:
         """Return a number by which an answer is known; none is given twice."""
@@ -155,8 +223,10 @@ class Application:
             self._job_ended(event.error)
         elif event.kind == HELLO:
             if member not in self.members:
-                self._n_hellos += 1
+                self.n_came += 1
                 self.members.append(member)
+                member.clear(sums_bytes=self._sums_bytes)
+                member.turn_to(self._first)
         elif event.kind == LOST or member.alive:
             return event
         # given up, and yet it speaks: somebody else has its units
@@ -175,7 +245,7 @@ class Application:
     def _job_ended(self, error: BaseException | None) -> None:
         if error is not None:
             self._over = NoTasksError(f"the job whose tasks answer passes has ended: {error}")
-        elif not self._n_hellos:
+        elif not self.n_came:
             self._over = NoTasksError(
                 f"none of {self.n_tasks} tasks reached this process at {_shown(self._reception)}. If a firewall is "
                 "between, open a range of ports to here and name it as `driver_port` in the settings of `config`; if "
@@ -204,15 +274,15 @@ class Application:
                 self._wait_for_byes(left)
             # a task that comes only now has nobody who would tell it to end
             reception.close()
-            if self._staying is not None:
+            if self.staying is not None:
                 # tasks that hang, or that had no room until now, are waited for by nobody
-                self._staying.stop(_JOB_SECONDS if self._n_byes >= self.n_tasks else 0.0)
+                self.staying.stop(_JOB_SECONDS if self._n_byes >= self.n_tasks else 0.0)
         except UnavailableError as error:
             # what was found stands, and what goes wrong otherwise is said
             self.say(str(error))
         finally:
             reception.close()
-            self._reception = self._staying = None
+            self._reception = self.staying = None
             self.members.clear()
 
     def _wait_for_byes(self, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""The resident engine: every pass is answered by the tasks of one job, which stay for as long as it is open.
+"""The resident engine: every pass is answered by the tasks of one job, which stay for the next engine too.
 
 The dataset is cut into units, each of which one task holds. A unit without a task is given to the one that has least,
 which reads it; a task that is lost leaves its units to the others, in the midst of a pass too, and one that comes late
@@ -18,13 +18,15 @@ from mr_ml.errors import UsageError
 from mr_ml.passes.base import Array, check_receipts
 from mr_ml.passes.engines import PassesWanted
 from mr_ml.passes.mapreduce import PartitionInput, encoded_request
-from mr_ml.passes.resident.application import Application, NoTasksError
+from mr_ml.passes.resident.application import Application, NoTasksError, Turn
 from mr_ml.passes.resident.asking import Ask, Pass
-from mr_ml.passes.resident.members import LOST, Event, Member
+from mr_ml.passes.resident.members import ANSWER, LOST, Event, Member
 from mr_ml.passes.resident.shares import Shares
+from mr_ml.passes.resident.turns import Turns
 from mr_ml.passes.resident.units import UNIT_BYTES, Unit, cut, runs_of
 from mr_ml.passes.resident.wire import Payload
 from mr_ml.runners import task_errors
+from mr_ml.runners.staying import Seats
 from mr_ml.sums.query import Query
 from mr_ml.sums.statistic import Statistic
 from mr_ml.sums.tree import PartialSums, SumTree
@@ -53,9 +55,8 @@ def open_resident(wanted: PassesWanted) -> ResidentEngine:
     needs = wanted.needs
     # the query as it comes and as it is, sums of each level, and what is sent
     sums_bytes = 3 * needs.query_bytes + needs.levels_bytes + 3 * needs.sum_bytes
-    application = Application(seats, say=wanted.say)
     return ResidentEngine(
-        wanted.dataset, wanted.split, wanted.store, application, sums_bytes=sums_bytes, say=wanted.say
+        wanted.dataset, wanted.split, wanted.store, seats, wanted.kept.of(Turns), sums_bytes=sums_bytes, say=wanted.say
     )  # fmt: skip
 
 
@@ -65,8 +66,10 @@ class ResidentEngine:
 
     Attributes
     ----------
-    application
-        The job, which is started by the first pass.
+    seats
+        Of the runner.
+    turns
+        On the application of the session; the first pass takes one.
     sums_bytes
         That each task needs beside its blocks.
     unit_bytes
@@ -80,7 +83,8 @@ class ResidentEngine:
     dataset: Dataset
     split: str
     store: Store
-    application: Application
+    seats: Seats
+    turns: Turns
     sums_bytes: int = 0
     unit_bytes: int = UNIT_BYTES
     slow_seconds: float = SLOW_SECONDS
@@ -88,7 +92,15 @@ class ResidentEngine:
 
     def __post_init__(self) -> None:
         self._failures: dict[int, int] = {}
-        self._shares = Shares((), self._order, self.application.members)
+        self._turn: Turn | None = None
+        self._units: dict[int, Unit] = {}
+        self._shares = Shares(self._units, self._order)
+
+    @property
+    def application(self) -> Application:
+        """That of this engine's turn."""
+        assert self.turns.application is not None
+        return self.turns.application
 
     @cached_property
     def _tree(self) -> SumTree:
@@ -99,7 +111,7 @@ class ResidentEngine:
         return PartitionInput(self.dataset.of_split(self.split), self.store)
 
     @cached_property
-    def _units(self) -> list[Unit]:
+    def _cut(self) -> list[Unit]:
         partitions = [partition.facts for partition in self.dataset.of_split(self.split)]
         return cut(partitions, self._tree, unit_bytes=self.unit_bytes)
 
@@ -109,8 +121,8 @@ class ResidentEngine:
 
     # --- what tasks hold ----------------------------------------------------------------------------------------------
 
-    def _start(self) -> None:
-        """Start the job, once.
+    def _begin(self) -> None:
+        """Take a turn, unless this engine has it.
 
         Raises
         ------
@@ -119,22 +131,27 @@ class ResidentEngine:
         NoTasksError
             If tasks could not read, or could not reach this process.
         """
-        if self.application.is_open:
+        if self._turn is not None and self._turn is self.turns.turn:
             return
         self._input.check_files()
-        urls = self._urls(self._units[0]) if self._units else ("http://localhost:0",)
+        urls = self._urls(self._cut[0]) if self._cut else ("http://localhost:0",)
         if not urls:
             raise NoTasksError(f"tasks have no address at which they could read {self.store.root} by themselves")
-        self._shares = Shares(self._units, self._order, self.application.members)
-        self.application.start(n_tasks=self.n_tasks, sums_bytes=self.sums_bytes, url=urls[0])
+        self._turn = Turn(
+            data=self.dataset.data_id, split=self.split, n_units=len(self._cut), n_tasks=self.n_tasks,
+            sums_bytes=self.sums_bytes, url=urls[0],
+        )  # fmt: skip
+        application, first = self.turns.take(self._turn, self.seats, say=self.say)
+        self._units = dict(enumerate(self._cut, first))
+        self._shares = Shares(self._units, self._order, application.members)
 
     @property
     def n_tasks(self) -> int:
-        """How many tasks the job has."""
-        if self.application.seats.n_tasks is not None:
-            return self.application.seats.n_tasks
-        n_bytes = sum(unit.n_bytes for unit in self._units)
-        return max(1, min(len(self._units), -(-n_bytes // _TASK_BYTES), _MOST_TASKS))
+        """How many tasks the job is to have."""
+        if self.seats.n_tasks is not None:
+            return self.seats.n_tasks
+        n_bytes = sum(unit.n_bytes for unit in self._cut)
+        return max(1, min(len(self._cut), -(-n_bytes // _TASK_BYTES), _MOST_TASKS))
 
     def _urls(self, unit: Unit) -> tuple[str, ...]:
         return self.store.urls(self._paths[unit.partition], offset=unit.offset, length=unit.n_bytes)
@@ -151,8 +168,8 @@ class ResidentEngine:
         )  # fmt: skip
 
     def close(self) -> None:
-        """See `Engine.close`; the job ends."""
-        self.application.close()
+        """See `Engine.close`; tasks keep what they hold for the next engine of the session."""
+        self.turns.end(self._turn)
 
     # --- a pass -------------------------------------------------------------------------------------------------------
 
@@ -164,11 +181,11 @@ class ResidentEngine:
         NoTasksError
             If there are no tasks, and none are to be expected; the pass may be run by another engine.
         """
-        self._start()
+        self._begin()
         request = Payload(encoded_request(query, self._tree, self.dataset, self.split, columns=columns))
         # with millions of features both are large
         del query
-        now = Pass(request, PartialSums(self._tree, Statistic.absorb), set(range(len(self._units))))
+        now = Pass(request, PartialSums(self._tree, Statistic.absorb), set(self._units))
         # what failed in a pass that raised may work in this one
         self._failures.clear()
         for member in self._shares.members:
@@ -214,7 +231,7 @@ class ResidentEngine:
             if unit in member.ordered:
                 member.ordered.discard(unit)
                 member.units.add(unit)
-        elif event.kind == "answer":
+        elif event.kind == ANSWER:
             self._take(event, member, now)
         elif event.kind == "error":
             self._failed(event, member, now)
@@ -252,7 +269,7 @@ class ResidentEngine:
                 # a file that is missing or has been cut is called by its name
                 self._input.check_files()
                 raise error
-        elif ask is not None and ask not in now.asks:
+        elif unit is not None or (ask is not None and ask not in now.asks):
             # of a pass that has raised already
             return
         elif not header.get("elsewhere"):

@@ -30,8 +30,6 @@ class Invitation:
         `wire.SECRET_BYTES` in hexadecimal digits.
     memory_bytes
         For decoded blocks, of each task; None for what its container leaves.
-    sums_bytes
-        That a task needs beside its blocks, for a query and for sums.
     connect_seconds
         For which a task tries to reach the driver, before it ends.
     idle_seconds
@@ -41,7 +39,6 @@ class Invitation:
     addresses: tuple[tuple[str, int], ...]
     secret: str = field(repr=False)
     memory_bytes: stored.Count | None = None
-    sums_bytes: stored.Count = 0
     connect_seconds: float = 30.0
     idle_seconds: float = 60.0
 

@@ -72,6 +72,12 @@ class KeptBlocks:
             self._held[key] = None
         self._where[key] = where
 
+    def clear(self, *, budget: int) -> None:
+        """Keep none of them any longer, and from now on others within this budget."""
+        for key in list(self._held):
+            self.drop(key)
+        self._budget = budget
+
     def drop(self, key: Key) -> None:
         """Keep a block no longer."""
         if key not in self._held:

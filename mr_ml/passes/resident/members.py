@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ _BEAT_SECONDS = 5.0
 _MOST_STRANGERS = 64
 _BACKLOG = 1024
 _PAUSE_SECONDS = 0.1
-HELLO, LOST = "hello", "lost"
+HELLO, LOST, ANSWER = "hello", "lost", "answer"
 
 
 class Event(NamedTuple):
@@ -44,7 +44,7 @@ class Member:
     name
         Of the attempt, as the cluster knows it.
     units
-        That it holds, by number.
+        That it holds of the split of this turn, by number.
     ordered
         That it was told to read and has not said to hold.
     unable
@@ -62,6 +62,9 @@ class Member:
     unable: set[int] = field(default_factory=set)
     alive: bool = True
     is_slow: bool = False
+    # what it holds of other splits, by the number of the first unit of each
+    _others: dict[int, set[int]] = field(default_factory=dict)
+    _first: int = 0
     # None at the end
     _waiting: queue.SimpleQueue[tuple[dict[str, Any], tuple[bytes | Payload, ...]] | None] = field(
         default_factory=queue.SimpleQueue
@@ -72,6 +75,18 @@ class Member:
         """How many it holds, or will."""
         return len(self.units) + len(self.ordered)
 
+    def turn_to(self, first: int) -> None:
+        """Begin a turn on the split whose units have numbers from this one."""
+        self._others[self._first] = self.units
+        self._first, self.units = first, self._others.pop(first, set())
+        # what is on the way is for nobody
+        self.ordered, self.unable = set(), set()
+
+    def clear(self, *, sums_bytes: int) -> None:
+        """Have it let go of all that it holds, and leave room for queries and sums of so many bytes."""
+        self._others, self.units, self.ordered = {}, set(), set()
+        self.tell({"kind": "clear", "sums_bytes": sums_bytes})
+
     def tell(self, header: dict[str, Any], *payloads: bytes | Payload) -> None:
         """Send a message, soon; whether it arrives shows by what the member answers."""
         self._waiting.put((header, payloads))
@@ -81,12 +96,14 @@ class Member:
         self.wire.close()
         self._waiting.put(None)
 
-    def send_waiting(self) -> None:
-        """Send what is to be told, and a beat where that is nothing for a while; until the connection breaks."""
+    def send_waiting(self, is_needed: Callable[[], bool]) -> None:
+        """Send what is to be told, and while it is needed a beat now and then; until the connection breaks."""
         while True:
             try:
                 told = self._waiting.get(timeout=_BEAT_SECONDS)
             except queue.Empty:
+                if not is_needed():
+                    continue
                 told = {"kind": "beat"}, ()
             if told is None:
                 return
@@ -101,6 +118,11 @@ class Member:
 
 class Reception:
     """Listens for tasks, and puts what they say into a queue.
+
+    Attributes
+    ----------
+    needs_members
+        Whether they are told so: those that hear nothing for long end.
 
     Parameters
     ----------
@@ -123,6 +145,7 @@ class Reception:
         self, *, host: str, ports: Iterable[int], secret: bytes, events: queue.SimpleQueue[Event]
     ) -> None:  # fmt: skip
         self._secret, self._events = secret, events
+        self.needs_members = True
         self._listener = _listener(host, ports)
         self.address: tuple[str, int] = self._listener.getsockname()[:2]
         self._strangers: deque[socket.socket] = deque()
@@ -180,7 +203,8 @@ class Reception:
         said: BaseException
         try:
             wire.limit(SILENCE_SECONDS)
-            threading.Thread(target=member.send_waiting, daemon=True).start()
+            sending = threading.Thread(target=member.send_waiting, args=(lambda: self.needs_members,), daemon=True)
+            sending.start()
             while True:
                 message = wire.receive()
                 if message.kind == HELLO:

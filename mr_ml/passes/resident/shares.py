@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from mr_ml.passes.resident.asking import Pass
@@ -22,17 +22,19 @@ class Shares:
 
     Attributes
     ----------
+    units
+        By number.
     order
         Has a member read a unit.
     """
 
-    units: Sequence[Unit]
+    units: Mapping[int, Unit]
     order: Callable[[Member, int], None]
     members: list[Member] = field(default_factory=list)
     free: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.free = set(range(len(self.units)))
+        self.free = set(self.units).difference(*(member.units for member in self.members))
 
     def lose(self, member: Member) -> None:
         """Go on without one that is no longer among the members: what it held is free."""
@@ -46,12 +48,13 @@ class Shares:
         """Have members read the units that nobody holds, a few at a time."""
         # where none but slow ones are left, they must do
         quick = [one for one in self.members if not one.is_slow] or self.members
+        first = min(self.units, default=0)
         while self.free:
             able = [one for one in quick if len(one.ordered) < _AHEAD and not self.free <= one.unable]
             if not able:
                 return
             member = min(able, key=lambda one: one.n_units)
-            unit = next_unit(sorted(self.free - member.unable), member.units | member.ordered)
+            unit = next_unit(sorted(self.free - member.unable), member.units | member.ordered, first=first)
             self.free.remove(unit)
             self.order(member, unit)
 

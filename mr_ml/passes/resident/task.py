@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def run(
         return
     wire.limit(invitation.idle_seconds)
     name = environment.get("mapreduce_task_attempt_id", "a task")
-    task = Task(wire, budget=_budget(invitation, environment), name=name, folder=folder)
+    task = Task(wire, budget=partial(_budget, invitation, environment), name=name, folder=folder)
     beats = threading.Thread(target=task.beat, args=(say, _status_seconds(environment)), daemon=True)
     beats.start()
     try:
@@ -99,12 +100,15 @@ class Task:
     Parameters
     ----------
     budget
-        Bytes that decoded blocks may take.
+        Returns how many bytes decoded blocks may take, where queries and sums take so many.
     """
 
-    def __init__(self, wire: Wire, *, budget: int, name: str, folder: Path | None = None) -> None:
-        self._wire, self._name = wire, name
-        self._kept = KeptBlocks(budget=budget, folder=Path.cwd() if folder is None else folder)
+    def __init__(
+        self, wire: Wire, *, budget: Callable[[int], int], name: str, folder: Path | None = None
+    ) -> None:  # fmt: skip
+        self._wire, self._name, self._budget = wire, name, budget
+        # the driver says more before it has anything read
+        self._kept = KeptBlocks(budget=0, folder=Path.cwd() if folder is None else folder)
         self._doing, self._parent = "starting", os.getppid()
         self.ended, self.passes = threading.Event(), 0
 
@@ -160,6 +164,8 @@ class Task:
             for partition, first, last in header["blocks"]:
                 for index in range(first, last):
                     self._kept.drop((partition, index))
+        elif message.kind == "clear":
+            self._kept.clear(budget=self._budget(header["sums_bytes"]))
         elif message.kind != "beat":
             raise InternalError(f"a message of kind {message.kind!r}, which this task does not know")
         return None
@@ -195,7 +201,7 @@ class Task:
         return {"kind": "answer", "ask": header["ask"]}, [value.encode(node) for node, value in sums.items()]
 
 
-def _budget(invitation: Invitation, environment: Mapping[str, str]) -> int:
+def _budget(invitation: Invitation, environment: Mapping[str, str], sums_bytes: int) -> int:
     """Return bytes for decoded blocks: what is asked for, or what the container leaves."""
     if invitation.memory_bytes is not None:
         return invitation.memory_bytes
@@ -203,7 +209,7 @@ def _budget(invitation: Invitation, environment: Mapping[str, str]) -> int:
     heap = _HEAP.search(environment.get("mapreduce_map_java_opts", ""))
     # Java takes less than its heap may become, and some memory beside it
     java = _JAVA_BYTES if heap is None else min(_JAVA_BYTES, (int(heap[1]) << _SHIFTS[heap[2].lower()]) + (100 << 20))
-    return max(container - java - _PYTHON_BYTES - invitation.sums_bytes, container // 8)
+    return max(container - java - _PYTHON_BYTES - sums_bytes, container // 8)
 
 
 _SHIFTS = {"": 0, "k": 10, "m": 20, "g": 30}

@@ -66,11 +66,11 @@ def _cut(facts: PartitionFacts, tree: SumTree, unit_bytes: int) -> Iterator[Unit
         yield Unit(Node(level, at + number), facts.partition, first, last, starts[first], lines)
 
 
-def next_unit(free: Sequence[int], mine: set[int]) -> int:
+def next_unit(free: Sequence[int], mine: set[int], *, first: int = 0) -> int:
     """Choose a unit for a task among the free ones (ascending): beside its own, so that their sums join in the task.
 
     With none beside its own, the first of the second half of the longest run of free ones: whoever has the units before
-    that run may take those of the first half.
+    that run may take those of the first half. Before `first` there are none.
     """
     beside = next((unit for unit in free if unit - 1 in mine or unit + 1 in mine), None)
     if beside is not None:
@@ -82,7 +82,7 @@ def next_unit(free: Sequence[int], mine: set[int]) -> int:
         else:
             runs.append([unit])
     longest = max(runs, key=len)
-    return longest[0] if longest[0] == 0 else longest[len(longest) // 2]
+    return longest[0] if longest[0] == first else longest[len(longest) // 2]
 
 
 def runs_of(units: Sequence[Unit]) -> list[tuple[int, int, int]]:

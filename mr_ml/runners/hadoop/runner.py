@@ -188,6 +188,17 @@ class HadoopJobRunner:
                 n_reducers=0, properties=STAYING, line_by_line=True, private=True,
             )  # fmt: skip
 
+    @contextmanager
+    def served_by(self, tag: str) -> Iterator[None]:
+        """Own the work's folder while tasks of the application with a tag are at the work; see `Seats.serving`."""
+        self.take_over()
+        try:
+            self.root.store.write(f"{self._folder}/{OWNER_NAME}", Owner.here(served_by=tag).encode())
+            yield
+        finally:
+            with suppress(StorageError, UnavailableError):
+                self.root.store.remove_tree(self._folder)
+
     def take_over(self) -> None:
         """Stop and remove what earlier drivers of this work, and drivers that are gone, have left."""
         self._take_over  # noqa: B018 - once

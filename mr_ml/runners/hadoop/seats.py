@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from mr_ml.errors import InternalError, MrMlError, UnavailableError
+from mr_ml.ids import unique_id
 from mr_ml.runners.hadoop.client import END_SECONDS, STOP_SECONDS, Submission
 from mr_ml.runners.hadoop.work import tag_of
+from mr_ml.runners.staying import StayingTasks
 
 if TYPE_CHECKING:
     from mr_ml.runners.hadoop.runner import HadoopJobRunner
@@ -63,12 +66,13 @@ class HadoopSeats:
     ) -> HadoopStayingTasks:
         """See `mr_ml.runners.staying.Seats.start`."""
         self.runner.take_over()
-        submission = Submission(tag_of(self.runner.work))
+        runner = self.runner.of_work(unique_id())
+        submission = Submission(tag_of(runner.work))
 
         def run() -> None:
             error: MrMlError | None = None
             try:
-                self.runner.stay(job, submission, request=request, n_tasks=n_tasks)
+                runner.stay(job, submission, request=request, n_tasks=n_tasks)
             except MrMlError as raised:
                 error = raised
             except Exception as raised:
@@ -79,6 +83,10 @@ class HadoopSeats:
         thread.start()
         return HadoopStayingTasks(thread, submission)
 
+    def serving(self, staying: StayingTasks) -> AbstractContextManager[None]:
+        """See `mr_ml.runners.staying.Seats.serving`."""
+        return self.runner.served_by(staying.name)
+
 
 @dataclass(frozen=True)
 class HadoopStayingTasks:
@@ -86,6 +94,11 @@ class HadoopStayingTasks:
 
     thread: threading.Thread
     submission: Submission
+
+    @property
+    def name(self) -> str:
+        """See `mr_ml.runners.staying.StayingTasks.name`."""
+        return self.submission.tag
 
     def stop(self, patience: float) -> None:
         """See `mr_ml.runners.staying.StayingTasks.stop`.

@@ -34,24 +34,30 @@ class Owner:
         Of the process, in clock ticks since boot: ids are given again.
     since
         Unix time of the job's start.
+    served_by
+        The tag of an application of another work, whose tasks that stay are at this one; empty if there is none.
     """
 
     place: str
     pid: int
     started: int
     since: float
+    served_by: str = ""
 
     @classmethod
-    def here(cls) -> Owner:
+    def here(cls, *, served_by: str = "") -> Owner:
         """Describe this process."""
-        return cls(place(), os.getpid(), start_of(os.getpid()), time.time())
+        return cls(place(), os.getpid(), start_of(os.getpid()), time.time(), served_by)
 
     @classmethod
     def decode(cls, data: bytes) -> Owner | None:
         """Undo `encode`; None if it is not one."""
         try:
             values = json.loads(data)
-            return cls(str(values["place"]), int(values["pid"]), int(values["started"]), float(values["since"]))
+            return cls(
+                str(values["place"]), int(values["pid"]), int(values["started"]), float(values["since"]),
+                str(values.get("served_by", "")),
+            )  # fmt: skip
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return None
 
@@ -115,10 +121,13 @@ def _take_back(root: Root, work: str, owner: Owner | None, *, stop: Callable[[st
         raise LockedError(
             f"run {work} is at work in process {owner.pid}; wait for its end, or stop it (kill {owner.pid})"
         )
-    if not stop(tag_of(work)):
+    tags = [tag_of(work)]
+    if owner is not None and owner.served_by.startswith(tag_of("")) and not (owner.can_be_seen and owner.lives):
+        tags.append(owner.served_by)
+    if not all(stop(tag) for tag in tags):
         raise UnavailableError(
             f"an application of run {work} may still run, and could not be stopped; look for it on the cluster with "
-            f"`yarn application -list -appTags {tag_of(work)}`, and try again"
+            f"`yarn application -list -appTags {','.join(tags)}`, and try again"
         )
     root.store.remove_tree(root.layout.job(work))
 

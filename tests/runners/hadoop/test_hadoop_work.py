@@ -103,6 +103,21 @@ def test_of_another_machine_too(root: Root) -> None:
     assert root.take_over("mine") == []
 
 
+@pytest.mark.parametrize(
+    ("served_by", "stopped"), [("mr_ml:its-tasks", ["mr_ml:mine", "mr_ml:its-tasks"]), ("another", ["mr_ml:mine"])]
+)
+def test_who_resumes_stops_the_tasks_that_were_at_the_work(root: Root, served_by: str, stopped: list[str]) -> None:
+    """They may be at others by now, but for a process that lives here."""
+    owner = replace(dead(), served_by=served_by)
+    root.add("mine", owner.encode())
+    assert root.take_over("mine") == []
+    assert root.stopped == stopped
+    root.stopped.clear()
+    root.add("mine", Owner.here(served_by=served_by).encode())
+    assert root.take_over("mine") == []
+    assert root.stopped == ["mr_ml:mine"]
+
+
 def test_nobody_resumes_what_is_at_work(root: Root) -> None:
     with subprocess.Popen(["sleep", "600"]) as other:
         try:
