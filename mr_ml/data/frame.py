@@ -92,13 +92,13 @@ def crc_of(data: bytes) -> int:
     return int.from_bytes(data[-4:], "little")
 
 
-def decode(data: bytes, *, kind: str | tuple[str, ...], where: str) -> Frame:
+def decode(data: bytes | memoryview, *, kind: str | tuple[str, ...], where: str) -> Frame:
     """Check and open a frame.
 
     Parameters
     ----------
     data
-        The bytes that `encode` returned.
+        The bytes that `encode` returned, which nobody may change while the arrays are used.
     kind
         The kind, or one of the kinds, that the caller expects.
     where
@@ -120,7 +120,7 @@ def decode(data: bytes, *, kind: str | tuple[str, ...], where: str) -> Frame:
     if crc != struct.unpack_from("<I", data, len(data) - 4)[0]:
         raise BadDataError(f"{where}: checksum mismatch: the bytes changed after they were written")
     try:
-        header = json.loads(data[_PREFIX.size : _PREFIX.size + header_size])
+        header = json.loads(bytes(data[_PREFIX.size : _PREFIX.size + header_size]))
         stored_kind, meta, listed = header["kind"], header["meta"], header["arrays"]
         at = _PREFIX.size + header_size
         padding = [data[5:8]]

@@ -63,7 +63,7 @@ class PassRequest:
         return frame.encode(KIND, outer, arrays)
 
     @classmethod
-    def decode(cls, data: bytes, *, where: str = "the pass request") -> PassRequest:
+    def decode(cls, data: bytes | memoryview, *, where: str = "the pass request") -> PassRequest:
         """Undo `encode`.
 
         Raises

@@ -165,7 +165,7 @@ class Statistic:
         return frame.encode(KIND, meta, arrays)
 
     @staticmethod
-    def decode(data: bytes, *, where: str) -> tuple[Node, Statistic]:
+    def decode(data: bytes | memoryview, *, where: str) -> tuple[Node, Statistic]:
         """Undo `encode`.
 
         Raises

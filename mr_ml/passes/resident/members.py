@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import queue
-import socket
 import threading
-import time
-from collections import deque
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from mr_ml.errors import UnavailableError
-from mr_ml.passes.resident.invitation import MOST_BYTES
+from mr_ml.passes.resident.listening import Listener
 from mr_ml.passes.resident.wire import DRIVER, Message, Payload, RefusedError, Wire
 
 # A task says a word each second.
 SILENCE_SECONDS = 10.0
 _BEAT_SECONDS = 5.0
-# Connections that have not yet proved anything; who comes later drives out the one that has waited longest.
-_MOST_STRANGERS = 64
-_BACKLOG = 1024
-_PAUSE_SECONDS = 0.1
 HELLO, LOST, ANSWER = "hello", "lost", "answer"
 
 
@@ -114,6 +106,8 @@ class Member:
                 # the thread that receives says so
                 self.wire.close()
                 return
+            # they may be large
+            del told, payloads
 
 
 class Reception:
@@ -144,62 +138,27 @@ class Reception:
     def __init__(
         self, *, host: str, ports: Iterable[int], secret: bytes, events: queue.SimpleQueue[Event]
     ) -> None:  # fmt: skip
-        self._secret, self._events = secret, events
-        self.needs_members = True
-        self._listener = _listener(host, ports)
-        self.address: tuple[str, int] = self._listener.getsockname()[:2]
-        self._strangers: deque[socket.socket] = deque()
-        self._lock, self._closed = threading.Lock(), False
-        self._members: list[Member] = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._events, self.needs_members = events, True
+        try:
+            self._listener = Listener(host=host, ports=ports, secret=secret, role=DRIVER, attend=self._attend)
+        except OSError as error:
+            raise UnavailableError(
+                f"expected a free port at {host} at which tasks reach this process, found none: {error}; choose others "
+                "as `driver_port` in the settings of `config`"
+            ) from error
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        return self._listener.address
 
     def close(self) -> None:
         """Listen no longer, and hang up."""
-        with self._lock:
-            self._closed = True
-            strangers, members = list(self._strangers), list(self._members)
-        with suppress(OSError):
-            # wakes the thread that accepts
-            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        for stranger in strangers:
-            _wake(stranger)
-        for member in members:
-            member.hang_up()
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                if self._closed:
-                    return
-                # such as too many open files: it passes
-                time.sleep(_PAUSE_SECONDS)
-                continue
-            with self._lock:
-                self._strangers.append(connection)
-                oldest = self._strangers.popleft() if len(self._strangers) > _MOST_STRANGERS else None
-                if self._closed:
-                    _wake(connection)
-            if oldest is not None:
-                _wake(oldest)
-            threading.Thread(target=self._attend, args=(connection,), daemon=True).start()
-
-    def _attend(self, connection: socket.socket) -> None:
-        """Take in who proves to be a task of ours, and hear it to its end."""
-        try:
-            wire = Wire(connection, secret=self._secret, role=DRIVER, most_bytes=MOST_BYTES)
-        except (OSError, EOFError, RefusedError):
-            return
-        finally:
-            with self._lock, suppress(ValueError):
-                self._strangers.remove(connection)
+    def _attend(self, wire: Wire) -> None:
+        """Hear a task of ours to its end."""
         member = Member(wire)
-        with self._lock:
-            self._members.append(member)
-            if self._closed:
-                member.hang_up()
         said: BaseException
         try:
             wire.limit(SILENCE_SECONDS)
@@ -211,31 +170,11 @@ class Reception:
                     member.name = str(message.header.get("name"))
                 if message.kind != "beat":
                     self._events.put(Event(message.kind, member, message))
+                # it may be large
+                del message
         except TimeoutError:
             said = TimeoutError(f"it said nothing for {SILENCE_SECONDS:.0f} s")
         except (OSError, EOFError, RefusedError) as error:
             said = error
         member.hang_up()
-        with self._lock:
-            self._members.remove(member)
         self._events.put(Event(LOST, member, error=said))
-
-
-def _wake(connection: socket.socket) -> None:
-    """Have the thread that reads from a connection see its end; that thread closes it."""
-    with suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
-
-
-def _listener(host: str, ports: Iterable[int]) -> socket.socket:
-    said: OSError | None = None
-    for port in ports:
-        try:
-            family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-            return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-        except OSError as error:
-            said = error
-    raise UnavailableError(
-        f"expected a free port at {host} at which tasks reach this process, found none: {said}; choose others as "
-        "`driver_port` in the settings of `config`"
-    )

@@ -187,7 +187,7 @@ class Task:
             text = text[size:]
         return {"kind": "loaded", "unit": header["unit"]}, ()
 
-    def _sums(self, header: dict[str, Any], payload: bytes) -> Answer:
+    def _sums(self, header: dict[str, Any], payload: bytes | memoryview) -> Answer:
         """Sum the query over some blocks, which are here; the sums of as few nodes as they fill."""
         request = PassRequest.decode(payload, where="the query of a pass")
         sums: PartialSums[Statistic] = PartialSums(request.tree, Statistic.absorb)

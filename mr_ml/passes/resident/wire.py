@@ -1,4 +1,4 @@
-"""Messages between the driver and a task that stays, over one TCP connection.
+"""Messages between the driver and a task that stays, or between two such tasks, over one TCP connection.
 
 First both sides prove that they know the secret of this job, by HMAC-SHA256 of both sides' random numbers and of the
 role in which each speaks. From then on every message carries an HMAC under a key of this connection and direction,
@@ -26,10 +26,13 @@ from functools import cached_property
 from typing import Any
 
 DRIVER, TASK = "driver", "task"
+# two tasks: who has connected, and who listens
+CALLER, LISTENER = "caller", "listener"
 HANDSHAKE_SECONDS = 10.0
 SECRET_BYTES = 32
 # Changes whenever one side could misunderstand the other; a task's code is the driver's own, so they agree.
 _VERSION = b"mr_ml resident 1"
+_OTHERS = {DRIVER: TASK, TASK: DRIVER, LISTENER: CALLER, CALLER: LISTENER}
 _NONCE_BYTES = 32
 _MAC_BYTES = 32
 _SIZES = struct.Struct("<II")
@@ -45,7 +48,7 @@ class RefusedError(Exception):
 class Payload:
     """Bytes that go to many tasks, of which the digest is made once."""
 
-    data: bytes
+    data: bytes | memoryview
 
     @cached_property
     def digest(self) -> bytes:
@@ -55,10 +58,10 @@ class Payload:
 
 @dataclass(frozen=True, eq=False)
 class Message:
-    """What came: its header, and what follows it."""
+    """What came: its header, and what follows it, which cannot be changed."""
 
     header: dict[str, Any]
-    payloads: tuple[bytes, ...]
+    payloads: tuple[memoryview, ...]
 
     @property
     def kind(self) -> str:
@@ -76,7 +79,7 @@ class Wire:
     secret
         Of `SECRET_BYTES`; both sides have it from elsewhere.
     role
-        `DRIVER` or `TASK`.
+        `DRIVER` or `TASK`, or of two tasks `CALLER` or `LISTENER`.
     most_bytes
         Of a message that is received.
 
@@ -106,25 +109,25 @@ class Wire:
 
     def _shake_hands(self, secret: bytes, role: str) -> tuple[bytes, bytes]:
         """Prove to know the secret, and have it proved; the keys of both directions."""
-        other = TASK if role == DRIVER else DRIVER
+        other, listens = _OTHERS[role], role in (DRIVER, LISTENER)
         mine = os.urandom(_NONCE_BYTES)
         self._socket.sendall(mine)
         theirs = bytes(self._read(_NONCE_BYTES))
-        both = mine + theirs if role == DRIVER else theirs + mine
+        both = mine + theirs if listens else theirs + mine
 
         def derived(what: str) -> bytes:
             return hmac.digest(secret, b"%s %s\n" % (_VERSION, what.encode()) + both, "sha256")
 
-        if role == TASK:
-            # the driver, who is easier to find, answers nobody who has not proved to know the secret
+        if not listens:
+            # who listens is easier to find, and answers nobody who has not proved to know the secret
             self._socket.sendall(derived(f"proof of the {role}"))
         if not hmac.compare_digest(bytes(self._read(_MAC_BYTES)), derived(f"proof of the {other}")):
             raise RefusedError("the other side does not know the secret of this job")
-        if role == DRIVER:
+        if listens:
             self._socket.sendall(derived(f"proof of the {role}"))
         return derived(f"from the {role}"), derived(f"from the {other}")
 
-    def send(self, header: dict[str, Any], *payloads: bytes | Payload) -> int:
+    def send(self, header: dict[str, Any], *payloads: bytes | memoryview | Payload) -> int:
         """Send a message; the bytes that it took. OSError if the other side is gone, or takes nothing for long."""
         bodies = [one if isinstance(one, Payload) else Payload(one) for one in payloads]
         text = json.dumps(header, separators=(",", ":")).encode()
@@ -158,7 +161,7 @@ class Wire:
         if sum(each) > self._most:
             raise RefusedError(f"a message of {sum(each)} bytes, expected at most {self._most}")
         text = bytes(self._read(n_header))
-        payloads = tuple(bytes(self._read(length)) for length in each)
+        payloads = tuple(memoryview(self._read(length)).toreadonly() for length in each)
         digests = b"".join(hashlib.sha256(payload).digest() for payload in payloads)
         expected = _mac(self._receive_key, self._received, sizes + lengths + text, digests)
         if not hmac.compare_digest(bytes(self._read(_MAC_BYTES)), expected):
@@ -172,6 +175,11 @@ class Wire:
             raise RefusedError("a header that is not an object")
         return Message(header, payloads)
 
+    @property
+    def host(self) -> str:
+        """Address of this side."""
+        return str(self._socket.getsockname()[0])
+
     def limit(self, seconds: float) -> None:
         """Wait so long for the next bytes, or until bytes that are sent are taken; TimeoutError after that."""
         self._socket.settimeout(seconds)
@@ -182,7 +190,7 @@ class Wire:
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes | memoryview) -> None:
         """Send all of it; the limit of time is for each part that is taken, not for the whole."""
         view = memoryview(data)
         while view:
