@@ -10,7 +10,7 @@ from hdfs_layout.open import STORES, open_store, scheme_of, split_uri
 from hdfs_layout.paths import Layout, Reference, check_name, parse_reference, split_path, staged_path
 from hdfs_layout.root import Root, open_root
 from hdfs_layout.run_log import append_events, read_events
-from hdfs_layout.store import Entry, Store, check_store
+from hdfs_layout.store import Address, Entry, Store, check_store
 from hdfs_layout.versions import (
     Version,
     find_version,
@@ -25,6 +25,7 @@ from hdfs_layout.versions import (
 
 __all__ = [
     "STORES",
+    "Address",
     "AlreadyExistsError",
     "Entry",
     "Layout",

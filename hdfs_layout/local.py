@@ -29,7 +29,7 @@ from typing import BinaryIO
 from hdfs_layout.errors import BadDataError, NotFoundError, StorageError, UsageError, taken
 from hdfs_layout.faults import sentence
 from hdfs_layout.paths import HIDDEN, join, split_path, writing_path
-from hdfs_layout.store import Entry
+from hdfs_layout.store import Address, Entry
 
 _WRITE_BUFFER_BYTES = 1 << 20
 
@@ -227,8 +227,8 @@ class LocalStore:
         """See `Store.local_path`."""
         return self._place(path)
 
-    def urls(self, path: str, *, offset: int, length: int) -> tuple[str, ...]:
-        """See `Store.urls`; a folder of this machine has none."""
+    def addresses(self, path: str, *, offset: int, length: int) -> tuple[Address, ...]:
+        """See `Store.addresses`; a folder of this machine has none."""
         self._place(path)
         return ()
 

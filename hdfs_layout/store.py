@@ -11,8 +11,8 @@ exists (object stores have no folders).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
 from hdfs_layout.errors import AlreadyExistsError, StorageError
@@ -43,6 +43,31 @@ class Entry:
     size: int
     modified: float
     alias: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Address:
+    """Where a program that has no store of ours reads a range of a file, by a GET that follows redirects.
+
+    The URL and the headers may hold what lets whoever has them read that range: they are for the reader alone, for some
+    minutes, and never to be shown.
+
+    Attributes
+    ----------
+    url : str
+        HTTP or HTTPS.
+    headers : mapping
+        To be sent with the request. The answer is the range: with status 206 if they ask for it, else with 200.
+    proxies : bool
+        Whether proxies that the reader's environment names are on the way.
+    authorities : str
+        Certificates (PEM) by which an HTTPS server is known; empty for those that the reader's machine trusts.
+    """
+
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    proxies: bool = False
+    authorities: str = field(default="", repr=False)
 
 
 class Store(Protocol):
@@ -213,12 +238,16 @@ class Store(Protocol):
         directly has none of the promises of `write`: only new files, brought to the disk before a manifest names them.
         """
 
-    def urls(self, path: str, *, offset: int, length: int) -> tuple[str, ...]:
-        """Return HTTP addresses at which any program reads a range of a file, by a plain GET that follows redirects.
+    def addresses(self, path: str, *, offset: int, length: int) -> tuple[Address, ...]:
+        """Return HTTP addresses at which any program reads a range of a file, of at least one byte.
 
-        For programs that have no credentials, such as tasks on other machines: the addresses may hold some, and are not
-        to be shown. Each is as good as the others. Does not look whether the file exists. None where the store gives
-        out no such addresses.
+        For programs that have no credentials, such as tasks on other machines. Each is as good as the others. Does not
+        look whether the file exists. None where the store gives out no such addresses.
+
+        Raises
+        ------
+        StorageError
+            If there are no credentials to make them by.
         """
 
     def uri(self, path: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
-from hdfs_layout import LocalStore
+from hdfs_layout import Address, LocalStore
 from mr_ml.errors import MrMlError
 from mr_ml.passes.resident import task as task_module
 from mr_ml.passes.resident.invitation import Invitation
@@ -103,8 +103,10 @@ class WebStore(LocalStore):
 
     server: Web | None = None
 
-    def urls(self, path: str, *, offset: int, length: int) -> tuple[str, ...]:
-        return () if self.server is None else (self.server.url(self._place(path), offset=offset, length=length),)
+    def addresses(self, path: str, *, offset: int, length: int) -> tuple[Address, ...]:
+        if self.server is None:
+            return ()
+        return (Address(url=self.server.url(self._place(path), offset=offset, length=length)),)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from hdfs_layout.hdfs.http import NoAnswerError, RemoteError
 from hdfs_layout.hdfs.webhdfs import FileStatus, WebHdfs
 from hdfs_layout.open import split_uri
 from hdfs_layout.paths import HIDDEN, join, split_path, writing_path
-from hdfs_layout.store import Entry
+from hdfs_layout.store import Address, Entry
 
 _RENAME_ATTEMPTS = 4
 _READ_BUFFER_BYTES = 1 << 20
@@ -236,12 +236,13 @@ class HdfsStore:
         self._place(path)
         return None
 
-    def urls(self, path: str, *, offset: int, length: int) -> tuple[str, ...]:
-        """See `Store.urls`; one for each NameNode, which sends the reader to a DataNode near it.
+    def addresses(self, path: str, *, offset: int, length: int) -> tuple[Address, ...]:
+        """See `Store.addresses`; one for each NameNode, which sends the reader to a DataNode near it.
 
         None with Kerberos, where who reads must prove who it is.
         """
-        return self.client.urls_to_read(self._place(path), offset=offset, length=length)
+        urls = self.client.urls_to_read(self._place(path), offset=offset, length=length)
+        return tuple(Address(url=url) for url in urls)
 
     def uri(self, path: str) -> str:
         """See `Store.uri`. Spelled as ``hadoop fs`` takes it, with nothing escaped."""

@@ -7,6 +7,7 @@ defaults, it changes only where neither the environment nor the profile says any
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from hdfs_layout.errors import UsageError
 from hdfs_layout.s3.boto import (
     BotoCoreError,
+    ClientError,
     Config,
     ConfigNotFound,
     ConfigParseError,
@@ -35,6 +37,7 @@ class _Kept:
         self.lock = threading.Lock()
         self.environment: dict[str, str] = {}
         self.session: boto3.session.Session | None = None
+        self.authorities = ""
         self.clients: dict[str, Any] = {}
 
     def renew_if_changed(self) -> None:
@@ -103,6 +106,63 @@ def client(service: str) -> Any:
         return found
 
 
+def signer(bucket: str) -> Any:
+    """Return this process's client that signs addresses of what is in a bucket; it asks nothing.
+
+    Boto's own choice would be the region that it was told, not the bucket's, and, where a region has it, the older
+    signature, which is of no range.
+
+    Raises
+    ------
+    UsageError, BotoCoreError
+        As `client`.
+    """
+    name, asked = f"s3 {bucket}", client("s3")
+    kept = _kept
+    found = kept.clients.get(name)
+    if found is None:
+        region = _region_of(bucket, asked)
+        with kept.lock:
+            config = Config(signature_version="s3v4")
+            found = kept.clients[name] = _session(kept).client("s3", region_name=region, config=config)
+    return found
+
+
+def _region_of(bucket: str, asked: Any) -> str | None:
+    """Return where a bucket is, if the server says; S3 does so also to those who may not look."""
+    try:
+        answer = asked.head_bucket(Bucket=bucket)
+    except ClientError as error:
+        answer = error.response
+    region: str | None = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("x-amz-bucket-region")
+    return region
+
+
+def authorities() -> str:
+    """Return the certificates (PEM) by which S3 is known here; empty where it is the usual ones, or a folder of them.
+
+    Raises
+    ------
+    UsageError
+        As `session`.
+    """
+    kept = _kept
+    with kept.lock:
+        kept.renew_if_changed()
+        _session(kept)
+        return _text_of(kept.authorities)
+
+
+@functools.lru_cache(maxsize=4)
+def _text_of(path: str) -> str:
+    """Return what is in a file, if it is one; boto says what it thinks of any other."""
+    try:
+        with open(path, encoding="ascii") as file:
+            return file.read()
+    except (OSError, ValueError):
+        return ""
+
+
 def _session(kept: _Kept) -> boto3.session.Session:
     if kept.session is None:
         core = botocore.session.Session()
@@ -123,6 +183,7 @@ def _session(kept: _Kept) -> boto3.session.Session:
             # which the aws command and other SDKs read before AWS_DEFAULT_REGION, and boto does not
             core.set_config_variable("region", region)
         kept.session = boto3.session.Session(botocore_session=core)
+        kept.authorities = core.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE", "")
     return kept.session
 
 

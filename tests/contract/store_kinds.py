@@ -30,7 +30,7 @@ class Kind:
         Whether it is asked what happens when several write at once, and after long sequences of calls.
     effort
         How much of that: less where a request takes milliseconds and a process half a second to begin.
-    has_urls
+    has_addresses
         Whether it gives out addresses of files.
     as_another
         Makes this process another user of it; None where tests cannot.
@@ -41,7 +41,7 @@ class Kind:
     folders: bool
     races: bool = True
     effort: float = 1.0
-    has_urls: bool = False
+    has_addresses: bool = False
     as_another: Callable[[pytest.MonkeyPatch], None] | None = None
 
     def of(self, number: int, *, at_least: int) -> int:
@@ -84,11 +84,11 @@ KINDS = [
         "hdfs",
         _hdfs_root,
         folders=True,
-        has_urls=True,
+        has_addresses=True,
         as_another=lambda patch: patch.setenv("HADOOP_USER_NAME", "another"),
     ),
-    Kind("s3-versitygw", _s3_root("versitygw_server"), folders=False, effort=0.1),
+    Kind("s3-versitygw", _s3_root("versitygw_server"), folders=False, effort=0.1, has_addresses=True),
     # what happens at once there is decided by a lock of the tests' own, see moto_process.py
-    Kind("s3-moto", _s3_root("moto_server"), folders=False, races=False),
+    Kind("s3-moto", _s3_root("moto_server"), folders=False, races=False, has_addresses=True),
 ]
 RACES = ("test_store_races", "test_store_sequences")

@@ -60,9 +60,11 @@ def test_an_address_gives_a_range(store: Store, store_kind: Kind) -> None:
     content = EVERY_BYTE * 3
     store.write("folder/a file", content)
     for offset, length in ((0, len(content)), (5, 300), (700, 68)):
-        urls = store.urls("folder/a file", offset=offset, length=length)
-        assert bool(urls) == store_kind.has_urls
-        for url in urls:
-            assert url.startswith("http")
-            with urllib.request.urlopen(url) as answer:
+        addresses = store.addresses("folder/a file", offset=offset, length=length)
+        assert bool(addresses) == store_kind.has_addresses
+        for address in addresses:
+            assert address.url.startswith("http")
+            assert "http" not in f"{address!r}"
+            with urllib.request.urlopen(urllib.request.Request(address.url, headers=dict(address.headers))) as answer:
+                assert answer.status == (206 if "Range" in address.headers else 200)
                 assert answer.read() == content[offset : offset + length]

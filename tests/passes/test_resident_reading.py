@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 import resident_tasks
+from certificates import Certificate, certificate
 from resident_tasks import Web, give
 
+from hdfs_layout import Address
 from mr_ml.errors import NotFoundError, StorageError, UnavailableError
 from mr_ml.passes.resident import reading
 
@@ -60,12 +64,23 @@ def silent(handler: BaseHTTPRequestHandler) -> None:
     """Hang up."""
 
 
+def refusal(code: int, name: str, message: str = "offset=1") -> Answer:
+    """As S3 has it; what it writes may hold what was asked."""
+    words = f"<Error><Code>{name}</Code><Message>{message}</Message><Key>?offset=1</Key></Error>"
+    return lambda handler: give(handler, code, words.encode())
+
+
+def quoting(handler: BaseHTTPRequestHandler) -> None:
+    handler.wfile.write(f"HTTP/9 {handler.path}\r\n\r\n".encode())
+
+
 def redirect(place: str) -> Answer:
     return lambda handler: give(handler, 307, Location=place)
 
 
-def get(*urls: str) -> bytes:
-    return bytes(reading.read(urls, 50, where="hdfs://some/file"))
+def get(*addresses: str | Address) -> bytes:
+    given = [Address(url=one) if isinstance(one, str) else one for one in addresses]
+    return bytes(reading.read(given, 50, where="hdfs://some/file"))
 
 
 def test_a_range_is_read(web: Web, url: str) -> None:
@@ -77,7 +92,9 @@ PASSING = {
     "500": status(500), "403 of a standby": status(403), "broken off": broken_off, "garbage": garbage,
     "hung up": silent, "more than asked for": lambda handler: give(handler, 200, TEXT),
     "a redirect to a file": redirect("file:///etc/passwd"), "a redirect to nowhere": status(307),
-    "a bad redirect": redirect("http://127.0.0.1:port/"),
+    "a bad redirect": redirect("http://127.0.0.1:port/"), "too busy": refusal(503, "SlowDown"),
+    "too old": refusal(403, "AccessDenied", "Request has expired"),
+    "the address in a status line": quoting,
 }  # fmt: skip
 
 
@@ -136,3 +153,106 @@ def test_a_node_that_was_left_out_is_tried_again_where_it_is_the_only_one(web: W
     web.answers = [redirect(f"http://{closed}/node"), status(403), redirect(url)]
     assert get(web.address + "/webhdfs?op=OPEN") == TEXT[10:60]
     assert web.seen[2] == "/webhdfs?op=OPEN"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (
+            refusal(403, "AccessDenied", "Request has expired"),
+            "HTTP status 403 AccessDenied, as the address was too old",
+        ),
+        (refusal(403, "SignatureDoesNotMatch"), "HTTP status 403 SignatureDoesNotMatch;"),
+        # of a bucket elsewhere S3 does not say where
+        (refusal(301, "PermanentRedirect"), "HTTP status 301 PermanentRedirect;"),
+        (refusal(503, "SlowDown"), "HTTP status 503 SlowDown;"),
+        (
+            lambda handler: give(handler, 403, b'{"RemoteException": {"exception": "StandbyException"}}'),
+            "HTTP status 403 StandbyException;",
+        ),
+    ],
+)
+def test_refusals_are_called_by_their_names(web: Web, url: str, answer: Answer, words: str) -> None:
+    web.answers = [answer] * 100
+    with pytest.raises(UnavailableError, match=words):
+        get(url)
+
+
+def test_a_service_that_is_too_busy_is_asked_for_longer(web: Web, url: str) -> None:
+    web.answers = [refusal(503, "SlowDown")] * 7
+    assert get(url) == TEXT[10:60]
+
+
+def test_a_range_that_a_header_asks_for(web: Web, url: str) -> None:
+    """What the address needs is sent along, and 206 is as good as 200."""
+    got: list[str | None] = []
+
+    def part(handler: BaseHTTPRequestHandler) -> None:
+        got.append(handler.headers["Range"])
+        give(handler, 206, TEXT[10:60], Content_Range="bytes 10-59/200")
+
+    web.answers = [part]
+    assert get(Address(url=url, headers={"Range": "bytes=10-59"})) == TEXT[10:60]
+    assert got == ["bytes=10-59"]
+
+
+def test_a_range_beyond_the_end(web: Web, url: str) -> None:
+    web.answers = [status(416)]
+    with pytest.raises(StorageError, match="expected 50 bytes more, found none"):
+        get(url)
+    assert len(web.seen) == 1
+
+
+@pytest.fixture
+def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
+    """A proxy of the environment, which asks for a password and never asks onward."""
+    with resident_tasks.web() as server:
+        for name in ("http_proxy", "https_proxy"):
+            monkeypatch.setenv(name, server.address.replace("//", "//me:pass%20word@"))
+        monkeypatch.setenv("no_proxy", "127.0.0.2")
+        yield server
+
+
+def test_a_proxy_is_asked_where_one_is_on_the_way(web: Web, proxy: Web, url: str) -> None:
+    got: list[tuple[str, str]] = []
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        got.append((handler.path, handler.headers["Proxy-Authorization"]))
+        give(handler, 200, TEXT[10:60])
+
+    proxy.answers = [answer]
+    assert get(Address(url=url, proxies=True)) == TEXT[10:60]
+    assert got == [(url, f"Basic {base64.b64encode(b'me:pass word').decode()}")]
+    assert web.seen == []
+    # neither where none is to be, nor where the environment says so
+    assert get(url) == TEXT[10:60]
+    with pytest.raises(UnavailableError, match="could not be read"):
+        get(Address(url=url.replace("127.0.0.1", "127.0.0.2"), proxies=True))
+    assert len(proxy.seen) == 1
+
+
+def test_a_proxy_makes_a_tunnel(proxy: Web) -> None:
+    """What is asked, and how, is not for it to see."""
+    with pytest.raises(UnavailableError, match=r"bucket\.example: Tunnel connection failed: 501"):
+        get(Address(url="https://bucket.example/file?offset=1", proxies=True))
+    assert proxy.seen == []
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return certificate(tmp_path_factory.mktemp("certificate"), "127.0.0.1")
+
+
+def test_a_server_is_known_by_the_certificates_that_the_store_names(
+    web: Web, url: str, known: Certificate
+) -> None:  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(known.chain, known.key)
+    web.socket = context.wrap_socket(web.socket, server_side=True)
+    secure = url.replace("http:", "https:")
+    assert get(Address(url=secure, authorities=known.authority)) == TEXT[10:60]
+    with pytest.raises(UnavailableError, match="CERTIFICATE_VERIFY_FAILED"):
+        get(secure)
+    with pytest.raises(UnavailableError, match="CERTIFICATE_VERIFY_FAILED"):
+        get(Address(url=secure.replace("127.0.0.1", "localhost"), authorities=known.authority))
+    assert len(web.seen) == 1

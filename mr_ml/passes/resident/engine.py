@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from hdfs_layout import Store
+from hdfs_layout import Address, Store
 from mr_ml.catalog.dataset import Dataset
 from mr_ml.errors import UsageError
 from mr_ml.passes.base import Array, check_receipts
@@ -134,12 +134,12 @@ class ResidentEngine:
         if self._turn is not None and self._turn is self.turns.turn:
             return
         self._input.check_files()
-        urls = self._urls(self._cut[0]) if self._cut else ("http://localhost:0",)
-        if not urls:
+        addresses = self._addresses(self._cut[0]) if self._cut else (Address(url="http://localhost:0"),)
+        if not addresses:
             raise NoTasksError(f"tasks have no address at which they could read {self.store.root} by themselves")
         self._turn = Turn(
             data=self.dataset.data_id, split=self.split, n_units=len(self._cut), n_tasks=self.n_tasks,
-            sums_bytes=self.sums_bytes, url=urls[0],
+            sums_bytes=self.sums_bytes, url=addresses[0].url,
         )  # fmt: skip
         application, first = self.turns.take(self._turn, self.seats, say=self.say)
         self._units = dict(enumerate(self._cut, first))
@@ -153,8 +153,8 @@ class ResidentEngine:
         n_bytes = sum(unit.n_bytes for unit in self._cut)
         return max(1, min(len(self._cut), -(-n_bytes // _TASK_BYTES), _MOST_TASKS))
 
-    def _urls(self, unit: Unit) -> tuple[str, ...]:
-        return self.store.urls(self._paths[unit.partition], offset=unit.offset, length=unit.n_bytes)
+    def _addresses(self, unit: Unit) -> tuple[Address, ...]:
+        return self.store.addresses(self._paths[unit.partition], offset=unit.offset, length=unit.n_bytes)
 
     def _order(self, member: Member, number: int) -> None:
         unit = self._units[number]
@@ -162,7 +162,7 @@ class ResidentEngine:
         member.tell(
             {
                 "kind": "load", "unit": number, "partition": unit.partition, "first": unit.first,
-                "line_bytes": unit.line_bytes, "urls": self._urls(unit),
+                "line_bytes": unit.line_bytes, "addresses": [vars(one) for one in self._addresses(unit)],
                 "where": self.store.uri(self._paths[unit.partition]),
             }
         )  # fmt: skip

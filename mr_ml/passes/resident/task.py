@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from hdfs_layout import Address
 from mr_ml.data.block import BlockAddress
 from mr_ml.errors import InternalError, UnavailableError
 from mr_ml.passes.in_memory import add_block
@@ -181,7 +182,8 @@ class Task:
     def _load(self, header: dict[str, Any]) -> Answer:
         """Read a unit and keep its blocks."""
         partition, first, sizes, where = header["partition"], header["first"], header["line_bytes"], header["where"]
-        text = memoryview(read(header["urls"], sum(sizes), where=where))
+        addresses = [Address(**one) for one in header["addresses"]]
+        text = memoryview(read(addresses, sum(sizes), where=where))
         for index, size in enumerate(sizes, first):
             self._kept.keep(text[:size], BlockAddress(partition, index), where=where)
             text = text[size:]

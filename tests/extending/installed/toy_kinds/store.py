@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from hdfs_layout import Entry, LocalStore, Store
+from hdfs_layout import Address, Entry, LocalStore, Store
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class ToyStore:
     def local_path(self, path: str) -> str | None:
         return self.folder.local_path(path)
 
-    def urls(self, path: str, *, offset: int, length: int) -> tuple[str, ...]:
+    def addresses(self, path: str, *, offset: int, length: int) -> tuple[Address, ...]:
         return ()
 
     def read(self, path: str) -> bytes:
