@@ -158,22 +158,32 @@ def nobody(*args: Any, **options: Any) -> None:
     """A task that reaches nobody."""
 
 
+def unreadable(*args: Any, **options: Any) -> bytearray:
+    """Read from a node that reaches no storage."""
+    raise UnavailableError("no storage")
+
+
 FALLS_BACK = {
     "no addresses": "no address at which",
     "nobody connects": "none of 2 tasks reached this process",
     "no room": "no task has come",
     "all vanish": "has ended before the last pass",
+    "nobody reads": "tasks cannot read by themselves",
 }
 
 
 @pytest.mark.parametrize("why", FALLS_BACK)
 @pytest.mark.parametrize("name", ["auto", "resident"])
-def test_without_tasks_auto_goes_on_and_resident_says_why(wanted: PassesWanted, name: str, why: str) -> None:
+def test_without_tasks_auto_goes_on_and_resident_says_why(
+    wanted: PassesWanted, name: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seats = seats_of(wanted)
     if why == "no addresses":
         wanted = replace(wanted, store=WebStore(wanted.store.root))
     elif why == "nobody connects":
         seats.serve = nobody
+    elif why == "nobody reads":
+        monkeypatch.setattr(task, "read", unreadable)
     elif why == "no room":
         seats.late, seats.patience_seconds = 2, 0.0
     else:
@@ -220,7 +230,7 @@ def test_a_unit_that_one_task_cannot_read_is_read_by_another(
     read, lock = reading.read, threading.Lock()
     both, mine, off = threading.Barrier(2), threading.local(), list[int]()
 
-    def failing(urls: Any, n_bytes: int, *, where: str) -> bytearray:
+    def failing(addresses: Any, n_bytes: int, *, where: str) -> bytearray:
         """When both tasks are there, one of them reads nothing."""
         if not hasattr(mine, "came"):
             mine.came = True
@@ -229,7 +239,7 @@ def test_a_unit_that_one_task_cannot_read_is_read_by_another(
             off[:] = off[:1] or [threading.get_ident()]
         if off == [threading.get_ident()]:
             raise UnavailableError("a node that is off")
-        return read(urls, n_bytes, where=where)
+        return read(addresses, n_bytes, where=where)
 
     monkeypatch.setattr(task, "read", failing)
     with closing(ENGINES.get("resident")(wanted)) as engine:

@@ -268,7 +268,8 @@ class ResidentEngine:
             if not header.get("elsewhere") or everybody or self._failures[unit] >= _ATTEMPTS:
                 # a file that is missing or has been cut is called by its name
                 self._input.check_files()
-                raise error
+                # a job for each pass reads by Hadoop's own ways
+                raise NoTasksError(f"tasks cannot read by themselves: {error}") if header.get("elsewhere") else error
         elif unit is not None or (ask is not None and ask not in now.asks):
             # of a pass that has raised already
             return
