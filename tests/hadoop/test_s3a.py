@@ -115,6 +115,25 @@ def test_the_same_models_and_predictions(site: Site, tmp_path: Path) -> None:
     assert site.keys("some/root/tmp") == []
 
 
+def test_tasks_that_stay_read_by_themselves(
+    site: Site, on_cluster: HadoopCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By addresses that are as good as a key, for a while: nobody is shown one."""
+    train = ("train", "rows", "--model", "stays", *LOGISTIC, "--max-passes", "5")
+    monkeypatch.setenv("MR_ML_HADOOP_TRACE", str(tmp_path / "trace"))
+    seen = {path for path in (on_cluster.directory / "logs" / "userlogs").rglob("*") if path.is_file()}
+    found = site.there.run(*train, "--engine", "resident", resident_tasks=2)
+    assert found.code == 0, found.err
+    assert jvm_starts(tmp_path / "trace") == ["jar"]
+    site.here(*train)
+    assert site.there.coef_sha256("stays") == site.here.coef("stays").sha256
+    assert site.keys("some/root/tmp") == []
+    logs = {path for path in (on_cluster.directory / "logs" / "userlogs").rglob("*") if path.is_file()} - seen
+    assert len(logs) > 6
+    for said in (found.out, found.err, *(path.read_text(errors="replace") for path in logs)):
+        assert "X-Amz-Signature" not in said
+
+
 def test_a_damaged_partition_is_the_same_error(site: Site) -> None:
     options = ("rows", *LOGISTIC, "--model", "never")
     there = said_of(changed, site.there.store, "rows", site.there.run, options)
