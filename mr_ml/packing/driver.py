@@ -21,11 +21,22 @@ from mr_ml.data.partition_file import PartitionFacts
 from mr_ml.errors import BadDataError, InternalError, UsageError
 from mr_ml.ids import unique_id
 from mr_ml.packing import chance
-from mr_ml.packing.exchange import Exchange, NoRoomError, PackMemory, Ranges, Target, exchange_of, scan, shuffle
+from mr_ml.packing.exchange import (
+    Exchange,
+    NoRoomError,
+    PackMemory,
+    Ranges,
+    Shuffled,
+    Target,
+    bring,
+    exchange_of,
+    scan,
+)
 from mr_ml.packing.in_driver import in_driver, is_small
 from mr_ml.packing.plan import PackPlan, make_plan, shares_of
+from mr_ml.packing.sample import expected_plan
 from mr_ml.packing.totals import feature_moments, label_counts, row_weights, with_labels_of
-from mr_ml.readers.base import Format, format_by_names, format_named
+from mr_ml.readers.base import Format, Opened, format_by_names, format_named
 from mr_ml.readers.rows import BAD_KINDS, listed
 from mr_ml.readers.schema import Options, Schema
 from mr_ml.readers.summary import Summary
@@ -119,80 +130,174 @@ def _pack(
     if not spec.format_is_given:
         _check_names(form, text.files)
     opened = form.open(text.files, spec.options, like=spec.like, first_line=text.first_line)
-    files, options, like = opened.files, opened.options, opened.like
-    if spec.like is not None and like is not None:
-        unknown = form.unknown_columns(spec.like, like)
+    if spec.like is not None and opened.like is not None:
+        unknown = form.unknown_columns(spec.like, opened.like)
         if unknown:
             say(f"left out, for `like` does not know them: the columns {listed(unknown)}")
-    wanted, reasons = options, list[str]()
-    while True:
-        ranges = scan(runner, exchange, text, wanted, files)
-        scanned = _numbered(ranges, ranges, first_line=form.header_lines(options))
-        summary = sum(scanned.values(), Summary())
-        more, why = (wanted, []) if like is not None else form.declared(wanted, summary)
-        if more == wanted:
-            break
-        wanted, reasons = more, [*reasons, *why]
-    if like is None:
-        _judge(summary, spec, say, reasons)
-        schema = form.resolve(options, summary)
-        if not spec.header_is_given:
-            form.check_header(opened, schema)
-        for doubt in form.doubts(options, summary)[:_SHOWN_REASONS]:
-            warn(doubt)
-    else:
-        schema = like
-    if spec.by_group and not schema.has_groups:
-        raise UsageError(
-            "`split_by`: expected rows with groups, found none; libsvm rows need a qid:N, CSV rows a column"
-        )
-    by_split = _by_split(spec, files, scanned)
-    rows = {split: (of.n_rows, min(of.nnz, of.n_rows * schema.n_features)) for split, of in by_split.items()}
-    plan = make_plan(
-        n_rows=summary.n_rows, nnz=summary.nnz, n_features=schema.n_features, shares=spec.shares or shares_of(rows),
-        folds=spec.folds, seed=spec.seed, by_group=spec.by_group, by_file=bool(by_split), partitions=spec.partitions,
-    )  # fmt: skip
-    data_id = unique_id()
-    with UnfinishedPack(root, spec.name, data_id) as unfinished:
-        n_columns = summary.n_columns(schema.n_features)
-        target = Target(
-            schema=schema, plan=plan, name=spec.name, data_id=data_id, n_columns=n_columns,
-            splits=splits_known_as(spec, text, files) if by_split else {},
+    return _Packing(spec, form, text, opened, exchange, root, runner, say, warn).run()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """What a scan of all of the text found, and what follows from it.
+
+    Attributes
+    ----------
+    ranges
+        Line numbers count from the start of the file.
+    """
+
+    ranges: Ranges
+    total: Summary
+    schema: Schema
+    plan: PackPlan
+
+
+@dataclass(frozen=True)
+class _Packing:
+    """One pack, and what it needs."""
+
+    spec: PackSpec
+    form: Format
+    text: TextSource
+    opened: Opened
+    exchange: Exchange
+    root: Root
+    runner: Runner
+    say: Say
+    warn: Say
+
+    def run(self) -> Dataset:
+        """Pack and publish: by an expected plan, if there is one and all of the text then leads to it too."""
+        found = None
+        expected = self._expected_plan()
+        if expected is not None:
+            assert self.opened.like is not None
+            with UnfinishedPack(self.root, self.spec.name, unique_id()) as unfinished:
+                target = self._target(self.opened.like, expected, unfinished.data_id, scan=self.opened.options)
+                with bring(self.exchange, self.text, self.opened.files, target) as brought:
+                    found = self._found(brought.scanned)
+                    is_so = found.plan.deals_as(expected)
+                    shuffled = brought.shuffled() if is_so else None
+                if shuffled is not None:
+                    return self._published(unfinished, found, brought.reports, shuffled)
+                self.root.store.remove_tree(self.root.layout.dataset_data(self.spec.name, unfinished.data_id))
+            self.say("a sample of the text led to other partitions than all of it does: packing it once more")
+        found = found or self._scanned()
+        with UnfinishedPack(self.root, self.spec.name, unique_id()) as unfinished:
+            target = self._target(found.schema, found.plan, unfinished.data_id, total=found.total)
+            with bring(self.exchange, self.text, self.opened.files, target) as brought:
+                shuffled = brought.shuffled()
+            return self._published(unfinished, found, brought.reports, shuffled)
+
+    def _expected_plan(self) -> PackPlan | None:
+        """Return what the plan most likely is, where the schema is known and a job is spared by that."""
+        spec, schema = self.spec, self.opened.like
+        if schema is None or not self.exchange.may_scan:
+            return None
+        by_split: dict[str, list[TextFile]] = {split: [] for split in spec.split_of_input or ("",)}
+        for file in self.opened.files:
+            by_split[spec.split_of(file) if spec.split_of_input else ""].append(file)
+        return expected_plan(self.form, self.opened.options, by_split, lambda rows: self._plan(schema, rows))
+
+    def _scanned(self) -> _Found:
+        """Scan the text, once more where the options should have said what all of it says."""
+        wanted, reasons = self.opened.options, list[str]()
+        while True:
+            ranges = scan(self.runner, self.exchange, self.text, wanted, self.opened.files)
+            if self.opened.like is not None:
+                return self._found(ranges)
+            summary = sum(self._numbered(ranges, ranges).values(), Summary())
+            more, why = self.form.declared(wanted, summary)
+            if more == wanted:
+                return self._found(ranges, reasons)
+            wanted, reasons = more, [*reasons, *why]
+
+    def _found(self, ranges: Ranges, reasons: Sequence[str] = ()) -> _Found:
+        """Judge what a scan found, unless a borrowed schema is to judge it; decide on schema and plan."""
+        spec, form, opened = self.spec, self.form, self.opened
+        scanned = self._numbered(ranges, ranges)
+        total = sum(scanned.values(), Summary())
+        if opened.like is None:
+            _judge(total, spec, self.say, reasons)
+            schema = form.resolve(opened.options, total)
+            if not spec.header_is_given:
+                form.check_header(opened, schema)
+            for doubt in form.doubts(opened.options, total)[:_SHOWN_REASONS]:
+                self.warn(doubt)
+        else:
+            schema = opened.like
+        if spec.by_group and not schema.has_groups:
+            raise UsageError(
+                "`split_by`: expected rows with groups, found none; libsvm rows need a qid:N, CSV rows a column"
+            )
+        by_split = _by_split(spec, opened.files, scanned) or {"": total}
+        plan = self._plan(schema, {split: (of.n_rows, of.nnz) for split, of in by_split.items()})
+        return _Found(ranges=scanned, total=total, schema=schema, plan=plan)
+
+    def _plan(self, schema: Schema, rows: Mapping[str, tuple[int, int]]) -> PackPlan:
+        """Make the plan of rows and stored features, by split if that goes by file."""
+        spec, n_features = self.spec, schema.n_features
+        stored = {split: (n_rows, min(nnz, n_rows * n_features)) for split, (n_rows, nnz) in rows.items()}
+        n_rows, nnz = (sum(counts) for counts in zip(*rows.values(), strict=True))
+        return make_plan(
+            n_rows=n_rows, nnz=nnz, n_features=n_features, shares=spec.shares or shares_of(stored),
+            folds=spec.folds, seed=spec.seed, by_group=spec.by_group, by_file=bool(spec.split_of_input),
+            partitions=spec.partitions,
         )  # fmt: skip
-        shuffled = shuffle(exchange, text, files, target)
+
+    def _target(
+        self, schema: Schema, plan: PackPlan, data_id: str, *, total: Summary | None = None, scan: Options | None = None
+    ) -> Target:
+        spec = self.spec
+        n_columns = schema.n_features if total is None else total.n_columns(schema.n_features)
+        splits = splits_known_as(spec, self.text, self.opened.files) if spec.split_of_input else {}
+        return Target(
+            schema=schema, plan=plan, name=spec.name, data_id=data_id, n_columns=n_columns, splits=splits, scan=scan
+        )
+
+    def _numbered(self, in_scan: Ranges, scanned: Ranges) -> Ranges:
+        return _numbered(in_scan, scanned, first_line=self.form.header_lines(self.opened.options))
+
+    def _published(self, unfinished: UnfinishedPack, found: _Found, reports: Ranges, shuffled: Shuffled) -> Dataset:
+        """Prove that what was found is what was packed, and publish."""
+        spec, root, plan, schema = self.spec, self.root, found.plan, found.schema
         data_id = unfinished.data_id = shuffled.data_id
         paths = [root.layout.partition(spec.name, data_id, number) for number in range(plan.n_partitions)]
         partitions, totals = _partitions(plan, paths, shuffled.facts), shuffled.moments
-        reports = _numbered(shuffled.reports, scanned, first_line=form.header_lines(options))
+        reports = self._numbered(reports, found.ranges)
         packed = sum(reports.values(), Summary())
-        text.check_rest(files)
-        _check_rows(partitions, packed, summary, borrowed=spec.like is not None)
+        self.text.check_rest(self.opened.files)
+        _check_rows(partitions, packed, found.total, borrowed=spec.like is not None)
         if spec.like is not None:
             # the scan judged the rows by themselves; a borrowed schema also refuses what it does not know
-            _judge(packed, spec, say, [])
+            _judge(packed, spec, self.say, [])
             schema = with_labels_of(schema, totals)
         if packed.n_unseen:
-            say(
-                f"{packed.n_unseen} unseen values were ignored: of {form.unseen[0]} that the dataset of `like` does "
-                "not have"
+            self.say(
+                f"{packed.n_unseen} unseen values were ignored: of {self.form.unseen[0]} that the dataset of `like` "
+                "does not have"
             )
         moments = {
             split: feature_moments(total, schema).save(root.store, root.layout.moments(spec.name, data_id, split))
             for split, total in totals.items()
         }
+        missing_by_split = _by_split(spec, self.opened.files, reports)
         missing: dict[str, Mapping[str, Any]] = {
             "missing": packed.missing,
-            "missing_by_split": {split: of.missing for split, of in _by_split(spec, files, reports).items()},
+            "missing_by_split": {split: of.missing for split, of in missing_by_split.items()},
         }
         dataset = _manifest(spec, data_id, schema, plan, partitions, totals, packed, moments, missing)
-        if not by_split:
+        if not spec.split_of_input:
             for warning in chance.warnings(plan, {s: dataset.n_rows(s) for s in dataset.splits}, dataset.label_counts):
-                warn(warning)
+                self.warn(warning)
         if not schema.n_features:
-            warn("no column is a feature: a model of this dataset has an intercept and nothing else")
+            self.warn("no column is a feature: a model of this dataset has an intercept and nothing else")
         version = unfinished.publish(dataset.to_json())
-    # which may be of another process with the same request
-    return replace(dataset, version=version) if spec.request is None else load_dataset(root, f"{spec.name}@{version}")
+        # which may be of another process with the same request
+        return (
+            replace(dataset, version=version) if spec.request is None else load_dataset(root, f"{spec.name}@{version}")
+        )
 
 
 def _by_split(spec: PackSpec, files: Sequence[TextFile], ranges: Ranges) -> dict[str, Summary]:

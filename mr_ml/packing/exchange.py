@@ -8,8 +8,8 @@ their output. The driver uses both through the same protocol.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -63,7 +63,7 @@ class Target:
         Of the dataset and of the folder of its partition files.
     n_columns
         About how many features have a value anywhere.
-    splits
+    splits, scan
         As of `PackRequest`.
     """
 
@@ -73,6 +73,7 @@ class Target:
     data_id: str
     n_columns: int
     splits: Mapping[str, str] = field(default_factory=dict)
+    scan: Options | None = None
 
 
 class Writing(Protocol):
@@ -89,7 +90,8 @@ class Writing(Protocol):
     def first(self, input: JobInput) -> list[bytes]:
         """Parse the text and bring every row to its partition; return the reports of map tasks.
 
-        A report is JSON of the range, as `TextSource.place` takes it, and of a summary of its rows.
+        A report is JSON of the range, as `TextSource.place` takes it, and of a summary of its rows; and of what a scan
+        found in it, if the target asks for one.
         """
 
     def answers(self) -> list[Pair]:
@@ -101,6 +103,10 @@ class Writing(Protocol):
 
 class Exchange(Protocol):
     """One of the two ways. Used in a ``with`` block, at whose end the files between the jobs are removed."""
+
+    @property
+    def may_scan(self) -> bool:
+        """Whether tasks can scan the text while they bring its rows to partitions, which spares a job that scans it."""
 
     def __enter__(self) -> Exchange: ...
 
@@ -126,19 +132,16 @@ class Shuffled:
         Of each partition that has rows.
     moments
         Moments of each split that has rows.
-    reports
-        Of ranges that tile the files.
     data_id
         Of the folder of the partition files.
     """
 
     facts: dict[int, PartitionFacts]
     moments: dict[str, MomentSums]
-    reports: Ranges
     data_id: str
 
     @classmethod
-    def of(cls, plan: PackPlan, pairs: list[Pair], reports: Ranges, *, data_id: str) -> Shuffled:
+    def of(cls, plan: PackPlan, pairs: list[Pair], *, data_id: str) -> Shuffled:
         """From the answers of tasks, which go as they are read: with many features they are large."""
         facts: dict[int, PartitionFacts] = {}
         lines: list[bytes] = []
@@ -151,7 +154,7 @@ class Shuffled:
         moments = SplitMoments(plan, filled=facts.keys())
         while lines:
             moments.add_line(lines.pop())
-        return cls(facts, moments.totals(), reports, data_id)
+        return cls(facts, moments.totals(), data_id)
 
 
 def exchange_of(runner: Runner, root: Root, memory: PackMemory) -> Exchange:
@@ -182,24 +185,53 @@ def scan(runner: Runner, exchange: Exchange, text: TextSource, options: Options,
     return _by_place(text, files, options.format, read, doing="scanning")
 
 
-def shuffle(exchange: Exchange, text: TextSource, files: Sequence[TextFile], target: Target) -> Shuffled:
-    """Write the partition files of one pack, and prove that all text went into them.
+@dataclass(frozen=True, kw_only=True)
+class Brought:
+    """Rows that are in their partitions; a proof that all text was read has been given.
+
+    Attributes
+    ----------
+    reports
+        Of ranges that tile the files.
+    scanned
+        What a scan found in the same ranges; empty if the target did not ask for one.
+    """
+
+    reports: Ranges
+    scanned: Ranges
+    _writing: Writing
+    _plan: PackPlan
+
+    def shuffled(self) -> Shuffled:
+        """Bring equal rows to where they belong, and return what is in the partition files."""
+        answers = self._writing.answers()
+        if any(key == AGAIN for key, _ in answers):
+            answers = self._writing.again(answers)
+        return Shuffled.of(self._plan, answers, data_id=self._writing.data_id)
+
+
+@contextmanager
+def bring(exchange: Exchange, text: TextSource, files: Sequence[TextFile], target: Target) -> Iterator[Brought]:
+    """Parse the text and bring its rows to their partitions, whose files are all there at the end of the block.
 
     Raises
     ------
     InternalError
         If some of the text was not read, or twice.
     """
+    form = target.schema.format
     with exchange.writing(target) as writing:
         with text.renaming():
-            lines = writing.first(text.input(files, target.schema.format))
-        read = [(text.place(*place), Summary.from_json(summary)) for place, summary in map(json.loads, lines)]
-        reports = _by_place(text, files, target.schema.format, read, doing="packing")
-        answers = writing.answers()
-        if any(key == AGAIN for key, _ in answers):
-            answers = writing.again(answers)
-        data_id = writing.data_id
-    return Shuffled.of(target.plan, answers, reports, data_id=data_id)
+            reports = [json.loads(line) for line in writing.first(text.input(files, form))]
+        read = [(text.place(*place), list(map(Summary.from_json, found))) for place, *found in reports]
+        packed = [(place, found[0]) for place, found in read]
+        scanned = [(place, found[1]) for place, found in read if len(found) > 1]
+        yield Brought(
+            reports=_by_place(text, files, form, packed, doing="packing"),
+            scanned=_by_place(text, files, form, scanned, doing="scanning") if target.scan is not None else {},
+            _writing=writing,
+            _plan=target.plan,
+        )
 
 
 def _by_place(

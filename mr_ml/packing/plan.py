@@ -97,6 +97,10 @@ class PackPlan:
         shares = ((ends[s.split] - starts[s.split]) / self.folds / s.n_partitions for s in self.segments)
         return round(self.shuffled_bytes * max(shares, default=0))
 
+    def deals_as(self, other: PackPlan) -> bool:
+        """Whether every row has the same place under another plan: shares decide nothing if splits go by file."""
+        return replace(self, shares=other.shares if self.by_file else self.shares) == other
+
     def of_split(self, split: str) -> PackPlan:
         """Return the plan of the rows of one split, which has its partitions and no others."""
         return replace(self, shares=((split, 1.0),), segments=tuple(s for s in self.segments if s.split == split))
@@ -186,7 +190,7 @@ def make_plan(
         Asked for by the user (over all splits, at least one each); otherwise it follows from the size.
     """
     entries = min(nnz, n_rows * n_features)
-    stored = _stored_bytes(n_rows, entries)
+    stored = stored_bytes(n_rows, entries)
     block_bytes = min(max(BLOCK_BYTES, BLOCK_BYTES_PER_FEATURE * n_features), LARGEST_BLOCK * BLOCK_BYTES)
     block_rows = _power_of_two(block_bytes * max(n_rows, 1) / max(stored, 1))
     ends, end, segments, at = [], 0.0, [], 0
@@ -204,12 +208,18 @@ def make_plan(
 
 def shares_of(rows: Mapping[str, tuple[int, int]]) -> dict[str, float]:
     """Return which share of what is stored each split is, by its number of rows and of entries."""
-    stored = {split: _stored_bytes(n_rows, nnz) for split, (n_rows, nnz) in rows.items()}
+    stored = {split: stored_bytes(n_rows, nnz) for split, (n_rows, nnz) in rows.items()}
     return {split: n_bytes / max(sum(stored.values()), 1) for split, n_bytes in stored.items()}
 
 
-def _stored_bytes(n_rows: int, nnz: int) -> int:
+def stored_bytes(n_rows: int, nnz: int) -> int:
+    """Return about how many bytes rows take in partitions."""
     return nnz * ENTRY_BYTES + n_rows * ROW_BYTES
+
+
+def nnz_of(n_rows: int, n_bytes: int) -> int:
+    """Undo `stored_bytes`."""
+    return max((n_bytes - n_rows * ROW_BYTES) // ENTRY_BYTES, 0)
 
 
 def parse_shares(text: str) -> dict[str, float]:

@@ -83,6 +83,8 @@ class PackRequest:
         Split of each file, if that goes by file: by the path that `mr_ml.runners.base.TextSource.known_as` gives.
     root
         Of the store to which tasks bring the files of partitions; empty if they write them in their place.
+    scan
+        How map tasks scan what they parse, where no job has scanned it before; only on a cluster.
     """
 
     schema: Schema
@@ -92,6 +94,7 @@ class PackRequest:
     pack: str = ""
     splits: Mapping[str, str] = field(default_factory=dict)
     root: str = ""
+    scan: Options | None = None
 
     def shelf(self) -> PartitionShelf:
         """Return what a task writes partition files with."""
@@ -114,6 +117,7 @@ class PackRequest:
                 "pack": self.pack,
                 "splits": dict(self.splits),
                 "root": self.root,
+                "scan": None if self.scan is None else self.scan.to_json(),
             }
         ).encode()
 
@@ -122,9 +126,10 @@ class PackRequest:
         """Undo `encode`."""
         document: dict[str, Any] = json.loads(data)
         schema, plan = Schema.from_json(document["schema"]), PackPlan.from_json(document["plan"])
+        scan = document["scan"]
         return cls(
             schema, plan, tuple(document["paths"]), document["spill"], document["pack"], document["splits"],
-            document["root"],
+            document["root"], scan and format_named(scan["format"]).options_from_json(scan),
         )  # fmt: skip
 
 
@@ -155,19 +160,49 @@ def spill_text(request: PackRequest, text: Piece, spill: SpillFile) -> Iterator[
     """Parse one range of text; yield each partition and a pointer to the rows that it gets, then the report."""
     parts = _parsed(request, text, DRAFTS.take(request.pack, text.key()))
     plan = request.plan_of(text.file)
-    report = yield from _each(request, text, parts, lambda rows: _spilled(spill, rows, plan))
-    yield REPORT, report
+    report = yield from _each(text, parts, lambda rows: _spilled(spill, rows, plan))
+    yield REPORT, _report_line(text, report)
 
 
 def pack_text(request: PackRequest, text: Piece) -> Iterator[tuple[int | None, bytes]]:
     """Parse one range of text; yield partition and encoded mini-block of each that it makes.
 
     At last comes, for no partition, a report: which range it was, with a summary of the rows that were sent and of
-    those that were refused.
+    those that were refused, and the summary of a scan if the request asks for one.
     """
-    parts, plan = _parsed(request, text, None), request.plan_of(text.file)
-    report = yield from _each(request, text, parts, lambda rows: split_rows(rows, plan))
-    yield None, report
+    scanned: list[Summary] = []
+    parts = _parsed(request, text, None) if request.scan is None else _scanned(request, text, scanned)
+    plan = request.plan_of(text.file)
+    report = yield from _each(text, parts, lambda rows: split_rows(rows, plan))
+    yield None, _report_line(text, report, *scanned)
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """A chunk of a piece, which can be read as often as needed."""
+
+    file: str
+    start: int
+    content: Any
+
+    def chunks(self) -> Iterator[Any]:
+        """See `Piece.chunks`."""
+        yield self.content
+
+    def key(self) -> bytes:
+        """See `Piece.key`."""
+        return json.dumps([self.file, self.start]).encode()
+
+
+def _scanned(request: PackRequest, text: Piece, found: list[Summary]) -> Iterator[Parsed]:
+    """Parse text and scan it, a chunk at a time, for what is streamed to a task is read once; append the summary."""
+    form, total = format_named(request.schema.format), Summary()
+    for content in text.chunks():
+        chunk, drafts = _Chunk(text.file, text.start, content), list[Draft | None]()
+        total = total + form.scan(chunk, request.scan, keep=drafts.append).shifted(by=total.n_lines)
+        read = [draft for draft in drafts if draft is not None]
+        yield from _parsed(request, chunk, read if len(read) == len(drafts) else None)
+    found.append(total)
 
 
 def _spilled(spill: SpillFile, rows: Rows, plan: PackPlan) -> Iterator[tuple[bytes, bytes]]:
@@ -184,9 +219,9 @@ def _parsed(request: PackRequest, piece: Piece, drafts: list[Draft] | None) -> I
 
 
 def _each(
-    request: PackRequest, text: Piece, parts: Iterable[Parsed], send: Callable[[Rows], Iterator[Sent]]
-) -> Generator[Sent, None, bytes]:
-    """Send the rows of all parts of a range of text; returns the report on it: JSON of its key and of a summary."""
+    text: Piece, parts: Iterable[Parsed], send: Callable[[Rows], Iterator[Sent]]
+) -> Generator[Sent, None, Summary]:
+    """Send the rows of all parts of a range of text; return the summary of these and of those that were refused."""
     report = Summary()
     for parsed in parts:
         written = Summary(
@@ -200,7 +235,12 @@ def _each(
         )
         report = report + written.shifted(by=report.n_lines)
         yield from send(parsed.rows)
-    return json.dumps([json.loads(text.key()), report.to_json()]).encode()
+    return report
+
+
+def _report_line(text: Piece, *found: Summary) -> bytes:
+    """Return what a map task says of a range of text that it has read: its key, and what was found in it."""
+    return json.dumps([json.loads(text.key()), *(summary.to_json() for summary in found)]).encode()
 
 
 class ReduceTask:

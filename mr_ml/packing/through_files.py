@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from hdfs_layout import Root
 from mr_ml.ids import unique_id
@@ -36,6 +37,7 @@ class FileExchange:
     runner: Runner
     memory: PackMemory
     pack: str = ""
+    may_scan: ClassVar[bool] = False
 
     def __enter__(self) -> FileExchange:
         return self

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import ClassVar
 
 from hdfs_layout import NotFoundError, Root
 from hdfs_layout.faults import storage_error
@@ -38,6 +39,7 @@ class JobExchange:
 
     root: Root
     runner: Runner
+    may_scan: ClassVar[bool] = True
 
     def __enter__(self) -> JobExchange:
         return self
@@ -52,7 +54,7 @@ class JobExchange:
     @contextmanager
     def writing(self, target: Target) -> Iterator[JobWriting]:
         """See `Exchange.writing`."""
-        request = PackRequest(target.schema, target.plan, splits=target.splits)
+        request = PackRequest(target.schema, target.plan, splits=target.splits, scan=target.scan)
         yield JobWriting(self.root, self.runner, target, request, target.data_id)
 
 

@@ -19,7 +19,9 @@ from mr_ml import session as sessions
 from mr_ml.catalog.dataset import Dataset
 from mr_ml.errors import BadDataError, InternalError, NotFoundError, UnavailableError
 from mr_ml.packing import driver, plan, through_jobs
+from mr_ml.packing import sample as samples
 from mr_ml.packing.choices import PackChoices
+from mr_ml.packing.sample import Estimate
 from mr_ml.runners import task_errors
 from mr_ml.runners.local.machine import LocalJobRunner
 from mr_ml.session import Session
@@ -154,7 +156,7 @@ def test_as_few_jobs_as_may_be_and_the_same_bytes(site: Site, case: str, monkeyp
     assert not site.cluster.store.exists("tmp") or not site.cluster.store.walk("tmp")
 
 
-@pytest.mark.parametrize(("pack_bytes", "jobs"), [(0, [SCAN, PACK]), (SMALL, [])])
+@pytest.mark.parametrize(("pack_bytes", "jobs"), [(0, [PACK]), (SMALL, [])])
 def test_the_next_day_like_the_first(site: Site, pack_bytes: int, jobs: list[str]) -> None:
     """As a retraining packs it: by a request, which is packed once; with labels and words that are new."""
     site.write({"a.csv": csv(1, 90)})
@@ -181,6 +183,51 @@ def test_the_next_day_like_the_first(site: Site, pack_bytes: int, jobs: list[str
     assert runner.jobs == jobs
     found = replace(found, request=None)
     assert bytes_of(site.cluster, found) == expected
+
+
+# What a sample of the text says of it, and the jobs beside those for equal rows.
+SAMPLES: dict[str, tuple[Callable[[Estimate], Estimate], list[str]]] = {
+    "right": (lambda known: known, [PACK]),
+    "nearly right": (lambda known: known._replace(stored=known.stored * 1.001), [PACK]),
+    "wrong": (lambda known: known._replace(n_rows=known.n_rows * 4, stored=known.stored * 4), [PACK, PACK]),
+    "uncertain": (lambda known: known._replace(stored_spread=0.9), [SCAN, PACK]),
+}
+
+
+@pytest.mark.parametrize(
+    ("case", "sample"),
+    [
+        *((case, "right") for case in ("csv", "weights", "groups", "bad", "dense")),
+        *((case, "wrong") for case in ("csv", "splits", "equal")),
+        *(("libsvm", sample) for sample in SAMPLES),
+    ],
+)
+def test_one_job_where_the_schema_is_known(site: Site, case: str, sample: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And whatever is expected of the text, the partitions follow from all of it: here several by its size."""
+    monkeypatch.setattr(plan, "PARTITION_BYTES", 1 << 9)
+    files, choices, more = CASES[case]
+    changed, jobs = SAMPLES[sample]
+    monkeypatch.setattr(samples, "_estimate", lambda *a, known=samples._estimate: changed(known(*a)))
+    site.write(files)
+    site.here(choices), site.there(StandIn(root=site.cluster), choices)
+    like = replace(choices, like="d", partitions=None, text={}, format=None)
+    expected = bytes_of(site.inline.root, site.here(like))
+    assert len(expected[0][2]) > 4
+    runner = StandIn(root=site.cluster)
+    assert bytes_of(site.cluster, site.there(runner, like)) == expected
+    assert runner.jobs == [*jobs, *more]
+    folders = site.cluster.store.list("datasets/d/data")
+    assert len(folders) == 2, "what was packed in vain is gone"
+
+
+def test_a_compressed_text_is_scanned_first(site: Site) -> None:
+    """What a part of it would come to is not known."""
+    files, choices, _ = CASES["compressed"]
+    site.write(files)
+    site.there(StandIn(root=site.cluster), choices)
+    runner = StandIn(root=site.cluster)
+    site.there(runner, replace(choices, like="d"))
+    assert runner.jobs == [SCAN, PACK]
 
 
 BOTH = pytest.mark.parametrize("pack_bytes", [0, SMALL], ids=["jobs", "driver"])
