@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 from hdfs_layout.paths import MAX_PARTITION
 from mr_ml.data import stored
 from mr_ml.errors import UsageError
-from mr_ml.packing.driver import PackSpec
 from mr_ml.packing.plan import check_shares, is_split_name
+from mr_ml.packing.spec import PackSpec
 from mr_ml.readers.base import format_by_names, format_named, is_named_as
 from mr_ml.readers.registry import FORMATS
 from mr_ml.readers.schema import Options, Schema

@@ -18,7 +18,7 @@ from hdfs_layout import Root, check_name
 from mr_ml.catalog.dataset import Dataset, Partition, StoredFile, load_dataset
 from mr_ml.catalog.leftovers import UnfinishedPack
 from mr_ml.data.partition_file import PartitionFacts
-from mr_ml.errors import BadDataError, InternalError, UsageError
+from mr_ml.errors import BadDataError, InternalError, MrMlError, UsageError
 from mr_ml.ids import unique_id
 from mr_ml.packing import chance
 from mr_ml.packing.exchange import (
@@ -35,6 +35,7 @@ from mr_ml.packing.exchange import (
 from mr_ml.packing.in_driver import in_driver, is_small
 from mr_ml.packing.plan import PackPlan, make_plan, shares_of
 from mr_ml.packing.sample import expected_plan
+from mr_ml.packing.spec import PackSpec
 from mr_ml.packing.totals import feature_moments, label_counts, row_weights, with_labels_of
 from mr_ml.readers.base import Format, Opened, format_by_names, format_named
 from mr_ml.readers.rows import BAD_KINDS, listed
@@ -46,44 +47,6 @@ from mr_ml.sums.moments import MomentSums
 
 Say = Callable[[str], None]
 _SHOWN_REASONS = 20
-
-
-@dataclass(frozen=True)
-class PackSpec:
-    """A pack as the user wants it.
-
-    Attributes
-    ----------
-    shares
-        Split name -> share; empty if the split of a row is that of its file.
-    split_of_input
-        Of each of `inputs` in that case.
-    request
-        By which the version that this makes is found again; None if nobody will look for it.
-    like
-        Schema of an existing dataset to use instead of what this text suggests.
-    format_is_given, header_is_given
-        Whether the user gave the format, or said that first lines are headers whatever they look like.
-    """
-
-    inputs: tuple[str, ...]
-    name: str
-    options: Options
-    shares: Mapping[str, float]
-    split_of_input: tuple[str, ...] = ()
-    folds: int = 1
-    seed: int = 0
-    by_group: bool = False
-    partitions: int | None = None
-    max_bad_rows: int = 0
-    like: Schema | None = None
-    format_is_given: bool = True
-    header_is_given: bool = False
-    request: str | None = None
-
-    def split_of(self, file: TextFile) -> str:
-        """Return the split of a file that one of the inputs names."""
-        return self.split_of_input[file.input]
 
 
 # moments of enormous numbers are infinite; the warning would name no feature
@@ -168,50 +131,67 @@ class _Packing:
     warn: Say
 
     def run(self) -> Dataset:
-        """Pack and publish: by an expected plan, if there is one and all of the text then leads to it too."""
+        """Pack and publish: as is expected of the text, if anything is, and all of it then turns out to be so."""
         found = None
-        expected = self._expected_plan()
+        expected = self._expected()
         if expected is not None:
-            assert self.opened.like is not None
+            schema, plan = expected
             with UnfinishedPack(self.root, self.spec.name, unique_id()) as unfinished:
-                target = self._target(self.opened.like, expected, unfinished.data_id, scan=self.opened.options)
+                target = self._target(schema, plan, unfinished.data_id, scan=self.opened.options)
                 with bring(self.exchange, self.text, self.opened.files, target) as brought:
-                    found = self._found(brought.scanned)
-                    is_so = found.plan.deals_as(expected)
-                    shuffled = brought.shuffled() if is_so else None
+                    found = self._scanned(brought.scanned)
+                    is_so = found.plan.deals_as(plan) and found.schema.reads_as(schema)
+                    shuffled = brought.shuffled(found.schema) if is_so else None
                 if shuffled is not None:
                     return self._published(unfinished, found, brought.reports, shuffled)
                 self.root.store.remove_tree(self.root.layout.dataset_data(self.spec.name, unfinished.data_id))
-            self.say("a sample of the text led to other partitions than all of it does: packing it once more")
+            self.say("the text is not what a sample of it led to expect: packing it once more")
         found = found or self._scanned()
         with UnfinishedPack(self.root, self.spec.name, unique_id()) as unfinished:
             target = self._target(found.schema, found.plan, unfinished.data_id, total=found.total)
             with bring(self.exchange, self.text, self.opened.files, target) as brought:
-                shuffled = brought.shuffled()
+                shuffled = brought.shuffled(found.schema)
             return self._published(unfinished, found, brought.reports, shuffled)
 
-    def _expected_plan(self) -> PackPlan | None:
-        """Return what the plan most likely is, where the schema is known and a job is spared by that."""
-        spec, schema = self.spec, self.opened.like
-        if schema is None or not self.exchange.may_scan:
+    def _expected(self) -> tuple[Schema, PackPlan] | None:
+        """Return what schema and plan most likely are, where that spares a job: of rows like earlier ones."""
+        spec, options = self.spec, self.opened.options
+        if not self.exchange.may_scan:
+            return None
+        like = self.opened.like
+        schema = self._schema_before() if like is None else like
+        if schema is None:
             return None
         by_split: dict[str, list[TextFile]] = {split: [] for split in spec.split_of_input or ("",)}
         for file in self.opened.files:
             by_split[spec.split_of(file) if spec.split_of_input else ""].append(file)
-        return expected_plan(self.form, self.opened.options, by_split, lambda rows: self._plan(schema, rows))
+        known = schema.open_ended() if like is None else like
+        plan = expected_plan(
+            self.form, options, by_split, lambda rows: self._plan(schema, rows), fitting=known if like is None else None
+        )
+        return None if plan is None else (known, plan)
 
-    def _scanned(self) -> _Found:
-        """Scan the text, once more where the options should have said what all of it says."""
+    def _schema_before(self) -> Schema | None:
+        """Return the schema of the dataset's last version, if that was made of text by the same options."""
+        try:
+            schema = load_dataset(self.root, self.spec.name).schema
+        except MrMlError:
+            return None
+        return schema if schema.options == self.opened.options else None
+
+    def _scanned(self, ranges: Ranges | None = None) -> _Found:
+        """Scan the text, unless that is done, and once more where the options should have said what all of it says."""
         wanted, reasons = self.opened.options, list[str]()
         while True:
-            ranges = scan(self.runner, self.exchange, self.text, wanted, self.opened.files)
+            if ranges is None:
+                ranges = scan(self.runner, self.exchange, self.text, wanted, self.opened.files)
             if self.opened.like is not None:
                 return self._found(ranges)
             summary = sum(self._numbered(ranges, ranges).values(), Summary())
             more, why = self.form.declared(wanted, summary)
             if more == wanted:
                 return self._found(ranges, reasons)
-            wanted, reasons = more, [*reasons, *why]
+            wanted, reasons, ranges = more, [*reasons, *why], None
 
     def _found(self, ranges: Ranges, reasons: Sequence[str] = ()) -> _Found:
         """Judge what a scan found, unless a borrowed schema is to judge it; decide on schema and plan."""
@@ -314,7 +294,7 @@ def _by_split(spec: PackSpec, files: Sequence[TextFile], ranges: Ranges) -> dict
         found[splits[file]] += summary
     for split, summary in found.items():
         if not summary.n_rows:
-            named = ", ".join(_inputs_of_splits(spec)[split])
+            named = ", ".join(spec.inputs_of_splits()[split])
             raise BadDataError(f"expected rows of the split {split}, found none in {named[:500]}")
     return found
 
@@ -414,7 +394,7 @@ def _manifest(
     left_out = {"segments"} if spec.shares else {"segments", "shares", "by_file"}
     packing = {
         **{key: value for key, value in plan.to_json().items() if key not in left_out},
-        **({"inputs": list(spec.inputs)} if spec.shares else {"split_inputs": _inputs_of_splits(spec)}),
+        **({"inputs": list(spec.inputs)} if spec.shares else {"split_inputs": spec.inputs_of_splits()}),
         "bad_rows": summary.bad_counts,
         "dropped_rows": summary.n_dropped,
         "unseen_values": summary.n_unseen,
@@ -426,10 +406,3 @@ def _manifest(
     return Dataset(
         spec.name, 0, data_id, schema, tuple(partitions), moments, counts, nnz, packing, weights, spec.request
     )
-
-
-def _inputs_of_splits(spec: PackSpec) -> dict[str, list[str]]:
-    inputs: dict[str, list[str]] = {}
-    for given, split in zip(spec.inputs, spec.split_of_input, strict=True):
-        inputs.setdefault(split, []).append(given)
-    return inputs

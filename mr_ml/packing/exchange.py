@@ -94,8 +94,14 @@ class Writing(Protocol):
         found in it, if the target asks for one.
         """
 
-    def answers(self) -> list[Pair]:
-        """Facts of each partition that has rows, moments, and `AGAIN` where equal rows met."""
+    def answers(self, schema: Schema) -> list[Pair]:
+        """Facts of each partition that has rows, moments, and `AGAIN` where equal rows met.
+
+        Parameters
+        ----------
+        schema
+            Of the rows; the target may have had another one that reads the same rows.
+        """
 
     def again(self, answers: list[Pair]) -> list[Pair]:
         """Run the second round, which is for equal rows, see `mr_ml.packing.equal_rows`, and return its answers."""
@@ -202,9 +208,15 @@ class Brought:
     _writing: Writing
     _plan: PackPlan
 
-    def shuffled(self) -> Shuffled:
-        """Bring equal rows to where they belong, and return what is in the partition files."""
-        answers = self._writing.answers()
+    def shuffled(self, schema: Schema) -> Shuffled:
+        """Bring equal rows to where they belong, and return what is in the partition files.
+
+        Parameters
+        ----------
+        schema
+            Of the rows; the target may have had another one that reads the same rows.
+        """
+        answers = self._writing.answers(schema)
         if any(key == AGAIN for key, _ in answers):
             answers = self._writing.again(answers)
         return Shuffled.of(self._plan, answers, data_id=self._writing.data_id)

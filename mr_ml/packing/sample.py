@@ -15,15 +15,15 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from mr_ml.errors import MrMlError
 from mr_ml.packing.plan import PackPlan, nnz_of, stored_bytes
-from mr_ml.readers.base import Format
-from mr_ml.readers.schema import Options
+from mr_ml.readers.base import Draft, Format
+from mr_ml.readers.schema import Options, Schema
+from mr_ml.readers.summary import Summary
 from mr_ml.readers.text.source import TextFile, TextRange
 
 # Of each split, in so many places; less is read as a whole.
@@ -48,7 +48,7 @@ class Estimate(NamedTuple):
 
 def expected_plan(
     form: Format, options: Options, by_split: Mapping[str, Sequence[TextFile]],
-    plan_of: Callable[[Mapping[str, tuple[int, int]]], PackPlan],
+    plan_of: Callable[[Mapping[str, tuple[int, int]]], PackPlan], *, fitting: Schema | None = None,
 ) -> PackPlan | None:  # fmt: skip
     """Return the plan to which a sample of the text leads; None if others are likely too, or there is no sample.
 
@@ -58,14 +58,16 @@ def expected_plan(
         The files of each split, if that goes by file; else all under any name.
     plan_of
         Makes the plan of rows and stored features by split.
+    fitting
+        A schema that rows must fit that can be read without it; else there is no expectation.
     """
     if any(file.compression != "none" for files in by_split.values() for file in files):
         # of a part of a compressed file it is not known how much it is of the text
         return None
     try:
-        estimates = {split: _estimate(form, options, files) for split, files in by_split.items()}
-    except MrMlError:
-        # whoever reads all of it says the same, and more
+        estimates = {split: _estimate(form, options, files, fitting) for split, files in by_split.items()}
+    except (_UnfitError, MrMlError):
+        # whoever reads all of the text finds the same error, and says more
         return None
     plans = [
         plan_of({split: of.at(*signs) for split, of in estimates.items()})
@@ -74,11 +76,22 @@ def expected_plan(
     return plans[0] if all(plan.deals_as(plans[0]) for plan in plans) else None
 
 
-def _estimate(form: Format, options: Options, files: Sequence[TextFile]) -> Estimate:
+class _UnfitError(Exception):
+    """Rows do not fit the schema that is expected, or cannot be read without it."""
+
+
+def _estimate(form: Format, options: Options, files: Sequence[TextFile], fitting: Schema | None) -> Estimate:
+    def scan(place: TextRange) -> Summary:
+        drafts: list[Draft | None] = []
+        found = form.scan(place, options, keep=drafts.append)
+        if fitting is not None and not all(draft is not None and draft.fits(fitting) for draft in drafts):
+            raise _UnfitError
+        return found
+
     n_bytes = sum(file.size - file.header_bytes for file in files)
     places = list(_places(files, n_bytes))
     with ThreadPoolExecutor(_THREADS) as threads:
-        found = list(threads.map(partial(form.scan, options=options), places))
+        found = list(threads.map(scan, places))
     lengths = np.array([place.stop - place.start for place in places], np.float64)
     counts = np.array([[of.n_rows, stored_bytes(of.n_rows, of.nnz)] for of in found], np.float64).reshape(-1, 2)
     total, read = counts.sum(axis=0), float(lengths.sum())

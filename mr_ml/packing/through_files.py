@@ -17,7 +17,7 @@ from mr_ml.ids import unique_id
 from mr_ml.packing.exchange import NoRoomError, PackMemory, Target
 from mr_ml.packing.split_moments import MOMENTS
 from mr_ml.packing.tasks import AGAIN, REPORT, PackRequest, ScanRequest, facts_of
-from mr_ml.readers.schema import Options
+from mr_ml.readers.schema import Options, Schema
 from mr_ml.readers.text.source import TextFile
 from mr_ml.runners.base import JobInput, Pair, Runner, TaskLines
 from mr_ml.runners.local.scratch import scratch_folder
@@ -134,8 +134,8 @@ class FileWriting:
         self._answers = [pair for pair in pairs if pair[0] != REPORT]
         return [value for key, value in pairs if key == REPORT]
 
-    def answers(self) -> list[Pair]:
-        """See `Writing.answers`."""
+    def answers(self, schema: Schema) -> list[Pair]:
+        """See `Writing.answers`; the schema is that of the target, see `FileExchange.may_scan`."""
         answers, self._answers = self._answers, []
         return self._noted(answers)
 

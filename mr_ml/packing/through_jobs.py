@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from hdfs_layout import NotFoundError, Root
@@ -24,7 +24,7 @@ from mr_ml.ids import unique_id
 from mr_ml.packing.cluster_tasks import Inspection
 from mr_ml.packing.exchange import Target
 from mr_ml.packing.tasks import PackRequest, ScanRequest
-from mr_ml.readers.schema import Options
+from mr_ml.readers.schema import Options, Schema
 from mr_ml.readers.text.source import TextFile
 from mr_ml.runners.base import JobInput, Pair, Runner, StoredLines, pair_of
 from mr_ml.runners.task_errors import first_error
@@ -104,8 +104,9 @@ class JobWriting:
             raise error
         return [value for _, value in pairs]
 
-    def answers(self) -> list[Pair]:
+    def answers(self, schema: Schema) -> list[Pair]:
         """See `Writing.answers`; the files are read back."""
+        self.request = replace(self.request, schema=schema)
         return self._inspected(self.data_id)
 
     def again(self, answers: list[Pair]) -> list[Pair]:

@@ -7,11 +7,13 @@ manifests too.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal, Protocol, Self
 
 from mr_ml.data import stored
 from mr_ml.readers.registry import FORMATS
+
+MAX_FEATURES = 2**31
 
 LabelKind = Literal["numeric", "text", "continuous"]
 
@@ -76,7 +78,7 @@ class Schema:
     """
 
     format: str
-    n_features: Annotated[int, stored.at_least(0), stored.at_most(2**31)]
+    n_features: Annotated[int, stored.at_least(0), stored.at_most(MAX_FEATURES)]
     index_base: Literal[0, 1] = 0
     feature_names: tuple[str, ...] | None = None
     has_groups: bool = False
@@ -120,6 +122,22 @@ class Schema:
     def name_of(self, feature: int) -> str:
         """Return what users call the feature of this number."""
         return str(feature + self.index_base) if self.feature_names is None else self.feature_names[feature]
+
+    def open_ended(self) -> Schema:
+        """Return the schema for any number of features, where these have numbers only."""
+        return self if self.feature_names is not None else replace(self, n_features=MAX_FEATURES)
+
+    def reads_as(self, other: Schema) -> bool:
+        """Whether input is turned into the same rows under this and another schema of as many features or more.
+
+        A label that is a number stands for itself, whatever other ones there are.
+        """
+        alike = self
+        if "text" not in (self.label_kind, other.label_kind):
+            alike = replace(alike, labels=other.labels, label_kind=other.label_kind)
+        if self.feature_names is None and self.n_features <= other.n_features:
+            alike = replace(alike, n_features=other.n_features)
+        return alike == other
 
     @property
     def codes(self) -> tuple[float, ...]:

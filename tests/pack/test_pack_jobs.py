@@ -152,6 +152,8 @@ def test_as_few_jobs_as_may_be_and_the_same_bytes(site: Site, case: str, monkeyp
     monkeypatch.setattr(through_jobs, "READ_BACK_BYTES", 0)
     large = StandIn(root=site.cluster)
     assert bytes_of(site.cluster, site.there(large, choices)) == expected
+    # as the version before, where rows can be read without words that all of the text has
+    scans = 0 if case in ("libsvm", "groups", "splits", "equal", "bad", "dense") else scans
     assert large.jobs == [SCAN] * scans + [PACK, INSPECT, *(job for one in more for job in (one, INSPECT))]
     assert not site.cluster.store.exists("tmp") or not site.cluster.store.walk("tmp")
 
@@ -218,6 +220,48 @@ def test_one_job_where_the_schema_is_known(site: Site, case: str, sample: str, m
     assert runner.jobs == [*jobs, *more]
     folders = site.cluster.store.list("datasets/d/data")
     assert len(folders) == 2, "what was packed in vain is gone"
+
+
+MORE = libsvm(13, 170) + b"3 9:0.5\n"
+FROM_ZERO = libsvm(14, 150) + b"1 0:1\n"
+WORDS = b"".join(b"%d,%d,%d\n" % (k % 2, k, k * k) for k in range(90)) + b"1,two,3\n" * 60
+MISTAKE = b"".join(b"%d,%d,%d\n" % (k % 2, k, k * k) for k in range(90)) + b"1,two,3\n"
+
+
+@pytest.mark.parametrize(
+    ("case", "text", "sample_sees", "jobs"),
+    [
+        ("libsvm", MORE, True, [PACK]),
+        ("libsvm", FROM_ZERO, True, [SCAN, PACK]),
+        ("libsvm", FROM_ZERO, False, [PACK, PACK]),
+        ("dense", b"7,1,-2\n" * 3 + b"8,0.5,1\n", True, [PACK, SPREAD]),
+        ("dense", WORDS, True, [SCAN, PACK, SPREAD]),
+        ("dense", WORDS, False, [PACK, PACK, SPREAD]),
+        ("dense", MISTAKE, False, [PACK, SCAN]),
+    ],
+    ids=["more", "from zero", "from zero, late", "labels", "words", "words, late", "mistake, late"],
+)
+def test_one_job_for_rows_like_those_of_the_version_before(
+    site: Site, case: str, text: bytes, sample_sees: bool, jobs: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If they are not, what is packed, or why nothing is, follows from all of the text none the less."""
+    if not sample_sees:
+        monkeypatch.setattr(samples, "_estimate", lambda *a, known=samples._estimate: known(*a[:3], None))
+    files, choices, _ = CASES[case]
+    site.write(files)
+    site.here(choices), site.there(StandIn(root=site.cluster), choices)
+    site.write(dict.fromkeys(files, b"") | {next(iter(files)): text})
+    runner = StandIn(root=site.cluster)
+    if text is MISTAKE:
+        with pytest.raises(BadDataError) as here:
+            site.here(choices)
+        with pytest.raises(BadDataError) as there:
+            site.there(runner, choices)
+        assert str(there.value).replace(f"far://{site.raw}", str(site.raw)) == str(here.value)
+    else:
+        assert bytes_of(site.cluster, site.there(runner, choices)) == bytes_of(site.inline.root, site.here(choices))
+    assert runner.jobs == jobs
+    assert len(site.cluster.store.list("datasets/d/data")) == (1 if text is MISTAKE else 2)
 
 
 def test_a_compressed_text_is_scanned_first(site: Site) -> None:
