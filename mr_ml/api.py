@@ -45,8 +45,8 @@ class Where(TypedDict, total=False):
     max_hours, max_cost : float
         With "emr": after which no job begins; costs by the prices in `config`.
     engine : str
-        How passes are run: "mapreduce", a job for each (default); "resident", with "hadoop" one job whose tasks stay;
-        or "auto", resident where that can be.
+        How passes are run: "resident", with "hadoop" one job whose tasks stay; "mapreduce", a job for each; or "auto"
+        (default), resident where that can be, else mapreduce.
     say, warn : callable
         Called with a sentence that the user should know, or that says what may be wrong with a result.
     """

@@ -98,7 +98,7 @@ class Session:
             As of `mr_ml.runners.base.RunnerOptions`.
 
         engine
-            One of `mr_ml.passes.engines.ENGINES`, such as "resident"; None for the usual one.
+            One of `mr_ml.passes.engines.ENGINES`, such as "mapreduce"; None for "auto".
 
         Raises
         ------

@@ -91,8 +91,8 @@ def add_engine(parser: Any) -> None:
     """Add how passes are run."""
     parser.add_argument(
         "--engine", metavar="NAME",
-        help="mapreduce: a job for each pass (default); resident: with -r hadoop one job whose tasks stay, many times "
-        "faster; auto: resident where that can be, else mapreduce",
+        help="auto: resident where that can be, else mapreduce (default); resident: with -r hadoop one job whose tasks "
+        "stay; mapreduce: a job for each pass",
     )  # fmt: skip
 
 

@@ -71,7 +71,7 @@ class PassesWanted:
     say: Callable[[str], None] = field(default=lambda text: None, repr=False)
 
 
-DEFAULT = "mapreduce"
+DEFAULT = "auto"
 
 ENGINES: Registry[Callable[[PassesWanted], Engine]] = Registry(
     "engine",

@@ -156,8 +156,8 @@ class RunnerRules:
     master
         Of Spark, such as "yarn".
     engine
-        mapreduce: a job for each pass; resident: with runner hadoop one job whose tasks stay for all passes of a
-        training; auto: resident where that can be. None for mapreduce.
+        resident: with runner hadoop one job whose tasks stay for all passes of a training; mapreduce: a job for each
+        pass; auto: resident where that can be, else mapreduce. None for auto.
     """
 
     name: Annotated[str, stored.registered(RUNNERS)] = "local"

@@ -23,8 +23,11 @@ from runner_kinds import Ground
 from mr_ml.errors import InternalError
 from mr_ml.ids import unique_id
 from mr_ml.packing import plan
-from mr_ml.passes.mapreduce import MapReduceEngine
+from mr_ml.passes.base import Array, Engine
+from mr_ml.session import Session
 from mr_ml.sums import slices
+from mr_ml.sums.query import Query
+from mr_ml.sums.statistic import Statistic
 
 PACK = ("--split", "train=0.75,test=0.25", "--partitions", "3", "--seed", "3")
 # Each loss learns from the labels of one table.
@@ -289,14 +292,21 @@ class Stopped(InternalError):
 @contextmanager
 def only_passes(number: int) -> Iterator[None]:
     """Have the driver end before one more pass."""
-    run_pass, left = MapReduceEngine.run, [number]
+    engine_over, left = Session.engine_over, [number]
 
-    def run(self: MapReduceEngine, *args: Any, **more: Any) -> Any:
-        if not left[0]:
-            raise Stopped("stopped by the test")
-        left[0] -= 1
-        return run_pass(self, *args, **more)
+    @dataclass(frozen=True)
+    class Few:
+        engine: Engine
+
+        def run(self, query: Query, *, columns: Array | None = None) -> Statistic:
+            if not left[0]:
+                raise Stopped("stopped by the test")
+            left[0] -= 1
+            return self.engine.run(query, columns=columns)
+
+        def close(self) -> None:
+            self.engine.close()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(MapReduceEngine, "run", run)
+        patch.setattr(Session, "engine_over", lambda *args, **more: Few(engine_over(*args, **more)))
         yield

@@ -8,6 +8,7 @@ import uuid
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cluster_commands import ClusterCommands, copy, nothing_left
 from dev_cluster import HadoopCluster
@@ -15,7 +16,7 @@ from dev_cluster import HadoopCluster
 from hdfs_layout import open_root
 from mr_ml.runners.hadoop.env import Environment, publish
 
-TRAIN = ("train", "rows", "--model", "m", "--loss", "logistic", "--l2", "0.01", "--max-passes", "1")
+TRAIN = ("train", "rows", "--model", "m", "--loss", "logistic", "--l2", "0.01", "--max-passes", "2")
 
 
 @pytest.mark.slow
@@ -52,6 +53,7 @@ def test_packages_are_missing_then_brought_then_used(
     there(*TRAIN, **python)
     packed.local(*TRAIN)
     assert there.coef_sha256("m") == packed.local.coef("m").sha256
+    assert np.abs(packed.local.coef("m").coef).max() > 0.1
     assert nothing_left(there.store)
 
 

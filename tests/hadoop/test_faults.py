@@ -1,6 +1,7 @@
-"""Things that break while a pass runs on three workers: the same bits as on one machine, or a clear error.
+"""Things that break while a pass runs as a job on three workers: the same bits as on one machine, or a clear error.
 
-Tasks wait at a gate (gates.py), so what breaks breaks in the midst of them, whatever the machine's speed.
+Tasks wait at a gate (gates.py), so what breaks breaks in the midst of them, whatever the machine's speed. For tasks
+that stay see test_resident.
 """
 
 from __future__ import annotations
@@ -117,7 +118,8 @@ class Site:
             self.gate.close()
         config = self.gate.folder.parent / f"{uuid.uuid4().hex}.yaml"
         config.write_text("".join(f"{key}: {json.dumps(value, default=str)}\n" for key, value in keys.items()))
-        command = [sys.executable, "-m", "mr_ml", *args, "--root", self.root, "-r", "hadoop", "--config", config]
+        command = [sys.executable, "-m", "mr_ml", *args, "--root", self.root, "-r", "hadoop"]
+        command += ["--engine", "mapreduce", "--config", config]
         process = subprocess.Popen(
             [*map(str, command), "--json"], env={**environment(), **self.cluster.environment},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

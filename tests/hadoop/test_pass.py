@@ -1,4 +1,7 @@
-"""Passes on a real cluster: one start of Java each, and faults that end in clear errors. See also test_pass_bits."""
+"""Passes on a real cluster: one start of Java for each job, and faults that end in clear errors.
+
+See also test_pass_bits and test_resident.
+"""
 
 from __future__ import annotations
 
@@ -46,11 +49,11 @@ def engine(root: str, settings: HadoopSettings = SETTINGS) -> MapReduceEngine:
 def test_interrupted_and_resumed_training_ends_in_the_local_model(
     packed: ClusterCommands, on_cluster: HadoopCluster, tmp_path: Path
 ) -> None:
-    """Ctrl-C in the first pass kills the application; the resumed run gives the model that one process gives."""
+    """Ctrl-C in a pass that is a job kills the application; tasks that stay go on, to the model of one process."""
     trace = tmp_path / "trace"
     command = [sys.executable, "-m", "mr_ml", *TRAIN, "--model", "m", "--max-passes", "2", "--root", packed.root]
     running = subprocess.Popen(
-        [*command, "-r", "hadoop", "--config", packed.config],
+        [*command, "-r", "hadoop", "--engine", "mapreduce", "--config", packed.config],
         env={**environment(), "MR_ML_HADOOP_TRACE": str(trace)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     application = wait_for_application(on_cluster, running, after=applications(on_cluster))
@@ -67,7 +70,7 @@ def test_interrupted_and_resumed_training_ends_in_the_local_model(
         patch.setenv("MR_ML_HADOOP_TRACE", str(trace))
         done = packed("train", "--resume", run)
     assert done["passes"] == 2
-    assert jvm_starts(trace) == ["jar", "jar"]
+    assert jvm_starts(trace) == ["jar"]
     packed.local(*TRAIN, "--model", "m", "--max-passes", "2")
     assert packed.coef_sha256("m") == packed.local.coef("m").sha256
     assert np.abs(packed.local.coef("m").coef).max() > 0.1

@@ -21,6 +21,7 @@ from mr_ml.packing import plan
 from mr_ml.sums import slices
 
 N_FEATURES = 600_000
+AS_JOBS = ("--engine", "mapreduce")
 
 
 @pytest.fixture
@@ -67,10 +68,10 @@ def test_several_reducers_and_splits(there: ClusterCommands, tmp_path: Path, mon
 
     here(*train)
     assert np.count_nonzero(here.coef("m").coef) > 100_000
-    there(*train, reducers=5, split_mb=1)
+    there(*train, *AS_JOBS, reducers=5, split_mb=1)
     assert there.coef_sha256("m") == here.coef("m").sha256
     # two reduce tasks, and a map task for each of the partitions
-    assert there(*evaluate, reducers=2) == here(*evaluate)
+    assert there(*evaluate, *AS_JOBS, reducers=2) == here(*evaluate)
     assert nothing_left(there.store)
 
 
@@ -84,13 +85,12 @@ def test_784_partitions_with_room_for_few_map_tasks_at_a_time(
     text = write_sparse(tmp_path / "rows.libsvm", n_rows=8_000, nonzeros=4, n_features=900)
     shape = here("pack", text, "--to", "rows", "--partitions", "784")
     assert shape["partitions"] == 784
+    here("train", "rows", "--model", "m", "--l2", "0.01", "--solver", "lbfgs", "--max-passes", "2")
+    assert np.count_nonzero(here.coef("m").coef) > 800
     parent = there.root.rpartition("/")[0]
     for command in (["-mkdir", "-p", parent], ["-put", "-t", "8", str(here.root), there.root]):
         done = on_cluster.hadoop("fs", *command)
         assert done.returncode == 0, done.stderr.decode()
-    train = ("train", "rows", "--model", "m", "--l2", "0.01", "--solver", "lbfgs", "--max-passes", "2")
-    here(*train)
-    assert np.count_nonzero(here.coef("m").coef) > 800
     trace = tmp_path / "trace"
     monkeypatch.setenv("MR_ML_HADOOP_TRACE", str(trace))
     size = sum(path.stat().st_size for path in here.partition_paths("rows@1"))
@@ -103,9 +103,8 @@ def test_784_partitions_with_room_for_few_map_tasks_at_a_time(
     def containers() -> set[Path]:
         return set(on_cluster.directory.glob("logs/userlogs/*/container_*"))
 
-    before = containers()
-    there(*train, **settings)
-    assert there.coef_sha256("m") == here.coef("m").sha256
-    assert jvm_starts(trace) == ["jar"] * 2
-    # of each pass the master, some map tasks and the reduce task
-    assert 2 * (1 + 3 + 1) <= len(containers() - before) <= 2 * (1 + 6 + 1)
+    before, evaluate = containers(), ("evaluate", "m", "rows", "--split", "train")
+    assert there(*evaluate, *AS_JOBS, **settings) == here(*evaluate)
+    assert jvm_starts(trace) == ["jar"]
+    # the master, some map tasks and the reduce task
+    assert 1 + 3 + 1 <= len(containers() - before) <= 1 + 6 + 1

@@ -53,8 +53,8 @@ class HadoopSettings:
     speculative
         Whether slow tasks are started a second time elsewhere.
     resident_tasks, resident_memory_mb
-        How many tasks stay for a training that is asked for with `engine` resident, and what each has for decoded
-        blocks; by default a task for about 64 MB of packed data, and what its container leaves.
+        How many tasks stay for a training, and what each has for decoded blocks; by default a task for about 64 MB of
+        packed data, and what its container leaves.
     driver_host, driver_port
         Where they reach the driver: a name or address of this machine, and a port, or a range such as 40000-40099 of
         which the first free one is taken. By default the address towards the NameNode, and any free port.
