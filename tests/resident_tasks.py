@@ -179,6 +179,8 @@ class ThreadSeats:
         By which job each turn was served.
     late
         So many good tasks wait for `come`.
+    error
+        With which the job ends.
     serve
         What a good task does.
     """
@@ -192,6 +194,7 @@ class ThreadSeats:
     faults: Sequence[Fault] = ()
     again: bool = False
     late: int = 0
+    error: MrMlError | None = None
     come: threading.Event = field(default_factory=threading.Event)
     serve: Callable[..., None] = field(default_factory=lambda: partial(task_module.run, environment={}))
     said: list[BaseException] = field(default_factory=list)
@@ -223,7 +226,7 @@ class ThreadSeats:
                 with lock:
                     left[0] -= 1
                 if not left[0]:
-                    ended(None)
+                    ended(self.error)
 
         threads = [threading.Thread(target=seat, args=(number,)) for number in range(n_tasks)]
         for thread in threads:

@@ -108,6 +108,7 @@ def up(options: argparse.Namespace, directory: Path) -> int:
         workers=options.workers,
         tuned=not options.plain,
         history=options.history,
+        yarn=not options.no_yarn,
         node_memory_mb=options.node_memory,
         node_vcores=options.node_vcores,
         ports={},
@@ -150,7 +151,8 @@ def status(options: argparse.Namespace, directory: Path) -> int:
         print(f"HDFS  {cluster.hdfs_uri}  web {cluster.webhdfs_url}  {_masters_word(found, 'datanodes', 'dead')}")
         if found["safe_mode"]:
             print(f"      {found['safe_mode']}")
-        print(f"YARN  web {cluster.resource_manager_url}  {_masters_word(found, 'nodemanagers', 'lost')}")
+        if cluster.yarn:
+            print(f"YARN  web {cluster.resource_manager_url}  {_masters_word(found, 'nodemanagers', 'lost')}")
         print(f"containers: {len({process['container'] for process in found['containers']})}")
         print("usable" if found["usable"] else "NOT USABLE as a whole")
     return 0 if found["usable"] else EXIT_UNAVAILABLE
@@ -262,6 +264,7 @@ def _parser() -> argparse.ArgumentParser:
         "--node-vcores", type=_positive, default=4, metavar="N", help="for containers, per NodeManager (4)"
     )
     command.add_argument("--s3", type=_endpoint, metavar="URL", help="an S3 server, such as http://127.0.0.1:9000")
+    command.add_argument("--no-yarn", action="store_true", help="HDFS only, which comes up sooner; no jobs")
     command.add_argument("--history", action="store_true", help="start a job history server too")
     command.add_argument(
         "--set",

@@ -35,6 +35,8 @@ def daemon_names(cluster: Cluster) -> list[str]:
     names = ["resourcemanager", "namenode"]
     for number in range(1, cluster.workers + 1):
         names += [f"datanode-{number}", f"nodemanager-{number}"]
+    if not cluster.yarn:
+        names = [name for name in names if name.startswith(("namenode", "datanode"))]
     return [*names, "historyserver"] if cluster.history else names
 
 

@@ -36,7 +36,7 @@ class Cluster:
     directory, home, java : str
         The cluster's folder, HADOOP_HOME and JAVA_HOME.
     workers : int
-        DataNodes, and as many NodeManagers.
+        DataNodes, and as many NodeManagers if there is YARN.
     node_memory_mb, node_vcores : int
         What each NodeManager offers to containers.
     ports : dict
@@ -48,6 +48,8 @@ class Cluster:
     overrides : tuple of (file, key, value)
     archives : str
         Folder of class data archives, or empty: none.
+    yarn : bool
+        Whether there is more than HDFS.
     recording : bool
         Write the archives rather than use them.
     """
@@ -65,6 +67,7 @@ class Cluster:
     s3: str = ""
     overrides: tuple[tuple[str, str, str], ...] = ()
     archives: str = ""
+    yarn: bool = True
     recording: bool = False
 
     @property

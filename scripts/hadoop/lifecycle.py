@@ -94,7 +94,8 @@ def look(cluster: Cluster) -> dict[str, Any]:
     """What runs and what the masters say of their workers; None where a master does not answer."""
     name_system = _bean(cluster, "FSNamesystemState")
     name_node = _bean(cluster, "NameNodeInfo")
-    metrics = _json(f"{cluster.resource_manager_url}/ws/v1/cluster/metrics").get("clusterMetrics", {})
+    page = f"{cluster.resource_manager_url}/ws/v1/cluster/metrics"
+    metrics = _json(page).get("clusterMetrics", {}) if cluster.yarn else {}
     processes = {name: daemons.running(cluster, name) for name in daemons.daemon_names(cluster)}
     found: dict[str, Any] = {
         "directory": cluster.directory,
@@ -111,7 +112,7 @@ def look(cluster: Cluster) -> dict[str, Any]:
         None not in processes.values()
         and found["live_datanodes"] == cluster.workers
         and found["safe_mode"] == ""
-        and found["running_nodemanagers"] == cluster.workers
+        and found["running_nodemanagers"] == (cluster.workers if cluster.yarn else None)
     )
     return found
 
@@ -148,7 +149,8 @@ def _start(cluster: Cluster, *, seconds: float) -> None:
         folder.mkdir(parents=True)
     write_configuration(cluster)
     cluster.save()
-    daemons.start(cluster, "resourcemanager")
+    if cluster.yarn:
+        daemons.start(cluster, "resourcemanager")
     formatting = daemons.launch(cluster, "namenode", ["-format", "-nonInteractive", "-force"], log="format")
     daemons.record(cluster, "format", formatting.pid)
     if formatting.wait() != 0:
@@ -163,7 +165,7 @@ def _start(cluster: Cluster, *, seconds: float) -> None:
 
 def _suspect(cluster: Cluster, found: dict[str, Any]) -> str:
     """The daemon whose log most likely says why the cluster is not usable."""
-    if found["live_datanodes"] is None or found["safe_mode"]:
+    if found["live_datanodes"] is None or found["safe_mode"] or not cluster.yarn:
         return "namenode"
     if found["live_datanodes"] < cluster.workers:
         return f"datanode-{cluster.workers}"

@@ -21,7 +21,7 @@ from resident_tasks import Fault, Staying, ThreadSeats, Web, WebStore
 
 from hdfs_layout import open_root
 from mr_ml.catalog.dataset import load_dataset
-from mr_ml.errors import BadDataError, UnavailableError
+from mr_ml.errors import BadDataError, InternalError, UnavailableError
 from mr_ml.models.base import Needs
 from mr_ml.passes import automatic
 from mr_ml.passes.base import Engine
@@ -169,6 +169,7 @@ FALLS_BACK = {
     "no room": "no task has come",
     "all vanish": "has ended before the last pass",
     "nobody reads": "tasks cannot read by themselves",
+    "the job fails": "answer passes has ended: a node is off",
 }
 
 
@@ -188,6 +189,7 @@ def test_without_tasks_auto_goes_on_and_resident_says_why(
         seats.late, seats.patience_seconds = 2, 0.0
     else:
         seats.faults = [Fault(2, 0.5)] * 2
+        seats.error = InternalError("a node is off") if why == "the job fails" else None
     right = bits(one_job_a_pass(wanted))
     with closing(ENGINES.get(name)(wanted)) as engine:
         for _ in range(3):
@@ -200,6 +202,18 @@ def test_without_tasks_auto_goes_on_and_resident_says_why(
     lines = [line for line in said_of(wanted) if line.startswith("each pass is a job of its own")]
     assert len(lines) == (name == "auto")
     assert all(FALLS_BACK[why] in line for line in lines)
+
+
+@pytest.mark.parametrize("name", ["auto", "resident"])
+def test_a_job_that_fails_before_a_task_has_come_is_not_tried_otherwise(wanted: PassesWanted, name: str) -> None:
+    """Such as where nodes have no numpy, or the cluster does not answer: others would fail like it."""
+    seats = seats_of(wanted)
+    seats.serve, seats.error = nobody, InternalError("no numpy")
+    with closing(ENGINES.get(name)(wanted)) as engine:
+        for _ in range(2):
+            with pytest.raises(InternalError, match="no numpy"):
+                engine.run(QUERY)
+    assert said_of(wanted) == []
 
 
 def test_auto_takes_jobs_where_sums_are_large(wanted: PassesWanted, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HadoopCluster]
     skip_if_unwanted()
     settings = ("dfs.blocksize=1048576", "dfs.ls.limit=7")
     options = [word for setting in settings for word in ("--set", f"hdfs-site:{setting}")]
+    options.append("--no-yarn")
     with running_cluster(tmp_path_factory.mktemp("hadoop"), workers=2, options=tuple(options)) as cluster:
         yield cluster
 

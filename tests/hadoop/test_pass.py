@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,13 @@ from dev_cluster import HadoopCluster
 from hdfs_layout import LocalStore, open_root
 from mr_ml.catalog.dataset import load_dataset
 from mr_ml.errors import BadDataError, InternalError, UnavailableError
+from mr_ml.models.base import Needs
 from mr_ml.models.linear.losses import loss_from_json
 from mr_ml.models.linear.metrics import MetricsQuery
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.packing import plan
-from mr_ml.passes.mapreduce import MapReduceEngine
+from mr_ml.passes.base import Engine
+from mr_ml.passes.engines import ENGINES, PassesWanted
 from mr_ml.runners.hadoop.runner import HadoopJobRunner
 from mr_ml.runners.hadoop.settings import HadoopSettings
 
@@ -39,10 +42,14 @@ SETTINGS = HadoopSettings(python=sys.executable)
 QUERY = MetricsQuery(RowSpec(loss_from_json("logistic"), 6, (0.0, 1.0)), np.linspace(-1, 1.5, 7)[None])
 
 
-def engine(root: str, settings: HadoopSettings = SETTINGS) -> MapReduceEngine:
+def engine(root: str, settings: HadoopSettings = SETTINGS, *, name: str = "mapreduce") -> Engine:
     opened = open_root(root)
-    runner = HadoopJobRunner(opened, settings)
-    return MapReduceEngine(load_dataset(opened, "rows"), "train", opened.store, runner, 0)
+    wanted = PassesWanted(
+        dataset=load_dataset(opened, "rows"), split="train", store=opened.store,
+        runner=HadoopJobRunner(opened, settings), cache_bytes=0,
+        needs=Needs(block_sum_bytes=100, sum_bytes=100, n_blocks=3),
+    )  # fmt: skip
+    return ENGINES.get(name)(wanted)
 
 
 @pytest.mark.slow
@@ -102,7 +109,10 @@ def wait_for_application(cluster: HadoopCluster, process: subprocess.Popen[bytes
 
 @pytest.mark.slow
 def test_a_changed_byte_is_named(on_cluster: HadoopCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In front of more than a pipe holds: Hadoop would take it for a broken task if that were not read too."""
+    """By a job and by tasks that stay.
+
+    In front of more than a pipe holds: Hadoop would take it for a broken task if that were not read too.
+    """
     monkeypatch.setattr(plan, "BLOCK_BYTES", 1 << 16)
     x = np.random.default_rng(4).normal(size=(20_000, 6))
     local = Commands(tmp_path / "root", runner=("-r", "inline"))
@@ -116,8 +126,11 @@ def test_a_changed_byte_is_named(on_cluster: HadoopCluster, tmp_path: Path, monk
     data[500] ^= 1
     target.write(path, bytes(data))
     assert len(data) > data.index(b"\n") + (1 << 20)
-    with pytest.raises(BadDataError, match="partition 0, block 0"):
+    with pytest.raises(BadDataError, match="partition 0, block 0") as by_job:
         engine(root).run(QUERY)
+    with closing(engine(root, name="resident")) as staying, pytest.raises(BadDataError) as by_tasks:
+        staying.run(QUERY)
+    assert str(by_tasks.value) == str(by_job.value)
     assert nothing_left(target)
 
 
@@ -140,8 +153,9 @@ def test_nodes_without_numpy(packed: ClusterCommands, tmp_path: Path) -> None:
     # -S: no site-packages
     python.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n', encoding="utf-8")
     python.chmod(0o755)
-    with pytest.raises(InternalError, match=r"No module named 'numpy'.*name another in the settings"):
-        engine(packed.root, HadoopSettings(python=str(python))).run(QUERY)
+    bare = engine(packed.root, HadoopSettings(python=str(python)), name="auto")
+    with closing(bare), pytest.raises(InternalError, match=r"No module named 'numpy'.*name another in the settings"):
+        bare.run(QUERY)
     assert nothing_left(packed.store)
 
 
@@ -159,8 +173,9 @@ def test_a_resource_manager_that_does_not_answer(
     settings = HadoopSettings(
         python=sys.executable, conf_dir=str(conf), jobconf={"yarn.resourcemanager.connect.max-wait.ms": "1000"}
     )
-    with pytest.raises(UnavailableError, match="did not take the job"):
-        engine(packed.root, settings).run(QUERY)
+    idle = engine(packed.root, settings, name="auto")
+    with closing(idle), pytest.raises(UnavailableError, match="did not take the job"):
+        idle.run(QUERY)
     assert nothing_left(packed.store)
 
 

@@ -29,14 +29,14 @@ def names(store: Store, folder: str) -> set[str]:
         return set()
 
 
-def at_work(cluster: HadoopCluster) -> list[str]:
-    """Names of the jobs of YARN that have not ended."""
+def at_work(cluster: HadoopCluster) -> set[str]:
+    """For which works jobs of YARN have not ended."""
     ports = json.loads((cluster.directory / "cluster.json").read_text(encoding="utf-8"))["ports"]
     url = f"http://127.0.0.1:{ports['rm_http']}/ws/v1/cluster/apps?states=NEW,NEW_SAVING,SUBMITTED,ACCEPTED,RUNNING"
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(url, timeout=30) as answer:
         apps = json.load(answer)["apps"] or {"app": []}
-    return [app["name"] for app in apps["app"]]
+    return {app["name"].split()[-1] for app in apps["app"]}
 
 
 def kill_when(nights: FarNights, is_so: Callable[[], bool]) -> None:
@@ -78,9 +78,16 @@ def test_a_night_that_is_killed_in_its_pack_and_in_a_pass(
     nights, expected = first_night
     store, data = nights.root.store, "datasets/clicks/data"
     packed = names(store, data)
-    kill_when(nights, lambda: names(store, data) > packed and bool(at_work(on_cluster)))
+    works = set[str]()
+
+    def is_packing() -> bool:
+        works.update(names(store, "tmp") & at_work(on_cluster))
+        return names(store, data) > packed and bool(works & at_work(on_cluster))
+
+    kill_when(nights, is_packing)
     driver = Staying.start(tmp_path, "retrain", nights.settings, "--for", day(NIGHT), points=("asked 2",))
     driver.at("asked 2")
+    works |= names(store, "tmp")
     driver.kill()
     done = nights.run()
     assert done.code == 0, done.err
@@ -89,7 +96,7 @@ def test_a_night_that_is_killed_in_its_pack_and_in_a_pass(
     assert [(action, version) for action, version in nights.actions() if action != "fence"] == [
         ("adopt", None), ("promote", 1), ("promote", 2),
     ]  # fmt: skip
-    assert at_work(on_cluster) == []
+    assert works & at_work(on_cluster) == set()
     assert nothing_left(store)
     assert names(store, "uses") == set()
     files = store.walk("datasets")

@@ -92,7 +92,7 @@ class Application:
         self._reception: Reception | None = None
         self._n_asks = self._n_units = self._n_byes = 0
         self._alone_since = self._unused_since = 0.0
-        self._over: NoTasksError | None = None
+        self._over: BaseException | None = None
         # of what tasks hold blocks: by split and number of units, the number of the first one
         self._data, self._firsts = "", dict[tuple[str, int], int]()
         self._sums_bytes = self._first = 0
@@ -243,6 +243,10 @@ class Application:
         return True
 
     def _job_ended(self, error: BaseException | None) -> None:
+        if error is not None and not self.n_came:
+            # such as a cluster that does not answer, or nodes without numpy: other jobs would fare no better
+            self._over = error
+            raise error
         if error is not None:
             self._over = NoTasksError(f"the job whose tasks answer passes has ended: {error}")
         elif not self.n_came:

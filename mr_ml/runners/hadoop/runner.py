@@ -143,11 +143,15 @@ class HadoopJobRunner:
         with self._working() as submission:
             output = f"{self._folder}/output-{uuid.uuid4().hex}"
             self._produce(job, submission, request=request, input=input, output=output, n_reducers=n_reducers)
-            try:
-                parts = [f"{output}/{name}" for name in self.root.store.list(output) if name.startswith("part-")]
-                pairs = [pair_of(line) for part in parts for line in self.root.store.read(part).splitlines()]
-            except NotFoundError:
-                raise InternalError(f"the job left no output in {self.root.store.uri(output)}; run it again") from None
+            return self._output(output)
+
+    def _output(self, folder: str) -> list[Pair]:
+        """Return what tasks wrote, or raise what one of them raised."""
+        try:
+            parts = [f"{folder}/{name}" for name in self.root.store.list(folder) if name.startswith("part-")]
+            pairs = [pair_of(line) for part in parts for line in self.root.store.read(part).splitlines()]
+        except NotFoundError:
+            raise InternalError(f"the job left no output in {self.root.store.uri(folder)}; run it again") from None
         error = first_error(pairs)
         if error is not None:
             raise error
@@ -179,14 +183,17 @@ class HadoopJobRunner:
     def stay(self, job: Any, submission: Submission, *, request: bytes, n_tasks: int) -> None:
         """Run a job of so many map tasks that are fed a line each, as one process's work; see `Seats.start`."""
         folder = self.root.layout.job(self.work)
+        output = f"{folder}/output-{uuid.uuid4().hex}"
         with self._working(submission):
             seats = f"{folder}/seats"
             self.root.store.write(seats, b"".join(b"%d\n" % number for number in range(n_tasks)))
             lines = StoredLines((self.root.store.uri(seats),), n_bytes=0)
             self._produce(
-                job, submission, request=request, input=lines, output=f"{folder}/output-{uuid.uuid4().hex}",
-                n_reducers=0, properties=STAYING, line_by_line=True, private=True,
+                job, submission, request=request, input=lines, output=output, n_reducers=0, properties=STAYING,
+                line_by_line=True, private=True,
             )  # fmt: skip
+            # where none of the tasks could begin, they say why
+            self._output(output)
 
     @contextmanager
     def served_by(self, tag: str) -> Iterator[None]:
