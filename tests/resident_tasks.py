@@ -126,14 +126,14 @@ class BreakingWire(Wire):
     fault: Fault | None = None
     _told = 0
 
-    def send(self, header: dict[str, Any], *payloads: bytes | Payload) -> int:
+    def send(self, header: dict[str, Any], *payloads: bytes | memoryview | Payload) -> int:
         if self.fault is not None and header["kind"] != "beat":
             self._told += 1
             if self._told > self.fault.message:
                 self._break(header, payloads)
         return super().send(header, *payloads)
 
-    def _break(self, header: dict[str, Any], payloads: Sequence[bytes | Payload]) -> None:
+    def _break(self, header: dict[str, Any], payloads: Sequence[bytes | memoryview | Payload]) -> None:
         assert self.fault is not None
         sent = bytearray()
         with self._sending:
@@ -154,9 +154,11 @@ def serve_with(fault: Fault, invitation: Invitation, *, folder: Path) -> None:
     with suppress(EOFError, OSError), closing(_breaking(connection, invitation, fault)) as wire:
         wire.limit(LONG_SECONDS)
         task = task_module.Task(
-            wire, budget=lambda sums_bytes: invitation.memory_bytes or 0, name="a faulty task", folder=folder
-        )
-        task.serve()
+            wire, secret=invitation.key, budget=lambda sums_bytes: invitation.memory_bytes or 0, name="a faulty task",
+            folder=folder,
+        )  # fmt: skip
+        with closing(task):
+            task.serve()
 
 
 def _breaking(connection: socket.socket, invitation: Invitation, fault: Fault) -> BreakingWire:

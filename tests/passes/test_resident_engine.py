@@ -4,44 +4,31 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 import resident_tasks
-from builders import make_block
 from commands import Commands, write_libsvm
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from resident_cases import N_FEATURES, bits, ended, line_query, make_case
 from resident_tasks import Fault, Staying, ThreadSeats, Web, WebStore
 
-from mr_ml.catalog.dataset import Dataset, Partition
-from mr_ml.data.block import StoredBlock
-from mr_ml.data.partition_file import PartitionFacts, PartitionShelf
 from mr_ml.errors import InternalError
-from mr_ml.models.linear.line_query import LineQuery
-from mr_ml.models.linear.losses import LOSSES
-from mr_ml.models.linear.reading import RowSpec
-from mr_ml.passes.in_memory import InMemoryEngine
 from mr_ml.passes.resident import task
-from mr_ml.passes.resident.engine import ResidentEngine
 from mr_ml.passes.resident.members import Event, Member
 from mr_ml.passes.resident.shares import Shares
 from mr_ml.passes.resident.task import Task
-from mr_ml.passes.resident.turns import Turns
-from mr_ml.readers.schema import Schema
 from mr_ml.session import Session
+from mr_ml.sums import slices
 from mr_ml.sums.moments import MomentsQuery
 from mr_ml.sums.query import Query
 from mr_ml.sums.several import SeveralQueries
-from mr_ml.sums.statistic import Statistic
-from mr_ml.sums.tree import Node
-
-N_FEATURES = 5
 
 
 @pytest.fixture(scope="module")
@@ -50,69 +37,8 @@ def web() -> Iterator[Web]:
         yield server
 
 
-@dataclass(frozen=True)
-class Case:
-    """A dataset on disk, and its blocks in memory."""
-
-    dataset: Dataset
-    store: WebStore
-    blocks: tuple[StoredBlock, ...]
-
-    @property
-    def oracle(self) -> InMemoryEngine:
-        return InMemoryEngine(self.dataset.tree("train"), self.blocks, self.dataset.expected("train"))
-
-    def engine(self, seats: ThreadSeats, **options: Any) -> ResidentEngine:
-        return ResidentEngine(self.dataset, "train", self.store, seats, Turns(), **options)
-
-
-@contextmanager
-def ended(engine: ResidentEngine) -> Iterator[ResidentEngine]:
-    """An engine, and the end of a session that has no other."""
-    try:
-        yield engine
-    finally:
-        engine.close()
-        engine.turns.close()
-
-
-def make_case(folder: Path, web: Web | None, shape: Sequence[Sequence[int]], *, seed: int = 0) -> Case:
-    """By partition and block: how many rows."""
-    rng = np.random.default_rng(seed)
-    (folder / "data").mkdir(parents=True)
-    partitions, blocks = [], []
-    with PartitionShelf() as shelf:
-        for number, sizes in enumerate(shape):
-            facts, path = PartitionFacts.of_nothing(number), f"data/part-{number}"
-            made = [
-                make_block(
-                    rng.normal(size=(n, N_FEATURES)) * (rng.random((n, N_FEATURES)) < 0.7),
-                    rng.integers(0, 3, n),
-                    weights=rng.integers(1, 5, n),
-                    form="sparse",
-                )
-                for n in sizes
-            ]
-            for stored, writer in shelf.write(str(folder / path), made, partition=number):
-                blocks.append(stored)
-                facts = writer.facts()
-            partitions.append(Partition(path, "train", None, facts))
-    dataset = Dataset(
-        name="rows", version=1, data_id="some", schema=Schema(format="libsvm", n_features=N_FEATURES, part=None),
-        partitions=tuple(partitions), moments={}, label_counts={}, nnz=0, packing={},
-    )  # fmt: skip
-    return Case(dataset, WebStore(str(folder), web), tuple(blocks))
-
-
-def line_query(loss: str, n_features: int = N_FEATURES, **options: Any) -> LineQuery:
-    kind = LOSSES.get(loss)()
-    classes = {"logistic": (0.0, 1.0), "softmax": (0.0, 1.0, 2.0), "squared": ()}[loss]
-    rows = RowSpec(kind, n_features, classes, **options)
-    rng = np.random.default_rng(1)
-    coef = rng.normal(size=(rows.n_outputs, n_features + 1))
-    return LineQuery(rows, coef, direction=coef[:, ::-1].copy(), steps=(0.0, 0.5), hessian=True)
-
-
+# how query and sums come to the tasks and back
+WAYS = ("to the driver", "from task to task")
 COLUMNS = np.array([0, 2, 3], np.int32)
 # what a pass asks, and about which columns; softmax knows all labels of the rows
 ASKED: dict[str, tuple[Query, Any]] = {
@@ -122,6 +48,7 @@ ASKED: dict[str, tuple[Query, Any]] = {
     "another reading": (line_query("squared", weight_exponent=-3), None),
     "some columns": (MomentsQuery(len(COLUMNS)), COLUMNS),
     "some columns read": (line_query("softmax", len(COLUMNS), weight_exponent=2), COLUMNS),
+    "in slices": (line_query("softmax", hessian=False), None),
     "several": (SeveralQueries((MomentsQuery(N_FEATURES), line_query("softmax"))), None),
     "several readings": (
         SeveralQueries((line_query("squared", weight_exponent=1), line_query("softmax", weight_exponent=-1))),
@@ -130,18 +57,15 @@ ASKED: dict[str, tuple[Query, Any]] = {
 }
 
 
-def bits(found: Statistic) -> bytes:
-    return found.encode(Node(0, 0))
-
-
 # many of one block, few of many, none at all between; one has a block
 SHAPES = st.lists(st.lists(st.integers(1, 6), max_size=6), min_size=1, max_size=6).filter(any)
-FAULTS = st.builds(Fault, st.integers(0, 8), st.sampled_from([0.0, 0.1, 0.5, 0.99]))
+FAULTS = st.builds(Fault, st.integers(0, 12), st.sampled_from([0.0, 0.1, 0.5, 0.99]))
 
 
+@pytest.mark.parametrize("is_wide", [False, True], ids=WAYS)
 @settings(max_examples=30)
 @given(data=st.data())
-def test_the_same_bits_whoever_is_lost_or_late(web: Web, data: st.DataObject) -> None:
+def test_the_same_bits_whoever_is_lost_or_late(web: Web, is_wide: bool, data: st.DataObject) -> None:
     shape = data.draw(SHAPES, "rows of blocks of partitions")
     n_tasks = data.draw(st.sampled_from([1, 2, 6]), "tasks")
     again = data.draw(st.booleans(), "lost tasks come again")
@@ -151,12 +75,15 @@ def test_the_same_bits_whoever_is_lost_or_late(web: Web, data: st.DataObject) ->
     names = data.draw(st.lists(st.sampled_from(sorted(ASKED)), min_size=1, max_size=4), "passes")
     budget = data.draw(st.sampled_from([0, 600, 1500, 1 << 30]), "memory")
     unit_bytes = data.draw(st.sampled_from([1, 700, 1 << 20]), "bytes of a unit")
-    with tempfile.TemporaryDirectory() as folder:
+    options: dict[str, Any] = {"unit_bytes": unit_bytes}
+    if is_wide:
+        options["wide_bytes"] = 0
+    with tempfile.TemporaryDirectory() as folder, patch.object(slices, "FEATURE_BLOCK", 2 if is_wide else 1 << 18):
         case = make_case(Path(folder), web, shape)
         seats = ThreadSeats(
             Path(folder), n_tasks=n_tasks, memory_bytes=budget, faults=faults, again=again, late=late
         )  # fmt: skip
-        with ended(case.engine(seats, unit_bytes=unit_bytes)) as engine:
+        with ended(case.engine(seats, **options)) as engine:
             for name in names:
                 query, columns = ASKED[name]
                 found = engine.run(query, columns=columns)
@@ -201,8 +128,8 @@ class Lying(Task):
 
     lie = ""
 
-    def _sums(self, header: dict[str, Any], payload: bytes) -> Any:
-        answer, payloads = super()._sums(header, payload)
+    def _sums(self, header: dict[str, Any], payloads: Any) -> Any:
+        answer, payloads = super()._sums(header, payloads)
         send = self._wire.send
         if self.lie == "doubled":
             send(answer, *payloads)
@@ -282,15 +209,16 @@ class Stalling(Task):
             self.both.wait(resident_tasks.LONG_SECONDS)
         return super()._load(header)
 
-    def _sums(self, header: dict[str, Any], payload: bytes) -> Any:
+    def _sums(self, header: dict[str, Any], payloads: Any) -> Any:
         if not self.stalled:
             self.stalled.append(self)
             assert self.go.wait(resident_tasks.LONG_SECONDS)
-        return super()._sums(header, payload)
+        return super()._sums(header, payloads)
 
 
+@pytest.mark.parametrize("wide_bytes", [1 << 60, 0], ids=WAYS)
 def test_a_slow_task_is_not_waited_for_and_takes_part_again(
-    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wide_bytes: int
 ) -> None:
     case = make_case(tmp_path, web, [[3], [3], [3], [3]])
     monkeypatch.setattr(Stalling, "stalled", [], raising=False)
@@ -299,7 +227,8 @@ def test_a_slow_task_is_not_waited_for_and_takes_part_again(
     monkeypatch.setattr(task, "Task", Stalling)
     query = MomentsQuery(N_FEATURES)
     right = bits(case.oracle.run(query))
-    with ended(case.engine(ThreadSeats(tmp_path, n_tasks=2), unit_bytes=1, slow_seconds=0.0)) as engine:
+    seats, options = ThreadSeats(tmp_path, n_tasks=2), {"unit_bytes": 1, "wide_bytes": wide_bytes}
+    with ended(case.engine(seats, slow_seconds=0.0, **options)) as engine:
         assert bits(engine.run(query)) == right
         members = engine.application.members
         slow = [member for member in members if member.is_slow]
@@ -340,19 +269,24 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Commands:
 
 @pytest.mark.parametrize("solver", ["newton", "lbfgs"])
 @pytest.mark.parametrize("loss", ["logistic", "softmax", "squared"])
+@pytest.mark.parametrize("is_wide", [False, True], ids=WAYS)
 def test_a_training_comes_to_the_bits_of_inline(
-    web: Web, trained: Commands, tmp_path: Path, loss: str, solver: str
+    web: Web, trained: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_wide: bool, loss: str, solver: str
 ) -> None:
+    if is_wide:
+        monkeypatch.setattr(slices, "FEATURE_BLOCK", 2)
+        monkeypatch.setattr("mr_ml.passes.resident.engine.WIDE_BYTES", 0)
+    one = f"{loss}-{solver}-{'wide' if is_wide else 'plain'}"
+    other = f"{one}-resident"
     options = {"loss": loss, "solver": solver, "l2": 0.01, "max_passes": 6}
     words = ["--loss", loss, "--solver", solver, "--l2", "0.01", "--max-passes", "6"]
-    trained("train", loss, "--model", f"{loss}-{solver}", *words)
+    trained("train", loss, "--model", one, *words)
     seats = ThreadSeats(tmp_path, n_tasks=3, faults=[Fault(4, 0.5)], late=1)
     seats.come.set()
     with Session.open(trained.root, runner="inline", engine="resident") as session:
         store = WebStore(session.root.store.root, web)
         with replace(session, runner=Staying(session.runner, seats), root=replace(session.root, store=store)) as here:
-            here.train(here.spec("linear", loss, f"{loss}-{solver}-resident", "train", options))
+            here.train(here.spec("linear", loss, other, "train", options))
     assert seats.n_started == 1
     assert seats.said == []
-    one, other = trained.coef(f"{loss}-{solver}"), trained.coef(f"{loss}-{solver}-resident")
-    assert one.sha256 == other.sha256
+    assert trained.coef(one).sha256 == trained.coef(other).sha256

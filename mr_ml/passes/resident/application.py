@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 from mr_ml.errors import UnavailableError
 from mr_ml.interrupts import uninterrupted
 from mr_ml.passes.resident.invitation import Invitation
-from mr_ml.passes.resident.members import ANSWER, HELLO, LOST, Event, Member, Reception
+from mr_ml.passes.resident.members import ANSWER, HELLO, LOST, OPENED, SUMMED, Event, Member, Reception
+from mr_ml.passes.resident.peers import Peer
 from mr_ml.passes.resident.wire import SECRET_BYTES, address_towards
 from mr_ml.runners.staying import Seats, StayingTasks
 
@@ -78,6 +79,8 @@ class Application:
         The job.
     n_came
         How many tasks have ever come.
+    peers_reach
+        Whether tasks reach each other, as far as is known.
     """
 
     seats: Seats
@@ -86,6 +89,7 @@ class Application:
     n_tasks: int = field(default=0, init=False)
     staying: StayingTasks | None = field(default=None, init=False)
     n_came: int = field(default=0, init=False)
+    peers_reach: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
@@ -171,7 +175,7 @@ class Application:
                 assert event.member is not None
                 if event.kind == LOST:
                     self.lose(event.member)
-                elif event.kind == ANSWER:
+                elif event.kind in (ANSWER, SUMMED):
                     event.member.is_slow = False
         except NoTasksError:
             return False
@@ -227,6 +231,9 @@ class Application:
                 self.members.append(member)
                 member.clear(sums_bytes=self._sums_bytes)
                 member.turn_to(self._first)
+        elif event.kind == OPENED and event.message is not None:
+            header = event.message.header
+            member.peer = Peer(member.number, header["host"], header["port"]) if "port" in header else None
         elif event.kind == LOST or member.alive:
             return event
         # given up, and yet it speaks: somebody else has its units

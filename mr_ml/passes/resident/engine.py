@@ -20,7 +20,8 @@ from mr_ml.passes.engines import PassesWanted
 from mr_ml.passes.mapreduce import PartitionInput, encoded_request
 from mr_ml.passes.resident.application import Application, NoTasksError, Turn
 from mr_ml.passes.resident.asking import Ask, Pass
-from mr_ml.passes.resident.members import ANSWER, LOST, Event, Member
+from mr_ml.passes.resident.gathering import WidePass
+from mr_ml.passes.resident.members import ANSWER, LOST, SUMMED, Event, Member
 from mr_ml.passes.resident.shares import Shares
 from mr_ml.passes.resident.turns import Turns
 from mr_ml.passes.resident.units import UNIT_BYTES, Unit, cut, runs_of
@@ -29,11 +30,12 @@ from mr_ml.runners import task_errors
 from mr_ml.runners.staying import Seats
 from mr_ml.sums.query import Query
 from mr_ml.sums.statistic import Statistic
-from mr_ml.sums.tree import PartialSums, SumTree
+from mr_ml.sums.tree import SumTree
 
 _ATTEMPTS = 3
 # A task is waited for so long at least, before others do its work too.
 SLOW_SECONDS = 5.0
+WIDE_BYTES = 64 << 20
 # One task for about so much text of partitions, if nothing else is said.
 _TASK_BYTES, _MOST_TASKS = 64 << 20, 100
 
@@ -56,7 +58,8 @@ def open_resident(wanted: PassesWanted) -> ResidentEngine:
     # the query as it comes and as it is, sums of each level, and what is sent
     sums_bytes = 3 * needs.query_bytes + needs.levels_bytes + 3 * needs.sum_bytes
     return ResidentEngine(
-        wanted.dataset, wanted.split, wanted.store, seats, wanted.kept.of(Turns), sums_bytes=sums_bytes, say=wanted.say
+        wanted.dataset, wanted.split, wanted.store, seats, wanted.kept.of(Turns), sums_bytes=sums_bytes,
+        sum_bytes=needs.sum_bytes, wide_bytes=WIDE_BYTES, say=wanted.say,
     )  # fmt: skip
 
 
@@ -72,6 +75,12 @@ class ResidentEngine:
         On the application of the session; the first pass takes one.
     sums_bytes
         That each task needs beside its blocks.
+    sum_bytes
+        Of one sum.
+    wide_bytes
+        If all tasks together would exchange so much with this process in a pass, they exchange it with each other.
+    most_bytes
+        That they may exchange with this process where they cannot reach each other; None for any number.
     unit_bytes
         Of the lines of a unit, at most.
     slow_seconds
@@ -86,6 +95,9 @@ class ResidentEngine:
     seats: Seats
     turns: Turns
     sums_bytes: int = 0
+    sum_bytes: int = 0
+    wide_bytes: int = WIDE_BYTES
+    most_bytes: int | None = None
     unit_bytes: int = UNIT_BYTES
     slow_seconds: float = SLOW_SECONDS
     say: Callable[[str], None] = lambda text: None
@@ -185,7 +197,42 @@ class ResidentEngine:
         request = Payload(encoded_request(query, self._tree, self.dataset, self.split, columns=columns))
         # with millions of features both are large
         del query
-        now = Pass(request, PartialSums(self._tree, Statistic.absorb), set(self._units))
+        now = self._pass(request)
+        try:
+            totals = self._totals(now)
+        finally:
+            now.end(self._shares.members)
+        for total in totals:
+            check_receipts(
+                total, tree=self._tree, expected=self.dataset.expected(self.split),
+                dataset=f"{self.dataset.reference} {self.split}",
+            )  # fmt: skip
+        return Statistic.joined(totals)
+
+    def _pass(self, request: Payload) -> Pass:
+        """Choose how query and sums come to members and back."""
+        units = set(self._units)
+        if units and self._exchanged(request) >= self.wide_bytes:
+            return WidePass(request, self._tree, units, application=self.application, cut_off=self._cut_off(request))
+        return Pass(request, self._tree, units)
+
+    def _exchanged(self, request: Payload) -> int:
+        """Return how many bytes pass through this process if all tasks get the query and send their sums here."""
+        return self.application.n_tasks * (len(request.data) + self.sum_bytes)
+
+    def _cut_off(self, request: Payload) -> Callable[[str], None]:
+        exchanged = self._exchanged(request)
+
+        def cut_off(why: str) -> None:
+            said = f"tasks that stay do not reach each other: {why}. Their {exchanged >> 20} MB of queries and sums"
+            if self.most_bytes is not None and exchanged > self.most_bytes:
+                raise NoTasksError(f"{said} a pass are too much for this process, more than {self.most_bytes >> 20}")
+            self.say(f"{said} a pass go through this process")
+
+        return cut_off
+
+    def _totals(self, now: Pass) -> list[Statistic]:
+        """Run a pass to its end; the pieces of the sum."""
         # what failed in a pass that raised may work in this one
         self._failures.clear()
         for member in self._shares.members:
@@ -193,31 +240,27 @@ class ResidentEngine:
         for event in self.application.heard():
             self._handle(event, now)
         self._shares.balance()
-        while now.missing:
+        while not now.is_over:
             self._shares.relieve(now, slow_seconds=self.slow_seconds, say=self.say)
             self._shares.give_out()
             self._ask(now)
+            now.go_on()
             if (said := self.application.next()) is not None:
                 self._handle(said, now)
-        total = now.sums.total()
-        check_receipts(
-            total, tree=self._tree, expected=self.dataset.expected(self.split),
-            dataset=f"{self.dataset.reference} {self.split}",
-        )  # fmt: skip
-        return total
+        return now.totals()
 
     def _ask(self, now: Pass) -> None:
         """Ask every member that has read all that it was told to about the units that are missing."""
+        asks: dict[int, Ask] = {}
         for member in self._shares.members:
             if member.ordered:
                 continue
             units = sorted((member.units & now.missing) - now.asked_of(member))
             if units:
-                number = self.application.new_ask()
                 n_bytes = sum(self._units[unit].n_bytes for unit in units)
-                now.asks[number] = Ask(member, frozenset(units), n_bytes)
                 blocks = runs_of([self._units[unit] for unit in units])
-                member.tell({"kind": "ask", "ask": number, "blocks": blocks}, now.request)
+                asks[self.application.new_ask()] = Ask(member, frozenset(units), n_bytes, blocks)
+        now.ask(asks)
 
     def _handle(self, event: Event, now: Pass) -> None:
         member = event.member
@@ -231,10 +274,12 @@ class ResidentEngine:
             if unit in member.ordered:
                 member.ordered.discard(unit)
                 member.units.add(unit)
-        elif event.kind == ANSWER:
+        elif event.kind in (ANSWER, SUMMED):
             self._take(event, member, now)
         elif event.kind == "error":
             self._failed(event, member, now)
+        else:
+            now.hear(event, member)
 
     def _take(self, event: Event, member: Member, now: Pass) -> None:
         """Add what a member found; an answer that nobody waits for changes nothing."""
@@ -246,12 +291,9 @@ class ResidentEngine:
             return
         del now.asks[event.message.header["ask"]]
         now.rates.append(ask.seconds / ask.n_bytes)
-        if not ask.units <= now.missing:
-            # others have been quicker
-            return
-        now.missing -= ask.units
-        for payload in event.message.payloads:
-            now.sums.add(*Statistic.decode(payload, where=f"the answer of {member.name}"))
+        if ask.units <= now.missing:
+            # others have not been quicker
+            now.take(event.message, ask)
 
     def _failed(self, event: Event, member: Member, now: Pass) -> None:
         """Raise what a member could not do, unless another may."""
@@ -259,7 +301,9 @@ class ResidentEngine:
         header = event.message.header
         error = task_errors.decode(str(header.get("error")).encode())
         unit, ask = header.get("unit"), header.get("ask")
-        if unit in member.ordered:
+        if header.get("round") is not None:
+            now.fail(event.message, member, error)
+        elif unit in member.ordered:
             member.ordered.discard(unit)
             member.unable.add(unit)
             self._shares.free.add(unit)
@@ -288,5 +332,5 @@ class ResidentEngine:
         if not self.application.lose(member):
             return
         self._shares.lose(member)
-        now.asks = {number: ask for number, ask in now.asks.items() if ask.member is not member}
+        now.lose(member)
         self.say(f"{member.name} is gone ({error}); its {member.n_units} units are for others")

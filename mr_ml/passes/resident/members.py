@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 
 from mr_ml.errors import UnavailableError
 from mr_ml.passes.resident.listening import Listener
+from mr_ml.passes.resident.peers import Peer
 from mr_ml.passes.resident.wire import DRIVER, Message, Payload, RefusedError, Wire
 
 # A task says a word each second.
 SILENCE_SECONDS = 10.0
 _BEAT_SECONDS = 5.0
-HELLO, LOST, ANSWER = "hello", "lost", "answer"
+HELLO, LOST, ANSWER, OPENED, SUMMED = "hello", "lost", "answer", "opened", "summed"
 
 
 class Event(NamedTuple):
@@ -45,6 +46,10 @@ class Member:
         Whether the driver counts on it.
     is_slow
         Whether others do what it owes.
+    number
+        By which other tasks know it; 0 if it was not told to listen for them.
+    peer
+        Where it listens for them.
     """
 
     wire: Wire
@@ -54,6 +59,8 @@ class Member:
     unable: set[int] = field(default_factory=set)
     alive: bool = True
     is_slow: bool = False
+    number: int = 0
+    peer: Peer | None = None
     # what it holds of other splits, by the number of the first unit of each
     _others: dict[int, set[int]] = field(default_factory=dict)
     _first: int = 0

@@ -20,10 +20,12 @@ from mr_ml.data.block import BlockAddress
 from mr_ml.errors import InternalError, UnavailableError
 from mr_ml.passes.in_memory import add_block
 from mr_ml.passes.request import PassRequest
+from mr_ml.passes.resident.holding import Holding
 from mr_ml.passes.resident.invitation import MOST_BYTES, Invitation
 from mr_ml.passes.resident.kept import KeptBlocks
+from mr_ml.passes.resident.peers import UnreachedError
 from mr_ml.passes.resident.reading import read
-from mr_ml.passes.resident.wire import TASK, Message, RefusedError, Wire
+from mr_ml.passes.resident.wire import TASK, Message, Payload, RefusedError, Wire
 from mr_ml.runners import task_errors
 from mr_ml.sums.blas import one_thread
 from mr_ml.sums.statistic import Statistic
@@ -38,7 +40,7 @@ _HEAP = re.compile(r"-Xmx([0-9]+)([kKmMgG]?)", re.ASCII)
 
 Say = Callable[[str], None]
 # Header and payloads.
-Answer = tuple[dict[str, Any], Sequence[bytes]]
+Answer = tuple[dict[str, Any], Sequence[bytes | Payload]]
 
 
 def run(
@@ -62,7 +64,8 @@ def run(
         return
     wire.limit(invitation.idle_seconds)
     name = environment.get("mapreduce_task_attempt_id", "a task")
-    task = Task(wire, budget=partial(_budget, invitation, environment), name=name, folder=folder)
+    budget = partial(_budget, invitation, environment)
+    task = Task(wire, secret=invitation.key, budget=budget, name=name, folder=folder)
     beats = threading.Thread(target=task.beat, args=(say, _status_seconds(environment)), daemon=True)
     beats.start()
     try:
@@ -72,7 +75,7 @@ def run(
         print(f"the driver is gone: {error}", file=sys.stderr)
     finally:
         task.ended.set()
-        wire.close()
+        task.close()
         beats.join()
     say(f"ended after {task.passes} answers")
 
@@ -105,9 +108,10 @@ class Task:
     """
 
     def __init__(
-        self, wire: Wire, *, budget: Callable[[int], int], name: str, folder: Path | None = None
+        self, wire: Wire, *, secret: bytes, budget: Callable[[int], int], name: str, folder: Path | None = None
     ) -> None:  # fmt: skip
         self._wire, self._name, self._budget = wire, name, budget
+        self._holding = Holding(secret)
         # the driver says more before it has anything read
         self._kept = KeptBlocks(budget=0, folder=Path.cwd() if folder is None else folder)
         self._doing, self._parent = "starting", os.getppid()
@@ -141,18 +145,29 @@ class Task:
         self._wire.send({"kind": "hello", "name": self._name, "host": os.uname().nodename})
         while True:
             self._doing = "waiting"
-            message = self._wire.receive()
-            self._doing = message.kind
-            if message.kind == "end":
-                self._wire.send({"kind": "bye"})
+            # what is received and sent may be large, and is let go of before the next
+            if not self._serve(self._wire.receive()):
                 return
-            try:
-                answer = self._done(message)
-            except Exception as error:
-                answer = self._told(message, error)
-            if answer is not None:
-                header, payloads = answer
-                self._wire.send(header, *payloads)
+
+    def close(self) -> None:
+        """Hang up on the driver, and on peers."""
+        self._wire.close()
+        self._holding.close()
+
+    def _serve(self, message: Message) -> bool:
+        """Do what a message says, and answer; whether there may be another."""
+        self._doing = message.kind
+        if message.kind == "end":
+            self._wire.send({"kind": "bye"})
+            return False
+        try:
+            answer = self._done(message)
+        except Exception as error:
+            answer = self._told(message, error)
+        if answer is not None:
+            header, payloads = answer
+            self._wire.send(header, *payloads)
+        return True
 
     def _done(self, message: Message) -> Answer | None:
         """Do what a message says; what to answer."""
@@ -160,13 +175,23 @@ class Task:
         if message.kind == "load":
             return self._load(header)
         if message.kind == "ask":
-            return self._sums(header, message.payloads[0])
+            return self._sums(header, message.payloads)
         if message.kind == "drop":
             for partition, first, last in header["blocks"]:
                 for index in range(first, last):
                     self._kept.drop((partition, index))
         elif message.kind == "clear":
             self._kept.clear(budget=self._budget(header["sums_bytes"]))
+        elif message.kind == "open":
+            return self._open(header)
+        elif message.kind == "join":
+            return self._join(header)
+        elif message.kind == "give":
+            nodes = self._holding.nodes(header["pass"], header["asks"], header["piece"])
+            answer = {"kind": "given", "round": header["round"], "piece": header["piece"]}
+            return answer, [value.encode(node) for node, value in nodes]
+        elif message.kind == "forget":
+            self._holding.forget()
         elif message.kind != "beat":
             raise InternalError(f"a message of kind {message.kind!r}, which this task does not know")
         return None
@@ -175,7 +200,7 @@ class Task:
         """Return what tells the driver of an error."""
         where = f"{self._name} on {os.uname().nodename}"
         told = task_errors.encode(task_errors.as_mr_ml_error(error, where=where)).decode()
-        about: dict[str, Any] = {name: message.header.get(name) for name in ("unit", "ask")}
+        about: dict[str, Any] = {name: message.header.get(name) for name in ("unit", "ask", "round")}
         # another task may reach what this one does not
         return {"kind": "error", "error": told, "elsewhere": isinstance(error, UnavailableError | OSError), **about}, ()
 
@@ -189,9 +214,16 @@ class Task:
             text = text[size:]
         return {"kind": "loaded", "unit": header["unit"]}, ()
 
-    def _sums(self, header: dict[str, Any], payload: bytes | memoryview) -> Answer:
+    def _sums(self, header: dict[str, Any], payloads: Sequence[memoryview]) -> Answer:
         """Sum the query over some blocks, which are here; the sums of as few nodes as they fill."""
-        request = PassRequest.decode(payload, where="the query of a pass")
+        wide = header.get("query")
+        try:
+            if wide is None:
+                request = PassRequest.decode(payloads[0], where="the query of a pass")
+            else:
+                request = self._holding.request(wide, payloads)
+        except UnreachedError as error:
+            return {"kind": "unreached", "ask": header["ask"], "why": str(error)}, ()
         sums: PartialSums[Statistic] = PartialSums(request.tree, Statistic.absorb)
         plain = request.columns is None and not request.query.reading
         reading = "" if plain else f"{request.dataset} {request.query.reading}"
@@ -200,7 +232,29 @@ class Task:
                 for stored in self._kept.blocks(partition, first, last, reading=reading, prepare=request.prepare):
                     add_block(sums, request.tree, request.query, stored)
         self.passes += 1
-        return {"kind": "answer", "ask": header["ask"]}, [value.encode(node) for node, value in sums.items()]
+        if wide is None:
+            return {"kind": "answer", "ask": header["ask"]}, [value.encode(node) for node, value in sums.items()]
+        n_pieces = self._holding.keep(wide["pass"], header["ask"], sums)
+        return {"kind": "summed", "ask": header["ask"], "pieces": n_pieces}, ()
+
+    def _open(self, header: dict[str, Any]) -> Answer:
+        """Listen for peers, at the address at which the driver is reached."""
+        try:
+            peer = self._holding.open(host=self._wire.host, number=header["number"])
+        except OSError as error:
+            return {"kind": "opened", "why": str(error)}, ()
+        return {"kind": "opened", "host": peer.host, "port": peer.port}, ()
+
+    def _join(self, header: dict[str, Any]) -> Answer:
+        """Join pieces of the sums of all tasks, and send each as soon as it is whole."""
+        about: dict[str, Any] = {"round": header["round"]}
+        try:
+            for piece, nodes in self._holding.joined(header):
+                payloads = [value.encode(node) for node, value in nodes]
+                self._wire.send({"kind": "piece", "piece": piece, **about}, *payloads)
+        except UnreachedError as error:
+            about["why"] = str(error)
+        return {"kind": "joined", **about}, ()
 
 
 def _budget(invitation: Invitation, environment: Mapping[str, str], sums_bytes: int) -> int:
