@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mr_ml.passes.base import Array, Engine
 from mr_ml.passes.engines import PassesWanted
@@ -14,8 +14,10 @@ from mr_ml.passes.resident.turns import Turns
 from mr_ml.sums.query import Query
 from mr_ml.sums.statistic import Statistic
 
-# What a pass may send to all tasks and get from them. The driver adds up all that; reduce tasks share it.
-MOST_BYTES = 256 << 20
+# Of the query and the sums of a pass, both of which each task holds: more has not been tried.
+MOST_BYTES = 1 << 30
+# What tasks that do not reach each other may get and send. The driver sends and adds up all; reduce tasks share it.
+MOST_THROUGH_DRIVER_BYTES = 256 << 20
 
 
 def open_automatic(wanted: PassesWanted) -> Engine:
@@ -25,15 +27,14 @@ def open_automatic(wanted: PassesWanted) -> Engine:
     if wanted.kept.of(Turns).nobody_came:
         wanted.say("each pass is a job of its own: no task that stays came earlier in this session")
         return open_mapreduce(wanted)
-    resident = open_resident(wanted)
-    sums = resident.n_tasks * (wanted.needs.sum_bytes + wanted.needs.query_bytes)
+    sums = wanted.needs.sum_bytes + wanted.needs.query_bytes
     if sums > MOST_BYTES:
         wanted.say(
-            f"each pass is a job of its own: {resident.n_tasks} tasks that stay would exchange {sums >> 20} MB with "
-            f"this process in each pass, more than {MOST_BYTES >> 20}"
+            f"each pass is a job of its own: each task that stays would hold {sums >> 20} MB of queries and sums "
+            f"beside its rows, more than {MOST_BYTES >> 20}"
         )
         return _one_job_a_pass(wanted)
-    return AutomaticEngine(wanted, resident)
+    return AutomaticEngine(wanted, replace(open_resident(wanted), most_bytes=MOST_THROUGH_DRIVER_BYTES))
 
 
 def _one_job_a_pass(wanted: PassesWanted) -> MapReduceEngine:

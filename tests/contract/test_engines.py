@@ -27,7 +27,8 @@ from mr_ml.passes import automatic
 from mr_ml.passes.base import Engine
 from mr_ml.passes.engines import ENGINES, Kept, PassesWanted
 from mr_ml.passes.mapreduce import MapReduceEngine
-from mr_ml.passes.resident import reading, task
+from mr_ml.passes.resident import engine as engine_module
+from mr_ml.passes.resident import gathering, peers, reading, task
 from mr_ml.passes.resident.application import NoTasksError
 from mr_ml.runners.base import RUNNERS, RunnerOptions
 from mr_ml.sums.moments import MomentsQuery
@@ -217,11 +218,32 @@ def test_a_job_that_fails_before_a_task_has_come_is_not_tried_otherwise(wanted: 
 
 
 def test_auto_takes_jobs_where_sums_are_large(wanted: PassesWanted, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(automatic, "MOST_BYTES", 199)
+    monkeypatch.setattr(automatic, "MOST_BYTES", 99)
     with closing(ENGINES.get("auto")(wanted)) as engine:
         assert bits(engine) == bits(one_job_a_pass(wanted))
     assert seats_of(wanted).n_started == 0
     assert len(said_of(wanted)) == 1
+
+
+def test_auto_takes_jobs_where_tasks_do_not_reach_each_other_and_sums_are_large(
+    wanted: PassesWanted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(self: peers.Calls, peer: peers.Peer) -> None:
+        raise ConnectionRefusedError("a firewall of the test")
+
+    monkeypatch.setattr(peers.Calls, "_connected", refused)
+    monkeypatch.setattr(gathering, "_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(engine_module, "WIDE_BYTES", 0)
+    monkeypatch.setattr(automatic, "MOST_THROUGH_DRIVER_BYTES", 0)
+    right = bits(one_job_a_pass(wanted))
+    with closing(ENGINES.get("auto")(wanted)) as engine:
+        while not said_of(wanted):
+            # one task alone needs no other
+            assert bits(engine) == right
+        assert bits(engine) == right
+    (said,) = said_of(wanted)
+    assert said.startswith("each pass is a job of its own from here on: tasks that stay do not reach each other: task ")
+    assert "a firewall of the test" in said
 
 
 def test_auto_takes_jobs_where_tasks_do_not_stay(wanted: PassesWanted) -> None:

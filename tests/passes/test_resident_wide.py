@@ -261,6 +261,34 @@ def test_a_peer_that_has_no_part_of_the_query_leaves_the_others_to_the_driver(
         assert engine.application.peers_reach
 
 
+def test_one_that_is_slow_to_join_is_not_waited_for_and_takes_part_again(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, stalled = threading.Event(), list[Task]()
+    join, right = Task._join, bits(case.oracle.run(QUERY))
+
+    def stalling(self: Task, header: dict[str, Any]) -> Any:
+        if not stalled:
+            stalled.append(self)
+            assert go.wait(resident_tasks.LONG_SECONDS)
+        return join(self, header)
+
+    engine = case.engine(ThreadSeats(tmp_path, n_tasks=2), unit_bytes=1, wide_bytes=0, slow_seconds=0.0)
+    with ended(engine):
+        settled(engine, case, 2)
+        monkeypatch.setattr(Task, "_join", stalling)
+        for _ in range(2):
+            assert bits(engine.run(QUERY)) == right
+        (slow,) = [member for member in engine.application.members if member.is_slow]
+        assert not slow.units
+        go.set()
+        for _ in range(5000):
+            assert bits(engine.run(QUERY)) == right
+            if slow.units:
+                break
+        assert slow.units
+
+
 # --- what is none -----------------------------------------------------------------------------------------------------
 
 

@@ -81,6 +81,10 @@ class Pass:
         """Go on without a member."""
         self.asks = {number: ask for number, ask in self.asks.items() if ask.member is not member}
 
+    def straggler(self, *, slow_seconds: float, slow_times: float) -> Member | None:
+        """Return the member that is waited for too long in what is done when all units are summed."""
+        return None
+
     def go_on(self) -> None:
         """Do what is to be done when all units are summed."""
 

@@ -55,10 +55,8 @@ def open_resident(wanted: PassesWanted) -> ResidentEngine:
             "out, or use `runner` hadoop"
         )
     needs = wanted.needs
-    # the query as it comes and as it is, sums of each level, and what is sent
-    sums_bytes = 3 * needs.query_bytes + needs.levels_bytes + 3 * needs.sum_bytes
     return ResidentEngine(
-        wanted.dataset, wanted.split, wanted.store, seats, wanted.kept.of(Turns), sums_bytes=sums_bytes,
+        wanted.dataset, wanted.split, wanted.store, seats, wanted.kept.of(Turns), levels_bytes=needs.levels_bytes,
         sum_bytes=needs.sum_bytes, wide_bytes=WIDE_BYTES, say=wanted.say,
     )  # fmt: skip
 
@@ -73,10 +71,8 @@ class ResidentEngine:
         Of the runner.
     turns
         On the application of the session; the first pass takes one.
-    sums_bytes
-        That each task needs beside its blocks.
-    sum_bytes
-        Of one sum.
+    levels_bytes, sum_bytes
+        Of one sum of each level, and of the whole one; see `Needs`.
     wide_bytes
         If all tasks together would exchange so much with this process in a pass, they exchange it with each other.
     most_bytes
@@ -94,7 +90,7 @@ class ResidentEngine:
     store: Store
     seats: Seats
     turns: Turns
-    sums_bytes: int = 0
+    levels_bytes: int = 0
     sum_bytes: int = 0
     wide_bytes: int = WIDE_BYTES
     most_bytes: int | None = None
@@ -133,8 +129,13 @@ class ResidentEngine:
 
     # --- what tasks hold ----------------------------------------------------------------------------------------------
 
-    def _begin(self) -> None:
+    def _begin(self, request: Payload) -> None:
         """Take a turn, unless this engine has it.
+
+        Parameters
+        ----------
+        request
+            Of the first pass of the turn.
 
         Raises
         ------
@@ -151,11 +152,18 @@ class ResidentEngine:
             raise NoTasksError(f"tasks have no address at which they could read {self.store.root} by themselves")
         self._turn = Turn(
             data=self.dataset.data_id, split=self.split, n_units=len(self._cut), n_tasks=self.n_tasks,
-            sums_bytes=self.sums_bytes, url=addresses[0].url,
+            sums_bytes=self._sums_bytes(request), url=addresses[0].url,
         )  # fmt: skip
         application, first = self.turns.take(self._turn, self.seats, say=self.say)
         self._units = dict(enumerate(self._cut, first))
         self._shares = Shares(self._units, self._order, application.members)
+
+    def _sums_bytes(self, request: Payload) -> int:
+        """Return what each task needs beside its blocks."""
+        # later queries have twice as much: a point and a direction
+        needed = 2 * len(request.data) + self.levels_bytes + self.sum_bytes
+        # what is sent whole is beside it, as arrays and as bytes
+        return needed if self._is_wide(request, self.n_tasks) else needed + 2 * self.sum_bytes
 
     @property
     def n_tasks(self) -> int:
@@ -193,10 +201,10 @@ class ResidentEngine:
         NoTasksError
             If there are no tasks, and none are to be expected; the pass may be run by another engine.
         """
-        self._begin()
         request = Payload(encoded_request(query, self._tree, self.dataset, self.split, columns=columns))
         # with millions of features both are large
         del query
+        self._begin(request)
         now = self._pass(request)
         try:
             totals = self._totals(now)
@@ -212,16 +220,19 @@ class ResidentEngine:
     def _pass(self, request: Payload) -> Pass:
         """Choose how query and sums come to members and back."""
         units = set(self._units)
-        if units and self._exchanged(request) >= self.wide_bytes:
+        if units and self._is_wide(request, self.application.n_tasks):
             return WidePass(request, self._tree, units, application=self.application, cut_off=self._cut_off(request))
         return Pass(request, self._tree, units)
 
-    def _exchanged(self, request: Payload) -> int:
+    def _is_wide(self, request: Payload, n_tasks: int) -> bool:
+        return self._exchanged(request, n_tasks) >= self.wide_bytes
+
+    def _exchanged(self, request: Payload, n_tasks: int) -> int:
         """Return how many bytes pass through this process if all tasks get the query and send their sums here."""
-        return self.application.n_tasks * (len(request.data) + self.sum_bytes)
+        return n_tasks * (len(request.data) + self.sum_bytes)
 
     def _cut_off(self, request: Payload) -> Callable[[str], None]:
-        exchanged = self._exchanged(request)
+        exchanged = self._exchanged(request, self.application.n_tasks)
 
         def cut_off(why: str) -> None:
             said = f"tasks that stay do not reach each other: {why}. Their {exchanged >> 20} MB of queries and sums"
@@ -279,6 +290,8 @@ class ResidentEngine:
         elif event.kind == "error":
             self._failed(event, member, now)
         else:
+            # be it of an earlier pass
+            member.is_slow = member.is_slow and event.kind not in ("joined", "given")
             now.hear(event, member)
 
     def _take(self, event: Event, member: Member, now: Pass) -> None:

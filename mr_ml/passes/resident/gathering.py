@@ -52,8 +52,9 @@ class WidePass(Pass):
         self._n_pieces = 0
         # who has the query
         self._told: set[Member] = set()
-        # attempts to join what is missing; who still works at the last one
+        # attempts to join what is missing; the last one, when it began, who still works at it, how long others took
         self._rounds: set[int] = set()
+        self._round, self._since, self._took = 0, 0.0, 0.0
         self._owing: set[Member] = set()
         self._given: PartialSums[Statistic] | None = None
         # whether somebody was lost since it began, why somebody left it, how often that was
@@ -121,6 +122,9 @@ class WidePass(Pass):
             return
         elif event.kind == "piece":
             self._join(header["piece"], event.message, member)
+        elif header["round"] != self._round or member not in self._owing:
+            # it was not waited for
+            return
         elif event.kind == "given":
             self._add(header["piece"], event.message, member)
         elif event.kind == "joined":
@@ -132,7 +136,8 @@ class WidePass(Pass):
             return
         if not message.header.get("elsewhere"):
             raise error
-        self._leave(member, str(error))
+        if member in self._owing:
+            self._leave(member, str(error))
 
     def lose(self, member: Member) -> None:
         """Go on without a member: what it held is to be summed by others."""
@@ -163,7 +168,8 @@ class WidePass(Pass):
         pieces = [piece for piece in range(self._n_pieces) if piece not in self.joined]
         if self.application.peers_reach and not all(member.peer for member in holders):
             self._cut_off("one of them can listen nowhere")
-        number, self._broken = self.application.new_ask(), False
+        number = self.application.new_ask()
+        self._round, self._since, self._took, self._broken = number, time.monotonic(), 0.0, False
         self._rounds.add(number)
         if self.application.peers_reach:
             self._have_joined(number, pieces, holders)
@@ -199,21 +205,31 @@ class WidePass(Pass):
         self.joined[piece] = sums.total()
 
     def _add(self, piece: int, message: Message, member: Member) -> None:
-        if self._given is None or member not in self._owing:
-            return
+        assert self._given is not None
         with np.errstate(all="ignore"):
             for payload in message.payloads:
                 self._given.add(*Statistic.decode(payload, where=f"what {member.name} gave"))
-        self._owing.discard(member)
+        self._left(member)
         if not self._owing and not self._broken:
             self.joined[piece] = self._given.total()
 
     def _leave(self, member: Member, why: str) -> None:
         """Hear that a member joins no more pieces in this round."""
-        self._owing.discard(member)
+        self._left(member)
         self._why = self._why or why
         if not self._owing and not self.is_over:
             self._why = self._why or f"{member.name} joined less than it was to"
+
+    def _left(self, member: Member) -> None:
+        self._owing.remove(member)
+        self._took = time.monotonic() - self._since
+
+    def straggler(self, *, slow_seconds: float, slow_times: float) -> Member | None:
+        """Return the member that all others have been waiting for too long."""
+        seconds = time.monotonic() - self._since
+        if len(self._owing) != 1 or not self._took or seconds <= max(slow_seconds, slow_times * self._took):
+            return None
+        return next(iter(self._owing))
 
     # --- the end ------------------------------------------------------------------------------------------------------
 

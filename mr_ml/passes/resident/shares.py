@@ -60,6 +60,10 @@ class Shares:
 
     def relieve(self, now: Pass, *, slow_seconds: float, say: Callable[[str], None]) -> None:
         """Let members that have nothing to do take over what a slow one holds; whose answer comes first counts."""
+        straggler = now.straggler(slow_seconds=slow_seconds, slow_times=_SLOW_TIMES)
+        if straggler is not None:
+            now.lose(straggler)
+            self._release(straggler, frozenset(straggler.units), "to join sums", say)
         if not any(not one.ordered and not now.asked_of(one) for one in self.members) or not now.rates:
             return
         usual = statistics.median(now.rates)
@@ -67,12 +71,15 @@ class Shares:
             member = ask.member
             limit = max(_SLOW_TIMES * usual * ask.n_bytes, slow_seconds)
             if ask.seconds > limit and not member.is_slow and ask.units <= member.units:
-                member.is_slow = True
-                member.units -= ask.units
-                self.free |= ask.units
-                # it hears of that when it has answered
-                member.tell({"kind": "drop", "blocks": [self.units[unit].blocks for unit in ask.units]})
-                say(f"{member.name} takes long ({ask.seconds:.0f} s); its {len(ask.units)} units are for others")
+                self._release(member, ask.units, f"({ask.seconds:.0f} s)", say)
+
+    def _release(self, member: Member, units: frozenset[int], why: str, say: Callable[[str], None]) -> None:
+        member.is_slow = True
+        member.units -= units
+        self.free |= units
+        # it hears of that when it has answered
+        member.tell({"kind": "drop", "blocks": [self.units[unit].blocks for unit in units]})
+        say(f"{member.name} takes long {why}; its {len(units)} units are for others")
 
     def balance(self) -> None:
         """Let members that came late take units of those that have more; before a pass, so that nothing is asked."""
