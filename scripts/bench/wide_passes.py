@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -74,14 +74,22 @@ def main() -> int:
 def train(root: str, folder: Path, options: argparse.Namespace) -> None:
     memory = None if options.memory is None else options.memory << 20
     seats = Processes(folder, options.tasks, 1 << 30 if memory is None else memory)
-    with Session.open(root, runner="inline", engine="resident") as session, closing(Ranges()) as server:
+    with Session.open(root, runner="inline", engine="resident", say=print) as session, closing(Ranges()) as server:
         store = Served(session.root.store.root, server.address)
         watched = Watched(session.runner, seats)
         here = replace(session, runner=watched, root=replace(session.root, store=store))
         measure_passes(seats)
         given = {"loss": "logistic", "l2": 1e-6, "tolerance": 0.0, "max_passes": options.passes}
-        found = here.train(here.spec("linear", DATASET, MODEL, "train", given))
-    print(f"coefficients {found}"[:400])
+        try:
+            with here:
+                found = here.train(here.spec("linear", DATASET, MODEL, "train", given))
+            print(f"objective {found.objective!r} after {found.passes} passes")
+        finally:
+            show_memory(seats)
+
+
+def show_memory(seats: Processes) -> None:
+    """Print the largest resident memory of driver and tasks."""
     seats.done.set()
     print(f"driver: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MB")
     for pid, peak in seats.peaks.by_process.items():
@@ -142,6 +150,9 @@ class Processes:
             self.started.append(subprocess.Popen([sys.executable, __file__, "--task", str(invitation)], env=variables))
         threading.Thread(target=self._watch, daemon=True).start()
         return self
+
+    def serving(self, staying: Processes) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def _watch(self) -> None:
         while not self.done.wait(SAMPLE_SECONDS):

@@ -122,8 +122,8 @@ class Holding:
             self._changed.notify_all()
         parts = [(offset, length, Peer(*peer)) for offset, length, peer in asked["parts"]]
         at = next(k for k, (_, _, peer) in enumerate(parts) if peer == self._counter.peer)
-        # the pages of an empty array are taken when they are written
-        whole = np.empty(asked["size"], np.uint8).data
+        # pages of an array are taken when they are written, and others may say meanwhile that this task lives
+        whole = np.empty(asked["size"], np.uint8)
         with Calls(self._secret) as calls:
             # each begins with another, so that all give at the same time
             for offset, length, peer in parts[at:] + parts[:at]:
@@ -132,8 +132,8 @@ class Holding:
                     (part,) = calls.fetch(peer, {"kind": "part", "pass": held.number})
                 if len(part) != length:
                     raise InternalError(f"expected {length} bytes of a query, a task gave {len(part)}")
-                whole[offset : offset + length] = part
-        return whole.toreadonly()
+                whole[offset : offset + length] = np.frombuffer(part, np.uint8)
+        return whole.data.toreadonly()
 
     # --- the sums -----------------------------------------------------------------------------------------------------
 

@@ -36,7 +36,8 @@ _OTHERS = {DRIVER: TASK, TASK: DRIVER, LISTENER: CALLER, CALLER: LISTENER}
 _NONCE_BYTES = 32
 _MAC_BYTES = 32
 _SIZES = struct.Struct("<II")
-_STEP_BYTES = 1 << 20
+# Beats of other threads wait while a step is taken.
+_STEP_BYTES, _MOST_STEP_BYTES = 1 << 20, 16 << 20
 _MOST_HEADER_BYTES, _MOST_PAYLOADS = 16 << 20, 1 << 20
 
 
@@ -202,7 +203,7 @@ class Wire:
         at = 0
         while at < size:
             if at == len(data):
-                data += bytes(min(size - at, len(data)))
+                data += bytes(min(size - at, len(data), _MOST_STEP_BYTES))
             n = self._socket.recv_into(memoryview(data)[at:])
             if not n:
                 raise EOFError("the other side has hung up")
