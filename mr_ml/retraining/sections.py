@@ -156,7 +156,7 @@ class RunnerRules:
     master
         Of Spark, such as "yarn".
     engine
-        resident: with runner hadoop one job whose tasks stay for all passes of a training; mapreduce: a job for each
+        resident: with runner hadoop one job whose tasks stay for all passes of a retraining; mapreduce: a job for each
         pass; auto: resident where that can be, else mapreduce. None for auto.
     """
 

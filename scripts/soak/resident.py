@@ -127,13 +127,13 @@ def driver_killed(site: Site) -> str:
     killed = site.train("killed", points=("asked 2",))
     killed.at("asked 2")
     there, began = site.two_tasks(), time.monotonic()
-    run = site.run_name()
+    run, application = site.run_name(), site.application_name()
     killed.kill()
     wait_until(lambda: not any(map(is_alive, there)), what="the end of tasks", seconds=_IDLE_SECONDS + 60)
     tasks_ended = time.monotonic() - began
     wait_until(lambda: not site.yarn.applications("RUNNING", "ACCEPTED"), what="the end of the application")
     ended = time.monotonic() - began
-    assert site.store.list("tmp") == (run,)
+    assert set(site.store.list("tmp")) == {run, application}
     resumed = site.start("train", "--resume", run)
     resumed.ends(code=0)
     site.same("killed")
@@ -174,7 +174,8 @@ def signals(site: Site) -> str:
         driver.process.send_signal(number)
         if point in ("submit", "close"):
             driver.go_on()
-        driver.ends(code=128 + number)
+        # the end of the tasks comes after the model is published
+        driver.ends(code=0 if point == "close" else 128 + number)
         ended = time.monotonic() - began
         assert not site.store.list("tmp"), f"{point}: {site.yarn.left(site.store)}: {driver.err}"
         site.nothing_left()
@@ -287,7 +288,9 @@ def secret(site: Site) -> str:
     driver = site.train("secret", points=("before 3", "before 11"))
     driver.at("before 3")
     site.two_tasks()
-    request = f"tmp/{site.run_name()}/request"
+    tag = tag_of(site.application_name())
+    assert json.loads(site.store.read(f"tmp/{site.run_name()}/owner"))["served_by"] == tag
+    request = f"tmp/{site.application_name()}/request"
     word = str(json.loads(site.store.read(request))["secret"]).encode()
     path = site.root.split("/", 3)[3] + f"/{request}"
     base = f"{os.environ['MR_ML_TEST_WEBHDFS']}/webhdfs/v1/{path}"
@@ -317,7 +320,7 @@ def secret(site: Site) -> str:
     job = application.replace("application", "job")
     conf = json.dumps(site.yarn.ask(f"/proxy/{application}/ws/v1/mapreduce/jobs/{job}/conf"))
     assert "mapreduce.job.tags" in conf
-    assert tag_of(site.run_name()) in conf
+    assert tag in conf
     assert word.decode() not in conf
     staged = 0
     staging = open_store(f"{site.root.rpartition('/user/')[0]}/tmp/hadoop-yarn/staging/{getpass.getuser()}/.staging")

@@ -86,7 +86,12 @@ class Site:
 
     def run_name(self) -> str:
         """Of the one that is at work."""
-        (name,) = self.store.list("tmp")
+        (name,) = set(self.store.list("tmp")) & set(self.store.list("runs"))
+        return name
+
+    def application_name(self) -> str:
+        """Under which the tasks that stay have their folder."""
+        (name,) = set(self.store.list("tmp")) - set(self.store.list("runs"))
         return name
 
     def file_operations(self) -> int:

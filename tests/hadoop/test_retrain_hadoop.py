@@ -31,12 +31,19 @@ def names(store: Store, folder: str) -> set[str]:
 
 def at_work(cluster: HadoopCluster) -> set[str]:
     """For which works jobs of YARN have not ended."""
+    return {
+        name.split()[-1] for name in jobs(cluster, "NEW", "NEW_SAVING", "SUBMITTED", "ACCEPTED", "RUNNING").values()
+    }
+
+
+def jobs(cluster: HadoopCluster, *states: str) -> dict[str, str]:
+    """Names of the jobs of YARN by id, in all states if none is given."""
     ports = json.loads((cluster.directory / "cluster.json").read_text(encoding="utf-8"))["ports"]
-    url = f"http://127.0.0.1:{ports['rm_http']}/ws/v1/cluster/apps?states=NEW,NEW_SAVING,SUBMITTED,ACCEPTED,RUNNING"
+    url = f"http://127.0.0.1:{ports['rm_http']}/ws/v1/cluster/apps?states={','.join(states)}"
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(url, timeout=30) as answer:
         apps = json.load(answer)["apps"] or {"app": []}
-    return {app["name"].split()[-1] for app in apps["app"]}
+    return {app["id"]: app["name"] for app in apps["app"]}
 
 
 def kill_when(nights: FarNights, is_so: Callable[[], bool]) -> None:
@@ -73,7 +80,8 @@ def test_a_night_that_is_killed_in_its_pack_and_in_a_pass(
 ) -> None:
     """It ends with the bits of a folder, and leaves nothing at work and no file on its way.
 
-    The pass is one of tasks that stay, who go when their driver is gone; the next driver has tasks of its own.
+    The pass is one of tasks that stay, who go when their driver is gone; the next driver has tasks of its own, which
+    train and measure as one application.
     """
     nights, expected = first_night
     store, data = nights.root.store, "datasets/clicks/data"
@@ -89,8 +97,11 @@ def test_a_night_that_is_killed_in_its_pack_and_in_a_pass(
     driver.at("asked 2")
     works |= names(store, "tmp")
     driver.kill()
+    known = jobs(on_cluster)
     done = nights.run()
     assert done.code == 0, done.err
+    (staying,) = jobs(on_cluster).keys() - known.keys()
+    assert "MRResident" in jobs(on_cluster)[staying]
     assert done.result["promoted"] == 2
     assert nights.coefficients(2) == expected
     assert [(action, version) for action, version in nights.actions() if action != "fence"] == [

@@ -1,6 +1,8 @@
-"""Passes by tasks that stay: one job serves a whole training, its tasks keep blocks in memory and answer the driver.
+"""Passes by tasks that stay: one job serves a whole session, its tasks keep blocks in memory and answer the driver.
 
-    driver   Engine (engine) <- Members (members): who is there, who holds which units (units), what each has been asked
+    driver   Engine (engine): what each task holds (shares, units) and has been asked (asking)
+             Turns (turns): which engine has the application now
+             Application (application): the job, and its tasks that are there (members)
     wire     messages over TCP, each side sure of the other (wire)
     task     reads the units that it is given (reading), keeps their blocks (kept), answers queries (task)
     wide     passes of large models: the driver's side (gathering), a task's (holding), from task to task (peers)
