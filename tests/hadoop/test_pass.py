@@ -12,7 +12,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from mr_ml.models.linear.metrics import MetricsQuery
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.packing import plan
 from mr_ml.passes.base import Engine
-from mr_ml.passes.engines import ENGINES, PassesWanted
+from mr_ml.passes.engines import ENGINES, Kept, PassesWanted
 from mr_ml.runners.hadoop.runner import HadoopJobRunner
 from mr_ml.runners.hadoop.settings import HadoopSettings
 
@@ -42,14 +43,16 @@ SETTINGS = HadoopSettings(python=sys.executable)
 QUERY = MetricsQuery(RowSpec(loss_from_json("logistic"), 6, (0.0, 1.0)), np.linspace(-1, 1.5, 7)[None])
 
 
-def engine(root: str, settings: HadoopSettings = SETTINGS, *, name: str = "mapreduce") -> Engine:
+@contextmanager
+def engine(root: str, settings: HadoopSettings = SETTINGS, *, name: str = "mapreduce") -> Iterator[Engine]:
     opened = open_root(root)
     wanted = PassesWanted(
         dataset=load_dataset(opened, "rows"), split="train", store=opened.store,
         runner=HadoopJobRunner(opened, settings), cache_bytes=0,
-        needs=Needs(block_sum_bytes=100, sum_bytes=100, n_blocks=3),
+        needs=Needs(block_sum_bytes=100, sum_bytes=100, n_blocks=3), kept=Kept(),
     )  # fmt: skip
-    return ENGINES.get(name)(wanted)
+    with closing(wanted.kept), closing(ENGINES.get(name)(wanted)) as made:
+        yield made
 
 
 @pytest.mark.slow
@@ -126,9 +129,9 @@ def test_a_changed_byte_is_named(on_cluster: HadoopCluster, tmp_path: Path, monk
     data[500] ^= 1
     target.write(path, bytes(data))
     assert len(data) > data.index(b"\n") + (1 << 20)
-    with pytest.raises(BadDataError, match="partition 0, block 0") as by_job:
-        engine(root).run(QUERY)
-    with closing(engine(root, name="resident")) as staying, pytest.raises(BadDataError) as by_tasks:
+    with engine(root) as jobs, pytest.raises(BadDataError, match="partition 0, block 0") as by_job:
+        jobs.run(QUERY)
+    with engine(root, name="resident") as staying, pytest.raises(BadDataError) as by_tasks:
         staying.run(QUERY)
     assert str(by_tasks.value) == str(by_job.value)
     assert nothing_left(target)
@@ -141,8 +144,8 @@ def test_a_lost_partition_is_named(packed: ClusterCommands, on_cluster: HadoopCl
     target = opened.store
     copy(packed.store, target, "datasets")
     target.remove(load_dataset(opened, "rows").partitions[3].path)
-    with pytest.raises(BadDataError, match="partition 3 is missing"):
-        engine(root).run(QUERY)
+    with engine(root) as jobs, pytest.raises(BadDataError, match="partition 3 is missing"):
+        jobs.run(QUERY)
     assert nothing_left(target)
 
 
@@ -153,9 +156,10 @@ def test_nodes_without_numpy(packed: ClusterCommands, tmp_path: Path) -> None:
     # -S: no site-packages
     python.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n', encoding="utf-8")
     python.chmod(0o755)
-    bare = engine(packed.root, HadoopSettings(python=str(python)), name="auto")
-    with closing(bare), pytest.raises(InternalError, match=r"No module named 'numpy'.*name another in the settings"):
-        bare.run(QUERY)
+    missing = r"No module named 'numpy'.*name another in the settings"
+    bare = HadoopSettings(python=str(python))
+    with engine(packed.root, bare, name="auto") as passes, pytest.raises(InternalError, match=missing):
+        passes.run(QUERY)
     assert nothing_left(packed.store)
 
 
@@ -173,9 +177,9 @@ def test_a_resource_manager_that_does_not_answer(
     settings = HadoopSettings(
         python=sys.executable, conf_dir=str(conf), jobconf={"yarn.resourcemanager.connect.max-wait.ms": "1000"}
     )
-    idle = engine(packed.root, settings, name="auto")
-    with closing(idle), pytest.raises(UnavailableError, match="did not take the job"):
-        idle.run(QUERY)
+    said = "did not take the job"
+    with engine(packed.root, settings, name="auto") as passes, pytest.raises(UnavailableError, match=said):
+        passes.run(QUERY)
     assert nothing_left(packed.store)
 
 
