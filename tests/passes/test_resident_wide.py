@@ -15,7 +15,7 @@ import resident_tasks
 from resident_cases import Case, bits, ended, line_query, make_case
 from resident_tasks import ThreadSeats, Web
 
-from mr_ml.errors import BadDataError, InternalError
+from mr_ml.errors import BadDataError, InternalError, UnavailableError
 from mr_ml.passes.resident import peers
 from mr_ml.passes.resident.application import NoTasksError
 from mr_ml.passes.resident.engine import ResidentEngine
@@ -196,8 +196,25 @@ def test_where_that_is_too_much_for_the_driver_another_engine_may_run_the_pass(
     with ended(engine):
         settled(engine, case, 2)
         monkeypatch.setattr(Calls, "_connected", refused)
-        with pytest.raises(NoTasksError, match=r"do not reach each other.*too much for this process"):
+        for _ in range(2):
+            with pytest.raises(NoTasksError, match=r"do not reach each other.*too much for this process"):
+                engine.run(QUERY)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_where_even_the_driver_gets_no_sums_it_says_so(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Holding, *asked: Any) -> Any:
+        raise OSError("no room of the test")
+
+    said: list[str] = []
+    engine = case.engine(ThreadSeats(tmp_path, n_tasks=1), unit_bytes=1, wide_bytes=0, say=said.append)
+    with ended(engine):
+        monkeypatch.setattr(Holding, "nodes", full)
+        with pytest.raises(UnavailableError, match="no room of the test"):
             engine.run(QUERY)
+    assert len(said) == 1
 
 
 @pytest.mark.usefixtures("hasty")
@@ -273,9 +290,10 @@ def test_one_that_is_slow_to_join_is_not_waited_for_and_takes_part_again(
             assert go.wait(resident_tasks.LONG_SECONDS)
         return join(self, header)
 
-    engine = case.engine(ThreadSeats(tmp_path, n_tasks=2), unit_bytes=1, wide_bytes=0, slow_seconds=0.0)
+    engine = case.engine(ThreadSeats(tmp_path, n_tasks=2), unit_bytes=1, wide_bytes=0)
     with ended(engine):
         settled(engine, case, 2)
+        engine.slow_seconds = 0.0
         monkeypatch.setattr(Task, "_join", stalling)
         for _ in range(2):
             assert bits(engine.run(QUERY)) == right

@@ -220,9 +220,16 @@ class ResidentEngine:
     def _pass(self, request: Payload) -> Pass:
         """Choose how query and sums come to members and back."""
         units = set(self._units)
-        if units and self._is_wide(request, self.application.n_tasks):
-            return WidePass(request, self._tree, units, application=self.application, cut_off=self._cut_off(request))
-        return Pass(request, self._tree, units)
+        if not units or not self._is_wide(request, self.application.n_tasks):
+            return Pass(request, self._tree, units)
+
+        def cut_off(why: str) -> None:
+            self._may_pass_through(request, why)
+            self.say(f"tasks that stay do not reach each other: {why}. Their queries and sums go through this process")
+
+        if not self.application.peers_reach:
+            self._may_pass_through(request, "they did not before")
+        return WidePass(request, self._tree, units, application=self.application, cut_off=cut_off)
 
     def _is_wide(self, request: Payload, n_tasks: int) -> bool:
         return self._exchanged(request, n_tasks) >= self.wide_bytes
@@ -231,16 +238,14 @@ class ResidentEngine:
         """Return how many bytes pass through this process if all tasks get the query and send their sums here."""
         return n_tasks * (len(request.data) + self.sum_bytes)
 
-    def _cut_off(self, request: Payload) -> Callable[[str], None]:
+    def _may_pass_through(self, request: Payload, why: str) -> None:
+        """Raise NoTasksError if what tasks exchange that do not reach each other is too much for this process."""
         exchanged = self._exchanged(request, self.application.n_tasks)
-
-        def cut_off(why: str) -> None:
-            said = f"tasks that stay do not reach each other: {why}. Their {exchanged >> 20} MB of queries and sums"
-            if self.most_bytes is not None and exchanged > self.most_bytes:
-                raise NoTasksError(f"{said} a pass are too much for this process, more than {self.most_bytes >> 20}")
-            self.say(f"{said} a pass go through this process")
-
-        return cut_off
+        if self.most_bytes is not None and exchanged > self.most_bytes:
+            raise NoTasksError(
+                f"tasks that stay do not reach each other: {why}. Their {exchanged >> 20} MB of queries and sums a "
+                f"pass are too much for this process, more than {self.most_bytes >> 20}"
+            )
 
     def _totals(self, now: Pass) -> list[Statistic]:
         """Run a pass to its end; the pieces of the sum."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mr_ml.errors import InternalError, MrMlError
+from mr_ml.errors import InternalError, MrMlError, UnavailableError
 from mr_ml.passes.resident.application import Application
 from mr_ml.passes.resident.asking import Ask, Pass
 from mr_ml.passes.resident.members import Event, Member
@@ -156,7 +156,10 @@ class WidePass(Pass):
             return
         if self._why and not self._broken:
             self._failures, self._not_before = self._failures + 1, time.monotonic() + _PAUSE_SECONDS
-            if self._failures == _ATTEMPTS:
+            if self._failures > _ATTEMPTS:
+                raise UnavailableError(f"what tasks that stay have summed could not be had: {self._why}")
+            if self._failures == _ATTEMPTS and self.application.peers_reach:
+                self._failures = 0
                 self._cut_off(self._why)
         self._why = ""
         if time.monotonic() < self._not_before:
