@@ -18,6 +18,7 @@ from gates import kill, parent_of
 from staying import Staying, Yarn, wait_until
 
 from hdfs_layout import LocalStore
+from mr_ml.runners.hadoop.work import OWNER_NAME, Owner, tag_of
 
 pytestmark = pytest.mark.slow
 TRAIN = ("train", "rows", "--loss", "logistic", "--l2", "0.01", "--max-passes", "5", "--tolerance", "1e-12")
@@ -56,9 +57,14 @@ def test_tasks_lost_in_mid_pass_change_no_bit(
 def test_a_driver_that_is_told_to_end_leaves_nothing(
     packed: ClusterCommands, on_cluster: HadoopCluster, tmp_path: Path
 ) -> None:
-    """In the midst of a pass."""
+    """In the midst of a pass, in which the run's folder says which application is at the run."""
     driver = start(packed, tmp_path, *TRAIN, "--model", "never", points=("asked 2",), engine="resident")
     driver.at("asked 2")
+    works = set(packed.store.list("tmp"))
+    (run,) = works & set(packed.store.list("runs"))
+    owner = Owner.decode(packed.store.read(f"tmp/{run}/{OWNER_NAME}"))
+    assert owner is not None
+    assert [owner.served_by] == [tag_of(work) for work in works - {run}]
     driver.process.send_signal(signal.SIGTERM)
     driver.ends(code=128 + signal.SIGTERM)
     Yarn(on_cluster.directory).nothing_left(packed.store)
