@@ -15,10 +15,11 @@ from urllib.parse import urlsplit
 
 from mr_ml.errors import UnavailableError
 from mr_ml.interrupts import uninterrupted
+from mr_ml.passes.resident.addresses import driver_addresses
 from mr_ml.passes.resident.invitation import Invitation
 from mr_ml.passes.resident.members import ANSWER, HELLO, LOST, OPENED, SUMMED, Event, Member, Reception
 from mr_ml.passes.resident.peers import Peer
-from mr_ml.passes.resident.wire import SECRET_BYTES, address_towards
+from mr_ml.passes.resident.wire import SECRET_BYTES
 from mr_ml.runners.staying import Seats, StayingTasks
 
 ENDED = "ended"
@@ -112,13 +113,17 @@ class Application:
             As `Seats.start`.
         """
         secret = secrets.token_bytes(SECRET_BYTES)
-        towards = urlsplit(turn.url)
+        parts = urlsplit(turn.url)
+        towards = parts.hostname or "localhost", parts.port or 80
         try:
-            host = self.seats.host or address_towards(towards.hostname or "localhost", towards.port or 80)
+            host, told = driver_addresses(self.seats.host, towards=towards)
         except OSError as error:
-            raise NoTasksError(f"no way from here to {towards.hostname}: {error}") from error
+            named = f", or none to `driver_host` {self.seats.host}" if self.seats.host else ""
+            raise NoTasksError(f"no way from here to {towards[0]}{named}: {error}") from error
         try:
-            self._reception = Reception(host=host, ports=self.seats.ports, secret=secret, events=self._events)
+            self._reception = Reception(
+                host=host, told=told, ports=self.seats.ports, secret=secret, events=self._events
+            )  # fmt: skip
         except UnavailableError as error:
             raise NoTasksError(str(error)) from error
         invitation = Invitation(
@@ -211,7 +216,7 @@ class Application:
             if alone > self.seats.patience_seconds:
                 raise NoTasksError(
                     f"no task has come for {alone:.0f} s, of {self.n_tasks} that were asked for. Is there room on the "
-                    f"cluster (`yarn application -list`), and can its nodes reach {_shown(self._reception)}?"
+                    f"cluster (`yarn application -list`), and can its nodes reach {self._reception}?"
                 )
         else:
             self._alone_since = time.monotonic()
@@ -258,7 +263,7 @@ class Application:
             self._over = NoTasksError(f"the job whose tasks answer passes has ended: {error}")
         elif not self.n_came:
             self._over = NoTasksError(
-                f"none of {self.n_tasks} tasks reached this process at {_shown(self._reception)}. If a firewall is "
+                f"none of {self.n_tasks} tasks reached this process at {self._reception}. If a firewall is "
                 "between, open a range of ports to here and name it as `driver_port` in the settings of `config`; if "
                 "nodes reach this machine at another address, name that as `driver_host`"
             )
@@ -307,7 +312,3 @@ class Application:
         elif event.kind == HELLO and event.member is not None:
             self.members.append(event.member)
             event.member.tell({"kind": "end"})
-
-
-def _shown(reception: Reception | None) -> str:
-    return "no address" if reception is None else "{} port {}".format(*reception.address)

@@ -129,6 +129,8 @@ class Reception:
     ----------
     host
         Address of this machine; nothing else listens.
+    told
+        Where tasks find it, if not there.
     ports
         The first one that is free is taken; 0 is any.
     secret
@@ -143,9 +145,10 @@ class Reception:
     """
 
     def __init__(
-        self, *, host: str, ports: Iterable[int], secret: bytes, events: queue.SimpleQueue[Event]
+        self, *, host: str, ports: Iterable[int], secret: bytes, events: queue.SimpleQueue[Event],
+        told: str | None = None,
     ) -> None:  # fmt: skip
-        self._events, self.needs_members = events, True
+        self._events, self.needs_members, self._told = events, True, told
         try:
             self._listener = Listener(host=host, ports=ports, secret=secret, role=DRIVER, attend=self._attend)
         except OSError as error:
@@ -156,8 +159,14 @@ class Reception:
 
     @property
     def address(self) -> tuple[str, int]:
-        """Host and port."""
-        return self._listener.address
+        """Host and port, as tasks are told."""
+        host, port = self._listener.address
+        return self._told or host, port
+
+    def __str__(self) -> str:
+        """Return where it is, for messages."""
+        (host, port), listens = self.address, self._listener.address[0]
+        return f"{host} port {port}" + (f" (it listens at {listens})" if listens != host else "")
 
     def close(self) -> None:
         """Listen no longer, and hang up."""

@@ -218,11 +218,3 @@ def _lengths(each: Sequence[int]) -> bytes:
 def _mac(key: bytes, number: int, start: bytes, digests: bytes) -> bytes:
     """HMAC of a message by its number, all that stands before its payloads, and their digests."""
     return hmac.digest(key, struct.pack("<Q", number) + start + digests, "sha256")
-
-
-def address_towards(host: str, port: int) -> str:
-    """Return the address of this machine on the way to a host; nothing is sent."""
-    family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
-    with socket.socket(family, kind, protocol) as probe:
-        probe.connect(place)
-        return str(probe.getsockname()[0])

@@ -56,8 +56,9 @@ class HadoopSettings:
         How many tasks stay for a training, and what each has for decoded blocks; by default a task for about 64 MB of
         packed data, and what its container leaves.
     driver_host, driver_port
-        Where they reach the driver: a name or address of this machine, and a port, or a range such as 40000-40099 of
-        which the first free one is taken. By default the address towards the NameNode, and any free port.
+        Where they reach the driver: a name or address of this machine, or one at which a router or a container's host
+        takes connections for it, and a port, or a range such as 40000-40099 of which the first free one is taken. By
+        default the address towards the NameNode, and any free port.
     patience_seconds
         How long the driver waits for the first of them, or for another when all are lost.
     pack_in_driver_mb
