@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from description import Cluster
@@ -40,17 +41,27 @@ def daemon_names(cluster: Cluster) -> list[str]:
     return [*names, "historyserver"] if cluster.history else names
 
 
-def start(cluster: Cluster, name: str) -> None:
-    """Start one daemon; its output goes to `<cluster>/logs/<name>.log`."""
+def start(cluster: Cluster, name: str, *, prefix: Sequence[str] = (), more: Mapping[str, str] | None = None) -> None:
+    """Start one daemon; its output goes to `<cluster>/logs/<name>.log`.
+
+    Parameters
+    ----------
+    prefix : sequence of str
+        Words in front of its command, which become it by exec.
+    more : mapping
+        Properties of its own.
+    """
     if running(cluster, name) is not None:
         raise ClusterError(f"{name} is running already (process {running(cluster, name)}): nothing to start")
     role, _, number = name.partition("-")
     properties = worker_properties(cluster, int(number))[role] if number else {}
-    arguments = [part for key, value in properties.items() for part in ("-D", f"{key}={value}")]
-    record(cluster, name, launch(cluster, role, arguments, log=name).pid)
+    arguments = [part for key, value in (properties | dict(more or {})).items() for part in ("-D", f"{key}={value}")]
+    record(cluster, name, launch(cluster, role, arguments, log=name, prefix=prefix).pid)
 
 
-def launch(cluster: Cluster, role: str, arguments: list[str], *, log: str) -> subprocess.Popen[bytes]:
+def launch(
+    cluster: Cluster, role: str, arguments: list[str], *, log: str, prefix: Sequence[str] = ()
+) -> subprocess.Popen[bytes]:  # fmt: skip
     """Start the Java program of a role in a session of its own."""
     web_pages = Path(cluster.home) / "share" / "hadoop" / "hdfs"
     class_path = f"{cluster.class_path()}:{web_pages}:{cluster.conf}"
@@ -66,7 +77,7 @@ def launch(cluster: Cluster, role: str, arguments: list[str], *, log: str) -> su
     cluster.logs.mkdir(parents=True, exist_ok=True)
     with (cluster.logs / f"{log}.log").open("ab") as output:
         return subprocess.Popen(
-            command,
+            [*prefix, *command],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -160,7 +160,7 @@ def _start(cluster: Cluster, *, seconds: float) -> None:
             daemons.start(cluster, name)
     wait_usable(cluster, seconds=seconds)
     for path, mode in (("/tmp", "1777"), (STAGING, "1777"), (f"/user/{user_name()}", "755")):
-        _make_folder(cluster, path, mode=mode)
+        make_folder(cluster, path, mode=mode)
 
 
 def _suspect(cluster: Cluster, found: dict[str, Any]) -> str:
@@ -178,7 +178,7 @@ def _fail(cluster: Cluster, name: str, reason: str) -> None:
     raise kind(f"{reason}; the end of {cluster.logs / (name + '.log')}:\n{tail}")
 
 
-def _make_folder(cluster: Cluster, path: str, *, mode: str) -> None:
+def make_folder(cluster: Cluster, path: str, *, mode: str) -> None:
     user = urllib.parse.quote(user_name())
     # MKDIRS gives the mode to the last folder only, and not past the umask; SETPERMISSION is exact.
     for operation in ("MKDIRS", "SETPERMISSION"):

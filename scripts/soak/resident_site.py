@@ -29,7 +29,13 @@ NODES = 2
 
 @dataclass(frozen=True)
 class Site:
-    """A cluster, a root on it with datasets, and the same root in a folder."""
+    """A cluster, a root on it with datasets, and the same root in a folder.
+
+    Attributes
+    ----------
+    prefix
+        Words in front of the commands of drivers, such as have them run elsewhere.
+    """
 
     folder: Path
     yarn: Yarn
@@ -37,6 +43,7 @@ class Site:
     local: Commands
     started: list[Staying] = field(default_factory=list)
     expected: dict[tuple[str, ...], str] = field(default_factory=dict)
+    prefix: tuple[str, ...] = ()
 
     @property
     def store(self) -> Store:
@@ -56,8 +63,9 @@ class Site:
         options = f"{os.environ.get('HADOOP_CLIENT_OPTS', '')} -Djava.io.tmpdir={temporary}"
         where = ("--root", self.root, "-r", "hadoop", "--config", config, "--engine", engine)
         driver = Staying.start(
-            self.folder, *args, *where, points=points, HADOOP_CLIENT_OPTS=options, TMPDIR=str(temporary)
-        )
+            self.folder, *args, *where, points=points, prefix=self.prefix, HADOOP_CLIENT_OPTS=options,
+            TMPDIR=str(temporary),
+        )  # fmt: skip
         self.started.append(driver)
         return driver
 

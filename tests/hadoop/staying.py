@@ -85,10 +85,12 @@ class Staying:
     said: Path
 
     @classmethod
-    def start(cls, folder: Path, *args: object, points: tuple[str, ...] = (), **variables: str) -> Staying:
-        """Start it; with the point "deaf" it hangs up on every task."""
+    def start(
+        cls, folder: Path, *args: object, points: tuple[str, ...] = (), prefix: tuple[str, ...] = (), **variables: str
+    ) -> Staying:  # fmt: skip
+        """Start it; with the point "deaf" it hangs up on every task. Words in front become it by exec."""
         said = folder / f"said-{time.monotonic_ns()}"
-        command = [sys.executable, "-c", _PROGRAM, ",".join(points), *map(str, args)]
+        command = [*prefix, sys.executable, "-c", _PROGRAM, ",".join(points), *map(str, args)]
         with said.open("w") as target:
             process = subprocess.Popen(
                 command, env={**environment(), **variables}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
