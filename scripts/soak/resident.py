@@ -122,7 +122,7 @@ def master(site: Site) -> str:
 def driver_killed(site: Site) -> str:
     """The driver killed in a pass; its tasks end by themselves, its application too, the next command cleans.
 
-    A task that has not connected yet goes on trying for half a minute.
+    A task that has not connected yet goes on trying for 20 s.
     """
     killed = site.train("killed", points=("asked 2",))
     killed.at("asked 2")

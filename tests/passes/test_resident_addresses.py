@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import resident_tasks
+from resident_cases import N_FEATURES, bits, ended, make_case
 from resident_tasks import ThreadSeats, ThreadTasks
-from test_resident_engine import N_FEATURES, bits, ended, make_case
 
 from mr_ml.errors import MrMlError
 from mr_ml.passes.resident import addresses

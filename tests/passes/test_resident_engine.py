@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -21,9 +23,11 @@ from resident_tasks import Fault, Staying, ThreadSeats, Web, WebStore
 
 from mr_ml.errors import InternalError
 from mr_ml.passes.resident import task
+from mr_ml.passes.resident.invitation import Invitation
 from mr_ml.passes.resident.members import Event, Member
 from mr_ml.passes.resident.shares import Shares
 from mr_ml.passes.resident.task import Task
+from mr_ml.passes.resident.wire import DRIVER, Wire
 from mr_ml.session import Session
 from mr_ml.sums import slices
 from mr_ml.sums.moments import MomentsQuery
@@ -181,7 +185,7 @@ def test_an_answer_that_is_none_changes_nothing_or_raises(
         assert len(engine.application.members) == 1
 
 
-def test_a_task_that_was_given_up_is_not_heard_again(web: Web, tmp_path: Path) -> None:
+def test_a_task_that_was_given_up_is_not_heard_again_and_comes_back_as_another(web: Web, tmp_path: Path) -> None:
     case = make_case(tmp_path, web, [[3], [3]])
     query = MomentsQuery(N_FEATURES)
     with ended(case.engine(ThreadSeats(tmp_path, n_tasks=2), unit_bytes=1)) as engine:
@@ -193,6 +197,60 @@ def test_a_task_that_was_given_up_is_not_heard_again(web: Web, tmp_path: Path) -
         engine.application._events.put(Event("lost", gone, error=OSError("once more")))
         assert bits(engine.run(query)) == bits(case.oracle.run(query))
         assert gone not in engine.application.members
+        # the task itself goes by what it finds, which is that it was hung up on
+        while len(engine.application.members) < 2:
+            assert bits(engine.run(query)) == bits(case.oracle.run(query))
+        engine.run(query)
+        assert [len(member.units) for member in engine.application.members] == [1, 1]
+        assert gone not in engine.application.members
+
+
+class Failing(Task):
+    """Of all tasks together, the one that is asked first cannot answer, nor can it when it comes again."""
+
+    bad: str
+    made: list[Task]
+
+    def __init__(self, wire: Wire, **options: Any) -> None:
+        super().__init__(wire, **options)
+        self.where = str(options["folder"])
+        self.made.append(self)
+
+    def _sums(self, header: dict[str, Any], payloads: Any) -> Any:
+        if not self.bad:
+            Failing.bad = self.where
+        if self.bad == self.where:
+            raise OSError("a disk of the test")
+        return super()._sums(header, payloads)
+
+
+def test_a_task_that_cannot_answer_does_not_come_back(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = make_case(tmp_path, web, [[3], [3]])
+    monkeypatch.setattr(Failing, "bad", "", raising=False)
+    monkeypatch.setattr(Failing, "made", [], raising=False)
+    monkeypatch.setattr(task, "Task", Failing)
+    query = MomentsQuery(N_FEATURES)
+    with ended(case.engine(ThreadSeats(tmp_path, n_tasks=2), unit_bytes=1)) as engine:
+        for _ in range(5):
+            assert bits(engine.run(query)) == bits(case.oracle.run(query))
+    assert len(Failing.made) == 2
+
+
+def test_a_task_that_is_hung_up_on_before_it_answers_tries_a_few_times(tmp_path: Path) -> None:
+    secret, n_came = b"s" * 32, 0
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        invitation = Invitation(addresses=(listener.getsockname(),), secret=secret.hex(), memory_bytes=1)
+        thread = threading.Thread(target=task.run, args=(invitation,), kwargs={"environment": {}, "folder": tmp_path})
+        thread.start()
+        listener.settimeout(0.01)
+        while thread.is_alive():
+            with suppress(TimeoutError):
+                Wire(listener.accept()[0], secret=secret, role=DRIVER, most_bytes=1 << 20).close()
+                n_came += 1
+        thread.join()
+    assert n_came == 3
 
 
 class Stalling(Task):

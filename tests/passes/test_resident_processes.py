@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 import resident_tasks
+from resident_cases import bits, ended, make_case
 from resident_tasks import ThreadSeats
-from test_resident_engine import ASKED, bits, ended, make_case
+from test_resident_engine import ASKED
 
 from mr_ml.passes.resident.application import Application
 from mr_ml.passes.resident.invitation import Invitation

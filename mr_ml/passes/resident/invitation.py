@@ -39,7 +39,7 @@ class Invitation:
     addresses: tuple[tuple[str, int], ...]
     secret: str = field(repr=False)
     memory_bytes: stored.Count | None = None
-    connect_seconds: float = 30.0
+    connect_seconds: float = 20.0
     idle_seconds: float = 60.0
 
     def encode(self) -> bytes:

@@ -34,6 +34,8 @@ from mr_ml.sums.tree import PartialSums
 BEAT_SECONDS = 1.0
 _CONNECT_SECONDS, _PAUSE_SECONDS = 3.0, 0.3
 _STATUS_SECONDS = 10.0
+# Times in a row that a task comes back and is hung up on before it has answered anything.
+_MOST_IN_VAIN = 3
 # Of a container, what Java takes that started this process, and what Python and numpy take of it.
 _JAVA_BYTES, _PYTHON_BYTES = 300 << 20, 80 << 20
 _HEAP = re.compile(r"-Xmx([0-9]+)([kKmMgG]?)", re.ASCII)
@@ -48,7 +50,8 @@ def run(
 ) -> None:  # fmt: skip
     """Serve the driver to its end, or to the driver's.
 
-    Returns without an error if there is no driver: nobody needs this task then, nor another attempt of it.
+    Returns without an error if there is no driver: nobody needs this task then, nor another attempt of it. A task that
+    was hung up on, since it or the network was silent for a while, comes back as a new one.
 
     Parameters
     ----------
@@ -59,29 +62,41 @@ def run(
     folder
         For blocks that do not fit into memory; None for the working folder, which goes with the task.
     """
+    parent, in_vain = os.getppid(), 0
     wire = _connected(invitation, say)
-    if wire is None:
-        return
-    wire.limit(invitation.idle_seconds)
-    name = environment.get("mapreduce_task_attempt_id", "a task")
-    budget = partial(_budget, invitation, environment)
-    task = Task(wire, secret=invitation.key, budget=budget, name=name, folder=folder)
-    beats = threading.Thread(target=task.beat, args=(say, _status_seconds(environment)), daemon=True)
+    while wire is not None and os.getppid() == parent:
+        wire.limit(invitation.idle_seconds)
+        name = environment.get("mapreduce_task_attempt_id", "a task")
+        budget = partial(_budget, invitation, environment)
+        task = Task(wire, secret=invitation.key, budget=budget, name=name, folder=folder)
+        if _served(task, say, _status_seconds(environment)):
+            say(f"ended after {task.passes} answers")
+            return
+        in_vain = 0 if task.passes else in_vain + 1
+        if task.has_failed or in_vain >= _MOST_IN_VAIN:
+            return
+        wire = _connected(invitation, say, again=True)
+
+
+def _served(task: Task, say: Say, status_seconds: float) -> bool:
+    """Whether this task has nothing more to do; else it was hung up on."""
+    beats = threading.Thread(target=task.beat, args=(say, status_seconds), daemon=True)
     beats.start()
     try:
         task.serve()
     except (EOFError, OSError, RefusedError) as error:
-        # the driver has ended, or the network has: whoever goes on with the training starts tasks of its own
         print(f"the driver is gone: {error}", file=sys.stderr)
+        # one that says nothing may hang for ever: whoever goes on with the training starts tasks of its own
+        return isinstance(error, TimeoutError)
     finally:
         task.ended.set()
         task.close()
         beats.join()
-    say(f"ended after {task.passes} answers")
+    return True
 
 
-def _connected(invitation: Invitation, say: Say) -> Wire | None:
-    """Connect to the first of the driver's addresses that answers."""
+def _connected(invitation: Invitation, say: Say, *, again: bool = False) -> Wire | None:
+    """Connect to the first of the driver's addresses that answers; a driver that was there before may have ended."""
     end = time.monotonic() + invitation.connect_seconds
     while True:
         for host, port in invitation.addresses:
@@ -90,7 +105,8 @@ def _connected(invitation: Invitation, say: Say) -> Wire | None:
                 return Wire(connection, secret=invitation.key, role=TASK, most_bytes=MOST_BYTES)
             except (OSError, EOFError, RefusedError) as error:
                 said = f"{host} port {port}: {error}"
-        if time.monotonic() >= end:
+                has_ended = again and isinstance(error, ConnectionRefusedError)
+        if has_ended or time.monotonic() >= end:
             break
         time.sleep(_PAUSE_SECONDS)
     say(f"no driver at {said}")
@@ -105,6 +121,15 @@ class Task:
     ----------
     budget
         Returns how many bytes decoded blocks may take, where queries and sums take so many.
+
+    Attributes
+    ----------
+    ended
+        Set when it is to say that it lives no longer.
+    passes
+        It has answered.
+    has_failed
+        Whether it could not do what others may be able to, so that the driver goes on without it.
     """
 
     def __init__(
@@ -115,7 +140,7 @@ class Task:
         # the driver says more before it has anything read
         self._kept = KeptBlocks(budget=0, folder=Path.cwd() if folder is None else folder)
         self._doing, self._parent = "starting", os.getppid()
-        self.ended, self.passes = threading.Event(), 0
+        self.ended, self.passes, self.has_failed = threading.Event(), 0, False
 
     def beat(self, say: Say, status_seconds: float) -> None:
         """Tell the driver each second, and Hadoop now and then, that this process lives; in a thread of its own."""
@@ -202,7 +227,9 @@ class Task:
         told = task_errors.encode(task_errors.as_mr_ml_error(error, where=where)).decode()
         about: dict[str, Any] = {name: message.header.get(name) for name in ("unit", "ask", "round")}
         # another task may reach what this one does not
-        return {"kind": "error", "error": told, "elsewhere": isinstance(error, UnavailableError | OSError), **about}, ()
+        elsewhere = isinstance(error, UnavailableError | OSError)
+        self.has_failed |= elsewhere and message.kind == "ask"
+        return {"kind": "error", "error": told, "elsewhere": elsewhere, **about}, ()
 
     def _load(self, header: dict[str, Any]) -> Answer:
         """Read a unit and keep its blocks."""
