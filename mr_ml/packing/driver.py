@@ -2,7 +2,9 @@
 
     scan job -> schema and plan -> pack job -> partition files -> manifest -> publish
 
-On a cluster, text that is small is packed without a job, see `mr_ml.packing.in_driver`.
+On a cluster, text that is small is packed without a job, see `mr_ml.packing.in_driver`. Other text is scanned by the
+tasks of the pack job, where a sample of it leads to one schema and plan, see `mr_ml.packing.sample`: what all of the
+text leads to is held against these before anything is published, and if it is something else, one more job packs it.
 Nothing is visible before the manifest is published; what a failed pack wrote is removed.
 """
 
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +23,7 @@ from mr_ml.catalog.leftovers import UnfinishedPack
 from mr_ml.data.partition_file import PartitionFacts
 from mr_ml.errors import BadDataError, InternalError, MrMlError, UsageError
 from mr_ml.ids import unique_id
-from mr_ml.packing import chance
+from mr_ml.packing import chance, sample
 from mr_ml.packing.exchange import (
     Exchange,
     NoRoomError,
@@ -34,7 +37,6 @@ from mr_ml.packing.exchange import (
 )
 from mr_ml.packing.in_driver import in_driver, is_small
 from mr_ml.packing.plan import PackPlan, make_plan, shares_of
-from mr_ml.packing.sample import expected_plan
 from mr_ml.packing.spec import PackSpec
 from mr_ml.packing.totals import feature_moments, label_counts, row_weights, with_labels_of
 from mr_ml.readers.base import Format, Opened, format_by_names, format_named
@@ -154,30 +156,24 @@ class _Packing:
             return self._published(unfinished, found, brought.reports, shuffled)
 
     def _expected(self) -> tuple[Schema, PackPlan] | None:
-        """Return what schema and plan most likely are, where that spares a job: of rows like earlier ones."""
+        """Return the schema and the plan to which a sample of the text leads, where a job is spared by knowing them."""
         spec, options = self.spec, self.opened.options
         if not self.exchange.may_scan:
-            return None
-        like = self.opened.like
-        schema = self._schema_before() if like is None else like
-        if schema is None:
             return None
         by_split: dict[str, list[TextFile]] = {split: [] for split in spec.split_of_input or ("",)}
         for file in self.opened.files:
             by_split[spec.split_of(file) if spec.split_of_input else ""].append(file)
-        known = schema.open_ended() if like is None else like
-        plan = expected_plan(
-            self.form, options, by_split, lambda rows: self._plan(schema, rows), fitting=known if like is None else None
-        )
-        return None if plan is None else (known, plan)
-
-    def _schema_before(self) -> Schema | None:
-        """Return the schema of the dataset's last version, if that was made of text by the same options."""
         try:
-            schema = load_dataset(self.root, self.spec.name).schema
+            taken = sample.take(self.form, options, by_split)
+            schema = None if taken is None else self.opened.like or taken.schema(self.form, options)
         except MrMlError:
+            # whoever reads all of the text finds the same, and says more
             return None
-        return schema if schema.options == self.opened.options else None
+        plan = None if taken is None or schema is None else taken.plan(partial(self._plan, schema))
+        if schema is None or plan is None:
+            return None
+        # a schema that was given refuses what it does not know
+        return schema if self.opened.like is not None else schema.open_ended(), plan
 
     def _scanned(self, ranges: Ranges | None = None) -> _Found:
         """Scan the text, unless that is done, and once more where the options should have said what all of it says."""

@@ -1,9 +1,10 @@
 """Rows through the shuffle of jobs, where tasks share no files with the driver, as on Hadoop.
 
-One job scans the text: how many partitions there are follows from its rows, and what a row is from all of the text. One
-writes the partition files. A reduce task has no way to say more than its file holds, so facts and moments are found by
-who reads the files back: the driver, where that takes it less time than a job takes to start, else a third job. Where
-rows are equal, files are written and read back once more, see `mr_ml.packing.equal_rows`.
+How many partitions there are follows from all rows, and what a row is from all of the text. So one job scans the text,
+unless a sample of it tells, see `mr_ml.packing.sample`: then the map tasks of the next one do, which writes the
+partition files. A reduce task has no way to say more than its file holds, so facts and moments are found by who reads
+the files back: the driver, where that takes it less time than a job takes to start, else another job. Where rows are
+equal, files are written and read back once more, see `mr_ml.packing.equal_rows`.
 
 Text is streamed to map tasks on the nodes that store it. The shuffle moves the mini-blocks, and the runner names the
 partition files: reduce task p writes part-0000p of the job's output folder, which is the folder of the dataset's
