@@ -62,12 +62,16 @@ class Address:
         Whether proxies that the reader's environment names are on the way.
     authorities : str
         Certificates (PEM) by which an HTTPS server is known; empty for those that the reader's machine trusts.
+    services : tuple of str
+        Names of a service of Hadoop that asks who reads: the reader's job has a token of one, and sends that along; see
+        `hdfs_layout.hdfs.tokens`. Empty where nobody is asked.
     """
 
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     proxies: bool = False
     authorities: str = field(default="", repr=False)
+    services: tuple[str, ...] = ()
 
 
 class Store(Protocol):

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+from hdfs_layout.certificates import text_of
 from hdfs_layout.errors import UsageError
 
 try:
@@ -187,12 +188,21 @@ class Download(io.RawIOBase):
         return data
 
 
+def authorities() -> str:
+    """Return the certificates (PEM) by which HTTPS servers are known here; empty for the usual ones, or a folder."""
+    return text_of(_trusted())
+
+
+def _trusted() -> str:
+    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE") or ""
+
+
 @functools.cache
 def _session(*, kerberos: bool) -> requests.Session:
     """Kept connections of this process, shared by its threads and stores."""
     session = requests.Session()
     session.trust_env = False  # as in Hadoop's own client: no proxies of the environment, no ~/.netrc
-    session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE") or True
+    session.verify = _trusted() or True
     session.headers.update({"Accept-Encoding": "identity", "Content-Type": "application/octet-stream"})
     for scheme in ("http://", "https://"):
         session.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=_MOST_CONNECTIONS))

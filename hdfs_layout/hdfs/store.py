@@ -27,7 +27,8 @@ from typing import BinaryIO
 from hdfs_layout.errors import BadDataError, NotFoundError, UsageError, taken
 from hdfs_layout.hdfs.config import HadoopConfig, find_namenodes, load_hadoop_config
 from hdfs_layout.hdfs.errors import Translator
-from hdfs_layout.hdfs.http import NoAnswerError, RemoteError
+from hdfs_layout.hdfs.http import NoAnswerError, RemoteError, authorities
+from hdfs_layout.hdfs.tokens import services_of
 from hdfs_layout.hdfs.webhdfs import FileStatus, WebHdfs
 from hdfs_layout.open import split_uri
 from hdfs_layout.paths import HIDDEN, join, split_path, writing_path
@@ -239,10 +240,11 @@ class HdfsStore:
     def addresses(self, path: str, *, offset: int, length: int) -> tuple[Address, ...]:
         """See `Store.addresses`; one for each NameNode, which sends the reader to a DataNode near it.
 
-        None with Kerberos, where who reads must prove who it is.
+        With Kerberos they are of use to tasks of a job of Hadoop alone, which have its token.
         """
         urls = self.client.urls_to_read(self._place(path), offset=offset, length=length)
-        return tuple(Address(url=url) for url in urls)
+        services = services_of(self.root) if self.client.user is None else ()
+        return tuple(Address(url=url, authorities=authorities(), services=services) for url in urls)
 
     def uri(self, path: str) -> str:
         """See `Store.uri`. Spelled as ``hadoop fs`` takes it, with nothing escaped."""

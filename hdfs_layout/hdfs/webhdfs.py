@@ -137,9 +137,7 @@ class WebHdfs:
         return self._exchange("GET", path, "OPEN", _range(offset, length), _read_all)
 
     def urls_to_read(self, path: str, *, offset: int, length: int) -> tuple[str, ...]:
-        """Return the addresses at which anybody reads these bytes of a file; none if they must prove who they are."""
-        if self.user is None:
-            return ()
+        """Return the addresses at which these bytes of a file are read; with Kerberos by those who have a token."""
         place = self._place(path, "OPEN", _range(offset, length))
         return tuple(url + place for url in sorted(self.urls, key=lambda url: url != _answered.get(self.urls)))
 

@@ -7,11 +7,11 @@ defaults, it changes only where neither the environment nor the profile says any
 
 from __future__ import annotations
 
-import functools
 import os
 import threading
 from typing import Any
 
+from hdfs_layout.certificates import text_of
 from hdfs_layout.errors import UsageError
 from hdfs_layout.s3.boto import (
     BotoCoreError,
@@ -150,17 +150,7 @@ def authorities() -> str:
     with kept.lock:
         kept.renew_if_changed()
         _session(kept)
-        return _text_of(kept.authorities)
-
-
-@functools.lru_cache(maxsize=4)
-def _text_of(path: str) -> str:
-    """Return what is in a file, if it is one; boto says what it thinks of any other."""
-    try:
-        with open(path, encoding="ascii") as file:
-            return file.read()
-    except (OSError, ValueError):
-        return ""
+        return text_of(kept.authorities)
 
 
 def _session(kept: _Kept) -> boto3.session.Session:

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import daemons
+import kerberos
 from archives import archive_folder
 from description import Cluster
 from distribution import (
@@ -114,6 +115,7 @@ def up(options: argparse.Namespace, directory: Path) -> int:
         ports={},
         token=secrets.token_hex(16),
         s3=options.s3 or "",
+        kerberos=options.kerberos,
         overrides=tuple(options.overrides),
     )
     if cluster.tuned:
@@ -129,7 +131,7 @@ def up(options: argparse.Namespace, directory: Path) -> int:
 
 def env(options: argparse.Namespace, directory: Path) -> int:
     cluster = _existing(directory)
-    exports = cluster.exports()
+    exports = cluster.exports() | kerberos.environment(cluster)
     if options.json:
         print(json.dumps(exports | {"PATH": f"{cluster.home}/bin{os.pathsep}{os.environ.get('PATH', os.defpath)}"}))
         return 0
@@ -265,6 +267,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--s3", type=_endpoint, metavar="URL", help="an S3 server, such as http://127.0.0.1:9000")
     command.add_argument("--no-yarn", action="store_true", help="HDFS only, which comes up sooner; no jobs")
+    command.add_argument(
+        "--kerberos", action="store_true", help="everybody proves who they are, and HDFS answers HTTPS only"
+    )
     command.add_argument("--history", action="store_true", help="start a job history server too")
     command.add_argument(
         "--set",

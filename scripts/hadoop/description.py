@@ -11,6 +11,7 @@ from pathlib import Path
 FIXED_PORTS = (
     "namenode_rpc",
     "namenode_http",
+    "namenode_https",
     "rm_client",
     "rm_scheduler",
     "rm_tracker",
@@ -19,6 +20,7 @@ FIXED_PORTS = (
     "history_rpc",
     "history_http",
     "history_admin",
+    "kdc",
 )
 
 
@@ -45,6 +47,8 @@ class Cluster:
         In the environment of every daemon and container, and nowhere else.
     s3 : str
         URL of the S3 server that s3:// and s3a:// mean, or empty: none. Its keys are in conf/core-site.xml alone.
+    kerberos : bool
+        Everybody proves who they are, and HDFS answers HTTPS only; see `kerberos`.
     overrides : tuple of (file, key, value)
     archives : str
         Folder of class data archives, or empty: none.
@@ -65,6 +69,7 @@ class Cluster:
     ports: dict[str, int]
     token: str
     s3: str = ""
+    kerberos: bool = False
     overrides: tuple[tuple[str, str, str], ...] = ()
     archives: str = ""
     yarn: bool = True
@@ -93,6 +98,8 @@ class Cluster:
 
     @property
     def webhdfs_url(self) -> str:
+        if self.kerberos:
+            return f"https://127.0.0.1:{self.ports['namenode_https']}"
         return f"http://127.0.0.1:{self.ports['namenode_http']}"
 
     @property

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import random
 import shutil
 import socket
+import subprocess
 import time
 import urllib.error
 import urllib.parse
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import daemons
+import kerberos
 from description import FIXED_PORTS, Cluster, user_name
 from distribution import ClusterError
 from settings import STAGING, write_configuration
@@ -149,6 +152,8 @@ def _start(cluster: Cluster, *, seconds: float) -> None:
         folder.mkdir(parents=True)
     write_configuration(cluster)
     cluster.save()
+    if cluster.kerberos:
+        kerberos.start(cluster)
     if cluster.yarn:
         daemons.start(cluster, "resourcemanager")
     formatting = daemons.launch(cluster, "namenode", ["-format", "-nonInteractive", "-force"], log="format")
@@ -179,6 +184,10 @@ def _fail(cluster: Cluster, name: str, reason: str) -> None:
 
 
 def make_folder(cluster: Cluster, path: str, *, mode: str) -> None:
+    if cluster.kerberos:
+        for arguments in (("-mkdir", "-p", path), ("-chmod", mode, path)):
+            _run_client(cluster, *arguments)
+        return
     user = urllib.parse.quote(user_name())
     # MKDIRS gives the mode to the last folder only, and not past the umask; SETPERMISSION is exact.
     for operation in ("MKDIRS", "SETPERMISSION"):
@@ -189,14 +198,25 @@ def make_folder(cluster: Cluster, path: str, *, mode: str) -> None:
             _fail(cluster, "namenode", f"HDFS is up but {operation} {path} failed ({error})")
 
 
+def _run_client(cluster: Cluster, *arguments: str) -> None:
+    variables = {**os.environ, **cluster.exports(), **kerberos.environment(cluster)}
+    command = [f"{cluster.home}/bin/hadoop", "fs", *arguments]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode != 0:
+        _fail(cluster, "namenode", f"HDFS is up but {' '.join(arguments)} failed ({done.stderr})")
+
+
 def _bean(cluster: Cluster, name: str) -> dict[str, Any]:
-    beans = _json(f"{cluster.webhdfs_url}/jmx?qry=Hadoop:service=NameNode,name={name}").get("beans") or [{}]
+    url = f"{cluster.webhdfs_url}/jmx?qry=Hadoop:service=NameNode,name={name}"
+    beans = _json(url, cluster if cluster.kerberos else None).get("beans") or [{}]
     return dict(beans[0])
 
 
-def _json(url: str) -> dict[str, Any]:
+def _json(url: str, secured: Cluster | None = None) -> dict[str, Any]:
     """The object at a URL; empty while nobody answers there."""
     try:
+        if secured is not None:
+            return dict(json.loads(kerberos.answer(secured, url, seconds=5)))
         with LOOPBACK.open(url, timeout=5) as answer:
             return dict(json.load(answer))
     except (OSError, ValueError, urllib.error.URLError):

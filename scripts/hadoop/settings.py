@@ -5,7 +5,8 @@
 1. common: addresses on 127.0.0.1, folders, sizes, and time limits short enough for fault tests;
 2. tuned (unless --plain): what cuts the fixed cost of a small job;
 3. the S3 server of --s3, with the keys of the environment;
-4. the overrides of --set.
+4. Kerberos, of --kerberos;
+5. the overrides of --set.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from xml.sax.saxutils import escape
 
 from description import Cluster, user_name
 from distribution import ClusterError
+from kerberos import KRB5_CONF, folder_of, secured, tls_files
 
 SITE_FILES = ("core-site", "hdfs-site", "yarn-site", "mapred-site", "capacity-scheduler")
 # Hadoop reaches into these packages, which Java 17 closes.
@@ -32,6 +34,8 @@ BOTH_RESOURCES = "org.apache.hadoop.yarn.util.resource.DominantResourceCalculato
 def java_options(cluster: Cluster, role: str) -> list[str]:
     """Options of the Java virtual machine of a role: a daemon's name without its number, client, am, map or reduce."""
     options = ["-Djava.net.preferIPv4Stack=true", "-XX:-UsePerfData"]
+    if cluster.kerberos:
+        options.append(f"-Djava.security.krb5.conf={folder_of(cluster) / KRB5_CONF}")
     if role in DAEMON_HEAP_MB:
         options += [f"--add-opens=java.base/java.{package}=ALL-UNNAMED" for package in OPENED]
         options += [f"-Xmx{DAEMON_HEAP_MB[role]}m", f"-Djava.io.tmpdir={cluster.data}/tmp"]
@@ -54,12 +58,15 @@ def write_configuration(cluster: Cluster) -> None:
         _tuned(cluster) if cluster.tuned else {},
         _recording() if cluster.recording else {},
         {"core-site": s3_properties(cluster.s3, os.environ)} if cluster.s3 else {},
+        secured(cluster) if cluster.kerberos else {},
     ):
         for file, properties in changes.items():
             files[file].update(properties)
     for file, key, value in cluster.overrides:
         files[file][key] = value
     cluster.conf.mkdir(parents=True, exist_ok=True)
+    if cluster.kerberos:
+        files |= tls_files(cluster)
     for file, properties in files.items():
         lines = [
             f"  <property><name>{escape(key)}</name><value>{escape(str(value))}</value></property>\n"
@@ -68,9 +75,10 @@ def write_configuration(cluster: Cluster) -> None:
         path = cluster.conf / f"{file}.xml"
         path.unlink(missing_ok=True)
         # there are the keys of S3
-        path.touch(mode=0o600 if cluster.s3 and file == "core-site" else 0o666)
+        path.touch(mode=0o600 if (cluster.s3 and file == "core-site") or file not in SITE_FILES else 0o666)
         path.write_text("<configuration>\n" + "".join(lines) + "</configuration>\n", encoding="utf-8")
-    client = " ".join(java_options(cluster, "client")) if cluster.tuned and not cluster.recording else ""
+    options = java_options(cluster, "client") if cluster.kerberos or (cluster.tuned and not cluster.recording) else []
+    client = " ".join(options)
     (cluster.conf / "hadoop-env.sh").write_text(
         f"export JAVA_HOME={shlex.quote(cluster.java)}\n"
         f'export HADOOP_CLIENT_OPTS="{client} ${{HADOOP_CLIENT_OPTS:-}}"\n',

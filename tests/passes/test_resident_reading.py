@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -256,3 +257,49 @@ def test_a_server_is_known_by_the_certificates_that_the_store_names(
     with pytest.raises(UnavailableError, match="CERTIFICATE_VERIFY_FAILED"):
         get(Address(url=secure.replace("127.0.0.1", "localhost"), authorities=known.authority))
     assert len(web.seen) == 1
+
+
+TOKENS = json.loads((Path(__file__).parents[1] / "hdfs_layout" / "job_tokens.json").read_text(encoding="utf-8"))
+SERVICE = "10.0.0.1:8020"
+
+
+def test_a_service_that_asks_who_reads_is_sent_the_jobs_token(
+    web: Web, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At each try, and in no message."""
+    (tmp_path / "tokens").write_bytes(base64.b64decode(TOKENS["file"]))
+    monkeypatch.setenv("HADOOP_TOKEN_FILE_LOCATION", str(tmp_path / "tokens"))
+    token = TOKENS["in_urls"][SERVICE]
+    address = Address(url=url, services=("ha-hdfs:cluster", SERVICE))
+    web.answers = [lambda handler: give(handler, 401)]
+    assert get(address) == TEXT[10:60]
+    assert [seen.partition("&delegation=")[2] for seen in web.seen] == [token] * 2
+    web.answers = [lambda handler: give(handler, 403, handler.path.encode())] * 100
+    with pytest.raises(UnavailableError, match="HTTP status 403") as found:
+        get(address)
+    assert token not in str(found.value)
+    # nobody else is
+    web.answers.clear()
+    get(url)
+    assert "delegation" not in web.seen[-1]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "services", "words"),
+    [
+        (TOKENS["file"], ("10.0.0.3:8020", "node:8020"), "no token of HDFS for 10.0.0.3:8020 or node:8020"),
+        (base64.b64encode(b"anything").decode(), (SERVICE,), "cannot be read .expected tokens of a job"),
+        (None, (SERVICE,), "tokens cannot be read"),
+    ],
+)
+def test_a_job_without_the_token_says_so(
+    web: Web, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tokens: str | None,
+    services: tuple[str, ...], words: str,
+) -> None:  # fmt: skip
+    monkeypatch.delenv("HADOOP_TOKEN_FILE_LOCATION", raising=False)
+    if tokens is not None:
+        (tmp_path / "tokens").write_bytes(base64.b64decode(tokens))
+        monkeypatch.setenv("HADOOP_TOKEN_FILE_LOCATION", str(tmp_path / "tokens"))
+    with pytest.raises(UnavailableError, match=words):
+        get(Address(url=url, services=services))
+    assert web.seen == []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import os
 import re
 import socket
 import ssl
@@ -15,11 +16,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import lru_cache
+from pathlib import Path
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from hdfs_layout import Address
-from mr_ml.errors import NotFoundError, StorageError, UnavailableError
+from hdfs_layout.hdfs.tokens import FILE_VARIABLE, find_token
+from mr_ml.errors import BadDataError, NotFoundError, StorageError, UnavailableError
 
 # A node that is off answers nothing at all; one that is busy may take long.
 CONNECT_SECONDS, ANSWER_SECONDS = 10.0, 60.0
@@ -78,6 +81,8 @@ def read(addresses: Sequence[Address], n_bytes: int, *, where: str) -> bytearray
 def _read(address: Address, n_bytes: int, dead: set[str], *, where: str) -> bytearray:
     """Read at one address, or where it redirects to."""
     place = _without(address.url, dead)
+    if address.services:
+        place += f"&delegation={_token_of(address)}"
     for hop in range(_MOST_REDIRECTS):
         try:
             with _answer(place, address) as answer:
@@ -105,6 +110,18 @@ def _read(address: Address, n_bytes: int, dead: set[str], *, where: str) -> byte
             said = str(error) if isinstance(error, OSError) else ""
             raise _FailedError(f"{host}: {said or type(error).__name__}") from None
     raise _FailedError(f"more than {_MOST_REDIRECTS} redirects")
+
+
+def _token_of(address: Address) -> str:
+    """Return the token of this task's job for the service that is asked."""
+    try:
+        data = Path(os.environ.get(FILE_VARIABLE, "")).read_bytes()
+        found = find_token(data, address.services)
+    except (OSError, BadDataError) as error:
+        raise _FailedError(f"this job's tokens cannot be read ({error})") from None
+    if found is None:
+        raise _FailedError(f"this job has no token of HDFS for {' or '.join(address.services)}")
+    return found
 
 
 def _refuse(answer: http.client.HTTPResponse, n_bytes: int, *, where: str) -> None:
