@@ -34,6 +34,7 @@ from mr_ml.sums.tree import PartialSums
 BEAT_SECONDS = 1.0
 _CONNECT_SECONDS, _PAUSE_SECONDS = 3.0, 0.3
 _STATUS_SECONDS = 10.0
+_WAITING, _ANSWERING = "waiting", "answering"
 # Times in a row that a task comes back and is hung up on before it has answered anything.
 _MOST_IN_VAIN = 3
 # Of a container, what Java takes that started this process, and what Python and numpy take of it.
@@ -139,12 +140,16 @@ class Task:
         self._holding = Holding(secret)
         # the driver says more before it has anything read
         self._kept = KeptBlocks(budget=0, folder=Path.cwd() if folder is None else folder)
-        self._doing, self._parent = "starting", os.getppid()
-        self.ended, self.passes, self.has_failed = threading.Event(), 0, False
+        self._doing, self._parent = _WAITING, os.getppid()
+        self.ended, self.passes, self._steps, self.has_failed = threading.Event(), 0, 0, False
 
     def beat(self, say: Say, status_seconds: float) -> None:
-        """Tell the driver each second, and Hadoop now and then, that this process lives; in a thread of its own."""
-        told = float("-inf")
+        """Tell the driver each second, and Hadoop now and then, that this process lives; in a thread of its own.
+
+        Hadoop hears of it only while it waits for the driver or gets on from block to block. A task of which it hears
+        nothing for `mapreduce.task.timeout` it ends: so one that hangs in the midst of something, as in other jobs.
+        """
+        told, steps = float("-inf"), -1
         while not self.ended.wait(BEAT_SECONDS):
             if os.getppid() != self._parent:
                 # Hadoop's part of this task is gone, and with it who would end this one
@@ -154,8 +159,10 @@ class Task:
             except OSError:
                 # whoever receives says so
                 continue
-            if time.monotonic() - told >= status_seconds:
-                told = time.monotonic()
+            # for a driver that says or reads nothing there is the connection's own limit
+            is_well = self._doing in (_WAITING, _ANSWERING) or self._steps != steps
+            if is_well and time.monotonic() - told >= status_seconds:
+                told, steps = time.monotonic(), self._steps
                 kept = self._kept
                 say(f"{self._doing}; {self.passes} answers; {len(kept)} blocks, {kept.used >> 20} MB in memory")
 
@@ -169,7 +176,7 @@ class Task:
         """
         self._wire.send({"kind": "hello", "name": self._name, "host": os.uname().nodename})
         while True:
-            self._doing = "waiting"
+            self._doing = _WAITING
             # what is received and sent may be large, and is let go of before the next
             if not self._serve(self._wire.receive()):
                 return
@@ -181,7 +188,7 @@ class Task:
 
     def _serve(self, message: Message) -> bool:
         """Do what a message says, and answer; whether there may be another."""
-        self._doing = message.kind
+        self._doing, self._steps = message.kind, self._steps + 1
         if message.kind == "end":
             self._wire.send({"kind": "bye"})
             return False
@@ -190,6 +197,7 @@ class Task:
         except Exception as error:
             answer = self._told(message, error)
         if answer is not None:
+            self._doing = _ANSWERING
             header, payloads = answer
             self._wire.send(header, *payloads)
         return True
@@ -238,6 +246,7 @@ class Task:
         text = memoryview(read(addresses, sum(sizes), where=where))
         for index, size in enumerate(sizes, first):
             self._kept.keep(text[:size], BlockAddress(partition, index), where=where)
+            self._steps += 1
             text = text[size:]
         return {"kind": "loaded", "unit": header["unit"]}, ()
 
@@ -258,6 +267,7 @@ class Task:
             for partition, first, last in header["blocks"]:
                 for stored in self._kept.blocks(partition, first, last, reading=reading, prepare=request.prepare):
                     add_block(sums, request.tree, request.query, stored)
+                    self._steps += 1
         self.passes += 1
         if wide is None:
             return {"kind": "answer", "ask": header["ask"]}, [value.encode(node) for node, value in sums.items()]
@@ -279,6 +289,7 @@ class Task:
             for piece, nodes in self._holding.joined(header):
                 payloads = [value.encode(node) for node, value in nodes]
                 self._wire.send({"kind": "piece", "piece": piece, **about}, *payloads)
+                self._steps += 1
         except UnreachedError as error:
             about["why"] = str(error)
         return {"kind": "joined", **about}, ()
