@@ -117,8 +117,7 @@ def test_one_that_is_lost_while_pieces_are_joined_leaves_its_units_and_pieces_to
                 self._wire.send({"kind": "piece", "piece": piece, "round": header["round"]}, *payloads)
                 break
             self.close()
-            # one that was hung up on would come back
-            raise TimeoutError("a fault of the test")
+            raise EOFError("a fault of the test")
         return join(self, header)
 
     join = Task._join
@@ -132,7 +131,8 @@ def test_one_that_is_lost_while_pieces_are_joined_leaves_its_units_and_pieces_to
         # where the first piece was its only one, the pass may end before it is missed
         for _ in range(2):
             assert bits(engine.run(QUERY)) == right
-        assert len(engine.application.members) == n_tasks
+        # it was hung up on, and comes again
+        assert engine.application.n_came >= n_tasks + 1
         assert engine.application.peers_reach
     assert len(gone) == len(said) == 1
     assert seats.said == []
