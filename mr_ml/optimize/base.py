@@ -45,6 +45,8 @@ class Ask:
         Whether the Hessian's diagonal is wanted.
     hessian
         Whether the Hessian and its diagonal are wanted.
+    factor
+        Whether a factor of the Hessian is wanted too, where the objective is quadratic.
     """
 
     point: Floats
@@ -53,6 +55,7 @@ class Ask:
     chosen: int = 0
     curvature: bool = True
     hessian: bool = False
+    factor: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,11 @@ class Evaluation:
         (n,) the Hessian's diagonal there, if it or the Hessian was asked for.
     hessian
         (n, n) if it was asked for.
+    quadratic
+        Whether the objective is quadratic, so that the Hessian is the same everywhere.
+    factor
+        (m, n + 1), m <= n + 1, upper triangular, if it was asked for and the objective is quadratic: with R its first n
+        columns and q the last one, 1/2 |R p - q|^2 is the value at the chosen step and p from there.
     unit
         (n,) or (1,): the size of what each component of the gradient is the sum of.
     fit_unit
@@ -102,6 +110,8 @@ class Evaluation:
     gradient: Floats
     curvature: Floats | None = None
     hessian: Floats | None = None
+    quadratic: bool = False
+    factor: Floats | None = None
     unit: Floats = field(default_factory=lambda: np.ones(1))
     fit_unit: float = 1.0
     separation: Separation | None = None

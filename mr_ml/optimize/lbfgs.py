@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mr_ml.optimize.base import Cost, Floats, Stop
+from mr_ml.optimize.base import Cost, Evaluation, Floats, Stop
 from mr_ml.optimize.line_search import LineMethod, inverse_diagonal, vector_cost, with_distance
 from mr_ml.optimize.line_state import LineState
 from mr_ml.optimize.newton import newton_direction
@@ -76,10 +76,10 @@ class Lbfgs(LineMethod):
         history_bytes = 2 * min(self.memory, self.max_passes) * vector_bytes
         return replace(vector_cost(size, hessian=self.checks_hessian), history_bytes=history_bytes)
 
-    def direction(self, state: LineState, hessian: Floats | None) -> tuple[Floats, float]:
+    def direction(self, state: LineState, ev: Evaluation) -> tuple[Floats, float]:
         """Run the two-loop recursion, or take Newton's direction where the Hessian was asked for."""
-        if hessian is not None:
-            return newton_direction(state, hessian)
+        if ev.hessian is not None:
+            return newton_direction(state, ev)
         inverse = inverse_diagonal(state)
         pairs = list(zip(state.pairs_s, state.pairs_y, strict=True))
         q, products, alphas = -state.gradient, [_dot(s, y) for s, y in pairs], []

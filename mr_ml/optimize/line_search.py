@@ -96,15 +96,15 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
     warm_gaps: ClassVar[tuple[float, float]] = (0.0, 10.0)
 
     @abstractmethod
-    def direction(self, state: LineState, hessian: Floats | None) -> tuple[Floats, float]:
+    def direction(self, state: LineState, ev: Evaluation) -> tuple[Floats, float]:
         """Choose where to go from a freshly accepted point.
 
         Parameters
         ----------
         state
             Of the point.
-        hessian
-            (n, n) there, if it was asked for.
+        ev
+            What was found there; it knows the Hessian, if that was asked for.
 
         Returns
         -------
@@ -142,7 +142,10 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
         direction = None if _is_start(state) and state.steps == _START else state.direction
         hessian = self.hessian or _is_hessian_check(state)
         curvature = not hessian and self._wants_curvature(state)
-        return Ask(state.point, direction, state.steps, state.chosen, curvature=curvature, hessian=hessian)
+        return Ask(
+            state.point, direction, state.steps, state.chosen, curvature=curvature, hessian=hessian,
+            factor=hessian and state.fine,
+        )  # fmt: skip
 
     def _wants_curvature(self, state: LineState) -> bool:
         iteration = state.n_iterations + 1
@@ -253,7 +256,7 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
         if stopping.all_separated(state):
             return replace(state, stop=Stop.SEPARABLE)
         small_enough = stopping.gradient_stop(state, tolerance=self.tolerance)
-        before, state = state.distance, self._with_direction(state, ev.hessian)
+        before, state = state.distance, self._with_direction(state, ev)
         if small_enough is None:
             return self._within_budget(replace(state, stalls=0, suspicions=0))
         known = ev.hessian is not None
@@ -292,11 +295,13 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
         fresh = replace(state, pairs_s=(), pairs_y=(), steps=STEPS, chosen=0, shrinks=0)
         return self._within_budget(replace(fresh, direction=direction))
 
-    def _with_direction(self, state: LineState, hessian: Floats | None) -> LineState:
-        direction, distance = self.direction(state, hessian)
+    def _with_direction(self, state: LineState, ev: Evaluation) -> LineState:
+        direction, distance = self.direction(state, ev)
         if not state.gradient @ direction < 0:
             state = replace(state, pairs_s=(), pairs_y=())
-            direction, distance = with_distance(state, scaled_descent(state))
+            direction, along = with_distance(state, scaled_descent(state))
+            # where a factor of the Hessian is known, so is the distance, whatever rounding makes of the direction
+            distance = along if ev.factor is None else max(distance, along)
         return replace(state, direction=direction, distance=distance)
 
     def _within_budget(self, state: LineState) -> LineState:

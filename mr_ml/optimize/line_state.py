@@ -50,6 +50,8 @@ class LineState:
         Counted by `stopping.judge`.
     separation
         That of the evaluation at the point.
+    fine
+        Whether the Hessian is asked for as a factor.
     """
 
     point: Floats
@@ -74,6 +76,7 @@ class LineState:
     stalls: int = 0
     suspicions: int = 0
     separation: Separation | None = None
+    fine: bool = False
 
     @property
     def gradient_norm(self) -> float:
@@ -92,7 +95,8 @@ def encode(state: LineState) -> tuple[dict[str, Any], dict[str, Stored]]:
     if state.separation is not None:
         arrays["leads"] = np.array(astuple(state.separation))
     meta = {name: getattr(state, name) for name in _COUNTS}
-    return {**meta, "stop": state.stop and state.stop.name}, arrays
+    fine = {"fine": True} if state.fine else {}
+    return {**meta, **fine, "stop": state.stop and state.stop.name}, arrays
 
 
 def decode(meta: Mapping[str, Any], arrays: Mapping[str, Stored], *, size: int) -> LineState:
@@ -121,6 +125,7 @@ def decode(meta: Mapping[str, Any], arrays: Mapping[str, Stored], *, size: int) 
         stop=None if meta["stop"] is None else Stop[meta["stop"]],
         unit=given.get("unit", np.ones(1)), fit_unit=fit_unit, start_unit=start_unit, distance=distance,
         separation=Separation(*given["leads"].tolist()) if "leads" in given else None,
+        fine=meta.get("fine", False),
     )  # fmt: skip
     _check(state, size)
     return state
@@ -145,6 +150,8 @@ def _check(state: LineState, size: int) -> None:
     counts = [getattr(state, name) for name in _COUNTS]
     if any(type(n) is not int or n < 0 for n in counts) or state.n_iterations > state.n_passes:
         raise ValueError(f"counts {counts}")
+    if type(state.fine) is not bool:
+        raise ValueError(f"fine {state.fine!r}")
     if state.chosen >= len(state.steps) or len(state.pairs_s) != len(state.pairs_y):
         raise ValueError(f"{len(state.steps)} steps, {len(state.pairs_s)} and {len(state.pairs_y)} vectors of pairs")
     if not (np.isfinite(state.point).all() and np.isfinite(state.steps).all()):

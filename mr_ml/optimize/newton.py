@@ -5,17 +5,21 @@ flat, by eigenvectors, which separate what is known of these from all others. r 
 directions along which the objective is flat (the common shift of softmax intercepts, collinear features) move little,
 and what is lost in others the next iterations make up for, since the gradient is exact. Also known as IRLS (McCullagh &
 Nelder 1989, sec. 2.5).
+
+Of a quadratic objective the step ends at the optimum. Where the condition number leaves no doubt of that, no other pass
+is made to see it; else the next pass brings a factor of the Hessian, which has twice the digits, and the step solves a
+least squares problem: see `mr_ml.optimize.least_squares`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
-from mr_ml.optimize import stopping
-from mr_ml.optimize.base import Cost, Floats, Stop
+from mr_ml.optimize import least_squares, stopping
+from mr_ml.optimize.base import Cost, Evaluation, Floats, Stop
 from mr_ml.optimize.line_search import LineMethod, inverse_diagonal, scaled_descent, vector_cost, with_distance
 from mr_ml.optimize.line_state import LineState
 from mr_ml.sums.blas import one_thread
@@ -39,10 +43,18 @@ class Newton(LineMethod):
         """Count the Hessian, and vectors."""
         return vector_cost(size, hessian=True)
 
-    def direction(self, state: LineState, hessian: Floats | None) -> tuple[Floats, float]:
+    def direction(self, state: LineState, ev: Evaluation) -> tuple[Floats, float]:
         """Call `newton_direction`."""
-        assert hessian is not None
-        return newton_direction(state, hessian)
+        return newton_direction(state, ev)
+
+    def _accept(self, state: LineState, point: Floats, value: float, ev: Evaluation, step: float) -> LineState:
+        there = super()._accept(state, point, value, ev, step)
+        if ev.factor is not None and there.stop is not None and there.stop.converged:
+            # near enough by what the pass found, and nearer by what it brought
+            return replace(least_squares.moved(there, ev), stop=there.stop)
+        if there.stop is not None or not ev.quadratic:
+            return there
+        return least_squares.at_optimum(there, ev, tolerance=self.tolerance) or replace(there, fine=True)
 
 
 def newton(*, size: int, tolerance: float, max_passes: int) -> Newton:
@@ -50,15 +62,15 @@ def newton(*, size: int, tolerance: float, max_passes: int) -> Newton:
     return Newton(tolerance=tolerance, max_passes=max_passes)
 
 
-def newton_direction(state: LineState, hessian: Floats) -> tuple[Floats, float]:
+def newton_direction(state: LineState, ev: Evaluation) -> tuple[Floats, float]:
     """Solve for Newton's direction.
 
     Parameters
     ----------
     state
         Of a freshly accepted point; g is its gradient.
-    hessian
-        (n, n) there.
+    ev
+        Of that point; it knows the Hessian.
 
     Returns
     -------
@@ -72,11 +84,12 @@ def newton_direction(state: LineState, hessian: Floats) -> tuple[Floats, float]:
     -----
     O(n^3) time, 3 n^2 numbers of memory besides the Hessian.
     """
+    assert ev.hessian is not None
     # some versions of scipy raise for empty arrays
-    if not (hessian.size and np.isfinite(hessian).all() and np.isfinite(state.gradient).all()):
+    if not (ev.hessian.size and np.isfinite(ev.hessian).all() and np.isfinite(state.gradient).all()):
         return with_distance(state, scaled_descent(state))
     with one_thread("scipy.linalg"):
-        return _solved(state, hessian)
+        return _solved(state, ev.hessian) if ev.factor is None else least_squares.direction(state, ev.factor)
 
 
 def _solved(state: LineState, hessian: Floats) -> tuple[Floats, float]:

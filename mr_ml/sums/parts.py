@@ -5,6 +5,7 @@
     Moments   count, mean and squared deviations, joined without cancellation (Chan, Golub & LeVeque 1983, eq. 2.1)
     WeightedMoments   the same of weighted rows: sum of weights, weighted mean and variance
     Keyed     sums by integer key, for tables whose keys are not known ahead
+    Triangle  a matrix of many rows up to a rotation of these, joined by orthogonal reduction
 
 Those with a column for each feature say which of their arrays have columns, and what one of no rows holds.
 """
@@ -17,6 +18,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+# So many rows of few columns are factored at a time, which stay in a cache: half of the time of all at once.
+_FEW_ROWS = 512
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -150,13 +154,50 @@ class Keyed:
         return cls(keys, values, limit, shift)
 
 
-Part = Sum | Minimum | Moments | WeightedMoments | Keyed
+@dataclass(frozen=True, eq=False)
+class Triangle:
+    """What R of a QR factorisation keeps of the rows of a matrix (n_rows, n): R'R is their Gram matrix.
+
+    R (k, n) is upper triangular, k <= n, with no negative number on its diagonal. Two are joined by factoring the rows
+    of both (TSQR: Demmel, Grigori, Hoemmen & Langou 2012), so that R is as right as if it were found of all rows at
+    once, where a sum of Gram matrices has lost half of the digits.
+    """
+
+    r: Floats
+    rule: ClassVar[str] = "triangle"
+
+    @classmethod
+    def of(cls, rows: Floats) -> Triangle:
+        """Factor rows (n_rows, n)."""
+        n_rows, n = rows.shape
+        whole = n_rows // _FEW_ROWS * _FEW_ROWS
+        if n_rows >= 2 * _FEW_ROWS >= 8 * n:
+            few = _r(rows[:whole].reshape(-1, _FEW_ROWS, n))
+            rows = np.concatenate([few.reshape(-1, n), rows[whole:]])
+        r = _r(rows) if rows.size else rows[:0]
+        return cls(np.where(np.diagonal(r) < 0, -1.0, 1.0)[:, None] * r)
+
+    def __add__(self, other: Triangle) -> Triangle:
+        return Triangle.of(np.concatenate([self.r, other.r]))
+
+    def arrays(self) -> dict[str, Array]:
+        """Return the array by name, as it travels."""
+        return {"r": self.r}
+
+
+def _r(rows: Floats) -> Floats:
+    """R of rows (..., n_rows, n), (..., min(n_rows, n), n)."""
+    return np.asarray(np.linalg.qr(rows, mode="r"))
+
+
+Part = Sum | Minimum | Moments | WeightedMoments | Keyed | Triangle
 PARTS: dict[str, Callable[..., Part]] = {
     Sum.rule: Sum,
     Minimum.rule: Minimum,
     Moments.rule: Moments,
     WeightedMoments.rule: WeightedMoments,
     Keyed.rule: Keyed.from_arrays,
+    Triangle.rule: Triangle,
 }
 ColumnPart = Sum | Minimum | Moments | WeightedMoments
 

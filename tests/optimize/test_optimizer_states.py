@@ -56,9 +56,9 @@ def separable_stop(method: type[LineMethod]) -> LineState:
 
 
 def flat_stop(method: type[LineMethod]) -> LineState:
-    """Powers of a number of which each is almost a sum of the others: beyond double precision by normal equations."""
+    """Powers of a number of which each is almost a sum of the others, beyond double precision."""
     t = np.linspace(-9, -3, 80)
-    x = t[:, None] ** np.arange(1, 12)
+    x = t[:, None] ** np.arange(1, 20)
     y = np.sin(3 * t) + 0.001 * (np.arange(80) % 3)
     return fitted(x, y, method(), l2=0.0, loss="squared", classes=(), centre=True)
 

@@ -15,7 +15,7 @@ from mr_ml.data.features import Features
 from mr_ml.models.linear.losses.base import Loss
 from mr_ml.models.linear.reading import Linear, RowQuery, RowSpec
 from mr_ml.sums.by_column import BlockParts, ByColumn, ColumnQuery
-from mr_ml.sums.parts import Minimum, Part, Sum
+from mr_ml.sums.parts import Minimum, Part, Sum, Triangle
 from mr_ml.sums.statistic import Statistic
 
 Array = NDArray[Any]
@@ -34,6 +34,8 @@ class LineQuery(RowQuery, ColumnQuery):
         cross_sum     = sum_i u_i l''(z_i(t), y_i) x_i           (n_outputs, n_features), if `cross`
         hessian_sum   = sum_i u_i L''(z_i(t), y_i) (x) (x_i, 1)(x_i, 1)'    (n, n), n = n_outputs (n_features + 1), if
                         `hessian`; L'' is the (n_outputs, n_outputs) Hessian of the loss in its margins
+        factor        = R of the rows (u_i l'')^1/2 (1, x_i, -l'/l'') at t, if `factor`, of losses that are `quadratic`:
+                        the least squares problem that Newton's step solves
         weight_sum    = sum_i u_i
         slope_sum     = sum_i u_i |l'(z_i(t), y_i)|              (n_outputs,): what the gradient is made of
         bend_sum      = sum_i u_i l''(z_i(t), y_i)               (n_outputs,)
@@ -55,13 +57,14 @@ class LineQuery(RowQuery, ColumnQuery):
     curvature: bool = True
     cross: bool = False
     hessian: bool = False
+    factor: bool = False
     leads: bool = False
 
     @property
     def width(self) -> int:
         """How many columns the sums have that may be in slices."""
-        # cross terms and the Hessian are not in slices, and then nothing is
-        return 0 if self.cross or self.hessian else self.rows.n_features + 1
+        # cross terms, the Hessian and its factor are not in slices, and then nothing is
+        return 0 if self.cross or self.hessian or self.factor else self.rows.n_features + 1
 
     def over(self, columns: Array) -> LineQuery:
         """Return the query over some of its columns."""
@@ -116,12 +119,16 @@ class LineQuery(RowQuery, ColumnQuery):
             parts["cross_sum"] = Sum(features.transpose_dot(second, n_features=d).T)
         if self.hessian:
             parts["hessian_sum"] = Sum(_hessian(features, loss.second_derivatives(chosen, targets, u), d))
+        if self.factor:
+            parts["factor"] = Triangle.of(_factor_rows(features, slope, second, d))
         return parts
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Return JSON and arrays from which `from_parts` makes the same query."""
         meta = {"rows": self.rows.to_json(), "steps": list(self.steps), "chosen": self.chosen}
         meta.update(curvature=self.curvature, cross=self.cross, hessian=self.hessian, leads=self.leads)
+        if self.factor:
+            meta["factor"] = True
         arrays = {"coef": self.coef}
         if self.direction is not None:
             arrays["direction"] = self.direction
@@ -139,6 +146,7 @@ class LineQuery(RowQuery, ColumnQuery):
             curvature=meta.get("curvature", True),
             cross=meta["cross"],
             hessian=meta["hessian"],
+            factor=meta.get("factor", False),
             leads=meta.get("leads", False),
         )
 
@@ -185,6 +193,11 @@ class LineSums:
         return self.total.sum("hessian_sum")
 
     @property
+    def factor(self) -> Floats:
+        """R, (n_features + 2, n_features + 2) or of fewer rows where there are not so many; if it was asked for."""
+        return self.total.part_of("factor", Triangle).r
+
+    @property
     def slope_sums(self) -> Floats:
         """Absolute first derivatives in each margin, (n_outputs,)."""
         return self.total.sum("slope_sum")
@@ -212,6 +225,17 @@ def _hessian(features: Features, second: Mapping[tuple[int, int], Floats], n_fea
         block[-1, -1] = diagonal.sum()
         whole[j, :, k, :] = whole[k, :, j, :] = block
     return whole.reshape(n_outputs * size, n_outputs * size)
+
+
+def _factor_rows(features: Features, slope: Floats, second: Floats, n_features: int) -> Floats:
+    """Return the rows of `factor`, (n_rows, n_features + 2), of weighted derivatives (n_rows, 1); of weight 0 none."""
+    counted = np.flatnonzero(second[:, 0])
+    root = np.sqrt(second[counted])
+    rows = np.empty((len(counted), n_features + 2))
+    rows[:, :1] = root
+    np.multiply(features.rows(counted).toarray(n_features=n_features), root, out=rows[:, 1:-1])
+    rows[:, -1:] = -slope[counted] / root
+    return rows
 
 
 def _leads(loss: Loss, margins: Floats, along: Floats | None, targets: Floats, counted: NDArray[np.bool_]) -> Floats:

@@ -23,6 +23,7 @@ from mr_ml.models.linear.penalty import NO_PENALTY, Penalty, PenaltyOfTheta
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.models.linear.scaling import Scaling
 from mr_ml.optimize.base import Ask, Evaluation, Separation
+from mr_ml.sums.parts import Triangle
 from mr_ml.sums.statistic import Statistic
 
 Floats = NDArray[np.float64]
@@ -67,6 +68,9 @@ class Objective:
         """Whether no penalty keeps coefficients from growing for ever."""
         return self.rows.loss.may_separate and self.penalty.is_zero
 
+    def _factors(self, ask: Ask) -> bool:
+        return ask.factor and self.rows.loss.quadratic
+
     @cached_property
     def _watched(self) -> bool:
         """Whether the penalty of some feature is so small that steps may go on as if there were none."""
@@ -95,7 +99,8 @@ class Objective:
             chosen=ask.chosen,
             curvature=ask.curvature,
             cross=ask.curvature and self.scaling.centred,
-            hessian=ask.hessian,
+            hessian=ask.hessian and not self._factors(ask),
+            factor=self._factors(ask),
             leads=self._watched,
         )
 
@@ -125,16 +130,19 @@ class Objective:
         values = self.values(ask, sums)
         gradient = self.scaling.gradient(sums.gradient_sum / weight_sum)
         gradient += penalty.gradient(_at(ask, ask.steps[ask.chosen]))
-        curvature = hessian = None
+        curvature = hessian = factor = None
         if ask.curvature:
             cross = sums.cross_sum / weight_sum if self.scaling.centred else None
             curvature = self.scaling.curvature(sums.curvature_sum / weight_sum, cross)
             curvature += penalty.curvature
-        if ask.hessian:
+        if self._factors(ask):
+            factor = self._factor(sums.factor / np.sqrt(weight_sum), _at(ask, ask.steps[ask.chosen]))
+            hessian = factor[:, :-1].T @ factor[:, :-1]
+        elif ask.hessian:
             hessian = self.scaling.hessian(sums.hessian_sum / weight_sum, self.rows.n_outputs)
             hessian[np.diag_indices_from(hessian)] += penalty.curvature
-            if curvature is None:
-                curvature = np.diag(hessian).copy()
+        if hessian is not None and curvature is None:
+            curvature = np.diag(hessian).copy()
         slopes, second = sums.slope_sums / weight_sum, sums.second_derivative_sums / weight_sum
         known, units = second > 0, np.maximum(slopes, _LEAST_UNIT * slopes.max())
         leads = sums.leads.tolist() if self._watched else ()
@@ -142,11 +150,21 @@ class Objective:
             # rows on their right side are no proof then
             leads[0] = -np.inf
         return Evaluation(
-            values, gradient, curvature, hessian,
+            values, gradient, curvature, hessian, self.rows.loss.quadratic, factor,
             unit=units if len(units) == 1 else np.repeat(units, self.size // len(units)),
             fit_unit=float(np.sqrt(np.sum(slopes[known] ** 2 / second[known]))),
             separation=Separation(*leads) if leads else None,
         )  # fmt: skip
+
+    def _factor(self, raw: Floats, theta: Floats) -> Floats:
+        """Return `Evaluation.factor` at theta: that of the rows in theta's coordinates, and of the penalty's."""
+        penalty = np.sqrt(self._of_theta.curvature)
+        some = np.flatnonzero(penalty)
+        # |S (theta + p)|^2 / 2
+        of_penalty = np.zeros((len(some), self.size + 1))
+        of_penalty[np.arange(len(some)), some] = penalty[some]
+        of_penalty[:, -1] = -penalty[some] * theta[some]
+        return Triangle.of(np.concatenate([self.scaling.factor(raw), of_penalty])).r
 
 
 def _at(ask: Ask, step: float) -> Floats:

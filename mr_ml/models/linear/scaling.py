@@ -99,6 +99,18 @@ class Scaling:
         size = n_outputs * whole.shape[1]
         return whole.reshape(size, size)
 
+    def factor(self, raw: Floats) -> Floats:
+        """R of rows (1, x, y) -> rows of (x, 1, y) in theta, (m, size + 1), of the same Gram matrix; of one output.
+
+        The intercept's column comes first in R: what centring takes off the others is in its one row, and nothing
+        cancels in all others.
+        """
+        of_intercept, of_features, of_target = raw[:, :1], raw[:, 1:-1], raw[:, -1:]
+        if self.centred:
+            of_features = of_features - of_intercept * self.mean
+        parts = [of_features / self.scale, *([of_intercept] if self.intercept else []), of_target]
+        return np.concatenate(parts, axis=1)
+
 
 def _or_one(values: Floats) -> Floats:
     return np.where(values > 0, values, 1.0)

@@ -170,6 +170,18 @@ def test_curvature_and_hessian_are_differences_of_the_gradient(
     unit = np.sqrt(np.abs(np.diag(expected)))
     assert found.hessian is not None
     assert found.curvature is not None
+    ask = Ask(theta, hessian=True, factor=True)
+    fine = objective.finish(ask, engine.run(objective.query(ask)))
+    assert fine.hessian is not None
+    assert fine.curvature is not None
+    np.testing.assert_allclose(fine.curvature, found.curvature, rtol=1e-9)
+    np.testing.assert_allclose(fine.hessian, found.hessian, rtol=1e-9, atol=1e-12 * abs(found.hessian).max())
+    assert (fine.factor is not None) == found.quadratic == (loss == "squared")
+    if fine.factor is not None:
+        r, q = fine.factor[:, :-1], fine.factor[:, -1]
+        for step in np.random.default_rng(4).normal(size=(3, len(theta))):
+            there = objective.finish(Ask(theta + step), engine.run(objective.query(Ask(theta + step))))
+            assert there.values[0] == pytest.approx(0.5 * float(np.sum((r @ step - q) ** 2)), rel=1e-12)
     np.testing.assert_allclose(found.curvature, np.diag(expected), rtol=1e-6)
     np.testing.assert_allclose(found.hessian / unit / unit[:, None], expected / unit / unit[:, None], atol=1e-6)
     np.testing.assert_allclose(np.diag(found.hessian), found.curvature, rtol=1e-9)

@@ -36,6 +36,8 @@ class Loss(ABC):
         Whether it can fall for ever along some direction, so that some data has no finite optimum.
     follows_labels
         Whether l(z + c, y + c) = l(z, y) for every number c, so that a constant may be taken off labels and margins.
+    quadratic
+        Whether it has one output, in which its second derivative is the same everywhere and not zero.
     identifiable
         Whether the margins of a row are determined by its predictions; if not, adding one number to all of them changes
         nothing.
@@ -45,6 +47,7 @@ class Loss(ABC):
     label_domain: ClassVar[LabelDomain]
     may_separate: ClassVar[bool] = False
     follows_labels: ClassVar[bool] = False
+    quadratic: ClassVar[bool] = False
     identifiable: ClassVar[bool] = True
 
     def n_outputs(self, n_classes: int) -> int:

@@ -18,6 +18,7 @@ class SquaredLoss(Loss):
     name: ClassVar[str] = "squared"
     label_domain: ClassVar[LabelDomain] = NUMBERS
     follows_labels: ClassVar[bool] = True
+    quadratic: ClassVar[bool] = True
 
     def value(self, margins: Floats, labels: Floats) -> Floats:
         """Return l, (n_rows,)."""
