@@ -261,7 +261,6 @@ def test_a_task_that_is_lost_while_sums_go_to_the_driver_leaves_them_to_the_othe
         engine.application.peers_reach = False
         monkeypatch.setattr(Task, "_done", dying)
         assert bits(engine.run(QUERY)) == bits(case.oracle.run(QUERY))
-        assert len(engine.application.members) == 2
     assert len(gone) == 1
 
 
