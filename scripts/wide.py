@@ -44,6 +44,7 @@ def main() -> int:
     parser.add_argument("--task-limit", default="2G", help="of each task (default 2G)")
     parser.add_argument("--driver-limit", default="4G", help="(default 4G)")
     parser.add_argument("-r", "--runner", choices=("local", "hadoop"), default="local")
+    parser.add_argument("--engine", default="auto", help="of passes on a cluster (default auto)")
     parser.add_argument("--workers", type=int, default=2, help="on this machine (default 2)")
     parser.add_argument("--root", help="by default a temporary folder")
     parser.add_argument("--config", help="settings of the cluster")
@@ -60,16 +61,18 @@ def main() -> int:
         given = str(text)
         if options.runner == "local":
             where = ["--root", options.root or folder, "-r", "local", "--workers", str(options.workers), "--json"]
+            engine = []
         else:
             where = ["--root", options.root, "-r", "hadoop", "--config", options.config, "--json"]
+            engine = ["--engine", options.engine]
             given = f"{options.root}/raw/wide.libsvm"
             with text.open("rb") as source:
                 open_store(options.root).write("raw/wide.libsvm", iter(lambda: source.read(1 << 20), b""))
         train = ["train", DATASET, "--model", MODEL, "--l2", "1e-6", "--tolerance", "0"]
         kept = [
             watched(["pack", given, "--to", DATASET, "--split", "train=0.9,test=0.1", *where], options),
-            watched([*train, "--max-passes", str(options.passes), *where], options),
-            watched(["evaluate", MODEL, DATASET, "--split", "test", *where], options),
+            watched([*train, "--max-passes", str(options.passes), *engine, *where], options),
+            watched(["evaluate", MODEL, DATASET, "--split", "test", *engine, *where], options),
         ]
     return int(not all(kept))
 
