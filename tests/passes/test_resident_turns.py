@@ -103,8 +103,10 @@ def opened(packed: Path, web: Web, tmp_path: Path, request: pytest.FixtureReques
     assert seats.said == []
 
 
-def test_what_tasks_hold_is_read_once(opened: Opened) -> None:
+@pytest.mark.parametrize("is_wide", [False, True])
+def test_what_tasks_hold_is_read_once(opened: Opened, monkeypatch: pytest.MonkeyPatch, is_wide: bool) -> None:
     """By engines one after the other, by two in turn, and by one whose turn was over."""
+    monkeypatch.setattr(engine_module.ResidentEngine, "_is_wide", lambda *about: is_wide)
     opened.found("rows", "train")
     opened.found("rows", "test")
     opened.found("rows", "train")
