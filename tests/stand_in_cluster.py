@@ -85,7 +85,7 @@ class StandIn:
     def environment(self) -> Mapping[str, Any] | None:
         return None
 
-    def check(self, *, n_tasks: int, say: Callable[[str], None]) -> Any:
+    def check(self, *, n_tasks: int, say: Callable[[str], None], driver: tuple[str, int] | None = None) -> Any:
         raise NotImplementedError
 
     def close(self) -> None:

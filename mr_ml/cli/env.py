@@ -22,16 +22,19 @@ _OTHERS = ("compiled loops", "memory MB", "of a task", "cores", "bits")
 
 def check(options: argparse.Namespace) -> None:
     """Write below the root, run one small job, and say what the nodes have."""
+    from mr_ml.passes.resident import trial
+
     say = narrator(options)
     with open_session(options) as session:
         root = session.root
         check_store(root.store)
         say(f"{root.store.root} can be written, read and removed from")
-        findings = session.runner.check(n_tasks=options.tasks, say=say)
+        findings = trial.check(session.runner, root.store, n_tasks=options.tasks, say=say)
     here = node_report.report()
     data = {
         "root": root.store.root, "runner": options.runner, "here": here, "nodes": findings.nodes,
         "environment": findings.brought, "problems": findings.problems, "warnings": findings.warnings,
+        "can_stay": findings.can_stay,
     }  # fmt: skip
     print_result(options, data, _text(here, findings))
     if findings.problems:
@@ -82,6 +85,7 @@ def _text(here: Mapping[str, Any], findings: Findings) -> str:
     if not findings.problems:
         lines.append(
             f"tasks can run: {len(findings.nodes)} did, on {len({node['host'] for node in findings.nodes})} host(s)"
+            + ("; they reach this process, and can stay for all passes" if findings.can_stay else "")
         )
     return "\n".join(lines)
 

@@ -334,8 +334,10 @@ class Runner(Protocol):
     def environment(self) -> Mapping[str, Any] | None:
         """Say what a run's log notes of where its tasks run; None if that is as the driver."""
 
-    def check(self, *, n_tasks: int, say: Callable[[str], None]) -> Findings:
+    def check(self, *, n_tasks: int, say: Callable[[str], None], driver: tuple[str, int] | None = None) -> Findings:
         """Run one small job, and judge what its tasks say of the machines on which they run.
+
+        They try to reach `driver`, a host and a port; there is none where tasks of this runner do not stay.
 
         Raises
         ------

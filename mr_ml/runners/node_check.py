@@ -30,17 +30,25 @@ class Findings:
         What makes results differ, or may.
     brought : dict, optional
         The archive of Python packages that tasks were given, with its ``uri``; None if none was.
+    can_stay : bool, optional
+        Whether tasks can stay for passes, as far as this was tried; None if it was not.
     """
 
     nodes: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     brought: dict[str, Any] | None = None
+    can_stay: bool | None = None
 
     def problem(self, text: str) -> None:
         """Note a problem once."""
         if text not in self.problems:
             self.problems.append(text)
+
+    def cannot_stay(self, why: str) -> None:
+        """Note why each pass is a job of its own."""
+        self.can_stay = False
+        self.warning(f"tasks cannot stay, and each pass is a job of its own: {why}")
 
     def warning(self, text: str) -> None:
         """Note a warning once."""
@@ -49,8 +57,9 @@ class Findings:
 
 
 def find(
-    pairs: Sequence[tuple[bytes, bytes]], *, driver: Report, command: str, built_for: str | None = None, n_tasks: int
-) -> Findings:
+    pairs: Sequence[tuple[bytes, bytes]], *, driver: Report, command: str, built_for: str | None = None, n_tasks: int,
+    tried: tuple[str, int] | None = None,
+) -> Findings:  # fmt: skip
     """Judge what the tasks say.
 
     Parameters
@@ -63,6 +72,8 @@ def find(
         By which tasks run Python.
     built_for
         Version of Python, such as 3.11, for which the packages were built that tasks were given, if they were.
+    tried
+        Host and port at which tasks tried to reach this process.
 
     Raises
     ------
@@ -82,6 +93,8 @@ def find(
         _judge(node, findings, built_for)
     if not findings.problems:
         _compare(driver, findings)
+    if tried is not None and findings.nodes:
+        _judge_ways(tried, findings)
     return findings
 
 
@@ -121,6 +134,17 @@ def _judge(node: Report, findings: Findings, built_for: str | None) -> None:
         )
     if node["job_failure"] is not None and not node["failures"]:
         findings.problem(f"{host}: tasks cannot be imported by {node['executable']} {version}: {node['job_failure']}")
+
+
+def _judge_ways(tried: tuple[str, int], findings: Findings) -> None:
+    findings.can_stay = True
+    for why in sorted({str(node["unreached"]) for node in findings.nodes if node["unreached"] is not None}):
+        hosts = sorted({str(node["host"]) for node in findings.nodes if node["unreached"] == why})
+        findings.cannot_stay(
+            f"{', '.join(hosts)} did not reach this process at {tried[0]} port {tried[1]} ({why}). If a firewall is "
+            "between, open a range of ports to here and name it as `driver_port` in the settings of --config; if nodes "
+            "reach this machine at another address, name that as `driver_host`"
+        )
 
 
 def _compare(driver: Report, findings: Findings) -> None:

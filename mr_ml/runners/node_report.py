@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import shutil
+import socket
 import sys
 from typing import Any
 
@@ -20,12 +21,13 @@ CODE_NAME = "mr_ml.zip"
 JOB = "mr_ml_jobs.pass_job"
 PACKAGES = ("numpy", "scipy")
 _MIB = 1 << 20
+_CONNECT_SECONDS = 5.0
 # So Hadoop Streaming hands properties of the job to tasks.
 _CONTAINER_MB = "mapreduce_map_memory_mb"
 
 
-def report() -> dict[str, Any]:
-    """Look at this process and its machine.
+def report(driver: tuple[str, int] | None = None) -> dict[str, Any]:
+    """Look at this process and its machine, and whether a host and port can be reached from here.
 
     Returns
     -------
@@ -33,7 +35,8 @@ def report() -> dict[str, Any]:
         ``host``, ``python``, ``executable``, ``machine``; ``packages`` (name -> version, or null) and ``failures``
         (name -> why it cannot be imported); ``job_failure``, why the jobs cannot be; ``native``, whether the compiled
         loops are used; ``bits``, a digest of what the arithmetic gives; ``memory_mb`` of the machine,
-        ``container_mb`` that the cluster allows (null: its default), ``cores``, ``disk_free_mb``.
+        ``container_mb`` that the cluster allows (null: its default), ``cores``, ``disk_free_mb``; ``unreached``, why
+        the driver was not reached (null: it was, or nobody tried).
     """
     packages: dict[str, str | None] = {}
     failures: dict[str, str] = {}
@@ -57,6 +60,7 @@ def report() -> dict[str, Any]:
         "container_mb": _positive(os.environ.get(_CONTAINER_MB)),
         "cores": len(os.sched_getaffinity(0)),
         "disk_free_mb": shutil.disk_usage(".").free // _MIB,
+        "unreached": None if driver is None else _unreached(*driver),
     }
 
 
@@ -85,6 +89,14 @@ def _bits() -> str:
     return digest.hexdigest()[:16]
 
 
+def _unreached(host: str, port: int) -> str | None:
+    try:
+        socket.create_connection((host, port), timeout=_CONNECT_SECONDS).close()
+    except OSError as error:
+        return _in_words(error)
+    return None
+
+
 def _memory_mb() -> int | None:
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // _MIB
@@ -108,7 +120,8 @@ def main() -> None:
     # numpy's libraries read these once, when they are loaded
     os.environ.update(dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
     sys.path.insert(0, CODE_NAME)
-    print(json.dumps(report()))
+    driver = (sys.argv[1], int(sys.argv[2])) if sys.argv[1:] else None
+    print(json.dumps(report(driver)))
 
 
 if __name__ == "__main__":

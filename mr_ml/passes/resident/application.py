@@ -113,19 +113,7 @@ class Application:
             As `Seats.start`.
         """
         secret = secrets.token_bytes(SECRET_BYTES)
-        parts = urlsplit(turn.url)
-        towards = parts.hostname or "localhost", parts.port or 80
-        try:
-            host, told = driver_addresses(self.seats.host, towards=towards)
-        except OSError as error:
-            named = f", or none to `driver_host` {self.seats.host}" if self.seats.host else ""
-            raise NoTasksError(f"no way from here to {towards[0]}{named}: {error}") from error
-        try:
-            self._reception = Reception(
-                host=host, told=told, ports=self.seats.ports, secret=secret, events=self._events
-            )  # fmt: skip
-        except UnavailableError as error:
-            raise NoTasksError(str(error)) from error
+        self._reception = open_reception(self.seats, url=turn.url, secret=secret, events=self._events)
         invitation = Invitation(
             addresses=(self._reception.address,), secret=secret.hex(), memory_bytes=self.seats.memory_bytes
         )
@@ -312,3 +300,24 @@ class Application:
         elif event.kind == HELLO and event.member is not None:
             self.members.append(event.member)
             event.member.tell({"kind": "end"})
+
+
+def open_reception(seats: Seats, *, url: str, secret: bytes, events: queue.SimpleQueue[Event]) -> Reception:
+    """Listen where tasks reach this process that read at a URL.
+
+    Raises
+    ------
+    NoTasksError
+        If there is no address, or no port, at which they could.
+    """
+    parts = urlsplit(url)
+    towards = parts.hostname or "localhost", parts.port or 80
+    try:
+        host, told = driver_addresses(seats.host, towards=towards)
+    except OSError as error:
+        named = f", or none to `driver_host` {seats.host}" if seats.host else ""
+        raise NoTasksError(f"no way from here to {towards[0]}{named}: {error}") from error
+    try:
+        return Reception(host=host, told=told, ports=seats.ports, secret=secret, events=events)
+    except UnavailableError as error:
+        raise NoTasksError(str(error)) from error

@@ -5,6 +5,7 @@ The job's tasks are a shell script, so that a node without Python, or with one t
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +25,7 @@ for word in "$@"; do
     if [ "$word" = CODE_NAME ]; then break; fi
     set -- "$@" "$word"
 done
-said=$("$@" - 2> errors << 'END_OF_PROGRAM'
+said=$("$@" - DRIVER 2> errors << 'END_OF_PROGRAM'
 PROGRAM
 END_OF_PROGRAM
 ) && { printf 'report\\t%s\\n' "$said"; exit 0; }
@@ -33,10 +34,11 @@ printf '!failed\\t%s\\t%s\\t%s\\n' "$(uname -n)" "$version" "$(tail -n 1 errors 
 """
 
 
-def script() -> bytes:
-    """Write the program of the check's tasks."""
+def script(driver: tuple[str, int] | None = None) -> bytes:
+    """Write the program of the check's tasks, which try to reach a host and port if there is one."""
     program = Path(node_report.__file__).read_text(encoding="utf-8")
-    return _SCRIPT.replace("CODE_NAME", node_report.CODE_NAME).replace("PROGRAM\n", program + "\n", 1).encode()
+    script = _SCRIPT.replace("DRIVER", "" if driver is None else shlex.join(map(str, driver)), 1)
+    return script.replace("CODE_NAME", node_report.CODE_NAME).replace("PROGRAM\n", program + "\n", 1).encode()
 
 
 @contextmanager

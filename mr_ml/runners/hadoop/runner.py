@@ -213,7 +213,7 @@ class HadoopJobRunner:
     def close(self) -> None:
         """See `Runner.close`; the cluster is there for others too."""
 
-    def check(self, *, n_tasks: int, say: Callable[[str], None]) -> Findings:
+    def check(self, *, n_tasks: int, say: Callable[[str], None], driver: tuple[str, int] | None = None) -> Findings:
         """See `Runner.check`; more tasks reach more nodes."""
         from mr_ml_jobs.env_job import MREnv
 
@@ -223,10 +223,10 @@ class HadoopJobRunner:
         command, built = " ".join(self.python.command), self.python.environment
         say(f"running one job of {n_tasks} tasks, {command}")
         with check.task_files(self.root, n_tasks=n_tasks) as files:
-            pairs = self.run(MREnv, request=check.script(), input=files)
+            pairs = self.run(MREnv, request=check.script(driver), input=files)
         built_for = None if built is None else built.python
         findings = node_check.find(
-            pairs, driver=node_report.report(), command=command, built_for=built_for, n_tasks=n_tasks
+            pairs, driver=node_report.report(), command=command, built_for=built_for, n_tasks=n_tasks, tried=driver
         )
         if self.python.archive is not None:
             findings.brought = {"uri": self.python.archive, **({} if built is None else built.to_json())}

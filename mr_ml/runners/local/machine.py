@@ -118,7 +118,7 @@ class LocalJobRunner:
         """See `Runner.left`; whose folder it is removes the files."""
         yield left_files(self.run(job, request=request, input=input))
 
-    def check(self, *, n_tasks: int, say: Callable[[str], None]) -> Findings:
+    def check(self, *, n_tasks: int, say: Callable[[str], None], driver: tuple[str, int] | None = None) -> Findings:
         """See `Runner.check`."""
         from mr_ml_jobs.env_job import MREnv
 

@@ -180,7 +180,7 @@ class SparkJobRunner:
             with suppress(StorageError, UnavailableError):
                 store.remove_tree(folder)
 
-    def check(self, *, n_tasks: int, say: Callable[[str], None]) -> Findings:
+    def check(self, *, n_tasks: int, say: Callable[[str], None], driver: tuple[str, int] | None = None) -> Findings:
         """See `Runner.check`."""
         from mr_ml_jobs.env_job import MREnv
 

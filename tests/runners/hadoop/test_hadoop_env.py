@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import socket
 import subprocess
 import sys
 import tarfile
@@ -161,12 +162,12 @@ def test_a_description_cannot_put_other_folders_on_the_path_nor_set_variables(st
         find_python(Root(store, LAYOUT), HadoopSettings())
 
 
-def task(tmp_path: Path, *python: str) -> tuple[bytes, bytes]:
+def task(tmp_path: Path, *python: str, driver: tuple[str, int] | None = None) -> tuple[bytes, bytes]:
     """Key and value that a task of the check writes with this Python: its shell script, as Hadoop would start it.
 
     As Hadoop would read it too: a carriage return ends a line.
     """
-    (tmp_path / "request").write_bytes(hadoop_check.script())
+    (tmp_path / "request").write_bytes(hadoop_check.script(driver))
     words = [*python, node_report.CODE_NAME, "some.module", "MRSome", "--step-num=0", "--mapper"]
     done = subprocess.run(["sh", "request", *words], cwd=tmp_path, input=b"0\n", capture_output=True, check=True)
     (line,) = done.stdout.splitlines()
@@ -175,10 +176,13 @@ def task(tmp_path: Path, *python: str) -> tuple[bytes, bytes]:
 
 
 def find(
-    pairs: list[tuple[bytes, bytes]], *, command: str = "python3", built_for: str | None = None
-) -> node_check.Findings:
+    pairs: list[tuple[bytes, bytes]], *, command: str = "python3", built_for: str | None = None,
+    tried: tuple[str, int] | None = None,
+) -> node_check.Findings:  # fmt: skip
     driver = node_report.report()
-    return node_check.find(pairs, driver=driver, command=command, built_for=built_for, n_tasks=len(pairs))
+    return node_check.find(
+        pairs, driver=driver, command=command, built_for=built_for, n_tasks=len(pairs), tried=tried
+    )  # fmt: skip
 
 
 def executable(path: Path, text: str) -> str:
@@ -250,6 +254,20 @@ def test_what_keeps_tasks_from_running_is_a_problem() -> None:
     assert "tasks cannot be imported" in code
     with pytest.raises(InternalError, match="expected the answers of 2 tasks"):
         node_check.find([node()], driver={}, command="python3", n_tasks=2)
+
+
+def test_whether_tasks_could_stay(tmp_path: Path) -> None:
+    """A task tries the driver's address; what comes of it is no problem, for passes can be jobs."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()[:2]
+        reached = find([task(tmp_path, sys.executable, driver=address)], tried=address)
+    assert (reached.can_stay, reached.warnings, reached.problems) == (True, [], [])
+    alone = find([task(tmp_path, sys.executable, driver=address), node()], tried=address)
+    assert (alone.can_stay, alone.problems) == (False, [])
+    (said,) = alone.warnings
+    assert f"port {address[1]} (ConnectionRefusedError" in said
+    assert "`driver_port`" in said
+    assert find([node()]).can_stay is None
 
 
 def test_the_bits_of_this_machine_are_the_same_every_time() -> None:

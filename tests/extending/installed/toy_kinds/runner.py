@@ -50,7 +50,7 @@ class ToyRunner:
     def environment(self) -> Mapping[str, Any] | None:
         return self.inner.environment()
 
-    def check(self, *, n_tasks: int, say: Callable[[str], None]) -> Any:
+    def check(self, *, n_tasks: int, say: Callable[[str], None], driver: tuple[str, int] | None = None) -> Any:
         return self.inner.check(n_tasks=n_tasks, say=say)
 
     def close(self) -> None:
