@@ -55,7 +55,8 @@ class Site:
         settings: Mapping[str, object] | None = None,
     ) -> Staying:  # fmt: skip
         """Start `mr-ml` with two tasks that stay, if the settings say nothing else."""
-        keys = {"python": sys.executable, "resident_tasks": NODES, **(settings or {})}
+        # a busy machine takes its time to start a job
+        keys = {"python": sys.executable, "resident_tasks": NODES, "patience_seconds": 170, **(settings or {})}
         config = self.folder / f"{uuid.uuid4().hex}.yaml"
         config.write_text(json.dumps(keys))
         temporary = self.folder / "client"

@@ -123,14 +123,14 @@ class Staying:
         self.at(point)
         self.go_on()
 
-    def ends(self, *, code: int) -> str:
+    def ends(self, *, code: int, seconds: float = LIMIT_SECONDS) -> str:
         """What it has said when it ends with this code, soon enough."""
         try:
-            self.process.communicate(timeout=LIMIT_SECONDS)
+            self.process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.communicate()
-            raise AssertionError(f"no end within {LIMIT_SECONDS:.0f} s:\n{self.err}") from None
+            raise AssertionError(f"no end within {seconds:.0f} s:\n{self.err}") from None
         assert self.process.returncode == code, f"expected {code}, found {self.process.returncode}:\n{self.err}"
         return self.err
 
