@@ -67,9 +67,9 @@ class Place:
         """The node without the application master."""
         return "n2" if self.site.yarn.node_of(self.site.yarn.masters()[-1]) == "nodemanager-1" else "n1"
 
-    def replicate(self, times: int) -> None:
-        """Have so many replicas of the datasets, and wait for them."""
-        words = ("hadoop", "fs", "-setrep", "-w", str(times), f"{self.site.root}/datasets")
+    def replicate(self, file: str, times: int) -> None:
+        """Have so many replicas of a file of the root, and wait for them."""
+        words = ("hadoop", "fs", "-setrep", "-w", str(times), f"{self.site.root}/{file}")
         subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def holder(self, file: str) -> str:
@@ -339,19 +339,21 @@ def datanodes(place: Place) -> str:
     two = time.monotonic() - began
     place.hadoop.start(f"datanode-{node[1]}")
     place.hadoop.wait()
-    place.replicate(1)
-    first = next(path for path in place.site.store.walk("datasets/rows") if not path.endswith(".json"))
-    holder = place.holder(first)
+    # what is read of the dataset by the driver itself has two
+    file = next(path for path in place.site.store.walk("datasets/rows") if not path.endswith(".json"))
+    place.replicate(file, 1)
+    holder = place.holder(file)
     try:
         place.hadoop.kill(holder)
         began = time.monotonic()
         said = place.on("near").train("one").ends(code=69)
         one = time.monotonic() - began
+        assert file in said, said
         place.site.nothing_left()
     finally:
         place.hadoop.start(holder)
         place.hadoop.wait()
-        place.replicate(WORKERS)
+        place.replicate(file, WORKERS)
     return f"of two: {two:.0f} s until the end of the training; the only one: {one:.0f} s until {said.splitlines()[-1]}"
 
 
