@@ -98,7 +98,7 @@ def test_the_same_files(site: Site) -> None:
 def test_the_same_models_and_predictions(site: Site, tmp_path: Path) -> None:
     """With several reduce tasks; the partitions share a map task."""
     train = ("train", "rows", "--model", "newton", *LOGISTIC, "--solver", "newton", "--max-passes", "2")
-    site.there(*train, reducers=2)
+    site.there(*train, "--engine", "mapreduce", reducers=2)
     site.here(*train)
     assert site.there.coef_sha256("newton") == site.here.coef("newton").sha256
 
@@ -155,7 +155,8 @@ def test_a_driver_is_killed_and_then_s3_does_not_answer(site: Site, tmp_path: Pa
         config = site.there.settings(python=gate.python, jobconf=json.dumps(impatient))
 
         def driver(*arguments: str) -> subprocess.Popen[bytes]:
-            command = [*arguments, "--root", site.there.root, "-r", "hadoop", "--config", str(config)]
+            where = ("--root", site.there.root, "-r", "hadoop", "--config", str(config), "--engine", "mapreduce")
+            command = [*arguments, *where]
             variables = {**environment(), "AWS_ENDPOINT_URL": endpoint}
             return subprocess.Popen(
                 [sys.executable, "-m", "mr_ml", *command], env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE
