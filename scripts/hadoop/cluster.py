@@ -119,7 +119,7 @@ def up(options: argparse.Namespace, directory: Path) -> int:
         overrides=tuple(options.overrides),
     )
     if cluster.tuned:
-        cluster = dataclasses.replace(cluster, archives=archive_folder(cluster))
+        cluster = dataclasses.replace(cluster, archives=archive_folder(dataclasses.replace(cluster, kerberos=False)))
     directory.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
     cluster = bring_up(cluster, seconds=options.timeout)

@@ -50,13 +50,14 @@ def there(cluster: HadoopCluster, tmp_path_factory: pytest.TempPathFactory) -> C
     x = rng.normal(size=(600, 5))
     y = (x @ [2, -1, 0.5, 0, 1] + rng.normal(size=600) > 0).astype(int)
     text = write_libsvm(folder / "rows.libsvm", x, y)
-    local = Commands(folder / "root", runner=("-r", "inline"))
-    found = ClusterCommands(f"{cluster.hdfs_uri}/user/root/ml", folder / "cluster.yaml", local)
+    config, local = folder / "cluster.yaml", Commands(folder / "root", runner=("-r", "inline"))
+    config.write_text(f"python: {sys.executable}\n", encoding="utf-8")
+    found = ClusterCommands(f"{cluster.hdfs_uri}/user/root/ml", config, local)
     assert cluster.hadoop("fs", "-put", str(text), "/rows.libsvm").returncode == 0
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plan, "BLOCK_BYTES", 1 << 11)
         options = ("--to", "rows", "--partitions", "3", "--seed", "7")
-        packed = found("pack", f"{cluster.hdfs_uri}/rows.libsvm", *options, pack_in_driver_mb=64)
+        packed = found("pack", f"{cluster.hdfs_uri}/rows.libsvm", *options)
         assert packed == local("pack", text, *options)
     return found
 

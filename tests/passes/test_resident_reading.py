@@ -150,6 +150,13 @@ def test_a_node_that_is_off_is_left_out(web: Web, url: str, closed: str) -> None
     assert web.seen[:2] == ["/webhdfs?op=OPEN", "/webhdfs?op=OPEN&excludedatanodes=127.0.0.1"]
 
 
+def test_to_an_address_with_headers_nothing_is_added(web: Web, url: str, closed: str) -> None:
+    """It may be signed."""
+    web.answers = [redirect(f"http://{closed}/elsewhere")]
+    assert get(Address(url=url, headers={"Range": "bytes=10-59"})) == TEXT[10:60]
+    assert len(set(web.seen)) == 1
+
+
 def test_a_node_that_was_left_out_is_tried_again_where_it_is_the_only_one(web: Web, url: str, closed: str) -> None:
     web.answers = [redirect(f"http://{closed}/node"), status(403), redirect(url)]
     assert get(web.address + "/webhdfs?op=OPEN") == TEXT[10:60]

@@ -101,7 +101,8 @@ def _read(address: Address, n_bytes: int, dead: set[str], *, where: str) -> byte
                 # these words may hold it
                 raise _FailedError("an address, or a redirect, that is none") from None
             host = urlsplit(place).hostname or ""
-            if hop:
+            if hop and not address.headers:
+                # one that a NameNode named; to what is signed nothing can be added
                 dead.add(_known_as(host))
             else:
                 # perhaps because no node is left
