@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -181,14 +182,20 @@ def test_where_tasks_do_not_do_there_is_another_application(
 
 def test_what_was_on_the_way_when_a_pass_raised_is_for_nobody(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     """A unit that a task goes on to read, or cannot read, when the next turn has begun."""
-    go, stalled = threading.Event(), list[str]()
+    of_test = {one.facts.partition for one in load_dataset(opened.session.root, "rows").of_split("test")}
+    go, both, came, calls = threading.Event(), threading.Barrier(2), set[task.Task](), itertools.count()
     load = task.Task._load
 
     def stalling(self: task.Task, header: dict[str, Any]) -> Any:
-        stalled.append(header["where"])
-        if len(stalled) == 1:
+        if self not in came:
+            came.add(self)
+            both.wait(resident_tasks.LONG_SECONDS)
+        if header["partition"] in of_test:
+            go.set()
+        number = next(calls)
+        if number == 0:
             raise BadDataError("a file that is damaged")
-        if len(stalled) == 2:
+        if number == 1:
             assert go.wait(resident_tasks.LONG_SECONDS)
             raise BadDataError("another one")
         return load(self, header)
@@ -196,7 +203,6 @@ def test_what_was_on_the_way_when_a_pass_raised_is_for_nobody(opened: Opened, mo
     monkeypatch.setattr(task.Task, "_load", stalling)
     with closing(opened.engine("rows", "train")) as engine, pytest.raises(BadDataError, match="that is damaged"):
         engine.run(QUERY)
-    go.set()
     opened.found("rows", "test")
     opened.found("rows", "train")
     assert opened.seats.n_started == 1
