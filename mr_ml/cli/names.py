@@ -10,17 +10,18 @@ from hdfs_layout.registry import Registry
 from mr_ml.errors import UsageError
 
 
-def registered(registry: Registry[Any]) -> Callable[[str], str]:
-    """Return a type for argparse: the name of a built-in or an installed kind.
+def registered(registry: Registry[Any], name_in: Callable[[str], str] = str) -> Callable[[str], str]:
+    """Return a type for argparse: the name of a built-in or an installed kind, or a text with its name.
 
-    Unlike argparse's choices it looks at the installed packages only for a name that is not built in.
+    Unlike argparse's choices it looks at the installed packages only for a name that is not built in. `name_in` returns
+    the name in a text that says more.
     """
 
-    def read(name: str) -> str:
+    def read(text: str) -> str:
         try:
-            registry.check(name)
+            registry.check(name_in(text))
         except UsageError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
-        return name
+        return text
 
     return read

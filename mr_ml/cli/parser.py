@@ -21,7 +21,7 @@ from mr_ml.cli.options import (
     add_unseen_features,
     add_verify,
 )
-from mr_ml.models.linear.losses import LOSSES
+from mr_ml.models.linear.losses import LOSSES, PARAMETERS, name_in
 from mr_ml.models.predictor import PREDICTORS
 from mr_ml.optimize.choose import BUILT_IN
 from mr_ml.readers.registry import FORMATS
@@ -162,8 +162,9 @@ def _train(commands: Any) -> None:
     parser.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted; takes no other choices")
     group = parser.add_argument_group("what is fitted")
     group.add_argument(
-        "--loss", type=registered(LOSSES), default="logistic", metavar="NAME",
-        help=f"one of {', '.join(LOSSES.built_in)} (default logistic), or of an installed package",
+        "--loss", type=registered(LOSSES, name_in), default="logistic", metavar="NAME[:PARAMETER=VALUE,...]",
+        help=f"one of {', '.join(map(_with_parameters, LOSSES.built_in))} (default logistic), or of an installed "
+        "package; see docs/models.md",
     )  # fmt: skip
     group.add_argument(
         "--l2", type=not_negative, default=0.0, metavar="X", help="L2 penalty relative to the mean loss (default 0)"
@@ -200,6 +201,10 @@ def _train(commands: Any) -> None:
     add_engine(parser)
     add_verify(parser)
     add_memory(parser)
+
+
+def _with_parameters(loss: str) -> str:
+    return f"{loss}:{PARAMETERS[loss]}" if loss in PARAMETERS else loss
 
 
 def _evaluate(commands: Any) -> None:

@@ -51,10 +51,13 @@ def at_most(most: int) -> Rule:
     return Rule(f"a number of at most {most}", lambda value: value <= most, schema=(("maximum", most),))
 
 
-def registered(registry: Registry[Any]) -> Rule:
-    """Return the rule that there is a kind of this name; others than the built-in ones may be installed later."""
+def registered(registry: Registry[Any], name_in: Callable[[str], str] = str) -> Rule:
+    """Return the rule that there is a kind of this name; others than the built-in ones may be installed later.
+
+    `name_in` returns the name in a text that says more.
+    """
     expected = f"one of {', '.join(registry.built_in)}, or of an installed package"
-    return Rule(expected, lambda name: name in registry, "install the package that brings it; " + NEWER)
+    return Rule(expected, lambda text: name_in(text) in registry, "install the package that brings it; " + NEWER)
 
 
 def matching(pattern: str, expected: str) -> Rule:

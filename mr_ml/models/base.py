@@ -159,6 +159,11 @@ class Model(ABC):
         return label_texts(self.schema, self.classes)
 
     @property
+    def has_probabilities(self) -> bool:
+        """Whether predictions of classes are probabilities; else they are decision values, the largest of its class."""
+        return True
+
+    @property
     @abstractmethod
     def nbytes(self) -> int:
         """Bytes of the coefficients."""
@@ -215,10 +220,14 @@ class Model(ABC):
         Raises
         ------
         UsageError
-            If the model predicts numbers, or rows have another number of features.
+            If the model predicts numbers, or classes without probabilities, or rows have another number of features.
         """
         if not self.classes:
             raise UsageError(f"{self.reference} predicts numbers, not classes; use predict")
+        if not self.has_probabilities:
+            raise UsageError(
+                f"{self.reference} has no probabilities: {self.summary()}; use predict, or train with `loss` logistic"
+            )
         return self._values(x, offsets)
 
     def predict(self, x: Any, *, offsets: Floats | None = None) -> NDArray[Any]:

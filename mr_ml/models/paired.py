@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -42,10 +42,13 @@ class RowMetrics:
         (n_rows,); rows of weight 0 count nowhere.
     values
         (n_rows,) by the metric's name.
+    units
+        Of metrics that say the same of two models only if it is the same one, by the metric's name.
     """
 
     weights: Floats
     values: Mapping[str, Floats]
+    units: Mapping[str, str] = field(default_factory=dict)
 
 
 class MeasuringQuery(Query):
@@ -86,6 +89,8 @@ class PairedQuery(Query):
         u = one.weights[counted]
         parts["counted"] = Sum(np.asarray(len(u), float))
         for name in sorted(one.values.keys() & other.values.keys()):
+            if one.units.get(name) != other.units.get(name):
+                continue
             difference = (one.values[name] - other.values[name])[counted]
             parts[_MEAN + name] = _moments(difference, u)
             parts[_ERROR + name] = _moments(difference, u * u)

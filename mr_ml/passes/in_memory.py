@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from mr_ml.data.block import StoredBlock
+from mr_ml.errors import BadDataError
 from mr_ml.passes.base import Array, check_receipts
 from mr_ml.sums.blas import one_thread
 from mr_ml.sums.query import Query
@@ -13,10 +14,20 @@ from mr_ml.sums.tree import PartialSums, SumTree
 
 
 def add_block(sums: PartialSums[Statistic], tree: SumTree, query: Query, stored: StoredBlock) -> None:
-    """Map one prepared block and put its statistic, with the receipt, into its place in the tree."""
+    """Map one prepared block and put its statistic, with the receipt, into its place in the tree.
+
+    Raises
+    ------
+    BadDataError
+        If the rows are not what the query expects: says in which block.
+    """
     address, block = stored.address, stored.block
     receipt = Receipts.of_block(partition=address.partition, index=address.index, rows=block.n_rows, crc=stored.crc)
-    sums.add(tree.leaf(address.partition, address.index), replace(query.map(block), receipts=receipt))
+    try:
+        statistic = query.map(block)
+    except BadDataError as error:
+        raise BadDataError(f"partition {address.partition}, block {address.index}: {error}") from error
+    sums.add(tree.leaf(address.partition, address.index), replace(statistic, receipts=receipt))
 
 
 @dataclass(frozen=True)

@@ -89,8 +89,9 @@ def predict(
                 parts: dict[str, list[Scored]] = {file.path: [] for file in files}
                 for part in sorted(scored, key=lambda part: part.report.start):
                     parts[part.report.file].append(part)
+                first = header(labels, probable=model.has_probabilities)
                 for file, name in zip(files, names, strict=True):
-                    output.write(name, _lines(header(labels) if file.header_bytes else b"", parts[file.path]))
+                    output.write(name, _lines(first if file.header_bytes else b"", parts[file.path]))
                 see_through()
                 output.publish()
     n_rows, n_unseen = (sum(getattr(part.report, name) for part in scored) for name in ("n_rows", "n_unseen"))

@@ -205,9 +205,10 @@ def format_rows(request: PredictRequest, values: Floats, lines: Ints, *, n_lines
     return b"".join(line + b"\n" for line in output)
 
 
-def header(labels: Sequence[str]) -> bytes:
+def header(labels: Sequence[str], *, probable: bool) -> bytes:
     """Return the first line of the output for a file with a header, line feed included."""
-    columns = ["label", *(f"probability_{escaped(label)}" for label in labels)] if labels else ["prediction"]
+    of_class = "probability" if probable else "decision"
+    columns = ["label", *(f"{of_class}_{escaped(label)}" for label in labels)] if labels else ["prediction"]
     return ("\t".join(columns) + "\n").encode()
 
 

@@ -48,6 +48,18 @@ class ClassMetrics(Metrics):
     confusion: list[list[float]]
 
 
+@dataclass(frozen=True, kw_only=True)
+class DecisionMetrics(Metrics):
+    """How well classes are predicted by decision values; as `ClassMetrics`, with the mean of the loss."""
+
+    accuracy: float
+    mean_loss: float
+    auc: float | None
+    auc_error: float
+    auc_by_class: list[float | None] | None
+    confusion: list[list[float]]
+
+
 def class_sums(measured: Measured) -> dict[str, Part]:
     """Return the sums that `class_metrics` reads."""
     u, n_classes = measured.weights, measured.predictions.shape[1]
@@ -80,6 +92,12 @@ def class_metrics(total: Statistic, *, weight_exponent: int) -> ClassMetrics:
         auc_by_class=[area.value for area in areas] if len(areas) > 1 else None,
         confusion=np.ldexp(confusion, weight_exponent).tolist(),
     )
+
+
+def decision_metrics(total: Statistic, *, weight_exponent: int) -> DecisionMetrics:
+    """Return the metrics that the sums over all rows say, of classes without probabilities."""
+    metrics = vars(class_metrics(total, weight_exponent=weight_exponent))
+    return DecisionMetrics(**{"mean_loss" if name == "log_loss" else name: found for name, found in metrics.items()})
 
 
 def log_odds(margins: Floats) -> Floats:

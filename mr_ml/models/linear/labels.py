@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.errors import BadDataError, UsageError
+from mr_ml.optimize.base import Stop
 from mr_ml.sums.parts import Part
 from mr_ml.sums.statistic import Statistic
 
@@ -20,6 +21,11 @@ Floats = NDArray[np.float64]
 
 # so many are compared one after the other sooner than searched
 _FEW_CLASSES = 8
+_ONLY_ZEROS = (
+    "stopped: there is no finite optimum, or none that so small a penalty brings within reach: some coefficients only "
+    "lower the predictions of rows whose label is 0, and grow for ever; give --l2 or a larger one, or drop the "
+    "features that such rows alone have"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +60,11 @@ class TrainingLabels:
 class LabelDomain(ABC):
     """Which labels a loss takes."""
 
+    @property
+    @abstractmethod
+    def probable(self) -> bool:
+        """Whether predictions are probabilities of classes, not numbers or a decision value of each class."""
+
     @abstractmethod
     def check_count(self, n_classes: int, *, loss: str) -> None:
         """Check how many classes there are, 0 for numbers.
@@ -73,7 +84,7 @@ class LabelDomain(ABC):
         UsageError
             If the loss called `loss` does not take such labels.
         BadDataError
-            If the rows of the split have one label only.
+            If the rows of the split have one label only, or numbers that the loss does not take.
         """
 
     @abstractmethod
@@ -83,7 +94,7 @@ class LabelDomain(ABC):
         Raises
         ------
         BadDataError
-            If a label is none of the classes.
+            If a label is none of the classes, or a number that the loss does not take.
         """
 
     @abstractmethod
@@ -106,9 +117,56 @@ class LabelDomain(ABC):
         """Return the metrics that are means over rows as they are of each row, (n_rows,) by name."""
         return {}
 
+    def says(self, stop: Stop) -> str:
+        """Return what users read of the reason for which a search ended."""
+        return stop.value
 
+    def apart(self, names: str, *, whole: bool, margin: float) -> str:
+        """Say of what rows are that have no finite optimum.
+
+        Parameters
+        ----------
+        names
+            Of the features by which they are told apart.
+        whole
+            Whether that is all rows.
+        margin
+            The largest lead of a row.
+        """
+        return (
+            f"{'all' if whole else 'some'} rows are told apart without fail by {names}; the largest margin has come to "
+            f"{margin:.3g} and would grow for ever"
+        )
+
+
+@dataclass(frozen=True)
 class Numbers(LabelDomain):
-    """Labels that are numbers."""
+    """Labels that are numbers.
+
+    Attributes
+    ----------
+    bound
+        What none of them is below, and not all of them are; None for any numbers.
+    open
+        Whether none of them is the bound itself.
+    """
+
+    bound: float | None = None
+    open: bool = False
+
+    @property
+    def probable(self) -> bool:
+        """Whether predictions are probabilities of classes."""
+        return False
+
+    @property
+    def _expected(self) -> str:
+        return f"labels {'>' if self.open else '>='} {self.bound:g}"
+
+    def _outside(self, labels: Floats) -> NDArray[np.bool_]:
+        """Say which labels are not taken, those that are no numbers too; (n,)."""
+        assert self.bound is not None
+        return ~(labels > self.bound) if self.open else ~(labels >= self.bound)
 
     def check_count(self, n_classes: int, *, loss: str) -> None:
         """Check how many classes there are, 0 for numbers."""
@@ -119,10 +177,37 @@ class Numbers(LabelDomain):
         """Return the label values of classes 0, 1, ...; empty for numbers."""
         if labels.kind == "text":
             raise UsageError(f"the {loss} loss needs numeric labels; {labels.dataset} has {list(labels.texts)[:5]}")
+        if self.bound is not None:
+            self._check_bound(labels, loss=loss)
         return ()
+
+    def _check_bound(self, labels: TrainingLabels, *, loss: str) -> None:
+        """Check what the dataset says of its labels; those that it does not list are checked where they are read."""
+        counts = np.array(labels.counts, np.int64)
+        wrong = np.flatnonzero(self._outside(np.array(labels.codes)) & (counts > 0))
+        place = f"split {labels.split!r} of {labels.dataset}"
+        if len(wrong):
+            texts = [labels.texts[k] for k in wrong[:5].tolist()]
+            raise BadDataError(
+                f"the {loss} loss needs {self._expected}, {counts[wrong].sum()} rows of {place} have others: {texts}; "
+                "drop or fix these rows, or use another `loss`"
+            )
+        if labels.mean == self.bound:
+            raise BadDataError(
+                f"the {loss} loss needs labels of which some are > {self.bound:g}, all of {place} are {self.bound:g}: "
+                "there is nothing to learn; pack with other shares or more data"
+            )
 
     def targets(self, labels: Floats, classes: tuple[float, ...]) -> Floats:
         """Return what the loss takes for labels, (n_rows,)."""
+        if self.bound is not None:
+            wrong = np.flatnonzero(self._outside(labels))
+            if len(wrong):
+                raise BadDataError(
+                    f"expected {self._expected}, found {len(wrong)} others among the block's {len(labels)} rows, the "
+                    f"first of them {labels[wrong[0]]:g} in row {wrong[0]} (the first is 0); drop or fix these rows, "
+                    "or use a loss that takes them"
+                )
         return labels
 
     def metric_sums(self, measured: Measured) -> dict[str, Part]:
@@ -142,6 +227,17 @@ class Numbers(LabelDomain):
         error = measured.predictions[:, 0] - measured.targets
         return {"mean_absolute_error": np.abs(error), "mean_squared_error": error * error}
 
+    def says(self, stop: Stop) -> str:
+        """Return what users read of the reason for which a search ended."""
+        return _ONLY_ZEROS if stop is Stop.SEPARABLE else stop.value
+
+    def apart(self, names: str, *, whole: bool, margin: float) -> str:
+        """Say of what rows are that have no finite optimum."""
+        return (
+            f"rows of label 0 are told from all others by {names}; the lowest margin of one has come to {-margin:.3g} "
+            "and would fall for ever"
+        )
+
 
 @dataclass(frozen=True)
 class Classes(LabelDomain):
@@ -151,9 +247,18 @@ class Classes(LabelDomain):
     ----------
     most
         How many there can be; None for any number.
+    decisions
+        Whether predictions are a decision value of each class; else they are probabilities, and the loss is minus the
+        logarithm of that of the label.
     """
 
     most: int | None = None
+    decisions: bool = False
+
+    @property
+    def probable(self) -> bool:
+        """Whether predictions are probabilities of classes."""
+        return not self.decisions
 
     def check_count(self, n_classes: int, *, loss: str) -> None:
         """Check how many classes there are, 0 for numbers."""
@@ -200,19 +305,22 @@ class Classes(LabelDomain):
 
     def metrics(self, total: Statistic, *, weight_exponent: int) -> Metrics:
         """Return the metrics that sums over all rows say."""
-        from mr_ml.models.linear.class_metrics import class_metrics
+        from mr_ml.models.linear.class_metrics import class_metrics, decision_metrics
 
-        return class_metrics(total, weight_exponent=weight_exponent)
+        return (class_metrics if self.probable else decision_metrics)(total, weight_exponent=weight_exponent)
 
     def row_metrics(self, measured: Measured, losses: Floats) -> dict[str, Floats]:
         """Return of each row whether its class is predicted, and its loss."""
         predicted = measured.predictions.argmax(axis=1) == measured.targets
-        return {"accuracy": predicted.astype(np.float64), "log_loss": losses}
+        return {"accuracy": predicted.astype(np.float64), "log_loss" if self.probable else "mean_loss": losses}
 
 
 NUMBERS = Numbers()
+NOT_NEGATIVE = Numbers(bound=0.0)
+POSITIVE = Numbers(bound=0.0, open=True)
 CLASSES = Classes()
 TWO_CLASSES = Classes(most=2)
+TWO_SIDES = Classes(most=2, decisions=True)
 
 
 def _class_numbers(labels: Floats, classes: tuple[float, ...]) -> Floats:

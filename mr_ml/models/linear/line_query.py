@@ -96,7 +96,7 @@ class LineQuery(RowQuery, ColumnQuery):
         def at(step: float) -> Floats:
             return z if along is None or step == 0 else z + step * along
 
-        loss_sums = np.array([(u * loss.value(at(step), targets)).sum() for step in self.steps])
+        loss_sums = np.array([_loss_sum(loss.value(at(step), targets), u) for step in self.steps])
         chosen = at(self.steps[self.chosen])
         slope, second = loss.derivatives(chosen, targets)
         slope, second = slope * u[:, None], second * u[:, None]
@@ -211,6 +211,12 @@ class LineSums:
     def leads(self) -> Floats:
         """Minima over rows, (4,), as `LineQuery` says; if they were asked for."""
         return self.total.part_of("leads", Minimum).value
+
+
+def _loss_sum(losses: Floats, weights: Floats) -> float:
+    total = float((weights * losses).sum())
+    # an infinite loss of a row of weight 0 is no loss
+    return float((weights * losses)[weights > 0].sum()) if np.isnan(total) else total
 
 
 def _hessian(features: Features, second: Mapping[tuple[int, int], Floats], n_features: int) -> Floats:

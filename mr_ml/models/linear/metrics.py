@@ -5,6 +5,7 @@ Rows of weight 0 count nowhere. Of others whose prediction or loss is not finite
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,6 +24,9 @@ from mr_ml.sums.statistic import Statistic
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
+
+# metrics that are means of what each loss has for itself
+_OF_THE_LOSS = frozenset({"mean_deviance", "mean_loss"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +62,10 @@ class MetricsQuery(RowQuery, MeasuringQuery):
             "lost": Sum(np.asarray(np.count_nonzero(lost), float)),
         }
         measured = Measured(margins=z, predictions=p, targets=y, weights=u)
-        statistic = Statistic({**parts, **loss.label_domain.metric_sums(measured)})
-        return statistic, RowMetrics(weights=u, values=loss.label_domain.row_metrics(measured, losses))
+        statistic = Statistic({**parts, **loss.metric_sums(measured)})
+        values = loss.row_metrics(measured, losses)
+        units = {name: json.dumps(loss.to_json()) for name in _OF_THE_LOSS & values.keys()}
+        return statistic, RowMetrics(weights=u, values=values, units=units)
 
     def read(self, total: Statistic) -> Metrics:
         """Return the metrics of all rows.
@@ -80,7 +86,7 @@ class MetricsQuery(RowQuery, MeasuringQuery):
             )
         # in the unit in which weights were given
         exponent = -self.rows.weight_exponent if self.rows.row_weights else 0
-        return self.rows.loss.label_domain.metrics(total, weight_exponent=exponent)
+        return self.rows.loss.metrics(total, weight_exponent=exponent)
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Return JSON and arrays from which `from_parts` makes the same query."""

@@ -103,7 +103,7 @@ class RowSpec:
         Raises
         ------
         BadDataError
-            If a label is none of the classes.
+            If a label is none of the classes, or a number that the loss does not take.
         """
         return self.loss.label_domain.targets(block.labels, self.classes)
 

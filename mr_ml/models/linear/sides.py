@@ -54,7 +54,8 @@ class SidesQuery(RowQuery, ColumnQuery):
         check_width(block, n_features)
         targets = self.rows.targets(block)
         counted = self.rows.weights(block, targets) > 0
-        members = [np.flatnonzero(counted & (targets == k)) for k in range(len(self.rows.classes))]
+        sides = self.rows.loss.sides(targets, len(self.rows.classes))
+        members = [np.flatnonzero(counted & side) for side in sides]
         sums = [block.features.rows(chosen).column_sums(n_features=n_features) for chosen in members]
         return {
             "lows": ByColumn(Minimum(np.array([low for _, _, low, _, _ in sums]))),

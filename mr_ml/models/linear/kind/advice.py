@@ -48,11 +48,10 @@ def warnings(
         whole = result.separation.min_gap > 0
         by = ", ".join([name_of(j) for j in telling[:_NAMED].tolist()])
         more = f" and {len(telling) - _NAMED} more features" if len(telling) > _NAMED else ""
-        yield (
-            f"{'all' if whole else 'some'} rows are told apart without fail by "
-            f"{by or strongest(result.point if whole else result.direction)}{more}; the largest "
-            f"margin has come to {-result.separation.minus_max_gap:.3g} and would grow for ever"
-        )
+        yield objective.rows.loss.label_domain.apart(
+            f"{by or strongest(result.point if whole else result.direction)}{more}",
+            whole=whole, margin=-result.separation.minus_max_gap,
+        )  # fmt: skip
     if result.stop is Stop.FLAT and len(almost):
         names = ", ".join([name_of(j) for j in almost[:_NAMED].tolist()])
         yield (

@@ -17,7 +17,7 @@ from mr_ml.errors import BadDataError, UsageError
 from mr_ml.models.base import Measurement, Model
 from mr_ml.models.difference import Difference
 from mr_ml.models.linear.kind.spec import LinearSpec
-from mr_ml.models.linear.losses import loss_from_json
+from mr_ml.models.linear.losses import loss_from_text
 from mr_ml.models.linear.losses.base import Loss
 from mr_ml.models.linear.predictor import LinearPredictor
 from mr_ml.models.linear.shift import NO_SHIFT, Shift
@@ -55,6 +55,11 @@ class LinearModel(Model):
     def nbytes(self) -> int:
         """Bytes of the coefficients."""
         return self.coef.nbytes + (0 if self.features is None else self.features.nbytes)
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether predictions of classes are probabilities."""
+        return self.loss.label_domain.probable
 
     @property
     def outputs(self) -> list[str]:
@@ -165,7 +170,7 @@ def model_of(
     if features is not None:
         features = checked_features(features, schema.n_features, where=where)
     d = schema.n_features if features is None else len(features)
-    loss = loss_from_json(spec.loss)
+    loss = loss_from_text(spec.loss)
     k = loss.n_outputs(len(classes))
     shapes: dict[str, tuple[int, ...]] = {"coef": (k, d), "intercept": (k,)}
     if "shift_ids" in arrays:

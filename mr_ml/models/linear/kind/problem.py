@@ -20,7 +20,7 @@ from mr_ml.models.linear.kind.class_weights import class_weights
 from mr_ml.models.linear.kind.model import LinearModel, arrays_of
 from mr_ml.models.linear.kind.spec import LinearSpec
 from mr_ml.models.linear.labels import TrainingLabels
-from mr_ml.models.linear.losses import loss_from_json
+from mr_ml.models.linear.losses import loss_from_text
 from mr_ml.models.linear.losses.base import Loss
 from mr_ml.models.linear.objective import Objective
 from mr_ml.models.linear.penalty import L2Penalty
@@ -126,7 +126,7 @@ class LinearProblem:
             "objective": result.progress.value,
             "gradient_norm": result.progress.gradient_norm,
             "converged": stop.converged,
-            "stop": stop.value,
+            "stop": self.objective.rows.loss.label_domain.says(stop),
             "warnings": (
                 *self.of_moments,
                 *warnings(self.objective, self.dataset, self.spec.split, result, telling, self.almost, self.columns),
@@ -150,8 +150,13 @@ def make_objective(spec: LinearSpec, dataset: Dataset, moments: FeatureMoments) 
     """
     if not (spec.l2 >= 0 and np.isfinite(spec.l2)):
         raise UsageError(f"`l2`: expected a number >= 0, found {spec.l2}")
-    loss, labels = loss_from_json(spec.loss), _training_labels(spec, dataset, moments)
+    loss, labels = loss_from_text(spec.loss), _training_labels(spec, dataset, moments)
     classes = loss.classes(labels)
+    if loss.needs_intercept and not spec.intercept:
+        raise UsageError(
+            f"the {spec.loss} loss needs an intercept: margins of 0 stand for no prediction; leave out "
+            "`intercept=False`"
+        )
     _check_scales(spec, dataset, moments)
     shift = _shift(spec, loss, moments)
     rows = RowSpec(
@@ -172,7 +177,9 @@ def make_objective(spec: LinearSpec, dataset: Dataset, moments: FeatureMoments) 
         mean=shift.left_of(moments.mean), deviation=moments.deviation, intercept=spec.intercept, centre=centre,
         penalised=moments.weighted_deviation if spec.weighs_deviations else None,
     )  # fmt: skip
-    return Objective(rows, scaling, L2Penalty(spec.l2, spec.penalty_space), loss.start(labels))
+    # of labels as they are read
+    first = loss.start(replace(labels, mean=labels.mean - shift.target))
+    return Objective(rows, scaling, L2Penalty(spec.l2, spec.penalty_space), first)
 
 
 def _shift(spec: LinearSpec, loss: Loss, moments: FeatureMoments) -> Shift:
@@ -212,8 +219,19 @@ def _training_labels(spec: LinearSpec, dataset: Dataset, moments: FeatureMoments
         codes=schema.codes,
         texts=tuple(texts),
         counts=tuple(counts.get(text, 0) for text in texts),
-        mean=moments.label_mean,
+        mean=_label_mean(spec, dataset, moments),
         has_offsets=schema.has_offsets,
         dataset=dataset.reference,
         split=spec.split,
     )
+
+
+def _label_mean(spec: LinearSpec, dataset: Dataset, moments: FeatureMoments) -> float:
+    """Return the mean label, by what rows weigh if that counts and is known."""
+    codes, counts = dataset.schema.codes, dataset.label_counts[spec.split]
+    sums = dataset.weights.by_label.get(spec.split, {}) if dataset.weights and spec.row_weights else {}
+    texts = label_texts(dataset.schema, codes)
+    weights = np.array([sums.get(text, 0.0) for text in texts])
+    if not weights.any() or counts.keys() - sums.keys():
+        return moments.label_mean
+    return float(np.average(codes, weights=weights))

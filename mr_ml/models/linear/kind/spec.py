@@ -10,7 +10,7 @@ from hdfs_layout.paths import MAX_PASS
 from mr_ml.data import stored
 from mr_ml.errors import UsageError
 from mr_ml.models.base import TrainSpec
-from mr_ml.models.linear.losses import LOSSES, loss_from_json
+from mr_ml.models.linear.losses import LOSSES, PARAMETERS, loss_from_text, name_in
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,8 @@ class LinearSpec(TrainSpec):
 
     Attributes
     ----------
+    loss
+        Its name, or with parameters ``name:parameter=value,...``.
     l2
         Relative to the mean loss; acts on coefficients in raw feature space or, with penalty_space "scaled", on those
         of features divided by their standard deviation.
@@ -30,7 +32,7 @@ class LinearSpec(TrainSpec):
 
     kind: ClassVar[str] = "linear"
 
-    loss: Annotated[str, stored.registered(LOSSES)] = "logistic"
+    loss: Annotated[str, stored.registered(LOSSES, name_in)] = "logistic"
     l2: stored.NotNegative = 0.0
     penalty_space: Literal["raw", "scaled"] = "raw"
     intercept: bool = True
@@ -52,9 +54,19 @@ class LinearSpec(TrainSpec):
         """Whether the penalty refers to standard deviations by row weights, where rows have some."""
         return self.row_weights and self.penalty_space == "scaled" and self.l2 > 0
 
+    def check_stored(self) -> None:
+        """Raise ValueError if the loss does not have these parameters."""
+        if self.loss in LOSSES.built_in and self.loss not in PARAMETERS:
+            # which loads none of them
+            return
+        try:
+            loss_from_text(self.loss)
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+
     def check_classes(self, classes: Sequence[float]) -> None:
         """Raise ValueError if a model of this loss cannot have these classes."""
         try:
-            loss_from_json(self.loss).n_outputs(len(classes))
+            loss_from_text(self.loss).n_outputs(len(classes))
         except UsageError as error:
             raise ValueError(str(error)) from None

@@ -1,7 +1,8 @@
 """Pointwise losses, one file each, and the registry of their names.
 
-A loss is stored as its name, or, if it has parameters, as an object with "name" and these. Nothing here loads numpy:
-the command line asks for names alone.
+Users write a loss as its name, or with parameters as ``name:parameter=value,parameter=value``. In queries and models it
+is stored as its name, or, if it has parameters, as an object with "name" and these. Nothing here loads numpy: the
+command line asks for names alone.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from hdfs_layout.registry import Registry
-from mr_ml.errors import BadDataError
+from mr_ml.errors import BadDataError, UsageError
 
 if TYPE_CHECKING:
     from mr_ml.models.linear.losses.base import Loss
@@ -24,6 +25,40 @@ LOSSES: Registry[type[Loss]] = Registry(
         "squared": "mr_ml.models.linear.losses.squared:SquaredLoss",
     },
 )
+
+# Of the built-in losses that have some, as users write them.
+PARAMETERS: Mapping[str, str] = {}
+
+
+def name_in(text: str) -> str:
+    """Return the name of the loss that a user wrote."""
+    return text.partition(":")[0]
+
+
+def loss_from_text(text: str) -> Loss:
+    """Return the loss that a user wrote.
+
+    Parameters
+    ----------
+    text
+        ``name`` or ``name:parameter=value,parameter=value``.
+
+    Raises
+    ------
+    UsageError
+        If there is no loss of that name, or the parameters are not those of the loss.
+    """
+    name, colon, rest = text.partition(":")
+    kind = LOSSES.get(name)
+    given: dict[str, str] = {}
+    for item in rest.split(",") if colon else ():
+        parameter, equals, value = (part.strip() for part in item.partition("="))
+        if not (parameter and equals and value) or parameter in given:
+            raise UsageError(
+                f"`loss`: expected NAME or NAME:PARAMETER=VALUE,... with each parameter once, found {ascii(text)[:80]}"
+            )
+        given[parameter] = value
+    return kind.from_text(given)
 
 
 def loss_from_json(data: object) -> Loss:

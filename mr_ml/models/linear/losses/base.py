@@ -10,14 +10,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Self
+from dataclasses import MISSING, dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.data import stored
+from mr_ml.errors import UsageError
 from mr_ml.models.linear.labels import LabelDomain, TrainingLabels
+from mr_ml.sums.parts import Part
+from mr_ml.sums.statistic import Statistic
+
+if TYPE_CHECKING:
+    from mr_ml.models.linear.measured import Measured, Metrics
 
 Floats = NDArray[np.float64]
 
@@ -41,6 +47,11 @@ class Loss(ABC):
     identifiable
         Whether the margins of a row are determined by its predictions; if not, adding one number to all of them changes
         nothing.
+    exact_curvature
+        Whether second derivatives are those of the value; if not, they are larger where those are 0, for the sake of
+        the search.
+    needs_intercept
+        Whether margins of 0 stand for no prediction, so that a search cannot start from there.
     """
 
     name: ClassVar[str]
@@ -49,6 +60,8 @@ class Loss(ABC):
     follows_labels: ClassVar[bool] = False
     quadratic: ClassVar[bool] = False
     identifiable: ClassVar[bool] = True
+    exact_curvature: ClassVar[bool] = True
+    needs_intercept: ClassVar[bool] = False
 
     def n_outputs(self, n_classes: int) -> int:
         """Return how many coefficient vectors a model of this loss has.
@@ -91,11 +104,11 @@ class Loss(ABC):
 
     @abstractmethod
     def value(self, margins: Floats, labels: Floats) -> Floats:
-        """Return l, (n_rows,)."""
+        """Return l, (n_rows,); infinite where it is larger than any number, or the margins are outside its domain."""
 
     @abstractmethod
     def derivatives(self, margins: Floats, labels: Floats) -> tuple[Floats, Floats]:
-        """Return l' and the diagonal of l'', both (n_rows, n_outputs)."""
+        """Return l' and the diagonal of l'', both (n_rows, n_outputs); finite wherever margins are."""
 
     @abstractmethod
     def second_derivatives(self, margins: Floats, labels: Floats, weights: Floats) -> dict[tuple[int, int], Floats]:
@@ -109,14 +122,58 @@ class Loss(ABC):
         """
         return np.full(len(labels), np.inf), np.full(len(labels), -np.inf)
 
+    def sides(self, labels: Floats, n_classes: int) -> list[NDArray[np.bool_]]:
+        """Return groups of rows, (n_rows,) each: those that a plane must have on one side for `lead` to grow for ever.
+
+        Rows in several groups must be on the plane. Needed of losses that `may_separate`.
+        """
+        return [labels == k for k in range(n_classes)]
+
     @abstractmethod
     def inverse_link(self, margins: Floats) -> Floats:
         """Return class probabilities (n_rows, n_classes), or the predicted value (n_rows, 1)."""
+
+    def metric_sums(self, measured: Measured) -> dict[str, Part]:
+        """Return the sums that `metrics` reads, besides the weights and the losses."""
+        return self.label_domain.metric_sums(measured)
+
+    def metrics(self, total: Statistic, *, weight_exponent: int) -> Metrics:
+        """Return the metrics that sums over all rows say; see `LabelDomain.metrics`."""
+        return self.label_domain.metrics(total, weight_exponent=weight_exponent)
+
+    def row_metrics(self, measured: Measured, losses: Floats) -> dict[str, Floats]:
+        """Return the metrics that are means over rows as they are of each row, (n_rows,) by name."""
+        return self.label_domain.row_metrics(measured, losses)
 
     def to_json(self) -> Any:
         """Return what is stored: the name, with the parameters if there are any."""
         parameters = {field.name: getattr(self, field.name) for field in fields(self)}
         return {"name": self.name, **parameters} if parameters else self.name
+
+    @classmethod
+    def from_text(cls, parameters: Mapping[str, str]) -> Self:
+        """Make the loss of parameters as users write them: those with defaults may be left out.
+
+        Raises
+        ------
+        UsageError
+            If they are not those of this loss.
+        """
+        known = {field.name: field.default is MISSING for field in fields(cls)}
+        has = f"has {' and '.join(known)}" if known else "has no parameters"
+        unknown = [name for name in parameters if name not in known]
+        if unknown:
+            raise UsageError(f"`loss`: the {cls.name} loss {has}, found {', '.join(map(ascii, unknown))[:80]}")
+        lacking = [name for name, needed in known.items() if needed and name not in parameters]
+        if lacking:
+            raise UsageError(
+                f"`loss`: the {cls.name} loss needs {' and '.join(lacking)}, as in {cls.name}:{lacking[0]}=1"
+            )
+        values = {name: _number_or_text(value) for name, value in parameters.items()}
+        try:
+            return stored.check(cls, values, what=f"the {cls.name} loss")
+        except UsageError as error:
+            raise UsageError(f"`loss`: the {cls.name} loss: {error}") from None
 
     @classmethod
     def from_json(cls, parameters: Mapping[str, Any]) -> Self:
@@ -128,3 +185,10 @@ class Loss(ABC):
             If they are not those of this loss.
         """
         return stored.read(cls, dict(parameters), where=f"the {cls.name} loss")
+
+
+def _number_or_text(value: str) -> float | str:
+    try:
+        return float(value)
+    except ValueError:
+        return value
