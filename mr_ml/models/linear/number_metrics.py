@@ -1,4 +1,8 @@
-"""Metrics of predicted numbers: mean squared and absolute error, r2."""
+"""Metrics of predicted numbers: mean squared and absolute error, r2, and what the loss adds to these.
+
+mean deviance   2 sum_i u_i l_i / sum_i u_i, of a loss l that is half the unit deviance of a family
+D2              1 - (mean deviance) / (that of the mean label for all rows)
+"""
 
 from __future__ import annotations
 
@@ -19,6 +23,21 @@ class NumberMetrics(Metrics):
     root_mean_squared_error: float
     mean_absolute_error: float
     r2: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanLossMetrics(NumberMetrics):
+    """How well numbers are predicted, with the mean of the loss."""
+
+    mean_loss: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class DevianceMetrics(NumberMetrics):
+    """How well the means of a family are predicted; `d2` is None where all labels are the same."""
+
+    mean_deviance: float
+    d2: float | None
 
 
 def number_sums(measured: Measured) -> dict[str, Part]:
@@ -52,3 +71,17 @@ def number_metrics(total: Statistic, *, weight_exponent: int) -> NumberMetrics:
         # a spread at the level of the mean's rounding is none
         r2=1 - squares / spread if spread > 1e-24 * weight * mean * mean else None,
     )
+
+
+def mean_loss_metrics(metrics: NumberMetrics, *, mean_loss: float) -> MeanLossMetrics:
+    """Return the metrics with the mean of the loss."""
+    return MeanLossMetrics(**vars(metrics), mean_loss=mean_loss)
+
+
+def deviance_metrics(metrics: NumberMetrics, *, mean_loss: float, null: float | None) -> DevianceMetrics:
+    """Return the metrics with those of a loss that is half a unit deviance.
+
+    `null` is the mean of the loss where the mean label is predicted for all rows; None if that is 0.
+    """
+    d2 = None if null is None else 1 - mean_loss / null
+    return DevianceMetrics(**vars(metrics), mean_deviance=2 * mean_loss, d2=d2)

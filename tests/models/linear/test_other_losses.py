@@ -18,10 +18,10 @@ from mr_ml.models.linear.losses.base import Floats, Loss
 
 
 @dataclass(frozen=True)
-class PoissonLoss(Loss):
+class CountsLoss(Loss):
     """l = e^z - y z: counts, whose logarithms are linear."""
 
-    name: ClassVar[str] = "poisson"
+    name: ClassVar[str] = "counts"
     label_domain: ClassVar[LabelDomain] = NUMBERS
 
     def start(self, labels: TrainingLabels) -> Floats | None:
@@ -42,13 +42,13 @@ class PoissonLoss(Loss):
 
 
 @pytest.fixture
-def poisson() -> Iterator[None]:
-    LOSSES.register("poisson", PoissonLoss)
+def counts() -> Iterator[None]:
+    LOSSES.register("counts", CountsLoss)
     yield
-    LOSSES.unregister("poisson")
+    LOSSES.unregister("counts")
 
 
-@pytest.mark.usefixtures("poisson")
+@pytest.mark.usefixtures("counts")
 @pytest.mark.parametrize("solver", ["newton", "lbfgs"])
 def test_a_loss_from_outside_is_a_loss_like_any_other(solver: str, tmp_path: Path) -> None:
     """Counts far from zero: their labels must not be shifted, as those of the squared loss are."""
@@ -59,7 +59,7 @@ def test_a_loss_from_outside_is_a_loss_like_any_other(solver: str, tmp_path: Pat
     text = write_libsvm(tmp_path / "rows", x, y)
     place("pack", text, "--to", "rows")
     found = place(
-        "train", "rows", "--model", "m", "--loss", "poisson", "--l2", "0.01", "--solver", solver, "--tolerance", "1e-9"
+        "train", "rows", "--model", "m", "--loss", "counts", "--l2", "0.01", "--solver", solver, "--tolerance", "1e-9"
     )
     assert found["converged"]
 

@@ -23,11 +23,27 @@ LOSSES: Registry[type[Loss]] = Registry(
         "logistic": "mr_ml.models.linear.losses.logistic:LogisticLoss",
         "softmax": "mr_ml.models.linear.losses.softmax:SoftmaxLoss",
         "squared": "mr_ml.models.linear.losses.squared:SquaredLoss",
+        "poisson": "mr_ml.models.linear.losses.poisson:PoissonLoss",
+        "gamma": "mr_ml.models.linear.losses.gamma:GammaLoss",
+        "inverse_gaussian": "mr_ml.models.linear.losses.inverse_gaussian:InverseGaussianLoss",
+        "tweedie": "mr_ml.models.linear.losses.tweedie:TweedieLoss",
+        "negative_binomial": "mr_ml.models.linear.losses.negative_binomial:NegativeBinomialLoss",
+        "huber": "mr_ml.models.linear.losses.huber:HuberLoss",
+        "quantile": "mr_ml.models.linear.losses.quantile:QuantileLoss",
+        "probit": "mr_ml.models.linear.losses.probit:ProbitLoss",
+        "cloglog": "mr_ml.models.linear.losses.cloglog:CloglogLoss",
+        "squared_hinge": "mr_ml.models.linear.losses.squared_hinge:SquaredHingeLoss",
     },
 )
 
 # Of the built-in losses that have some, as users write them.
-PARAMETERS: Mapping[str, str] = {}
+PARAMETERS: Mapping[str, str] = {
+    "gamma": "link=log|inverse",
+    "tweedie": "power=P",
+    "negative_binomial": "theta=T",
+    "huber": "delta=D",
+    "quantile": "width=W,level=Q",
+}
 
 
 def name_in(text: str) -> str:
