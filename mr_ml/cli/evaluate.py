@@ -7,6 +7,11 @@ from typing import Any
 
 from mr_ml.cli.common import open_session, print_result, table
 
+_SHOWN = (
+    "accuracy", "log_loss", "mean_loss", "auc", "root_mean_squared_error", "mean_absolute_error", "r2", "mean_deviance",
+    "d2",
+)  # fmt: skip
+
 
 def run(options: argparse.Namespace) -> None:
     """Print the metrics of a model on a dataset."""
@@ -24,7 +29,7 @@ def run(options: argparse.Namespace) -> None:
 
 def _text(metrics: dict[str, Any]) -> str:
     lines = [f"{metrics['model']} on {metrics['dataset']} {metrics['split']}: {metrics['n_rows']} rows"]
-    for name in ("accuracy", "log_loss", "auc", "root_mean_squared_error", "mean_absolute_error", "r2"):
+    for name in _SHOWN:
         if metrics.get(name) is not None:
             within = f" (within {metrics['auc_error']:.1e})" if name == "auc" and metrics["auc_error"] else ""
             lines.append(f"  {name:<24}{metrics[name]:.6f}{within}")

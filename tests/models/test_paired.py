@@ -167,3 +167,21 @@ def test_it_travels_and_what_is_none_is_refused() -> None:
     for wrong in ({"queries": meta["queries"][:1]}, {"queries": [{"kind": "moments", "n_features": 3}] * 2}, {}):
         with pytest.raises(BadDataError, match="a request: not a query of kind 'paired'"):
             query_from({"kind": "paired", **wrong}, arrays, where="a request")
+
+
+def test_means_of_different_losses_are_not_compared() -> None:
+    """Their names are the same; the errors, which say the same of both, are."""
+    x = np.random.default_rng(1).normal(size=(30, 1))
+    block = make_block(x, np.exp(x[:, 0]).round())
+
+    def compared(*losses: Any) -> list[str]:
+        one, other = (MetricsQuery(RowSpec(loss_from_json(loss), 1), np.array([[0.5, 0.1]])) for loss in losses)
+        paired = PairedQuery((one, other))
+        return sorted(paired.read(paired.map(block)))
+
+    tweedie = {"name": "tweedie", "power": 1.5}
+    errors = ["mean_absolute_error", "mean_squared_error"]
+    assert compared("poisson", "poisson") == sorted([*errors, "mean_deviance"])
+    assert compared(tweedie, {"name": "tweedie", "power": 1.5}) == sorted([*errors, "mean_deviance"])
+    for other in ("poisson", "squared", {"name": "tweedie", "power": 1.25}):
+        assert compared(tweedie, other) == errors

@@ -22,6 +22,8 @@ from mr_ml.retraining.gate.checks import check
 from mr_ml.retraining.gate.facts import Facts, Measured
 from mr_ml.retraining.gate.rules import GateRules
 
+# What training minimises: the first that both models have; all that predict numbers have the last.
+_MINIMISED = ("log_loss", "mean_deviance", "mean_loss", "mean_squared_error")
 _HIGHER_IS_BETTER = frozenset({"accuracy"})
 # Of numbers: the power of the labels' unit in which they are.
 _POWER = {"mean_squared_error": 2, "mean_absolute_error": 1}
@@ -30,7 +32,7 @@ _ROUNDINGS = 16
 
 def comparison(rules: GateRules, facts: Facts, measured: Measured) -> Check:
     """Compare the candidate with the published model on the same rows."""
-    metric = rules.metric or ("log_loss" if measured.metrics.get("log_loss") is not None else "mean_squared_error")
+    metric = rules.metric or _minimised(measured)
     name = f"{metric} against {facts.published}"
     expected = f"worse by at most {100 * rules.margin:g} %, with {100 * rules.confidence:g} % confidence"
     new = sorted(label for label, rows in facts.labels.items() if rows and label not in facts.published_labels)
@@ -46,6 +48,12 @@ def comparison(rules: GateRules, facts: Facts, measured: Measured) -> Check:
     one, other = measured.metrics[metric], measured.published_metrics[metric]
     allowed = max(rules.margin * abs(other), _no_error(metric, facts))
     return _compared(rules, metric, name, expected, difference, (one, other), allowed)
+
+
+def _minimised(measured: Measured) -> str:
+    """Return the metric that is compared where the rules name none."""
+    known = measured.differences or measured.metrics
+    return next((metric for metric in _MINIMISED if known.get(metric) is not None), _MINIMISED[-1])
 
 
 def _no_error(metric: str, facts: Facts) -> float:

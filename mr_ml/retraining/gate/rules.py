@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from mr_ml.data import stored
 
-Metric = Literal["log_loss", "accuracy", "mean_squared_error", "mean_absolute_error"]
+Metric = Literal["log_loss", "accuracy", "mean_squared_error", "mean_absolute_error", "mean_deviance", "mean_loss"]
 Share = Annotated[float, stored.at_least(0), stored.at_most(1)]
 
 
@@ -58,8 +58,8 @@ class GateRules:
     Attributes
     ----------
     metric
-        By which the candidate is compared with the published model on the same rows. None: log_loss of classes,
-        mean_squared_error of numbers.
+        By which the candidate is compared with the published model on the same rows. None: the mean of what training
+        minimises, log_loss of classes, mean_deviance of means, mean_squared_error or mean_loss of others.
     margin
         How much worse than the published model the candidate may be: a share of the published model's metric, 0.01 for
         a hundredth.
