@@ -7,6 +7,7 @@ krb5-user and curl, and `pip install 'mr_ml[hdfs,kerberos]'`.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
