@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,14 +136,14 @@ def made(loss: str, *, n: int = 400, seed: int = 0) -> dict[str, Any]:
     x = rng.normal(size=(n, 3)) * [1.0, 20.0, 0.05] + [0.0, 30.0, 0.0]
     o = rng.normal(size=n) * 0.3
     z = x @ [0.5, -0.03, 4.0] + 1 + o
-    y = {
+    drawn: dict[str, Callable[[], Any]] = {
         "poisson": lambda: rng.poisson(np.exp(z)).astype(float),
         "gamma": lambda: rng.gamma(2.0, np.exp(z) / 2),
         "tweedie": lambda: rng.gamma(2.0, np.exp(z) / 2) * (rng.random(n) < 0.6),
         "two": lambda: (z + rng.normal(size=n) > 1).astype(float),
         "numbers": lambda: z + rng.standard_t(2, size=n),
-    }[loss]()
-    return {"x": x, "y": y, "weights": rng.integers(0, 4, n).astype(float), "offsets": o}
+    }
+    return {"x": x, "y": drawn[loss](), "weights": rng.integers(0, 4, n).astype(float), "offsets": o}
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
