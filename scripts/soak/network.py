@@ -340,7 +340,7 @@ def datanodes(place: Place) -> str:
     place.hadoop.start(f"datanode-{node[1]}")
     place.hadoop.wait()
     # what is read of the dataset by the driver itself has two
-    file = next(path for path in place.site.store.walk("datasets/rows") if not path.endswith(".json"))
+    file = next(path for path in place.site.store.walk("datasets/rows") if "/part-" in path)
     place.replicate(file, 1)
     holder = place.holder(file)
     try:
