@@ -15,7 +15,7 @@ from pathlib import Path
 
 import daemons
 from description import Cluster, user_name
-from distribution import ClusterError, say
+from distribution import ClusterError
 
 KDC, KRB5_CONF, AUTHORITY = "kdc", "krb5.conf", "authority.pem"
 REALM = "DEV.MR-ML"
@@ -116,6 +116,9 @@ def start(cluster: Cluster) -> None:
     queries = [f"addprinc -randkey {name}" for name in (user, *services)]
     queries += [f"ktadd -norandkey -k {folder}/keytab {' '.join((user, *services))}"]
     _run(cluster, "kadmin.local", given="\n".join(queries))
+    if not (folder / "keytab").exists():
+        # it ends with 0 whatever became of a query
+        raise ClusterError(f"kadmin.local wrote no keytab into {folder}")
     with (cluster.logs / f"{KDC}.log").open("ab") as output:
         process = subprocess.Popen(
             [_program("krb5kdc", "krb5-kdc"), "-n"], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
@@ -208,8 +211,7 @@ def _run_program(cluster: Cluster, command: list[str], *, given: str = "") -> by
 def _program(name: str, package: str) -> str:
     found = shutil.which(name) or shutil.which(name, path=_SBIN)
     if found is None:
-        say(f"dev_hadoop: a cluster with Kerberos needs {name}")
-        raise ClusterError(f"{name} is not installed: apt-get install {package}")
+        raise ClusterError(f"a cluster with Kerberos needs {name}, which is not installed: apt-get install {package}")
     return found
 
 
