@@ -128,6 +128,7 @@ WRONG = [
     ("reader: {missing: maybe, decimal: .}", ['3: reader.missing: expected "missing" error, drop, zero or value:']),
     ("train: {losss: x}", ['3: train.losss: unknown key; did you mean "loss"?']),
     ("train:\n  loss: logistc\n  l2: -1", ["4: train.loss: expected one of logistic", "5: train.l2: expected a num"]),
+    ("train:\n  loss: tweedie:power=3", ["4: train.loss: a linear model: "]),
     ("dataset: \"a\\ud800\"", ["3: dataset: expected text that UTF-8 can write"]),
     ("train: {kind: liner}", ['3: train.kind: did you mean "linear"?']),
     ("train: {dataset: x@1}", ["3: train.dataset: is not said here"]),

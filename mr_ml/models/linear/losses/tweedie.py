@@ -40,7 +40,7 @@ class TweedieLoss(CountLoss):
     power: Annotated[
         float,
         stored.Rule(
-            "a number above 1 and below 2 (that of the loss poisson is 1, of gamma 2, of squared 0)",
+            "a number above 1 and below 2 (the loss poisson is power 1, gamma 2, inverse_gaussian 3, squared 0)",
             lambda p: 1 < p < 2,
         ),
     ] = 1.5
