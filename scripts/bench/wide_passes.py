@@ -31,6 +31,7 @@ from memory import Peaks
 from wide import lines
 
 from hdfs_layout import LocalStore
+from hdfs_layout.store import Address
 from mr_ml.passes.resident import engine
 from mr_ml.passes.resident.invitation import Invitation
 from mr_ml.passes.resident.members import Member
@@ -195,8 +196,8 @@ class Served(LocalStore):
 
     address: str = ""
 
-    def urls(self, path: str, *, offset: int, length: int) -> tuple[str, ...]:
-        return (f"{self.address}{quote(str(self._place(path)))}?offset={offset}&length={length}",)
+    def addresses(self, path: str, *, offset: int, length: int) -> tuple[Address, ...]:
+        return (Address(url=f"{self.address}{quote(str(self._place(path)))}?offset={offset}&length={length}"),)
 
 
 class Ranges(http.server.ThreadingHTTPServer):
