@@ -193,6 +193,7 @@ class ThreadSeats:
     ports: Sequence[int] = (0,)
     memory_bytes: int | None = 1 << 30
     patience_seconds: float = LONG_SECONDS
+    idle_seconds: float = 60.0
     faults: Sequence[Fault] = ()
     again: bool = False
     late: int = 0

@@ -43,6 +43,10 @@ class Seats(Protocol):
     def patience_seconds(self) -> float:
         """For which the driver waits for a task where there is none."""
 
+    @property
+    def idle_seconds(self) -> float:
+        """For which a task waits for a word of the driver, and the driver keeps tasks of which it wants nothing."""
+
     def start(
         self, job: Any, *, request: bytes, n_tasks: int, ended: Callable[[MrMlError | None], None]
     ) -> StayingTasks:

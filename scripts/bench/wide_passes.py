@@ -138,6 +138,7 @@ class Processes:
     host: str = "127.0.0.1"
     ports: Sequence[int] = (0,)
     patience_seconds: float = 60.0
+    idle_seconds: float = 60.0
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
     peaks: Peaks = field(default_factory=Peaks)
     done: threading.Event = field(default_factory=threading.Event)

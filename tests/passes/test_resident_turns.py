@@ -25,7 +25,6 @@ from mr_ml.passes.base import Engine
 from mr_ml.passes.mapreduce import MapReduceEngine
 from mr_ml.passes.resident import engine as engine_module
 from mr_ml.passes.resident import members, task
-from mr_ml.passes.resident.invitation import Invitation
 from mr_ml.passes.resident.turns import Turns
 from mr_ml.retraining.config import load_config
 from mr_ml.retraining.driver import retrain
@@ -107,6 +106,8 @@ def opened(packed: Path, web: Web, tmp_path: Path, request: pytest.FixtureReques
 @pytest.mark.parametrize("is_wide", [False, True])
 def test_what_tasks_hold_is_read_once(opened: Opened, monkeypatch: pytest.MonkeyPatch, is_wide: bool) -> None:
     """By engines one after the other, by two in turn, and by one whose turn was over."""
+    # a second task that comes late would take a share, and read it
+    opened.seats.n_tasks = 1
     monkeypatch.setattr(engine_module.ResidentEngine, "_is_wide", lambda *about: is_wide)
     opened.found("rows", "train")
     opened.found("rows", "test")
@@ -154,11 +155,7 @@ def test_where_tasks_do_not_do_there_is_another_application(
 ) -> None:
     if why == "ended by themselves":
         monkeypatch.setattr(members, "_BEAT_SECONDS", 0.05)
-
-        def serve(invitation: Invitation, **options: Any) -> None:
-            task.run(replace(invitation, idle_seconds=0.5), environment={}, **options)
-
-        opened.seats.serve = serve
+        opened.seats.idle_seconds = 0.5
     if why == "are too few":
         monkeypatch.setattr(engine_module, "_TASK_BYTES", 1)
         opened.seats.n_tasks = None
@@ -170,8 +167,10 @@ def test_where_tasks_do_not_do_there_is_another_application(
         for thread in application.staying.threads:
             thread.join(resident_tasks.LONG_SECONDS)
             assert not thread.is_alive()
+        opened.seats.idle_seconds = 60.0
     if why == "are about to end":
-        application._unused_since -= 50.0
+        opened.seats.idle_seconds = 100.0
+        application._unused_since -= 90.0
     opened.found("rows", "train")
     assert opened.seats.n_started == 2
     assert opened.turns.application is not application

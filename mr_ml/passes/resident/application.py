@@ -115,9 +115,9 @@ class Application:
         secret = secrets.token_bytes(SECRET_BYTES)
         self._reception = open_reception(self.seats, url=turn.url, secret=secret, events=self._events)
         invitation = Invitation(
-            addresses=(self._reception.address,), secret=secret.hex(), memory_bytes=self.seats.memory_bytes
-        )
-        self._idle_seconds = invitation.idle_seconds
+            addresses=(self._reception.address,), secret=secret.hex(), memory_bytes=self.seats.memory_bytes,
+            idle_seconds=self.seats.idle_seconds,
+        )  # fmt: skip
         from mr_ml_jobs.resident_job import MRResident
 
         self.n_tasks = turn.n_tasks
@@ -173,7 +173,7 @@ class Application:
         except NoTasksError:
             return False
         unused = time.monotonic() - self._unused_since
-        return bool(self.members) and unused < self._idle_seconds - _MARGIN_SECONDS
+        return bool(self.members) and unused < self.seats.idle_seconds - _MARGIN_SECONDS
 
     def new_ask(self) -> int:
         """Return a number by which an answer is known; none is given twice."""

@@ -33,7 +33,9 @@ _MOST_NAME, _MOST_VALUE = 128, 256
 # Of tags, those that the clusters of mr_ml are known by.
 OWN_TAGS = "mr_ml:"
 _OF_A_MACHINE = ("hadoop_home", "conf_dir", "streaming_jar")
-_OF_TASKS_THAT_STAY = ("resident_tasks", "resident_memory_mb", "driver_host", "driver_port", "patience_seconds")
+_OF_TASKS_THAT_STAY = (
+    "resident_tasks", "resident_memory_mb", "driver_host", "driver_port", "patience_seconds", "idle_seconds",
+)  # fmt: skip
 _RELEASE = re.compile(r"emr-[0-9]+\.[0-9]+\.[0-9]+(?:-[a-z0-9.-]+)?", re.ASCII)
 
 

@@ -62,6 +62,11 @@ class HadoopSeats:
         """What the settings say."""
         return self.runner.settings.patience_seconds
 
+    @property
+    def idle_seconds(self) -> float:
+        """What the settings say."""
+        return self.runner.settings.idle_seconds
+
     def start(
         self, job: Any, *, request: bytes, n_tasks: int, ended: Callable[[MrMlError | None], None]
     ) -> HadoopStayingTasks:

@@ -21,6 +21,8 @@ from mr_ml.runners.settings_file import (
     load_file,
 )
 
+# The driver says a word every few seconds.
+LEAST_IDLE_SECONDS = 20
 _PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", re.ASCII)
 _LAST_PORT = 65535
 
@@ -61,6 +63,8 @@ class HadoopSettings:
         default the address towards the NameNode, and any free port.
     patience_seconds
         How long the driver waits for the first of them, or for another when all are lost.
+    idle_seconds
+        How long they keep their containers when nothing is wanted of them, or the driver says nothing.
     pack_in_driver_mb
         Text of up to so many megabytes the driver packs itself, without a job; 0 for none.
     jobconf
@@ -88,6 +92,7 @@ class HadoopSettings:
     driver_host: str | None = None
     driver_port: str | None = None
     patience_seconds: int = 120
+    idle_seconds: int = 60
     pack_in_driver_mb: int = PACK_IN_DRIVER_MB
     jobconf: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -131,6 +136,8 @@ def checked(key: str, value: Any, *, where: str) -> Any:
         if not isinstance(value, bool):
             raise UsageError(f"{where}: expected true or false, found {value!r}")
         return value
+    if key == "idle_seconds":
+        return checked_count(value, where=where, least=LEAST_IDLE_SECONDS)
     if key in ("reducers", "resident_tasks", "patience_seconds") or key.endswith(("_mb", "_vcores")):
         return checked_count(value, where=where, least=0 if key == "pack_in_driver_mb" else 1)
     if key == "driver_port":

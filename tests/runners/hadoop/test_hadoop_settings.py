@@ -74,6 +74,7 @@ def test_every_setting(tmp_path: Path) -> None:
         ("python_archive: hdfs://n/conda.rar", "python.tar.gz"),
         ("python_archive: 'hdfs://n/a.zip,hdfs://n/b.zip'", "python.tar.gz"),
         ("reducers: 0", "from 1 on"),
+        ("idle_seconds: 5", "from 20 on"),
         ("reducers: true", "from 1 on"),
         ("split_mb: 1.5", "from 1 on"),
         ("pack_in_driver_mb: -1", "from 0 on"),
