@@ -225,6 +225,8 @@ def test_auto_waits_once_for_tasks_that_never_come(opened: Opened) -> None:
 
 def test_one_application_trains_and_measures_until_room_is_needed(opened: Opened, tmp_path: Path) -> None:
     session, seats = opened.session, opened.seats
+    # as above
+    seats.n_tasks = 1
     for model in ("one", "two"):
         session.train(session.spec("linear", "rows", model, "train", {"loss": "logistic", "l2": 0.01, "max_passes": 3}))
     for model in ("one", "two", "one"):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from mr_ml.errors import UnavailableError
+from mr_ml.errors import MrMlError, UnavailableError
 from mr_ml.interrupts import uninterrupted
 from mr_ml.passes.resident.addresses import driver_addresses
 from mr_ml.passes.resident.invitation import Invitation
@@ -170,7 +170,8 @@ class Application:
                     self.lose(event.member)
                 elif event.kind in (ANSWER, SUMMED):
                     event.member.is_slow = False
-        except NoTasksError:
+        except MrMlError:
+            # whatever ended it: the next one is another
             return False
         unused = time.monotonic() - self._unused_since
         return bool(self.members) and unused < self.seats.idle_seconds - _MARGIN_SECONDS
