@@ -15,13 +15,14 @@ from golden_frames import QUERY, REQUEST, golden
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from loss_cases import CASES
 from sealed_nonsense import FRAME_DTYPES, as_frame, mutate_arrays, mutate_json
 
 from mr_ml.data import frame
 from mr_ml.data.partition_file import PartitionFacts
 from mr_ml.errors import BadDataError
 from mr_ml.models.linear.line_query import LineQuery
-from mr_ml.models.linear.losses import LOSSES, loss_from_json
+from mr_ml.models.linear.losses import LOSSES
 from mr_ml.models.linear.metrics import MetricsQuery
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.models.linear.shift import NO_SHIFT, Shift
@@ -39,7 +40,7 @@ finite = st.floats(allow_nan=False, allow_infinity=False)
 coefs = hnp.arrays(np.float64, st.tuples(st.integers(1, 3), st.integers(1, 4)), elements=st.floats())
 specs = st.builds(
     RowSpec,
-    st.sampled_from(list(map(loss_from_json, LOSSES))),
+    st.sampled_from([case.loss for case in CASES if case.loss.name in LOSSES]),
     st.integers(0, 10**9),
     classes=st.lists(finite, max_size=4).map(tuple),
     class_weights=st.none() | st.lists(finite, max_size=4).map(tuple),
@@ -56,6 +57,7 @@ lines = st.builds(
     curvature=st.booleans(),
     cross=st.booleans(),
     hessian=st.booleans(),
+    factor=st.booleans(),
     leads=st.booleans(),
 )
 others = st.builds(MomentsQuery, st.integers(0, 10**9)) | st.builds(SidesQuery, specs)
