@@ -142,7 +142,7 @@ def _judge_ways(tried: tuple[str, int], findings: Findings) -> None:
         hosts = sorted({str(node["host"]) for node in findings.nodes if node["unreached"] == why})
         findings.cannot_stay(
             f"{', '.join(hosts)} did not reach this process at {tried[0]} port {tried[1]} ({why}). If a firewall is "
-            "between, open a range of ports to here and name it as `driver_port` in the settings of --config; if nodes "
+            "between, open a range of ports to here and name it as `driver_port` in the settings of `config`; if nodes "
             "reach this machine at another address, name that as `driver_host`"
         )
 

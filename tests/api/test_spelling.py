@@ -43,8 +43,8 @@ def test_nothing_else_changes(text: str) -> None:
     assert spelled(text) == text
 
 
-# What a run stores of why it ended is as earlier releases wrote it.
-STORED = ("mr_ml/optimize/", "mr_ml/models/linear/kind/advice.py")
+# What a run stores of why it ended is as earlier releases wrote it, and alike.
+STORED = ("mr_ml/optimize/", "mr_ml/models/linear/kind/advice.py", "mr_ml/models/linear/labels.py")
 
 
 def test_messages_outside_the_command_line_spell_no_options() -> None:
