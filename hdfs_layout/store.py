@@ -64,7 +64,7 @@ class Address:
         Certificates (PEM) by which an HTTPS server is known; empty for those that the reader's machine trusts.
     services : tuple of str
         Names of a service of Hadoop that asks who reads: the reader's job has a token of one, and sends that along; see
-        `hdfs_layout.hdfs.tokens`. Empty where nobody is asked.
+        `hdfs_layout.job_tokens`. Empty where nobody is asked.
     """
 
     url: str = field(repr=False)

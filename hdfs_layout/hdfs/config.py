@@ -17,8 +17,9 @@ from types import MappingProxyType
 from xml.etree import ElementTree
 
 from hdfs_layout.errors import UsageError
+from hdfs_layout.job_tokens import RPC_PORT
 
-HTTP_PORT, HTTPS_PORT, RPC_PORT = 9870, 9871, 8020
+HTTP_PORT, HTTPS_PORT = 9870, 9871
 _FILES = ("core-site.xml", "hdfs-site.xml")
 _LARGEST_FILE_BYTES = 16 << 20
 _VARIABLE = re.compile(r"\$\{([^${}\s]+)\}")

@@ -28,8 +28,8 @@ from hdfs_layout.errors import BadDataError, NotFoundError, UsageError, taken
 from hdfs_layout.hdfs.config import HadoopConfig, find_namenodes, load_hadoop_config
 from hdfs_layout.hdfs.errors import Translator
 from hdfs_layout.hdfs.http import NoAnswerError, RemoteError, authorities
-from hdfs_layout.hdfs.tokens import services_of
 from hdfs_layout.hdfs.webhdfs import FileStatus, WebHdfs
+from hdfs_layout.job_tokens import services_of
 from hdfs_layout.open import split_uri
 from hdfs_layout.paths import HIDDEN, join, split_path, writing_path
 from hdfs_layout.store import Address, Entry

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hdfs_layout.hdfs.tokens import find_token, services_of
+from hdfs_layout.job_tokens import find_token, services_of
 from mr_ml.errors import BadDataError
 
 MADE = json.loads(Path(__file__).with_name("job_tokens.json").read_text(encoding="utf-8"))

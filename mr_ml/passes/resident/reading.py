@@ -21,7 +21,7 @@ from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from hdfs_layout import Address
-from hdfs_layout.hdfs.tokens import FILE_VARIABLE, find_token
+from hdfs_layout.job_tokens import FILE_VARIABLE, find_token
 from mr_ml.errors import BadDataError, NotFoundError, StorageError, UnavailableError
 
 # A node that is off answers nothing at all; one that is busy may take long.

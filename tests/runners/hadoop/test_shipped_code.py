@@ -8,6 +8,7 @@ import sys
 import warnings
 from pathlib import Path
 
+import mr_ml_jobs
 import numpy as np
 import pytest
 import scipy
@@ -47,11 +48,15 @@ def test_tasks_are_imported_without_distutils_and_pipes(tmp_path: Path) -> None:
         for path in (folder, folder.parent / f"{folder.name}.libs"):
             if path.exists():
                 (packages / path.name).symlink_to(path)
+    jobs = sorted(path.stem for path in Path(str(mr_ml_jobs.__file__)).parent.glob("*_job.py"))
+    assert len(jobs) > 5
     program = BLOCKED + (
         "sys.path.insert(0, 'mr_ml.zip')\n"
         "try:\n    import mrjob.job\nexcept ModuleNotFoundError as error:\n    print(error.name)\n"
         "from mr_ml.runners.hadoop.task_main import prepare\nprepare()\n"
-        "import mr_ml_jobs.pass_job, mr_ml_jobs.pack_job, mrjob.util, mr_ml.data.kernels\n"
+        "import mr_ml_jobs.pass_job, mrjob.util, mr_ml.data.kernels\n"
+        "import importlib\n"
+        f"for name in {jobs}:\n    importlib.import_module('mr_ml_jobs.' + name)\n"
         "print(mrjob.util.find_executable('sh'), mr_ml_jobs.pass_job.__file__)\n"
         "print(mr_ml.data.kernels.native is not None)\n"
     )

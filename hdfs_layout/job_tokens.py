@@ -1,7 +1,8 @@
 """The tokens that Hadoop gives a job: by them its tasks prove to services whose job they are of.
 
 They are in a file that YARN leaves in each container, for the container's user alone, in the format of Hadoop's
-`Credentials`. ResourceManagers renew them for as long as the job runs, and cancel them when it has ended.
+`Credentials`. ResourceManagers renew them for as long as the job runs, and cancel them when it has ended. Tasks read
+them without a store, so this is not in a package of one: those stay with the driver.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import socket
 from collections.abc import Collection
 
 from hdfs_layout.errors import BadDataError
-from hdfs_layout.hdfs.config import RPC_PORT
 
 FILE_VARIABLE = "HADOOP_TOKEN_FILE_LOCATION"
+# Of a NameNode, for those that name none.
+RPC_PORT = 8020
 KIND = b"HDFS_DELEGATION_TOKEN"
 _MAGIC, _VERSION = b"HDTS", 0
 _MOST_TOKENS = 10_000
