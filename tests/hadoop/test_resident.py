@@ -34,7 +34,7 @@ def test_tasks_lost_in_mid_pass_change_no_bit(
 ) -> None:
     """A task's Python is killed in one pass, a task's Java in a later one; the secret is for this user alone."""
     yarn = Yarn(on_cluster.directory)
-    points = ("before 2", "asked 2", "before 4", "asked 4")
+    points = ("before 2", "asked 2", "before 4", "asked 4", "before 5")
     driver = start(packed, tmp_path, *TRAIN, "--model", "resident", points=points, engine="resident")
     for number, whose in ((2, "Python"), (4, "Java")):
         driver.at(f"before {number}")
@@ -47,6 +47,10 @@ def test_tasks_lost_in_mid_pass_change_no_bit(
         with contextlib.suppress(ProcessLookupError):
             os.kill(task, signal.SIGCONT)
         driver.go_on()
+    # one whose Java is gone may answer once more before it sees that
+    driver.at("before 5")
+    wait_until(lambda: task not in yarn.tasks(), what="the end of the task")
+    driver.go_on()
     said = driver.ends(code=0)
     assert said.count("is gone") >= 2
     packed.local(*TRAIN, "--model", "resident")

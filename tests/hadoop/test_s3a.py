@@ -124,7 +124,8 @@ def test_tasks_that_stay_read_by_themselves(
     seen = {path for path in (on_cluster.directory / "logs" / "userlogs").rglob("*") if path.is_file()}
     found = site.there.run(*train, "--engine", "resident", resident_tasks=2)
     assert found.code == 0, found.err
-    assert jvm_starts(tmp_path / "trace") == ["jar"]
+    # and perhaps one that ends the job, if a task had no room until then
+    assert jvm_starts(tmp_path / "trace").count("jar") == 1
     site.here(*train)
     assert site.there.coef_sha256("stays") == site.here.coef("stays").sha256
     assert site.keys("some/root/tmp") == []
