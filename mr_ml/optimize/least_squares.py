@@ -105,8 +105,10 @@ def moved(state: LineState, ev: Evaluation) -> LineState:
     """
     assert ev.hessian is not None
     if ev.factor is None:
-        value = max(state.value + 0.5 * float(state.gradient @ state.direction), 0.0)
-        gradient = state.gradient + ev.hessian @ state.direction
+        change = ev.hessian @ state.direction
+        # of which what is wrong in the direction is a square
+        value = max(state.value + float((state.gradient + 0.5 * change) @ state.direction), 0.0)
+        gradient = state.gradient + change
     else:
         left = ev.factor[:, -1] - ev.factor[:, :-1] @ state.direction
         value, gradient = 0.5 * float(left @ left), -(ev.factor[:, :-1].T @ left)
@@ -125,15 +127,12 @@ def _scaled(state: LineState, factor: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def _reciprocal_condition(scaled: Floats) -> float:
-    """Estimate 1 / (|R| |R^-1|) from above, in the 1-norm; 0 of fewer rows than columns."""
-    from scipy import linalg
-
+    """Estimate 1 / (|R| |R^-1|) from above; 0 of fewer rows than columns."""
     m, n = scaled.shape
-    if m < n or not (np.diagonal(scaled) != 0).all():
+    if m < n or not (np.diagonal(scaled) > 0).all():
         return 0.0
-    with one_thread("scipy.linalg"):
-        reciprocal, _ = linalg.lapack.dtrcon(scaled[:n])
-    return float(reciprocal)
+    r = scaled[:n]
+    return float(np.sqrt(_of_cholesky(r, r.T @ r)))
 
 
 def _of_hessian(state: LineState, hessian: Floats) -> float:
@@ -144,5 +143,13 @@ def _of_hessian(state: LineState, hessian: Floats) -> float:
     scaled = hessian * unit * unit[:, None]
     with one_thread("scipy.linalg"):
         factor, failed = linalg.lapack.dpotrf(scaled)
-        reciprocal, _ = linalg.lapack.dpocon(factor, np.abs(scaled).sum(axis=0).max())
-    return 0.0 if failed else float(reciprocal)
+    return 0.0 if failed else _of_cholesky(factor, scaled)
+
+
+def _of_cholesky(factor: Floats, whole: Floats) -> float:
+    """Estimate 1 / (|A| |A^-1|) in the 1-norm, of A with its upper Cholesky factor."""
+    from scipy import linalg
+
+    with one_thread("scipy.linalg"):
+        reciprocal, _ = linalg.lapack.dpocon(factor, np.abs(whole).sum(axis=0).max())
+    return float(reciprocal)
