@@ -50,12 +50,13 @@ def case(web: Web, tmp_path: Path) -> Case:
 
 
 def settled(engine: ResidentEngine, case: Case, n_tasks: int) -> None:
-    """Run passes until all tasks hold units and listen for each other."""
-    right, members = bits(case.oracle.run(QUERY)), list[Member]()
-    while len(members) < n_tasks or any(one.peer is None for one in members):
+    """Run passes until all tasks listen for each other, and hold the units that they will."""
+    right, members, held, before = bits(case.oracle.run(QUERY)), list[Member](), list[set[int]](), None
+    while len(members) < n_tasks or any(one.peer is None or one.ordered for one in members) or held != before:
         assert bits(engine.run(QUERY)) == right
-        members = engine.application.members
-    assert all(member.units for member in members)
+        members, before = engine.application.members, held
+        held = [set(member.units) for member in members]
+    assert all(held)
 
 
 @pytest.fixture
