@@ -363,12 +363,12 @@ def _cluster(commands: Any) -> None:
     shown = add_command(actions, "list", "cluster", "list_all", "clusters of mr-ml that run, and what they cost")
     cost = add_command(
         actions, "cost", "cluster", "cost", "what clusters have cost so far, by the prices in their settings",
-        "mr-ml cluster cost j-2AXXXXXXGAPLF",
+        "mr-ml cluster cost j-1A2B3C4D5E6F7",
     )  # fmt: skip
     cost.add_argument("clusters", nargs="*", metavar="ID", help="of a cluster (default: all of mr-ml that run)")
     end = add_command(
         actions, "terminate", "cluster", "terminate", "end clusters, whatever runs on them",
-        "mr-ml cluster terminate j-2AXXXXXXGAPLF",
+        "mr-ml cluster terminate j-1A2B3C4D5E6F7",
     )  # fmt: skip
     end.add_argument("clusters", nargs="+", metavar="ID", help="of a cluster")
     for parser in (create, shown, cost, end):

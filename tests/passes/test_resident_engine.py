@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import tempfile
 import threading
@@ -22,6 +23,7 @@ from resident_cases import N_FEATURES, bits, ended, line_query, make_case
 from resident_tasks import Fault, Staying, ThreadSeats, Web, WebStore
 
 from mr_ml.errors import InternalError
+from mr_ml.models.linear.losses import LOSSES, name_in
 from mr_ml.passes.resident import task
 from mr_ml.passes.resident.invitation import Invitation
 from mr_ml.passes.resident.members import Event, Member
@@ -319,14 +321,31 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Commands:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(240, 4)) * (rng.random((240, 4)) < 0.8)
     margin = x @ [1.0, -2.0, 0.5, 0.0] + rng.logistic(size=240) / 2
-    for loss, y in {"logistic": margin > 0, "softmax": np.digitize(margin, [-1, 1]), "squared": margin}.items():
-        text = write_libsvm(folder / loss, x, np.asarray(y, float))
-        commands("pack", text, "--to", loss, "--partitions", "5")
+    labels = {
+        "two": margin > 0, "three": np.digitize(margin, [-1, 1]), "numbers": margin,
+        "counts": rng.poisson(np.exp(margin / 2)), "amounts": np.exp(margin / 2),
+    }  # fmt: skip
+    for name, y in labels.items():
+        text = write_libsvm(folder / name, x, np.asarray(y, float))
+        commands("pack", text, "--to", name, "--partitions", "5")
     return commands
 
 
+# On which of these labels each is trained.
+TRAINED = {
+    "logistic": "two", "probit": "two", "cloglog": "two", "squared_hinge": "two", "softmax": "three",
+    "squared": "numbers", "huber:delta=1": "numbers", "quantile:level=0.3,width=0.5": "numbers", "poisson": "counts",
+    "tweedie:power=1.5": "counts", "negative_binomial:theta=2": "counts", "gamma": "amounts",
+    "gamma:link=inverse": "amounts", "inverse_gaussian": "amounts",
+}  # fmt: skip
+
+
+def test_every_built_in_loss_is_trained() -> None:
+    assert {name_in(loss) for loss in TRAINED} == set(LOSSES.built_in)
+
+
 @pytest.mark.parametrize("solver", ["newton", "lbfgs"])
-@pytest.mark.parametrize("loss", ["logistic", "softmax", "squared"])
+@pytest.mark.parametrize("loss", TRAINED)
 @pytest.mark.parametrize("is_wide", [False, True], ids=WAYS)
 def test_a_training_comes_to_the_bits_of_inline(
     web: Web, trained: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_wide: bool, loss: str, solver: str
@@ -334,17 +353,17 @@ def test_a_training_comes_to_the_bits_of_inline(
     if is_wide:
         monkeypatch.setattr(slices, "FEATURE_BLOCK", 2)
         monkeypatch.setattr("mr_ml.passes.resident.engine.WIDE_BYTES", 0)
-    one = f"{loss}-{solver}-{'wide' if is_wide else 'plain'}"
+    one = re.sub(r"[^a-z0-9]+", "-", f"{loss}-{solver}-{'wide' if is_wide else 'plain'}")
     other = f"{one}-resident"
     options = {"loss": loss, "solver": solver, "l2": 0.01, "max_passes": 6}
     words = ["--loss", loss, "--solver", solver, "--l2", "0.01", "--max-passes", "6"]
-    trained("train", loss, "--model", one, *words)
+    trained("train", TRAINED[loss], "--model", one, *words)
     seats = ThreadSeats(tmp_path, n_tasks=3, faults=[Fault(4, 0.5)], late=1)
     seats.come.set()
     with Session.open(trained.root, runner="inline", engine="resident") as session:
         store = WebStore(session.root.store.root, web)
         with replace(session, runner=Staying(session.runner, seats), root=replace(session.root, store=store)) as here:
-            here.train(here.spec("linear", loss, other, "train", options))
+            here.train(here.spec("linear", TRAINED[loss], other, "train", options))
     assert seats.n_started == 1
     assert seats.said == []
     assert trained.coef(one).sha256 == trained.coef(other).sha256

@@ -71,7 +71,7 @@ def check_root(root: str) -> None:
 def check_cluster_id(cluster_id: str) -> None:
     """Raise `UsageError` if something cannot be the id of a cluster."""
     if not _CLUSTER_ID.fullmatch(cluster_id):
-        raise UsageError(f"`cluster_id`: expected an id of EMR's such as j-2AXXXXXXGAPLF, found {cluster_id!r}")
+        raise UsageError(f"`cluster_id`: expected an id of EMR's such as j-1A2B3C4D5E6F7, found {cluster_id!r}")
 
 
 def _look(config: str) -> None:

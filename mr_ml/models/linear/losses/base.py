@@ -110,9 +110,13 @@ class Loss(ABC):
     def derivatives(self, margins: Floats, labels: Floats) -> tuple[Floats, Floats]:
         """Return l' and the diagonal of l'', both (n_rows, n_outputs); finite wherever margins are."""
 
-    @abstractmethod
     def second_derivatives(self, margins: Floats, labels: Floats, weights: Floats) -> dict[tuple[int, int], Floats]:
-        """Return the weighted second derivatives in margins j <= k, (n_rows,) each, keyed (j, k)."""
+        """Return the weighted second derivatives in margins j <= k, (n_rows,) each, keyed (j, k).
+
+        Those of one margin are in `derivatives`; losses of more say the mixed ones too.
+        """
+        _, second = self.derivatives(margins, labels)
+        return {(0, 0): weights * second[:, 0]}
 
     def lead(self, margins: Floats, labels: Floats) -> tuple[Floats, Floats]:
         """Return the least and the most by which a row's own class is ahead of another one, (n_rows,) each.

@@ -76,11 +76,6 @@ class GammaLoss(FamilyLoss):
         with np.errstate(over="ignore"):
             return labels[:, None] - mean, np.minimum(mean * mean, LARGEST)
 
-    def second_derivatives(self, margins: Floats, labels: Floats, weights: Floats) -> dict[tuple[int, int], Floats]:
-        """Return the weighted second derivatives in margins j <= k, (n_rows,) each, keyed (j, k)."""
-        _, second = self.derivatives(margins, labels)
-        return {(0, 0): weights * second[:, 0]}
-
     def inverse_link(self, margins: Floats) -> Floats:
         """Return the mean (n_rows, 1); infinite where the margin stands for none."""
         if self.link == "log":

@@ -46,11 +46,6 @@ class InverseGaussianLoss(FamilyLoss):
         with np.errstate(over="ignore"):
             return (labels[:, None] - mean) / 2, np.minimum(mean * mean * mean / 4, LARGEST)
 
-    def second_derivatives(self, margins: Floats, labels: Floats, weights: Floats) -> dict[tuple[int, int], Floats]:
-        """Return the weighted second derivatives in margins j <= k, (n_rows,) each, keyed (j, k)."""
-        _, second = self.derivatives(margins, labels)
-        return {(0, 0): weights * second[:, 0]}
-
     def inverse_link(self, margins: Floats) -> Floats:
         """Return the mean (n_rows, 1); infinite where the margin stands for none."""
         return np.asarray(np.where(margins > 0, 1 / np.sqrt(np.where(margins > 0, margins, 1.0)), np.inf))

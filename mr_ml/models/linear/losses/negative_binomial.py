@@ -61,8 +61,3 @@ class NegativeBinomialLoss(CountLoss):
         p, q = self._shares(margins)
         y = labels[:, None]
         return self.theta * p - y * q, (y + self.theta) * p * q
-
-    def second_derivatives(self, margins: Floats, labels: Floats, weights: Floats) -> dict[tuple[int, int], Floats]:
-        """Return the weighted second derivatives in margins j <= k, (n_rows,) each, keyed (j, k)."""
-        _, second = self.derivatives(margins, labels)
-        return {(0, 0): weights * second[:, 0]}

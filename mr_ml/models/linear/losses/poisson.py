@@ -40,7 +40,3 @@ class PoissonLoss(CountLoss):
         """Return l' and the diagonal of l'', both (n_rows, n_outputs)."""
         mean = bounded_exp(margins)
         return mean - labels[:, None], mean
-
-    def second_derivatives(self, margins: Floats, labels: Floats, weights: Floats) -> dict[tuple[int, int], Floats]:
-        """Return the weighted second derivatives in margins j <= k, (n_rows,) each, keyed (j, k)."""
-        return {(0, 0): weights * bounded_exp(margins[:, 0])}

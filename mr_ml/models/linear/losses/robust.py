@@ -34,11 +34,6 @@ class RobustLoss(Loss):
         """Return the mean label for an intercept, if it is known."""
         return np.array([labels.mean]) if np.isfinite(labels.mean) and not labels.has_offsets else None
 
-    def second_derivatives(self, margins: Floats, labels: Floats, weights: Floats) -> dict[tuple[int, int], Floats]:
-        """Return the weighted curvature in margins j <= k, (n_rows,) each, keyed (j, k)."""
-        _, second = self.derivatives(margins, labels)
-        return {(0, 0): weights * second[:, 0]}
-
     def inverse_link(self, margins: Floats) -> Floats:
         """Return the predicted value (n_rows, 1)."""
         return margins

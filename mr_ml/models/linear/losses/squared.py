@@ -29,10 +29,6 @@ class SquaredLoss(Loss):
         """Return l' and the diagonal of l'', both (n_rows, n_outputs)."""
         return margins - labels[:, None], np.ones_like(margins)
 
-    def second_derivatives(self, margins: Floats, labels: Floats, weights: Floats) -> dict[tuple[int, int], Floats]:
-        """Return the weighted second derivatives in margins j <= k, (n_rows,) each, keyed (j, k)."""
-        return {(0, 0): weights}
-
     def inverse_link(self, margins: Floats) -> Floats:
         """Return class probabilities (n_rows, n_classes), or the predicted value (n_rows, 1)."""
         return margins

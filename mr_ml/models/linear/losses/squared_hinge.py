@@ -39,11 +39,6 @@ class SquaredHingeLoss(Loss):
         lacking = np.maximum(1 - sign * margins, 0)
         return -2 * sign * lacking, np.where(lacking > 0, 2.0, 0.0)
 
-    def second_derivatives(self, margins: Floats, labels: Floats, weights: Floats) -> dict[tuple[int, int], Floats]:
-        """Return the weighted second derivatives in margins j <= k, (n_rows,) each, keyed (j, k)."""
-        _, second = self.derivatives(margins, labels)
-        return {(0, 0): weights * second[:, 0]}
-
     def inverse_link(self, margins: Floats) -> Floats:
         """Return the decision value of each class (n_rows, 2)."""
         return np.concatenate([-margins, margins], axis=1)

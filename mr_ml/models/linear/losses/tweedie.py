@@ -65,8 +65,3 @@ class TweedieLoss(CountLoss):
         """Return l' and the diagonal of l'', both (n_rows, n_outputs)."""
         more, less = self._parts(margins, labels)
         return more - less, (2 - self.power) * more + (self.power - 1) * less
-
-    def second_derivatives(self, margins: Floats, labels: Floats, weights: Floats) -> dict[tuple[int, int], Floats]:
-        """Return the weighted second derivatives in margins j <= k, (n_rows,) each, keyed (j, k)."""
-        _, second = self.derivatives(margins, labels)
-        return {(0, 0): weights * second[:, 0]}

@@ -18,8 +18,3 @@ class TwoSidedLoss(Loss):
         """Return the least and the most by which a row's own class is ahead of another one, (n_rows,) each."""
         ahead = (2 * labels - 1) * margins[:, 0]
         return ahead, ahead
-
-    def second_derivatives(self, margins: Floats, labels: Floats, weights: Floats) -> dict[tuple[int, int], Floats]:
-        """Return the weighted second derivatives in margins j <= k, (n_rows,) each, keyed (j, k)."""
-        _, second = self.derivatives(margins, labels)
-        return {(0, 0): weights * second[:, 0]}
