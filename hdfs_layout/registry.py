@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from hdfs_layout.errors import UsageError
+from hdfs_layout.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -60,7 +61,8 @@ class Registry(Generic[T]):
             If there is no such kind.
         """
         if name not in self:
-            raise UsageError(f"{self.noun} {name!r} is not known; choose one of {', '.join(self)}")
+            guess = did_you_mean(name, self)
+            raise UsageError(f"{self.noun} {name!r} is not known{guess}; choose one of {', '.join(self)}")
 
     def register(self, name: str, kind: T) -> None:
         """Add a kind to this process.

@@ -22,8 +22,9 @@ from hdfs_layout.errors import (
     StorageError,
     StoreUnavailableError,
 )
-from hdfs_layout.paths import MAX_VERSION, join, staged_path, version_file, version_of
+from hdfs_layout.paths import MAX_VERSION, join, split_path, staged_path, version_file, version_of
 from hdfs_layout.store import Store
+from hdfs_layout.suggestions import did_you_mean
 
 _LOG = logging.getLogger(__name__)
 
@@ -85,9 +86,19 @@ def read_version(store: Store, folder: str, version: int | None = None) -> Versi
     there = list_versions(store, folder)
     wanted = "a published version" if number is None else f"version {number}"
     existing = f"version{'s' * (len(there) > 1)} {_ranges(there)}" if there else "none"
+    guess = "" if there else _neighbour(store, folder)
     raise NotFoundError(
-        f"expected {wanted} in {store.uri(folder)}; found {existing}. Check the name, the version and `root`."
+        f"expected {wanted} in {store.uri(folder)}; found {existing}{guess}. Check the name, the version and `root`."
     )
+
+
+def _neighbour(store: Store, folder: str) -> str:
+    """Return a question after a folder beside this one of a name that is much like its name."""
+    *above, name = split_path(folder)
+    try:
+        return did_you_mean(name, store.list("/".join(above)))
+    except StorageError:
+        return ""
 
 
 def read_latest(store: Store, folder: str) -> Version | None:

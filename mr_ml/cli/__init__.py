@@ -50,7 +50,12 @@ def _command(argv: Sequence[str] | None) -> int:
         sys.modules["_distutils_hack"].remove_shim()
     from mr_ml.cli.parser import make_parser
 
-    options = make_parser().parse_args(argv)
+    parser = make_parser()
+    if "_ARGCOMPLETE" in os.environ:
+        from mr_ml.cli.completion import complete
+
+        complete(parser)
+    options = parser.parse_args(argv)
     check_address_space()
     if getattr(options, "runner", None) is not None:
         from mr_ml.runners.base import RUNNERS

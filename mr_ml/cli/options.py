@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from hdfs_layout.registry import Registry
+from hdfs_layout.suggestions import did_you_mean
+from mr_ml.cli import printable
 from mr_ml.cli.numbers import not_negative, whole
+from mr_ml.errors import UsageError
 
 DEFAULT_ROOT = "./mr_ml_data"
 
@@ -19,10 +23,48 @@ exit codes: 0 done, 2 usage, 3 gate refused, 65 bad data, 69 cluster or memory u
 
 
 class Parser(argparse.ArgumentParser):
-    """Takes options by their whole names only: an abbreviation means another one when there are more."""
+    """Takes options by their whole names only: an abbreviation means another one when there are more.
+
+    What is wrong is said in a line or two, with what may have been meant; without a command it shows its help.
+    """
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(allow_abbrev=False, **settings)
+        self.set_defaults(parser=self)
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse all arguments, or say which one is not known."""
+        options, others = self.parse_known_args(args, namespace)
+        parser: Parser = options.parser
+        if others:
+            parser.error(f"{others[0]!r} is no argument of this command{parser._like(others[0])}")
+        if not hasattr(options, "command_module"):
+            parser.print_help(sys.stderr)
+            parser.exit(UsageError.exit_code)
+        return options
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and where to read more."""
+        text = f"{self.prog}: {message.removeprefix('argument ')}\nsee {self.prog} --help\n"
+        self.exit(UsageError.exit_code, printable(text))
+
+    def _like(self, argument: str) -> str:
+        name = argument.partition("=")[0]
+        return did_you_mean(name, self._option_string_actions) if name.startswith("-") else ""
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is None or value in action.choices:
+            return
+        choices = [str(choice) for choice in action.choices]
+        guess = did_you_mean(str(value), choices)
+        raise argparse.ArgumentError(action, f"{value!r} is none of {', '.join(choices)}{guess}")
+
+
+def add_group(commands: Any, name: str, summary: str) -> Any:
+    """Add what has commands of its own; returns what these are added to."""
+    parser = commands.add_parser(name, help=summary, description=summary)
+    add_everywhere(parser)
+    return parser.add_subparsers(title="commands", metavar="ACTION")
 
 
 def add_command(commands: Any, name: str, module: str, function: str, summary: str, example: str = "") -> Any:
@@ -32,15 +74,28 @@ def add_command(commands: Any, name: str, module: str, function: str, summary: s
         name, help=summary, description=summary, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.set_defaults(command_module=_lazy(module, function))
+    add_everywhere(parser)
+    return parser
+
+
+def add_everywhere(parser: Any, *, here: bool = False) -> None:
+    """Add what can be said before a command and behind it; the parser of all commands, `here`, has the defaults."""
+
+    def default(value: Any) -> Any:
+        return value if here else argparse.SUPPRESS
+
     group = parser.add_argument_group("everywhere")
     group.add_argument(
-        "--root",
-        default=os.environ.get("MR_ML_ROOT") or DEFAULT_ROOT,
+        "--root", default=default(os.environ.get("MR_ML_ROOT") or DEFAULT_ROOT),
         help="folder of datasets, models and runs (default: MR_ML_ROOT, else ./mr_ml_data)",
+    )  # fmt: skip
+    group.add_argument(
+        "--json", action="store_true", default=default(False),
+        help="the result as one JSON object, the last line on stdout",
+    )  # fmt: skip
+    group.add_argument(
+        "--quiet", action="store_true", default=default(False), help="say nothing but the result and errors"
     )
-    group.add_argument("--json", action="store_true", help="the result as one JSON object, the last line on stdout")
-    group.add_argument("--quiet", action="store_true", help="say nothing but the result and errors")
-    return parser
 
 
 def _lazy(module: str, function: str) -> Callable[[], Callable[[argparse.Namespace], int | None]]:

@@ -16,6 +16,8 @@ from mr_ml.cli.options import (
     add_config,
     add_dry_run,
     add_engine,
+    add_everywhere,
+    add_group,
     add_memory,
     add_runner,
     add_unseen_features,
@@ -38,7 +40,8 @@ def make_parser() -> Parser:
         epilog=EXIT_CODES,
     )
     parser.add_argument("--version", action="version", version=f"mr-ml {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    add_everywhere(parser, here=True)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _pack(commands)
     _describe(commands)
     _train(commands)
@@ -240,8 +243,7 @@ def _predict(commands: Any) -> None:
 
 
 def _models(commands: Any) -> None:
-    group = commands.add_parser("models", help="published models", description="published models")
-    actions = group.add_subparsers(metavar="ACTION", required=True)
+    actions = add_group(commands, "models", "published models")
     add_command(actions, "list", "models", "list_all", "names, versions, how they were made, and which are promoted")
     show = add_command(actions, "show", "models", "show", "one version of a model", "mr-ml models show iris-softmax")
     show.add_argument("model", help=_MODEL)
@@ -330,8 +332,7 @@ def _schedule(commands: Any) -> None:
 
 
 def _env(commands: Any) -> None:
-    group = commands.add_parser("env", help="the machines that run tasks", description="the machines that run tasks")
-    actions = group.add_subparsers(metavar="ACTION", required=True)
+    actions = add_group(commands, "env", "the machines that run tasks")
     check = add_command(
         actions, "check", "env", "check", "can tasks run? one small job: Python, numpy, scipy, memory, write access",
         "mr-ml env check -r hadoop",
@@ -353,9 +354,7 @@ def _env(commands: Any) -> None:
 
 
 def _cluster(commands: Any) -> None:
-    summary = "clusters on Amazon EMR that several commands use; see docs/emr.md"
-    group = commands.add_parser("cluster", help=summary, description=summary)
-    actions = group.add_subparsers(metavar="ACTION", required=True)
+    actions = add_group(commands, "cluster", "clusters on Amazon EMR that several commands use; see docs/emr.md")
     create = add_command(
         actions, "create", "cluster", "create", "start a cluster; it costs money until it ends",
         "mr-ml cluster create --config emr.yaml",
@@ -378,8 +377,7 @@ def _cluster(commands: Any) -> None:
 
 
 def _runs(commands: Any) -> None:
-    group = commands.add_parser("runs", help="training runs", description="training runs")
-    actions = group.add_subparsers(metavar="ACTION", required=True)
+    actions = add_group(commands, "runs", "training runs")
     add_command(actions, "list", "runs", "list_all", "runs and how far they came")
     show = add_command(actions, "show", "runs", "show", "one run, pass by pass")
     show.add_argument("run")

@@ -96,7 +96,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     # labels
     "one label": (train("one"), 2, ("label", "1")),
     "one label, softmax": (train("one", "--loss", "softmax"), 2, ("label", "1")),
-    "three labels, logistic": (train("three"), 2, ("3", "--loss squared for a number", "--loss softmax for classes")),
+    "three labels, logistic": (train("three"), 2, ("3", "--loss squared for numbers", "softmax for classes")),
     "text labels, squared": (train("text", "--loss", "squared"), 2, ("numeric labels", "maybe")),
     "continuous labels, logistic": (train("many"), 2, ("--loss squared",)),
     "continuous labels, softmax": (train("many", "--loss", "softmax"), 2, ("--loss squared",)),

@@ -265,7 +265,7 @@ class Classes(LabelDomain):
         if n_classes >= 2 and (self.most is None or n_classes <= self.most):
             return
         needed = "exactly 2" if self.most == 2 else "at least 2" if self.most is None else f"2 to {self.most}"
-        instead = "; use `loss` squared for a number to predict, `loss` softmax for classes" if n_classes > 2 else ""
+        instead = "; use `loss` squared for numbers, poisson for counts, softmax for classes" if n_classes > 2 else ""
         raise UsageError(f"the {loss} loss needs {needed} label values, the dataset has {n_classes}{instead}")
 
     def classes(self, labels: TrainingLabels, *, loss: str) -> tuple[float, ...]:
@@ -273,7 +273,7 @@ class Classes(LabelDomain):
         if labels.kind == "continuous":
             raise UsageError(
                 f"the {loss} loss needs label values that repeat; {labels.dataset} has too many distinct ones; "
-                "use `loss` squared"
+                "use `loss` squared, or poisson if they are counts"
             )
         self.check_count(len(labels.codes), loss=loss)
         # of a class without rows an intercept would run away

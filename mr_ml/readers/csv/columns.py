@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Literal
 
+from hdfs_layout.suggestions import did_you_mean
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.readers.csv.fields import KINDS, NO_DEFECT, split_fields
 from mr_ml.readers.csv.numbers import check_marks, is_decimal
@@ -178,6 +179,7 @@ class _Columns:
             position = int(column)
             if -len(columns) <= position < len(columns):
                 return columns[position]
+        guess = did_you_mean(str(column), columns)
         raise UsageError(
-            f"expected the name of a column or its number from 0, found {column!r}; there are {listed(columns)}"
+            f"expected the name of a column or its number from 0, found {column!r}{guess}; there are {listed(columns)}"
         )

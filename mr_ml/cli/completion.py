@@ -1,0 +1,53 @@
+"""Completion on the command line, by argcomplete: commands, options, choices, and what a root in a folder holds.
+
+For bash: ``eval "$(register-python-argcomplete mr-ml)"``.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from hdfs_layout import Layout, open_root
+from mr_ml.cli.options import Parser
+from mr_ml.errors import MrMlError
+
+# what arguments of these names are names of
+_FOLDERS: dict[str, Callable[[Layout], str]] = {
+    **dict.fromkeys(("model", "a", "b", "warm_start"), lambda layout: layout.models),
+    **dict.fromkeys(("dataset", "like"), lambda layout: layout.datasets),
+    **dict.fromkeys(("run", "resume"), lambda layout: layout.runs),
+}
+
+
+def complete(parser: Parser) -> None:
+    """Print what can follow on the line that the shell asks about, and end the process; return if it asks nothing."""
+    import argcomplete
+
+    for action in _actions(parser):
+        if (folder := _FOLDERS.get(action.dest)) is not None:
+            action.completer = _names_in(folder)  # type: ignore[attr-defined]
+    argcomplete.autocomplete(parser)
+
+
+def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    for action in parser._actions:
+        yield action
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                yield from _actions(command)
+
+
+def _names_in(folder: Callable[[Layout], str]) -> Callable[..., list[str]]:
+    def names(parsed_args: argparse.Namespace, **_: Any) -> list[str]:
+        # a shell that waits for a cluster is worse than one that knows no names
+        if "://" in parsed_args.root:
+            return []
+        try:
+            root = open_root(parsed_args.root)
+            return [name for name in root.store.list(folder(root.layout)) if not name.startswith((".", "_"))]
+        except MrMlError:
+            return []
+
+    return names

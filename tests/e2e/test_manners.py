@@ -1,0 +1,125 @@
+"""What the command line says to a slip of the pen, and what it takes where."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commands import Commands, environment
+
+
+@pytest.fixture
+def abc(mr_ml: Commands, tmp_path: Path) -> Commands:
+    """A root with a dataset and a model."""
+    text = tmp_path / "abc.csv"
+    text.write_text("length,width,label\n1,2,0\n2,1,1\n3,5,0\n1,1,1\n")
+    mr_ml("pack", text, "--to", "flowers")
+    mr_ml("train", "flowers", "--model", "petals", "--l2", "0.1", "-r", "inline")
+    return mr_ml
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    {
+        "trian flowers": "train",
+        "models lsit": "list",
+        "train flowers --model m --los squared": "--loss",
+        "train flowers --model m --loss poison": "poisson",
+        "train flowers --model m --penalty-space scald": "scaled",
+        "train flowers --model m --solver neton": "newton",
+        "train flowers --model m -r locla": "local",
+        "train flowers --model m --engine residnt": "resident",
+        "train Flower --model m": "flowers",
+        "models show petal": "petals",
+        "pack {text} --to x --label-column lable": "label",
+        "pack {text} --to x --drop lenght": "length",
+        "pack {text} --to x --format cvs": "csv",
+    }.items(),
+    ids=str,
+)
+def test_what_was_meant_is_asked(line: str, meant: str, abc: Commands, tmp_path: Path) -> None:
+    found = abc.run(*line.format(text=tmp_path / "abc.csv").split())
+    assert found.code in (2, 74)
+    assert f"did you mean '{meant}'?" in found.err
+    assert len(found.err.splitlines()) <= 2
+
+
+def test_nothing_is_asked_after_what_is_like_nothing(abc: Commands) -> None:
+    assert "did you mean" not in abc.run("train", "zzz", "--model", "m").err + abc.run("qqq").err
+
+
+def test_options_of_all_commands_stand_anywhere(abc: Commands, tmp_path: Path) -> None:
+    root = str(tmp_path / "root")
+    for line in (
+        f"--root {root} --json models list",
+        f"models --json --root {root} list",
+        f"models list --root {root} --json",
+    ):
+        found = subprocess.run(
+            [sys.executable, "-m", "mr_ml", *line.split()],
+            env=environment(),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        assert found.returncode == 0
+        assert '"petals"' in found.stdout
+
+
+@pytest.mark.parametrize("line", [(), ("models",), ("runs",)])
+def test_without_a_command_there_is_help(line: tuple[str, ...], mr_ml: Commands) -> None:
+    found = mr_ml.run(*line)
+    assert found.code == 2
+    assert "usage: mr-ml" in found.err
+    assert "show" in found.err or "train" in found.err
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("mr-ml tra", {"train"}),
+        ("mr-ml train flow", {"flowers"}),
+        ("mr-ml train flowers --loss poisson --penalty-space ", {"raw", "scaled"}),
+        ("mr-ml models show pe", {"petals"}),
+        ("mr-ml models show petals --fe", {"--features"}),
+        ("mr-ml --root hdfs://nowhere/x models show pe", set()),
+    ],
+)
+def test_completion(line: str, expected: set[str], abc: Commands, tmp_path: Path) -> None:
+    pytest.importorskip("argcomplete", reason="needs mr_ml[completion]")
+    answer = tmp_path / "answer"
+    asked = {"_ARGCOMPLETE": "1", "_ARGCOMPLETE_IFS": "\n", "_ARGCOMPLETE_STDOUT_FILENAME": str(answer)}
+    done = subprocess.run(
+        [sys.executable, "-c", "from mr_ml.cli import run; run()"],
+        env={
+            **environment(),
+            **asked,
+            "MR_ML_ROOT": str(tmp_path / "root"),
+            "COMP_LINE": line,
+            "COMP_POINT": str(len(line)),
+        },
+        check=True,
+    )
+    assert done.returncode == 0
+    assert {word.strip() for word in answer.read_text().split("\n")} - {""} == expected
+
+
+def test_bash_completes(abc: Commands, tmp_path: Path) -> None:
+    """The line that the documents give, in a real bash."""
+    pytest.importorskip("argcomplete", reason="needs mr_ml[completion]")
+    folder = Path(sys.executable).parent
+    if not (folder / "mr-ml").exists() or not (folder / "register-python-argcomplete").exists():
+        pytest.skip("mr-ml is not installed beside this Python")
+    script = """
+        eval "$(register-python-argcomplete mr-ml)"
+        COMP_LINE='mr-ml models show pet'; COMP_POINT=${#COMP_LINE}; COMP_TYPE=9
+        COMP_WORDS=(mr-ml models show pet); COMP_CWORD=3
+        _python_argcomplete mr-ml pet show; echo "${COMPREPLY[@]}"
+    """
+    env = {**environment(), "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "MR_ML_ROOT": str(tmp_path / "root")}
+    said = subprocess.run(["bash", "-c", script], env=env, capture_output=True, text=True, check=True)
+    assert shlex.split(said.stdout) == ["petals"], said.stderr
