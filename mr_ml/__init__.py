@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mr_ml.catalog.promotions import Promotion as Promotion
     from mr_ml.errors import MrMlError as MrMlError
     from mr_ml.models.base import Model as Model
+    from mr_ml.packing.arrays import pack_arrays as pack_arrays
     from mr_ml.retraining.api import retrain as retrain
     from mr_ml.training.train import TrainResult as TrainResult
 
@@ -51,6 +52,7 @@ _PLACES = {
     "load_model": "mr_ml.api",
     "open_root": "hdfs_layout",
     "pack": "mr_ml.api",
+    "pack_arrays": "mr_ml.packing.arrays",
     "predict": "mr_ml.api",
     "promote": "mr_ml.catalog.promoting",
     "resume": "mr_ml.api",
@@ -71,6 +73,7 @@ __all__ = [
     "load_model",
     "open_root",
     "pack",
+    "pack_arrays",
     "predict",
     "promote",
     "resume",

@@ -18,9 +18,8 @@ from typing import Any
 import numpy as np
 
 from hdfs_layout import Root, check_name
-from mr_ml.catalog.dataset import Dataset, Partition, StoredFile, load_dataset
+from mr_ml.catalog.dataset import Dataset, Partition, load_dataset
 from mr_ml.catalog.leftovers import UnfinishedPack
-from mr_ml.data.partition_file import PartitionFacts
 from mr_ml.errors import BadDataError, InternalError, MrMlError, UsageError
 from mr_ml.ids import unique_id
 from mr_ml.packing import chance, sample
@@ -36,16 +35,16 @@ from mr_ml.packing.exchange import (
     scan,
 )
 from mr_ml.packing.in_driver import in_driver, is_small
+from mr_ml.packing.manifest import described, partitions_of
 from mr_ml.packing.plan import PackPlan, make_plan, shares_of
 from mr_ml.packing.spec import PackSpec
-from mr_ml.packing.totals import feature_moments, label_counts, row_weights, with_labels_of
+from mr_ml.packing.totals import with_labels_of
 from mr_ml.readers.base import Format, Opened, format_by_names, format_named
 from mr_ml.readers.rows import BAD_KINDS, listed
 from mr_ml.readers.schema import Options, Schema
 from mr_ml.readers.summary import Summary
 from mr_ml.readers.text.source import TextFile
 from mr_ml.runners.base import Runner, TextSource
-from mr_ml.sums.moments import MomentSums
 
 Say = Callable[[str], None]
 _SHOWN_REASONS = 20
@@ -239,8 +238,7 @@ class _Packing:
         """Prove that what was found is what was packed, and publish."""
         spec, root, plan, schema = self.spec, self.root, found.plan, found.schema
         data_id = unfinished.data_id = shuffled.data_id
-        paths = [root.layout.partition(spec.name, data_id, number) for number in range(plan.n_partitions)]
-        partitions, totals = _partitions(plan, paths, shuffled.facts), shuffled.moments
+        partitions, totals = partitions_of(spec.name, data_id, root, plan, shuffled.facts), shuffled.moments
         reports = self._numbered(reports, found.ranges)
         packed = sum(reports.values(), Summary())
         self.text.check_rest(self.opened.files)
@@ -254,16 +252,12 @@ class _Packing:
                 f"{packed.n_unseen} unseen values were ignored: of {self.form.unseen[0]} that the dataset of `like` "
                 "does not have"
             )
-        moments = {
-            split: feature_moments(total, schema).save(root.store, root.layout.moments(spec.name, data_id, split))
-            for split, total in totals.items()
-        }
         missing_by_split = _by_split(spec, self.opened.files, reports)
         missing: dict[str, Mapping[str, Any]] = {
             "missing": packed.missing,
             "missing_by_split": {split: of.missing for split, of in missing_by_split.items()},
         }
-        dataset = _manifest(spec, data_id, schema, plan, partitions, totals, packed, moments, missing)
+        dataset = described(spec, data_id, root, schema, plan, partitions, totals, packed, missing)
         if not spec.split_of_input:
             for warning in chance.warnings(plan, {s: dataset.n_rows(s) for s in dataset.splits}, dataset.label_counts):
                 self.warn(warning)
@@ -358,14 +352,6 @@ def _bad_rows(summary: Summary) -> str:
     return "\n".join(lines)
 
 
-def _partitions(plan: PackPlan, paths: Sequence[str], facts: Mapping[int, PartitionFacts]) -> list[Partition]:
-    return [
-        Partition(paths[number], segment.split, segment.fold, facts.get(number) or PartitionFacts.of_nothing(number))
-        for segment in plan.segments
-        for number in range(segment.first_partition, segment.first_partition + segment.n_partitions)
-    ]
-
-
 def _check_rows(partitions: Sequence[Partition], packed: Summary, scanned: Summary, *, borrowed: bool) -> None:
     """Refuse a pack whose rows differ in number between the scan, the shuffle and the partitions."""
     # a borrowed schema refuses rows that the scan found good
@@ -380,25 +366,3 @@ def _check_rows(partitions: Sequence[Partition], packed: Summary, scanned: Summa
         raise InternalError(
             f"the shuffle was not complete: {packed.n_rows} rows went in, {rows} came out; run it again"
         )
-
-
-def _manifest(
-    spec: PackSpec, data_id: str, schema: Schema, plan: PackPlan, partitions: Sequence[Partition],
-    totals: Mapping[str, MomentSums], summary: Summary, moments: Mapping[str, StoredFile],
-    missing: Mapping[str, Mapping[str, Any]],
-) -> Dataset:  # fmt: skip
-    left_out = {"segments"} if spec.shares else {"segments", "shares", "by_file"}
-    packing = {
-        **{key: value for key, value in plan.to_json().items() if key not in left_out},
-        **({"inputs": list(spec.inputs)} if spec.shares else {"split_inputs": spec.inputs_of_splits()}),
-        "bad_rows": summary.bad_counts,
-        "dropped_rows": summary.n_dropped,
-        "unseen_values": summary.n_unseen,
-        **{key: counts for key, counts in missing.items() if any(counts.values())},
-    }
-    nnz = sum(p.facts.nnz for p in partitions)
-    counts = {split: label_counts(total, schema) for split, total in totals.items()}
-    weights = row_weights(totals, schema)
-    return Dataset(
-        spec.name, 0, data_id, schema, tuple(partitions), moments, counts, nnz, packing, weights, spec.request
-    )

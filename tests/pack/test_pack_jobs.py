@@ -21,6 +21,7 @@ from mr_ml.errors import BadDataError, InternalError, NotFoundError, Unavailable
 from mr_ml.packing import driver, plan, through_jobs
 from mr_ml.packing import sample as samples
 from mr_ml.packing.choices import PackChoices
+from mr_ml.packing.manifest import partitions_of
 from mr_ml.packing.sample import Estimate
 from mr_ml.readers.text.source import TextRange
 from mr_ml.runners import task_errors
@@ -322,12 +323,12 @@ def test_a_file_that_changes_meanwhile(site: Site, pack_bytes: int, monkeypatch:
     """When its rows are in their partitions already."""
     site.write({"a": libsvm(1, 50)})
 
-    def grown(*args: Any, known_good: Any = driver._partitions) -> Any:
+    def grown(*args: Any, known_good: Any = partitions_of) -> Any:
         with (site.raw / "a").open("ab") as file:
             file.write(b"1 1:1\n")
         return known_good(*args)
 
-    monkeypatch.setattr(driver, "_partitions", grown)
+    monkeypatch.setattr(driver, "partitions_of", grown)
     with pytest.raises(BadDataError, match="changed while it was read"):
         site.there(StandIn(root=site.cluster, pack_bytes=pack_bytes), LIBSVM)
     assert nothing_left(site)
