@@ -67,8 +67,10 @@ class Separation:
 
     Attributes
     ----------
-    min_gap, minus_max_gap
-        At the point.
+    min_gap
+        At the point, but for offsets: where it is positive, larger coefficients make every gap larger.
+    minus_max_gap
+        At the point, with offsets: where it is far below 0, the gradient has nothing of some row.
     min_gap_change, minus_max_gap_change
         What the direction, taken once, adds to the gaps.
     """

@@ -365,6 +365,6 @@ def vector_cost(size: int, *, hessian: bool) -> Cost:
 
 
 def inverse_diagonal(state: LineState) -> Floats:
-    """Compute 1 / h (n,), and 1 where the objective is flat."""
+    """Compute 1 / h (n,), and 1 where the objective is flat, or so flat that 1 / h is no number."""
     h = state.curvature
-    return np.divide(1.0, h, out=np.ones_like(h), where=h > 0)
+    return np.divide(1.0, h, out=np.ones_like(h), where=h >= np.finfo(float).tiny)

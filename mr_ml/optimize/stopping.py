@@ -90,6 +90,8 @@ def judge(state: LineState, stop: Stop, *, before: float, fit_tolerance: float, 
     """
     if _every_row_is_right(state):
         return replace(state, stop=Stop.SEPARABLE)
+    if _has_no_slopes(state):
+        return replace(state, stop=Stop.FLAT)
     if _goes_on_for_ever(state):
         suspicions = state.suspicions + 1
         return replace(state, suspicions=suspicions, stop=Stop.SEPARABLE if suspicions >= _SUSPICIONS else None)
@@ -109,6 +111,12 @@ def last_stop(state: LineState) -> Stop:
 
 def _every_row_is_right(state: LineState) -> bool:
     return state.separation is not None and state.separation.min_gap > 0
+
+
+def _has_no_slopes(state: LineState) -> bool:
+    """Whether rows are so far on their right side that what is left of their slopes are no longer digits of them."""
+    lost = float(state.unit.max()) < float(np.finfo(float).tiny)
+    return lost and state.separation is not None and state.separation.minus_max_gap < 0
 
 
 def _goes_on_for_ever(state: LineState) -> bool:

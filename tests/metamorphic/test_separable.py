@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from exact import answer
 from fits import Solver
-from problems import Problem
+from problems import Floats, Problem
+from scipy import special
 
 METHODS = ("newton", "lbfgs")
 
@@ -126,3 +127,53 @@ def test_fewer_rows_than_features_is_said(solver: Solver, loss: str) -> None:
     assert done.code == 0
     assert "10 rows" in done.err
     assert "--l2" in done.err
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("size", [2.0, 8.0, 20.0])
+@pytest.mark.parametrize("loss", ["logistic", "probit", "cloglog"])
+def test_offsets_alone_separate_nothing(solver: Solver, loss: str, size: float, method: str) -> None:
+    """They put every row on its right side, and coefficients would not keep it there: there is an optimum."""
+    random = np.random.default_rng(0)
+    x = np.round(random.normal(size=(60, 2)), 3)
+    y = (random.random(60) < 0.5).astype(float)
+    offsets = size * (2 * y - 1)
+    fit = solver.solve(Problem(loss, x, y, offsets=offsets), method=method)
+    assert fit.converged, fit.stop
+    # the gradient at the optimum, by definition
+    z = fit.margins[:, 0]
+    slopes: dict[str, Callable[[], Floats]] = {
+        "logistic": lambda: special.expit(z) - y,
+        "probit": lambda: (1 - 2 * y) * np.exp(-(z**2) / 2 - special.log_ndtr((2 * y - 1) * z)),
+        "cloglog": lambda: np.where(y == 0, np.exp(z), -np.exp(z) / np.expm1(np.exp(z))),
+    }
+    slope = slopes[loss]()
+    a = np.column_stack([x, np.ones(60)])
+    assert (np.abs(slope @ a) <= 1e-4 * np.abs(slope).sum()).all()
+    if loss == "cloglog":
+        # next to no slope far on the right side of one class: Newton's steps are short there, and passes run out
+        return
+    # with separable classes the same offsets hide nothing
+    parted = replace(a_gap(), loss=loss, offsets=size * (2 * a_gap().y - 1))
+    assert "separate" in solver.solve(parted, method=method).stop
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("loss", "size"), [("probit", 40.0), ("logistic", 1000.0), ("cloglog", 1000.0)])
+def test_slopes_that_are_no_numbers_any_more_are_no_optimum(
+    solver: Solver, loss: str, size: float, method: str
+) -> None:
+    """Where all rows are so far on their right side that every slope underflows to 0."""
+    random = np.random.default_rng(0)
+    x, y = np.round(random.normal(size=(60, 2)), 3), (random.random(60) < 0.5).astype(float)
+    fit = solver.solve(Problem(loss, x, y, offsets=size * (2 * y - 1)), method=method)
+    assert not fit.converged
+    assert "does not determine" in fit.stop
+    assert "--l2" in fit.stop
+
+
+def test_a_curvature_that_has_no_inverse_ends_no_search_with_a_defect(solver: Solver) -> None:
+    random = np.random.default_rng(0)
+    x, y = np.round(random.normal(size=(60, 2)), 3), (random.random(60) < 0.5).astype(float)
+    fit = solver.solve(Problem("cloglog", x, y, offsets=400 * (2 * y - 1)), method="newton")
+    assert not fit.converged

@@ -128,25 +128,30 @@ def test_a_few_rows_on_the_wrong_side_make_an_optimum(method: type[LineMethod], 
     assert fitted(x, y, method(), l2=0.0).stop is Stop.GRADIENT
 
 
+@pytest.mark.parametrize("has_offsets", [False, True])
 @pytest.mark.parametrize("loss", ["logistic", "softmax"])
-def test_leads_are_those_of_the_definition(loss: str) -> None:
+def test_leads_are_those_of_the_definition(loss: str, has_offsets: bool) -> None:
+    """The least at the point is without offsets, which do not grow with coefficients."""
     rng = np.random.default_rng(5)
     x, y = rng.normal(size=(50, 3)), rng.integers(0, 3 if loss == "softmax" else 2, 50)
     u = (np.arange(50) % 4).astype(float)
     spec = RowSpec(loss_from_json(loss), 3, classes=tuple(map(float, range(y.max() + 1))))
     coef, direction = rng.normal(size=(2, spec.n_outputs, 4))
     query = LineQuery(spec, coef, direction=direction, steps=(1.0, 0.5), chosen=1, leads=True)
-    found = query.read(make_engine(x, y, weights=u, block_rows=16).run(query)).leads
+    o = rng.normal(size=50) * 9 if has_offsets else np.zeros(50)
+    made = make_engine(x, y, weights=u, offsets=o if has_offsets else None, block_rows=16)
+    found = query.read(made.run(query)).leads
 
-    def ahead(w: Any) -> list[float]:
-        z = x @ w[:, :3].T + w[:, 3]
+    def ahead(w: Any, o: Any = 0.0) -> list[float]:
+        z = x @ w[:, :3].T + w[:, 3] + np.reshape(o, (-1, 1))
         z = np.column_stack([np.zeros(50), z]) if loss == "logistic" else z
         return [
             z[i, y[i]] - z[i, k] for i in range(50) if u[i] for k in range(z.shape[1]) if k != y[i]
         ]  # rows without weight count for nothing
 
-    at, moves = ahead(coef + 0.5 * direction), ahead(direction)
-    np.testing.assert_allclose(found, [min(at), -max(at), min(moves), -max(moves)], rtol=1e-12)
+    there = coef + 0.5 * direction
+    moves = ahead(direction)
+    np.testing.assert_allclose(found, [min(ahead(there)), -max(ahead(there, o)), min(moves), -max(moves)], rtol=1e-12)
 
 
 def test_where_there_are_no_classes_nothing_is_ahead() -> None:

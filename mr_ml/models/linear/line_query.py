@@ -39,8 +39,9 @@ class LineQuery(RowQuery, ColumnQuery):
         weight_sum    = sum_i u_i
         slope_sum     = sum_i u_i |l'(z_i(t), y_i)|              (n_outputs,): what the gradient is made of
         bend_sum      = sum_i u_i l''(z_i(t), y_i)               (n_outputs,)
-        leads         = minima over rows of positive weight, if `leads`: by how much the own class is ahead at t, the
-                        negative of the most it is; how far direction moves it ahead, the negative of the most
+        leads         = minima over rows of positive weight, if `leads`: by how much the own class is ahead at t
+                        without offsets; the negative of the most it is with offsets; how far direction moves it
+                        ahead, the negative of the most
 
     Losses at further steps cost no product with X.
     """
@@ -82,6 +83,8 @@ class LineQuery(RowQuery, ColumnQuery):
         return Linear.of(self.coef) if self.direction is None else Linear.of(self.coef, self.direction)
 
     def _margins(self, block: Block) -> tuple[Floats, Floats | None]:
+        """Return margins but for offsets, and what the direction adds to them."""
+        block = replace(block, offsets=None)
         if self.direction is None:
             return self.rows.margins(block, self._linear), None
         return self.rows.margins_along(block, self._linear)
@@ -91,9 +94,10 @@ class LineQuery(RowQuery, ColumnQuery):
         spec, features, loss = self.rows, block.features, self.rows.loss
         targets = spec.targets(block)
         u = spec.weights(block, targets)
-        z, along = self._margins(block)
+        of_coef, along = self._margins(block)
+        z = of_coef if block.offsets is None else of_coef + block.offsets[:, None]
 
-        def at(step: float) -> Floats:
+        def at(step: float, z: Floats = z) -> Floats:
             return z if along is None or step == 0 else z + step * along
 
         loss_sums = np.array([_loss_sum(loss.value(at(step), targets), u) for step in self.steps])
@@ -114,7 +118,8 @@ class LineQuery(RowQuery, ColumnQuery):
         if curvature is not None:
             parts["curvature_sum"] = ByColumn(Sum(_with_intercept(curvature, second)))
         if self.leads:
-            parts["leads"] = Minimum(_leads(loss, chosen, along, targets, u > 0))
+            without = chosen if z is of_coef else at(self.steps[self.chosen], of_coef)
+            parts["leads"] = Minimum(_leads(loss, (without, chosen), along, targets, u > 0))
         if self.cross:
             parts["cross_sum"] = Sum(features.transpose_dot(second, n_features=d).T)
         if self.hessian:
@@ -244,11 +249,15 @@ def _factor_rows(features: Features, slope: Floats, second: Floats, n_features: 
     return rows
 
 
-def _leads(loss: Loss, margins: Floats, along: Floats | None, targets: Floats, counted: NDArray[np.bool_]) -> Floats:
-    """Return leads as `LineQuery` says; (4,), infinite where there is nothing."""
+def _leads(
+    loss: Loss, margins: tuple[Floats, Floats], along: Floats | None, targets: Floats, counted: NDArray[np.bool_]
+) -> Floats:
+    """Return leads as `LineQuery` says, of margins without and with offsets; (4,), infinite where there is nothing."""
     leads = np.full(4, np.inf)
-    for k, z in enumerate([margins] if along is None else [margins, along]):
-        least, most = loss.lead(z, targets)
+    for k, (of_least, of_most) in enumerate([margins] if along is None else [margins, (along, along)]):
+        least, most = loss.lead(of_least, targets)
+        if of_most is not of_least:
+            _, most = loss.lead(of_most, targets)
         leads[2 * k] = least.min(where=counted, initial=np.inf)
         leads[2 * k + 1] = -most.max(where=counted, initial=-np.inf)
     return leads
