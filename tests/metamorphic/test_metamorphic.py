@@ -13,10 +13,12 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from changes import CHANGES
 from fits import Fit, Solver
-from problems import CHANGES, LOSSES, PENALTIES, STORAGES, Floats, Problem, base, bound
+from problems import FIRST, KINDS, LOSSES, PENALTIES, STORAGES, Floats, Problem, base, bound, has_positive_margins
 
 from mr_ml.models.linear.kind.spec import LinearSpec
+from mr_ml.models.linear.losses import LOSSES as REGISTRY
 
 TOLERANCE = LinearSpec.tolerance
 _METHODS = ("newton", "lbfgs")
@@ -24,16 +26,16 @@ _OF_WEIGHTS = ("rows repeated", "weights shared", "rows of weight 0", "weights x
 
 
 def combinations() -> Iterator[tuple[str, ...]]:
-    """All changes and losses, with every two of penalty, storage and method; weighted or without intercept fewer.
+    """Of three losses all changes, with every two of penalty, storage and method; weighted or without intercept fewer.
 
-    With MR_ML_ALL_CHANGES=1 every three.
+    Of the other losses each change once. With MR_ML_ALL_CHANGES=1 every three of all losses.
     """
     whole = os.environ.get("MR_ML_ALL_CHANGES") == "1"
-    for loss, penalty, storage, method in itertools.product(LOSSES, PENALTIES, STORAGES, _METHODS):
+    for loss, penalty, storage, method in itertools.product(LOSSES if whole else FIRST, PENALTIES, STORAGES, _METHODS):
         at = [list(values).index(value) for values, value in ((PENALTIES, penalty), (STORAGES, storage))]
         if not whole and _METHODS[sum(at) % 2] != method:
             continue
-        for kind in ("plain", "weighted", "through 0"):
+        for kind in kinds(loss):
             if whole and kind != "plain" and (method == "lbfgs") != (storage == "sparse"):
                 continue
             problem = base(kind, loss, penalty, storage)
@@ -41,6 +43,21 @@ def combinations() -> Iterator[tuple[str, ...]]:
                 telling = kind != "weighted" or change in _OF_WEIGHTS or penalty == "scaled"
                 if telling and function(problem) is not None:
                     yield kind, loss, penalty, storage, method, change
+    for of_loss, loss in enumerate(() if whole else LOSSES[len(FIRST) :]):
+        for turn, (change, function) in enumerate(CHANGES.items(), start=of_loss):
+            storage, method = STORAGES[turn % 2], _METHODS[turn % 2]
+            keys = [(kind, loss, penalty, storage) for kind, penalty in itertools.product(kinds(loss), PENALTIES)]
+            fitting = [key for key in keys if function(base(*key)) is not None]
+            if fitting:
+                yield *fitting[turn % len(fitting)], method, change
+
+
+def kinds(loss: str) -> list[str]:
+    return [kind for kind in KINDS if kind != "through 0" or not has_positive_margins(loss)]
+
+
+def test_every_loss_takes_part() -> None:
+    assert {loss.partition(":")[0] for loss in LOSSES} == set(REGISTRY.built_in)
 
 
 _solved: dict[tuple[str, ...], tuple[Problem, Fit, Floats]] = {}

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from changes import CHANGES
 from exact import answer
 from fits import Fit, Solver
-from problems import CHANGES, KINDS, LOSSES, PENALTIES, STORAGES, Floats, Problem, base, bound
+from problems import FIRST, KINDS, PENALTIES, STORAGES, Floats, Problem, base, bound
 from test_exact import _ROUND_VALLEYS, HARD, checked, known, labels
 from test_separable import SEPARABLE
 
@@ -41,7 +42,7 @@ def assert_same(warm: Fit, cold: Fit, slack: Floats) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", FIRST)
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_optimum_is_the_same(solver: Solver, kind: str, loss: str, penalty: str, method: str) -> None:
     problem = base(kind, loss, penalty, STORAGES[(len(kind) + len(loss)) % 2])
@@ -63,7 +64,7 @@ def test_the_optimum_is_the_same(solver: Solver, kind: str, loss: str, penalty: 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("change", ["a column of 1e9", "a feature twice", "intercept as a column", "features + 2^40"])
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", FIRST)
 def test_what_the_data_does_not_determine(solver: Solver, loss: str, change: str, method: str) -> None:
     """Flat directions, and columns far from zero; the coefficients that a search begins with have parts along these."""
     of = CHANGES[change](base("plain", loss, "free", "dense"))
