@@ -6,20 +6,21 @@ import json
 import math
 import shlex
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import measure
-from generate import Problem
+from environments import LeftOutError
+from generate import Problem, write_csv
 from measure import Cost
 from optimum import Optimum
 from ours import Ours
 from peers import PEERS, Peer
 
-GAPS = (1e-2, 1e-3, 1e-4)
+GAPS = (1e-3, 1e-4, 1e-6)
+DEFAULTS = "defaults"
 PASSES = (3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 18, 20, 24, 28, 34, 40, 60, 90, 140)
 # A program is set no finer once a run took longer.
 PATIENCE_SECONDS = 100.0
@@ -29,43 +30,50 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Program:
-    """Something that trains: `train(stop)` runs it whole, `gap()` evaluates what it saved last."""
+    """Something that trains: `train(stop)` runs it whole, `gap()` evaluates what it saved last.
+
+    A stop of None leaves it to the program's defaults, if it `has_defaults`.
+    """
 
     name: str
     version: str
     stops: tuple[float, ...]
-    line: Callable[[float], str]
-    train: Callable[[float], Cost]
+    line: Callable[[float | None], str]
+    train: Callable[[float | None], Cost]
     gap: Callable[[], float]
+    has_defaults: bool = True
 
 
 def programs(problem: Problem, optimum: Optimum, work: Path, only: Sequence[str], say: Say) -> Iterator[Program]:
-    """Ours, cold and from the packed dataset, and every peer that is installed."""
-    kind = problem.name.partition("-")[0]
+    """Ours, cold and from the packed dataset, and every peer that is installed. Ours reads dense rows as CSV."""
+    kind = problem.kind
     for peer in PEERS:
         if kind in peer.kinds and (not only or peer.name in only):
-            if peer.missing:
-                say(f"{peer.name}: left out, {peer.missing}")
+            try:
+                ready = peer.prepared(problem.folder.parent / "environments")
+            except LeftOutError as error:
+                say(f"{peer.name}: left out, {error}")
             else:
-                yield _peer(peer, problem, optimum, work)
+                yield _peer(ready, problem, optimum, work)
+    text = write_csv(problem) if problem.dense else problem.text
     packed, cold = Ours(work / "packed"), Ours(work / "cold")
     shutil.rmtree(packed.root, ignore_errors=True)
-    measure.run(packed.pack(problem.text, kind), folder=work)
+    measure.run(packed.pack(text, kind), folder=work)
 
-    def from_text(stop: float) -> Cost:
+    def from_text(stop: float | None) -> Cost:
         shutil.rmtree(cold.root, ignore_errors=True)
-        measure.warm(problem.text)
-        pack = measure.run(cold.pack(problem.text, kind), folder=work)
+        measure.warm(text)
+        pack = measure.run(cold.pack(text, kind), folder=work)
         return measure.added(pack, measure.run(cold.train(kind, kind, problem.l2, *_passes(stop)), folder=work))
 
-    def from_blocks(stop: float) -> Cost:
+    def from_blocks(stop: float | None) -> Cost:
         measure.warm(packed.root)
         return measure.run(packed.train(kind, kind, problem.l2, *_passes(stop)), folder=work)
 
-    def line(stop: float) -> str:
+    def line(stop: float | None) -> str:
         return _shown(["mr-ml", *packed.train(kind, kind, problem.l2, *_passes(stop))[3:]], problem, work)
 
-    pack_line = _shown(["mr-ml", *packed.pack(problem.text, kind)[3:]], problem, work)
+    pack_line = _shown(["mr-ml", *packed.pack(text, kind)[3:]], problem, work)
     stops = tuple(map(float, PASSES))
     yield Program("mr-ml, packed", "this version", stops, line, from_blocks, lambda: optimum.gap(*packed.coef(kind)))
     yield Program(
@@ -77,34 +85,29 @@ def programs(problem: Problem, optimum: Optimum, work: Path, only: Sequence[str]
 def _shown(command: Sequence[str], problem: Problem, work: Path) -> str:
     """A command as one would type it beside the data, in a folder that holds a checkout."""
     line = shlex.join(command)
-    places = {
-        str(work): "work",
-        str(problem.folder): problem.name,
-        str(HERE): "scripts/bench",
-        sys.executable: "python",
-    }
+    places = {str(work): "work", str(problem.folder): problem.name, str(HERE): "scripts/bench"}
     for path, name in places.items():
         line = line.replace(path, name)
     return line
 
 
-def _passes(stop: float) -> list[str]:
-    return ["--max-passes", f"{stop:g}", "--tolerance", "0"]
+def _passes(stop: float | None) -> list[str]:
+    return [] if stop is None else ["--max-passes", f"{stop:g}", "--tolerance", "0"]
 
 
 def _peer(peer: Peer, problem: Problem, optimum: Optimum, work: Path) -> Program:
     model = work / f"{peer.name}.npz"
 
-    def train(stop: float) -> Cost:
+    def train(stop: float | None) -> Cost:
         for left in work.glob(f"{model.name}*"):
             left.unlink()
         measure.warm(peer.text(problem))
-        return measure.run(peer.command(problem, model, stop), folder=work)
+        return measure.run(peer.command(problem, model, stop), folder=work, environment=peer.variables)
 
     return Program(
         peer.name, peer.version, peer.stops,
-        lambda stop: _shown(peer.command(problem, model, stop), problem, work), train,
-        lambda: optimum.gap(*peer.coef(problem, model)),
+        lambda stop: _shown(["python", *peer.command(problem, model, stop)[1:]], problem, work), train,
+        lambda: optimum.gap(*peer.coef(problem, model)), peer.has_defaults,
     )  # fmt: skip
 
 
@@ -160,7 +163,10 @@ def time_to_gap(problem: Problem, optimum: Optimum, work: Path, *, rounds: int, 
             wanted.append((program, gap, tuned))
             if gap in tuned.stops:
                 stop = tuned.stops[gap]
-                actions[f"{program.name} {stop:g}"] = _checked(program, stop, gaps)
+                actions[_key(program, stop)] = _checked(program, stop, gaps)
+        if program.has_defaults:
+            wanted.append((program, DEFAULTS, tuned))
+            actions[_key(program, None)] = _checked(program, None, gaps)
     costs = measure.interleaved(actions, rounds=rounds)
     rows = [_row(program, gap, tuned, costs, gaps) for program, gap, tuned in wanted]
     return {
@@ -168,13 +174,18 @@ def time_to_gap(problem: Problem, optimum: Optimum, work: Path, *, rounds: int, 
         "optimum": {"value": optimum.value, "scipy": optimum.scipy_value, "left": optimum.decrement},
         "rows": rows,
         "ratios": list(_ratios(rows, costs)),
+        "ratios_by_defaults": list(_ratios_by_defaults(rows, costs)),
     }
 
 
-def _checked(program: Program, stop: float, gaps: dict[str, float]) -> Callable[[], Cost]:
+def _key(program: Program, stop: float | None) -> str:
+    return f"{program.name} {DEFAULTS if stop is None else f'{stop:g}'}"
+
+
+def _checked(program: Program, stop: float | None, gaps: dict[str, float]) -> Callable[[], Cost]:
     def action() -> Cost:
         cost = program.train(stop)
-        key = f"{program.name} {stop:g}"
+        key = _key(program, stop)
         gaps[key] = max(gaps.get(key, 0.0), program.gap())
         return cost
 
@@ -186,10 +197,10 @@ def _row(
 ) -> dict[str, Any]:
     stop = tuned.stops.get(gap)
     row: dict[str, Any] = {"program": program.name, "version": program.version, "gap": gap, "stop": stop}
-    if stop is None:
+    if stop is None and gap != DEFAULTS:
         row.update(wall=tuned.last_seconds, reached=tuned.least_gap)
     else:
-        key = f"{program.name} {stop:g}"
+        key = _key(program, stop)
         middle = measure.median(costs[key])
         row.update(key=key, wall=middle.wall, cpu=middle.cpu, peak_bytes=middle.peak_bytes, reached=gaps[key])
         row.update(command=program.line(stop), walls=[c.wall for c in costs[key]])
@@ -198,9 +209,7 @@ def _row(
 
 def _ratios(rows: Sequence[dict[str, Any]], costs: dict[str, list[Cost]]) -> Iterator[dict[str, Any]]:
     for gap in (f"{g:g}" for g in GAPS):
-        reached = [
-            row for row in rows if row["gap"] == gap and row["stop"] is not None and row["reached"] <= float(gap)
-        ]
+        reached = [row for row in rows if row["gap"] == gap and "key" in row and row["reached"] <= float(gap)]
         peers = [row for row in reached if not row["program"].startswith("mr-ml")]
         if not peers:
             continue
@@ -215,3 +224,16 @@ def _ratios(rows: Sequence[dict[str, Any]], costs: dict[str, list[Cost]]) -> Ite
                     "cpu_peer": thriftiest["program"],
                     "cpu_ratio": row["cpu"] / thriftiest["cpu"],
                 }
+
+
+def _ratios_by_defaults(rows: Sequence[dict[str, Any]], costs: dict[str, list[Cost]]) -> Iterator[dict[str, Any]]:
+    """Of ours to each peer, each as it comes."""
+    ran = [row for row in rows if row["gap"] == DEFAULTS]
+    for row in ran:
+        for peer in ran:
+            if row["program"].startswith("mr-ml") and not peer["program"].startswith("mr-ml"):
+                yield {
+                    "program": row["program"], "reached": row["reached"], "peer": peer["program"],
+                    "peer_reached": peer["reached"], "ratio": measure.ratio(costs[row["key"]], costs[peer["key"]]),
+                    "cpu_ratio": row["cpu"] / peer["cpu"],
+                }  # fmt: skip

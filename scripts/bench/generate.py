@@ -3,11 +3,13 @@
 
     sparse   697,641 x 47,236 rows of unit length, about 73 non-zeros each, feature frequencies by Zipf's law
     dense    1,000,000 x 100, columns that share ten factors
+    narrow   400,000 x 60, columns of one scale that hardly depend on each other
 
 Labels are the sign of a true margin plus noise. Rows come in chunks, each from a counter-based generator (Philox) of
 its own, so that a smaller set is a prefix of a larger one. Only operations that IEEE 754 rounds exactly are used (no
 log, exp or BLAS), and sums run in a fixed order. Values are decimal fractions of six or five places, written both as
-libsvm text and as integer arrays, from which `Problem.load` has the same doubles without parsing anything.
+libsvm text and as integer arrays, from which `Problem.load` has the same doubles without parsing anything. A dense
+set can be written as CSV too.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +36,7 @@ CHUNK_ROWS = 8192
 
 @dataclass(frozen=True)
 class Shape:
-    """A reference set at factor 1. `places`: decimal places of a value."""
+    """A reference set at factor 1. `places`: decimal places of a value. `draw(number, n_rows)` makes a chunk."""
 
     rows: int
     features: int
@@ -58,8 +61,9 @@ class Problem:
 
     Attributes
     ----------
-    text, vw_text
-        libsvm text, and the same rows as Vowpal Wabbit reads them.
+    text, vw_text, csv
+        libsvm text, and the same rows as Vowpal Wabbit reads them, and where they are dense as CSV with a header, the
+        label first.
     sha256
         Of the libsvm text.
     """
@@ -81,12 +85,27 @@ class Problem:
     def vw_text(self) -> Path:
         return self.folder / f"{self.name}.vw"
 
+    @property
+    def csv(self) -> Path:
+        return self.folder / f"{self.name}.csv"
+
+    @property
+    def kind(self) -> str:
+        return self.name.partition("-")[0]
+
+    @property
+    def shape(self) -> Shape:
+        return SHAPES[self.kind]
+
+    @property
+    def dense(self) -> bool:
+        return self.nnz == self.n_rows * self.n_features
+
     def load(self) -> tuple[sparse.csr_array, Array]:
         """Features and labels, from the arrays beside the text."""
-        kind = SHAPES[self.name.partition("-")[0]]
         indptr, ids, values, labels = (np.load(self.folder / f"{n}.npy") for n in ("indptr", "ids", "values", "labels"))
         x = sparse.csr_array(
-            (values / 10.0**kind.places, ids.astype(np.int32), indptr), shape=(self.n_rows, self.n_features)
+            (values / 10.0**self.shape.places, ids.astype(np.int32), indptr), shape=(self.n_rows, self.n_features)
         )
         return x, (labels > 0).astype(float)
 
@@ -128,19 +147,33 @@ def _sparse_constants(d: int) -> tuple[Array, Array, Array, Array]:
 
 def draw_dense(number: int, n_rows: int) -> Chunk:
     """Column j: factor j mod 10 plus a part of its own that is smaller the larger j is, on a scale of its own."""
-    d, n_factors = 100, 10
+    d, j = 100, np.arange(100)
     words = np.random.Philox(key=[SEED + 1, number])
-    factors = _bell(words, n_rows * n_factors, spread=200_000).reshape(n_rows, n_factors) / 1e5 - 1.0
-    own = _bell(words, n_rows * d, spread=200_000).reshape(n_rows, d) / 1e5 - 1.0
-    j = np.arange(d)
-    columns = (factors[:, j % n_factors] + own / (1.0 + j // 10)) * (1.0 + j % 7)
+    factors, own = _bells(words, n_rows, 10), _bells(words, n_rows, d)
+    return _dense_chunk(words, (factors[:, j % 10] + own / (1.0 + j // 10)) * (1.0 + j % 7))
+
+
+def draw_narrow(number: int, n_rows: int) -> Chunk:
+    """Columns of one scale that have little to do with each other, as methods that know only gradients like them."""
+    words = np.random.Philox(key=[SEED + 2, number])
+    factors, own = _bells(words, n_rows, 10), _bells(words, n_rows, 60)
+    return _dense_chunk(words, 2.0 * own + factors[:, np.arange(60) % 10] / 2.0)
+
+
+def _bells(words: np.random.Philox, n_rows: int, n: int) -> Array:
+    """Numbers (n_rows, n) between -1 and 1."""
+    return np.asarray(_bell(words, n_rows * n, spread=200_000).reshape(n_rows, n) / 1e5 - 1.0)
+
+
+def _dense_chunk(words: np.random.Philox, columns: Array) -> Chunk:
+    n_rows, d = columns.shape
     scaled = np.rint(columns * 1e5).astype(np.int64)
     scaled[scaled == 0] = 1
     margin = np.zeros(n_rows)
     for k in range(d):
         margin += scaled[:, k] / 1e5 * (((k * 37) % 23 - 11) / 40.0)
     noise = (_bell(words, n_rows, spread=2000) - 1000) / 300.0
-    ids = np.tile(j, n_rows)
+    ids = np.tile(np.arange(d), n_rows)
     return Chunk(np.full(n_rows, d), ids, scaled.ravel(), np.where(margin + noise > 0, 1, -1))
 
 
@@ -158,6 +191,7 @@ def _bell(words: np.random.Philox, n: int, *, spread: int) -> Array:
 SHAPES = {
     "sparse": Shape(697_641, 47_236, 6, 1e-6, draw_sparse),
     "dense": Shape(1_000_000, 100, 5, 1e-6, draw_dense),
+    "narrow": Shape(400_000, 60, 5, 1e-6, draw_narrow),
 }
 
 
@@ -237,9 +271,21 @@ def generate(kind: str, factor: float, parent: Path) -> Problem:
     return Problem(folder=folder, **said)
 
 
+def write_csv(problem: Problem) -> Path:
+    """Write the CSV of a dense set, or find it written."""
+    if not problem.csv.is_file():
+        part = problem.csv.with_suffix(".part")
+        with open(problem.text, "rb") as text, open(part, "wb") as out:
+            out.write(b"label," + b",".join(b"x%d" % j for j in range(problem.n_features)) + b"\n")
+            while lines := text.readlines(1 << 24):
+                out.write(re.sub(rb" \d+:", b",", b"".join(lines)))
+        part.rename(problem.csv)
+    return problem.csv
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kinds", nargs="*", metavar="KIND", help="sparse, dense (default both)")
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"{', '.join(SHAPES)} (default all)")
     parser.add_argument("--factor", type=float, default=0.1, help="of the rows (default 0.1)")
     parser.add_argument("--folder", type=Path, default=Path("bench_data"), help="(default ./bench_data)")
     options = parser.parse_args()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import statistics
 import subprocess
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import measure
-from generate import SHAPES, Problem, generate
+from generate import SHAPES, Problem, generate, write_csv
 from measure import Cost
 from ours import Ours, answer
 
@@ -49,24 +48,11 @@ def _packer(ours: Ours, text: Path, name: str, *more: object) -> Callable[[], Co
     return action
 
 
-def write_csv(problem: Problem) -> Path:
-    """The dense set as CSV with a header, the label first."""
-    path = problem.folder / f"{problem.name}.csv"
-    if not path.is_file():
-        with open(problem.text, "rb") as text, open(path.with_suffix(".part"), "wb") as out:
-            out.write(b"label," + b",".join(b"x%d" % j for j in range(problem.n_features)) + b"\n")
-            while lines := text.readlines(1 << 24):
-                out.write(re.sub(rb" \d+:", b",", b"".join(lines)))
-        path.with_suffix(".part").rename(path)
-    return path
-
-
 def pack(problems: dict[str, Problem], work: Path, rounds: int) -> Result:
     """MB of text a second, whole commands."""
     ours, found = _fresh(work, "pack"), {}
     texts = {name: problem.text for name, problem in problems.items()}
-    if "dense" in problems:
-        texts["dense as CSV"] = write_csv(problems["dense"])
+    texts |= {f"{name} as CSV": write_csv(problem) for name, problem in problems.items() if problem.dense}
     costs = measure.interleaved({name: _packer(ours, text, "p") for name, text in texts.items()}, rounds=rounds)
     for name, text in texts.items():
         middle, size = measure.median(costs[name]), text.stat().st_size

@@ -32,7 +32,9 @@ def main() -> int:
     parser.add_argument("--factor", type=float, default=0.1, help="of the rows of the reference sets (default 0.1)")
     parser.add_argument("--rounds", type=int, default=3, help="(default 3)")
     parser.add_argument("--only", default=",".join(PARTS), metavar="PART,...", help="(default: all)")
-    parser.add_argument("--kinds", default="sparse,dense", metavar="KIND,...", help="(default: sparse,dense)")
+    parser.add_argument(
+        "--kinds", default="sparse,dense,narrow", metavar="KIND,...", help="(default: sparse,dense,narrow)"
+    )
     parser.add_argument("--peers", default="", metavar="NAME,...", help="(default: all that are installed)")
     parser.add_argument(
         "--folder", type=Path, default=Path("bench_data"), help="data and results (default ./bench_data)"

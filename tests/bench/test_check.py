@@ -19,6 +19,7 @@ SUITE = Path(__file__).resolve().parents[2] / "scripts" / "bench"
 sys.path.insert(0, str(SUITE))
 
 import counts  # noqa: E402
+import environments  # noqa: E402
 import gaps  # noqa: E402
 import generate  # noqa: E402
 import measure  # noqa: E402
@@ -95,7 +96,7 @@ def test_a_command_that_fails_says_why(tmp_path: Path) -> None:
     assert "no more disk" in caught.value.stderr
 
 
-@pytest.mark.parametrize("kind", ["sparse", "dense"])
+@pytest.mark.parametrize("kind", list(generate.SHAPES))
 def test_the_arrays_say_what_the_text_says(kind: str, tmp_path: Path) -> None:
     problem = generate.generate(kind, TINY, tmp_path)
     x, y = problem.load()
@@ -109,6 +110,9 @@ def test_the_arrays_say_what_the_text_says(kind: str, tmp_path: Path) -> None:
     assert problem.vw_text.read_text().replace(" | ", " ") == problem.text.read_text()
     if kind == "sparse":
         assert np.allclose(x.power(2).sum(axis=1), 1, atol=1e-5)
+    else:
+        table = np.loadtxt(generate.write_csv(problem), delimiter=",", skiprows=1)
+        assert np.array_equal(table, np.column_stack([labels, read.toarray()]))
     assert 0.3 < y.mean() < 0.7
 
 
@@ -118,12 +122,13 @@ def test_a_smaller_set_is_a_prefix_of_a_larger_one(tmp_path: Path) -> None:
 
 
 def test_the_same_bytes_everywhere(tmp_path: Path) -> None:
-    expected = {"sparse": SPARSE_SHA256, "dense": DENSE_SHA256}
+    expected = {"sparse": SPARSE_SHA256, "dense": DENSE_SHA256, "narrow": NARROW_SHA256}
     assert {kind: generate.generate(kind, TINY, tmp_path).sha256 for kind in expected} == expected
 
 
 SPARSE_SHA256 = "518bbcc18341802dc5d6b59d7d62317f156df70c2dbfe6ff35196d39be6e723f"
 DENSE_SHA256 = "6147e7fcc5702eed14f6ac1b5be97b6cc0b0bbf95160218986911e3c38a739f3"
+NARROW_SHA256 = "de369838122d3891202c9022da4f4696ec26d4544bdfb10e60820c90d7197cf0"
 
 
 def test_the_function_that_judges(tmp_path: Path) -> None:
@@ -144,16 +149,43 @@ def test_the_function_that_judges(tmp_path: Path) -> None:
         assert function.hessian(bend)[j] == pytest.approx((up[1] - down[1]) / 2e-5, rel=1e-5, abs=1e-8)
 
 
-def test_a_peer_that_is_absent_is_left_out_visibly(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_peer_that_is_absent_is_left_out_visibly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert all(peer.missing is not None and "mr_ml[bench]" in peer.missing for peer in peers.PEERS)
+    for peer in (peer for peer in peers.PEERS if not peer.environment):
+        with pytest.raises(environments.LeftOutError, match=r"mr_ml\[bench\]"):
+            peer.prepared(tmp_path)
+
+
+def test_a_peer_whose_packages_cannot_be_had_is_left_out_visibly(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(environments, "PINS", {"snapml": (str(tmp_path / "nowhere"),)})
+    (peer,) = (peer for peer in peers.PEERS if peer.name == "svmloader+snapml")
+    with pytest.raises(environments.LeftOutError, match=r"pip install .*nowhere"):
+        peer.prepared(tmp_path)
+
+
+def test_a_peer_with_an_environment_runs_by_its_python_with_all_processors(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (peer,) = (peer for peer in peers.PEERS if peer.name == "polars+intelex-lbfgs")
+    monkeypatch.setattr(environments, "python_of", lambda name, folder: f"{folder}/{name}/python")
+    problem = generate.generate("narrow", TINY, tmp_path)
+    ready = peer.prepared(tmp_path)
+    for stop, more in ((None, []), (0.001, ["--stop", "0.001"])):
+        command = ready.command(problem, tmp_path / "model.npz", stop)
+        assert command[0] == f"{tmp_path}/intelex/python"
+        assert command[3] == str(problem.csv)
+        assert command[9:] == more
+    assert set(ready.variables.values()) == {str(len(os.sched_getaffinity(0)))}
 
 
 def climbing(outcomes: dict[float, tuple[float, float]]) -> tuple[gaps.Program, list[float]]:
     """A program with a gap and seconds for each of its stops, and the stops that were tried."""
     tried: list[float] = []
 
-    def train(stop: float) -> measure.Cost:
+    def train(stop: float | None) -> measure.Cost:
+        assert stop is not None
         tried.append(stop)
         return measure.Cost(outcomes[stop][1], 0, 0, 0, 0, 0, "")
 
@@ -166,9 +198,9 @@ def climbing(outcomes: dict[float, tuple[float, float]]) -> tuple[gaps.Program, 
 @pytest.mark.parametrize(
     ("outcomes", "stops", "n_tried", "least"),
     [
-        ({1: (0.5, 1), 2: (5e-3, 1), 3: (4e-3, 1), 4: (5e-5, 1), 5: (1e-9, 1)}, [2, 4, 4], 4, 5e-5),
+        ({1: (0.5, 1), 2: (5e-4, 1), 3: (4e-4, 1), 4: (5e-7, 1), 5: (1e-9, 1)}, [2, 4, 4], 4, 5e-7),
         ({1: (0.08, 1), 2: (0.2, 1)}, [None] * 3, 2, 0.08),
-        ({1: (5e-3, 90), 2: (2e-3, 130), 3: (1e-9, 200)}, [1, None, None], 2, 2e-3),
+        ({1: (5e-4, 90), 2: (2e-4, 130), 3: (1e-9, 200)}, [1, None, None], 2, 2e-4),
     ],
     ids=["reaches all", "reaches none", "takes too long"],
 )
@@ -178,11 +210,11 @@ def test_the_ladder_of_a_program(
     problem = generate.generate("dense", TINY, tmp_path)
     climber, tried = climbing(outcomes)
     found = gaps.tune(climber, problem, print)
-    assert [found.stops.get(gap) for gap in ("0.01", "0.001", "0.0001")] == stops
+    assert [found.stops.get(gap) for gap in ("0.001", "0.0001", "1e-06")] == stops
     assert (len(tried), found.least_gap, found.last_seconds) == (n_tried, least, outcomes[tried[-1]][1])
     assert gaps.tune(climber, problem, print) == found
     assert len(tried) == n_tried
-    rows = [gaps._row(climber, "0.0001", found, {}, {})] if stops[-1] is None else []
+    rows = [gaps._row(climber, "1e-06", found, {}, {})] if stops[-1] is None else []
     assert all((row["wall"], row["reached"]) == (found.last_seconds, least) for row in rows)
 
 
@@ -209,13 +241,36 @@ def test_ratios_are_to_the_fastest_peer_that_reaches_the_gap() -> None:
 
     costs = {"mr-ml, cold 1": [cost(2), cost(6)], "slow 1": [cost(8), cost(8)], "wrong 1": [cost(1), cost(1)]}
     rows = [
-        {"program": key[:-2], "gap": "0.01", "stop": 1.0, "key": key, "reached": reached, "wall": wall, "cpu": wall}
+        {"program": key[:-2], "gap": "0.001", "stop": 1.0, "key": key, "reached": reached, "wall": wall, "cpu": wall}
         for key, reached, wall in (("mr-ml, cold 1", 1e-3, 4), ("slow 1", 1e-3, 8), ("wrong 1", 0.5, 1))
     ]
     (found,) = gaps._ratios(rows, costs)
     assert found["peer"] == "slow"
     assert found["ratio"] == pytest.approx((2 / 8 + 6 / 8) / 2)
     assert "0.50 times" in next(report._verdicts([found]))
+
+
+def test_by_defaults_ours_are_compared_with_every_peer() -> None:
+    costs = {
+        f"{name} defaults": [measure.Cost(wall, wall, 0, 0, 0, 0, "")]
+        for name, wall in (("mr-ml, cold", 1), ("a", 2), ("b", 4))
+    }
+    rows = [
+        {
+            "program": key.removesuffix(" defaults"),
+            "gap": "defaults",
+            "stop": None,
+            "key": key,
+            "reached": 1e-5,
+            "cpu": 1.0,
+        }
+        for key in costs
+    ]
+    found = list(gaps._ratios_by_defaults(rows, costs))
+    assert [(r["program"], r["peer"], r["ratio"]) for r in found] == [
+        ("mr-ml, cold", "a", 0.5),
+        ("mr-ml, cold", "b", 0.25),
+    ]
 
 
 def test_where_a_peer_wins_the_page_says_so() -> None:
@@ -226,7 +281,7 @@ def test_where_a_peer_wins_the_page_says_so() -> None:
 def test_the_suite_names_its_peers_in_the_extra() -> None:
     text = (SUITE.parents[1] / "setup.cfg").read_text()
     extra = text.partition("\nbench =\n")[2].partition("\ntest =\n")[0]
-    assert {peer.package for peer in peers.PEERS} <= set(extra.replace("=", " ").split())
+    assert {peer.package for peer in peers.PEERS if not peer.environment} <= set(extra.replace("=", " ").split())
 
 
 def test_numerics_are_single_threaded() -> None:
