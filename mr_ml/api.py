@@ -14,6 +14,7 @@ from mr_ml.data import stored
 from mr_ml.errors import UsageError
 from mr_ml.memory import Memory
 from mr_ml.models.base import UNNAMED_KIND, Model
+from mr_ml.models.metric_choices import MetricChoices
 from mr_ml.session import Session, ignore_message
 
 if TYPE_CHECKING:
@@ -276,6 +277,10 @@ def evaluate(
     split: str = "test",
     row_weights: bool = True,
     unseen_features: Literal["error", "ignore"] = "error",
+    threshold: Sequence[float] = (),
+    at_precision: Sequence[float] = (),
+    at_recall: Sequence[float] = (),
+    details: bool = False,
     verify: bool = False,
     **where: Unpack[Where],
 ) -> dict[str, Any]:
@@ -289,6 +294,8 @@ def evaluate(
         Whether the dataset's row weights count, if it has any.
     unseen_features
         Whether feature ids of libsvm rows that the model does not know are an error or ignored.
+    threshold, at_precision, at_recall, details
+        See `mr_ml.models.metric_choices.MetricChoices`.
     root, dataset, split, verify, **where
         As of `train`.
 
@@ -310,10 +317,13 @@ def evaluate(
     """
     stored.chosen(bool, row_weights, "row_weights")
     stored.chosen(Literal["error", "ignore"], unseen_features, "unseen_features")
+    asked = {"threshold": threshold, "at_precision": at_precision, "at_recall": at_recall, "details": details}
+    choices = stored.check(MetricChoices, asked, what="an evaluation")
     with _session(root, where) as session:
         return session.evaluate(
-            model, dataset, split=split, row_weights=row_weights, unseen_features=unseen_features, verify_bytes=verify
-        )
+            model, dataset, split=split, row_weights=row_weights, unseen_features=unseen_features, verify_bytes=verify,
+            choices=choices,
+        )  # fmt: skip
 
 
 def predict(

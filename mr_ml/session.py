@@ -25,6 +25,7 @@ from mr_ml.errors import BadDataError, NoModelError, UsageError
 from mr_ml.ids import unique_id
 from mr_ml.memory import Memory, block_budget, free_memory, longest_line, predict_budget, rows_budget
 from mr_ml.models.base import MODEL_KINDS, Model, TrainSpec
+from mr_ml.models.metric_choices import NO_CHOICES, MetricChoices
 from mr_ml.passes.engines import DEFAULT, ENGINES, Kept, PassesWanted
 from mr_ml.runners.base import RUNNERS, Runner, RunnerOptions
 
@@ -305,6 +306,7 @@ class Session:
     def evaluate(
         self, model: str | Model, dataset: str, *, split: str = "test", row_weights: bool = True,
         unseen_features: Literal["error", "ignore"] = "error", verify_bytes: bool = False,
+        choices: MetricChoices = NO_CHOICES,
     ) -> dict[str, Any]:  # fmt: skip
         """Return metrics of a model on a dataset's split.
 
@@ -314,6 +316,8 @@ class Session:
             Whether the dataset's row weights count, if it has any.
         unseen_features
             Whether features that the model does not know are an error or ignored.
+        choices
+            What is asked for beyond the metrics that are always told.
 
         Raises
         ------
@@ -325,12 +329,12 @@ class Session:
         with using(self.root, found_in):
             return self._evaluate(
                 opened, found_in, split=split, row_weights=row_weights, unseen_features=unseen_features,
-                verify_bytes=verify_bytes,
+                verify_bytes=verify_bytes, choices=choices,
             )  # fmt: skip
 
     def _evaluate(
         self, opened: Model, found_in: Dataset, *, split: str, row_weights: bool,
-        unseen_features: Literal["error", "ignore"], verify_bytes: bool,
+        unseen_features: Literal["error", "ignore"], verify_bytes: bool, choices: MetricChoices,
     ) -> dict[str, Any]:  # fmt: skip
         from mr_ml.training.evaluate import evaluate, measuring_needs
         from mr_ml.training.evaluate import unseen_features as features_unseen
@@ -347,10 +351,10 @@ class Session:
                     "train on data that has them"
                 )
             self.say(f"ignored: {what}")
-        measured = opened.measurement(found_in, row_weights=row_weights)
+        measured = opened.measurement(found_in, row_weights=row_weights, choices=choices)
         needs = measuring_needs([measured], found_in, split=split, model_bytes=opened.nbytes)
         with closing(self.engine_over(found_in, split, needs)) as engine:
-            metrics = evaluate(opened, found_in, engine=engine, row_weights=row_weights)
+            metrics = evaluate(opened, found_in, engine=engine, row_weights=row_weights, choices=choices)
         return {**metrics, "unseen_features": len(unseen), "split": split}
 
     def predict(

@@ -24,10 +24,24 @@ def whole(least: int, most: int = 2**63 - 1) -> Callable[[str], int]:
 
 def not_negative(text: str) -> float:
     """Read a finite number >= 0."""
+    return _number(text, "a finite number >= 0", lambda value: value >= 0)
+
+
+def finite(text: str) -> float:
+    """Read a finite number."""
+    return _number(text, "a finite number", lambda value: True)
+
+
+def share(text: str) -> float:
+    """Read a number above 0 and at most 1."""
+    return _number(text, "a number above 0 and at most 1", lambda value: 0 < value <= 1)
+
+
+def _number(text: str, expected: str, is_right: Callable[[float], bool]) -> float:
     try:
         value = math.nan if "_" in text else float(text)
     except ValueError:
         value = math.nan
-    if not (math.isfinite(value) and value >= 0):
-        raise argparse.ArgumentTypeError(f"expected a finite number >= 0, found {text[:40]!r}")
+    if not (math.isfinite(value) and is_right(value)):
+        raise argparse.ArgumentTypeError(f"expected {expected}, found {text[:40]!r}")
     return value

@@ -7,7 +7,7 @@ from typing import Any
 from hdfs_layout.paths import MAX_PARTITION, MAX_PASS, MAX_VERSION
 from mr_ml import __version__
 from mr_ml.cli.names import registered
-from mr_ml.cli.numbers import not_negative, whole
+from mr_ml.cli.numbers import finite, not_negative, share, whole
 from mr_ml.cli.options import (
     EXIT_CODES,
     Parser,
@@ -219,6 +219,22 @@ def _evaluate(commands: Any) -> None:
     parser.add_argument("dataset", help="name (its latest version), name@version or name@latest")
     parser.add_argument("--split", default="test", help="(default test)")
     parser.add_argument("--weights", choices=("rows", "none"), default="rows", help="use row weights, if any (default)")
+    parser.add_argument(
+        "--all", action="store_true", help="show all tables; of numbers, hold labels against predictions"
+    )
+    group = parser.add_argument_group("where two labels are told apart (of the second label; as often as needed)")
+    group.add_argument(
+        "--threshold", action="append", type=finite, default=[], metavar="T",
+        help="metrics where rows of at least this probability, or decision value, are taken for it",
+    )  # fmt: skip
+    group.add_argument(
+        "--at-precision", action="append", type=share, default=[], metavar="P",
+        help="the threshold with a precision of at least P and the most recall",
+    )  # fmt: skip
+    group.add_argument(
+        "--at-recall", action="append", type=share, default=[], metavar="R",
+        help="the threshold with a recall of at least R and the most precision",
+    )  # fmt: skip
     add_unseen_features(parser, "libsvm: feature ids that the model does not know")
     add_runner(parser, jobs=("pass_job",), kinds=(QUERIES, LOSSES))
     add_engine(parser)

@@ -12,7 +12,8 @@ import re
 #: Parameters that are options of some command.
 PARAMETERS = frozenset(
     {
-        "at", "categorical", "class_weights", "cluster_id", "config", "cron", "dataset", "decimal", "delimiter",
+        "at", "at_precision", "at_recall", "threshold",
+        "categorical", "class_weights", "cluster_id", "config", "cron", "dataset", "decimal", "delimiter",
         "drop", "dry_run", "engine", "features", "folds", "for", "force", "format", "index_base", "intercept",
         "interpreter",
         "json", "keep_days", "keep_runs", "keep_versions", "l2", "label_column", "like", "loss", "max_bad_rows",

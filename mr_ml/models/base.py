@@ -23,6 +23,7 @@ from mr_ml.data import stored
 from mr_ml.data.block import Block
 from mr_ml.errors import UsageError
 from mr_ml.models.difference import Difference
+from mr_ml.models.metric_choices import NO_CHOICES, MetricChoices
 from mr_ml.models.paired import MeasuringQuery
 from mr_ml.models.predictor import Predictor
 from mr_ml.models.sparse_rows import sparse_rows
@@ -173,7 +174,9 @@ class Model(ABC):
         """Return what map tasks predict rows with."""
 
     @abstractmethod
-    def measurement(self, dataset: Dataset, *, row_weights: bool, by_name: bool = False) -> Measurement:
+    def measurement(
+        self, dataset: Dataset, *, row_weights: bool, by_name: bool = False, choices: MetricChoices = NO_CHOICES
+    ) -> Measurement:
         """Return how the model is measured on a dataset.
 
         Parameters
@@ -183,11 +186,15 @@ class Model(ABC):
         by_name
             Whether columns are taken by the names of their features, in whatever order: those that the model does not
             know count for nothing, and those that the dataset lacks are 0. Else all must be those of the model.
+        choices
+            What is asked for beyond the metrics that are always told.
 
         Raises
         ------
         BadDataError
             If the dataset's features or labels are not those that the model knows.
+        UsageError
+            If such a model cannot tell what is asked for.
         """
 
     @abstractmethod

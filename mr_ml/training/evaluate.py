@@ -12,12 +12,15 @@ from mr_ml.catalog.dataset import Dataset
 from mr_ml.catalog.feature_moments import FeatureMoments
 from mr_ml.errors import BadDataError
 from mr_ml.models.base import Measurement, Model, Needs, first_column
+from mr_ml.models.metric_choices import NO_CHOICES, MetricChoices
 from mr_ml.passes.base import Engine
 
 
 # numbers that overflow are counted and said; the warning would name no row
 @np.errstate(all="ignore")
-def evaluate(model: Model, dataset: Dataset, *, engine: Engine, row_weights: bool = True) -> dict[str, Any]:
+def evaluate(
+    model: Model, dataset: Dataset, *, engine: Engine, row_weights: bool = True, choices: MetricChoices = NO_CHOICES
+) -> dict[str, Any]:
     """Return metrics of the rows that `engine` runs over; what these have of `unseen_features` counts for nothing.
 
     Raises
@@ -26,7 +29,7 @@ def evaluate(model: Model, dataset: Dataset, *, engine: Engine, row_weights: boo
         If the dataset's features or labels are not those that the model knows.
     """
     check_features(model, dataset)
-    measured = model.measurement(dataset, row_weights=row_weights)
+    measured = model.measurement(dataset, row_weights=row_weights, choices=choices)
     metrics = measured.finish(engine.run(measured.query, columns=measured.columns))
     return {"model": model.reference, "dataset": dataset.reference, **metrics, "labels": model.label_texts}
 

@@ -15,7 +15,7 @@ from mr_ml.sums.parts import Part
 from mr_ml.sums.statistic import Statistic
 
 if TYPE_CHECKING:
-    from mr_ml.models.linear.measured import Measured, Metrics
+    from mr_ml.models.linear.measured import Asked, Measured, Metrics
 
 Floats = NDArray[np.float64]
 
@@ -102,15 +102,15 @@ class LabelDomain(ABC):
         """Return the sums that `metrics` reads, besides the weights and the losses."""
 
     @abstractmethod
-    def metrics(self, total: Statistic, *, weight_exponent: int) -> Metrics:
+    def metrics(self, total: Statistic, *, asked: Asked) -> Metrics:
         """Return the metrics that sums over all rows, whose weights have a positive sum, say.
 
         Parameters
         ----------
         total
             Of `metric_sums`, and "weight_sum" and "loss_sum".
-        weight_exponent
-            That of the power of two which gives weights in the unit of the dataset.
+        asked
+            How they are read.
         """
 
     def row_metrics(self, measured: Measured, losses: Floats) -> dict[str, Floats]:
@@ -216,11 +216,11 @@ class Numbers(LabelDomain):
 
         return number_sums(measured)
 
-    def metrics(self, total: Statistic, *, weight_exponent: int) -> Metrics:
+    def metrics(self, total: Statistic, *, asked: Asked) -> Metrics:
         """Return the metrics that sums over all rows say."""
         from mr_ml.models.linear.number_metrics import number_metrics
 
-        return number_metrics(total, weight_exponent=weight_exponent)
+        return number_metrics(total, asked=asked)
 
     def row_metrics(self, measured: Measured, losses: Floats) -> dict[str, Floats]:
         """Return the squared and the absolute error of each row."""
@@ -301,18 +301,21 @@ class Classes(LabelDomain):
         """Return the sums that `metrics` reads."""
         from mr_ml.models.linear.class_metrics import class_sums
 
-        return class_sums(measured)
+        return class_sums(measured, probable=self.probable)
 
-    def metrics(self, total: Statistic, *, weight_exponent: int) -> Metrics:
+    def metrics(self, total: Statistic, *, asked: Asked) -> Metrics:
         """Return the metrics that sums over all rows say."""
         from mr_ml.models.linear.class_metrics import class_metrics, decision_metrics
 
-        return (class_metrics if self.probable else decision_metrics)(total, weight_exponent=weight_exponent)
+        return (class_metrics if self.probable else decision_metrics)(total, asked=asked)
 
     def row_metrics(self, measured: Measured, losses: Floats) -> dict[str, Floats]:
-        """Return of each row whether its class is predicted, and its loss."""
+        """Return of each row whether its class is predicted, its loss, and the square of the error of probabilities."""
+        from mr_ml.models.linear.class_metrics import brier
+
         predicted = measured.predictions.argmax(axis=1) == measured.targets
-        return {"accuracy": predicted.astype(np.float64), "log_loss" if self.probable else "mean_loss": losses}
+        found = {"accuracy": predicted.astype(np.float64), "log_loss" if self.probable else "mean_loss": losses}
+        return {**found, "brier": brier(measured.predictions, measured.targets)} if self.probable else found
 
 
 NUMBERS = Numbers()

@@ -14,10 +14,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mr_ml.data import stored
 from mr_ml.data.block import Block
 from mr_ml.errors import BadDataError
-from mr_ml.models.linear.measured import Measured, Metrics
+from mr_ml.models.linear.measured import Asked, Measured, Metrics
 from mr_ml.models.linear.reading import Linear, RowQuery, RowSpec
+from mr_ml.models.metric_choices import NO_CHOICES, MetricChoices
 from mr_ml.models.paired import MeasuringQuery, RowMetrics
 from mr_ml.sums.parts import Part, Sum
 from mr_ml.sums.statistic import Statistic
@@ -37,6 +39,7 @@ class MetricsQuery(RowQuery, MeasuringQuery):
 
     rows: RowSpec
     coef: Floats
+    choices: MetricChoices = NO_CHOICES
 
     @cached_property
     def _linear(self) -> Linear:
@@ -44,28 +47,35 @@ class MetricsQuery(RowQuery, MeasuringQuery):
 
     def map(self, block: Block) -> Statistic:
         """Return the statistic of a prepared block, without receipts."""
-        statistic, _ = self.map_rows(block)
-        return statistic
+        return self._statistic(*self._measured(block))
 
     def map_rows(self, block: Block) -> tuple[Statistic, RowMetrics]:
         """Return the statistic of a prepared block, and the metrics of each row."""
+        measured, losses = self._measured(block)
+        values = self.rows.loss.row_metrics(measured, losses)
+        units = {name: json.dumps(self.rows.loss.to_json()) for name in _OF_THE_LOSS & values.keys()}
+        return self._statistic(measured, losses), RowMetrics(weights=measured.weights, values=values, units=units)
+
+    def _measured(self, block: Block) -> tuple[Measured, Floats]:
+        """Return what is predicted of the rows of a prepared block, and what they cost, (n_rows,)."""
         spec, loss = self.rows, self.rows.loss
         y = spec.targets(block)
-        u = spec.weights(block, y)
         # BLAS may round equal rows differently by where they stand; CSR products give them equal bits, hence exact ties
         z = spec.margins(replace(block, features=block.features.as_sparse()), self._linear)
-        p, losses = loss.inverse_link(z), loss.value(z, y)
-        lost = (u > 0) & ~(np.isfinite(losses) & np.isfinite(p).all(axis=1))
+        measured = Measured(
+            margins=z, predictions=loss.inverse_link(z), targets=y, weights=spec.weights(block, y), choices=self.choices
+        )
+        return measured, loss.value(z, y)
+
+    def _statistic(self, measured: Measured, losses: Floats) -> Statistic:
+        u = measured.weights
+        lost = (u > 0) & ~(np.isfinite(losses) & np.isfinite(measured.predictions).all(axis=1))
         parts: dict[str, Part] = {
             "weight_sum": Sum(u.sum()),
             "loss_sum": Sum((u * losses)[u > 0].sum()),
             "lost": Sum(np.asarray(np.count_nonzero(lost), float)),
         }
-        measured = Measured(margins=z, predictions=p, targets=y, weights=u)
-        statistic = Statistic({**parts, **loss.metric_sums(measured)})
-        values = loss.row_metrics(measured, losses)
-        units = {name: json.dumps(loss.to_json()) for name in _OF_THE_LOSS & values.keys()}
-        return statistic, RowMetrics(weights=u, values=values, units=units)
+        return Statistic({**parts, **self.rows.loss.metric_sums(measured)})
 
     def read(self, total: Statistic) -> Metrics:
         """Return the metrics of all rows.
@@ -86,13 +96,21 @@ class MetricsQuery(RowQuery, MeasuringQuery):
             )
         # in the unit in which weights were given
         exponent = -self.rows.weight_exponent if self.rows.row_weights else 0
-        return self.rows.loss.metrics(total, weight_exponent=exponent)
+        loss = self.rows.loss
+        asked = Asked(
+            weight_exponent=exponent,
+            n_outputs=self.rows.n_outputs,
+            inverse_link=loss.inverse_link,
+            choices=self.choices,
+        )
+        return loss.metrics(total, asked=asked)
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Return JSON and arrays from which `from_parts` makes the same query."""
-        return {"rows": self.rows.to_json()}, {"coef": self.coef}
+        return {"rows": self.rows.to_json(), "choices": self.choices.to_json()}, {"coef": self.coef}
 
     @classmethod
     def from_parts(cls, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> MetricsQuery:
         """Undo `to_parts`."""
-        return cls(rows=RowSpec.from_json(meta["rows"]), coef=arrays["coef"])
+        choices = stored.read(MetricChoices, meta["choices"], where="a query of metrics")
+        return cls(rows=RowSpec.from_json(meta["rows"]), coef=arrays["coef"], choices=choices)

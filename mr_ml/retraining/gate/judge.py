@@ -279,10 +279,10 @@ def _orientation(measured: Measured) -> Iterator[Check]:
 
 
 def _kept(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what JSON can hold, without long lists."""
+    """Return what JSON can hold, without long lists and tables."""
     kept: dict[str, Any] = {}
     for name, value in metrics.items():
-        if isinstance(value, list) and len(value) > _LONGEST:
+        if isinstance(value, list) and (len(value) > _LONGEST or any(isinstance(of, dict) for of in value)):
             continue
         kept[name] = None if isinstance(value, float) and not math.isfinite(value) else value
     return kept

@@ -8,7 +8,10 @@ from typing import Annotated, ClassVar, Literal
 
 from mr_ml.data import stored
 
-Metric = Literal["log_loss", "accuracy", "mean_squared_error", "mean_absolute_error", "mean_deviance", "mean_loss"]
+# Those that are means over rows, so that their differences have a standard error.
+Metric = Literal[
+    "log_loss", "accuracy", "brier", "mean_squared_error", "mean_absolute_error", "mean_deviance", "mean_loss"
+]
 Share = Annotated[float, stored.at_least(0), stored.at_most(1)]
 
 

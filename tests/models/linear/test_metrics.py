@@ -18,10 +18,11 @@ from sklearn import metrics as sk
 from mr_ml.data.features import DenseFeatures
 from mr_ml.errors import BadDataError
 from mr_ml.models.linear import class_metrics
-from mr_ml.models.linear.class_metrics import auc, log_odds, order_keys
+from mr_ml.models.linear.class_metrics import log_odds
 from mr_ml.models.linear.losses import loss_from_json
 from mr_ml.models.linear.metrics import MetricsQuery
 from mr_ml.models.linear.reading import RowSpec
+from mr_ml.models.linear.score_table import ScoreTable, order_keys
 from mr_ml.passes.in_memory import InMemoryEngine
 from mr_ml.sums.parts import Keyed
 from mr_ml.sums.statistic import Statistic
@@ -286,7 +287,7 @@ def test_the_area_is_within_its_stated_error(side: Any, limit: int, cut: int) ->
     scores, positive, u = side
     table = np.stack([u * ~positive, u * positive], axis=1)
     parts = [Keyed.of(order_keys(scores[s]), table[s], limit=limit) for s in (slice(cut), slice(cut, None))]
-    found = auc(parts[0] + parts[1])
+    found = ScoreTable.of(parts[0] + parts[1]).auc()
     if not (u[positive].sum() and u[~positive].sum()):
         assert found.value is None
         return
@@ -323,4 +324,4 @@ def test_the_area_is_scikit_learns(n: int, u: str | None, seed: int) -> None:
     weights = np.ones(n) if u is None else rng.integers(1, 4, n).astype(float)
     table = Keyed.of(order_keys(scores), np.stack([weights * ~positive, weights * positive], axis=1), limit=100)
     expected = sk.roc_auc_score(positive, scores, sample_weight=weights)
-    assert auc(table).value == pytest.approx(expected, rel=1e-12, abs=1e-15)
+    assert ScoreTable.of(table).auc().value == pytest.approx(expected, rel=1e-12, abs=1e-15)

@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.catalog.dataset import Dataset
-from mr_ml.errors import BadDataError
+from mr_ml.errors import BadDataError, UsageError
 from mr_ml.models.base import Measurement, first_column
 from mr_ml.models.linear.class_metrics import TABLE_KEYS
 from mr_ml.models.linear.kind.by_name import columns_of
 from mr_ml.models.linear.metrics import MetricsQuery
+from mr_ml.models.linear.number_metrics import PREDICTION_KEYS
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.models.linear.shift import Shift
+from mr_ml.models.metric_choices import MetricChoices
 from mr_ml.sums.statistic import Statistic
 
 if TYPE_CHECKING:
@@ -37,11 +39,15 @@ class LinearMeasurement(Measurement):
     def sum_bytes(self, n_rows: int) -> int:
         """Return bytes of the sums of so many rows: tables of scores with the weights of both sides."""
         rows = self.query.rows
-        return 24 * (min(n_rows * rows.n_outputs, TABLE_KEYS) if rows.classes else 1)
+        keys = min(n_rows * rows.n_outputs, TABLE_KEYS) if rows.classes else 1
+        return 24 * keys + (32 * min(n_rows, PREDICTION_KEYS) if self.query.choices.details else 0)
 
 
-def measurement(model: LinearModel, dataset: Dataset, *, row_weights: bool, by_name: bool) -> LinearMeasurement:
+def measurement(
+    model: LinearModel, dataset: Dataset, *, row_weights: bool, by_name: bool, choices: MetricChoices
+) -> LinearMeasurement:
     """Return how the model is measured on a dataset; see `mr_ml.models.base.Model.measurement`."""
+    _check_choices(model, choices)
     named = by_name and model.schema.feature_names != dataset.schema.feature_names
     coef, shift, columns = (_by_name if named else _over_columns)(model, dataset)
     rows = RowSpec(
@@ -52,7 +58,18 @@ def measurement(model: LinearModel, dataset: Dataset, *, row_weights: bool, by_n
         shift=shift,
         weight_exponent=dataset.weight_exponent,
     )
-    return LinearMeasurement(MetricsQuery(rows, coef), columns)
+    return LinearMeasurement(MetricsQuery(rows, coef, choices), columns)
+
+
+def _check_choices(model: LinearModel, choices: MetricChoices) -> None:
+    """Refuse what only models of two classes can tell of others, and thresholds that no probability has."""
+    for name in choices.of_two_classes:
+        if len(model.classes) != 2:
+            found = f"{len(model.classes)} labels" if model.classes else "numbers"
+            raise UsageError(f"`{name}`: expected a model of two labels; {model.reference} predicts {found}")
+    outside = [threshold for threshold in choices.threshold if not 0 <= threshold <= 1]
+    if outside and model.has_probabilities:
+        raise UsageError(f"`threshold`: expected a probability, from 0 to 1, found {outside[0]:g}")
 
 
 def _over_columns(model: LinearModel, dataset: Dataset) -> tuple[Floats, Shift, NDArray[np.int32] | None]:

@@ -21,6 +21,7 @@ from mr_ml.models.linear.losses import loss_from_text
 from mr_ml.models.linear.losses.base import Loss
 from mr_ml.models.linear.predictor import LinearPredictor
 from mr_ml.models.linear.shift import NO_SHIFT, Shift
+from mr_ml.models.metric_choices import NO_CHOICES, MetricChoices
 from mr_ml.readers.schema import Schema
 
 Floats = NDArray[np.float64]
@@ -93,11 +94,13 @@ class LinearModel(Model):
         """Return what map tasks predict rows with."""
         return LinearPredictor(self.loss, self.reading_coef, self.shift, self.features)
 
-    def measurement(self, dataset: Dataset, *, row_weights: bool, by_name: bool = False) -> Measurement:
+    def measurement(
+        self, dataset: Dataset, *, row_weights: bool, by_name: bool = False, choices: MetricChoices = NO_CHOICES
+    ) -> Measurement:
         """Return how the model is measured on a dataset; see `mr_ml.models.base.Model.measurement`."""
         from mr_ml.models.linear.kind.measurement import measurement
 
-        return measurement(self, dataset, row_weights=row_weights, by_name=by_name)
+        return measurement(self, dataset, row_weights=row_weights, by_name=by_name, choices=choices)
 
     def summary(self) -> str:
         """Return loss, penalty and size in a few words."""

@@ -23,7 +23,7 @@ from mr_ml.sums.parts import Part
 from mr_ml.sums.statistic import Statistic
 
 if TYPE_CHECKING:
-    from mr_ml.models.linear.measured import Measured, Metrics
+    from mr_ml.models.linear.measured import Asked, Measured, Metrics
 
 Floats = NDArray[np.float64]
 
@@ -141,9 +141,9 @@ class Loss(ABC):
         """Return the sums that `metrics` reads, besides the weights and the losses."""
         return self.label_domain.metric_sums(measured)
 
-    def metrics(self, total: Statistic, *, weight_exponent: int) -> Metrics:
+    def metrics(self, total: Statistic, *, asked: Asked) -> Metrics:
         """Return the metrics that sums over all rows say; see `LabelDomain.metrics`."""
-        return self.label_domain.metrics(total, weight_exponent=weight_exponent)
+        return self.label_domain.metrics(total, asked=asked)
 
     def row_metrics(self, measured: Measured, losses: Floats) -> dict[str, Floats]:
         """Return the metrics that are means over rows as they are of each row, (n_rows,) by name."""

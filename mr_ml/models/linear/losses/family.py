@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mr_ml.models.linear.labels import TrainingLabels
 from mr_ml.models.linear.losses.base import Floats, Loss
 from mr_ml.models.linear.losses.special import exp
-from mr_ml.models.linear.measured import Measured, Metrics
+from mr_ml.models.linear.measured import Asked, Measured, Metrics
 from mr_ml.models.linear.number_metrics import NumberMetrics, deviance_metrics
 from mr_ml.sums.parts import Moments, Part, Sum
 from mr_ml.sums.statistic import Statistic
@@ -55,12 +55,12 @@ class FamilyLoss(Loss):
         at_one = self._at_one(y)
         return {**super().metric_sums(measured), "at_one": Sum((u * at_one).sum())}
 
-    def metrics(self, total: Statistic, *, weight_exponent: int) -> Metrics:
+    def metrics(self, total: Statistic, *, asked: Asked) -> Metrics:
         """Return the metrics that sums over all rows say."""
         weight, mean = float(total.sum("weight_sum")), total.part_of("targets", Moments).mean
         at_one = float(total.sum("at_one")) / weight
         null = at_one - float(self._at_one(mean)[0])
-        metrics = super().metrics(total, weight_exponent=weight_exponent)
+        metrics = super().metrics(total, asked=asked)
         assert isinstance(metrics, NumberMetrics)
         return deviance_metrics(
             metrics,

@@ -16,7 +16,7 @@ import numpy as np
 
 from mr_ml.models.linear.labels import NUMBERS, LabelDomain, TrainingLabels
 from mr_ml.models.linear.losses.base import Floats, Loss
-from mr_ml.models.linear.measured import Measured
+from mr_ml.models.linear.measured import Asked, Measured
 from mr_ml.models.linear.number_metrics import MeanLossMetrics, NumberMetrics, mean_loss_metrics
 from mr_ml.sums.statistic import Statistic
 
@@ -38,9 +38,9 @@ class RobustLoss(Loss):
         """Return the predicted value (n_rows, 1)."""
         return margins
 
-    def metrics(self, total: Statistic, *, weight_exponent: int) -> MeanLossMetrics:
+    def metrics(self, total: Statistic, *, asked: Asked) -> MeanLossMetrics:
         """Return the metrics that sums over all rows say."""
-        metrics = super().metrics(total, weight_exponent=weight_exponent)
+        metrics = super().metrics(total, asked=asked)
         assert isinstance(metrics, NumberMetrics)
         return mean_loss_metrics(metrics, mean_loss=float(total.sum("loss_sum")) / float(total.sum("weight_sum")))
 
