@@ -46,12 +46,18 @@ class Block:
         y, float64 (n_rows,).
     weights, offsets
         float64 (n_rows,), or None for all one and all zero.
+    partition
+        Number of the partition that it was read from, if it was.
+    folds
+        The fold of each row, int8 (n_rows,), where a query has asked for it.
     """
 
     features: Features
     labels: Floats
     weights: Floats | None = None
     offsets: Floats | None = None
+    partition: int | None = None
+    folds: Array | None = None
 
     @property
     def n_rows(self) -> int:
@@ -61,7 +67,7 @@ class Block:
     @property
     def nbytes(self) -> int:
         """Bytes that the decoded arrays occupy."""
-        extra = (self.labels, self.weights, self.offsets)
+        extra = (self.labels, self.weights, self.offsets, self.folds)
         return self.features.nbytes + sum(a.nbytes for a in extra if a is not None)
 
     def over(self, columns: Array) -> Block:
@@ -70,8 +76,17 @@ class Block:
 
     def head(self, n: int) -> Block:
         """Return the first n rows."""
-        weights, offsets = (None if column is None else column[:n] for column in (self.weights, self.offsets))
-        return Block(self.features.head(n), self.labels[:n], weights, offsets)
+        return self._of(self.features.head(n), slice(n))
+
+    def rows(self, chosen: Array) -> Block:
+        """Return the rows of these numbers, in their order."""
+        return self._of(self.features.rows(chosen), chosen)
+
+    def _of(self, features: Features, chosen: Any) -> Block:
+        columns = (self.labels, self.weights, self.offsets, self.folds)
+        labels, weights, offsets, folds = (None if column is None else column[chosen] for column in columns)
+        assert labels is not None
+        return Block(features, labels, weights, offsets, self.partition, folds)
 
 
 @dataclass(frozen=True)
@@ -182,8 +197,9 @@ def decode_line(line: bytes | memoryview, *, where: str) -> StoredBlock:
             raise ValueError(f"{sorted(meta)}, decimal places {places!r}, arrays {sorted(arrays)}")
         numbers = _Numbers(arrays, places)
         block = Block(
-            _features(arrays, numbers), numbers.get("labels"), numbers.find("weights"), numbers.find("offsets")
-        )
+            _features(arrays, numbers), numbers.get("labels"), numbers.find("weights"), numbers.find("offsets"),
+            address.partition,
+        )  # fmt: skip
         columns = (block.weights, block.offsets, *(() if "dense" in arrays else (arrays["counts"],)))
         sizes = {block.n_rows, block.features.n_rows, meta["rows"], *(len(a) for a in columns if a is not None)}
         if len(sizes) != 1:

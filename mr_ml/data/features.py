@@ -8,14 +8,15 @@
     shifted(ids, by)      X less by in the columns ids
 
 X is (n_rows, n_features) but a block does not know n_features: the dataset does, so it is passed in.
-The order of additions is fixed by the block's content alone, so results are the same bits everywhere.
+The order of additions is fixed by the block's content alone, so results are the same bits everywhere. Products of sparse
+rows have the same bits in each of K columns whatever the others are (`columns_apart`); BLAS promises that for no K.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,8 @@ class SparseFeatures:
     values, places
         As `mr_ml.data.narrow.narrow` gives them: floats, or integers over 10^places; (nnz,).
     """
+
+    columns_apart: ClassVar[bool] = True
 
     indptr: Array
     indices: Array
@@ -218,6 +221,8 @@ class SparseFeatures:
 @dataclass(frozen=True, eq=False)
 class DenseFeatures:
     """Rows as an array float64 (n_rows, width); columns from width to n_features are zero."""
+
+    columns_apart: ClassVar[bool] = False
 
     array: Floats
 

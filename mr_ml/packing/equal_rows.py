@@ -19,9 +19,9 @@ import numpy as np
 from mr_ml.data import frame
 from mr_ml.data.block import Block, decode_line
 from mr_ml.data.partition_file import BlockRange, PartitionFacts
+from mr_ml.data.rowhash import row_hashes
 from mr_ml.packing.miniblock import Met, encoded, joined, ranked, split_rows
 from mr_ml.packing.plan import PackPlan
-from mr_ml.packing.rowhash import row_hashes
 from mr_ml.packing.spill import read_spilled
 from mr_ml.packing.split_moments import MOMENTS, SplitMoments
 from mr_ml.packing.tasks import AGAIN, PackRequest, facts_line, write_partition

@@ -19,9 +19,9 @@ from mr_ml.data import frame, kernels
 from mr_ml.data.block import Block
 from mr_ml.data.features import SparseFeatures
 from mr_ml.data.narrow import narrow, narrow_ids, shared_ids, widen
+from mr_ml.data.rowhash import Hashes, Purpose, again, row_hashes
 from mr_ml.errors import BadDataError
 from mr_ml.packing.plan import PackPlan
-from mr_ml.packing.rowhash import Hashes, Purpose, again, row_hashes
 from mr_ml.readers.rows import Rows
 
 KIND = "miniblock"

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mr_ml.data.rowhash import Hashes, Purpose, derive, scale_to
 from mr_ml.errors import UsageError
-from mr_ml.packing.rowhash import Hashes, Purpose, derive, scale_to
 
 PARTITION_BYTES = 16 << 20
 LARGE_PARTITION_BYTES = 128 << 20

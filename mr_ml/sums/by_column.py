@@ -6,7 +6,7 @@ A block of sparse rows has few of the columns then, and is mapped over these alo
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
@@ -51,18 +51,39 @@ class ColumnQuery(Query):
     def over(self, columns: Array) -> Self:
         """Return the query over some of its columns: ascending, with all those behind the features'."""
 
+    @classmethod
+    def parts_together(cls, queries: Sequence[Self], block: Block) -> list[BlockParts]:
+        """Return `block_parts` of several queries, to the last bit."""
+        return [query.block_parts(block) for query in queries]
+
     def map(self, block: Block) -> Statistic:
         """Return the statistic of a prepared block, without receipts."""
-        width, n_features = self.width, self.width - self.more_columns
+        (statistic,) = self.map_together([self], block)
+        return statistic
+
+    @classmethod
+    def map_together(cls, queries: Sequence[Self], block: Block) -> list[Statistic]:
+        """See `Query.map_together`."""
+        found: dict[int, Statistic] = {}
+        for width in dict.fromkeys(query.width for query in queries):
+            numbers = [k for k, query in enumerate(queries) if query.width == width]
+            found.update(zip(numbers, cls._of_width([queries[k] for k in numbers], block, width), strict=True))
+        return [found[k] for k in range(len(queries))]
+
+    @classmethod
+    def _of_width(cls, queries: Sequence[Self], block: Block, width: int) -> list[Statistic]:
+        n_features = width - cls.more_columns
         if not is_wide(n_features):
-            return _whole(self.block_parts(block))
+            return [_whole(parts) for parts in cls.parts_together(queries, block)]
         check_width(block, n_features)
         compact = block.features.compact(below=_COMPACT_BELOW * n_features)
         if compact is None:
-            return _sliced(self.block_parts(block), width=width)
+            return [_sliced(parts, width=width) for parts in cls.parts_together(queries, block)]
         ids, features = compact
-        columns = np.append(ids, np.arange(n_features, width)) if self.more_columns else ids
-        return _sliced(self.over(columns).block_parts(replace(block, features=features)), width=width, columns=columns)
+        columns = np.append(ids, np.arange(n_features, width)) if cls.more_columns else ids
+        over = [query.over(columns) for query in queries]
+        parts = cls.parts_together(over, replace(block, features=features))
+        return [_sliced(one, width=width, columns=columns) for one in parts]
 
 
 def _whole(parts: BlockParts) -> Statistic:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -32,9 +33,20 @@ class SeveralQueries(Query):
     @property
     def reading(self) -> str:
         """What `prepare` depends on, as text."""
-        readings = {query.reading for query in self.queries}
         # else blocks are kept as they are stored, and prepared for each reading in every pass
-        return readings.pop() if len(readings) == 1 else ""
+        return self._readings[0] if self._read_alike else ""
+
+    @cached_property
+    def _readings(self) -> tuple[str, ...]:
+        return tuple(query.reading for query in self.queries)
+
+    @cached_property
+    def _alike(self) -> list[list[int]]:
+        """Numbers of the queries that are of one kind and read rows alike."""
+        groups: dict[tuple[type[Query], str], list[int]] = {}
+        for k, query in enumerate(self.queries):
+            groups.setdefault((type(query), self._readings[k]), []).append(k)
+        return list(groups.values())
 
     @property
     def width(self) -> int:
@@ -47,17 +59,19 @@ class SeveralQueries(Query):
 
     @property
     def _read_alike(self) -> bool:
-        return len({query.reading for query in self.queries}) == 1
+        return len(set(self._readings)) == 1
 
     def map(self, block: Block) -> Statistic:
         """Return the statistic of a prepared block, without receipts."""
-        if self._read_alike:
-            return _side_by_side([query.map(block) for query in self.queries])
-        prepared: dict[str, Block] = {}
-        for query in self.queries:
-            if query.reading not in prepared:
-                prepared[query.reading] = query.prepare(block)
-        return _side_by_side([query.map(prepared[query.reading]) for query in self.queries])
+        prepared: dict[str, Block] = {self._readings[0]: block} if self._read_alike else {}
+        answers: dict[int, Statistic] = {}
+        for numbers in self._alike:
+            queries = [self.queries[k] for k in numbers]
+            reading = self._readings[numbers[0]]
+            if reading not in prepared:
+                prepared[reading] = queries[0].prepare(block)
+            answers.update(zip(numbers, type(queries[0]).map_together(queries, prepared[reading]), strict=True))
+        return _side_by_side([answers[k] for k in range(len(self.queries))])
 
     def statistics(self, total: Statistic) -> tuple[Statistic, ...]:
         """Return what each query would have found in a pass of its own."""

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mr_ml.data import kernels
+from mr_ml.data import kernels, rowhash
 from mr_ml.data.features import DenseFeatures, SparseFeatures
-from mr_ml.packing import miniblock, rowhash
+from mr_ml.packing import miniblock
 from mr_ml.readers.libsvm import reader as libsvm
 from mr_ml.readers.libsvm.stored import LibsvmPart
 from mr_ml.readers.rows import Parsed, Rows

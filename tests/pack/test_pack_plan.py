@@ -13,9 +13,9 @@ from builders import make_rows
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mr_ml.data.rowhash import row_hashes
 from mr_ml.errors import UsageError
 from mr_ml.packing.plan import MAX_BLOCK_ROWS, PackPlan, make_plan, parse_shares, shares_of
-from mr_ml.packing.rowhash import row_hashes
 
 N = 100_000
 

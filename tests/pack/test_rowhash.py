@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mr_ml.data import kernels
+from mr_ml.data.rowhash import Purpose, derive, mix, row_hashes, scale_to
 from mr_ml.packing.miniblock import take
-from mr_ml.packing.rowhash import Purpose, derive, mix, row_hashes, scale_to
 from mr_ml.readers.rows import Rows, concat_rows
 
 WORD = 2**64 - 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -13,13 +13,16 @@ from numpy.typing import NDArray
 from mr_ml.data.block import Block
 from mr_ml.data.features import Features
 from mr_ml.models.linear.losses.base import Loss
-from mr_ml.models.linear.reading import Linear, RowQuery, RowSpec
+from mr_ml.models.linear.reading import Linear, RowQuery, RowSpec, with_offsets
 from mr_ml.sums.by_column import BlockParts, ByColumn, ColumnQuery
 from mr_ml.sums.parts import Minimum, Part, Sum, Triangle
 from mr_ml.sums.statistic import Statistic
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
+
+# Of queries whose products are computed together: more take no less time each.
+_OUTPUTS_TOGETHER = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,20 +85,53 @@ class LineQuery(RowQuery, ColumnQuery):
     def _linear(self) -> Linear:
         return Linear.of(self.coef) if self.direction is None else Linear.of(self.coef, self.direction)
 
-    def _margins(self, block: Block) -> tuple[Floats, Floats | None]:
-        """Return margins but for offsets, and what the direction adds to them."""
-        block = replace(block, offsets=None)
-        if self.direction is None:
-            return self.rows.margins(block, self._linear), None
-        return self.rows.margins_along(block, self._linear)
-
     def block_parts(self, block: Block) -> BlockParts:
         """Return the parts of a prepared block by name, those with columns marked."""
-        spec, features, loss = self.rows, block.features, self.rows.loss
+        at_rows = self._at_rows(block, self.rows.products(block, self._linear))
+        pulled = block.features.transpose_dots(at_rows.slope, at_rows.pulled_bend, n_features=self.rows.n_features)
+        return self._parts(block, at_rows, *pulled)
+
+    @classmethod
+    def parts_together(cls, queries: Sequence[LineQuery], block: Block) -> list[BlockParts]:
+        """Return `block_parts` of several queries about the same columns, to the last bit."""
+        if not block.features.columns_apart:
+            return [query.block_parts(block) for query in queries]
+        return [parts for some in _few(queries) for parts in cls._swept_together(some, block)]
+
+    @classmethod
+    def _swept_together(cls, queries: Sequence[LineQuery], block: Block) -> list[BlockParts]:
+        """Read the entries once for all margins, and once for all gradients."""
+        rows = queries[0].rows
+        linears = [query._linear for query in queries]
+        products = rows.products(block, Linear.beside(linears))
+        ends = np.cumsum([linear.n_functions for linear in linears])[:-1]
+        # a column of several is not adjacent
+        own = (np.ascontiguousarray(part) for part in np.split(products, ends, axis=1))
+        at_rows = [query._at_rows(block, part) for query, part in zip(queries, own, strict=True)]
+        pulled: dict[int, tuple[Floats, Floats | None]] = {}
+        for bends in (False, True):
+            some = [k for k, at in enumerate(at_rows) if (at.pulled_bend is not None) is bends]
+            if not some:
+                continue
+            slopes = np.concatenate([at_rows[k].slope for k in some], axis=1)
+            second = np.concatenate([at_rows[k].bend for k in some], axis=1) if bends else None
+            gradients, curvatures = block.features.transpose_dots(slopes, second, n_features=rows.n_features)
+            at = 0
+            for k in some:
+                mine = slice(at, at + queries[k].rows.n_outputs)
+                pulled[k] = gradients[:, mine], None if curvatures is None else curvatures[:, mine]
+                at = mine.stop
+        return [query._parts(block, at_rows[k], *pulled[k]) for k, query in enumerate(queries)]
+
+    def _at_rows(self, block: Block, products: Floats) -> _AtRows:
+        """Return what is known of each row by its products with point and direction, (n_rows, K)."""
+        spec, loss = self.rows, self.rows.loss
         targets = spec.targets(block)
         u = spec.weights(block, targets)
-        of_coef, along = self._margins(block)
-        z = of_coef if block.offsets is None else of_coef + block.offsets[:, None]
+        n = products.shape[1] if self.direction is None else products.shape[1] // 2
+        of_coef = products[:, :n]
+        z = with_offsets(block, of_coef)
+        along = None if self.direction is None else products[:, n:]
 
         def at(step: float, z: Floats = z) -> Floats:
             return z if along is None or step == 0 else z + step * along
@@ -104,13 +140,18 @@ class LineQuery(RowQuery, ColumnQuery):
         chosen = at(self.steps[self.chosen])
         slope, second = loss.derivatives(chosen, targets)
         slope, second = slope * u[:, None], second * u[:, None]
-        d = spec.n_features
-        gradient, curvature = features.transpose_dots(slope, second if self.curvature else None, n_features=d)
+        own = chosen if z is of_coef else at(self.steps[self.chosen], of_coef)
+        return _AtRows(targets, u, along, own, chosen, loss_sums, slope, second, second if self.curvature else None)
+
+    def _parts(self, block: Block, at: _AtRows, gradient: Floats, curvature: Floats | None) -> BlockParts:
+        """Return the parts, with X' slope and (X o X)' bend, (n_features, n_outputs)."""
+        features, loss, d = block.features, self.rows.loss, self.rows.n_features
+        slope, second = at.slope, at.bend
         # many times as fast as numpy's sum along short rows
-        ones = np.ones(len(u))
+        ones = np.ones(len(at.weights))
         parts: dict[str, Part | ByColumn] = {
-            "weight_sum": Sum(u.sum()),
-            "loss_sums": Sum(loss_sums),
+            "weight_sum": Sum(at.weights.sum()),
+            "loss_sums": Sum(at.loss_sums),
             "gradient_sum": ByColumn(Sum(_with_intercept(gradient, slope))),
             "slope_sum": Sum(ones @ np.abs(slope)),
             "bend_sum": Sum(ones @ second),
@@ -118,12 +159,12 @@ class LineQuery(RowQuery, ColumnQuery):
         if curvature is not None:
             parts["curvature_sum"] = ByColumn(Sum(_with_intercept(curvature, second)))
         if self.leads:
-            without = chosen if z is of_coef else at(self.steps[self.chosen], of_coef)
-            parts["leads"] = Minimum(_leads(loss, (without, chosen), along, targets, u > 0))
+            parts["leads"] = Minimum(_leads(loss, (at.own_margins, at.margins), at.along, at.targets, at.weights > 0))
         if self.cross:
             parts["cross_sum"] = Sum(features.transpose_dot(second, n_features=d).T)
         if self.hessian:
-            parts["hessian_sum"] = Sum(_hessian(features, loss.second_derivatives(chosen, targets, u), d))
+            second_derivatives = loss.second_derivatives(at.margins, at.targets, at.weights)
+            parts["hessian_sum"] = Sum(_hessian(features, second_derivatives, d))
         if self.factor:
             parts["factor"] = Triangle.of(_factor_rows(features, slope, second, d))
         return parts
@@ -154,6 +195,34 @@ class LineQuery(RowQuery, ColumnQuery):
             factor=meta.get("factor", False),
             leads=meta.get("leads", False),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class _AtRows:
+    """What a query finds out about each row of a block; the last three times the weights."""
+
+    targets: Floats
+    weights: Floats
+    along: Floats | None
+    # without offsets
+    own_margins: Floats
+    margins: Floats
+    loss_sums: Floats
+    slope: Floats
+    bend: Floats
+    # where the gradient's own pass over the entries is to give the curvature too
+    pulled_bend: Floats | None
+
+
+def _few(queries: Sequence[LineQuery]) -> Iterator[Sequence[LineQuery]]:
+    """Yield some queries at a time, of about as many functions as the fastest caches hold for many features."""
+    some: list[LineQuery] = []
+    for query in queries:
+        if some and sum(one.rows.n_outputs for one in (*some, query)) > _OUTPUTS_TOGETHER:
+            yield some
+            some = []
+        some.append(query)
+    yield some
 
 
 @dataclass(frozen=True, eq=False)

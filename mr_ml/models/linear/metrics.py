@@ -59,6 +59,8 @@ class MetricsQuery(RowQuery, MeasuringQuery):
     def _measured(self, block: Block) -> tuple[Measured, Floats]:
         """Return what is predicted of the rows of a prepared block, and what they cost, (n_rows,)."""
         spec, loss = self.rows, self.rows.loss
+        if spec.counted is not None:
+            block = block.rows(np.flatnonzero(spec.counted.chosen(block)))
         y = spec.targets(block)
         # BLAS may round equal rows differently by where they stand; CSR products give them equal bits, hence exact ties
         z = spec.margins(replace(block, features=block.features.as_sparse()), self._linear)

@@ -8,6 +8,7 @@ X, y and the weights are what `read` gives: as they are stored, less the shift, 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.data.block import Block
+from mr_ml.data.folds import FoldRows
 from mr_ml.models.linear.losses import loss_from_json
 from mr_ml.models.linear.losses.base import Loss
 from mr_ml.models.linear.shift import NO_SHIFT, Shift
@@ -44,6 +46,19 @@ class Linear:
         whole = coefs[0] if len(coefs) == 1 else np.concatenate(coefs)
         return cls(np.ascontiguousarray(whole[:, :-1].T), whole[:, -1])
 
+    @classmethod
+    def beside(cls, linears: Sequence[Linear]) -> Linear:
+        """Return the functions of all, in their order."""
+        if len(linears) == 1:
+            return linears[0]
+        weights = np.concatenate([linear.weights for linear in linears], axis=1)
+        return cls(weights, np.concatenate([linear.intercepts for linear in linears]))
+
+    @property
+    def n_functions(self) -> int:
+        """K."""
+        return len(self.intercepts)
+
 
 @dataclass(frozen=True)
 class RowSpec:
@@ -63,6 +78,8 @@ class RowSpec:
         Whether the rows' own weights count.
     shift
         What is taken off features and targets.
+    counted
+        The rows of a split that count, if not all do: the others have weight 0.
     weight_exponent
         That of the power of two, which keeps sums of tiny and of huge weights in the range of numbers, and changes no
         bit of what is divided by the sum of weights.
@@ -75,6 +92,7 @@ class RowSpec:
     row_weights: bool = True
     shift: Shift = NO_SHIFT
     weight_exponent: int = 0
+    counted: FoldRows | None = None
 
     @property
     def reading(self) -> str:
@@ -84,10 +102,14 @@ class RowSpec:
 
     def _reading(self) -> dict[str, Any]:
         shift = {"shift": self.shift.to_json()} if self.shift else {}
-        return {**shift, **({"weight_exponent": self.weight_exponent} if self.weight_exponent else {})}
+        folds = {"folds": self.counted.folds.to_json()} if self.counted else {}
+        return {**shift, **({"weight_exponent": self.weight_exponent} if self.weight_exponent else {}), **folds}
 
     def read(self, block: Block) -> Block:
         """Return the block as all other methods want it, the same in every pass."""
+        if self.counted is not None:
+            # of rows as they are stored
+            block = replace(block, folds=self.counted.folds.of(block))
         if self.weight_exponent and block.weights is not None:
             block = replace(block, weights=np.ldexp(block.weights, self.weight_exponent))
         return self.shift.read(block)
@@ -110,23 +132,18 @@ class RowSpec:
     def weights(self, block: Block, targets: Floats) -> Floats:
         """Return the weights u, (n_rows,)."""
         given = block.weights if self.row_weights and block.weights is not None else np.ones(block.n_rows)
+        if self.counted is not None:
+            given = np.where(self.counted.chosen(block), given, 0.0)
         if self.class_weights is None:
             return given
         return np.asarray(given * np.array(self.class_weights)[targets.astype(np.int64)])
 
     def margins(self, block: Block, linear: Linear) -> Floats:
         """Return z, (n_rows, n_outputs), or (n_rows, K) for K functions."""
-        z = self._products(block, linear)
-        return z if block.offsets is None else z + block.offsets[:, None]
+        return with_offsets(block, self.products(block, linear))
 
-    def margins_along(self, block: Block, point_and_direction: Linear) -> tuple[Floats, Floats]:
-        """Return z at a point and what the direction adds to it, (n_rows, n_outputs), in one sweep of the rows."""
-        both = self._products(block, point_and_direction)
-        n = both.shape[1] // 2
-        z, along = both[:, :n], both[:, n:]
-        return (z if block.offsets is None else z + block.offsets[:, None]), along
-
-    def _products(self, block: Block, linear: Linear) -> Floats:
+    def products(self, block: Block, linear: Linear) -> Floats:
+        """Return X W' + b, (n_rows, K) for K functions."""
         check_width(block, self.n_features)
         return block.features.dot(linear.weights) + linear.intercepts
 
@@ -139,6 +156,7 @@ class RowSpec:
             "class_weights": None if self.class_weights is None else list(self.class_weights),
             "row_weights": self.row_weights,
             **self._reading(),
+            **({"counted": self.counted.to_json()} if self.counted else {}),
         }
 
     @classmethod
@@ -153,7 +171,13 @@ class RowSpec:
             row_weights=data["row_weights"],
             shift=Shift.from_json(data["shift"]) if "shift" in data else NO_SHIFT,
             weight_exponent=data.get("weight_exponent", 0),
+            counted=FoldRows.from_json(data["counted"]) if "counted" in data else None,
         )
+
+
+def with_offsets(block: Block, products: Floats) -> Floats:
+    """Return the margins that X W' + b gives, (n_rows, n_outputs) like these."""
+    return products if block.offsets is None else products + block.offsets[:, None]
 
 
 class RowQuery(Query):

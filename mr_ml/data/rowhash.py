@@ -11,12 +11,12 @@ independent of each other. Of equal rows, which would all go one way, all but th
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.data import kernels
-from mr_ml.readers.rows import Rows
 
 Hashes = NDArray[np.uint64]
 
@@ -24,6 +24,34 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _COLUMN = np.uint64(0xD1B54A32D192ED03)
 _AGAIN = np.uint64(0xA0761D6478BD642F)
 _MASK = (1 << 64) - 1
+
+
+class Rows(Protocol):
+    """What a row's hash is made of: entries in CSR form, with int32 indices and float64 values, and columns beside."""
+
+    @property
+    def indptr(self) -> NDArray[Any]:
+        """(n_rows + 1,)."""
+
+    @property
+    def indices(self) -> NDArray[np.int32]:
+        """(nnz,)."""
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """(nnz,)."""
+
+    @property
+    def labels(self) -> NDArray[np.float64] | None:
+        """(n_rows,), or None where there are none."""
+
+    @property
+    def weights(self) -> NDArray[np.float64] | None:
+        """As `labels`."""
+
+    @property
+    def offsets(self) -> NDArray[np.float64] | None:
+        """As `labels`."""
 
 
 class Purpose(IntEnum):
