@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from mr_ml.packing.arrays import pack_arrays as pack_arrays
     from mr_ml.retraining.api import retrain as retrain
     from mr_ml.training.train import TrainResult as TrainResult
+    from mr_ml.tuning.api import resume_tuning as resume_tuning
+    from mr_ml.tuning.api import tune as tune
+    from mr_ml.tuning.driver import TuneResult as TuneResult
 
 # Name -> the module that has it.
 _PLACES = {
@@ -47,6 +50,7 @@ _PLACES = {
     "Promotion": "mr_ml.catalog.promotions",
     "Root": "hdfs_layout",
     "TrainResult": "mr_ml.training.train",
+    "TuneResult": "mr_ml.tuning.driver",
     "evaluate": "mr_ml.api",
     "load_dataset": "mr_ml.api",
     "load_model": "mr_ml.api",
@@ -56,9 +60,11 @@ _PLACES = {
     "predict": "mr_ml.api",
     "promote": "mr_ml.catalog.promoting",
     "resume": "mr_ml.api",
+    "resume_tuning": "mr_ml.tuning.api",
     "retrain": "mr_ml.retraining.api",
     "rollback": "mr_ml.catalog.promoting",
     "train": "mr_ml.api",
+    "tune": "mr_ml.tuning.api",
 }
 
 __all__ = [
@@ -68,6 +74,7 @@ __all__ = [
     "Promotion",
     "Root",
     "TrainResult",
+    "TuneResult",
     "evaluate",
     "load_dataset",
     "load_model",
@@ -77,9 +84,11 @@ __all__ = [
     "predict",
     "promote",
     "resume",
+    "resume_tuning",
     "retrain",
     "rollback",
     "train",
+    "tune",
 ]
 
 

@@ -33,6 +33,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mr_ml.catalog.decision import Decision
     from mr_ml.catalog.provenance import Provenance
+    from mr_ml.catalog.tuning import Tuned
     from mr_ml.models.base import Needs
     from mr_ml.packing.choices import PackChoices
     from mr_ml.passes.base import Engine
@@ -212,7 +213,11 @@ class Session:
         if retrained is not None:
             model, window = retrained
             raise UsageError(f"run {run} retrains {model} for {window}: go on with it by `mr-ml runs resume {run}`")
-        return self._published(self.fit(read_run(self.root, run).spec, run=run, verify_bytes=verify_bytes))
+        document = read_run(self.root, run)
+        tuning = run if document.tuning is not None else document.part_of
+        if tuning is not None:
+            raise UsageError(f"run {run} is part of a tuning: go on with it by `mr-ml runs resume {tuning}`")
+        return self._published(self.fit(document.spec, run=run, verify_bytes=verify_bytes))
 
     def _published(self, fitted: Fitted) -> TrainResult:
         result = self.publish(fitted)
@@ -221,8 +226,15 @@ class Session:
             self.say(note)
         return result
 
-    def fit(self, spec: TrainSpec, *, run: str, verify_bytes: bool = False) -> Fitted:
+    def fit(
+        self, spec: TrainSpec, *, run: str, verify_bytes: bool = False, part_of: str | None = None
+    ) -> Fitted:  # fmt: skip
         """Fit a model and publish nothing: begin the run, or go on with it if it was begun.
+
+        Parameters
+        ----------
+        part_of
+            The run of the tuning that chose the model.
 
         Raises
         ------
@@ -238,9 +250,13 @@ class Session:
             )
         dataset = load_dataset(self.root, spec.dataset)
         with using(self.root, dataset):
-            return self._fit(spec, dataset, run=run, is_begun=begun is not None, verify_bytes=verify_bytes)
+            return self._fit(
+                spec, dataset, run=run, is_begun=begun is not None, verify_bytes=verify_bytes, part_of=part_of
+            )
 
-    def _fit(self, spec: TrainSpec, dataset: Dataset, *, run: str, is_begun: bool, verify_bytes: bool) -> Fitted:
+    def _fit(
+        self, spec: TrainSpec, dataset: Dataset, *, run: str, is_begun: bool, verify_bytes: bool, part_of: str | None
+    ) -> Fitted:
         from mr_ml.training.train import fit, make_problem, warm_start
 
         root, layout = self.root, self.root.layout
@@ -252,7 +268,7 @@ class Session:
             verify(root.store, partitions)
         if not is_begun:
             warm_start(problem, spec, dataset, root)
-            start_run(root, run, spec)
+            start_run(root, run, spec, part_of=part_of)
         del problem
         self.say(f"run {run}: {spec.title} on {dataset.reference} {spec.split}, {dataset.n_rows(spec.split)} rows")
         environment = self.runner.environment()
@@ -296,12 +312,13 @@ class Session:
         return ENGINES.get(self.engine)(wanted)
 
     def publish(
-        self, fitted: Fitted, *, decision: Decision | None = None, provenance: Provenance | None = None
-    ) -> TrainResult:
+        self, fitted: Fitted, *, decision: Decision | None = None, provenance: Provenance | None = None,
+        tuned: Tuned | None = None,
+    ) -> TrainResult:  # fmt: skip
         """Publish what was fitted; raises as `mr_ml.training.train.publish`."""
         from mr_ml.training.train import publish
 
-        return publish(fitted, self.root, decision=decision, provenance=provenance)
+        return publish(fitted, self.root, decision=decision, provenance=provenance, tuned=tuned)
 
     def evaluate(
         self, model: str | Model, dataset: str, *, split: str = "test", row_weights: bool = True,

@@ -39,7 +39,7 @@ LAYERS = (
     ("mr_ml_jobs",),
     ("mr_ml.memory",),
     ("mr_ml.session",),
-    ("mr_ml.retraining",),
+    ("mr_ml.retraining", "mr_ml.tuning"),
     ("mr_ml.api", "mr_ml.sklearn"),
     ("mr_ml.cli",),
     ("mr_ml.__main__",),

@@ -12,6 +12,7 @@ from mr_ml.catalog.dataset import CoefEntry, StoredFile
 from mr_ml.catalog.decision import Decision
 from mr_ml.catalog.promotions import named_version
 from mr_ml.catalog.provenance import Provenance
+from mr_ml.catalog.tuning import Tuned
 from mr_ml.data import stored
 from mr_ml.data.npz import from_npz, to_npz
 from mr_ml.errors import BadDataError, NotFoundError
@@ -39,7 +40,7 @@ class Training(_Training, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelManifest:
-    """The manifest of a model; only one that was retrained has `decision` and `provenance`."""
+    """The manifest of a model; one that was retrained has `decision` and `provenance`, one that was tuned `tuned`."""
 
     kind: Literal["model"] = "model"
     run: stored.Name
@@ -52,8 +53,9 @@ class ModelManifest:
     coef: CoefEntry
     decision: Decision | None = None
     provenance: Provenance | None = None
+    tuned: Tuned | None = None
 
-    may_lack: ClassVar[frozenset[str]] = frozenset({"decision", "provenance"})
+    may_lack: ClassVar[frozenset[str]] = frozenset({"decision", "provenance", "tuned"})
 
     def check_stored(self) -> None:
         """Raise ValueError if the parts do not agree."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from hdfs_layout import NotFoundError, Root, decode_document, encode_document, latest_version
 from hdfs_layout.paths import MAX_VERSION
+from mr_ml.catalog.tuning import TuningPlan
 from mr_ml.data import stored
 from mr_ml.errors import BadDataError, StorageError, UsageError
 from mr_ml.models.base import TrainSpec
@@ -22,21 +23,34 @@ class RunDocument:
         Its name; None in those of releases that did not write it.
     after
         The model's last version when the run began: what the run publishes comes after it.
+    tuning
+        What it tunes, if it does: `spec` is then what all candidates share.
+    part_of
+        The tuning whose best model this run trains.
     """
 
     kind: Literal["train"] = "train"
     run: stored.Name | None = None
     after: Annotated[int, stored.at_least(0), stored.at_most(MAX_VERSION)] = 0
     spec: TrainSpec
+    tuning: TuningPlan | None = None
+    part_of: stored.Name | None = None
 
-    may_lack: ClassVar[frozenset[str]] = frozenset({"run", "after"})
+    may_lack: ClassVar[frozenset[str]] = frozenset({"run", "after", "tuning", "part_of"})
 
     def to_json(self) -> dict[str, Any]:
         """Return the document."""
-        return {**vars(self), "spec": self.spec.to_json()}
+        of_tuning = {
+            "tuning": None if self.tuning is None else self.tuning.to_json(),
+            "part_of": self.part_of,
+        }
+        plain = {**vars(self), "spec": self.spec.to_json(), **of_tuning}
+        return {name: value for name, value in plain.items() if name not in of_tuning or value is not None}
 
 
-def start_run(root: Root, run: str, spec: TrainSpec) -> None:
+def start_run(
+    root: Root, run: str, spec: TrainSpec, *, tuning: TuningPlan | None = None, part_of: str | None = None
+) -> None:
     """Write down what the run is to do; everything after this can be resumed.
 
     Raises
@@ -49,7 +63,8 @@ def start_run(root: Root, run: str, spec: TrainSpec) -> None:
     if after >= MAX_VERSION:
         where = root.store.uri(folder)
         raise StorageError(f"{where}: version {after} is the last that can be; train under another name")
-    root.store.write(root.layout.run_spec(run), encode_document(RunDocument(run=run, after=after, spec=spec).to_json()))
+    document = RunDocument(run=run, after=after, spec=spec, tuning=tuning, part_of=part_of)
+    root.store.write(root.layout.run_spec(run), encode_document(document.to_json()))
 
 
 def read_run(root: Root, run: str) -> RunDocument:

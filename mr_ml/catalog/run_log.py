@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypedDict
 from hdfs_layout import Root, find_version, read_events
 from hdfs_layout.paths import MAX_PASS, MAX_VERSION
 from mr_ml.catalog.run import RunDocument
+from mr_ml.catalog.tuning import Tuned
 from mr_ml.data import stored
 
 # as the log writes numbers
@@ -42,6 +43,12 @@ class FailedEvent(_Event):
     stop: str
 
 
+class TunedEvent(_Event):
+    """What came of a tuning, before the model that was chosen is trained on all rows."""
+
+    tuned: Tuned
+
+
 class RetrainEvent(_Event):
     """A step of a retraining, when it was done, and its numbers; the first one has `model` and `window`."""
 
@@ -54,6 +61,7 @@ KINDS: dict[str, Any] = {
     "pass": Annotated[PassEvent, stored.MORE],
     "published": Annotated[PublishedEvent, stored.MORE],
     "failed": Annotated[FailedEvent, stored.MORE],
+    "tuned": Annotated[TunedEvent, stored.MORE],
     "retrain": Annotated[RetrainEvent, stored.MORE],
 }
 # What a retraining has come to, by its last step; of the step "ended", what that says.
@@ -70,6 +78,7 @@ class RunLog:
     published: PublishedEvent | None
     failed: FailedEvent | None
     retrain: tuple[Mapping[str, Any], ...] = ()
+    tuned: Tuned | None = None
 
     @property
     def retrained(self) -> tuple[str, str] | None:
@@ -108,7 +117,8 @@ def read_log(root: Root, run: str) -> RunLog:
     # who resumes a run that has ended makes its last pass again
     passes = {event["number"]: event for event in events["pass"]}
     published, failed = (events[kind][-1] if events[kind] else None for kind in ("published", "failed"))
-    return RunLog(tuple(passes.values()), published, failed, tuple(events["retrain"]))
+    tuned = events["tuned"][-1]["tuned"] if events["tuned"] else None
+    return RunLog(tuple(passes.values()), published, failed, tuple(events["retrain"]), tuned)
 
 
 def published_version(root: Root, run: str, document: RunDocument) -> int | None:

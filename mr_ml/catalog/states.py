@@ -43,8 +43,12 @@ class Owner:
     @classmethod
     def of(cls, run: str, spec: TrainSpec, dataset: Dataset) -> Owner:
         """Make the owner of what a run stores."""
-        spec_json = json.dumps(spec.to_json(), sort_keys=True).encode()
-        return cls(run, hashlib.sha256(spec_json).hexdigest(), dataset.reference, dataset.data_id)
+        return cls(run, cls.digest(spec.to_json()), dataset.reference, dataset.data_id)
+
+    @staticmethod
+    def digest(document: Any) -> str:
+        """Return the sha256 of a document."""
+        return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 class DamagedError(BadDataError):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from hdfs_layout.paths import MAX_PARTITION, MAX_PASS, MAX_VERSION
+from hdfs_layout.paths import MAX_PARTITION, MAX_VERSION
 from mr_ml import __version__
+from mr_ml.cli.fitting import LOSS, LOSSES_HELP, add_fitting, add_tune
 from mr_ml.cli.names import registered
 from mr_ml.cli.numbers import finite, not_negative, share, whole
 from mr_ml.cli.options import (
@@ -23,9 +24,8 @@ from mr_ml.cli.options import (
     add_unseen_features,
     add_verify,
 )
-from mr_ml.models.linear.losses import LOSSES, PARAMETERS, name_in
+from mr_ml.models.linear.losses import LOSSES, name_in
 from mr_ml.models.predictor import PREDICTORS
-from mr_ml.optimize.choose import BUILT_IN
 from mr_ml.readers.registry import FORMATS
 from mr_ml.sums.query_kinds import QUERIES
 
@@ -45,6 +45,7 @@ def make_parser() -> Parser:
     _pack(commands)
     _describe(commands)
     _train(commands)
+    add_tune(commands)
     _evaluate(commands)
     _predict(commands)
     _models(commands)
@@ -165,23 +166,14 @@ def _train(commands: Any) -> None:
     parser.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted; takes no other choices")
     group = parser.add_argument_group("what is fitted")
     group.add_argument(
-        "--loss", type=registered(LOSSES, name_in), default="logistic", metavar="NAME[:PARAMETER=VALUE,...]",
-        help=f"one of {', '.join(map(_with_parameters, LOSSES.built_in))} (default logistic), or of an installed "
-        "package; see docs/models.md",
-    )  # fmt: skip
-    group.add_argument(
-        "--l2", type=not_negative, default=0.0, metavar="X", help="L2 penalty relative to the mean loss (default 0)"
+        "--loss",
+        type=registered(LOSSES, name_in),
+        default="logistic",
+        metavar=LOSS,
+        help=f"{LOSSES_HELP} (default logistic)",
     )
     group.add_argument(
-        "--penalty-space", choices=("raw", "scaled"), default="raw",
-        help="whether the penalty acts on coefficients of raw (default) or of standardised features",
-    )  # fmt: skip
-    group.add_argument("--no-intercept", action="store_true")
-    group.add_argument(
-        "--weights",
-        choices=("rows", "none"),
-        default="rows",
-        help="use the dataset's row weights, if any (default), or none",
+        "--l2", type=not_negative, default=0.0, metavar="X", help="L2 penalty relative to the mean loss (default 0)"
     )
     group.add_argument("--class-weights", metavar="SPEC", help="'balanced', or LABEL=FACTOR,...")
     group.add_argument(
@@ -189,25 +181,8 @@ def _train(commands: Any) -> None:
         metavar="MODEL[@V]",
         help="begin with the coefficients of an earlier model, by names of features",
     )
-    group.add_argument(
-        "--solver", default="auto", metavar="NAME",
-        help=f"{', '.join(BUILT_IN)}, or one of an installed package; auto: newton up to 700 coefficients, else lbfgs "
-        "(default)",
-    )  # fmt: skip
-    group = parser.add_argument_group("when to stop")
-    group.add_argument(
-        "--tolerance", type=not_negative, default=1e-6, metavar="X",
-        help="largest gradient component in units of the mean absolute slope (default 1e-6)",
-    )  # fmt: skip
-    group.add_argument("--max-passes", type=whole(1, MAX_PASS), default=500, metavar="N", help="(default 500)")
-    add_runner(parser, jobs=("pass_job",), kinds=(QUERIES, LOSSES))
-    add_engine(parser)
+    add_fitting(parser, group)
     add_verify(parser)
-    add_memory(parser)
-
-
-def _with_parameters(loss: str) -> str:
-    return f"{loss}:{PARAMETERS[loss]}" if loss in PARAMETERS else loss
 
 
 def _evaluate(commands: Any) -> None:

@@ -38,6 +38,7 @@ def show(options: argparse.Namespace) -> None:
         "spec": None if document is None else document.spec.to_json(),
         "log": list(log.passes),
         "steps": list(log.retrain),
+        "tuned": None if log.tuned is None else log.tuned.to_json(),
     }
     rows = [
         [
@@ -52,6 +53,10 @@ def show(options: argparse.Namespace) -> None:
     for_window = f", retrained for {data['window']}" if data["window"] else ""
     text = f"run {data['run']}: {data['model']} on {data['dataset'] or 'nothing yet'}{for_window}, {data['status']}\n"
     text += table(["pass", "objective", "|gradient|", "step", "rows/s"], rows)
+    if log.tuned is not None:
+        from mr_ml.cli.tune import table_of
+
+        text += f"\n{table_of(log.tuned)}"
     for event in log.retrain:
         text += f"\n{event['at']}  {event['step']}{_numbers(event)}"
     if data["status"] == "unfinished":
@@ -64,7 +69,15 @@ def show(options: argparse.Namespace) -> None:
 def resume(options: argparse.Namespace) -> None:
     """Go on with a training or a retraining that was interrupted."""
     root = root_of(options)
-    _, log = _read(root, options.run)
+    document, log = _read(root, options.run)
+    if document is not None and document.tuning is not None:
+        from mr_ml.cli.tune import print_tuned
+        from mr_ml.tuning.driver import resume as resume_tuning
+
+        with open_session(options, watch=progress_watcher(options)) as session:
+            tuned = resume_tuning(session, options.run)
+        print_tuned(options, tuned)
+        return
     if log.retrained is None:
         from mr_ml.cli.train import print_trained
 

@@ -8,8 +8,8 @@
     shifted(ids, by)      X less by in the columns ids
 
 X is (n_rows, n_features) but a block does not know n_features: the dataset does, so it is passed in.
-The order of additions is fixed by the block's content alone, so results are the same bits everywhere. Products of sparse
-rows have the same bits in each of K columns whatever the others are (`columns_apart`); BLAS promises that for no K.
+The order of additions is fixed by the block's content alone, so results are the same bits everywhere. Products of
+sparse rows have the same bits in each of K columns whatever the others are (`columns_apart`); BLAS does not promise it.
 """
 
 from __future__ import annotations

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from mr_ml.data.block import Block
 from mr_ml.data.rowhash import Purpose, derive, row_hashes, scale_to
 
-MOST_FOLDS = 127
 Numbers = NDArray[np.int8]
 
 

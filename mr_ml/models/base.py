@@ -21,6 +21,7 @@ from mr_ml.catalog.dataset import Dataset
 from mr_ml.catalog.feature_moments import FeatureMoments
 from mr_ml.data import stored
 from mr_ml.data.block import Block
+from mr_ml.data.folds import FoldRows, Folds
 from mr_ml.errors import UsageError
 from mr_ml.models.difference import Difference
 from mr_ml.models.metric_choices import NO_CHOICES, MetricChoices
@@ -72,6 +73,11 @@ class TrainSpec:
     def title(self) -> str:
         """What is fitted, in a word."""
         return self.kind
+
+    @property
+    def strictness(self) -> tuple[float, ...]:
+        """How much is penalised, what matters most first."""
+        return ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the document that `mr_ml.data.stored.read` turns into the same spec."""
@@ -379,6 +385,15 @@ class Problem(Protocol):
 
     def needs(self) -> Needs:
         """Return what a training holds besides blocks."""
+
+    def over(self, rows: FoldRows) -> Problem:
+        """Return the problem over some rows; what follows from all, such as scales of features, stays the same."""
+
+    def judging(self, point: Floats, rows: FoldRows | None) -> MeasuringQuery:
+        """Return the query that measures the model at a point, (size,), by some rows; None for all."""
+
+    def check_folds(self, folds: Folds) -> Query:
+        """Return the query whose `read` raises BadDataError if a fold has no rows, or the others lack a class."""
 
     def proof(self, result: Result) -> Query | None:
         """Return what one more pass is asked for after the search ended, if a proof of why is lacking."""

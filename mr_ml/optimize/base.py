@@ -272,6 +272,10 @@ class Optimizer(Protocol[State, AskT, EvaluationT]):
         """Make the state whose direction is `length` times that of `ask_sample`; of no use to those that never ask."""
         return state
 
+    def point(self, state: State) -> Floats:
+        """Say which is the best point (n,) so far; here, of a state whose `ask` is None."""
+        return self.result(state).point
+
     @abstractmethod
     def progress(self, state: State) -> SearchProgress:
         """Say how far the search has come."""

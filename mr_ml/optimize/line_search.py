@@ -210,6 +210,10 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
         """Make the direction `length` times as long."""
         return replace(state, direction=length * state.direction)
 
+    def point(self, state: LineState) -> Floats:
+        """Return the last accepted point."""
+        return state.point
+
     def progress(self, state: LineState) -> SearchProgress:
         """Report the last accepted point."""
         note = _NO_WARM_START if state.n_passes and _is_start(state) else None

@@ -16,6 +16,7 @@ QUERIES: Registry[type[Query]] = Registry(
     "kind of query",
     group="mr_ml.queries",
     built_in={
+        "fold_counts": "mr_ml.models.linear.fold_counts:FoldCountsQuery",
         "histogram": "mr_ml.sums.histogram:HistogramQuery",
         "line": "mr_ml.models.linear.line_query:LineQuery",
         "metrics": "mr_ml.models.linear.metrics:MetricsQuery",

@@ -25,6 +25,7 @@ from mr_ml.catalog.model import load_model, publish_model
 from mr_ml.catalog.provenance import Provenance
 from mr_ml.catalog.run import read_run
 from mr_ml.catalog.states import Owner
+from mr_ml.catalog.tuning import Tuned
 from mr_ml.errors import StorageError, UsageError
 from mr_ml.interrupts import see_through
 from mr_ml.models.base import MODEL_KINDS, UNNAMED_KIND, Conclusion, Model, Problem, TrainSpec
@@ -183,13 +184,14 @@ def fit(
 
 
 def publish(
-    fitted: Fitted, root: Root, *, decision: Decision | None = None, provenance: Provenance | None = None
-) -> TrainResult:
+    fitted: Fitted, root: Root, *, decision: Decision | None = None, provenance: Provenance | None = None,
+    tuned: Tuned | None = None,
+) -> TrainResult:  # fmt: skip
     """Publish what was fitted; the same run publishes once however often this is called, as it was called first.
 
     Parameters
     ----------
-    decision, provenance
+    decision, provenance, tuned
         What the manifest says of it besides, if anything.
 
     Raises
@@ -204,6 +206,8 @@ def publish(
         document["decision"] = decision.to_json()
     if provenance is not None:
         document["provenance"] = provenance.to_json()
+    if tuned is not None:
+        document["tuned"] = tuned.to_json()
     see_through()
     after = read_run(root, run).after
     version = publish_model(

@@ -60,7 +60,9 @@ class MetricsQuery(RowQuery, MeasuringQuery):
         """Return what is predicted of the rows of a prepared block, and what they cost, (n_rows,)."""
         spec, loss = self.rows, self.rows.loss
         if spec.counted is not None:
-            block = block.rows(np.flatnonzero(spec.counted.chosen(block)))
+            chosen = np.flatnonzero(spec.counted.chosen(block))
+            # one that has weight 0 where there are none: sums of no rows may be of other types
+            block = block.rows(chosen if len(chosen) else np.zeros(1, np.int64))
         y = spec.targets(block)
         # BLAS may round equal rows differently by where they stand; CSR products give them equal bits, hence exact ties
         z = spec.margins(replace(block, features=block.features.as_sparse()), self._linear)

@@ -13,8 +13,10 @@ from mr_ml.catalog.checkpoints import state_bytes
 from mr_ml.catalog.dataset import Dataset
 from mr_ml.catalog.feature_moments import FeatureMoments
 from mr_ml.data.block import DENSE_FROM
+from mr_ml.data.folds import FoldRows, Folds
 from mr_ml.errors import BadDataError, NoModelError, UsageError
 from mr_ml.models.base import Conclusion, Model, Needs
+from mr_ml.models.linear.fold_counts import FoldCountsQuery
 from mr_ml.models.linear.kind.advice import almost_indicators, unweighted_deviations, warnings
 from mr_ml.models.linear.kind.class_weights import class_weights
 from mr_ml.models.linear.kind.model import LinearModel, arrays_of
@@ -22,6 +24,7 @@ from mr_ml.models.linear.kind.spec import LinearSpec
 from mr_ml.models.linear.labels import TrainingLabels
 from mr_ml.models.linear.losses import loss_from_text
 from mr_ml.models.linear.losses.base import Loss
+from mr_ml.models.linear.metrics import MetricsQuery
 from mr_ml.models.linear.objective import Objective
 from mr_ml.models.linear.penalty import L2Penalty
 from mr_ml.models.linear.reading import RowSpec
@@ -102,6 +105,21 @@ class LinearProblem:
         return Needs(
             block_sum_bytes=block_sum_bytes, sum_bytes=sum_bytes, n_blocks=n_blocks, state_bytes=state_bytes(cost, size)
         )
+
+    def over(self, rows: FoldRows) -> LinearProblem:
+        """Return the same problem over some of the rows; see `mr_ml.models.base.Problem.over`."""
+        return replace(self, objective=replace(self.objective, rows=replace(self.objective.rows, counted=rows)))
+
+    def judging(self, point: Floats, rows: FoldRows | None) -> MetricsQuery:
+        """Return the query that measures the model at a point by some rows, in the weights that these have."""
+        measured = replace(self.objective.rows, class_weights=None, counted=rows)
+        return MetricsQuery(measured, self.objective.coef(point))
+
+    def check_folds(self, folds: Folds) -> FoldCountsQuery:
+        """See `mr_ml.models.base.Problem.check_folds`."""
+        # which of the rows are chosen does not matter
+        rows = replace(self.objective.rows, counted=FoldRows(folds, 0, inside=True))
+        return FoldCountsQuery(rows, tuple(label_texts(self.dataset.schema, rows.classes)))
 
     def proof(self, result: Result) -> SidesQuery | None:
         """Return the query for features that alone tell a class without fail, if the search cannot rule these out."""

@@ -50,6 +50,11 @@ class LinearSpec(TrainSpec):
         return self.loss
 
     @property
+    def strictness(self) -> tuple[float, ...]:
+        """How much is penalised."""
+        return (self.l2,)
+
+    @property
     def weighs_deviations(self) -> bool:
         """Whether the penalty refers to standard deviations by row weights, where rows have some."""
         return self.row_weights and self.penalty_space == "scaled" and self.l2 > 0

@@ -1,0 +1,76 @@
+"""mr-ml tune."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from mr_ml.cli.common import open_session, print_result, progress_watcher, table
+from mr_ml.errors import UsageError
+from mr_ml.models.base import UNNAMED_KIND
+from mr_ml.tuning import report
+
+if TYPE_CHECKING:
+    from mr_ml.catalog.tuning import Tuned
+    from mr_ml.session import Session
+    from mr_ml.tuning.driver import TuneResult
+
+
+def run(options: argparse.Namespace) -> None:
+    """Tune a model, or go on with a tuning, and print the result."""
+    from mr_ml.tuning.driver import resume
+
+    with open_session(options, watch=progress_watcher(options)) as session:
+        if options.resume is not None:
+            if options.dataset is not None or options.model is not None:
+                raise UsageError(
+                    "--resume goes on with what the tuning was asked to do; give no dataset or model beside it"
+                )
+            result = resume(session, options.resume)
+        else:
+            if options.dataset is None or options.model is None:
+                raise UsageError("expected a dataset and --model NAME (or --resume RUN)")
+            result = _tuned(options, session)
+    print_tuned(options, result)
+
+
+def _tuned(options: argparse.Namespace, session: Session) -> TuneResult:
+    from mr_ml.tuning.api import DEFAULT_L2
+    from mr_ml.tuning.ask import Asked, tune
+
+    asked = Asked(
+        l2=options.l2 or DEFAULT_L2,
+        loss=options.loss or ["logistic"],
+        class_weights=[None if given == "none" else given for given in options.class_weights or ["none"]],
+        draws=options.draws,
+        seed=options.seed,
+        halving=options.halving,
+        first_passes=options.first_passes,
+        folds=options.folds,
+        validation=options.validation,
+        metric=options.metric,
+        rule=options.rule,
+    )
+    common = {
+        "penalty_space": options.penalty_space, "intercept": not options.no_intercept,
+        "row_weights": options.weights == "rows", "solver": options.solver, "tolerance": options.tolerance,
+        "max_passes": options.max_passes,
+    }  # fmt: skip
+    return tune(session, UNNAMED_KIND, options.dataset, options.model, options.split, asked, common)
+
+
+def print_tuned(options: argparse.Namespace, result: TuneResult) -> None:
+    """Print what came of a tuning."""
+    trained, tuned = result.trained, result.tuned
+    text = (
+        f"{table_of(tuned)}\n{trained.model}@{trained.version}: objective {trained.objective:.10g} after "
+        f"{tuned.passes} passes for all candidates and {trained.passes} for the model in {trained.seconds:.2f} s (run "
+        f"{tuned.run})\n{trained.stop}"
+    )
+    print_result(options, {"tuned": tuned.to_json(), **vars(trained)}, text)
+
+
+def table_of(tuned: Tuned) -> str:
+    """Return the table of candidates as text."""
+    title = f"{tuned.metric}, {'more' if tuned.higher else 'less'} is better; rule: {tuned.rule}"
+    return f"{title}\n{table(report.header(), report.lines(tuned))}"

@@ -1,0 +1,1 @@
+"""Tuning: many candidates trained and judged in the same passes, and the best one published."""
