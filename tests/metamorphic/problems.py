@@ -89,13 +89,13 @@ def _labels(loss: str, z: Floats, random: np.random.Generator) -> Floats:
     n, one = len(z), z[:, 0]
     name = loss.partition(":")[0]
     if loss == "softmax":
-        return (z + random.gumbel(scale=1.5, size=z.shape)).argmax(axis=1).astype(float)
+        return np.asarray((z + random.gumbel(scale=1.5, size=z.shape)).argmax(axis=1), np.float64)
     if CASE_OF[loss].n_classes:
-        return (one + random.logistic(scale=1.5, size=n) > 0).astype(float)
+        return np.asarray(one + random.logistic(scale=1.5, size=n) > 0, np.float64)
     if name in ("squared", "huber", "quantile"):
         return np.asarray(np.round((one + random.normal(size=n)) * 64) / 64)
     if name in ("poisson", "negative_binomial"):
-        return random.poisson(np.exp(one / 2)).astype(float)
+        return np.asarray(random.poisson(np.exp(one / 2)), np.float64)
     if name == "tweedie":
         claims = random.poisson(np.exp(one / 2))
         return np.asarray(np.where(claims > 0, np.ceil(random.gamma(2.0 * np.maximum(claims, 1)) * 32) / 64, 0.0))
