@@ -23,6 +23,7 @@ from mr_ml.sums.parts import Part
 from mr_ml.sums.statistic import Statistic
 
 if TYPE_CHECKING:
+    from mr_ml.models.linear.losses.likelihood import Likelihood
     from mr_ml.models.linear.measured import Asked, Measured, Metrics
 
 Floats = NDArray[np.float64]
@@ -117,6 +118,22 @@ class Loss(ABC):
         """
         _, second = self.derivatives(margins, labels)
         return {(0, 0): weights * second[:, 0]}
+
+    def observed_information(self, margins: Floats, labels: Floats, weights: Floats) -> dict[tuple[int, int], Floats]:
+        """Return the weighted second derivatives as `second_derivatives` does, without what is for the search alone."""
+        return self.second_derivatives(margins, labels, weights)
+
+    def expected_information(self, margins: Floats, weights: Floats) -> dict[tuple[int, int], Floats] | None:
+        """Return their means over labels, where the margins are right; None if no label is in them, or no likelihood.
+
+        That is u (dmu/dz)^2 / V(mu): with a link that is not canonical not what is observed.
+        """
+        return None
+
+    @property
+    def likelihood(self) -> Likelihood | None:
+        """What it is as a likelihood; None if it is none."""
+        return None
 
     def lead(self, margins: Floats, labels: Floats) -> tuple[Floats, Floats]:
         """Return the least and the most by which a row's own class is ahead of another one, (n_rows,) each.

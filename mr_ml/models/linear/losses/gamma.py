@@ -11,7 +11,7 @@ canonical one, and R's default; it needs an intercept to start from.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from mr_ml.models.linear.labels import POSITIVE, LabelDomain, TrainingLabels
 from mr_ml.models.linear.losses.base import Floats
 from mr_ml.models.linear.losses.family import FamilyLoss
 from mr_ml.models.linear.losses.special import LARGEST, exp_rest, times_exp
+
+if TYPE_CHECKING:
+    from mr_ml.models.linear.losses.likelihood import Likelihood
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,17 @@ class GammaLoss(FamilyLoss):
     def start(self, labels: TrainingLabels) -> Floats | None:
         """Return intercepts (n_outputs,) to start from; None for zeros."""
         return super().start(labels) if self.link == "log" else np.array([1 / labels.mean])
+
+    @property
+    def likelihood(self) -> Likelihood:
+        """What it is as a likelihood."""
+        from mr_ml.models.linear.losses.likelihood import GammaLikelihood
+
+        return GammaLikelihood(self)
+
+    def expected_information(self, margins: Floats, weights: Floats) -> dict[tuple[int, int], Floats] | None:
+        """Return the weighted means of second derivatives over labels, (n_rows,), keyed (0, 0)."""
+        return {(0, 0): weights} if self.link == "log" else None
 
     def _ratio(self, margins: Floats, labels: Floats) -> Floats:
         """Return y / mu, (n_rows,); not positive where there is no mean."""

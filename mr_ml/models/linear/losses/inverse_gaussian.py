@@ -10,7 +10,7 @@ convex: a search could end in a local optimum and say that it converged.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from mr_ml.models.linear.labels import POSITIVE, LabelDomain, TrainingLabels
 from mr_ml.models.linear.losses.base import Floats
 from mr_ml.models.linear.losses.family import FamilyLoss
 from mr_ml.models.linear.losses.special import LARGEST
+
+if TYPE_CHECKING:
+    from mr_ml.models.linear.losses.likelihood import Likelihood
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,13 @@ class InverseGaussianLoss(FamilyLoss):
     def start(self, labels: TrainingLabels) -> Floats | None:
         """Return intercepts (n_outputs,) to start from; None for zeros."""
         return np.array([labels.mean**-2.0])
+
+    @property
+    def likelihood(self) -> Likelihood:
+        """What it is as a likelihood."""
+        from mr_ml.models.linear.losses.likelihood import InverseGaussianLikelihood
+
+        return InverseGaussianLikelihood(self)
 
     def value(self, margins: Floats, labels: Floats) -> Floats:
         """Return l, (n_rows,)."""

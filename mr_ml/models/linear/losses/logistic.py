@@ -6,12 +6,15 @@ l = log(1 + e^z) - y z,  y in {0, 1}        l' = p - y        l'' = p (1 - p),  
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from mr_ml.models.linear.labels import TWO_CLASSES, LabelDomain
 from mr_ml.models.linear.losses.base import Floats, Loss
+
+if TYPE_CHECKING:
+    from mr_ml.models.linear.losses.likelihood import Likelihood
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,13 @@ class LogisticLoss(Loss):
     name: ClassVar[str] = "logistic"
     label_domain: ClassVar[LabelDomain] = TWO_CLASSES
     may_separate: ClassVar[bool] = True
+
+    @property
+    def likelihood(self) -> Likelihood:
+        """What it is as a likelihood."""
+        from mr_ml.models.linear.losses.likelihood import ClassLikelihood
+
+        return ClassLikelihood()
 
     def value(self, margins: Floats, labels: Floats) -> Floats:
         """Return l, (n_rows,)."""

@@ -11,7 +11,7 @@ those of mu = y; it is convex.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from mr_ml.models.linear.labels import NOT_NEGATIVE, LabelDomain
 from mr_ml.models.linear.losses.base import Floats
 from mr_ml.models.linear.losses.family import CountLoss
 from mr_ml.models.linear.losses.special import bounded_exp
+
+if TYPE_CHECKING:
+    from mr_ml.models.linear.losses.likelihood import Likelihood
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,18 @@ class NegativeBinomialLoss(CountLoss):
     label_domain: ClassVar[LabelDomain] = NOT_NEGATIVE
 
     theta: Annotated[float, stored.Rule("a number above 0", lambda theta: theta > 0)]
+
+    @property
+    def likelihood(self) -> Likelihood:
+        """What it is as a likelihood."""
+        from mr_ml.models.linear.losses.likelihood import NegativeBinomialLikelihood
+
+        return NegativeBinomialLikelihood(self, self.theta)
+
+    def expected_information(self, margins: Floats, weights: Floats) -> dict[tuple[int, int], Floats]:
+        """Return the weighted means of second derivatives over labels, (n_rows,), keyed (0, 0)."""
+        p, _ = self._shares(margins[:, 0])
+        return {(0, 0): weights * (self.theta * p)}
 
     def _shares(self, z: Floats) -> tuple[Floats, Floats]:
         """Return p and q, neither of which cancels."""

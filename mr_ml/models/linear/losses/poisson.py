@@ -9,7 +9,7 @@ y (e^t - 1 - t), and mu where y is 0. Labels need not be whole.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from mr_ml.models.linear.losses.base import Floats
 from mr_ml.models.linear.losses.family import CountLoss
 from mr_ml.models.linear.losses.special import bounded_exp, exp, exp_rest
 
+if TYPE_CHECKING:
+    from mr_ml.models.linear.losses.likelihood import Likelihood
+
 
 @dataclass(frozen=True)
 class PoissonLoss(CountLoss):
@@ -25,6 +28,13 @@ class PoissonLoss(CountLoss):
 
     name: ClassVar[str] = "poisson"
     label_domain: ClassVar[LabelDomain] = NOT_NEGATIVE
+
+    @property
+    def likelihood(self) -> Likelihood:
+        """What it is as a likelihood."""
+        from mr_ml.models.linear.losses.likelihood import PoissonLikelihood
+
+        return PoissonLikelihood(self)
 
     def value(self, margins: Floats, labels: Floats) -> Floats:
         """Return l, (n_rows,)."""

@@ -34,6 +34,11 @@ class RobustLoss(Loss):
         """Return the mean label for an intercept, if it is known."""
         return np.array([labels.mean]) if np.isfinite(labels.mean) and not labels.has_offsets else None
 
+    def observed_information(self, margins: Floats, labels: Floats, weights: Floats) -> dict[tuple[int, int], Floats]:
+        """Return the weighted second derivatives within reach, and 0 further out."""
+        (_, second), (_, most) = self.derivatives(margins, labels), self.derivatives(labels[:, None], labels)
+        return {(0, 0): weights * np.where(second[:, 0] > SHARE * most[:, 0], second[:, 0], 0.0)}
+
     def inverse_link(self, margins: Floats) -> Floats:
         """Return the predicted value (n_rows, 1)."""
         return margins

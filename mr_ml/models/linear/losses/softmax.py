@@ -6,13 +6,16 @@ l = log sum_k e^{z_k} - z_y      l'_k = p_k - [k = y]      l''_jk = p_j ([j = k]
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from mr_ml.errors import UsageError
 from mr_ml.models.linear.labels import CLASSES, LabelDomain, TrainingLabels
 from mr_ml.models.linear.losses.base import Floats, Loss
+
+if TYPE_CHECKING:
+    from mr_ml.models.linear.losses.likelihood import Likelihood
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,13 @@ class SoftmaxLoss(Loss):
         if penalised:
             free[:-1] = 0
         return np.asarray(coef - free)
+
+    @property
+    def likelihood(self) -> Likelihood:
+        """What it is as a likelihood."""
+        from mr_ml.models.linear.losses.likelihood import ClassLikelihood
+
+        return ClassLikelihood()
 
     def value(self, margins: Floats, labels: Floats) -> Floats:
         """Return l, (n_rows,)."""

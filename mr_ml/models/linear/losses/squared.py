@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from mr_ml.models.linear.labels import NUMBERS, LabelDomain
 from mr_ml.models.linear.losses.base import Floats, Loss
+
+if TYPE_CHECKING:
+    from mr_ml.models.linear.losses.likelihood import Likelihood
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,13 @@ class SquaredLoss(Loss):
     label_domain: ClassVar[LabelDomain] = NUMBERS
     follows_labels: ClassVar[bool] = True
     quadratic: ClassVar[bool] = True
+
+    @property
+    def likelihood(self) -> Likelihood:
+        """What it is as a likelihood."""
+        from mr_ml.models.linear.losses.likelihood import NormalLikelihood
+
+        return NormalLikelihood()
 
     def value(self, margins: Floats, labels: Floats) -> Floats:
         """Return l, (n_rows,)."""

@@ -12,7 +12,7 @@ y^a ((e^(a t) - 1 - a t) / a + (e^(-b t) - 1 + b t) / b), and mu^a / a where y i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from mr_ml.models.linear.labels import NOT_NEGATIVE, LabelDomain
 from mr_ml.models.linear.losses.base import Floats
 from mr_ml.models.linear.losses.family import CountLoss
 from mr_ml.models.linear.losses.special import LARGEST, exp, exp_rest, times_exp
+
+if TYPE_CHECKING:
+    from mr_ml.models.linear.losses.likelihood import Likelihood
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,17 @@ class TweedieLoss(CountLoss):
             lambda p: 1 < p < 2,
         ),
     ] = 1.5
+
+    @property
+    def likelihood(self) -> Likelihood:
+        """What it is as a likelihood."""
+        from mr_ml.models.linear.losses.likelihood import TweedieLikelihood
+
+        return TweedieLikelihood(self, self.power)
+
+    def expected_information(self, margins: Floats, weights: Floats) -> dict[tuple[int, int], Floats]:
+        """Return the weighted means of second derivatives over labels, (n_rows,), keyed (0, 0)."""
+        return {(0, 0): weights * exp((2 - self.power) * margins[:, 0])}
 
     def value(self, margins: Floats, labels: Floats) -> Floats:
         """Return l, (n_rows,)."""
