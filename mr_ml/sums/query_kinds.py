@@ -18,9 +18,11 @@ QUERIES: Registry[type[Query]] = Registry(
     built_in={
         "fold_counts": "mr_ml.models.linear.fold_counts:FoldCountsQuery",
         "histogram": "mr_ml.sums.histogram:HistogramQuery",
+        "inference": "mr_ml.models.linear.inference_query:InferenceQuery",
         "line": "mr_ml.models.linear.line_query:LineQuery",
         "metrics": "mr_ml.models.linear.metrics:MetricsQuery",
         "moments": "mr_ml.sums.moments:MomentsQuery",
+        "null": "mr_ml.models.linear.inference_query:NullQuery",
         "paired": "mr_ml.models.paired:PairedQuery",
         "several": "mr_ml.sums.several:SeveralQueries",
         "sides": "mr_ml.models.linear.sides:SidesQuery",

@@ -164,7 +164,7 @@ class LineQuery(RowQuery, ColumnQuery):
             parts["cross_sum"] = Sum(features.transpose_dot(second, n_features=d).T)
         if self.hessian:
             second_derivatives = loss.second_derivatives(at.margins, at.targets, at.weights)
-            parts["hessian_sum"] = Sum(_hessian(features, second_derivatives, d))
+            parts["hessian_sum"] = Sum(output_gram(features, second_derivatives, d))
         if self.factor:
             parts["factor"] = Triangle.of(_factor_rows(features, slope, second, d))
         return parts
@@ -293,7 +293,7 @@ def _loss_sum(losses: Floats, weights: Floats) -> float:
     return float((weights * losses)[weights > 0].sum()) if np.isnan(total) else total
 
 
-def _hessian(features: Features, second: Mapping[tuple[int, int], Floats], n_features: int) -> Floats:
+def output_gram(features: Features, second: Mapping[tuple[int, int], Floats], n_features: int) -> Floats:
     """Return the blocks (j, k) of X1' diag(second_jk) X1 with X1 = (X, 1), for j <= k, put together; symmetric."""
     size = n_features + 1
     n_outputs = max(k for _, k in second) + 1
