@@ -268,6 +268,10 @@ class Layout:
         """Coefficients that one run made, an ``.npz``."""
         return f"{self.model_data(name, run)}/coef.npz"
 
+    def inference(self, name: str, run: str) -> str:
+        """File of how sure the coefficients are that one run made."""
+        return f"{self.model_data(name, run)}/inference"
+
     def profile(self, name: str, run: str) -> str:
         """File of what the rows were like that one run trained a model on: a gate compares others with them."""
         return f"{self.model_data(name, run)}/profile"

@@ -29,12 +29,14 @@ if TYPE_CHECKING:
     from mr_ml.api import predict as predict
     from mr_ml.api import resume as resume
     from mr_ml.api import train as train
+    from mr_ml.api_inference import infer as infer
     from mr_ml.catalog.dataset import Dataset as Dataset
     from mr_ml.catalog.promoting import promote as promote
     from mr_ml.catalog.promoting import rollback as rollback
     from mr_ml.catalog.promotions import Promotion as Promotion
     from mr_ml.errors import MrMlError as MrMlError
     from mr_ml.models.base import Model as Model
+    from mr_ml.models.inference import Inference as Inference
     from mr_ml.packing.arrays import pack_arrays as pack_arrays
     from mr_ml.retraining.api import retrain as retrain
     from mr_ml.training.train import TrainResult as TrainResult
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 # Name -> the module that has it.
 _PLACES = {
     "Dataset": "mr_ml.catalog.dataset",
+    "Inference": "mr_ml.models.inference",
     "Model": "mr_ml.models.base",
     "MrMlError": "mr_ml.errors",
     "Promotion": "mr_ml.catalog.promotions",
@@ -52,6 +55,7 @@ _PLACES = {
     "TrainResult": "mr_ml.training.train",
     "TuneResult": "mr_ml.tuning.driver",
     "evaluate": "mr_ml.api",
+    "infer": "mr_ml.api_inference",
     "load_dataset": "mr_ml.api",
     "load_model": "mr_ml.api",
     "open_root": "hdfs_layout",
@@ -69,6 +73,7 @@ _PLACES = {
 
 __all__ = [
     "Dataset",
+    "Inference",
     "Model",
     "MrMlError",
     "Promotion",
@@ -76,6 +81,7 @@ __all__ = [
     "TrainResult",
     "TuneResult",
     "evaluate",
+    "infer",
     "load_dataset",
     "load_model",
     "open_root",

@@ -172,7 +172,7 @@ def pack(
         "text": {name: value for name, value in stored.plain(text).items() if value != []},
     }  # fmt: skip
     choices = stored.check(PackChoices, chosen, what="a pack")
-    with _session(root, where) as session:
+    with session_of(root, where) as session:
         return session.pack([] if isinstance(inputs, Mapping) else _paths(inputs), name, choices)
 
 
@@ -183,6 +183,7 @@ def train(
     *,
     split: str = "train",
     kind: str = UNNAMED_KIND,
+    inference: bool = False,
     verify: bool = False,
     runner: str = "inline",
     workers: int | None = None,
@@ -212,6 +213,8 @@ def train(
         Of the dataset.
     kind
         Of the model.
+    inference
+        Whether one more pass finds standard errors, which `infer` then returns; without a penalty only.
     verify
         Whether to compare the partitions with their sha256 first.
     runner, workers, memory, config, cluster_id, master, max_hours, max_cost, engine, say, warn
@@ -245,7 +248,8 @@ def train(
         root, runner=runner, workers=workers, memory=memory, config=config, cluster_id=cluster_id, master=master,
         max_hours=max_hours, max_cost=max_cost, engine=engine, say=say, warn=warn, watch=watch,
     ) as session:  # fmt: skip
-        return session.train(session.spec(kind, dataset, model, split, options), verify_bytes=verify)
+        spec = session.spec(kind, dataset, model, split, options)
+        return session.train(spec, verify_bytes=verify, inference=stored.chosen(bool, inference, "inference"))
 
 
 def resume(root: Place, run: str, *, verify: bool = False, **where: Unpack[TrainWhere]) -> TrainResult:
@@ -265,7 +269,7 @@ def resume(root: Place, run: str, *, verify: bool = False, **where: Unpack[Train
     BadDataError
         As of `train`, or if what was written of the run is damaged.
     """
-    with _session(root, where) as session:
+    with session_of(root, where) as session:
         return session.resume(run, verify_bytes=verify)
 
 
@@ -319,7 +323,7 @@ def evaluate(
     stored.chosen(Literal["error", "ignore"], unseen_features, "unseen_features")
     asked = {"threshold": threshold, "at_precision": at_precision, "at_recall": at_recall, "details": details}
     choices = stored.check(MetricChoices, asked, what="an evaluation")
-    with _session(root, where) as session:
+    with session_of(root, where) as session:
         return session.evaluate(
             model, dataset, split=split, row_weights=row_weights, unseen_features=unseen_features, verify_bytes=verify,
             choices=choices,
@@ -371,7 +375,7 @@ def predict(
     """
     allowed = stored.chosen(stored.Count, max_bad_rows, "max_bad_rows")
     stored.chosen(Literal["error", "ignore"], unseen_features, "unseen_features")
-    with _session(root, where) as session:
+    with session_of(root, where) as session:
         return session.predict(
             model, _paths(inputs), _path(to, "to"), max_bad_rows=allowed, unseen_features=unseen_features
         )
@@ -414,7 +418,8 @@ def load_dataset(root: Place, reference: str) -> Dataset:
     return datasets.load_dataset(open_root(root), reference)
 
 
-def _session(root: Place, where: Where | TrainWhere) -> Session:
+def session_of(root: Place, where: Where | TrainWhere) -> Session:
+    """Open the session of a function of the API; raises as `Session.open`, or UsageError if it has other parameters."""
     options: dict[str, Any] = {"runner": "inline", **where}
     known = TrainWhere.__annotations__
     for name in options:

@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 from hdfs_layout import Root, append_events, check_name, open_root
 from mr_ml.catalog.dataset import Dataset, find_dataset, load_dataset
 from mr_ml.catalog.leftovers import sweep_folders
-from mr_ml.catalog.model import load_model
+from mr_ml.catalog.model import load_model, read_manifest
 from mr_ml.catalog.promotions import standing
 from mr_ml.catalog.run import find_run, read_run, start_run
 from mr_ml.catalog.run_log import read_log
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mr_ml.catalog.provenance import Provenance
     from mr_ml.catalog.tuning import Tuned
     from mr_ml.models.base import Needs
+    from mr_ml.models.inference import Inference
     from mr_ml.packing.choices import PackChoices
     from mr_ml.passes.base import Engine
     from mr_ml.training.loop import Progress
@@ -199,12 +200,21 @@ class Session:
         chosen: type[TrainSpec] = MODEL_KINDS.get(kind).spec
         return stored.check(chosen, document, what=f"a {kind} model")
 
-    def train(self, spec: TrainSpec, *, verify_bytes: bool = False) -> TrainResult:
-        """Train and publish a model; raises as `fit` and `publish`."""
-        return self._published(self.fit(spec, run=unique_id(), verify_bytes=verify_bytes))
+    def train(self, spec: TrainSpec, *, verify_bytes: bool = False, inference: bool = False) -> TrainResult:
+        """Train and publish a model; raises as `fit` and `publish`.
 
-    def resume(self, run: str, *, verify_bytes: bool = False) -> TrainResult:
-        """Go on with a run that was interrupted.
+        Parameters
+        ----------
+        inference
+            Whether one more pass finds how sure the parameters are: see `infer`. Where the optimum allows no standard
+            errors, that is a warning.
+        """
+        if inference and spec.no_inference is not None:
+            raise UsageError(f"`inference`: {spec.no_inference}")
+        return self._published(self.fit(spec, run=unique_id(), verify_bytes=verify_bytes), inference=inference)
+
+    def resume(self, run: str, *, verify_bytes: bool = False, inference: bool = False) -> TrainResult:
+        """Go on with a run that was interrupted; `inference` as of `train`.
 
         Raises as `train`, and UsageError if there is no such run, or it is part of a retraining: its model would be
         published without the gate.
@@ -217,13 +227,21 @@ class Session:
         tuning = run if document.tuning is not None else document.part_of
         if tuning is not None:
             raise UsageError(f"run {run} is part of a tuning: go on with it by `mr-ml runs resume {tuning}`")
-        return self._published(self.fit(document.spec, run=run, verify_bytes=verify_bytes))
+        spec = document.spec
+        if inference and spec.no_inference is not None:
+            raise UsageError(f"`inference`: {spec.no_inference}")
+        return self._published(self.fit(spec, run=run, verify_bytes=verify_bytes), inference=inference)
 
-    def _published(self, fitted: Fitted) -> TrainResult:
+    def _published(self, fitted: Fitted, *, inference: bool) -> TrainResult:
         result = self.publish(fitted)
         _, note = standing(self.root, result.model, result.version)
         if note is not None:
             self.say(note)
+        if inference:
+            try:
+                self.infer(f"{result.model}@{result.version}")
+            except NoModelError as error:
+                self.warn(str(error))
         return result
 
     def fit(
@@ -373,6 +391,40 @@ class Session:
         with closing(self.engine_over(found_in, split, needs)) as engine:
             metrics = evaluate(opened, found_in, engine=engine, row_weights=row_weights, choices=choices)
         return {**metrics, "unseen_features": len(unseen), "split": split}
+
+    def infer(self, model: str, *, verify_bytes: bool = False) -> Inference:
+        """Return how sure the parameters of a published model are: what is kept beside it, else what a pass finds.
+
+        The pass is over the rows that the model was trained on.
+
+        Raises
+        ------
+        UsageError
+            If such a model has no standard errors.
+        NoModelError
+            If this one has none, since it is no optimum.
+        BadDataError
+            If the data, or what is kept, is damaged.
+        """
+        from mr_ml.catalog.feature_moments import FeatureMoments
+        from mr_ml.catalog.inference import find_inference, save_inference
+        from mr_ml.training.infer import infer
+
+        opened = load_model(self.root, model)
+        known = find_inference(self.root, opened)
+        if known is not None:
+            return known
+        manifest, _ = read_manifest(self.root, opened.name, opened.version)
+        spec, dataset = manifest.spec, load_dataset(self.root, manifest.dataset)
+        with using(self.root, dataset):
+            moments = FeatureMoments.load(self.root.store, dataset, spec.split)
+            inferring = opened.inferring(spec, dataset, moments)
+            if verify_bytes:
+                verify(self.root.store, dataset.of_split(spec.split))
+            with closing(self.engine_over(dataset, spec.split, inferring.needs())) as engine:
+                found = infer(inferring, engine=engine)
+        save_inference(self.root, opened, found)
+        return found
 
     def predict(
         self, model: str | Model, inputs: Sequence[str], to: str, *, max_bad_rows: int = 0,

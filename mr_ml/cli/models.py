@@ -11,6 +11,7 @@ from hdfs_layout import Root, list_versions
 from mr_ml.catalog.model import ModelManifest, load_model, read_manifest
 from mr_ml.catalog.promotions import Promotion, promoted_version, read_promotions
 from mr_ml.cli.common import names_in, print_result, report_damaged, root_of, table
+from mr_ml.cli.inference import published_inference, table_of
 from mr_ml.cli.retrained import decision_lines, described_entry, history_lines, provenance_lines, without_kind
 from mr_ml.cli.spelling import spelled
 from mr_ml.errors import BadDataError
@@ -103,6 +104,12 @@ def show(options: argparse.Namespace) -> int:
         "provenance": manifest.provenance and manifest.provenance.to_json(),
         "promotions": [without_kind(entry) for entry in promotions],
     }
+    if options.table:
+        found = published_inference(root, model, manifest.spec)
+        data["inference"] = found.to_json(options.level, options.errors)
+        head = _head(model, manifest) if not options.csv else ()
+        print_result(options, data, "\n".join([*head, table_of(found, options)]))
+        return report_damaged(damaged)
     print_result(options, data, "\n".join(_lines(model, manifest, data, promotions, options.features)))
     return report_damaged(damaged)
 
@@ -117,13 +124,9 @@ def _meant(root: Root, name: str) -> int | None:
 def _lines(
     model: Model, manifest: ModelManifest, data: dict[str, Any], promotions: tuple[Promotion, ...], most: int
 ) -> Iterator[str]:
-    training = manifest.training
-    yield (
-        f"{model.reference}: {model.summary()}, "
-        f"trained on {manifest.n_rows} rows of {manifest.dataset} {manifest.spec.split} (run {manifest.run})"
-    )
-    yield f"objective {training['objective']:.10g} after {training['passes']} passes; {training['stop']}"
+    yield from _head(model, manifest)
     yield f"coefficients: {data['coef_uri']}"
+    training = manifest.training
     yield from (f"warning: {warning}" for warning in training.get("warnings", ()))
     if data["status"] is not None:
         yield from _standing(model, data["status"], promotions)
@@ -136,6 +139,15 @@ def _lines(
     yield from map(spelled, below)
     if promotions:
         yield from history_lines(model.name, promotions)
+
+
+def _head(model: Model, manifest: ModelManifest) -> Iterator[str]:
+    training = manifest.training
+    yield (
+        f"{model.reference}: {model.summary()}, "
+        f"trained on {manifest.n_rows} rows of {manifest.dataset} {manifest.spec.split} (run {manifest.run})"
+    )
+    yield f"objective {training['objective']:.10g} after {training['passes']} passes; {training['stop']}"
 
 
 def _standing(model: Model, status: str, promotions: tuple[Promotion, ...]) -> Iterator[str]:

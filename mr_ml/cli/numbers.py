@@ -22,6 +22,14 @@ def whole(least: int, most: int = 2**63 - 1) -> Callable[[str], int]:
     return read
 
 
+def below_one(text: str) -> float:
+    """Read a number above 0 and below 1."""
+    value = not_negative(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"expected a number above 0 and below 1, found {text[:40]!r}")
+    return value
+
+
 def not_negative(text: str) -> float:
     """Read a finite number >= 0."""
     return _number(text, "a finite number >= 0", lambda value: value >= 0)

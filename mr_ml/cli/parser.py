@@ -7,6 +7,7 @@ from typing import Any
 from hdfs_layout.paths import MAX_PARTITION, MAX_VERSION
 from mr_ml import __version__
 from mr_ml.cli.fitting import LOSS, LOSSES_HELP, add_fitting, add_tune
+from mr_ml.cli.inference_options import add_infer, add_table
 from mr_ml.cli.names import registered
 from mr_ml.cli.numbers import finite, not_negative, share, whole
 from mr_ml.cli.options import (
@@ -181,6 +182,10 @@ def _train(commands: Any) -> None:
         metavar="MODEL[@V]",
         help="begin with the coefficients of an earlier model, by names of features",
     )
+    group.add_argument(
+        "--inference", action="store_true",
+        help="one more pass for standard errors, which mr-ml models show --table shows; without a penalty only",
+    )  # fmt: skip
     add_fitting(parser, group)
     add_verify(parser)
 
@@ -241,6 +246,8 @@ def _models(commands: Any) -> None:
     show.add_argument(
         "--features", type=whole(0), default=20, metavar="N", help="show N coefficients of largest size (default 20)"
     )
+    add_table(show)
+    add_infer(actions, _MODEL)
     promote = add_command(
         actions, "promote", "promote", "promote", "let the plain name of a model mean a version",
         "mr-ml models promote ctr@8 --reason 'looked at by hand'",

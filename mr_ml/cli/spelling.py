@@ -15,7 +15,7 @@ PARAMETERS = frozenset(
         "at", "at_precision", "at_recall", "threshold",
         "categorical", "class_weights", "cluster_id", "config", "cron", "dataset", "decimal", "delimiter",
         "drop", "dry_run", "engine", "features", "folds", "for", "force", "format", "index_base", "intercept",
-        "interpreter",
+        "inference", "interpreter", "level", "errors",
         "json", "keep_days", "keep_runs", "keep_versions", "l2", "label_column", "like", "loss", "max_bad_rows",
         "max_cost", "max_hours", "max_passes", "memory", "missing", "missing_markers", "model", "numeric",
         "offset_column", "orphans_days", "partitions", "penalty_space", "percent", "quiet", "reason", "resume",

@@ -32,11 +32,12 @@ def run(options: argparse.Namespace) -> None:
                     "--resume goes on with what the run was asked to do; give no dataset or model beside it"
                 )
             _check_same(options, read_run(session.root, options.resume).spec)
-            result = session.resume(options.resume, verify_bytes=options.verify)
+            result = session.resume(options.resume, verify_bytes=options.verify, inference=options.inference)
         else:
             if options.dataset is None or options.model is None:
                 raise UsageError("expected a dataset and --model NAME (or --resume RUN)")
-            result = session.train(_spec(options, session), verify_bytes=options.verify)
+            spec = _spec(options, session)
+            result = session.train(spec, verify_bytes=options.verify, inference=options.inference)
     print_trained(options, session, result)
 
 

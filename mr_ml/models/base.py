@@ -24,7 +24,9 @@ from mr_ml.data.block import Block
 from mr_ml.data.folds import FoldRows, Folds
 from mr_ml.errors import UsageError
 from mr_ml.models.difference import Difference
+from mr_ml.models.inference import Inferring
 from mr_ml.models.metric_choices import NO_CHOICES, MetricChoices
+from mr_ml.models.needs import Needs as Needs
 from mr_ml.models.paired import MeasuringQuery
 from mr_ml.models.predictor import Predictor
 from mr_ml.models.sparse_rows import sparse_rows
@@ -92,6 +94,11 @@ class TrainSpec:
         if not isinstance(name, str) or name not in MODEL_KINDS:
             raise ValueError(f"a spec of one of the kinds of model {', '.join(MODEL_KINDS)}")
         return MODEL_KINDS.get(name).spec, options
+
+    @property
+    def no_inference(self) -> str | None:
+        """Why a model of this spec has no standard errors; None if it may have some."""
+        return f"a {self.kind} model has none"
 
     def check_classes(self, classes: Sequence[float]) -> None:
         """Raise ValueError if a model of this spec cannot have these classes."""
@@ -215,6 +222,23 @@ class Model(ABC):
     def difference(self, other: Model, most: int) -> Difference:
         """Return how `other` differs, with the `most` features that differ most; UsageError if of another kind."""
 
+    def inferring(self, spec: Any, dataset: Dataset, moments: FeatureMoments) -> Inferring:
+        """Return how it is found how sure the parameters are.
+
+        Parameters
+        ----------
+        spec, dataset, moments
+            With which the model was trained.
+
+        Raises
+        ------
+        UsageError
+            If such a model has no standard errors.
+        NoModelError
+            If this one has none, since it is no optimum.
+        """
+        raise UsageError(f"{self.reference} has no standard errors: {spec.no_inference}")
+
     def predict_proba(self, x: Any, *, offsets: Floats | None = None) -> Floats:
         """Return the probability of each class.
 
@@ -301,35 +325,6 @@ class Objective(Protocol):
 
     def sampled(self, ask: Ask, total: Statistic) -> Floats | None:
         """Return the objective at each of the steps as some rows have it, (n_steps,); None if they cannot tell."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Needs:
-    """Memory that a command needs besides blocks, in bytes.
-
-    Attributes
-    ----------
-    block_sum_bytes, sum_bytes
-        Of the sum of one block and of all; in between sums double from level to level until they have full size.
-    n_blocks
-        Blocks that are summed.
-    state_bytes
-        Of the driver's own.
-    query_bytes
-        Of what is sent to each task.
-    """
-
-    block_sum_bytes: int
-    sum_bytes: int
-    n_blocks: int
-    state_bytes: int = 0
-    query_bytes: int = 0
-
-    @property
-    def levels_bytes(self) -> int:
-        """Of one sum of each level."""
-        levels = range(self.n_blocks.bit_length() + 1)
-        return sum(min(self.block_sum_bytes << level, self.sum_bytes) for level in levels)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

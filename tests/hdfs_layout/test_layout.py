@@ -33,6 +33,7 @@ def test_every_path_is_spelled_as_documented() -> None:
     assert LAYOUT.model("ctr") == "models/ctr"
     assert LAYOUT.model_data("ctr", "run-1") == "models/ctr/data/run-1"
     assert LAYOUT.profile("ctr", "run-1") == "models/ctr/data/run-1/profile"
+    assert LAYOUT.inference("ctr", "run-1") == "models/ctr/data/run-1/inference"
     assert LAYOUT.coef("ctr", "run-1") == "models/ctr/data/run-1/coef.npz"
     assert LAYOUT.promotions("ctr") == "models/ctr/promotions"
     assert LAYOUT.all_retrains == "retrains"

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.catalog.dataset import Dataset
-from mr_ml.catalog.feature_moments import checked_features
+from mr_ml.catalog.feature_moments import FeatureMoments, checked_features
 from mr_ml.data import stored
 from mr_ml.data.npz import check_arrays
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.models.base import Measurement, Model
 from mr_ml.models.difference import Difference
+from mr_ml.models.inference import Inferring
 from mr_ml.models.linear.kind.spec import LinearSpec
 from mr_ml.models.linear.losses import loss_from_text
 from mr_ml.models.linear.losses.base import Loss
@@ -101,6 +102,12 @@ class LinearModel(Model):
         from mr_ml.models.linear.kind.measurement import measurement
 
         return measurement(self, dataset, row_weights=row_weights, by_name=by_name, choices=choices)
+
+    def inferring(self, spec: LinearSpec, dataset: Dataset, moments: FeatureMoments) -> Inferring:
+        """Return how it is found how sure the coefficients are; see `mr_ml.models.base.Model.inferring`."""
+        from mr_ml.models.linear.kind.inference import LinearInference
+
+        return LinearInference.of(self, spec, dataset, moments)
 
     def summary(self) -> str:
         """Return loss, penalty and size in a few words."""

@@ -188,16 +188,19 @@ def make_objective(spec: LinearSpec, dataset: Dataset, moments: FeatureMoments) 
         shift=shift,
         weight_exponent=dataset.weight_exponent,
     )
-    entries = dataset.n_rows() * moments.n_features
-    # where blocks are mostly stored dense
-    centre = dataset.nnz >= DENSE_FROM * entries
     scaling = Scaling.of(
-        mean=shift.left_of(moments.mean), deviation=moments.deviation, intercept=spec.intercept, centre=centre,
+        mean=shift.left_of(moments.mean), deviation=moments.deviation, intercept=spec.intercept,
+        centre=mostly_dense(dataset, moments),
         penalised=moments.weighted_deviation if spec.weighs_deviations else None,
     )  # fmt: skip
     # of labels as they are read
     first = loss.start(replace(labels, mean=labels.mean - shift.target))
     return Objective(rows, scaling, L2Penalty(spec.l2, spec.penalty_space), first)
+
+
+def mostly_dense(dataset: Dataset, moments: FeatureMoments) -> bool:
+    """Return whether blocks are mostly stored dense."""
+    return dataset.nnz >= DENSE_FROM * (dataset.n_rows() * moments.n_features)
 
 
 def _shift(spec: LinearSpec, loss: Loss, moments: FeatureMoments) -> Shift:

@@ -59,6 +59,16 @@ class LinearSpec(TrainSpec):
         """Whether the penalty refers to standard deviations by row weights, where rows have some."""
         return self.row_weights and self.penalty_space == "scaled" and self.l2 > 0
 
+    @property
+    def no_inference(self) -> str | None:
+        """Why a model of this spec has no standard errors; None if it may have some."""
+        if self.l2 > 0:
+            return (
+                "a penalty pulls coefficients towards 0, so that they are biased by an amount that nobody knows, and "
+                "no interval around them is one for the truth; train without `l2`"
+            )
+        return None
+
     def check_stored(self) -> None:
         """Raise ValueError if the loss does not have these parameters."""
         if self.loss in LOSSES.built_in and self.loss not in PARAMETERS:

@@ -1,0 +1,46 @@
+"""The options of standard errors: mr-ml models infer, and mr-ml models show --table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mr_ml.cli.numbers import below_one
+from mr_ml.cli.options import add_command, add_engine, add_memory, add_runner, add_verify
+from mr_ml.models.linear.losses import LOSSES
+from mr_ml.sums.query_kinds import QUERIES
+
+
+def add_infer(actions: Any, model: str) -> None:
+    """Add the command that finds standard errors; `model` says what a model can be named by."""
+    parser = add_command(
+        actions, "infer", "inference", "run",
+        "standard errors, tests and intervals of the coefficients, in one pass over the rows of the training; kept",
+        "mr-ml models infer claims-frequency",
+    )  # fmt: skip
+    parser.add_argument("model", help=model)
+    _add_tests(parser)
+    add_runner(parser, jobs=("pass_job",), kinds=(QUERIES, LOSSES))
+    add_engine(parser)
+    add_verify(parser)
+    add_memory(parser)
+
+
+def add_table(parser: Any) -> None:
+    """Add the table to the command that shows a model."""
+    parser.add_argument(
+        "--table", action="store_true",
+        help="coefficients with standard errors, tests and intervals, deviance and AIC; of a model trained with "
+        "--inference, or after mr-ml models infer",
+    )  # fmt: skip
+    _add_tests(parser)
+
+
+def _add_tests(parser: Any) -> None:
+    parser.add_argument("--csv", action="store_true", help="the table of coefficients as CSV, every number in full")
+    parser.add_argument(
+        "--level", type=below_one, default=0.95, metavar="X", help="of confidence intervals (default 0.95)"
+    )
+    parser.add_argument(
+        "--errors", choices=("model", "HC0", "HC1"),
+        help="by which tests and intervals are made: of the likelihood (default, where there is one), or robust ones",
+    )  # fmt: skip
