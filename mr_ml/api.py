@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
-from hdfs_layout import Root, open_root
+from hdfs_layout import open_root
 from mr_ml.catalog import dataset as datasets
 from mr_ml.catalog import model as models
 from mr_ml.catalog.dataset import Dataset
@@ -16,59 +16,14 @@ from mr_ml.memory import Memory
 from mr_ml.models.base import UNNAMED_KIND, Model
 from mr_ml.models.metric_choices import MetricChoices
 from mr_ml.session import Session, ignore_message
+from mr_ml.where import Place, TrainWhere, Where, session_of
 
 if TYPE_CHECKING:
+    from mr_ml.models.inference import Inference
     from mr_ml.training.loop import Progress
     from mr_ml.training.train import TrainResult
 
-Place = Root | str | os.PathLike[str]
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
-
-
-class Where(TypedDict, total=False):
-    """Where jobs run, and callbacks for messages; all may be left out.
-
-    Attributes
-    ----------
-    runner : str
-        "inline": in this process (default); "local": in worker processes; "hadoop": on the cluster that HADOOP_HOME and
-        HADOOP_CONF_DIR name; or another of `mr_ml.runners.base.RUNNERS`.
-    workers : int
-        Worker processes of "local"; by default as many as there are processors.
-    memory : int or str
-        Of all processes on this machine together: bytes, or a size such as "2G"; by default half of what is free.
-    config : str or os.PathLike
-        Path of the YAML settings of a cluster.
-    cluster_id : str
-        With "emr": of a cluster that runs; by default one is started, and ended after the call.
-    master : str
-        With "spark": where it runs, such as "yarn" or "local[4]".
-    max_hours, max_cost : float
-        With "emr": after which no job begins; costs by the prices in `config`.
-    engine : str
-        How passes are run: "resident", with "hadoop" one job whose tasks stay; "mapreduce", a job for each; or "auto"
-        (default), resident where that can be, else mapreduce.
-    say, warn : callable
-        Called with a sentence that the user should know, or that says what may be wrong with a result.
-    """
-
-    runner: str
-    workers: int | None
-    memory: Memory
-    config: str | os.PathLike[str] | None
-    cluster_id: str | None
-    master: str | None
-    max_hours: float | None
-    max_cost: float | None
-    engine: str | None
-    say: Callable[[str], None]
-    warn: Callable[[str], None]
-
-
-class TrainWhere(Where, total=False):
-    """The same, and `watch`, which is called with the `Progress` of each pass."""
-
-    watch: Callable[[Progress], None]
 
 
 def pack(
@@ -330,6 +285,42 @@ def evaluate(
         )  # fmt: skip
 
 
+def infer(root: Place, model: str, *, verify: bool = False, **where: Unpack[Where]) -> Inference:
+    """Find how sure the coefficients of a published model are, in one pass over the rows that it was trained on.
+
+    What was found is kept beside the model, and returned at once where somebody asked before.
+
+    Parameters
+    ----------
+    model
+        Name, ``name@version`` or ``name@latest``.
+    root, verify, **where
+        As of `mr_ml.train`.
+
+    Returns
+    -------
+    Inference
+        Standard errors, tests, intervals and covariances of the coefficients, and `statistics` of the fit.
+
+    Raises
+    ------
+    UsageError
+        If such a model has no standard errors: one with a penalty, or with thousands of coefficients.
+    BadDataError
+        If this one has none, since its training did not converge, or the data is damaged.
+
+    Examples
+    --------
+    >>> found = mr_ml.infer(root, "claims-frequency")
+    >>> dict(zip(found.features, found.std_errors()))["(intercept)"]
+    0.0767876...
+    >>> found.statistics.aic
+    388.741...
+    """
+    with session_of(root, where) as session:
+        return session.infer(model, verify_bytes=verify)
+
+
 def predict(
     root: Place,
     model: str | Model,
@@ -416,16 +407,6 @@ def load_model(root: Place, reference: str) -> Model:
 def load_dataset(root: Place, reference: str) -> Dataset:
     """Open a packed dataset; parameters and errors as of `load_model`."""
     return datasets.load_dataset(open_root(root), reference)
-
-
-def session_of(root: Place, where: Where | TrainWhere) -> Session:
-    """Open the session of a function of the API; raises as `Session.open`, or UsageError if it has other parameters."""
-    options: dict[str, Any] = {"runner": "inline", **where}
-    known = TrainWhere.__annotations__
-    for name in options:
-        if name not in known:
-            raise UsageError(f"`{name}` is no parameter of this function; beside its own it takes {', '.join(known)}")
-    return Session.open(root, **options)
 
 
 def _paths(inputs: Paths) -> list[str]:

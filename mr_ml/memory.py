@@ -13,7 +13,7 @@ import os
 import re
 
 from mr_ml.errors import UnavailableError, UsageError
-from mr_ml.models.base import Needs
+from mr_ml.models.needs import Needs
 from mr_ml.readers.text.chunks import MAX_LINE_BYTES
 from mr_ml.runners.base import Runner
 from mr_ml.runners.local.tasks import SORT_IN_MEMORY_BYTES

@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 from hdfs_layout import Root, append_events, check_name, open_root
 from mr_ml.catalog.dataset import Dataset, find_dataset, load_dataset
 from mr_ml.catalog.leftovers import sweep_folders
-from mr_ml.catalog.model import load_model, read_manifest
+from mr_ml.catalog.model import load_model
 from mr_ml.catalog.promotions import standing
 from mr_ml.catalog.run import find_run, read_run, start_run
 from mr_ml.catalog.run_log import read_log
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from mr_ml.catalog.decision import Decision
     from mr_ml.catalog.provenance import Provenance
     from mr_ml.catalog.tuning import Tuned
-    from mr_ml.models.base import Needs
     from mr_ml.models.inference import Inference
+    from mr_ml.models.needs import Needs
     from mr_ml.packing.choices import PackChoices
     from mr_ml.passes.base import Engine
     from mr_ml.training.loop import Progress
@@ -406,25 +406,12 @@ class Session:
         BadDataError
             If the data, or what is kept, is damaged.
         """
-        from mr_ml.catalog.feature_moments import FeatureMoments
-        from mr_ml.catalog.inference import find_inference, save_inference
-        from mr_ml.training.infer import infer
+        from mr_ml.training.infer import kept_or_found
 
-        opened = load_model(self.root, model)
-        known = find_inference(self.root, opened)
-        if known is not None:
-            return known
-        manifest, _ = read_manifest(self.root, opened.name, opened.version)
-        spec, dataset = manifest.spec, load_dataset(self.root, manifest.dataset)
-        with using(self.root, dataset):
-            moments = FeatureMoments.load(self.root.store, dataset, spec.split)
-            inferring = opened.inferring(spec, dataset, moments)
-            if verify_bytes:
-                verify(self.root.store, dataset.of_split(spec.split))
-            with closing(self.engine_over(dataset, spec.split, inferring.needs())) as engine:
-                found = infer(inferring, engine=engine)
-        save_inference(self.root, opened, found)
-        return found
+        return kept_or_found(
+            load_model(self.root, model), self.root,
+            engine_over=self.engine_over, verify_bytes=verify_bytes,
+        )  # fmt: skip
 
     def predict(
         self, model: str | Model, inputs: Sequence[str], to: str, *, max_bad_rows: int = 0,

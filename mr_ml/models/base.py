@@ -26,7 +26,7 @@ from mr_ml.errors import UsageError
 from mr_ml.models.difference import Difference
 from mr_ml.models.inference import Inferring
 from mr_ml.models.metric_choices import NO_CHOICES, MetricChoices
-from mr_ml.models.needs import Needs as Needs
+from mr_ml.models.needs import Needs
 from mr_ml.models.paired import MeasuringQuery
 from mr_ml.models.predictor import Predictor
 from mr_ml.models.sparse_rows import sparse_rows
@@ -297,11 +297,6 @@ class Model(ABC):
         block = Block(features, np.zeros(features.n_rows), None, offsets)
         with one_thread(), np.errstate(all="ignore"):
             return self.predictor().values(block)
-
-
-def first_column(model: Model, dataset: Dataset) -> int:
-    """Return the column of a dataset that holds the model's first feature, by what ids in their texts count from."""
-    return model.schema.index_base - dataset.schema.index_base
 
 
 class Objective(Protocol):

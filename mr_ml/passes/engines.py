@@ -11,7 +11,7 @@ from hdfs_layout.registry import Registry
 if TYPE_CHECKING:
     from hdfs_layout import Store
     from mr_ml.catalog.dataset import Dataset
-    from mr_ml.models.base import Needs
+    from mr_ml.models.needs import Needs
     from mr_ml.passes.base import Engine
     from mr_ml.runners.base import Runner
 

@@ -123,6 +123,10 @@ class Schema:
         """Return what users call the feature of this number."""
         return str(feature + self.index_base) if self.feature_names is None else self.feature_names[feature]
 
+    def first_column_in(self, other: Schema) -> int:
+        """Return the column that holds this schema's first feature under another one, by what ids count from."""
+        return self.index_base - other.index_base
+
     def open_ended(self) -> Schema:
         """Return the schema for any number of features, where these have numbers only."""
         return self if self.feature_names is not None else replace(self, n_features=MAX_FEATURES)

@@ -11,8 +11,9 @@ from hdfs_layout import Store
 from mr_ml.catalog.dataset import Dataset
 from mr_ml.catalog.feature_moments import FeatureMoments
 from mr_ml.errors import BadDataError
-from mr_ml.models.base import Measurement, Model, Needs, first_column
+from mr_ml.models.base import Measurement, Model
 from mr_ml.models.metric_choices import NO_CHOICES, MetricChoices
+from mr_ml.models.needs import Needs
 from mr_ml.passes.base import Engine
 
 
@@ -74,7 +75,7 @@ def unseen_features(model: Model, dataset: Dataset, store: Store, *, split: str)
         If the dataset's features have other names than the model's, or its moments are damaged.
     """
     check_features(model, dataset)
-    n, first = dataset.schema.n_features, first_column(model, dataset)
+    n, first = dataset.schema.n_features, model.schema.first_column_in(dataset.schema)
     if (first <= 0 and n <= first + model.n_features) or split not in dataset.moments:
         return []
     moments = FeatureMoments.load(store, dataset, split)

@@ -11,7 +11,7 @@ from mr_ml.tuning import ask, driver
 from mr_ml.tuning.driver import TuneResult
 
 if TYPE_CHECKING:
-    from mr_ml.api import Place, TrainWhere
+    from mr_ml.where import Place, TrainWhere
 
 # The range of penalties that are tried if nothing else is said.
 DEFAULT_L2 = "1e-6:1e-1:8"

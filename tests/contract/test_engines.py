@@ -22,7 +22,7 @@ from resident_tasks import Fault, Staying, ThreadSeats, Web, WebStore
 from hdfs_layout import open_root
 from mr_ml.catalog.dataset import load_dataset
 from mr_ml.errors import BadDataError, InternalError, UnavailableError
-from mr_ml.models.base import Needs
+from mr_ml.models.needs import Needs
 from mr_ml.passes import automatic
 from mr_ml.passes.base import Engine
 from mr_ml.passes.engines import ENGINES, Kept, PassesWanted

@@ -28,10 +28,10 @@ from dev_cluster import HadoopCluster
 from hdfs_layout import LocalStore, open_root
 from mr_ml.catalog.dataset import load_dataset
 from mr_ml.errors import BadDataError, InternalError, UnavailableError
-from mr_ml.models.base import Needs
 from mr_ml.models.linear.losses import loss_from_json
 from mr_ml.models.linear.metrics import MetricsQuery
 from mr_ml.models.linear.reading import RowSpec
+from mr_ml.models.needs import Needs
 from mr_ml.packing import plan
 from mr_ml.passes.base import Engine
 from mr_ml.passes.engines import ENGINES, Kept, PassesWanted

@@ -20,7 +20,7 @@ from resident_tasks import Staying, ThreadSeats, Web, WebStore
 from hdfs_layout import Root, open_root
 from mr_ml.catalog.dataset import load_dataset
 from mr_ml.errors import BadDataError
-from mr_ml.models.base import Needs
+from mr_ml.models.needs import Needs
 from mr_ml.passes.base import Engine
 from mr_ml.passes.mapreduce import MapReduceEngine
 from mr_ml.passes.resident import engine as engine_module

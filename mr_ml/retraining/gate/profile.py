@@ -17,7 +17,8 @@ from mr_ml.catalog.feature_moments import FeatureMoments, checked_features
 from mr_ml.data import frame, stored
 from mr_ml.data.npz import check_arrays
 from mr_ml.errors import BadDataError
-from mr_ml.models.base import Model, Needs
+from mr_ml.models.base import Model
+from mr_ml.models.needs import Needs
 from mr_ml.retraining.gate.kept import RunPass, run_anew
 from mr_ml.session import Session
 from mr_ml.sums.histogram import HistogramQuery

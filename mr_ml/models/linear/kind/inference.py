@@ -26,13 +26,13 @@ from numpy.typing import NDArray
 from mr_ml.catalog.dataset import Dataset
 from mr_ml.catalog.feature_moments import FeatureMoments
 from mr_ml.errors import NoModelError, UsageError
-from mr_ml.models.base import Needs
 from mr_ml.models.inference import INTERCEPT, FitStatistics, Inference
 from mr_ml.models.linear.inference_query import InferenceQuery, InferenceSums, NullQuery
 from mr_ml.models.linear.kind.null_model import COARSE, grid_around, null_loss
 from mr_ml.models.linear.kind.spec import LinearSpec
 from mr_ml.models.linear.losses.likelihood import Likelihood, LikelihoodSums
 from mr_ml.models.linear.scaling import Scaling
+from mr_ml.models.needs import Needs
 from mr_ml.optimize.base import Stop
 from mr_ml.sums.blas import one_thread
 from mr_ml.sums.query import Query

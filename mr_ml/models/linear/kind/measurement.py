@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mr_ml.catalog.dataset import Dataset
 from mr_ml.errors import BadDataError, UsageError
-from mr_ml.models.base import Measurement, first_column
+from mr_ml.models.base import Measurement
 from mr_ml.models.linear.class_metrics import TABLE_KEYS
 from mr_ml.models.linear.kind.by_name import columns_of
 from mr_ml.models.linear.metrics import MetricsQuery
@@ -74,7 +74,7 @@ def _check_choices(model: LinearModel, choices: MetricChoices) -> None:
 
 def _over_columns(model: LinearModel, dataset: Dataset) -> tuple[Floats, Shift, NDArray[np.int32] | None]:
     """Return `reading_coef` and shift, and the columns of the dataset that they are of, None for the first."""
-    coef, shift, first = model.reading_coef, model.shift, first_column(model, dataset)
+    coef, shift, first = model.reading_coef, model.shift, model.schema.first_column_in(dataset.schema)
     if model.features is None and not first and dataset.schema.n_features <= model.n_features:
         return coef, shift, None
     columns = model.held + first
