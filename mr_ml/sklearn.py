@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +73,7 @@ class _Linear(BaseEstimator):
         """Fit; return the coefficients, (n_outputs, n_features + 1), intercepts last."""
         from mr_ml.packing.arrays import pack_rows, rows_of, schema_of
 
-        names = getattr(self, "feature_names_in_", None)
+        names = vars(self).get("feature_names_in_")
         names = [f"x{k}" for k in range(x.shape[1])] if names is None else list(map(str, names))
         try:
             rows = rows_of(x, y, weights=weights)
@@ -322,16 +322,17 @@ class _Glm(_Regressor):
     """A generalised linear model: minimises ``mean of half the deviances + alpha / 2 * |w|^2``."""
 
     alpha: float
-    _power: ClassVar[float]
+
+    def _variance_power(self) -> float:
+        """Return the power of the mean to which the variance is proportional."""
+        raise NotImplementedError
 
     def _l2(self, weight_sum: float) -> float:
         return self.alpha
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return D2, the share of the deviance that the model explains."""
-        power = getattr(self, "power", None)
-        power = self._power if power is None else power
-        return float(d2_tweedie_score(y, self.predict(X), sample_weight=sample_weight, power=power))
+        return float(d2_tweedie_score(y, self.predict(X), sample_weight=sample_weight, power=self._variance_power()))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -350,8 +351,6 @@ class PoissonRegressor(_Glm):
         As of `LinearRegression`.
     """
 
-    _power = 1.0
-
     def __init__(
         self, alpha: float = 1.0, *, fit_intercept: bool = True, tol: float = 1e-6, max_iter: int = 500
     ) -> None:
@@ -363,6 +362,9 @@ class PoissonRegressor(_Glm):
     def _loss(self) -> str:
         return "poisson"
 
+    def _variance_power(self) -> float:
+        return 1.0
+
 
 class GammaRegressor(PoissonRegressor):
     """Gamma regression of positive numbers, with the link log.
@@ -373,10 +375,11 @@ class GammaRegressor(PoissonRegressor):
         As of `PoissonRegressor`.
     """
 
-    _power = 2.0
-
     def _loss(self) -> str:
         return "gamma"
+
+    def _variance_power(self) -> float:
+        return 2.0
 
 
 class TweedieRegressor(_Glm):
@@ -402,3 +405,6 @@ class TweedieRegressor(_Glm):
 
     def _loss(self) -> str:
         return f"tweedie:power={self.power!r}"
+
+    def _variance_power(self) -> float:
+        return self.power

@@ -33,6 +33,7 @@ ALLOWED = {
     "mr_ml/data/stored.py: hasattr(kind, 'check_stored')": _SILENT,
     "mr_ml/data/stored.py: hasattr(value, 'tolist')": "of numpy, as a caller of the Python API may give it",
     "mr_ml/models/sparse_rows.py: hasattr(x, 'tocsr')": "a matrix of scipy, likewise",
+    "mr_ml/packing/arrays.py: getattr(x, 'columns', None)": "a data frame, likewise",
     "mr_ml/readers/libsvm/format.py: base == 'auto'": "what feature ids count from, not a solver",
     "mr_ml/session.py: isinstance(model, Model)": "a model or the name of one, whatever its kind",
 }
