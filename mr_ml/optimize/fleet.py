@@ -120,6 +120,8 @@ class Fleet(Optimizer[FleetState, FleetAsk, FleetEvaluation]):
         The number of each member's team, from 0 on.
     at_once
         How many go on in one pass; others wait until these have ended.
+    judges_apart
+        Whether judging takes a pass of its own, so that points wait until no search goes on.
     stretch
         Called with a member and its state after each pass; see `Optimizer.tell_sample`.
     """
@@ -130,6 +132,7 @@ class Fleet(Optimizer[FleetState, FleetAsk, FleetEvaluation]):
     start: Callable[[int], Floats]
     at_once: int
     halving: Halving | None = None
+    judges_apart: bool = False
     stretch: Callable[[int, Any], Any] = lambda number, state: state
 
     @property
@@ -147,7 +150,9 @@ class Fleet(Optimizer[FleetState, FleetAsk, FleetEvaluation]):
         if not going and self._paused(state):
             judged = self._due(state)
             # what is dropped has made one pass in vain, which the others make anyway
-            going = self._paused(state) if len(judged) <= self.at_once else []
+            going = self._paused(state) if len(judged) <= self.at_once and not self.judges_apart else []
+        elif going and self.judges_apart:
+            judged = []
         if not going and not judged:
             return None
         asks = {k: self.searches[k].ask(self._of(state, k)) for k in going[: self.at_once]}
@@ -213,7 +218,7 @@ class Fleet(Optimizer[FleetState, FleetAsk, FleetEvaluation]):
                     arrays[f"{k}/point"] = member.ended.point
             if member.judgement is not None:
                 arrays[f"{k}/loss"] = np.array([member.judgement.loss])
-                meta["metrics"] = dict(member.judgement.metrics)
+                meta["judged"] = dict(member.judgement.metrics)
             metas.append(meta)
         return {"passes": state.passes, "rung": state.rung, "members": metas}, arrays
 
@@ -238,9 +243,9 @@ class Fleet(Optimizer[FleetState, FleetAsk, FleetEvaluation]):
             if point is not None and (point.shape != (self.sizes[k],) or point.dtype != np.float64):
                 raise ValueError(f"a point of {point.dtype} and shape {point.shape}")
             ended = Ended(point, Stop[meta["ended"]["stop"]], meta["ended"]["passes"], value)
-        if "metrics" in meta:
+        if "judged" in meta:
             (loss,) = np.asarray(arrays[f"{k}/loss"]).tolist()
-            judgement = Judgement(loss, dict(meta["metrics"]))
+            judgement = Judgement(loss, dict(meta["judged"]))
         return Member(state, ended, judgement, meta["rung"], meta["dropped"])
 
     # --- who goes on --------------------------------------------------------------------------------------------------

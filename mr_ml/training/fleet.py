@@ -124,6 +124,7 @@ class FleetSearch:
             start=lambda k: problems[k].start(),
             at_once=self.at_once,
             halving=self.halving,
+            judges_apart=self.judge is not None,
             stretch=lambda k, state: self._samples[k].stretched(problems[k].optimizer, state),
         )
 

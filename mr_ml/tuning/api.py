@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, Unpack
+from typing import Literal, Unpack
 
 from mr_ml.models.base import UNNAMED_KIND
-from mr_ml.session import Session
 from mr_ml.tuning import ask, driver
 from mr_ml.tuning.driver import TuneResult
-
-if TYPE_CHECKING:
-    from mr_ml.where import Place, TrainWhere
+from mr_ml.where import Place, TrainWhere, session_of
 
 # The range of penalties that are tried if nothing else is said.
 DEFAULT_L2 = "1e-6:1e-1:8"
@@ -89,7 +86,7 @@ def tune(
         l2=l2, loss=loss, class_weights=class_weights, draws=draws, seed=seed, halving=halving,
         first_passes=first_passes, folds=folds, validation=validation, metric=metric, rule=rule,
     )  # fmt: skip
-    with _session(root, where) as session:
+    with session_of(root, where) as session:
         return ask.tune(session, kind, dataset, model, split, asked, options or {})
 
 
@@ -103,10 +100,5 @@ def resume_tuning(root: Place, run: str, **where: Unpack[TrainWhere]) -> TuneRes
     run
         Name of the tuning's run.
     """
-    with _session(root, where) as session:
+    with session_of(root, where) as session:
         return driver.resume(session, run)
-
-
-def _session(root: Place, where: TrainWhere) -> Session:
-    options: dict[str, Any] = {"runner": "inline", **where}
-    return Session.open(root, **options)

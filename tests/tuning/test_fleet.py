@@ -61,6 +61,14 @@ def searched(of: Fleet, losses: Mapping[int, float], *, through_storage: bool = 
 LOSSES = dict(zip(range(N), (3.0, 1.0, 0.5, 0.7, 2.0, 9.0), strict=True))
 
 
+def test_points_wait_where_judging_takes_a_pass_of_its_own() -> None:
+    for halving, n_judging in ((None, 1), (Halving(first=3, factor=2), 3)):
+        _, asked = searched(replace(fleet(halving=halving), judges_apart=True), LOSSES)
+        judging = [members for members, points in asked if points]
+        # rungs and the end
+        assert judging == [[]] * n_judging
+
+
 def test_each_search_is_as_it_is_alone_however_many_go_on_at_once() -> None:
     alone = {}
     search = fleet().searches[0]

@@ -139,8 +139,11 @@ def test_fewer_models_go_on_at_once_where_memory_is_short(tmp_path: Path, monkey
     assert few.tuned.passes > 3 * whole.tuned.passes
 
 
-def test_folds_are_those_that_packing_deals_and_equal_rows_are_in_one(tmp_path: Path) -> None:
-    x, y = rows(dense=False)
+@pytest.mark.parametrize("dense", [True, False])
+def test_folds_are_those_that_packing_deals_and_equal_rows_are_in_one(tmp_path: Path, dense: bool) -> None:
+    x, y = rows(dense=dense)
+    _, first = np.unique(x, axis=0, return_index=True)
+    x, y = x[first], y[first]
     root = open_root(tmp_path / "root")
     text = write_libsvm(tmp_path / "rows.libsvm", x, y)
     dataset = mr_ml.pack(root, text, "dealt", folds=4, seed=7)
