@@ -12,16 +12,15 @@ import re
 #: Parameters that are options of some command.
 PARAMETERS = frozenset(
     {
-        "at", "at_precision", "at_recall", "threshold",
-        "categorical", "class_weights", "cluster_id", "config", "cron", "dataset", "decimal", "delimiter",
-        "drop", "dry_run", "engine", "features", "folds", "for", "force", "format", "index_base", "intercept",
-        "inference", "interpreter", "level", "errors",
-        "json", "keep_days", "keep_runs", "keep_versions", "l2", "label_column", "like", "loss", "max_bad_rows",
-        "max_cost", "max_hours", "max_passes", "memory", "missing", "missing_markers", "model", "numeric",
+        "at", "at_precision", "at_recall", "categorical", "class_weights", "cluster_id", "config", "cron", "dataset",
+        "decimal", "delimiter", "draws", "drop", "dry_run", "engine", "errors", "features", "first_passes", "folds",
+        "for", "force", "format", "halving", "index_base", "inference", "intercept", "interpreter", "json",
+        "keep_days", "keep_runs", "keep_versions", "l2", "label_column", "level", "like", "loss", "max_bad_rows",
+        "max_cost", "max_hours", "max_passes", "memory", "metric", "missing", "missing_markers", "model", "numeric",
         "offset_column", "orphans_days", "partitions", "penalty_space", "percent", "quiet", "reason", "resume",
-        "root", "row_weights", "runner", "seed", "solver", "split", "split_by", "split_inputs", "tasks", "thousands",
-        "timezone", "to", "tolerance", "unseen", "unseen_features", "user", "verify", "warm_start", "weight_column",
-        "workers",
+        "root", "row_weights", "rule", "runner", "seed", "solver", "split", "split_by", "split_inputs", "tasks",
+        "thousands", "threshold", "timezone", "to", "tolerance", "unseen", "unseen_features", "user", "validation",
+        "verify", "warm_start", "weight_column", "workers",
     }
 )  # fmt: skip
 #: Those that the command line spells in other words.

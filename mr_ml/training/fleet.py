@@ -43,7 +43,16 @@ class Seat:
 
 
 # Where more is better; of all other metrics less is.
-HIGHER = frozenset({"accuracy", "auc", "average_precision", "balanced_accuracy", "d2", "r2"})
+HIGHER = frozenset(
+    {
+        "accuracy", "auc", "average_precision", "balanced_accuracy", "d2", "f1", "ks", "mcc", "precision", "r2",
+        "recall",
+    }
+)  # fmt: skip
+# Numbers beside metrics, which say nothing of how good a model is.
+_NO_JUDGES = frozenset(
+    {"auc_error", "average_precision_error", "bias", "ks_error", "mean_label", "n_rows", "weight_sum"}
+)
 # Of what a loss has, the first one is what it minimises.
 _OF_LOSSES = ("log_loss", "mean_deviance", "mean_loss", "mean_squared_error")
 
@@ -71,7 +80,11 @@ class Metric:
         BadDataError
             If it is not defined of these rows.
         """
-        numbers = {name: value for name, value in found.items() if value is None or type(value) in (int, float)}
+        numbers = {
+            name: value
+            for name, value in found.items()
+            if name not in _NO_JUDGES and (value is None or type(value) in (int, float))
+        }
         name = self.of(numbers)
         value = numbers[name]
         if value is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Unpack
+from typing import Any, Literal, Unpack
 
 from mr_ml.models.base import UNNAMED_KIND
 from mr_ml.tuning import ask, driver
