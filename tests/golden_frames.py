@@ -17,6 +17,7 @@ import numpy as np
 from mr_ml.data import frame
 from mr_ml.data.block import Block, BlockAddress, encode_line
 from mr_ml.data.features import DenseFeatures, SparseFeatures
+from mr_ml.models.inference import FitStatistics, Inference
 from mr_ml.models.linear.line_query import LineQuery
 from mr_ml.models.linear.losses import loss_from_json
 from mr_ml.models.linear.reading import RowSpec
@@ -116,6 +117,23 @@ PROFILE = Profile(
 )
 
 
+INFERENCE = Inference(
+    model="ctr@3",
+    dataset="clicks@12",
+    split="train",
+    outputs=("no", "yes\u00df"),
+    features=("age", "(intercept)"),
+    estimates=np.array([0.1, -2.0, 1e300, 0.0]),
+    covariance=np.full((4, 4), np.nan),
+    robust_covariance=np.arange(16.0).reshape(4, 4),
+    statistics=FitStatistics(
+        n_rows=7, rank=3, df_residual=4, df_null=6, dispersion=0.5, is_dispersion_estimated=True, pearson=2.0,
+        deviance=1.5, null_deviance=None, log_likelihood=-3.25, aic=14.5, bic=14.28, distance=1e-12,
+    ),
+    notes=("a note",),
+)  # fmt: skip
+
+
 def block_lines() -> bytes:
     return encode_line(SPARSE_BLOCK, BlockAddress(3, 0)) + encode_line(DENSE_BLOCK, BlockAddress(3, 1))
 
@@ -134,6 +152,7 @@ GOLDEN: dict[str, Callable[[], bytes]] = {
     "pass-format-3.frame": REQUEST.encode,
     "state-format-3.frame": state_frame,
     "profile-format-1.frame": PROFILE.encode,
+    "inference-format-1.frame": INFERENCE.encode,
 }
 
 

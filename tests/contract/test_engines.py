@@ -22,6 +22,9 @@ from resident_tasks import Fault, Staying, ThreadSeats, Web, WebStore
 from hdfs_layout import open_root
 from mr_ml.catalog.dataset import load_dataset
 from mr_ml.errors import BadDataError, InternalError, UnavailableError
+from mr_ml.models.linear.inference_query import InferenceQuery
+from mr_ml.models.linear.losses import loss_from_text
+from mr_ml.models.linear.reading import RowSpec
 from mr_ml.models.needs import Needs
 from mr_ml.passes import automatic
 from mr_ml.passes.base import Engine
@@ -37,6 +40,10 @@ from mr_ml.sums.tree import Node
 
 N_FEATURES = 4
 QUERY = MomentsQuery(N_FEATURES)
+INFERENCE = InferenceQuery(
+    RowSpec(loss=loss_from_text("logistic"), n_features=N_FEATURES, classes=(0.0, 1.0)),
+    np.linspace(-1, 1, N_FEATURES + 1)[None],
+)
 COLUMNS = np.array([0, 3], np.int32)
 
 
@@ -93,7 +100,8 @@ def bits(engine: Engine, query: Query = QUERY, columns: Any = None) -> bytes:
 def test_every_engine_finds_the_same_bits(wanted: PassesWanted, name: str) -> None:
     expected = one_job_a_pass(wanted)
     with closing(ENGINES.get(name)(wanted)) as engine:
-        for query, columns in ((QUERY, None), (MomentsQuery(2), COLUMNS), (QUERY, None)):
+        queries: tuple[Query, ...] = (QUERY, MomentsQuery(2), INFERENCE, replace(INFERENCE, factor=True), QUERY)
+        for query, columns in zip(queries, (None, COLUMNS, None, None, None), strict=True):
             assert bits(engine, query, columns) == bits(expected, query, columns)
         engine.close()
 

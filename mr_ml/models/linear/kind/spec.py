@@ -62,7 +62,7 @@ class LinearSpec(TrainSpec):
     @property
     def no_inference(self) -> str | None:
         """Why a model of this spec has no standard errors; None if it may have some."""
-        if self.l2 > 0:
+        if any(self.strictness):
             return (
                 "a penalty pulls coefficients towards 0, so that they are biased by an amount that nobody knows, and "
                 "no interval around them is one for the truth; train without `l2`"
