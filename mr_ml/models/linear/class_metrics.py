@@ -125,37 +125,43 @@ def class_sums(measured: Measured, *, probable: bool) -> dict[str, Part]:
         limit = max(TABLE_KEYS // scores.shape[1], 2)
         parts[f"scores_{k}"] = Keyed.of(order_keys(scores[:, k]), sides, limit=limit)
     if probable:
-        parts.update(_probability_sums(measured, truth == guess))
+        parts.update(_probability_sums(measured, guess))
     if thresholds := measured.choices.threshold:
         taken = [2 * truth + (measured.predictions[:, 1] >= threshold) for threshold in thresholds]
         parts["thresholds"] = Sum(np.array([np.bincount(sides, u, 4).reshape(2, 2) for sides in taken]))
     return parts
 
 
-def _probability_sums(measured: Measured, hit: NDArray[np.bool_]) -> dict[str, Part]:
+def _probability_sums(measured: Measured, guess: NDArray[np.int64]) -> dict[str, Part]:
     u, p, y = measured.weights, measured.predictions, measured.targets
-    happened = y if p.shape[1] == 2 else hit
-    squares = brier(p, y)
     if not u.all():
         # what is predicted of rows of weight 0 may be no number
         counted = u > 0
-        u, p, happened, squares = u[counted], p[counted], happened[counted], squares[counted]
-    said = p[:, 1] if p.shape[1] == 2 else p.max(axis=1)
+        u, p, y, guess = u[counted], p[counted], y[counted], guess[counted]
+    is_binary = p.shape[1] == 2
+    said, happened = (p[:, 1], y) if is_binary else (p[np.arange(len(p)), guess], guess == y)
     at = np.fmin(said * CALIBRATION_RANGES, CALIBRATION_RANGES - 1).astype(np.int64)
     ranges = [np.bincount(at, of, CALIBRATION_RANGES) for of in (u, u * said, u * happened)]
-    return {"brier": Sum(np.asarray((u * squares).sum())), "calibration": Sum(np.array(ranges, np.float64))}
+    errors = _errors(p, y)
+    squares = (u[:, None] * errors * errors).sum()
+    return {"brier": Sum(np.asarray(squares)), "calibration": Sum(np.array(ranges, np.float64))}
 
 
 def brier(predictions: Floats, targets: Floats) -> Floats:
     """Return the squares of the errors of each row's probabilities, (n_rows,); of two classes that of one of them."""
-    own = np.arange(len(targets)), targets.astype(np.int64)
+    errors = _errors(predictions, targets)
+    return np.asarray((errors * errors).sum(axis=1))
+
+
+def _errors(predictions: Floats, targets: Floats) -> Floats:
+    """Return by how much probabilities are off, (n_rows, n_classes); of two classes that of the wrong one alone."""
+    rows, own = np.arange(len(targets)), targets.astype(np.int64)
     if predictions.shape[1] == 2:
         # not 1 - p, which cancels
-        wrong = predictions[own[0], 1 - own[1]]
-        return np.asarray(wrong * wrong)
+        return np.asarray(predictions[rows, 1 - own][:, None])
     errors = predictions.copy()
-    errors[own] -= 1
-    return np.asarray((errors * errors).sum(axis=1))
+    errors[rows, own] -= 1
+    return errors
 
 
 def class_metrics(total: Statistic, *, asked: Asked) -> ClassMetrics:
