@@ -357,6 +357,31 @@ def test_a_sum_of_other_features_is_named(tmp_path: Path) -> None:
     assert "x0, x1, x2" in found.notes[0]
 
 
+def test_features_that_are_almost_sums_of_others_are_named(tmp_path: Path) -> None:
+    """Where training leaves the fit open: what it said is among the notes, and other coefficients are as without."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 4))
+    x[:, 2] = x[:, 0] + x[:, 1] + 1e-7 * x[:, 2]
+    y = (x[:, 3] + rng.logistic(size=300) > 0).astype(float)
+    trained = fit(tmp_path, x, y, "logistic").trained
+    assert "does not determine the fit" in trained["stop"]
+    found = inferred(tmp_path)
+    assert trained["stop"] in found.notes[0]
+    assert all(name in found.notes[1] for name in ("x0", "x1", "x2"))
+    errors = found.std_errors()
+    kept = sm.Logit(y, np.column_stack([x[:, [0, 1, 3]], np.ones(300)])).fit(disp=0)
+    assert (errors[:3] > 1e5).all()
+    np.testing.assert_allclose(errors[3:], kept.bse[2:], rtol=0.03)
+
+
+def test_covariances_that_cannot_be_held_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = made("poisson")
+    fit(tmp_path, given["x"], given["y"], "poisson")
+    monkeypatch.setattr("mr_ml.models.linear.kind.inference._MOST", 3)
+    with pytest.raises(mr_ml.MrMlError, match="at most 3 coefficients, whose covariances can be held, found 4"):
+        inferred(tmp_path)
+
+
 def test_separated_classes_are_named(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     x = np.column_stack([rng.normal(size=100), np.repeat([0.0, 1.0], 50)])

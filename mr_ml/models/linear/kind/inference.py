@@ -340,7 +340,8 @@ class LinearInference:
         )
 
     def _notes(self, root: _Root, statistics: FitStatistics) -> list[str]:
-        notes = []
+        training = self.model.manifest["training"]
+        notes = [] if training["converged"] else [f"training {training['stop']}", *training.get("warnings", ())]
         loss = self.query.rows.loss
         if loss.likelihood is None:
             notes.append(
