@@ -22,14 +22,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hdfs_layout import Root as Root
     from hdfs_layout import open_root as open_root
-    from mr_ml.api import evaluate as evaluate
-    from mr_ml.api import infer as infer
     from mr_ml.api import load_dataset as load_dataset
     from mr_ml.api import load_model as load_model
     from mr_ml.api import pack as pack
     from mr_ml.api import predict as predict
     from mr_ml.api import resume as resume
     from mr_ml.api import train as train
+    from mr_ml.api_measuring import evaluate as evaluate
+    from mr_ml.api_measuring import infer as infer
     from mr_ml.catalog.dataset import Dataset as Dataset
     from mr_ml.catalog.promoting import promote as promote
     from mr_ml.catalog.promoting import rollback as rollback
@@ -54,8 +54,8 @@ _PLACES = {
     "Root": "hdfs_layout",
     "TrainResult": "mr_ml.training.train",
     "TuneResult": "mr_ml.tuning.driver",
-    "evaluate": "mr_ml.api",
-    "infer": "mr_ml.api",
+    "evaluate": "mr_ml.api_measuring",
+    "infer": "mr_ml.api_measuring",
     "load_dataset": "mr_ml.api",
     "load_model": "mr_ml.api",
     "open_root": "hdfs_layout",

@@ -14,12 +14,10 @@ from mr_ml.data import stored
 from mr_ml.errors import UsageError
 from mr_ml.memory import Memory
 from mr_ml.models.base import UNNAMED_KIND, Model
-from mr_ml.models.metric_choices import MetricChoices
 from mr_ml.session import Session, ignore_message
 from mr_ml.where import Place, TrainWhere, Where, session_of
 
 if TYPE_CHECKING:
-    from mr_ml.models.inference import Inference
     from mr_ml.training.loop import Progress
     from mr_ml.training.train import TrainResult
 
@@ -226,99 +224,6 @@ def resume(root: Place, run: str, *, verify: bool = False, **where: Unpack[Train
     """
     with session_of(root, where) as session:
         return session.resume(run, verify_bytes=verify)
-
-
-def evaluate(
-    root: Place,
-    model: str | Model,
-    dataset: str,
-    *,
-    split: str = "test",
-    row_weights: bool = True,
-    unseen_features: Literal["error", "ignore"] = "error",
-    threshold: Sequence[float] = (),
-    at_precision: Sequence[float] = (),
-    at_recall: Sequence[float] = (),
-    details: bool = False,
-    verify: bool = False,
-    **where: Unpack[Where],
-) -> dict[str, Any]:
-    """Measure a model on a dataset's split, in one pass.
-
-    Parameters
-    ----------
-    model
-        Name, ``name@version``, ``name@latest``, or what `load_model` returned.
-    row_weights
-        Whether the dataset's row weights count, if it has any.
-    unseen_features
-        Whether feature ids of libsvm rows that the model does not know are an error or ignored.
-    threshold, at_precision, at_recall, details
-        See `mr_ml.models.metric_choices.MetricChoices`.
-    root, dataset, split, verify, **where
-        As of `train`.
-
-    Returns
-    -------
-    dict
-        Metrics by name, as ``mr-ml evaluate --json`` has them.
-
-    Raises
-    ------
-    BadDataError
-        If features or labels of the dataset are not those that the model knows, or the data is damaged.
-
-    Examples
-    --------
-    >>> found = mr_ml.evaluate(root, "iris-softmax", "iris", split="test")
-    >>> found["accuracy"] > 0.8
-    True
-    """
-    stored.chosen(bool, row_weights, "row_weights")
-    stored.chosen(Literal["error", "ignore"], unseen_features, "unseen_features")
-    asked = {"threshold": threshold, "at_precision": at_precision, "at_recall": at_recall, "details": details}
-    choices = stored.check(MetricChoices, asked, what="an evaluation")
-    with session_of(root, where) as session:
-        return session.evaluate(
-            model, dataset, split=split, row_weights=row_weights, unseen_features=unseen_features, verify_bytes=verify,
-            choices=choices,
-        )  # fmt: skip
-
-
-def infer(root: Place, model: str, *, verify: bool = False, **where: Unpack[Where]) -> Inference:
-    """Find how sure the coefficients of a published model are, in one pass over the rows that it was trained on.
-
-    What was found is kept beside the model, and returned at once where somebody asked before.
-
-    Parameters
-    ----------
-    model
-        Name, ``name@version`` or ``name@latest``.
-    root, verify, **where
-        As of `mr_ml.train`.
-
-    Returns
-    -------
-    Inference
-        Standard errors, tests, intervals and covariances of the coefficients, and `statistics` of the fit.
-
-    Raises
-    ------
-    UsageError
-        If such a model has no standard errors: one with a penalty, or with thousands of coefficients.
-    BadDataError
-        If this one has none, since its training did not converge, or the data is damaged.
-
-    Examples
-    --------
-    >>> found = mr_ml.infer(root, "claims-frequency")
-    >>> dict(zip(found.features, found.std_errors()))["(intercept)"]
-    0.0767876...
-    >>> found.statistics.aic
-    388.741...
-    """
-    with session_of(root, where) as session:
-        return session.infer(model, verify_bytes=verify)
 
 
 def predict(

@@ -338,59 +338,79 @@ class Session:
 
         return publish(fitted, self.root, decision=decision, provenance=provenance, tuned=tuned)
 
-    def evaluate(
-        self, model: str | Model, dataset: str, *, split: str = "test", row_weights: bool = True,
+    def evaluate(self, model: str | Model, dataset: str, **options: Any) -> dict[str, Any]:
+        """Return metrics of one model on a dataset's split, as `evaluate_several`."""
+        return self.evaluate_several([model], dataset, **options)[0]
+
+    def evaluate_several(
+        self, models: Sequence[str | Model], dataset: str, *, split: str = "test", row_weights: bool = True,
         unseen_features: Literal["error", "ignore"] = "error", verify_bytes: bool = False,
-        choices: MetricChoices = NO_CHOICES,
-    ) -> dict[str, Any]:  # fmt: skip
-        """Return metrics of a model on a dataset's split.
+        choices: MetricChoices = NO_CHOICES, by: str | None = None,
+    ) -> list[dict[str, Any]]:  # fmt: skip
+        """Return metrics of each of some models on a dataset's split, in one pass.
 
         Parameters
         ----------
         row_weights
             Whether the dataset's row weights count, if it has any.
         unseen_features
-            Whether features that the model does not know are an error or ignored.
+            Whether features that a model does not know are an error or ignored; then features are known by name, and
+            those that the dataset lacks are 0.
         choices
             What is asked for beyond the metrics that are always told.
+        by
+            A column of categories, or a feature, by which groups of rows are measured too.
 
         Raises
         ------
+        UsageError
+            If what is asked for cannot be told of such models, or such a dataset.
         BadDataError
-            If features or labels of the dataset are not those that the model knows, or the data is damaged.
+            If features or labels of the dataset are not those that a model knows, or the data is damaged.
         """
-        opened = model if isinstance(model, Model) else load_model(self.root, model)
+        opened = [model if isinstance(model, Model) else load_model(self.root, model) for model in models]
         found_in = load_dataset(self.root, dataset)
+        ignored = unseen_features == "ignore"
         with using(self.root, found_in):
-            return self._evaluate(
-                opened, found_in, split=split, row_weights=row_weights, unseen_features=unseen_features,
-                verify_bytes=verify_bytes, choices=choices,
-            )  # fmt: skip
+            from mr_ml.training.evaluate import Evaluation
+            from mr_ml.training.groups import NO_GROUPS, groups_by
 
-    def _evaluate(
-        self, opened: Model, found_in: Dataset, *, split: str, row_weights: bool,
-        unseen_features: Literal["error", "ignore"], verify_bytes: bool, choices: MetricChoices,
-    ) -> dict[str, Any]:  # fmt: skip
-        from mr_ml.training.evaluate import evaluate, measuring_needs
+            partitions = found_in.of_split(split)
+            if verify_bytes:
+                verify(self.root.store, partitions)
+            unseen = [self._unseen_features(model, found_in, split, ignored=ignored) for model in opened]
+            evaluation = Evaluation(
+                models=opened,
+                measurements=[
+                    model.measurement(found_in, row_weights=row_weights, by_name=ignored, choices=choices)
+                    for model in opened
+                ],
+                dataset=found_in,
+                column=by,
+                groups=NO_GROUPS if by is None else groups_by(found_in, by),
+            )
+            with closing(self.engine_over(found_in, split, evaluation.needs(split=split))) as engine:
+                told = evaluation.run(engine)
+        return [{**of, "unseen_features": n, "split": split} for of, n in zip(told, unseen, strict=True)]
+
+    def _unseen_features(self, model: Model, dataset: Dataset, split: str, *, ignored: bool) -> int:
+        """Return how many features of a dataset a model does not know; if these are not ignored, refuse them."""
+        from mr_ml.training.evaluate import check_features
         from mr_ml.training.evaluate import unseen_features as features_unseen
 
-        partitions = found_in.of_split(split)
-        if verify_bytes:
-            verify(self.root.store, partitions)
-        unseen = features_unseen(opened, found_in, self.root.store, split=split)
-        if unseen:
-            what = f"{len(unseen)} features that {opened.reference} does not know, such as {unseen[0]}"
-            if unseen_features == "error":
-                raise BadDataError(
-                    f"{found_in.reference} {split} has {what}; leave them out with `unseen_features` ignore, or "
-                    "train on data that has them"
-                )
-            self.say(f"ignored: {what}")
-        measured = opened.measurement(found_in, row_weights=row_weights, choices=choices)
-        needs = measuring_needs([measured], found_in, split=split, model_bytes=opened.nbytes)
-        with closing(self.engine_over(found_in, split, needs)) as engine:
-            metrics = evaluate(opened, found_in, engine=engine, row_weights=row_weights, choices=choices)
-        return {**metrics, "unseen_features": len(unseen), "split": split}
+        if not ignored:
+            check_features(model, dataset)
+        unseen = features_unseen(model, dataset, self.root.store, split=split)
+        if not unseen:
+            return 0
+        what = f"{len(unseen)} features that {model.reference} does not know, such as {ascii(unseen[0])[1:-1][:60]}"
+        if not ignored:
+            raise BadDataError(
+                f"{dataset.reference} {split} has {what}; leave them out with `unseen_features` ignore, or train on "
+                "data that has them"
+            )
+        self.say(f"ignored: {what}")
+        return len(unseen)
 
     def infer(self, model: str, *, verify_bytes: bool = False) -> Inference:
         """Return how sure the parameters of a published model are: what is kept beside it, else what a pass finds.

@@ -41,7 +41,7 @@ LAYERS = (
     ("mr_ml.session",),
     ("mr_ml.where",),
     ("mr_ml.retraining", "mr_ml.tuning"),
-    ("mr_ml.api", "mr_ml.sklearn"),
+    ("mr_ml.api", "mr_ml.api_measuring", "mr_ml.sklearn"),
     ("mr_ml.cli",),
     ("mr_ml.__main__",),
     ("mr_ml.schedulers",),
@@ -50,7 +50,7 @@ LAYERS = (
 APART = (("mr_ml.catalog", "mr_ml.runners"), ("mr_ml.packing", "mr_ml.prediction", "mr_ml.training"))
 
 DRIVER_ONLY = (
-    "mr_ml.api", "mr_ml.catalog", "mr_ml.cli", "mr_ml.memory", "mr_ml.models.base",
+    "mr_ml.api", "mr_ml.api_measuring", "mr_ml.catalog", "mr_ml.cli", "mr_ml.memory", "mr_ml.models.base",
     "mr_ml.models.linear.kind", "mr_ml.optimize", "mr_ml.retraining", "mr_ml.schedulers", "mr_ml.session",
     "mr_ml.sklearn", "mr_ml.training",
 )  # fmt: skip

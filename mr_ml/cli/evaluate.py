@@ -5,12 +5,18 @@ from __future__ import annotations
 import argparse
 
 from mr_ml.cli.common import open_session, print_result
-from mr_ml.cli.metrics_text import metrics_lines
+from mr_ml.cli.metrics_text import metrics_lines, side_by_side
+from mr_ml.errors import UsageError
 from mr_ml.models.metric_choices import MetricChoices
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print the metrics of a model on a dataset."""
+    """Print the metrics of models on a dataset."""
+    models, dataset = options.models, options.data
+    if dataset is None:
+        if len(models) != 2:
+            raise UsageError(f"expected MODEL and DATASET, or models and --data DATASET, found {len(models)} names")
+        *models, dataset = models
     choices = MetricChoices(
         threshold=tuple(options.threshold),
         at_precision=tuple(options.at_precision),
@@ -18,13 +24,22 @@ def run(options: argparse.Namespace) -> None:
         details=options.all,
     )
     with open_session(options) as session:
-        metrics = session.evaluate(
-            options.model,
-            options.dataset,
+        found = session.evaluate_several(
+            models,
+            dataset,
             split=options.split,
             row_weights=options.weights == "rows",
             unseen_features=options.unseen_features,
             verify_bytes=options.verify,
             choices=choices,
+            by=options.by,
         )
-    print_result(options, metrics, "\n".join(metrics_lines(metrics, everything=options.all)))
+    if options.data is None:
+        print_result(options, found[0], "\n".join(metrics_lines(found[0], everything=options.all)))
+        return
+    lines = list(side_by_side(found, everything=options.all))
+    if options.all or options.by is not None or choices.of_two_classes:
+        for metrics in found:
+            lines += ["", *metrics_lines(metrics, everything=options.all)]
+    shared = {name: found[0][name] for name in ("dataset", "split", "n_rows")}
+    print_result(options, {**shared, "models": found}, "\n".join(lines))

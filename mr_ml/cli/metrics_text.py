@@ -13,6 +13,10 @@ FIRST = (
     "balanced_accuracy", "root_mean_squared_error", "mean_absolute_error", "bias", "r2",
 )  # fmt: skip
 MORE = ("precision", "recall", "f1", "mcc", "ks", "mean_squared_error", "mean_label")
+# of each group of rows
+_OF_GROUPS = (
+    "log_loss", "mean_loss", "mean_deviance", "auc", "accuracy", "ece", "root_mean_squared_error", "mean_label", "bias",
+)  # fmt: skip
 # so many labels make a table that fits into a line
 _FEW_LABELS = 8
 
@@ -24,11 +28,32 @@ def metrics_lines(metrics: Mapping[str, Any], *, everything: bool) -> Iterator[s
         if metrics.get(name) is not None:
             error = metrics.get(f"{name}_error")
             yield f"  {name:<24}{metrics[name]:.6f}{f' (within {error:.1e})' if error else ''}"
+    if "groups" in metrics:
+        yield from _by_group(metrics)
     labels = [one_line(label) for label in metrics["labels"]]
     if labels:
         yield from _of_classes(metrics, labels, everything=everything)
     elif everything and metrics["calibration"]:
         yield from _section("tenths of the rows, by prediction", _calibration_of_numbers(metrics["calibration"]))
+
+
+def side_by_side(found: Sequence[Mapping[str, Any]], *, everything: bool) -> Iterator[str]:
+    """Yield the metrics of several models on the same rows, a column for each."""
+    one = found[0]
+    yield f"{one['dataset']} {one['split']}: {one['n_rows']} rows"
+    names = [name for name in (*FIRST, *(MORE if everything else ())) if any(of.get(name) is not None for of in found)]
+    rows = [[name, *("-" if of.get(name) is None else f"{of[name]:.6f}" for of in found)] for name in names]
+    yield table(["", *(of["model"] for of in found)], rows)
+
+
+def _by_group(metrics: Mapping[str, Any]) -> Iterator[str]:
+    groups = metrics["groups"]
+    names = [name for name in _OF_GROUPS if any(of.get(name) is not None for of in groups)]
+    rows = [
+        ["(others)" if of["group"] is None else one_line(of["group"]), str(of["n_rows"]), *_cells(of, names)]
+        for of in groups
+    ]
+    yield from _section(f"by {one_line(metrics['by'])}", table(["group", "rows", *names], rows))
 
 
 def _of_classes(metrics: Mapping[str, Any], labels: Sequence[str], *, everything: bool) -> Iterator[str]:

@@ -192,12 +192,18 @@ def _train(commands: Any) -> None:
 
 def _evaluate(commands: Any) -> None:
     parser = add_command(
-        commands, "evaluate", "evaluate", "run", "metrics of a model on a dataset's split, in one pass",
+        commands, "evaluate", "evaluate", "run", "metrics of models on a dataset's split, in one pass",
         "mr-ml evaluate iris-softmax iris --split test",
     )  # fmt: skip
-    parser.add_argument("model", help=_MODEL)
-    parser.add_argument("dataset", help="name (its latest version), name@version or name@latest")
+    parser.add_argument("models", nargs="+", metavar="MODEL", help=f"{_MODEL}; without --data the dataset follows")
+    parser.add_argument(
+        "--data", metavar="DATASET",
+        help="name (its latest version), name@version or name@latest; then all before are models, in one pass",
+    )  # fmt: skip
     parser.add_argument("--split", default="test", help="(default test)")
+    parser.add_argument(
+        "--by", metavar="COLUMN", help="also groups of rows: by the categories of a column, or whether a feature is 0"
+    )
     parser.add_argument("--weights", choices=("rows", "none"), default="rows", help="use row weights, if any (default)")
     parser.add_argument(
         "--all", action="store_true", help="show all tables; of numbers, hold labels against predictions"
@@ -215,7 +221,7 @@ def _evaluate(commands: Any) -> None:
         "--at-recall", action="append", type=share, default=[], metavar="R",
         help="the threshold with a recall of at least R and the most precision",
     )  # fmt: skip
-    add_unseen_features(parser, "libsvm: feature ids that the model does not know")
+    add_unseen_features(parser, "features that a model does not know; if ignored, features are known by name")
     add_runner(parser, jobs=("pass_job",), kinds=(QUERIES, LOSSES))
     add_engine(parser)
     add_verify(parser)

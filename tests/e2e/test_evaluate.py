@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import resident_tasks
 from commands import Commands
+from resident_tasks import Staying, ThreadSeats, WebStore
+
+from hdfs_layout import open_root
+from mr_ml.models.metric_choices import MetricChoices
+from mr_ml.runners.base import RUNNERS, RunnerOptions
+from mr_ml.session import Session
 
 DOCS = Path(__file__).parents[2] / "docs" / "evaluation.md"
 
@@ -95,3 +103,102 @@ def test_numbers_against_predictions(mr_ml: Commands, tmp_path: Path) -> None:
 def test_what_cannot_be_asked_for(packed: Commands, options: list[str], said: str) -> None:
     failed = packed.run("evaluate", "m", "rows", "-r", "inline", *options)
     assert (failed.code, said in failed.err) == (2, True)
+
+
+def test_groups_are_measured_as_if_they_were_alone(packed: Commands, tmp_path: Path) -> None:
+    """Against the rows of each region packed by themselves, whose hash gives them the same split."""
+    found = packed("evaluate", "m", "rows", "--by", "region", "--split", "test", "-r", "inline")
+    lines = (tmp_path / "rows.csv").read_text().splitlines()
+    groups = {of["group"]: of for of in found["groups"]}
+    assert list(groups) == ["north", "south", "west"]
+    assert sum(of["n_rows"] for of in groups.values()) == found["n_rows"]
+    for region, of in groups.items():
+        (tmp_path / region).write_text("\n".join([lines[0], *(line for line in lines if f",{region}," in line)]) + "\n")
+        packed(
+            "pack", tmp_path / region, "--format", "csv", "--to", region, "--split", "train=0.5,test=0.5", "--like",
+            "rows",
+        )  # fmt: skip
+        alone = packed("evaluate", "m", region, "-r", "inline")
+        assert of["n_rows"] == alone["n_rows"]
+        for name in ("weight_sum", "log_loss", "auc", "average_precision", "mcc", "ece", "brier"):
+            assert of[name] == pytest.approx(alone[name], rel=1e-12), (region, name)
+    whole = packed("evaluate", "m", "rows", "-r", "inline")
+    assert {name: value for name, value in found.items() if name not in ("by", "groups")} == whole
+    # of a feature that all rows have, and of one category
+    north = packed("evaluate", "m", "rows", "--by", "region=north", "-r", "inline")["groups"]
+    assert [of["group"] for of in north] == ["not 0", "0"]
+    assert north[0]["log_loss"] == groups["north"]["log_loss"]
+    shown = packed.run("evaluate", "m", "rows", "--by", "region", "-r", "inline").out
+    assert "by region:" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("column", ["label", "regio", "", "\x1b[31m"])
+def test_groups_that_the_dataset_cannot_tell(packed: Commands, column: str) -> None:
+    failed = packed.run("evaluate", "m", "rows", "--by", column, "-r", "inline")
+    assert failed.code == 2
+    assert "--by: expected a feature of rows@1 or a column of categories (region), found" in failed.err
+    assert "\x1b" not in failed.err
+
+
+def test_too_many_groups(mr_ml: Commands, tmp_path: Path) -> None:
+    lines = [f"{k % 2},{k % 7},city{k % 101}" for k in range(404)]
+    (tmp_path / "rows.csv").write_text("\n".join(["label,a,city", *lines]) + "\n")
+    mr_ml("pack", tmp_path / "rows.csv", "--to", "rows")
+    mr_ml("train", "rows", "--model", "m", "--l2", "1", "-r", "inline")
+    failed = mr_ml.run("evaluate", "m", "rows", "--split", "train", "--by", "city", "-r", "inline")
+    assert (failed.code, "expected at most 100 groups, found 101" in failed.err) == (2, True)
+
+
+def test_several_models_side_by_side(packed: Commands, tmp_path: Path) -> None:
+    """Also of other features and losses; each has the bits that it has alone."""
+    packed("train", "rows", "--model", "svm", "--loss", "squared_hinge", "--l2", "0.1", "-r", "inline")
+    packed(
+        "pack", tmp_path / "rows.csv", "--to", "few", "--split", "train=0.5,test=0.5", "--drop", "region,a",
+        "--weight-column", "w",
+    )  # fmt: skip
+    packed("train", "few", "--model", "few", "-r", "inline")
+    asked = ["--unseen-features", "ignore", "--threshold", "0.25", "-r", "inline"]
+    together = packed("evaluate", "m", "svm@1", "few", "--data", "rows", *asked)
+    assert (together["dataset"], together["split"], len(together["models"])) == ("rows@1", "test", 3)
+    alone = [packed("evaluate", name, "rows", *asked) for name in ("m", "svm", "few")]
+    assert together["models"] == alone
+    assert [of["unseen_features"] for of in alone] == [0, 0, 4]
+    refused = packed.run("evaluate", "m", "few", "--data", "rows", "-r", "inline")
+    assert (refused.code, "has other features than those of few@1" in refused.err) == (65, True)
+    # with features that the dataset lacks, which are 0 then
+    lacking = packed("evaluate", "m", "few", "--data", "few", *asked)["models"]
+    assert lacking[1] == packed("evaluate", "few", "few", "-r", "inline", "--threshold", "0.25")
+    assert lacking[0]["log_loss"] > alone[0]["log_loss"]
+
+    shown = packed.run("evaluate", "m", "svm@1", "--data", "rows", "-r", "inline").out.splitlines()
+    assert shown[1].split() == ["m@1", "svm@1"]
+    assert next(line.split() for line in shown if line.startswith("log_loss"))[2] == "-"
+    failed = packed.run("evaluate", "m", "svm", "rows", "-r", "inline")
+    assert (failed.code, "or models and --data DATASET, found 3 names" in failed.err) == (2, True)
+
+
+@pytest.mark.parametrize("n_tasks", [1, 3])
+def test_the_same_bits_wherever_it_runs(packed: Commands, tmp_path: Path, n_tasks: int) -> None:
+    """Of groups and of models side by side: one process, worker processes, and tasks that stay, few and many."""
+    asked: dict[str, Any] = {
+        "split": "train", "by": "region", "choices": MetricChoices(threshold=(0.3,), at_precision=(0.7,)),
+    }  # fmt: skip
+    packed("train", "rows", "--model", "svm", "--loss", "squared_hinge", "--l2", "0.1", "-r", "inline")
+    packed("pack", tmp_path / "rows.csv", "--to", "rows", "--partitions", "5", "--weight-column", "w")
+    root = open_root(str(packed.root))
+    runner = RUNNERS.get("inline").open(root, RunnerOptions())
+
+    def found(session: Session) -> Any:
+        with session:
+            return session.evaluate_several(["m", "svm"], "rows", **asked)
+
+    expected = found(Session(root=root, runner=runner))
+    assert len(expected[0]["groups"]) == 3
+    assert found(Session.open(root, runner="local", workers=n_tasks)) == expected
+    seats = ThreadSeats(tmp_path / "seats")
+    seats.n_tasks = n_tasks
+    with resident_tasks.web() as web:
+        there = replace(root, store=WebStore(root.store.root, web))
+        assert found(Session(root=there, runner=Staying(runner, seats), engine="resident")) == expected
+    assert seats.n_started == 1

@@ -21,6 +21,7 @@ from sealed_nonsense import FRAME_DTYPES, as_frame, mutate_arrays, mutate_json
 from mr_ml.data import frame
 from mr_ml.data.partition_file import PartitionFacts
 from mr_ml.errors import BadDataError
+from mr_ml.models.groups import GroupsQuery
 from mr_ml.models.linear.line_query import LineQuery
 from mr_ml.models.linear.losses import LOSSES
 from mr_ml.models.linear.metrics import MetricsQuery
@@ -65,7 +66,8 @@ measuring = st.builds(MetricsQuery, specs, coefs)
 columns = st.none() | st.just(np.array([0, 2, 5], np.int32))
 pairs = st.builds(PairedQuery, st.tuples(measuring, measuring), st.tuples(columns, columns))
 alone = lines | others | measuring | pairs
-queries = alone | st.builds(SeveralQueries, st.lists(alone, max_size=3).map(tuple))
+grouped = st.builds(GroupsQuery, measuring, columns, st.just(np.array([1, 4], np.int32)))
+queries = alone | grouped | st.builds(SeveralQueries, st.lists(alone, max_size=3).map(tuple))
 plans = st.lists(st.integers(0, 10**6), max_size=5).map(
     lambda sizes: SumTree(tuple(PartitionPlan(3 * k, n) for k, n in enumerate(sizes)))
 )
@@ -94,7 +96,7 @@ def test_every_kind_of_query_travels() -> None:
     metrics, histogram = MetricsQuery(QUERY.rows, QUERY.coef), HistogramQuery(np.zeros(1, np.int32), np.zeros((1, 9)))
     asked = (
         QUERY, MomentsQuery(1), metrics, SidesQuery(QUERY.rows), SeveralQueries(()), PairedQuery((metrics, metrics)),
-        histogram,
+        histogram, GroupsQuery(metrics),
     )  # fmt: skip
     assert {query.kind: type(query) for query in asked} == {name: QUERIES.get(name) for name in QUERIES.built_in}
 

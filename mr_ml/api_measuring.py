@@ -1,0 +1,131 @@
+"""The Python API of measuring models: use it as ``mr_ml.evaluate`` and ``mr_ml.infer``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, Unpack, overload
+
+from mr_ml.data import stored
+from mr_ml.models.base import Model
+from mr_ml.models.inference import Inference
+from mr_ml.models.metric_choices import MetricChoices
+from mr_ml.where import Place, Where, session_of
+
+
+@overload
+def evaluate(
+    root: Place, model: str | Model, dataset: str, *, split: str = ..., row_weights: bool = ...,
+    unseen_features: Literal["error", "ignore"] = ..., by: str | None = ..., threshold: Sequence[float] = ...,
+    at_precision: Sequence[float] = ..., at_recall: Sequence[float] = ..., details: bool = ..., verify: bool = ...,
+    **where: Unpack[Where],
+) -> dict[str, Any]: ...  # fmt: skip
+
+
+@overload
+def evaluate(
+    root: Place, model: Sequence[str | Model], dataset: str, *, split: str = ..., row_weights: bool = ...,
+    unseen_features: Literal["error", "ignore"] = ..., by: str | None = ..., threshold: Sequence[float] = ...,
+    at_precision: Sequence[float] = ..., at_recall: Sequence[float] = ..., details: bool = ..., verify: bool = ...,
+    **where: Unpack[Where],
+) -> list[dict[str, Any]]: ...  # fmt: skip
+
+
+def evaluate(
+    root: Place,
+    model: str | Model | Sequence[str | Model],
+    dataset: str,
+    *,
+    split: str = "test",
+    row_weights: bool = True,
+    unseen_features: Literal["error", "ignore"] = "error",
+    by: str | None = None,
+    threshold: Sequence[float] = (),
+    at_precision: Sequence[float] = (),
+    at_recall: Sequence[float] = (),
+    details: bool = False,
+    verify: bool = False,
+    **where: Unpack[Where],
+) -> dict[str, Any] | list[dict[str, Any]]:
+    """Measure a model, or several, on a dataset's split, in one pass.
+
+    Parameters
+    ----------
+    model
+        Name, ``name@version``, ``name@latest``, or what `load_model` returned; or a list of these.
+    row_weights
+        Whether the dataset's row weights count, if it has any.
+    unseen_features
+        Whether features that a model does not know are an error or ignored; then features are known by name, and those
+        that the dataset lacks are 0.
+    by
+        A column of categories, or a feature, by which groups of rows are measured too.
+    threshold, at_precision, at_recall, details
+        See `mr_ml.models.metric_choices.MetricChoices`.
+    root, dataset, split, verify, **where
+        As of `train`.
+
+    Returns
+    -------
+    dict, or list of dict
+        Metrics by name, as ``mr-ml evaluate --json`` has them; of a list of models a list of these.
+
+    Raises
+    ------
+    UsageError
+        If what is asked for cannot be told of such models, or such a dataset.
+    BadDataError
+        If features or labels of the dataset are not those that a model knows, or the data is damaged.
+
+    Examples
+    --------
+    >>> found = mr_ml.evaluate(root, "iris-softmax", "iris", split="test")
+    >>> found["accuracy"] > 0.8
+    True
+    """
+    stored.chosen(bool, row_weights, "row_weights")
+    stored.chosen(Literal["error", "ignore"], unseen_features, "unseen_features")
+    asked = {"threshold": threshold, "at_precision": at_precision, "at_recall": at_recall, "details": details}
+    choices = stored.check(MetricChoices, asked, what="an evaluation")
+    models = [model] if isinstance(model, str | Model) else list(model)
+    with session_of(root, where) as session:
+        found = session.evaluate_several(
+            models, dataset, split=split, row_weights=row_weights, unseen_features=unseen_features, verify_bytes=verify,
+            choices=choices, by=stored.chosen(str | None, by, "by"),
+        )  # fmt: skip
+    return found[0] if isinstance(model, str | Model) else found
+
+
+def infer(root: Place, model: str, *, verify: bool = False, **where: Unpack[Where]) -> Inference:
+    """Find how sure the coefficients of a published model are, in one pass over the rows that it was trained on.
+
+    What was found is kept beside the model, and returned at once where somebody asked before.
+
+    Parameters
+    ----------
+    model
+        Name, ``name@version`` or ``name@latest``.
+    root, verify, **where
+        As of `mr_ml.train`.
+
+    Returns
+    -------
+    Inference
+        Standard errors, tests, intervals and covariances of the coefficients, and `statistics` of the fit.
+
+    Raises
+    ------
+    UsageError
+        If such a model has no standard errors: one with a penalty, or with thousands of coefficients.
+    BadDataError
+        If this one has none, since its training did not converge, or the data is damaged.
+
+    Examples
+    --------
+    >>> found = mr_ml.infer(root, "claims-frequency")
+    >>> dict(zip(found.features, found.std_errors()))["(intercept)"]
+    0.0767876...
+    >>> found.statistics.aic
+    388.741...
+    """
+    with session_of(root, where) as session:
+        return session.infer(model, verify_bytes=verify)
