@@ -21,7 +21,7 @@ from mr_ml.catalog.run_log import read_log
 from mr_ml.catalog.uses import using
 from mr_ml.catalog.verify import verify
 from mr_ml.data import stored
-from mr_ml.errors import BadDataError, NoModelError, UsageError
+from mr_ml.errors import NoModelError, UsageError
 from mr_ml.ids import unique_id
 from mr_ml.memory import Memory, block_budget, free_memory, longest_line, predict_budget, rows_budget
 from mr_ml.models.base import MODEL_KINDS, Model, TrainSpec
@@ -372,13 +372,16 @@ class Session:
         found_in = load_dataset(self.root, dataset)
         ignored = unseen_features == "ignore"
         with using(self.root, found_in):
-            from mr_ml.training.evaluate import Evaluation
+            from mr_ml.training.evaluate import Evaluation, count_unseen
             from mr_ml.training.groups import NO_GROUPS, groups_by
 
             partitions = found_in.of_split(split)
             if verify_bytes:
                 verify(self.root.store, partitions)
-            unseen = [self._unseen_features(model, found_in, split, ignored=ignored) for model in opened]
+            unseen = [
+                count_unseen(model, found_in, self.root.store, split=split, ignored=ignored, say=self.say)
+                for model in opened
+            ]
             evaluation = Evaluation(
                 models=opened,
                 measurements=[
@@ -392,25 +395,6 @@ class Session:
             with closing(self.engine_over(found_in, split, evaluation.needs(split=split))) as engine:
                 told = evaluation.run(engine)
         return [{**of, "unseen_features": n, "split": split} for of, n in zip(told, unseen, strict=True)]
-
-    def _unseen_features(self, model: Model, dataset: Dataset, split: str, *, ignored: bool) -> int:
-        """Return how many features of a dataset a model does not know; if these are not ignored, refuse them."""
-        from mr_ml.training.evaluate import check_features
-        from mr_ml.training.evaluate import unseen_features as features_unseen
-
-        if not ignored:
-            check_features(model, dataset)
-        unseen = features_unseen(model, dataset, self.root.store, split=split)
-        if not unseen:
-            return 0
-        what = f"{len(unseen)} features that {model.reference} does not know, such as {ascii(unseen[0])[1:-1][:60]}"
-        if not ignored:
-            raise BadDataError(
-                f"{dataset.reference} {split} has {what}; leave them out with `unseen_features` ignore, or train on "
-                "data that has them"
-            )
-        self.say(f"ignored: {what}")
-        return len(unseen)
 
     def infer(self, model: str, *, verify_bytes: bool = False) -> Inference:
         """Return how sure the parameters of a published model are: what is kept beside it, else what a pass finds.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,6 @@ from mr_ml.catalog.feature_moments import FeatureMoments
 from mr_ml.errors import BadDataError
 from mr_ml.models.base import Measurement, Model
 from mr_ml.models.groups import GroupsQuery
-from mr_ml.models.metric_choices import NO_CHOICES, MetricChoices
 from mr_ml.models.needs import Needs
 from mr_ml.passes.base import Engine
 from mr_ml.readers.same_features import placed
@@ -146,14 +145,37 @@ def unseen_features(model: Model, dataset: Dataset, store: Store, *, split: str)
     BadDataError
         If the dataset's moments are damaged.
     """
-from mr_ml.models.base import Measurement, Model
-from mr_ml.models.groups import GroupsQuery
-    check_features(model, dataset)
     n, first = dataset.schema.n_features, model.schema.first_column_in(dataset.schema)
-    if (first <= 0 and n <= first + model.n_features) or split not in dataset.moments:
+    named = model.schema.feature_names != dataset.schema.feature_names
+    if (not named and first <= 0 and n <= first + model.n_features) or split not in dataset.moments:
         return []
     moments = FeatureMoments.load(store, dataset, split)
     columns = np.arange(moments.n_features) if moments.features is None else moments.features
     used = columns[(moments.minimum != 0) | (moments.maximum != 0)]
     known = placed(used, of=dataset.schema, among=model.schema) >= 0
     return [dataset.schema.name_of(k) for k in used[~known].tolist()]
+
+
+def count_unseen(
+    model: Model, dataset: Dataset, store: Store, *, split: str, ignored: bool, say: Callable[[str], None]
+) -> int:
+    """Return how many features of a split a model does not know, and say it.
+
+    Raises
+    ------
+    BadDataError
+        If there are some, or their order is another one, and this is not to be ignored.
+    """
+    if not ignored:
+        check_features(model, dataset)
+    unseen = unseen_features(model, dataset, store, split=split)
+    if not unseen:
+        return 0
+    what = f"{len(unseen)} features that {model.reference} does not know, such as {ascii(unseen[0])[1:-1][:60]}"
+    if not ignored:
+        raise BadDataError(
+            f"{dataset.reference} {split} has {what}; leave them out with `unseen_features` ignore, or train on data "
+            "that has them"
+        )
+    say(f"ignored: {what}")
+    return len(unseen)
