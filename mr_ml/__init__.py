@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mr_ml.api import resume as resume
     from mr_ml.api import train as train
     from mr_ml.api_measuring import evaluate as evaluate
+    from mr_ml.api_measuring import evaluate_several as evaluate_several
     from mr_ml.api_measuring import infer as infer
     from mr_ml.catalog.dataset import Dataset as Dataset
     from mr_ml.catalog.promoting import promote as promote
@@ -55,6 +56,7 @@ _PLACES = {
     "TrainResult": "mr_ml.training.train",
     "TuneResult": "mr_ml.tuning.driver",
     "evaluate": "mr_ml.api_measuring",
+    "evaluate_several": "mr_ml.api_measuring",
     "infer": "mr_ml.api_measuring",
     "load_dataset": "mr_ml.api",
     "load_model": "mr_ml.api",
@@ -81,6 +83,7 @@ __all__ = [
     "TrainResult",
     "TuneResult",
     "evaluate",
+    "evaluate_several",
     "infer",
     "load_dataset",
     "load_model",

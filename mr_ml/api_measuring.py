@@ -1,9 +1,9 @@
-"""The Python API of measuring models: use it as ``mr_ml.evaluate`` and ``mr_ml.infer``."""
+"""The Python API of measuring models: ``mr_ml.evaluate``, ``mr_ml.evaluate_several`` and ``mr_ml.infer``."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, Unpack, overload
+from typing import Any, Literal, Unpack
 
 from mr_ml.data import stored
 from mr_ml.models.base import Model
@@ -12,27 +12,9 @@ from mr_ml.models.metric_choices import MetricChoices
 from mr_ml.where import Place, Where, session_of
 
 
-@overload
-def evaluate(
-    root: Place, model: str | Model, dataset: str, *, split: str = ..., row_weights: bool = ...,
-    unseen_features: Literal["error", "ignore"] = ..., by: str | None = ..., threshold: Sequence[float] = ...,
-    at_precision: Sequence[float] = ..., at_recall: Sequence[float] = ..., details: bool = ..., verify: bool = ...,
-    **where: Unpack[Where],
-) -> dict[str, Any]: ...  # fmt: skip
-
-
-@overload
-def evaluate(
-    root: Place, model: Sequence[str | Model], dataset: str, *, split: str = ..., row_weights: bool = ...,
-    unseen_features: Literal["error", "ignore"] = ..., by: str | None = ..., threshold: Sequence[float] = ...,
-    at_precision: Sequence[float] = ..., at_recall: Sequence[float] = ..., details: bool = ..., verify: bool = ...,
-    **where: Unpack[Where],
-) -> list[dict[str, Any]]: ...  # fmt: skip
-
-
 def evaluate(
     root: Place,
-    model: str | Model | Sequence[str | Model],
+    model: str | Model,
     dataset: str,
     *,
     split: str = "test",
@@ -45,13 +27,13 @@ def evaluate(
     details: bool = False,
     verify: bool = False,
     **where: Unpack[Where],
-) -> dict[str, Any] | list[dict[str, Any]]:
-    """Measure a model, or several, on a dataset's split, in one pass.
+) -> dict[str, Any]:
+    """Measure a model on a dataset's split, in one pass.
 
     Parameters
     ----------
     model
-        Name, ``name@version``, ``name@latest``, or what `load_model` returned; or a list of these.
+        Name, ``name@version``, ``name@latest``, or what `load_model` returned.
     row_weights
         Whether the dataset's row weights count, if it has any.
     unseen_features
@@ -66,8 +48,8 @@ def evaluate(
 
     Returns
     -------
-    dict, or list of dict
-        Metrics by name, as ``mr-ml evaluate --json`` has them; of a list of models a list of these.
+    dict
+        Metrics by name, as ``mr-ml evaluate --json`` has them.
 
     Raises
     ------
@@ -82,17 +64,61 @@ def evaluate(
     >>> found["accuracy"] > 0.8
     True
     """
+    return evaluate_several(
+        root, [model], dataset, split=split, row_weights=row_weights, unseen_features=unseen_features, by=by,
+        threshold=threshold, at_precision=at_precision, at_recall=at_recall, details=details, verify=verify, **where,
+    )[0]  # fmt: skip
+
+
+def evaluate_several(
+    root: Place,
+    models: Sequence[str | Model],
+    dataset: str,
+    *,
+    split: str = "test",
+    row_weights: bool = True,
+    unseen_features: Literal["error", "ignore"] = "error",
+    by: str | None = None,
+    threshold: Sequence[float] = (),
+    at_precision: Sequence[float] = (),
+    at_recall: Sequence[float] = (),
+    details: bool = False,
+    verify: bool = False,
+    **where: Unpack[Where],
+) -> list[dict[str, Any]]:
+    """Measure several models on a dataset's split, side by side in one pass.
+
+    Parameters
+    ----------
+    models
+        Each as the `model` of `evaluate`.
+    root, dataset, split, row_weights, unseen_features, by, threshold, at_precision, at_recall, details, verify, **where
+        As of `evaluate`.
+
+    Returns
+    -------
+    list of dict
+        What `evaluate` returns of each.
+
+    Raises
+    ------
+    UsageError, BadDataError
+        As of `evaluate`.
+
+    Examples
+    --------
+    >>> [found["accuracy"] > 0.8 for found in mr_ml.evaluate_several(root, ["iris-softmax", "iris-softmax@1"], "iris")]
+    [True, True]
+    """
     stored.chosen(bool, row_weights, "row_weights")
     stored.chosen(Literal["error", "ignore"], unseen_features, "unseen_features")
     asked = {"threshold": threshold, "at_precision": at_precision, "at_recall": at_recall, "details": details}
     choices = stored.check(MetricChoices, asked, what="an evaluation")
-    models = [model] if isinstance(model, str | Model) else list(model)
     with session_of(root, where) as session:
-        found = session.evaluate_several(
+        return session.evaluate_several(
             models, dataset, split=split, row_weights=row_weights, unseen_features=unseen_features, verify_bytes=verify,
             choices=choices, by=stored.chosen(str | None, by, "by"),
         )  # fmt: skip
-    return found[0] if isinstance(model, str | Model) else found
 
 
 def infer(root: Place, model: str, *, verify: bool = False, **where: Unpack[Where]) -> Inference:

@@ -35,7 +35,7 @@ class GroupsQuery(Query):
         Features whose rows are a group each, int32 and ascending; of none there are no groups.
     """
 
-    kind: ClassVar[str] = "groups"
+    kind: ClassVar[str] = "rows_by_group"
 
     query: Query
     columns: Array | None = None

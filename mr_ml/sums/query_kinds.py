@@ -17,7 +17,7 @@ QUERIES: Registry[type[Query]] = Registry(
     group="mr_ml.queries",
     built_in={
         "fold_counts": "mr_ml.models.linear.fold_counts:FoldCountsQuery",
-        "groups": "mr_ml.models.groups:GroupsQuery",
+        "rows_by_group": "mr_ml.models.groups:GroupsQuery",
         "histogram": "mr_ml.sums.histogram:HistogramQuery",
         "inference": "mr_ml.models.linear.inference_query:InferenceQuery",
         "line": "mr_ml.models.linear.line_query:LineQuery",
