@@ -174,6 +174,10 @@ def _train(commands: Any) -> None:
         help=f"{LOSSES_HELP} (default logistic)",
     )
     group.add_argument(
+        "--l1", type=not_negative, default=0.0, metavar="X",
+        help="L1 penalty relative to the mean loss, which makes coefficients 0; with --l2 the elastic net (default 0)",
+    )  # fmt: skip
+    group.add_argument(
         "--l2", type=not_negative, default=0.0, metavar="X", help="L2 penalty relative to the mean loss (default 0)"
     )
     group.add_argument("--class-weights", metavar="SPEC", help="'balanced', or LABEL=FACTOR,...")

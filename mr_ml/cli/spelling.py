@@ -15,7 +15,7 @@ PARAMETERS = frozenset(
         "at", "at_precision", "at_recall", "by", "categorical", "class_weights", "cluster_id", "config", "cron",
         "dataset", "decimal", "delimiter", "draws", "drop", "dry_run", "engine", "errors", "features", "first_passes",
         "folds", "for", "force", "format", "halving", "index_base", "inference", "intercept", "interpreter", "json",
-        "keep_days", "keep_runs", "keep_versions", "l2", "label_column", "level", "like", "loss", "max_bad_rows",
+        "keep_days", "keep_runs", "keep_versions", "l1", "l2", "label_column", "level", "like", "loss", "max_bad_rows",
         "max_cost", "max_hours", "max_passes", "memory", "metric", "missing", "missing_markers", "model", "numeric",
         "offset_column", "orphans_days", "partitions", "penalty_space", "percent", "quiet", "reason", "resume",
         "root", "row_weights", "rule", "runner", "seed", "solver", "split", "split_by", "split_inputs", "tasks",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
@@ -82,9 +82,10 @@ class TrainSpec:
         return ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return the document that `mr_ml.data.stored.read` turns into the same spec."""
+        """Return the document that `mr_ml.data.stored.read` turns into the same spec, as earlier releases wrote it."""
         named = {} if self.kind == UNNAMED_KIND else {"kind": self.kind}
-        return {**named, **{k: v for k, v in vars(self).items() if k not in self.may_lack or v is not None}}
+        defaults = {item.name: item.default for item in fields(self) if item.name in self.may_lack}
+        return {**named, **{k: v for k, v in vars(self).items() if k not in defaults or v != defaults[k]}}
 
     @classmethod
     def stored_as(cls, document: Mapping[str, Any]) -> tuple[type[TrainSpec], Mapping[str, Any]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hdfs_layout.registry import Registry
+from mr_ml.errors import UsageError
 
 if TYPE_CHECKING:
     from mr_ml.optimize.base import Ask, Evaluation, Optimizer
@@ -34,32 +35,52 @@ class Factory(Protocol):
         """
 
 
+_AUTO = "auto"
 BUILT_IN = {
-    "auto": "mr_ml.optimize.choose:auto",
+    _AUTO: "mr_ml.optimize.choose:auto",
     "lbfgs": "mr_ml.optimize.lbfgs:lbfgs",
     "newton": "mr_ml.optimize.newton:newton",
+    "proximal-lbfgs": "mr_ml.optimize.proximal_lbfgs:proximal_lbfgs",
+    "proximal-newton": "mr_ml.optimize.proximal_newton:proximal_newton",
 }
 # Those that `auto` chooses from, fewest passes first. Never an installed one: what a run does must not depend on what
-# else there is on a machine.
-_AUTOMATIC = ("newton", "lbfgs")
+# else there is on a machine. Those of objectives that are smooth, and of others.
+_AUTOMATIC = {True: ("newton", "lbfgs"), False: ("proximal-newton", "proximal-lbfgs")}
 
 OPTIMIZERS: Registry[Factory] = Registry("solver", group="mr_ml.optimizers", built_in=BUILT_IN)
 
 
-def choose(solver: str, *, size: int, tolerance: float, max_passes: int) -> Optimizer[Any, Ask, Evaluation]:
+def choose(
+    solver: str, *, size: int, tolerance: float, max_passes: int, smooth: bool = True
+) -> Optimizer[Any, Ask, Evaluation]:
     """Make the optimizer of this name for a problem of `size` coefficients.
+
+    Parameters
+    ----------
+    smooth
+        Whether the objective is; if not, "auto" means another method.
 
     Raises
     ------
     UsageError
-        If there is no such solver.
+        If there is no such solver, or it is for smooth objectives and this one is not.
     """
-    return OPTIMIZERS.get(solver)(size=size, tolerance=tolerance, max_passes=max_passes)
+    if solver == _AUTO:
+        return auto(size=size, tolerance=tolerance, max_passes=max_passes, smooth=smooth)
+    optimizer = OPTIMIZERS.get(solver)(size=size, tolerance=tolerance, max_passes=max_passes)
+    if not (smooth or optimizer.takes_kinks):
+        raise UsageError(
+            f"`solver`: expected {_AUTO} or one of {', '.join(_AUTOMATIC[False])}, which can have `l1` and bounds, "
+            f"found {solver}, which cannot"
+        )
+    return optimizer
 
 
-def auto(*, size: int, tolerance: float, max_passes: int) -> Optimizer[Any, Ask, Evaluation]:
+def auto(*, size: int, tolerance: float, max_passes: int, smooth: bool = True) -> Optimizer[Any, Ask, Evaluation]:
     """Make the method with the fewest passes of those whose passes return little; a `Factory`."""
-    methods = [choose(name, size=size, tolerance=tolerance, max_passes=max_passes) for name in _AUTOMATIC]
+    methods = [
+        OPTIMIZERS.get(name)(size=size, tolerance=tolerance, max_passes=max_passes) for name in _AUTOMATIC[smooth]
+    ]
     returned = [method.cost(size).pass_bytes for method in methods]
     cheap = (method for method, size_bytes in zip(methods, returned, strict=True) if size_bytes <= CHEAP_PASS_BYTES)
     return next(cheap, methods[returned.index(min(returned))])

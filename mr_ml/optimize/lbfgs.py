@@ -25,7 +25,7 @@ from mr_ml.optimize.line_search import LineMethod, inverse_diagonal, vector_cost
 from mr_ml.optimize.line_state import LineState
 from mr_ml.optimize.newton import newton_direction
 
-_GAMMA = (0.1, 4.0)
+GAMMA = (0.1, 4.0)
 # Number of coefficients from which on pairs are float32.
 NARROW_FROM = 5_000_001
 # Up to so many coefficients a Hessian costs hardly more than a pass without.
@@ -82,23 +82,23 @@ class Lbfgs(LineMethod):
             return newton_direction(state, ev)
         inverse = inverse_diagonal(state)
         pairs = list(zip(state.pairs_s, state.pairs_y, strict=True))
-        q, products, alphas = -state.gradient, [_dot(s, y) for s, y in pairs], []
+        q, products, alphas = -state.gradient, [dot(s, y) for s, y in pairs], []
         for (s, y), product in zip(reversed(pairs), reversed(products), strict=True):
-            alpha = _dot(s, q) / product
+            alpha = dot(s, q) / product
             alphas.append(alpha)
             q -= np.multiply(y, alpha, dtype=np.float64)
         if pairs:
             _, y = pairs[-1]
-            q *= float(np.clip(products[-1] / _dot(y, inverse * y), *_GAMMA))
+            q *= float(np.clip(products[-1] / dot(y, inverse * y), *GAMMA))
         q *= inverse
         for (s, y), product, alpha in zip(pairs, products, reversed(alphas), strict=True):
-            q += np.multiply(s, alpha - _dot(y, q) / product, dtype=np.float64)
+            q += np.multiply(s, alpha - dot(y, q) / product, dtype=np.float64)
         return with_distance(state, q)
 
     def max_distance(self, state: LineState) -> float:
         """Compute the distance as if all of the gradient were along the flattest direction of the pairs."""
         curvatures = (
-            (_dot(s, y), _dot(s * state.curvature, s)) for s, y in zip(state.pairs_s, state.pairs_y, strict=True)
+            (dot(s, y), dot(s * state.curvature, s)) for s, y in zip(state.pairs_s, state.pairs_y, strict=True)
         )
         flattest = min((along / diagonal for along, diagonal in curvatures if diagonal > 0), default=1.0)
         left = float(np.sqrt(state.gradient**2 @ inverse_diagonal(state)))
@@ -112,12 +112,16 @@ class Lbfgs(LineMethod):
 
 def lbfgs(*, size: int, tolerance: float, max_passes: int) -> Lbfgs:
     """Make L-BFGS for a problem, with as many pairs as its size allows; a `choose.Factory`."""
+    checks_hessian = size <= HESSIAN_UP_TO
+    return Lbfgs(tolerance=tolerance, max_passes=max_passes, memory=pairs_of(size), checks_hessian=checks_hessian)
+
+
+def pairs_of(size: int) -> int:
+    """Return how many pairs are remembered of so many coefficients."""
     memory = _MANY_PAIRS if size <= _MANY_UP_TO else _PAIRS
-    if size >= NARROW_FROM:
-        memory = min(memory, max(_PAIR_BYTES // (8 * size), _FEWEST_PAIRS))
-    return Lbfgs(tolerance=tolerance, max_passes=max_passes, memory=memory, checks_hessian=size <= HESSIAN_UP_TO)
+    return memory if size < NARROW_FROM else min(memory, max(_PAIR_BYTES // (8 * size), _FEWEST_PAIRS))
 
 
-def _dot(a: NDArray[Any], b: NDArray[Any]) -> np.float64:
+def dot(a: NDArray[Any], b: NDArray[Any]) -> np.float64:
     """Multiply in float64, whatever the vectors are stored in."""
     return np.float64(a.astype(np.float64, copy=False) @ b.astype(np.float64, copy=False))

@@ -91,7 +91,11 @@ def at_optimum(state: LineState, ev: Evaluation, *, tolerance: float) -> LineSta
     if not there.value > _LEFT * state.value and ev.factor is None:
         # what is left of a difference
         return None
-    known = _of_hessian(state, ev.hessian) if ev.factor is None else _reciprocal_condition(_scaled(state, ev.factor)[1])
+    known = (
+        reciprocal_condition_of(state, ev.hessian)
+        if ev.factor is None
+        else _reciprocal_condition(_scaled(state, ev.factor)[1])
+    )
     condition, residual = 1 / max(known, _EPS), there.fit_unit
     wrong = 8 * _EPS * condition * (stopping.margin_bound(there) + condition * residual)
     small = np.maximum(np.abs(there.gradient), stopping.gradient_rounding(there)) <= tolerance * there.unit
@@ -135,7 +139,7 @@ def _reciprocal_condition(scaled: Floats) -> float:
     return float(np.sqrt(_of_cholesky(r, r.T @ r)))
 
 
-def _of_hessian(state: LineState, hessian: Floats) -> float:
+def reciprocal_condition_of(state: LineState, hessian: Floats) -> float:
     """Estimate the same of the Hessian, its diagonal made ones; 0 where it has no Cholesky factor."""
     from scipy import linalg
 

@@ -91,6 +91,9 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
     patience: ClassVar[int] = 3
     # whether the Hessian is asked for once where the search seems to have converged
     checks_hessian = False
+    # the steps that are tried, the same once they seem settled
+    steps: ClassVar[tuple[float, ...]] = STEPS
+    settled_steps: ClassVar[tuple[float, ...]] = SETTLED_STEPS
     # the largest gap of a row at a warm start, where classes may be separable: with no penalty, or with a slight one.
     # Gradients have nothing of rows that are further out, so that it would not be noticed if these could go on for ever
     warm_gaps: ClassVar[tuple[float, float]] = (0.0, 10.0)
@@ -117,6 +120,22 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
     def max_distance(self, state: LineState) -> float:
         """Bound (g' H^-1 g)^1/2 from above by what is known of H without having asked for it."""
         return state.distance
+
+    def slope(self, state: LineState) -> float:
+        """Return how fast the objective falls along the direction at the point, as a negative number."""
+        return float(state.gradient @ state.direction)
+
+    def moved(self, state: LineState, step: float) -> Floats:
+        """Return the point (n,) at a step along the direction."""
+        return state.point + step * state.direction
+
+    def descent(self, state: LineState) -> Floats:
+        """Return a direction (n,) that leads down by the Hessian's diagonal alone."""
+        return scaled_descent(state)
+
+    def flat_enough(self, state: LineState, value: float, slope: float, ev: Evaluation) -> bool:
+        """Say whether a step is taken where values no longer tell: `value` and `ev` are those at its end."""
+        return _flat_enough(state, value, slope, ev)
 
     def stored_pair(self, vector: Floats) -> NDArray[Any]:
         """Make of a vector (n,) of a pair what is remembered of it."""
@@ -154,6 +173,7 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
 
     def tell(self, state: LineState, evaluation: Evaluation) -> LineState:
         """Accept a step, or try others."""
+        state = replace(state, kinks=evaluation.kinks)
         passed = replace(state, n_passes=state.n_passes + 1)
         value = float(evaluation.values[state.chosen])
         if _is_start(state):
@@ -161,13 +181,13 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
         if _is_hessian_check(state):
             return self._accept(passed, state.point, value, evaluation, 0.0)
         step = state.steps[state.chosen]
-        slope = float(state.gradient @ state.direction)
+        slope = self.slope(state)
         best = _best_step(state, evaluation.values, slope)
         last_chance = len(state.steps) == 1
-        good = _enough(state, value, step, slope) or _flat_enough(state, value, slope, evaluation)
+        good = _enough(state, value, step, slope) or self.flat_enough(state, value, slope, evaluation)
         if good and (last_chance or best is None or not _much_better(state, evaluation.values, best)):
             moved = replace(passed, n_iterations=state.n_iterations + 1)
-            return self._accept(moved, state.point + step * state.direction, value, evaluation, step)
+            return self._accept(moved, self.moved(state, step), value, evaluation, step)
         if best is not None and not last_chance:
             return self._within_budget(replace(passed, steps=(state.steps[best],), chosen=0))
         return self._shorten(passed, slope)
@@ -187,11 +207,11 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
             return self._within_budget(replace(self.init(state.point), value=without, n_passes=state.n_passes))
         # what led there was no step of the search
         apart = ev.separation and replace(ev.separation, min_gap_change=np.inf, minus_max_gap_change=np.inf)
-        warm = self._accept(begun, state.point + state.direction, value, replace(ev, separation=apart), 0.0)
+        warm = self._accept(begun, self.moved(state, 1.0), value, replace(ev, separation=apart), 0.0)
         if apart is None or not (_is_hessian_check(warm) or (warm.stop is not None and warm.stop.converged)):
             return warm
         # whether classes are separable shows in how a step moves the rows
-        return self._within_budget(replace(warm, stop=None, steps=STEPS))
+        return self._within_budget(replace(warm, stop=None, steps=self.steps))
 
     def _hides(self, there: Separation | None) -> bool:
         """Whether it could not be told from a warm start if classes were separable."""
@@ -203,7 +223,7 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
 
     def ask_sample(self, state: LineState) -> Ask | None:
         """Say the open ask if it is the first one along one of the first directions."""
-        is_new = state.steps == STEPS and state.n_iterations < self.sampled_steps
+        is_new = state.steps == self.steps and state.n_iterations < self.sampled_steps
         return self.ask(state) if is_new else None
 
     def tell_sample(self, state: LineState, length: float) -> LineState:
@@ -254,8 +274,9 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
         settled = settled and state.value - value > _ROUNDING * abs(value)
         state = replace(
             state, point=point, value=value, gradient=ev.gradient, pairs_s=pairs_s, pairs_y=pairs_y, step=step,
-            steps=SETTLED_STEPS if settled else STEPS, chosen=0, shrinks=0, unit=ev.unit, fit_unit=ev.fit_unit,
-            separation=ev.separation,
+            steps=self.settled_steps if settled else self.steps, chosen=0, shrinks=0, unit=ev.unit,
+            fit_unit=ev.fit_unit, separation=ev.separation,
+            left=None if ev.kinks is None else ev.kinks.steepest(point, ev.gradient),
         )  # fmt: skip
         if stopping.all_separated(state):
             return replace(state, stop=Stop.SEPARABLE)
@@ -281,32 +302,32 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
             # it went on for the sake of the fit only
             return replace(state, stop=stopping.last_stop(state))
         if _is_rounding(state, slope):
-            fresh = scaled_descent(state)
-            if not len(state.pairs_s) or _is_rounding(state, float(state.gradient @ fresh)):
+            fresh = replace(state, direction=self.descent(state))
+            if not len(state.pairs_s) or _is_rounding(state, self.slope(fresh)):
                 return replace(state, stop=stopping.last_stop(state))
-            return self._restart(state, fresh)
-        if state.steps == SETTLED_STEPS:
-            return self._within_budget(replace(state, steps=STEPS, chosen=0))
+            return self._restart(fresh)
+        if state.steps == self.settled_steps:
+            return self._within_budget(replace(state, steps=self.steps, chosen=0))
         if state.shrinks < _MAX_SHRINKS:
             scale = _SHRINK ** (state.shrinks + 1)
-            steps = tuple(t * scale for t in STEPS)
+            steps = tuple(t * scale for t in self.steps)
             return self._within_budget(replace(state, steps=steps, chosen=0, shrinks=state.shrinks + 1))
         if len(state.pairs_s):
-            return self._restart(state, scaled_descent(state))
+            return self._restart(replace(state, direction=self.descent(state)))
         return replace(state, stop=Stop.LINE_SEARCH)
 
-    def _restart(self, state: LineState, direction: Floats) -> LineState:
-        fresh = replace(state, pairs_s=(), pairs_y=(), steps=STEPS, chosen=0, shrinks=0)
-        return self._within_budget(replace(fresh, direction=direction))
+    def _restart(self, state: LineState) -> LineState:
+        return self._within_budget(replace(state, pairs_s=(), pairs_y=(), steps=self.steps, chosen=0, shrinks=0))
 
     def _with_direction(self, state: LineState, ev: Evaluation) -> LineState:
         direction, distance = self.direction(state, ev)
-        if not state.gradient @ direction < 0:
-            state = replace(state, pairs_s=(), pairs_y=())
-            direction, along = with_distance(state, scaled_descent(state))
-            # where a factor of the Hessian is known, so is the distance, whatever rounding makes of the direction
-            distance = along if ev.factor is None else max(distance, along)
-        return replace(state, direction=direction, distance=distance)
+        there = replace(state, direction=direction, distance=distance)
+        if self.slope(there) < 0:
+            return there
+        fresh = replace(there, pairs_s=(), pairs_y=(), direction=self.descent(state))
+        along = float(np.sqrt(abs(self.slope(fresh))))
+        # where a factor of the Hessian is known, so is the distance, whatever rounding makes of the direction
+        return replace(fresh, distance=along if ev.factor is None else max(distance, along))
 
     def _within_budget(self, state: LineState) -> LineState:
         used_up = state.stop is None and state.n_passes >= self.max_passes

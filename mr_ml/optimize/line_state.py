@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mr_ml.optimize.base import Floats, Separation, Stop, Stored
+from mr_ml.optimize.base import Floats, Kinks, Separation, Stop, Stored
 
 PAIRS = ("pairs_s", "pairs_y")
 _VECTORS = ("point", "gradient", "curvature", "direction")
@@ -52,6 +52,10 @@ class LineState:
         That of the evaluation at the point.
     fine
         Whether the Hessian is asked for as a factor.
+    left
+        (n,) the subgradient of least size at the point, where the objective is not smooth; else None.
+    kinks
+        What is not smooth, as the last evaluation said; not stored, since the next one says it again.
     """
 
     point: Floats
@@ -77,11 +81,18 @@ class LineState:
     suspicions: int = 0
     separation: Separation | None = None
     fine: bool = False
+    left: Floats | None = None
+    kinks: Kinks | None = None
+
+    @property
+    def slopes(self) -> Floats:
+        """What is to become 0, (n,): the gradient, or the subgradient of least size."""
+        return self.gradient if self.left is None else self.left
 
     @property
     def gradient_norm(self) -> float:
         """Largest component of the gradient in its unit; those whose unit is 0 as they are."""
-        size = np.abs(self.gradient)
+        size = np.abs(self.slopes)
         return float(np.divide(size, self.unit, out=size, where=self.unit > 0).max(initial=0.0))
 
 
@@ -94,6 +105,8 @@ def encode(state: LineState) -> tuple[dict[str, Any], dict[str, Stored]]:
     arrays["fit"] = np.array([state.fit_unit, state.start_unit, state.distance])
     if state.separation is not None:
         arrays["leads"] = np.array(astuple(state.separation))
+    if state.left is not None:
+        arrays["left"] = state.left
     meta = {name: getattr(state, name) for name in _COUNTS}
     fine = {"fine": True} if state.fine else {}
     return {**meta, **fine, "stop": state.stop and state.stop.name}, arrays
@@ -125,7 +138,7 @@ def decode(meta: Mapping[str, Any], arrays: Mapping[str, Stored], *, size: int) 
         stop=None if meta["stop"] is None else Stop[meta["stop"]],
         unit=given.get("unit", np.ones(1)), fit_unit=fit_unit, start_unit=start_unit, distance=distance,
         separation=Separation(*given["leads"].tolist()) if "leads" in given else None,
-        fine=meta.get("fine", False),
+        fine=meta.get("fine", False), left=given.get("left"),
     )  # fmt: skip
     _check(state, size)
     return state
@@ -138,6 +151,8 @@ def _check(state: LineState, size: int) -> None:
     """
     for name in _VECTORS:
         _check_vector(name, getattr(state, name), ((size,),), (np.float64,))
+    if state.left is not None:
+        _check_vector("left", state.left, ((size,),), (np.float64,))
     # a unit that is not known yet is one for all
     _check_vector("unit", state.unit, ((size,), (1,)), (np.float64,))
     for name in PAIRS:

@@ -24,7 +24,7 @@ from mr_ml.optimize.line_search import LineMethod, inverse_diagonal, scaled_desc
 from mr_ml.optimize.line_state import LineState
 from mr_ml.sums.blas import one_thread
 
-_RIDGE = 4 * np.finfo(float).eps
+RIDGE = 4 * np.finfo(float).eps
 # Pivots below this are those of almost flat directions.
 _FLAT = 1e-9
 
@@ -89,16 +89,17 @@ def newton_direction(state: LineState, ev: Evaluation) -> tuple[Floats, float]:
     if not (ev.hessian.size and np.isfinite(ev.hessian).all() and np.isfinite(state.gradient).all()):
         return with_distance(state, scaled_descent(state))
     with one_thread("scipy.linalg"):
-        return _solved(state, ev.hessian) if ev.factor is None else least_squares.direction(state, ev.factor)
+        return hessian_direction(state, ev.hessian) if ev.factor is None else least_squares.direction(state, ev.factor)
 
 
-def _solved(state: LineState, hessian: Floats) -> tuple[Floats, float]:
+def hessian_direction(state: LineState, hessian: Floats) -> tuple[Floats, float]:
+    """Return what `newton_direction` does, of a Hessian (n, n) that is finite, n > 0; BLAS has one thread."""
     # here, since a search that never asks for the Hessian does without, and it takes 0.1 s to load
     from scipy import linalg
 
     unit = np.sqrt(inverse_diagonal(state))
     scaled = hessian * unit * unit[:, None]
-    ridge = _RIDGE * max(len(unit), 8)
+    ridge = RIDGE * max(len(unit), 8)
     scaled[np.diag_indices_from(scaled)] += ridge
     try:
         factor = linalg.cho_factor(scaled, lower=True)

@@ -56,7 +56,7 @@ def value_size(state: LineState) -> float:
 
 def gradient_stop(state: LineState, *, tolerance: float) -> Stop | None:
     """Return GRADIENT or ROUNDING if every component is small enough, else None."""
-    size, enough = np.abs(state.gradient), tolerance * state.unit
+    size, enough = np.abs(state.slopes), tolerance * state.unit
     if (size <= enough).all():
         return Stop.GRADIENT
     return Stop.ROUNDING if (size <= np.maximum(enough, gradient_rounding(state))).all() else None

@@ -41,13 +41,15 @@ PROBLEMS = {
     "dense-softmax": ("--loss", "softmax", "--l2", "0.01"),
     "sparse-squared": ("--loss", "squared", "--l2", "0.1", "--solver", "lbfgs", "--max-passes", "5"),
     # so small that there is a pass which factors the rows
+    "dense-logistic-l1": ("--loss", "logistic", "--l1", "0.02", "--l2", "0.01"),
+    "sparse-softmax-l1": ("--loss", "softmax", "--l1", "0.01", "--solver", "proximal-lbfgs", "--max-passes", "6"),
     "dense-squared": ("--loss", "squared", "--l2", "0.1", "--tolerance", "1e-12"),
 }
 
 
 def rows_of(name: str, n: int = 1200) -> tuple[Any, Any]:
     """Features of several scales and labels that depend on them."""
-    kind, _, loss = name.partition("-")
+    kind, loss, *_ = name.split("-")
     rng = np.random.default_rng(sum(map(ord, name)))
     d = 60 if kind == "sparse" else 9
     x = rng.normal(size=(n, d)) * np.logspace(-2, 2, d)

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from mr_ml.errors import NoModelError
 from mr_ml.models.linear.line_query import LineQuery, LineSums
-from mr_ml.models.linear.penalty import NO_PENALTY, Penalty, PenaltyOfTheta
+from mr_ml.models.linear.penalty import NO_PENALTY, Penalty, PenaltyOfTheta, Quadratic
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.models.linear.scaling import Scaling
-from mr_ml.optimize.base import Ask, Evaluation, Separation
+from mr_ml.optimize.base import Ask, Evaluation, Kinks, Separation
 from mr_ml.sums.parts import Triangle
 from mr_ml.sums.statistic import Statistic
 
@@ -65,8 +65,19 @@ class Objective:
 
     @property
     def may_separate(self) -> bool:
-        """Whether no penalty keeps coefficients from growing for ever."""
-        return self.rows.loss.may_separate and self.penalty.is_zero
+        """Whether no penalty keeps some coefficients from growing for ever."""
+        kept = not self.penalty.is_zero and self.penalty.keeps(self.scaling).all()
+        return self.rows.loss.may_separate and not kept
+
+    @property
+    def is_free(self) -> NDArray[np.bool_]:
+        """Which features' coefficients are neither penalised nor bounded, (n_features,)."""
+        return self.penalty.is_free(self.scaling)
+
+    @property
+    def kinks(self) -> Kinks | None:
+        """What of the objective is not smooth, in theta; None where all is."""
+        return self._of_theta.kinks
 
     def _factors(self, ask: Ask) -> bool:
         return ask.factor and self.rows.loss.quadratic
@@ -74,15 +85,19 @@ class Objective:
     @cached_property
     def _watched(self) -> bool:
         """Whether the penalty of some feature is so small that steps may go on as if there were none."""
-        slight = (self.penalty.curvatures(self.scaling) < _SLIGHT).any()
-        return self.rows.loss.may_separate and bool(slight or self.penalty.is_zero)
+        kept = not self.penalty.is_zero and self.penalty.keeps(self.scaling, slightly=_SLIGHT).all()
+        return self.rows.loss.may_separate and not kept
 
     def start(self) -> Floats:
         """Return the theta from which to start, (size,)."""
         theta = np.zeros(self.size)
         if self.first_intercepts is not None and self.scaling.intercept:
             theta.reshape(self.rows.n_outputs, -1)[:, -1] = self.first_intercepts
-        return theta
+        return self.within(theta)
+
+    def within(self, theta: Floats) -> Floats:
+        """Return theta (size,), or what of it is within the bounds."""
+        return theta if self.kinks is None else np.clip(theta, self.kinks.lower, self.kinks.upper)
 
     def coef(self, theta: Floats) -> Floats:
         """(n_outputs, n_features + 1) in the space of features as they are read, intercept last."""
@@ -146,25 +161,30 @@ class Objective:
         slopes, second = sums.slope_sums / weight_sum, sums.second_derivative_sums / weight_sum
         known, units = second > 0, np.maximum(slopes, _LEAST_UNIT * slopes.max())
         leads = sums.leads.tolist() if self._watched else ()
-        if leads and not self.may_separate:
+        if leads and not self.penalty.is_cone:
             # rows on their right side are no proof then
             leads[0] = -np.inf
         return Evaluation(
             values, gradient, curvature, hessian, self.rows.loss.quadratic, factor,
             unit=units if len(units) == 1 else np.repeat(units, self.size // len(units)),
             fit_unit=float(np.sqrt(np.sum(slopes[known] ** 2 / second[known]))),
-            separation=Separation(*leads) if leads else None,
+            separation=Separation(*leads) if leads else None, kinks=penalty.kinks,
         )  # fmt: skip
 
     def _factor(self, raw: Floats, theta: Floats) -> Floats:
         """Return `Evaluation.factor` at theta: that of the rows in theta's coordinates, and of the penalty's."""
-        penalty = np.sqrt(self._of_theta.curvature)
-        some = np.flatnonzero(penalty)
-        # |S (theta + p)|^2 / 2
-        of_penalty = np.zeros((len(some), self.size + 1))
-        of_penalty[np.arange(len(some)), some] = penalty[some]
-        of_penalty[:, -1] = -penalty[some] * theta[some]
-        return Triangle.of(np.concatenate([self.scaling.factor(raw), of_penalty])).r
+        of_penalty = [_factor_of(quadratic, theta) for quadratic in self._of_theta.quadratics]
+        return Triangle.of(np.concatenate([self.scaling.factor(raw), *of_penalty])).r
+
+
+def _factor_of(quadratic: Quadratic, theta: Floats) -> Floats:
+    """Return the rows S, -S theta of |S (theta + p)|^2 / 2, theta less the centre."""
+    root = np.sqrt(quadratic.curvature)
+    some = np.flatnonzero(root)
+    rows = np.zeros((len(some), len(theta) + 1))
+    rows[np.arange(len(some)), some] = root[some]
+    rows[:, -1] = -root[some] * quadratic.off(theta)[some]
+    return rows
 
 
 def _at(ask: Ask, step: float) -> Floats:

@@ -88,8 +88,8 @@ def almost_indicators(moments: FeatureMoments, objective: Objective) -> Ints:
         middle = moments.mean * (moments.count / moments.nonzero)
         furthest = np.where(middle > 0, moments.maximum, moments.minimum)
         spread = np.abs(furthest / middle - 1)
-    penalty = objective.penalty.curvatures(objective.scaling)
-    return np.flatnonzero(some & (spread > _ROUNDED) & (spread < _ALMOST) & (penalty < _ALMOST**2))
+    kept = objective.penalty.keeps(objective.scaling, slightly=_ALMOST**2)
+    return np.flatnonzero(some & (spread > _ROUNDED) & (spread < _ALMOST) & ~kept)
 
 
 def _strongest(objective: Objective, direction: Floats) -> list[int]:

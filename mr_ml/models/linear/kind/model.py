@@ -112,7 +112,15 @@ class LinearModel(Model):
     def summary(self) -> str:
         """Return loss, penalty and size in a few words."""
         spec = self.manifest["spec"]
-        return f"{spec['loss']}, l2 {spec['l2']:g}, {self.n_features} features"
+        l1 = spec.get("l1", 0.0)
+        penalty = f"l1 {l1:g}, l2 {spec['l2']:g}" if l1 else f"l2 {spec['l2']:g}"
+        count = f", {self.n_nonzero} coefficients not 0" if l1 else ""
+        return f"{spec['loss']}, {penalty}, {self.n_features} features{count}"
+
+    @property
+    def n_nonzero(self) -> int:
+        """How many coefficients are not 0, intercepts aside."""
+        return int(np.count_nonzero(self.coef[:, :-1]))
 
     def parameters(self, most: int) -> tuple[list[str], list[list[str]], list[str]]:
         """Return a table of the intercepts and the coefficients of largest size; see `mr_ml.models.base.Model`."""

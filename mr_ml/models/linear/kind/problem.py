@@ -26,7 +26,7 @@ from mr_ml.models.linear.losses import loss_from_text
 from mr_ml.models.linear.losses.base import Loss
 from mr_ml.models.linear.metrics import MetricsQuery
 from mr_ml.models.linear.objective import Objective
-from mr_ml.models.linear.penalty import L2Penalty
+from mr_ml.models.linear.penalty import FeaturePenalty, L2Penalty, Penalty
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.models.linear.scaling import Scaling
 from mr_ml.models.linear.shift import NO_SHIFT, Shift
@@ -77,8 +77,11 @@ class LinearProblem:
     @cached_property
     def optimizer(self) -> Optimizer[Any, Ask, Evaluation]:
         """The optimizer that minimises the objective."""
-        spec = self.spec
-        return choose(spec.solver, size=self.objective.size, tolerance=spec.tolerance, max_passes=spec.max_passes)
+        spec, objective = self.spec, self.objective
+        return choose(
+            spec.solver, size=objective.size, tolerance=spec.tolerance, max_passes=spec.max_passes,
+            smooth=objective.kinks is None,
+        )  # fmt: skip
 
     def start(self) -> Floats:
         """Return where the search starts, (size,)."""
@@ -135,6 +138,7 @@ class LinearProblem:
             raise NoModelError(stop.value)
         if proof is not None:
             telling = SidesQuery(self.objective.rows).read(proof).telling_features(intercept=self.spec.intercept)
+            telling = telling[self.objective.is_free[telling]]
             stop = Stop.SEPARABLE if len(telling) else stop
         if stop.converged and len(self.almost) and Stop.FLAT not in result.rules_out:
             stop = Stop.FLAT
@@ -152,7 +156,8 @@ class LinearProblem:
             ),
         }
         rows, penalised = self.objective.rows, not self.objective.penalty.is_zero
-        coef = rows.loss.canonical(self.objective.coef(result.point), penalised=penalised)
+        coef = self.objective.penalty.bounded(self.objective.coef(result.point))
+        coef = rows.loss.canonical(coef, penalised=penalised)
         arrays, format = arrays_of(coef, rows.shift, self.columns, name=self.spec.model)
         return Conclusion(training=training, classes=rows.classes, arrays=arrays, format=format)
 
@@ -167,8 +172,9 @@ def make_objective(spec: LinearSpec, dataset: Dataset, moments: FeatureMoments) 
     BadDataError
         If a feature is too large to be scaled, or the weights are too large to scale by.
     """
-    if not (spec.l2 >= 0 and np.isfinite(spec.l2)):
-        raise UsageError(f"`l2`: expected a number >= 0, found {spec.l2}")
+    for name, strength in (("l1", spec.l1), ("l2", spec.l2)):
+        if not (strength >= 0 and np.isfinite(strength)):
+            raise UsageError(f"`{name}`: expected a number >= 0, found {strength}")
     loss, labels = loss_from_text(spec.loss), _training_labels(spec, dataset, moments)
     classes = loss.classes(labels)
     if loss.needs_intercept and not spec.intercept:
@@ -196,7 +202,13 @@ def make_objective(spec: LinearSpec, dataset: Dataset, moments: FeatureMoments) 
     )  # fmt: skip
     # of labels as they are read
     first = loss.start(replace(labels, mean=labels.mean - shift.target))
-    return Objective(rows, scaling, L2Penalty(spec.l2, spec.penalty_space), first)
+    return Objective(rows, scaling, _penalty(spec), first)
+
+
+def _penalty(spec: LinearSpec) -> Penalty:
+    if not spec.l1:
+        return L2Penalty(spec.l2, spec.penalty_space)
+    return FeaturePenalty(l1=spec.l1, l2=spec.l2, space=spec.penalty_space)
 
 
 def mostly_dense(dataset: Dataset, moments: FeatureMoments) -> bool:

@@ -26,11 +26,14 @@ class LinearSpec(TrainSpec):
         of features divided by their standard deviation.
     class_weights
         "balanced", or label=factor pairs as text, or None.
+    l1
+        As `l2`, of the sum of absolute coefficients, and makes some of them 0.
     solver
         Known where the model is trained, not wherever it is read: its package need not be installed there.
     """
 
     kind: ClassVar[str] = "linear"
+    may_lack: ClassVar[frozenset[str]] = TrainSpec.may_lack | {"l1"}
 
     loss: Annotated[str, stored.registered(LOSSES, name_in)] = "logistic"
     l2: stored.NotNegative = 0.0
@@ -43,6 +46,7 @@ class LinearSpec(TrainSpec):
     solver: stored.Name = "auto"
     tolerance: stored.NotNegative = 1e-6
     max_passes: Annotated[int, stored.at_least(1), stored.at_most(MAX_PASS)] = 500
+    l1: stored.NotNegative = 0.0
 
     @property
     def title(self) -> str:
@@ -52,12 +56,12 @@ class LinearSpec(TrainSpec):
     @property
     def strictness(self) -> tuple[float, ...]:
         """How much is penalised."""
-        return (self.l2,)
+        return (self.l1, self.l2)
 
     @property
     def weighs_deviations(self) -> bool:
         """Whether the penalty refers to standard deviations by row weights, where rows have some."""
-        return self.row_weights and self.penalty_space == "scaled" and self.l2 > 0
+        return self.row_weights and self.penalty_space == "scaled" and (self.l1 > 0 or self.l2 > 0)
 
     @property
     def no_inference(self) -> str | None:
@@ -65,7 +69,7 @@ class LinearSpec(TrainSpec):
         if any(self.strictness):
             return (
                 "a penalty pulls coefficients towards 0, so that they are biased by an amount that nobody knows, and "
-                "no interval around them is one for the truth; train without `l2`"
+                f"no interval around them is one for the truth; train without `{'l1' if self.l1 else 'l2'}`"
             )
         return None
 

@@ -1,0 +1,122 @@
+"""Penalties through the whole of pack and train: the conditions of an optimum, and what other programs find."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from commands import write_csv
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from optimality import Penalised
+from sklearn.linear_model import ElasticNet, LogisticRegression
+
+import mr_ml
+from mr_ml.errors import BadDataError, UsageError
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+SOLVERS = ("proximal-newton", "proximal-lbfgs")
+
+
+def fit(x: Any, y: Any, folder: str, *, weights: Any = None, offsets: Any = None, **options: Any) -> tuple[Any, Any]:
+    """The model that training publishes, and what it says."""
+    table = {"y": y, **{f"x{k}": column for k, column in enumerate(np.asarray(x, float).T)}}
+    table |= {name: given for name, given in (("u", weights), ("o", offsets)) if given is not None}
+    columns: dict[str, Any] = {
+        "weight_column": "u" if weights is not None else None,
+        "offset_column": None if offsets is None else "o",
+    }
+    text = write_csv(Path(folder) / "rows.csv", table)
+    mr_ml.pack(f"{folder}/root", str(text), "rows", format="csv", label_column="y", **columns)
+    done = mr_ml.train(f"{folder}/root", "rows", "m", **options)
+    return mr_ml.load_model(f"{folder}/root", "m"), done
+
+
+def labels(loss: str, z: Floats, rng: np.random.Generator) -> Floats:
+    if loss == "squared":
+        return z + rng.normal(size=len(z))
+    if loss == "poisson":
+        return rng.poisson(np.exp(np.clip(z, -2, 2))).astype(float)
+    return np.digitize(z + rng.logistic(size=len(z)), [0.0] if loss == "logistic" else [-0.7, 0.7]).astype(float)
+
+
+@st.composite
+def problems(draw: st.DrawFn) -> tuple[Any, ...]:
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    n, d = draw(st.integers(2, 40)), draw(st.integers(1, 12))
+    x = rng.normal(size=(n, d)) * rng.choice([0.01, 1.0, 30.0], size=d) + rng.choice([0.0, 0.0, 3.0, 1000.0], size=d)
+    x[:, rng.random(d) < draw(st.sampled_from([0.0, 0.3]))] = draw(st.sampled_from([0.0, 2.0]))
+    x[rng.random(x.shape) < draw(st.sampled_from([0.0, 0.7]))] = 0
+    x[rng.random(n) < draw(st.sampled_from([0.0, 0.2]))] = 0
+    if d > 2 and draw(st.booleans()):
+        x[:, 1] = x[:, 0]
+    loss = draw(st.sampled_from(["squared", "logistic", "softmax", "poisson"]))
+    y = labels(loss, (x - x.mean(axis=0)) @ rng.normal(size=d) / np.maximum(x.std(axis=0) * d, 1e-9).mean(), rng)
+    weights = rng.integers(1, 4, n).astype(float) if draw(st.booleans()) else None
+    offsets = rng.normal(size=n) / 3 if loss != "softmax" and draw(st.booleans()) else None
+    options = {
+        "loss": loss,
+        "l1": draw(st.sampled_from([1e-4, 1e-2, 0.1, 10.0])), "l2": draw(st.sampled_from([0.0, 1e-3, 0.1])),
+        "intercept": draw(st.booleans()), "penalty_space": draw(st.sampled_from(["raw", "scaled"])),
+        "solver": draw(st.sampled_from(SOLVERS)),
+    }  # fmt: skip
+    return x, y, weights, offsets, options
+
+
+# to make an example smaller would take thousands of trainings
+@settings(max_examples=30, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@given(problem=problems())
+def test_what_is_published_meets_the_conditions_of_an_optimum(problem: tuple[Any, ...]) -> None:
+    x, y, weights, offsets, options = problem
+    with tempfile.TemporaryDirectory() as folder:
+        if options["loss"] != "squared" and len(np.unique(y)) < 2 and (options["loss"] != "poisson" or not y.any()):
+            with pytest.raises((BadDataError, UsageError), match="label"):
+                fit(x, y, folder, weights=weights, offsets=offsets, **options)
+            return
+        # columns far from 0 without an intercept are almost one: too much for a method of first order
+        passes = 60 if options["solver"] == "proximal-lbfgs" else 500
+        model, done = fit(x, y, folder, weights=weights, offsets=offsets, tolerance=1e-8, max_passes=passes, **options)
+        if not done.converged and options["solver"] == "proximal-lbfgs":
+            assert "budget of passes" in done.stop
+            return
+        assert done.converged, done.stop
+        asked = Penalised(
+            loss=options["loss"], l1=options["l1"], l2=options["l2"], scaled=options["penalty_space"] == "scaled",
+            intercept=options["intercept"],
+        )  # fmt: skip
+        y = np.searchsorted(model.classes, y) if model.classes else y
+        coef, b = model.coef[:, :-1], model.coef[:, -1]
+        assert asked.worst(x, y, coef, b, weights=weights, offsets=offsets) < 1e-6
+        if options["l1"] == 10.0 and options["loss"] in ("logistic", "softmax") and options["intercept"]:
+            # more than any slope of standardised features
+            assert not coef.any() or options["penalty_space"] == "raw"
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("loss", ["squared", "logistic"])
+def test_scikit_learn_finds_the_same(tmp_path: Path, loss: str, solver: str) -> None:
+    """With weights; zeros in the same places."""
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(150, 25)) @ np.linalg.qr(rng.normal(size=(25, 25)))[0] * np.linspace(0.3, 3, 25) + 2
+    y = labels(loss, (x - 2) @ (rng.normal(size=25) * (rng.random(25) < 0.4)), rng)
+    weights = rng.integers(1, 4, 150).astype(float)
+    alpha, share = 0.05, 0.7
+    model, done = fit(
+        x, y, str(tmp_path), weights=weights, loss=loss, l1=alpha * share, l2=alpha * (1 - share), solver=solver,
+        tolerance=1e-10,
+    )  # fmt: skip
+    assert done.converged
+    if loss == "squared":
+        theirs: Any = ElasticNet(alpha=alpha, l1_ratio=share, tol=1e-14, max_iter=100_000)
+    else:
+        theirs = LogisticRegression(
+            C=1 / (alpha * weights.sum()), l1_ratio=share, solver="saga", tol=1e-12, max_iter=100_000
+        )
+    theirs.fit(x, y, sample_weight=weights)
+    expected = np.append(np.ravel(theirs.coef_), theirs.intercept_)
+    np.testing.assert_allclose(model.coef[0], expected, atol=1e-6)
+    assert 0 < np.count_nonzero(model.coef[0, :-1]) < 25
+    assert ((model.coef[0, :-1] != 0) == (np.ravel(theirs.coef_) != 0)).all()
