@@ -226,10 +226,15 @@ class Journal:
     """Writes a run's checkpoints and the lines of its log: after each pass, or once a second where passes are short.
 
     At the end of a `with` block, however that comes, everything is written.
+
+    Parameters
+    ----------
+    share
+        Of the time that writing may take, where states are so large that it takes more than a moment.
     """
 
-    def __init__(self, checkpoints: Checkpoints) -> None:
-        self._checkpoints = checkpoints
+    def __init__(self, checkpoints: Checkpoints, *, share: float = 1.0) -> None:
+        self._checkpoints, self._share, self._rest = checkpoints, share, AT_STAKE_SECONDS
         self._state: Any | None = None
         self._events: list[Mapping[str, Any]] = []
         self._written = time.monotonic()
@@ -251,14 +256,15 @@ class Journal:
         """Take the state after a pass, and the log's event of that pass."""
         self._state = state
         self._events.append(event)
-        if time.monotonic() - self._written >= AT_STAKE_SECONDS:
+        if time.monotonic() - self._written >= self._rest:
             self._write()
 
     def _write(self) -> None:
         if self._state is None:
             return
-        kept = self._checkpoints
+        kept, began = self._checkpoints, time.monotonic()
         kept.save(self._state)
         append_events(kept.root.store, kept.root.layout.run_log(kept.run), self._events)
         self._state, self._events = None, []
         self._written = time.monotonic()
+        self._rest = max(AT_STAKE_SECONDS, (self._written - began) * (1 / self._share - 1))

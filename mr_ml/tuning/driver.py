@@ -35,6 +35,8 @@ from mr_ml.tuning.choose import chosen, mean_and_error
 
 # Means of what each loss has for itself: they compare candidates of one loss only.
 OF_THE_LOSS = frozenset({"mean_deviance", "mean_loss"})
+# Of the time that writing states may take: those of many models are large.
+STATE_SHARE = 0.05
 # Of the sums of a pass on a cluster, which the driver adds up.
 MOST_SUM_BYTES = 256 << 20
 # Of a table of scores, by which areas under curves are computed.
@@ -164,7 +166,7 @@ def _judged(
         checkpoints = Checkpoints(root, owner, search.fleet, size=0, say=session.say)
         state = checkpoints.load() or search.fleet.init(problems[0].start())
         watch = Watch(dataset.n_rows(spec.split), session.watch, session.say)
-        with Journal(checkpoints) as journal:
+        with Journal(checkpoints, share=STATE_SHARE) as journal:
             state = search.run(state, journal=journal, watch=watch)
         if judge is not None:
             judge.close()
