@@ -73,9 +73,11 @@ class Tried:
     passes
         Most that one of its searches made.
     dropped
-        The rung of successive halving at which it was.
+        The cut of successive halving at which it was, from 0 on.
+    converged
+        Whether all of its searches that have ended found an optimum.
     stops
-        Why its searches ended, each reason once.
+        Why they ended, each reason once.
     """
 
     options: dict[str, Any]
@@ -84,6 +86,7 @@ class Tried:
     by_fold: tuple[float | None, ...]
     passes: stored.Count
     dropped: stored.Count | None
+    converged: bool
     stops: tuple[str, ...]
 
 

@@ -26,12 +26,27 @@ def run(options: argparse.Namespace) -> None:
                 raise UsageError(
                     "--resume goes on with what the tuning was asked to do; give no dataset or model beside it"
                 )
+            _check_nothing_else(options)
             result = resume(session, options.resume)
         else:
             if options.dataset is None or options.model is None:
                 raise UsageError("expected a dataset and --model NAME (or --resume RUN)")
             result = _tuned(options, session)
     print_tuned(options, result)
+
+
+def _check_nothing_else(options: argparse.Namespace) -> None:
+    """Refuse choices beside --resume: they would be ignored."""
+    chosen = [
+        name
+        for name in ("l2", "loss", "class_weights", "draws", "halving", "first_passes", "folds", "validation", "metric")
+        if getattr(options, name) is not None
+    ]
+    if chosen:
+        raise UsageError(
+            f"--resume goes on with what the tuning was asked to do; leave `{chosen[0]}` out, or tune again without "
+            "--resume"
+        )
 
 
 def _tuned(options: argparse.Namespace, session: Session) -> TuneResult:

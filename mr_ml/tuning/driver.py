@@ -233,6 +233,7 @@ def _result(
                 options=options, mean=mean, standard_error=error, by_fold=by_fold,
                 passes=max((m.ended.passes for m in members if m.ended is not None), default=0),
                 dropped=next((m.dropped for m in members if m.dropped is not None), None),
+                converged=all(m.ended.stop.converged for m in members if m.ended is not None),
                 stops=tuple(dict.fromkeys(m.ended.stop.value for m in members if m.ended is not None)),
             )
         )  # fmt: skip

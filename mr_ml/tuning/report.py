@@ -42,9 +42,12 @@ def _shown(value: Any) -> str:
 
 def _remark(tuned: Tuned, k: int) -> str:
     one = tuned.tried[k]
-    if k == tuned.chosen:
-        return "<- chosen"
-    return "" if one.dropped is None else f"dropped at rung {one.dropped + 1}"
+    remarks = ["<- chosen"] if k == tuned.chosen else []
+    if one.dropped is not None:
+        remarks.append(f"dropped at cut {one.dropped + 1}")
+    if not one.converged:
+        remarks.append("some did not converge")
+    return ", ".join(remarks)
 
 
 def _range(tried: Sequence[Tried]) -> tuple[float, float]:

@@ -17,8 +17,9 @@ from mr_ml.tuning.choose import chosen, mean_and_error
 def tried(*by_fold: float | None, l2: float = 0.0, dropped: int | None = None) -> Tried:
     mean, error = mean_and_error(by_fold)
     return Tried(
-        options={"l2": l2}, mean=mean, standard_error=error, by_fold=by_fold, passes=3, dropped=dropped, stops=()
-    )
+        options={"l2": l2}, mean=mean, standard_error=error, by_fold=by_fold, passes=3, dropped=dropped,
+        converged=mean is not None, stops=(),
+    )  # fmt: skip
 
 
 def test_the_standard_error_is_that_of_the_mean() -> None:
@@ -110,4 +111,5 @@ def test_the_plot_has_a_star_at_the_mean_and_a_standard_error_to_either_side() -
     assert lines[0] == ["l2 0.1", "1", "1", "3", "-" * 10 + "*" + "-" * 10 + "." * 19, "<- chosen"]
     assert lines[1][4].index("*") == 39
     assert lines[2][1:5] == ["-", "-", "3", " " * 40]
-    assert lines[3][5] == "dropped at rung 2"
+    assert lines[2][5] == "some did not converge"
+    assert lines[3][5] == "dropped at cut 2"

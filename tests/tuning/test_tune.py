@@ -12,11 +12,14 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 import mr_ml
 from hdfs_layout import open_root
+from mr_ml.catalog import checkpoints
 from mr_ml.catalog.dataset import Dataset, load_dataset
 from mr_ml.data.block import Block
 from mr_ml.data.folds import Folds
 from mr_ml.data.partition_file import packed_block
 from mr_ml.errors import BadDataError, UsageError
+from mr_ml.session import Session
+from mr_ml.training.fleet import FleetSearch
 from mr_ml.tuning import driver
 from mr_ml.tuning.driver import folds_of
 
@@ -178,6 +181,10 @@ def test_groups_stay_together(tmp_path: Path) -> None:
     assert all(len(one.by_fold) == 3 for one in result.tuned.tried)
     with pytest.raises(UsageError, match="was packed by group in 3 folds, found 4"):
         mr_ml.tune(root, "grouped", "m", l2=[0.1, 1.0], folds=4)
+    two = write_libsvm(tmp_path / "two.libsvm", x, y, qid=(np.arange(N) // 200).tolist())
+    mr_ml.pack(root, two, "two", split_by="qid", folds=3)
+    with pytest.raises(BadDataError, match="expected rows in each of 3 folds, found none in"):
+        mr_ml.tune(root, "two", "m", l2=[0.1, 1.0])
     mr_ml.pack(root, text, "unfolded", split_by="qid")
     with pytest.raises(UsageError, match="was packed by group, and its rows do not know their groups"):
         mr_ml.tune(root, "unfolded", "m", l2=[0.1, 1.0], folds=4)
@@ -214,6 +221,43 @@ def test_a_tuning_that_was_killed_goes_on_to_the_same_end(tmp_path: Path, passes
     assert mr_ml.resume_tuning(root, run).trained.version == 1
 
 
+@pytest.mark.parametrize("at", ["a pass", "the choice", "the end"])
+def test_a_power_cut_costs_no_more_than_what_was_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    x, y = rows(dense=True)
+    root = tmp_path / "root"
+    mr_ml.pack(root, write_libsvm(tmp_path / "rows.libsvm", x, y), "rows")
+    asked: dict[str, Any] = {"l2": L2, "folds": 3, "halving": 2, "first_passes": 2}
+    whole = mr_ml.tune(root, "rows", "whole", **asked)
+    calls = 0
+
+    def cut(*args: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == (4 if at == "a pass" else 1):
+            raise Killed
+        return passed(*args, **options)
+
+    owner, name = {
+        "a pass": (FleetSearch, "_evaluated"), "the choice": (Session, "fit"), "the end": (driver, "append_events"),
+    }[at]  # fmt: skip
+    passed = getattr(owner, name)
+    with monkeypatch.context() as patched:
+        # every state is written, and none at the end
+        patched.setattr(checkpoints, "AT_STAKE_SECONDS", 0.0)
+        patched.setattr(checkpoints.Journal, "__exit__", lambda *args: None)
+        patched.setattr(owner, name, cut)
+        with pytest.raises(Killed):
+            mr_ml.tune(root, "rows", "killed", **asked)
+    (run,) = (r for r in open_root(root).store.list("runs") if whole.tuned.run not in r and not r.endswith("-best"))
+    resumed = mr_ml.resume_tuning(root, run)
+    assert resumed.tuned.tried == whole.tuned.tried
+    one, other = (mr_ml.load_model(root, name) for name in ("whole", "killed"))
+    assert one.coef.tobytes() == other.coef.tobytes()  # type: ignore[attr-defined]
+    assert len(open_root(root).store.list("models/killed")) == len(open_root(root).store.list("models/whole"))
+
+
 def test_the_command_shows_the_table_and_shows_it_again(tmp_path: Path) -> None:
     x, y = rows(dense=True)
     mr_ml = Commands(tmp_path / "root")
@@ -244,6 +288,9 @@ def test_the_command_shows_the_table_and_shows_it_again(tmp_path: Path) -> None:
     assert shown.code == 0
     assert {run["status"] for run in mr_ml("runs", "list")["runs"]} == {"published"}
     assert mr_ml("runs", "resume", tuned["run"])["version"] == 1
+    refused = mr_ml.run("tune", "--resume", tuned["run"], "--folds", "3")
+    assert refused.code == 2
+    assert "leave --folds out" in refused.err
 
 
 @pytest.mark.parametrize(
