@@ -6,7 +6,7 @@ A block of sparse rows has few of the columns then, and is mapped over these alo
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
@@ -52,38 +52,50 @@ class ColumnQuery(Query):
         """Return the query over some of its columns: ascending, with all those behind the features'."""
 
     @classmethod
-    def parts_together(cls, queries: Sequence[Self], block: Block) -> list[BlockParts]:
-        """Return `block_parts` of several queries, to the last bit."""
-        return [query.block_parts(block) for query in queries]
+    def parts_together(cls, queries: Sequence[Self]) -> Callable[[Block], list[BlockParts]]:
+        """Return what gives the `block_parts` of several queries about the same columns, to the last bit."""
+        return lambda block: [query.block_parts(block) for query in queries]
 
     def map(self, block: Block) -> Statistic:
         """Return the statistic of a prepared block, without receipts."""
-        (statistic,) = self.map_together([self], block)
+        (statistic,) = _mapped([self], block, lambda block: [self.block_parts(block)])
         return statistic
 
     @classmethod
-    def map_together(cls, queries: Sequence[Self], block: Block) -> list[Statistic]:
-        """See `Query.map_together`."""
-        found: dict[int, Statistic] = {}
-        for width in dict.fromkeys(query.width for query in queries):
-            numbers = [k for k, query in enumerate(queries) if query.width == width]
-            found.update(zip(numbers, cls._of_width([queries[k] for k in numbers], block, width), strict=True))
-        return [found[k] for k in range(len(queries))]
+    def together(cls, queries: Sequence[Self]) -> Callable[[Block], list[Statistic]]:
+        """See `Query.together`."""
+        by_width = {
+            width: [k for k, query in enumerate(queries) if query.width == width]
+            for width in dict.fromkeys(query.width for query in queries)
+        }
+        groups = [(numbers, [queries[k] for k in numbers]) for numbers in by_width.values()]
+        parts = [cls.parts_together(some) for _, some in groups]
 
-    @classmethod
-    def _of_width(cls, queries: Sequence[Self], block: Block, width: int) -> list[Statistic]:
-        n_features = width - cls.more_columns
-        if not is_wide(n_features):
-            return [_whole(parts) for parts in cls.parts_together(queries, block)]
-        check_width(block, n_features)
-        compact = block.features.compact(below=_COMPACT_BELOW * n_features)
-        if compact is None:
-            return [_sliced(parts, width=width) for parts in cls.parts_together(queries, block)]
-        ids, features = compact
-        columns = np.append(ids, np.arange(n_features, width)) if cls.more_columns else ids
-        over = [query.over(columns) for query in queries]
-        parts = cls.parts_together(over, replace(block, features=features))
-        return [_sliced(one, width=width, columns=columns) for one in parts]
+        def mapped(block: Block) -> list[Statistic]:
+            found: dict[int, Statistic] = {}
+            for (numbers, some), of_some in zip(groups, parts, strict=True):
+                found.update(zip(numbers, _mapped(some, block, of_some), strict=True))
+            return [found[k] for k in range(len(queries))]
+
+        return mapped
+
+
+def _mapped(
+    queries: Sequence[ColumnQuery], block: Block, parts: Callable[[Block], list[BlockParts]]
+) -> list[Statistic]:
+    """Return the statistics of queries of one kind and width, whose parts over all columns are `parts`."""
+    width, more_columns = queries[0].width, queries[0].more_columns
+    n_features = width - more_columns
+    if not is_wide(n_features):
+        return [_whole(one) for one in parts(block)]
+    check_width(block, n_features)
+    compact = block.features.compact(below=_COMPACT_BELOW * n_features)
+    if compact is None:
+        return [_sliced(one, width=width) for one in parts(block)]
+    ids, features = compact
+    columns = np.append(ids, np.arange(n_features, width)) if more_columns else ids
+    over = type(queries[0]).parts_together([query.over(columns) for query in queries])
+    return [_sliced(one, width=width, columns=columns) for one in over(replace(block, features=features))]
 
 
 def _whole(parts: BlockParts) -> Statistic:

@@ -8,7 +8,7 @@ blocks add (Chu et al. 2006, sec. 2). A new kind of pass is a new class in the r
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -62,12 +62,12 @@ class Query(ABC):
         """
 
     @classmethod
-    def map_together(cls, queries: Sequence[Self], block: Block) -> list[Statistic]:
-        """Return the statistics of a block that is prepared for several queries of this kind.
+    def together(cls, queries: Sequence[Self]) -> Callable[[Block], list[Statistic]]:
+        """Return what maps a block, prepared for several queries of this kind, to the statistics of all.
 
         To the last bit what `map` gives for each: what is shared between them saves time alone.
         """
-        return [query.map(block) for query in queries]
+        return lambda block: [query.map(block) for query in queries]
 
     @abstractmethod
     def read(self, total: Statistic) -> Any:

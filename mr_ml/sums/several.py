@@ -7,7 +7,7 @@ that a pass of its own gives.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -41,12 +41,12 @@ class SeveralQueries(Query):
         return tuple(query.reading for query in self.queries)
 
     @cached_property
-    def _alike(self) -> list[list[int]]:
-        """Numbers of the queries that are of one kind and read rows alike."""
+    def _alike(self) -> list[tuple[list[int], Callable[[Block], list[Statistic]]]]:
+        """Numbers of the queries that are of one kind and read rows alike, and what maps blocks for them."""
         groups: dict[tuple[type[Query], str], list[int]] = {}
         for k, query in enumerate(self.queries):
             groups.setdefault((type(query), self._readings[k]), []).append(k)
-        return list(groups.values())
+        return [(group, kind.together([self.queries[k] for k in group])) for (kind, _), group in groups.items()]
 
     @property
     def width(self) -> int:
@@ -65,12 +65,11 @@ class SeveralQueries(Query):
         """Return the statistic of a prepared block, without receipts."""
         prepared: dict[str, Block] = {self._readings[0]: block} if self._read_alike else {}
         answers: dict[int, Statistic] = {}
-        for numbers in self._alike:
-            queries = [self.queries[k] for k in numbers]
+        for numbers, mapped in self._alike:
             reading = self._readings[numbers[0]]
             if reading not in prepared:
-                prepared[reading] = queries[0].prepare(block)
-            answers.update(zip(numbers, type(queries[0]).map_together(queries, prepared[reading]), strict=True))
+                prepared[reading] = self.queries[numbers[0]].prepare(block)
+            answers.update(zip(numbers, mapped(prepared[reading]), strict=True))
         return _side_by_side([answers[k] for k in range(len(self.queries))])
 
     def statistics(self, total: Statistic) -> tuple[Statistic, ...]:

@@ -9,7 +9,7 @@ judges by all rows. They are the split's first rows in the order of their hashes
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from itertools import islice
 from typing import Any
@@ -25,6 +25,7 @@ from mr_ml.errors import BadDataError
 from mr_ml.models.base import Objective
 from mr_ml.optimize.base import Ask, Evaluation, Optimizer
 from mr_ml.sums.blas import one_thread
+from mr_ml.sums.query import Query
 from mr_ml.sums.statistic import Statistic
 
 # From 2^-12 to 8, two to an octave.
@@ -44,6 +45,7 @@ class EarlySteps:
     split: str
     store: Store
     columns: NDArray[Any] | None = None
+    _kept: list[Block] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @cached_property
     def _sample(self) -> list[Block]:
@@ -59,6 +61,12 @@ class EarlySteps:
             if not left:
                 break
         return sample
+
+    def _prepared(self, query: Query) -> list[Block]:
+        """Return the sample as all queries of this objective want it."""
+        if not self._kept:
+            self._kept.extend(map(query.prepare, self._sample))
+        return self._kept
 
     def _first_blocks(self) -> Iterator[Block]:
         parts = ((p, index) for p in self.dataset.of_split(self.split) for index in range(p.facts.blocks))
@@ -88,7 +96,7 @@ class EarlySteps:
         tried = replace(ask, steps=_STEPS, chosen=0, curvature=False, hessian=False)
         query = self.objective.query(tried)
         with one_thread():
-            total = reduce(Statistic.absorb, (query.map(query.prepare(block)) for block in self._sample))
+            total = reduce(Statistic.absorb, (query.map(block) for block in self._prepared(query)))
         values = self.objective.sampled(tried, total)
         if values is None:
             return 1.0

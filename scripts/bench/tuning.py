@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +37,38 @@ from mr_ml.tuning.driver import TuneResult, folds_of
 
 @dataclass(frozen=True)
 class Cost:
-    """Passes over the data, those of evaluations included, and seconds."""
+    """Passes over the data, those of evaluations included, seconds, and those of all processors together."""
 
     passes: int
     seconds: float
+    processor: float
+
+    def __str__(self) -> str:
+        return f"{self.passes:6d} passes  {self.seconds:8.1f} s  {self.processor:8.1f} s of processors"
+
+
+class Meter:
+    """Measures from when it is made; of processors what this process and all below it have used."""
+
+    def __init__(self) -> None:
+        self._seconds, self._processor = time.monotonic(), _used()
+
+    def cost(self, passes: int) -> Cost:
+        return Cost(passes, time.monotonic() - self._seconds, _used() - self._processor)
+
+
+def _used() -> float:
+    """Seconds of processors that this process and those below it have used, those included that have ended."""
+    parents, used = {}, {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = path.read_text().rpartition(")")[2].split()
+            parents[int(path.parent.name)] = int(fields[1])
+            used[int(path.parent.name)] = sum(map(int, fields[11:15]))
+    ours, new = {os.getpid()}, {os.getpid()}
+    while new := {pid for pid, parent in parents.items() if parent in new} - ours:
+        ours |= new
+    return sum(used.get(pid, 0) for pid in ours) / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> int:
@@ -63,13 +93,18 @@ def compared(folder: Path, options: argparse.Namespace) -> int:
     with text.open("wb") as out:
         out.writelines(lines(options.rows, options.features, options.nonzeros))
     common = {"solver": options.solver, "tolerance": options.tolerance}
-    with Session.open(root, runner=options.runner) as session:
+    judged: list[Cost] = []
+
+    def say(text: str) -> None:
+        # what is compared is finding out which is best: one by one too, that is trained once more afterwards
+        if text.startswith("chosen of"):
+            judged.append(meter.cost(0))
+
+    with Session.open(root, runner=options.runner, say=say) as session:
         session.pack([str(text)], "rows", PackChoices())
-        began = time.monotonic()
-        asked = Asked(l2=options.l2, folds=options.folds)
-        result = tune(session, "linear", "rows", "tuned", "train", asked, common)
-        # what is compared is finding out which is best: one by one too, the best is trained once more
-        together = Cost(result.tuned.passes, time.monotonic() - began - result.trained.seconds)
+        meter = Meter()
+        result = tune(session, "linear", "rows", "tuned", "train", Asked(l2=options.l2, folds=options.folds), common)
+        together = replace(judged[0], passes=result.tuned.passes)
         pack_folds(session, folder, options.folds)
     if options.commands:
         alone, losses = by_commands(root, options, common)
@@ -80,10 +115,10 @@ def compared(folder: Path, options: argparse.Namespace) -> int:
     print(
         f"{options.rows} rows, {options.features} features, {options.nonzeros} entries a row, l2 {options.l2}, "
         f"{options.folds} folds, solver {options.solver}, -r {options.runner}\n"
-        f"together    {together.passes:6d} passes  {together.seconds:8.1f} s\n"
-        f"one by one  {alone.passes:6d} passes  {alone.seconds:8.1f} s\n"
-        f"together costs 1/{alone.passes / together.passes:.1f} of the passes and "
-        f"1/{alone.seconds / together.seconds:.1f} of the time; losses by folds differ by {worst:.1e} at most"
+        f"together    {together}\none by one  {alone}\n"
+        f"together costs 1/{alone.passes / together.passes:.1f} of the passes, "
+        f"1/{alone.seconds / together.seconds:.1f} of the time, 1/{alone.processor / together.processor:.1f} of the "
+        f"processors' time; losses by folds differ by {worst:.1e} at most"
     )
     return 0
 
@@ -133,7 +168,7 @@ def candidates(l2: str) -> Sequence[float]:
 
 
 def one_by_one(session: Session, options: argparse.Namespace, common: dict[str, Any]) -> tuple[Cost, Any]:
-    began, passes, losses = time.monotonic(), 0, []
+    meter, passes, losses = Meter(), 0, []
     for l2 in candidates(options.l2):
         for k in range(options.folds):
             spec = session.spec("linear", f"fold-{k}", "alone", "train", {"l2": l2, **common})
@@ -141,11 +176,11 @@ def one_by_one(session: Session, options: argparse.Namespace, common: dict[str, 
             found = session.evaluate(f"alone@{trained.version}", f"fold-{k}", unseen_features="ignore")
             losses.append(found["log_loss"])
             passes += trained.passes + 1
-    return Cost(passes, time.monotonic() - began), losses
+    return meter.cost(passes), losses
 
 
 def by_commands(root: str, options: argparse.Namespace, common: dict[str, Any]) -> tuple[Cost, Any]:
-    began, passes, losses = time.monotonic(), 0, []
+    meter, passes, losses = Meter(), 0, []
     for l2 in candidates(options.l2):
         for k in range(options.folds):
             chosen = [f"--{name}={value}" for name, value in {"l2": l2, **common}.items()]
@@ -153,7 +188,7 @@ def by_commands(root: str, options: argparse.Namespace, common: dict[str, Any]) 
             found = command("evaluate", "alone", f"fold-{k}", "--unseen-features=ignore", options=options, root=root)
             losses.append(found["log_loss"])
             passes += trained["passes"] + 1
-    return Cost(passes, time.monotonic() - began), losses
+    return meter.cost(passes), losses
 
 
 def command(*arguments: str, options: argparse.Namespace, root: str) -> Any:

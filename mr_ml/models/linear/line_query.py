@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -82,48 +82,29 @@ class LineQuery(RowQuery, ColumnQuery):
         return LineSums(total)
 
     @cached_property
-    def _linear(self) -> Linear:
+    def linear(self) -> Linear:
+        """What margins are made of: of the point, and then of the direction."""
         return Linear.of(self.coef) if self.direction is None else Linear.of(self.coef, self.direction)
 
     def block_parts(self, block: Block) -> BlockParts:
         """Return the parts of a prepared block by name, those with columns marked."""
-        at_rows = self._at_rows(block, self.rows.products(block, self._linear))
+        at_rows = self.at_rows(block, self.rows.products(block, self.linear))
         pulled = block.features.transpose_dots(at_rows.slope, at_rows.pulled_bend, n_features=self.rows.n_features)
-        return self._parts(block, at_rows, *pulled)
+        return self.parts_of(block, at_rows, *pulled)
 
     @classmethod
-    def parts_together(cls, queries: Sequence[LineQuery], block: Block) -> list[BlockParts]:
-        """Return `block_parts` of several queries about the same columns, to the last bit."""
-        if not block.features.columns_apart:
-            return [query.block_parts(block) for query in queries]
-        return [parts for some in _few(queries) for parts in cls._swept_together(some, block)]
+    def parts_together(cls, queries: Sequence[LineQuery]) -> Callable[[Block], list[BlockParts]]:
+        """See `ColumnQuery.parts_together`."""
+        swept = [_Swept(tuple(some)) for some in _few(queries)]
 
-    @classmethod
-    def _swept_together(cls, queries: Sequence[LineQuery], block: Block) -> list[BlockParts]:
-        """Read the entries once for all margins, and once for all gradients."""
-        rows = queries[0].rows
-        linears = [query._linear for query in queries]
-        products = rows.products(block, Linear.beside(linears))
-        ends = np.cumsum([linear.n_functions for linear in linears])[:-1]
-        # a column of several is not adjacent
-        own = (np.ascontiguousarray(part) for part in np.split(products, ends, axis=1))
-        at_rows = [query._at_rows(block, part) for query, part in zip(queries, own, strict=True)]
-        pulled: dict[int, tuple[Floats, Floats | None]] = {}
-        for bends in (False, True):
-            some = [k for k, at in enumerate(at_rows) if (at.pulled_bend is not None) is bends]
-            if not some:
-                continue
-            slopes = np.concatenate([at_rows[k].slope for k in some], axis=1)
-            second = np.concatenate([at_rows[k].bend for k in some], axis=1) if bends else None
-            gradients, curvatures = block.features.transpose_dots(slopes, second, n_features=rows.n_features)
-            at = 0
-            for k in some:
-                mine = slice(at, at + queries[k].rows.n_outputs)
-                pulled[k] = gradients[:, mine], None if curvatures is None else curvatures[:, mine]
-                at = mine.stop
-        return [query._parts(block, at_rows[k], *pulled[k]) for k, query in enumerate(queries)]
+        def parts(block: Block) -> list[BlockParts]:
+            if not block.features.columns_apart:
+                return [query.block_parts(block) for query in queries]
+            return [one for some in swept for one in some.parts(block)]
 
-    def _at_rows(self, block: Block, products: Floats) -> _AtRows:
+        return parts
+
+    def at_rows(self, block: Block, products: Floats) -> AtRows:
         """Return what is known of each row by its products with point and direction, (n_rows, K)."""
         spec, loss = self.rows, self.rows.loss
         targets = spec.targets(block)
@@ -141,9 +122,9 @@ class LineQuery(RowQuery, ColumnQuery):
         slope, second = loss.derivatives(chosen, targets)
         slope, second = slope * u[:, None], second * u[:, None]
         own = chosen if z is of_coef else at(self.steps[self.chosen], of_coef)
-        return _AtRows(targets, u, along, own, chosen, loss_sums, slope, second, second if self.curvature else None)
+        return AtRows(targets, u, along, own, chosen, loss_sums, slope, second, second if self.curvature else None)
 
-    def _parts(self, block: Block, at: _AtRows, gradient: Floats, curvature: Floats | None) -> BlockParts:
+    def parts_of(self, block: Block, at: AtRows, gradient: Floats, curvature: Floats | None) -> BlockParts:
         """Return the parts, with X' slope and (X o X)' bend, (n_features, n_outputs)."""
         features, loss, d = block.features, self.rows.loss, self.rows.n_features
         slope, second = at.slope, at.bend
@@ -198,7 +179,7 @@ class LineQuery(RowQuery, ColumnQuery):
 
 
 @dataclass(frozen=True, eq=False)
-class _AtRows:
+class AtRows:
     """What a query finds out about each row of a block; the last three times the weights."""
 
     targets: Floats
@@ -212,6 +193,43 @@ class _AtRows:
     bend: Floats
     # where the gradient's own pass over the entries is to give the curvature too
     pulled_bend: Floats | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Swept:
+    """Queries about the same columns, for which the entries of sparse rows are read together."""
+
+    queries: tuple[LineQuery, ...]
+
+    @cached_property
+    def _linear(self) -> Linear:
+        return Linear.beside([query.linear for query in self.queries])
+
+    @cached_property
+    def _ends(self) -> Array:
+        return np.cumsum([query.linear.n_functions for query in self.queries])[:-1]
+
+    def parts(self, block: Block) -> list[BlockParts]:
+        """Read the entries once for all margins, and once for all gradients."""
+        queries, rows = self.queries, self.queries[0].rows
+        products = rows.products(block, self._linear)
+        # a column of several is not adjacent
+        own = (np.ascontiguousarray(part) for part in np.split(products, self._ends, axis=1))
+        at_rows = [query.at_rows(block, part) for query, part in zip(queries, own, strict=True)]
+        pulled: dict[int, tuple[Floats, Floats | None]] = {}
+        for bends in (False, True):
+            some = [k for k, at in enumerate(at_rows) if (at.pulled_bend is not None) is bends]
+            if not some:
+                continue
+            slopes = np.concatenate([at_rows[k].slope for k in some], axis=1)
+            second = np.concatenate([at_rows[k].bend for k in some], axis=1) if bends else None
+            gradients, curvatures = block.features.transpose_dots(slopes, second, n_features=rows.n_features)
+            at = 0
+            for k in some:
+                mine = slice(at, at + queries[k].rows.n_outputs)
+                pulled[k] = gradients[:, mine], None if curvatures is None else curvatures[:, mine]
+                at = mine.stop
+        return [query.parts_of(block, at_rows[k], *pulled[k]) for k, query in enumerate(queries)]
 
 
 def _few(queries: Sequence[LineQuery]) -> Iterator[Sequence[LineQuery]]:

@@ -48,7 +48,7 @@ def test_bits_are_those_of_each_alone(
     rows = RowSpec(loss_from_json(loss), D, tuple(map(float, range(int(y.max()) + 1))))
     several = queries(rows)
     block = several[0].prepare(make_block(x, y, form=form))
-    together = LineQuery.map_together(several, block)
+    together = LineQuery.together(several)(block)
     for query, found in zip(several, together, strict=True):
         assert bits(found) == bits(query.map(block))
 
