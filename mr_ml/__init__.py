@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mr_ml.api import predict as predict
     from mr_ml.api import resume as resume
     from mr_ml.api import train as train
+    from mr_ml.api_measuring import compare as compare
     from mr_ml.api_measuring import evaluate as evaluate
     from mr_ml.api_measuring import evaluate_several as evaluate_several
     from mr_ml.api_measuring import infer as infer
@@ -55,6 +56,7 @@ _PLACES = {
     "Root": "hdfs_layout",
     "TrainResult": "mr_ml.training.train",
     "TuneResult": "mr_ml.tuning.driver",
+    "compare": "mr_ml.api_measuring",
     "evaluate": "mr_ml.api_measuring",
     "evaluate_several": "mr_ml.api_measuring",
     "infer": "mr_ml.api_measuring",
@@ -82,6 +84,7 @@ __all__ = [
     "Root",
     "TrainResult",
     "TuneResult",
+    "compare",
     "evaluate",
     "evaluate_several",
     "infer",

@@ -1,4 +1,4 @@
-"""The Python API of measuring models: ``mr_ml.evaluate``, ``mr_ml.evaluate_several`` and ``mr_ml.infer``."""
+"""The Python API of measuring models: ``mr_ml.evaluate``, ``evaluate_several``, ``compare`` and ``infer``."""
 
 from __future__ import annotations
 
@@ -119,6 +119,57 @@ def evaluate_several(
             models, dataset, split=split, row_weights=row_weights, unseen_features=unseen_features, verify_bytes=verify,
             choices=choices, by=stored.chosen(str | None, by, "by"),
         )  # fmt: skip
+
+
+def compare(
+    root: Place,
+    a: str | Model,
+    b: str | Model,
+    dataset: str,
+    *,
+    split: str = "test",
+    row_weights: bool = True,
+    unseen_features: Literal["error", "ignore"] = "error",
+    confidence: float = 0.95,
+    verify: bool = False,
+    **where: Unpack[Where],
+) -> dict[str, Any]:
+    """Find how two models differ on a dataset's split, row by row, in one pass.
+
+    Parameters
+    ----------
+    a, b
+        As `model` of `evaluate`.
+    confidence
+        Of the intervals.
+    root, dataset, split, row_weights, unseen_features, verify, **where
+        As of `evaluate`.
+
+    Returns
+    -------
+    dict
+        As ``mr-ml compare --json`` has it.
+
+    Raises
+    ------
+    UsageError, BadDataError
+        As `mr_ml.comparing.compare`.
+
+    Examples
+    --------
+    >>> found = mr_ml.compare(root, "iris-softmax", "iris-softmax@1", "iris")
+    >>> found["differences"]["log_loss"]["better"] in ("a", "b", None)
+    True
+    """
+    from mr_ml.comparing import compare as compared
+
+    stored.chosen(bool, row_weights, "row_weights")
+    stored.chosen(Literal["error", "ignore"], unseen_features, "unseen_features")
+    with session_of(root, where) as session:
+        return compared(
+            session, a, b, dataset, split=split, row_weights=row_weights, unseen_features=unseen_features,
+            confidence=stored.chosen(float, confidence, "confidence"), verify_bytes=verify,
+        ).to_json()  # fmt: skip
 
 
 def infer(root: Place, model: str, *, verify: bool = False, **where: Unpack[Where]) -> Inference:

@@ -48,6 +48,7 @@ def make_parser() -> Parser:
     _train(commands)
     add_tune(commands)
     _evaluate(commands)
+    _compare(commands)
     _predict(commands)
     _models(commands)
     _runs(commands)
@@ -225,6 +226,26 @@ def _evaluate(commands: Any) -> None:
         "--at-recall", action="append", type=share, default=[], metavar="R",
         help="the threshold with a recall of at least R and the most precision",
     )  # fmt: skip
+    add_unseen_features(parser, "features that a model does not know; if ignored, features are known by name")
+    add_runner(parser, jobs=("pass_job",), kinds=(QUERIES, LOSSES))
+    add_engine(parser)
+    add_verify(parser)
+    add_memory(parser)
+
+
+def _compare(commands: Any) -> None:
+    parser = add_command(
+        commands, "compare", "compare", "run", "how two models differ on the same rows, and how sure that is",
+        "mr-ml compare ctr ctr@latest --data clicks",
+    )  # fmt: skip
+    parser.add_argument("a", metavar="A", help=_MODEL)
+    parser.add_argument("b", metavar="B", help=_MODEL)
+    parser.add_argument(
+        "--data", required=True, metavar="DATASET", help="name (its latest version), name@version or name@latest"
+    )
+    parser.add_argument("--split", default="test", help="(default test)")
+    parser.add_argument("--confidence", type=share, default=0.95, metavar="P", help="of the intervals (default 0.95)")
+    parser.add_argument("--weights", choices=("rows", "none"), default="rows", help="use row weights, if any (default)")
     add_unseen_features(parser, "features that a model does not know; if ignored, features are known by name")
     add_runner(parser, jobs=("pass_job",), kinds=(QUERIES, LOSSES))
     add_engine(parser)

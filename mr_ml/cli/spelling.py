@@ -20,7 +20,7 @@ PARAMETERS = frozenset(
         "offset_column", "orphans_days", "partitions", "penalty_space", "percent", "quiet", "reason", "resume",
         "root", "row_weights", "rule", "runner", "seed", "solver", "split", "split_by", "split_inputs", "tasks",
         "thousands", "threshold", "timezone", "to", "tolerance", "unseen", "unseen_features", "user", "validation",
-        "verify", "warm_start", "weight_column", "workers",
+        "verify", "warm_start", "weight_column", "workers", "confidence",
     }
 )  # fmt: skip
 #: Those that the command line spells in other words.

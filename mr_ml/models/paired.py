@@ -29,6 +29,14 @@ from mr_ml.sums.statistic import Statistic
 
 Floats = NDArray[np.float64]
 
+#: The metrics of which more is better; of all others less is.
+HIGHER = frozenset(
+    {
+        "accuracy", "auc", "average_precision", "balanced_accuracy", "d2", "f1", "ks", "mcc", "precision", "r2",
+        "recall",
+    }
+)  # fmt: skip
+
 _MEAN, _ERROR = "difference:", "squares:"
 
 

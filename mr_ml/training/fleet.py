@@ -15,6 +15,7 @@ from mr_ml.catalog.dataset import Dataset
 from mr_ml.data.folds import FoldRows, Folds
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.models.base import Problem
+from mr_ml.models.paired import HIGHER
 from mr_ml.optimize.base import Evaluation
 from mr_ml.optimize.fleet import Fleet, FleetAsk, FleetEvaluation, FleetState, Halving, Judgement
 from mr_ml.passes.base import Engine
@@ -42,13 +43,6 @@ class Seat:
     judged_by: FoldRows | None
 
 
-# Where more is better; of all other metrics less is.
-HIGHER = frozenset(
-    {
-        "accuracy", "auc", "average_precision", "balanced_accuracy", "d2", "f1", "ks", "mcc", "precision", "r2",
-        "recall",
-    }
-)  # fmt: skip
 # Numbers beside metrics, which say nothing of how good a model is.
 _NO_JUDGES = frozenset(
     {"auc_error", "average_precision_error", "bias", "ks_error", "mean_label", "n_rows", "weight_sum"}

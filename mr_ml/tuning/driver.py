@@ -26,9 +26,10 @@ from mr_ml.ids import unique_id
 from mr_ml.memory import block_budget
 from mr_ml.models.base import Problem, TrainSpec
 from mr_ml.models.needs import Needs
+from mr_ml.models.paired import HIGHER
 from mr_ml.optimize.fleet import FleetState, Halving
 from mr_ml.session import Session
-from mr_ml.training.fleet import HIGHER, FleetSearch, Metric, Seat
+from mr_ml.training.fleet import FleetSearch, Metric, Seat
 from mr_ml.training.loop import Watch
 from mr_ml.training.train import TrainResult, make_problem
 from mr_ml.tuning.choose import chosen, mean_and_error

@@ -11,7 +11,9 @@ import pytest
 import resident_tasks
 from commands import Commands
 from resident_tasks import Staying, ThreadSeats, WebStore
+from scipy import stats
 
+import mr_ml
 from hdfs_layout import open_root
 from mr_ml.models.metric_choices import MetricChoices
 from mr_ml.runners.base import RUNNERS, RunnerOptions
@@ -202,3 +204,31 @@ def test_the_same_bits_wherever_it_runs(packed: Commands, tmp_path: Path, n_task
         there = replace(root, store=WebStore(root.store.root, web))
         assert found(Session(root=there, runner=Staying(runner, seats), engine="resident")) == expected
     assert seats.n_started == 1
+
+
+def test_two_models_row_by_row(packed: Commands, tmp_path: Path) -> None:
+    """Whose intervals and directions are right, whichever comes first."""
+    packed("train", "rows", "--model", "flat", "--l2", "5", "-r", "inline")
+    found = packed("compare", "m", "flat", "--data", "rows", "--split", "train", "--weights", "none", "-r", "inline")
+    alone = packed("evaluate", "m", "rows", "--split", "train", "--weights", "none", "-r", "inline")
+    assert found["metrics"]["a"]["log_loss"] == alone["log_loss"]
+    told = found["differences"]
+    assert {"log_loss", "brier", "accuracy"} == set(told)
+    for metric, of in told.items():
+        assert of["difference"] == pytest.approx(of["a"] - of["b"], rel=1e-9, abs=1e-12)
+        # a wider interval for a greater confidence, about the same middle
+        assert of["low"] < of["difference"] < of["high"]
+        width = stats.t.ppf(0.975, of["effective_rows"] - 1) * of["standard_error"]
+        assert of["high"] - of["difference"] == pytest.approx(width, rel=1e-6), metric
+    assert (told["log_loss"]["better"], told["log_loss"]["high"] < 0) == ("a", True)
+    back = packed("compare", "flat", "m", "--data", "rows", "--split", "train", "--weights", "none", "-r", "inline")
+    for metric, of in back["differences"].items():
+        assert of["difference"] == -told[metric]["difference"]
+        assert of["better"] == {"a": "b", "b": "a", None: None}[told[metric]["better"]]
+    same = mr_ml.compare(packed.root, "m", "m@1", "rows")
+    assert [(of["difference"], of["better"]) for of in same["differences"].values()] == [(0, None)] * 3
+    shown = packed.run("compare", "m", "flat", "--data", "rows", "-r", "inline").out
+    assert shown.splitlines()[1].split()[:2] == ["a", "b"]
+    assert max(map(len, shown.splitlines())) <= 80
+    failed = packed.run("compare", "m", "flat", "--data", "rows", "--confidence", "1", "-r", "inline")
+    assert (failed.code, "--confidence: expected a number above 0 and below 1, found 1" in failed.err) == (2, True)

@@ -138,7 +138,8 @@ def test_rows_of_models_by_hand() -> None:
     other = np.exp(z[:, 1]) / np.exp(z).sum(axis=1)
     losses = [-np.log(np.where(y == 1, p, 1 - p)) for p in (one, other)]
     hits = [((p > 0.5) == y).astype(float) for p in (one, other)]
-    for name, (a, b) in (("log_loss", losses), ("accuracy", hits)):
+    squares = [(p - y) ** 2 for p in (one, other)]
+    for name, (a, b) in (("log_loss", losses), ("accuracy", hits), ("brier", squares)):
         assert found[name].mean == pytest.approx((a - b).mean(), rel=1e-10)
         assert found[name].standard_error == pytest.approx(stats.sem(a - b), rel=1e-10)
     # what each finds in a pass of its own, to the bit

@@ -17,14 +17,13 @@ import math
 import sys
 
 from mr_ml.catalog.decision import Check
-from mr_ml.models.paired import Difference
+from mr_ml.models.paired import HIGHER, Difference
 from mr_ml.retraining.gate.checks import check
 from mr_ml.retraining.gate.facts import Facts, Measured
 from mr_ml.retraining.gate.rules import GateRules
 
 # What training minimises: the first that both models have; all that predict numbers have the last.
 _MINIMISED = ("log_loss", "mean_deviance", "mean_loss", "mean_squared_error")
-_HIGHER_IS_BETTER = frozenset({"accuracy"})
 # Of numbers: the power of the labels' unit in which they are.
 _POWER = {"mean_squared_error": 2, "mean_absolute_error": 1}
 _ROUNDINGS = 16
@@ -71,7 +70,7 @@ def _compared(
     allowed: float,
 ) -> Check:  # fmt: skip
     candidate, published = metrics
-    worse = -difference.mean if metric in _HIGHER_IS_BETTER else difference.mean
+    worse = -difference.mean if metric in HIGHER else difference.mean
     half_width = difference.half_width(rules.confidence)
     at_worst = worse + half_width
     # not the other way round: what is not a number does not pass
