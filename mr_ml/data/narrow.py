@@ -16,6 +16,7 @@ from mr_ml.data import kernels
 MAX_PLACES = 9
 
 _PROBE = 64
+_SCALES = np.array([10.0**places for places in range(MAX_PLACES + 1)])
 _LIMIT = 2**31 - 1
 _INTEGERS = (("|i1", 127), ("<i2", 32767), ("<i4", _LIMIT))
 NARROW_DTYPES = (*(dtype for dtype, _ in _INTEGERS), "<f4", "<f8")
@@ -96,6 +97,8 @@ def _integers(values: Floats, least: int) -> tuple[Array, int, int] | None:
 
 def _places(values: Floats, least: int) -> int | None:
     """How many decimal places all values need, at least `least`; None if they cannot be stored in that way."""
+    if len(values) <= _PROBE:
+        return _places_of_few(values, least)
     places = least
     while places <= MAX_PLACES:
         with np.errstate(all="ignore"):
@@ -110,6 +113,16 @@ def _places(values: Floats, least: int) -> int | None:
             return None
         places = needed
     return None
+
+
+def _places_of_few(values: Floats, least: int) -> int | None:
+    """As `_places`, by a table of all numbers of places."""
+    scales = _SCALES[least:]
+    with np.errstate(all="ignore"):
+        whole = np.rint(values[:, None] * scales)
+        right = (whole / scales == values[:, None]) & (np.abs(whole) <= _LIMIT)
+    enough = np.flatnonzero(right.all(axis=0))
+    return least + int(enough[0]) if len(enough) else None
 
 
 def _scaled(values: Floats, places: int) -> Floats:

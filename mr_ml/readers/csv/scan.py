@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mr_ml.readers.csv.columns import label_kind_of, roles_of
+from mr_ml.readers.csv.columns import NAMELESS, label_kind_of, roles_of
 from mr_ml.readers.csv.draft import Draft
 from mr_ml.readers.csv.facts import CsvFacts, Facts, bounded, no_facts
 from mr_ml.readers.csv.numbers import kind_like_number
@@ -65,6 +65,10 @@ def _scan_piece(
     }
     read = [name for name, role in roles.items() if role in _READ and not is_text[name]]
     declared = [name for name in roles if is_text[name]]
+    only_numbers = not declared and not set(roles.values()) - {*_READ, "dropped"}
+    plain = table.all_numbers(read) if only_numbers and NAMELESS not in roles else None
+    if plain is not None:
+        return _summary_of_numbers(table, read, roles, known, plain), plain
     is_label = np.array([roles[name] == "label" for name in read], np.bool_)
     is_numeric = np.array([roles[name] == "numeric" for name in read], np.bool_) | (
         is_label & (label_kind == "numeric")
@@ -78,13 +82,7 @@ def _scan_piece(
     table.refuse_numbers("bad_value", read, strange & is_numeric & ~is_label)
     kept, n_dropped = table.kept([*read, *declared], np.hstack([missing & ~is_label, no_category & ~is_no_feature]))
     bad, counts = table.bad_rows()
-    is_draft = (
-        bool(ok.all())
-        and not counts
-        and not declared
-        and not set(roles.values()) - {*_READ, "dropped"}
-        and table.n_rows == table.n_lines
-    )
+    is_draft = only_numbers and bool(ok.all()) and not counts and table.n_rows == table.n_lines
 
     chosen = kept[:, None]
     ok, strange, missing = ok & chosen, strange & chosen, missing & chosen
@@ -106,6 +104,24 @@ def _scan_piece(
         facts=CsvFacts(columns),
     )
     return summary, values if is_draft else None
+
+
+def _summary_of_numbers(
+    table: Table, read: list[str], roles: Mapping[str, Role], known: Mapping[str, Facts], values: F64
+) -> Summary:
+    """As `_scan_piece`, of rows that have nothing but numbers."""
+    may_tell = [i for i, name in enumerate(read) if name in known and known[name]["numbers"] is not None]
+    looked_at = values[:, may_tell]
+    yes, no = np.ones(looked_at.shape, np.bool_), np.zeros(looked_at.shape, np.bool_)
+    names = [read[i] for i in may_tell]
+    columns = _facts_of_numbers(table, names, known, looked_at, yes, no, markers=frozenset())
+    labels = values[:, [roles[name] == "label" for name in read]]
+    return Summary(
+        n_rows=table.n_rows,
+        nnz=int(np.count_nonzero(values) - np.count_nonzero(labels)),
+        n_lines=table.n_lines,
+        facts=CsvFacts(columns),
+    )
 
 
 def _facts_of_categories(

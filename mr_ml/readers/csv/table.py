@@ -119,6 +119,12 @@ class Table:
         shape = self.n_rows, len(names)
         return values.reshape(shape), ok.reshape(shape), missing.reshape(shape)
 
+    def all_numbers(self, names: Sequence[str]) -> F64 | None:
+        """Return columns as numbers, (n_rows, k), if each field of the text plainly is one and no marker; else None."""
+        if self._plain is None or len(self._plain[2]) or self._a_marker_is_a_number or not self._is_plain:
+            return None
+        return np.ascontiguousarray(self._plain[0][:, self._columns_of(names)])
+
     def codes(self, name: str, values: Vocabulary | Categories) -> tuple[I64, Mask]:
         """Look a column up among `values`: the position of each field or -1; and whether it is missing."""
         starts, ends = self._spans([name])
