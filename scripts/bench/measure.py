@@ -88,6 +88,8 @@ def run(
     """
     with tempfile.TemporaryDirectory() as scratch:
         given = {**os.environ, **(environment or {})}
+        # Python compiles what is installed once, not at every start
+        given.pop("PYTHONDONTWRITEBYTECODE", None)
         log = Path(scratch) / "processes"
         if counting:
             (Path(scratch) / "sitecustomize.py").write_text(_COUNTER.format(log=str(log)))
