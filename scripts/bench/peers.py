@@ -138,7 +138,7 @@ PEERS = (
             kinds=DENSE,
             environment=environment,
             reads_csv=True,
-        )  # fmt: skip
+        )
         for reader, solver, package, environment in (
             ("pyarrow", "snapml", "snapml", "snapml"),
             ("pyarrow", "intelex-lbfgs", "scikit-learn-intelex", "intelex"),
