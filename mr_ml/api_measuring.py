@@ -123,8 +123,8 @@ def evaluate_several(
 
 def compare(
     root: Place,
-    a: str | Model,
-    b: str | Model,
+    a: str,
+    b: str,
     dataset: str,
     *,
     split: str = "test",
@@ -139,7 +139,7 @@ def compare(
     Parameters
     ----------
     a, b
-        As `model` of `evaluate`.
+        Name, ``name@version`` or ``name@latest``.
     confidence
         Of the intervals.
     root, dataset, split, row_weights, unseen_features, verify, **where

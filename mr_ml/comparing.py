@@ -14,7 +14,6 @@ from mr_ml.catalog.model import load_model
 from mr_ml.catalog.uses import using
 from mr_ml.catalog.verify import verify
 from mr_ml.errors import UsageError
-from mr_ml.models.base import Model
 from mr_ml.models.paired import HIGHER, Difference, PairedQuery
 from mr_ml.session import Session
 from mr_ml.training.evaluate import Evaluation, count_unseen
@@ -77,7 +76,7 @@ class Comparison:
 # numbers that overflow are counted and said
 @np.errstate(all="ignore")
 def compare(
-    session: Session, a: str | Model, b: str | Model, dataset: str, *, split: str = "test", row_weights: bool = True,
+    session: Session, a: str, b: str, dataset: str, *, split: str = "test", row_weights: bool = True,
     unseen_features: Literal["error", "ignore"] = "error", confidence: float = 0.95, verify_bytes: bool = False,
 ) -> Comparison:  # fmt: skip
     """Measure two models on a dataset's split, row by row; other parameters as of `Session.evaluate_several`.
@@ -92,7 +91,7 @@ def compare(
     if not 0 < confidence < 1:
         raise UsageError(f"`confidence`: expected a number above 0 and below 1, found {confidence:g}")
     root = session.root
-    models = [model if isinstance(model, Model) else load_model(root, model) for model in (a, b)]
+    models = [load_model(root, name) for name in (a, b)]
     found_in = load_dataset(root, dataset)
     ignored = unseen_features == "ignore"
     with using(root, found_in):
