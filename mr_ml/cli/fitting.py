@@ -68,10 +68,11 @@ def add_tune(commands: Any) -> None:
         "--resume", metavar="RUN", help="go on with a tuning that was interrupted; takes no other choices"
     )
     group = parser.add_argument_group("what is tried; every combination is a candidate")
+    group.add_argument("--l1", action="append", metavar="X,...|LOW:HIGH:N", help="L1 penalties, as --l2 (default 0)")
     group.add_argument(
         "--l2", action="append", metavar="X,...|LOW:HIGH:N",
         help="L2 penalties relative to the mean loss: a list, or N from LOW to HIGH, even in their logarithms "
-        "(default 1e-6:1e-1:8)",
+        "(default 1e-6:1e-1:8, with --l1 0)",
     )  # fmt: skip
     group.add_argument(
         "--loss", action="append", type=registered(LOSSES, name_in), metavar=LOSS,

@@ -39,7 +39,18 @@ def _check_nothing_else(options: argparse.Namespace) -> None:
     """Refuse choices beside --resume: they would be ignored."""
     chosen = [
         name
-        for name in ("l2", "loss", "class_weights", "draws", "halving", "first_passes", "folds", "validation", "metric")
+        for name in (
+            "l1",
+            "l2",
+            "loss",
+            "class_weights",
+            "draws",
+            "halving",
+            "first_passes",
+            "folds",
+            "validation",
+            "metric",
+        )
         if getattr(options, name) is not None
     ]
     if chosen:
@@ -50,11 +61,12 @@ def _check_nothing_else(options: argparse.Namespace) -> None:
 
 
 def _tuned(options: argparse.Namespace, session: Session) -> TuneResult:
-    from mr_ml.tuning.api import DEFAULT_L2
+    from mr_ml.tuning.api import default_l2
     from mr_ml.tuning.ask import Asked, tune
 
     asked = Asked(
-        l2=options.l2 or DEFAULT_L2,
+        l1=options.l1 or 0.0,
+        l2=options.l2 or default_l2(options.l1),
         loss=options.loss or ["logistic"],
         class_weights=[None if given == "none" else given for given in options.class_weights or ["none"]],
         draws=options.draws,

@@ -10,8 +10,13 @@ from mr_ml.tuning import ask, driver
 from mr_ml.tuning.driver import TuneResult
 from mr_ml.where import Place, TrainWhere, session_of
 
-# The range of penalties that are tried if nothing else is said.
+# The penalties that are tried if nothing else is said.
 DEFAULT_L2 = "1e-6:1e-1:8"
+
+
+def default_l2(l1: object) -> str:
+    """Return the L2 penalties that are tried where only this is said of the L1 penalties, or nothing: None."""
+    return DEFAULT_L2 if l1 is None else "0"
 
 
 def tune(
@@ -19,7 +24,8 @@ def tune(
     dataset: str,
     model: str,
     *,
-    l2: float | str | Sequence[float | str] = DEFAULT_L2,
+    l1: float | str | Sequence[float | str] | None = None,
+    l2: float | str | Sequence[float | str] | None = None,
     loss: str | Sequence[str] = "logistic",
     class_weights: str | Sequence[str | None] | None = None,
     draws: int | None = None,
@@ -41,8 +47,9 @@ def tune(
     ----------
     root, dataset, model, split, kind
         As of `mr_ml.train`.
-    l2
-        Penalties to try: numbers, or text such as "1e-6,1e-3" or "1e-6:1e-1:8", even in their logarithms.
+    l1, l2
+        Penalties to try: numbers, or text such as "1e-6,1e-3" or "1e-6:1e-1:8", even in their logarithms; None for 0,
+        but eight of l2 if there is no l1 either.
     loss, class_weights
         One or several to try, as of `mr_ml.train`; None for no class weights. Each combination is a candidate.
     draws, seed
@@ -83,7 +90,8 @@ def tune(
     True
     """
     asked = ask.Asked(
-        l2=l2, loss=loss, class_weights=class_weights, draws=draws, seed=seed, halving=halving,
+        l1=0.0 if l1 is None else l1, l2=default_l2(l1) if l2 is None else l2, loss=loss,
+        class_weights=class_weights, draws=draws, seed=seed, halving=halving,
         first_passes=first_passes, folds=folds, validation=validation, metric=metric, rule=rule,
     )  # fmt: skip
     with session_of(root, where) as session:

@@ -23,7 +23,8 @@ _FIRST_PASSES = 4
 class Asked:
     """What is tried, and how it is judged; see `mr_ml.api.tune`."""
 
-    l2: float | str | Sequence[float | str]
+    l1: float | str | Sequence[float | str] = 0.0
+    l2: float | str | Sequence[float | str] = 0.0
     loss: str | Sequence[str] = "logistic"
     class_weights: str | Sequence[str | None] | None = None
     draws: int | None = None
@@ -41,6 +42,7 @@ class Asked:
         return {
             "loss": tuple([self.loss] if isinstance(self.loss, str) else self.loss),
             "class_weights": _texts(self.class_weights),
+            "l1": _numbers("l1", self.l1),
             "l2": _numbers("l2", self.l2),
         }
 

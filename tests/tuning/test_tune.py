@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import Commands, packed, write_csv, write_libsvm
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import Lasso, LogisticRegression, Ridge
 
 import mr_ml
 from hdfs_layout import open_root
@@ -100,10 +100,16 @@ def test_regression_by_folds_with_row_weights(tmp_path: Path) -> None:
     x, y, fold = arrays(opened, dataset, folds_of(dataset, "train", 3))
     u = np.concatenate([block.weights for block in blocks(opened, dataset)])
     assert result.tuned.metric == "mean_squared_error"
-    for one, l2 in zip(result.tuned.tried, (0.01, 1.0), strict=True):
+    lasso = mr_ml.tune(root, "rows", "m", loss="squared", l1=[0.01, 0.3], folds=3)
+    assert [one.options for one in lasso.tuned.tried] == [{"l1": 0.01}, {"l1": 0.3}]
+    for one, penalised in zip(
+        (*result.tuned.tried, *lasso.tuned.tried),
+        (lambda n: Ridge(0.01 * n), Ridge, lambda n: Lasso(0.01, tol=1e-12), lambda n: Lasso(0.3, tol=1e-12)),
+        strict=True,
+    ):
         for k, found in enumerate(one.by_fold):
             inside = fold == k
-            theirs = Ridge(alpha=l2 * u[~inside].sum()).fit(x[~inside], y[~inside], sample_weight=u[~inside])
+            theirs = penalised(u[~inside].sum()).fit(x[~inside], y[~inside], sample_weight=u[~inside])
             expected = np.average((theirs.predict(x[inside]) - y[inside]) ** 2, weights=u[inside])
             assert found == pytest.approx(expected, rel=1e-6)
 
