@@ -176,7 +176,8 @@ def train(
         Called with the `mr_ml.training.loop.Progress` of each pass.
     **options
         Of the kind of model; of linear ones `loss` ("logistic", "tweedie:power=1.6", ...: see docs/models.md), `l1`,
-        `l2`, `penalty_space`, `intercept`, `row_weights`, `class_weights`, `solver`, `tolerance` and `max_passes`: see
+        `l2`, `non_negative`, `per_feature` (a dict), `penalty_space`, `intercept`, `row_weights`, `class_weights`,
+        `solver`, `tolerance` and `max_passes`: see
         `mr_ml.models.linear.kind.spec.LinearSpec`, and docs/training.md.
 
     Returns

@@ -11,6 +11,7 @@ from mr_ml.catalog.run import read_run
 from mr_ml.cli.common import open_session, print_result, progress_watcher
 from mr_ml.errors import UsageError
 from mr_ml.models.base import MODEL_KINDS, UNNAMED_KIND, TrainSpec
+from mr_ml.models.linear.kind.per_feature import read_rules
 from mr_ml.session import Session
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ def _chosen(options: argparse.Namespace, spec: type[TrainSpec]) -> dict[str, Any
         value = getattr(options, other)
         chosen[name] = value if values is None else values[value]
     del chosen["dataset"], chosen["model"]
+    if options.per_feature is not None:
+        chosen["per_feature"] = read_rules(options.per_feature)
     return chosen
 
 

@@ -63,7 +63,29 @@ def problems(draw: st.DrawFn) -> tuple[Any, ...]:
         "intercept": draw(st.booleans()), "penalty_space": draw(st.sampled_from(["raw", "scaled"])),
         "solver": draw(st.sampled_from(SOLVERS)),
     }  # fmt: skip
+    if draw(st.booleans()):
+        options |= {"non_negative": draw(st.booleans()), "per_feature": rules(rng, d)}
     return x, y, weights, offsets, options
+
+
+def rules(rng: np.random.Generator, d: int) -> dict[str, dict[str, float]]:
+    """Of some features some things, as the columns of the file have them."""
+    found = {}
+    for k in np.flatnonzero(rng.random(d) < 0.7).tolist():
+        said = {"factor": rng.choice([0.5, 2.0])} if rng.random() < 0.5 else {}
+        said |= {"lower": -0.2} if rng.random() < 0.3 else {}
+        said |= {"upper": rng.choice([0.0, 0.1])} if rng.random() < 0.3 else {}
+        said |= {"prior_precision": 0.05, "prior_mean": 0.5} if rng.random() < 0.3 else {}
+        found[f"x{k}"] = {name: float(value) for name, value in said.items()}
+    return found
+
+
+def said_of(options: dict[str, Any], d: int) -> dict[str, Any]:
+    """The same by feature, as `Penalised` takes it."""
+    asked = options.get("per_feature", {})
+    none = {"factor": 1.0, "lower": -np.inf, "upper": np.inf, "prior_mean": 0.0, "prior_precision": 0.0}
+    of = {name: np.array([asked.get(f"x{k}", {}).get(name, v) for k in range(d)]) for name, v in none.items()}
+    return {**of, "lower": np.maximum(of["lower"], 0.0)} if options.get("non_negative") else of
 
 
 # to make an example smaller would take thousands of trainings
@@ -85,14 +107,14 @@ def test_what_is_published_meets_the_conditions_of_an_optimum(problem: tuple[Any
         assert done.converged, done.stop
         asked = Penalised(
             loss=options["loss"], l1=options["l1"], l2=options["l2"], scaled=options["penalty_space"] == "scaled",
-            intercept=options["intercept"],
+            intercept=options["intercept"], **said_of(options, x.shape[1]),
         )  # fmt: skip
         y = np.searchsorted(model.classes, y) if model.classes else y
         coef, b = model.coef[:, :-1], model.coef[:, -1]
         assert asked.worst(x, y, coef, b, weights=weights, offsets=offsets) < 1e-6
         if options["l1"] == 10.0 and options["loss"] in ("logistic", "softmax") and options["intercept"]:
             # more than any slope of standardised features
-            assert not coef.any() or options["penalty_space"] == "raw"
+            assert not coef.any() or options["penalty_space"] == "raw" or "per_feature" in options
 
 
 @pytest.mark.parametrize("solver", SOLVERS)

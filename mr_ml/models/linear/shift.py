@@ -70,6 +70,10 @@ class Shift:
         left[list(self.ids)] = 0.0
         return left
 
+    def placed(self, columns: NDArray[np.int32], among: NDArray[np.int32]) -> Shift:
+        """Return the same where more columns are read, which are not shifted; both are ascending."""
+        return replace(self, ids=tuple(np.searchsorted(among, columns[list(self.ids)]).tolist()))
+
     def intercepts(self, coef: Floats) -> Floats:
         """Those of rows as they are, (n_outputs,), from coefficients (n_outputs, n_features + 1) of what was read."""
         if not self:

@@ -112,10 +112,13 @@ class LinearModel(Model):
     def summary(self) -> str:
         """Return loss, penalty and size in a few words."""
         spec = self.manifest["spec"]
-        l1 = spec.get("l1", 0.0)
-        penalty = f"l1 {l1:g}, l2 {spec['l2']:g}" if l1 else f"l2 {spec['l2']:g}"
-        count = f", {self.n_nonzero} coefficients not 0" if l1 else ""
-        return f"{spec['loss']}, {penalty}, {self.n_features} features{count}"
+        l1, own, bounded = spec.get("l1", 0.0), spec.get("per_feature") or {}, spec.get("non_negative", False)
+        words = [
+            spec["loss"], *([f"l1 {l1:g}"] if l1 else []), f"l2 {spec['l2']:g}",
+            *(["not negative"] if bounded else []), *([f"{len(own)} features with rules of their own"] if own else []),
+            f"{self.n_features} features", *([f"{self.n_nonzero} coefficients not 0"] if l1 or own or bounded else []),
+        ]  # fmt: skip
+        return ", ".join(words)
 
     @property
     def n_nonzero(self) -> int:

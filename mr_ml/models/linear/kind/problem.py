@@ -20,13 +20,13 @@ from mr_ml.models.linear.fold_counts import FoldCountsQuery
 from mr_ml.models.linear.kind.advice import almost_indicators, unweighted_deviations, warnings
 from mr_ml.models.linear.kind.class_weights import class_weights
 from mr_ml.models.linear.kind.model import LinearModel, arrays_of
+from mr_ml.models.linear.kind.penalising import penalty_of, with_absent
 from mr_ml.models.linear.kind.spec import LinearSpec
 from mr_ml.models.linear.labels import TrainingLabels
 from mr_ml.models.linear.losses import loss_from_text
 from mr_ml.models.linear.losses.base import Loss
 from mr_ml.models.linear.metrics import MetricsQuery
 from mr_ml.models.linear.objective import Objective
-from mr_ml.models.linear.penalty import FeaturePenalty, L2Penalty, Penalty
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.models.linear.scaling import Scaling
 from mr_ml.models.linear.shift import NO_SHIFT, Shift
@@ -92,7 +92,8 @@ class LinearProblem:
         from mr_ml.models.linear.kind.warm_start import warm_start
 
         assert isinstance(model, LinearModel)
-        return warm_start(self, model, moments)
+        found = warm_start(self, model, moments)
+        return replace(found, point=self.objective.within(found.point))
 
     def needs(self) -> Needs:
         """Return what sums and states take, by what the optimizer says."""
@@ -158,7 +159,8 @@ class LinearProblem:
         rows, penalised = self.objective.rows, not self.objective.penalty.is_zero
         coef = self.objective.penalty.bounded(self.objective.coef(result.point))
         coef = rows.loss.canonical(coef, penalised=penalised)
-        arrays, format = arrays_of(coef, rows.shift, self.columns, name=self.spec.model)
+        coef, shift, columns = with_absent(self.spec, self.dataset.schema, coef, rows.shift, self.columns)
+        arrays, format = arrays_of(coef, shift, columns, name=self.spec.model)
         return Conclusion(training=training, classes=rows.classes, arrays=arrays, format=format)
 
 
@@ -202,13 +204,7 @@ def make_objective(spec: LinearSpec, dataset: Dataset, moments: FeatureMoments) 
     )  # fmt: skip
     # of labels as they are read
     first = loss.start(replace(labels, mean=labels.mean - shift.target))
-    return Objective(rows, scaling, _penalty(spec), first)
-
-
-def _penalty(spec: LinearSpec) -> Penalty:
-    if not spec.l1:
-        return L2Penalty(spec.l2, spec.penalty_space)
-    return FeaturePenalty(l1=spec.l1, l2=spec.l2, space=spec.penalty_space)
+    return Objective(rows, scaling, penalty_of(spec, dataset.schema, moments), first)
 
 
 def mostly_dense(dataset: Dataset, moments: FeatureMoments) -> bool:

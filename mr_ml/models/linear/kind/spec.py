@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -10,6 +10,7 @@ from hdfs_layout.paths import MAX_PASS
 from mr_ml.data import stored
 from mr_ml.errors import UsageError
 from mr_ml.models.base import TrainSpec
+from mr_ml.models.linear.kind.per_feature import check_rules
 from mr_ml.models.linear.losses import LOSSES, PARAMETERS, loss_from_text, name_in
 
 
@@ -28,12 +29,17 @@ class LinearSpec(TrainSpec):
         "balanced", or label=factor pairs as text, or None.
     l1
         As `l2`, of the sum of absolute coefficients, and makes some of them 0.
+    non_negative
+        Whether no coefficient may be negative.
+    per_feature
+        By the name of a feature what holds for its coefficients: `factor` of `l1` and `l2`; `lower` and `upper` bound;
+        `prior_mean` and `prior_precision`, relative to the mean loss. None for nothing.
     solver
         Known where the model is trained, not wherever it is read: its package need not be installed there.
     """
 
     kind: ClassVar[str] = "linear"
-    may_lack: ClassVar[frozenset[str]] = TrainSpec.may_lack | {"l1"}
+    may_lack: ClassVar[frozenset[str]] = TrainSpec.may_lack | {"l1", "non_negative", "per_feature"}
 
     loss: Annotated[str, stored.registered(LOSSES, name_in)] = "logistic"
     l2: stored.NotNegative = 0.0
@@ -47,6 +53,8 @@ class LinearSpec(TrainSpec):
     tolerance: stored.NotNegative = 1e-6
     max_passes: Annotated[int, stored.at_least(1), stored.at_most(MAX_PASS)] = 500
     l1: stored.NotNegative = 0.0
+    non_negative: bool = False
+    per_feature: Mapping[str, Mapping[str, float]] | None = None
 
     @property
     def title(self) -> str:
@@ -61,7 +69,11 @@ class LinearSpec(TrainSpec):
     @property
     def weighs_deviations(self) -> bool:
         """Whether the penalty refers to standard deviations by row weights, where rows have some."""
-        return self.row_weights and self.penalty_space == "scaled" and (self.l1 > 0 or self.l2 > 0)
+        return (
+            self.row_weights
+            and self.penalty_space == "scaled"
+            and (self.l1 > 0 or self.l2 > 0 or self.per_feature is not None)
+        )
 
     @property
     def no_inference(self) -> str | None:
@@ -71,10 +83,17 @@ class LinearSpec(TrainSpec):
                 "a penalty pulls coefficients towards 0, so that they are biased by an amount that nobody knows, and "
                 f"no interval around them is one for the truth; train without `{'l1' if self.l1 else 'l2'}`"
             )
+        if self.non_negative or self.per_feature is not None:
+            return (
+                "bounds and priors of coefficients make their distribution another one than standard errors are about; "
+                f"train without `{'non_negative' if self.non_negative else 'per_feature'}`"
+            )
         return None
 
     def check_stored(self) -> None:
-        """Raise ValueError if the loss does not have these parameters."""
+        """Raise ValueError if the loss does not have these parameters, or no feature can be what is said of it."""
+        if self.per_feature is not None:
+            check_rules(self.per_feature)
         if self.loss in LOSSES.built_in and self.loss not in PARAMETERS:
             # which loads none of them
             return
