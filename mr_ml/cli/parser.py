@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hdfs_layout.paths import MAX_PARTITION, MAX_VERSION
+from hdfs_layout.paths import MAX_VERSION
 from mr_ml import __version__
 from mr_ml.cli.fitting import LOSS, LOSSES_HELP, add_fitting, add_tune
 from mr_ml.cli.inference_options import add_infer, add_table
@@ -25,6 +25,7 @@ from mr_ml.cli.options import (
     add_unseen_features,
     add_verify,
 )
+from mr_ml.cli.pack_options import add_pack
 from mr_ml.models.linear.losses import LOSSES, name_in
 from mr_ml.models.predictor import PREDICTORS
 from mr_ml.readers.registry import FORMATS
@@ -43,7 +44,7 @@ def make_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"mr-ml {__version__}")
     add_everywhere(parser, here=True)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    _pack(commands)
+    add_pack(commands)
     _describe(commands)
     _train(commands)
     add_tune(commands)
@@ -58,94 +59,6 @@ def make_parser() -> Parser:
     _env(commands)
     _cluster(commands)
     return parser
-
-
-def _pack(commands: Any) -> None:
-    parser = add_command(
-        commands, "pack", "pack", "run", "text rows to a new version of a dataset: parsed, shuffled, split, in blocks",
-        "mr-ml pack iris.libsvm --to iris --split train=0.8,test=0.2 --seed 7",
-    )  # fmt: skip
-    parser.add_argument(
-        "inputs", nargs="*", metavar="INPUT", help="files, folders or globs; .gz, .bz2 and .zst are read too"
-    )
-    parser.add_argument("--to", required=True, metavar="NAME", help="name of the dataset")
-    parser.add_argument("--split", default="train=1.0", metavar="NAME=SHARE,...", help="(default: every row is train)")
-    parser.add_argument(
-        "--split-inputs", action="append", default=[], metavar="NAME=INPUT",
-        help="instead of INPUT and --split: files, a folder or a glob whose rows are that split, such as those of the "
-        "newest day; as often as needed",
-    )  # fmt: skip
-    parser.add_argument(
-        "--folds",
-        type=whole(1, MAX_PARTITION),
-        default=1,
-        metavar="K",
-        help="cut each split into K folds of whole partitions; kept in the dataset, nothing reads them yet",
-    )
-    parser.add_argument(
-        "--split-by", metavar="COLUMN", help="rows of one group (a CSV column, or qid) stay in one split and fold"
-    )
-    parser.add_argument("--seed", type=whole(-(2**63)), default=0, help="of split, folds and shuffle (default 0)")
-    parser.add_argument(
-        "--partitions", type=whole(1, MAX_PARTITION), metavar="N", help="number of partition files (default: by size)"
-    )
-    parser.add_argument(
-        "--like", metavar="DATASET", help="use the schema (columns, vocabularies, labels) of that dataset"
-    )
-    add_unseen_features(parser, "libsvm, with --like: feature ids that that dataset does not have")
-    add_bad_rows(parser)
-    group = parser.add_argument_group("what the text is")
-    group.add_argument(
-        "--format", type=registered(FORMATS), metavar="NAME",
-        help=f"{', '.join(FORMATS.built_in)}, or one of an installed package (default: as the names of the files say, "
-        "else libsvm)",
-    )  # fmt: skip
-    group.add_argument(
-        "--index-base", choices=("auto", "0", "1"), default="auto", help="libsvm: first feature id (default: detected)"
-    )
-    group.add_argument("--delimiter", default=",", help="CSV: one character, or 'tab' (default ,)")
-    header = group.add_mutually_exclusive_group()
-    header.add_argument(
-        "--no-header", action="store_true", help="CSV: the first line is a row; columns are c0, c1, ..."
-    )
-    header.add_argument(
-        "--header", action="store_true", help="CSV: the first line names the columns although it looks like a row"
-    )
-    group.add_argument("--label-column", metavar="COLUMN", help="CSV (default: one called label, target or y)")
-    group.add_argument("--weight-column", metavar="COLUMN", help="CSV: row weights, >= 0")
-    group.add_argument("--offset-column", metavar="COLUMN", help="CSV: a known part of the margin")
-    group.add_argument("--drop", metavar="COLUMN,...", default="", help="CSV: columns to leave out")
-    group.add_argument(
-        "--categorical",
-        metavar="COLUMN,...",
-        default="",
-        help="CSV: columns to encode one-hot although they are numbers",
-    )
-    group.add_argument(
-        "--numeric", metavar="COLUMN,...", default="", help="CSV: columns in which anything but a number is a bad row"
-    )
-    group.add_argument(
-        "--missing-markers",
-        metavar="TEXT,...",
-        help="CSV: texts that mean no value, in place of all default ones (NA, N/A, NULL, NaN, ? and others, and - in "
-        "columns of numbers)",
-    )
-    group.add_argument("--decimal", default=".", metavar="C", help="CSV: decimal mark, . (default) or ,")
-    group.add_argument(
-        "--thousands", default="", metavar="C", help="CSV: what separates groups of three digits (default: nothing)"
-    )
-    group.add_argument("--percent", action="store_true", help="CSV: numbers may end with %%, and are then hundredths")
-    group.add_argument(
-        "--missing",
-        default="error",
-        metavar="POLICY",
-        help="CSV: error (default), drop, zero or value:X for empty numbers",
-    )
-    group.add_argument(
-        "--unseen", choices=("error", "ignore"), default="error", help="CSV: categories not in the vocabulary"
-    )
-    add_runner(parser, jobs=("scan_job", "pack_job"), kinds=(FORMATS,))
-    add_memory(parser)
 
 
 def _describe(commands: Any) -> None:
