@@ -22,6 +22,8 @@ from mr_ml.data import frame
 from mr_ml.data.partition_file import PartitionFacts
 from mr_ml.errors import BadDataError
 from mr_ml.models.groups import GroupsQuery
+from mr_ml.models.linear.fold_counts import FoldCountsQuery
+from mr_ml.models.linear.inference_query import InferenceQuery, NullQuery
 from mr_ml.models.linear.line_query import LineQuery
 from mr_ml.models.linear.losses import LOSSES
 from mr_ml.models.linear.metrics import MetricsQuery
@@ -96,7 +98,8 @@ def test_every_kind_of_query_travels() -> None:
     metrics, histogram = MetricsQuery(QUERY.rows, QUERY.coef), HistogramQuery(np.zeros(1, np.int32), np.zeros((1, 9)))
     asked = (
         QUERY, MomentsQuery(1), metrics, SidesQuery(QUERY.rows), SeveralQueries(()), PairedQuery((metrics, metrics)),
-        histogram, GroupsQuery(metrics),
+        histogram, GroupsQuery(metrics), FoldCountsQuery(QUERY.rows), InferenceQuery(QUERY.rows, QUERY.coef),
+        NullQuery(QUERY.rows, QUERY.coef[:, -1]),
     )  # fmt: skip
     assert {query.kind: type(query) for query in asked} == {name: QUERIES.get(name) for name in QUERIES.built_in}
 
@@ -117,7 +120,7 @@ def test_no_changed_byte_passes() -> None:
 def test_a_query_of_a_later_version_is_refused_by_name() -> None:
     data = frame.encode("pass", {"query": {"kind": "kmeans"}, "plan": [], "dataset": "", "cache_bytes": 0}, {})
     with pytest.raises(
-        BadDataError, match=r"request-3: query of kind 'kmeans', this mr_ml knows \['histogram', 'line'"
+        BadDataError, match=r"request-3: query of kind 'kmeans', this mr_ml knows \[.*'histogram', 'inference', 'line'"
     ):
         PassRequest.decode(data, where="request-3")
 
