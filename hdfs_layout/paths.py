@@ -272,6 +272,16 @@ class Layout:
         """File of how sure the coefficients are that one run made."""
         return f"{self.model_data(name, run)}/inference"
 
+    def evaluations(self, name: str, run: str) -> str:
+        """Folder of what was kept of how well the model predicts that one run made."""
+        return f"{self.model_data(name, run)}/evaluations"
+
+    def evaluation(self, name: str, run: str, dataset: str, split: str) -> str:
+        """File of how well it predicts the rows of a split of a dataset's version, ``rows@3``."""
+        of, _, version = dataset.partition("@")
+        rows = f"{check_name(of, kind='dataset')}@{int(version)}"
+        return f"{self.evaluations(name, run)}/{rows}.{check_name(split, kind='split')}.json"
+
     def profile(self, name: str, run: str) -> str:
         """File of what the rows were like that one run trained a model on: a gate compares others with them."""
         return f"{self.model_data(name, run)}/profile"

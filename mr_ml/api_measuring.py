@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, Unpack
 
+from mr_ml.catalog.evaluations import save_evaluation
 from mr_ml.data import stored
 from mr_ml.models.base import Model
 from mr_ml.models.inference import Inference
@@ -25,6 +26,7 @@ def evaluate(
     at_precision: Sequence[float] = (),
     at_recall: Sequence[float] = (),
     details: bool = False,
+    save: bool = False,
     verify: bool = False,
     **where: Unpack[Where],
 ) -> dict[str, Any]:
@@ -43,6 +45,8 @@ def evaluate(
         A column of categories, or a feature, by which groups of rows are measured too.
     threshold, at_precision, at_recall, details
         See `mr_ml.models.metric_choices.MetricChoices`.
+    save
+        Whether what is found is kept beside the published model.
     root, dataset, split, verify, **where
         As of `train`.
 
@@ -66,7 +70,8 @@ def evaluate(
     """
     return evaluate_several(
         root, [model], dataset, split=split, row_weights=row_weights, unseen_features=unseen_features, by=by,
-        threshold=threshold, at_precision=at_precision, at_recall=at_recall, details=details, verify=verify, **where,
+        threshold=threshold, at_precision=at_precision, at_recall=at_recall, details=details, save=save, verify=verify,
+        **where,
     )[0]  # fmt: skip
 
 
@@ -83,6 +88,7 @@ def evaluate_several(
     at_precision: Sequence[float] = (),
     at_recall: Sequence[float] = (),
     details: bool = False,
+    save: bool = False,
     verify: bool = False,
     **where: Unpack[Where],
 ) -> list[dict[str, Any]]:
@@ -92,7 +98,9 @@ def evaluate_several(
     ----------
     models
         Each as the `model` of `evaluate`.
-    root, dataset, split, row_weights, unseen_features, by, threshold, at_precision, at_recall, details, verify, **where
+    root, dataset, split, row_weights, unseen_features, by, threshold, at_precision, at_recall, details, save, verify
+        As of `evaluate`.
+    **where
         As of `evaluate`.
 
     Returns
@@ -115,10 +123,14 @@ def evaluate_several(
     asked = {"threshold": threshold, "at_precision": at_precision, "at_recall": at_recall, "details": details}
     choices = stored.check(MetricChoices, asked, what="an evaluation")
     with session_of(root, where) as session:
-        return session.evaluate_several(
+        found = session.evaluate_several(
             models, dataset, split=split, row_weights=row_weights, unseen_features=unseen_features, verify_bytes=verify,
             choices=choices, by=stored.chosen(str | None, by, "by"),
         )  # fmt: skip
+        if stored.chosen(bool, save, "save"):
+            for told in found:
+                save_evaluation(session.root, told)
+    return found
 
 
 def compare(

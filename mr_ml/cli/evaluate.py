@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from mr_ml.catalog.evaluations import save_evaluation
 from mr_ml.cli.common import open_session, print_result
 from mr_ml.cli.metrics_text import metrics_lines, side_by_side
 from mr_ml.errors import UsageError
@@ -34,6 +35,9 @@ def run(options: argparse.Namespace) -> None:
             choices=choices,
             by=options.by,
         )
+        if options.save:
+            for metrics in found:
+                save_evaluation(session.root, metrics)
     if options.data is None:
         print_result(options, found[0], "\n".join(metrics_lines(found[0], everything=options.all)))
         return

@@ -37,6 +37,12 @@ def metrics_lines(metrics: Mapping[str, Any], *, everything: bool) -> Iterator[s
         yield from _section("tenths of the rows, by prediction", _calibration_of_numbers(metrics["calibration"]))
 
 
+def evaluated(told: Mapping[str, Any]) -> str:
+    """Return what was kept of an evaluation, in a line."""
+    some = [f"{name} {told[name]:.6g}" for name in FIRST if isinstance(told.get(name), float)][:3]
+    return f"{told['dataset']} {told['split']}, {told.get('n_rows')} rows: {', '.join(some)}"
+
+
 def side_by_side(found: Sequence[Mapping[str, Any]], *, everything: bool) -> Iterator[str]:
     """Yield the metrics of several models on the same rows, a column for each."""
     one = found[0]

@@ -8,10 +8,12 @@ from contextlib import suppress
 from typing import Any
 
 from hdfs_layout import Root, list_versions
+from mr_ml.catalog.evaluations import find_evaluations
 from mr_ml.catalog.model import ModelManifest, load_model, read_manifest
 from mr_ml.catalog.promotions import Promotion, promoted_version, read_promotions
 from mr_ml.cli.common import names_in, print_result, report_damaged, root_of, table
 from mr_ml.cli.inference import published_inference, table_of
+from mr_ml.cli.metrics_text import evaluated
 from mr_ml.cli.retrained import decision_lines, described_entry, history_lines, provenance_lines, without_kind
 from mr_ml.cli.spelling import spelled
 from mr_ml.errors import BadDataError
@@ -104,6 +106,8 @@ def show(options: argparse.Namespace) -> int:
         "provenance": manifest.provenance and manifest.provenance.to_json(),
         "promotions": [without_kind(entry) for entry in promotions],
     }
+    data["evaluations"], broken = find_evaluations(root, model.name, manifest.run)
+    damaged = (*damaged, *broken)
     if options.table:
         found = published_inference(root, model, manifest.spec)
         data["inference"] = found.to_json(options.level, options.errors)
@@ -134,6 +138,7 @@ def _lines(
         yield from provenance_lines(manifest.provenance)
     if manifest.decision is not None:
         yield from decision_lines(manifest.decision)
+    yield from (f"evaluated on {evaluated(told)}" for told in data["evaluations"])
     header, rows, below = model.parameters(most)
     yield table(header, rows)
     yield from map(spelled, below)

@@ -132,6 +132,9 @@ def _evaluate(commands: Any) -> None:
     parser.add_argument(
         "--all", action="store_true", help="show all tables; of numbers, hold labels against predictions"
     )
+    parser.add_argument(
+        "--save", action="store_true", help="keep what is told beside the models; mr-ml models show has it"
+    )
     group = parser.add_argument_group("where two labels are told apart (of the second label; as often as needed)")
     group.add_argument(
         "--threshold", action="append", type=finite, default=[], metavar="T",

@@ -22,7 +22,7 @@ PARAMETERS = frozenset(
         "reason", "resume",
         "root", "row_weights", "rule", "runner", "seed", "solver", "split", "split_by", "split_inputs", "tasks",
         "thousands", "threshold", "timezone", "to", "tolerance", "unseen", "unseen_features", "user", "validation",
-        "verify", "warm_start", "weight_column", "workers", "confidence",
+        "verify", "warm_start", "weight_column", "workers", "confidence", "save",
     }
 )  # fmt: skip
 #: Those that the command line spells in other words.

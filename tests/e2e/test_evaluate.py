@@ -232,3 +232,27 @@ def test_two_models_row_by_row(packed: Commands, tmp_path: Path) -> None:
     assert max(map(len, shown.splitlines())) <= 80
     failed = packed.run("compare", "m", "flat", "--data", "rows", "--confidence", "1", "-r", "inline")
     assert (failed.code, "--confidence: expected a number above 0 and below 1, found 1" in failed.err) == (2, True)
+
+
+def test_evaluations_are_kept_beside_the_model(packed: Commands) -> None:
+    """The last of each split; what is damaged is said; they go with the version."""
+    assert packed("models", "show", "m")["evaluations"] == []
+    packed("evaluate", "m", "rows", "--save", "--by", "region", "-r", "inline")
+    found = [packed("evaluate", "m", "rows", "--save", "--split", split, "-r", "inline") for split in ("test", "train")]
+    shown = packed("models", "show", "m")
+    assert shown["evaluations"] == found
+    lines = packed.run("models", "show", "m").out.splitlines()
+    assert sum(line.startswith("evaluated on rows@1 t") for line in lines) == 2
+    assert mr_ml.evaluate(packed.root, "m", "rows", save=True) == found[0]
+    root = open_root(str(packed.root))
+    candidate = replace(mr_ml.load_model(root, "m"), version=0)
+    with pytest.raises(mr_ml.MrMlError, match=r"`save`: expected a published model, found m \(candidate\)"):
+        mr_ml.evaluate(packed.root, candidate, "rows", save=True)
+    file = next((packed.root / "models" / "m" / "data").glob("*/evaluations/rows@1.test.json"))
+    file.write_bytes(file.read_bytes()[:-9])
+    damaged = packed.run("models", "show", "m", "--json")
+    assert (damaged.code, damaged.result["evaluations"]) == (65, found[1:])
+    assert "rows@1.test.json" in damaged.err
+    packed("train", "rows", "--model", "m", "-r", "inline")
+    packed("models", "delete", "m@1")
+    assert not file.parent.exists()
