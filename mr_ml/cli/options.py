@@ -17,6 +17,8 @@ from mr_ml.errors import UsageError
 
 DEFAULT_ROOT = "./mr_ml_data"
 
+MODEL = "name (its promoted version, or the latest if none ever was), name@version or name@latest"
+
 EXIT_CODES = """\
 exit codes: 0 done, 2 usage, 3 gate refused, 65 bad data, 69 cluster or memory unavailable, 70 internal,
 74 input/output, 75 locked (try later), 128 + N ended by signal N (130: Ctrl-C)"""

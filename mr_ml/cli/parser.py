@@ -8,10 +8,12 @@ from hdfs_layout.paths import MAX_VERSION
 from mr_ml import __version__
 from mr_ml.cli.fitting import LOSS, LOSSES_HELP, add_fitting, add_tune
 from mr_ml.cli.inference_options import add_infer, add_table
+from mr_ml.cli.measuring_options import add_compare, add_evaluate
 from mr_ml.cli.names import registered
-from mr_ml.cli.numbers import finite, not_negative, share, whole
+from mr_ml.cli.numbers import not_negative, whole
 from mr_ml.cli.options import (
     EXIT_CODES,
+    MODEL,
     Parser,
     add_bad_rows,
     add_command,
@@ -31,8 +33,6 @@ from mr_ml.models.predictor import PREDICTORS
 from mr_ml.readers.registry import FORMATS
 from mr_ml.sums.query_kinds import QUERIES
 
-_MODEL = "name (its promoted version, or the latest if none ever was), name@version or name@latest"
-
 
 def make_parser() -> Parser:
     """Make the parser of all commands; what it parses names the function of the command."""
@@ -48,8 +48,8 @@ def make_parser() -> Parser:
     _describe(commands)
     _train(commands)
     add_tune(commands)
-    _evaluate(commands)
-    _compare(commands)
+    add_evaluate(commands)
+    add_compare(commands)
     _predict(commands)
     _models(commands)
     _runs(commands)
@@ -114,73 +114,12 @@ def _train(commands: Any) -> None:
     add_verify(parser)
 
 
-def _evaluate(commands: Any) -> None:
-    parser = add_command(
-        commands, "evaluate", "evaluate", "run", "metrics of models on a dataset's split, in one pass",
-        "mr-ml evaluate iris-softmax iris --split test",
-    )  # fmt: skip
-    parser.add_argument("models", nargs="+", metavar="MODEL", help=f"{_MODEL}; without --data the dataset follows")
-    parser.add_argument(
-        "--data", metavar="DATASET",
-        help="name (its latest version), name@version or name@latest; then all before are models, in one pass",
-    )  # fmt: skip
-    parser.add_argument("--split", default="test", help="(default test)")
-    parser.add_argument(
-        "--by", metavar="COLUMN", help="also groups of rows: by the categories of a column, or whether a feature is 0"
-    )
-    parser.add_argument("--weights", choices=("rows", "none"), default="rows", help="use row weights, if any (default)")
-    parser.add_argument(
-        "--all", action="store_true", help="show all tables; of numbers, hold labels against predictions"
-    )
-    parser.add_argument(
-        "--save", action="store_true", help="keep what is told beside the models; mr-ml models show has it"
-    )
-    group = parser.add_argument_group("where two labels are told apart (of the second label; as often as needed)")
-    group.add_argument(
-        "--threshold", action="append", type=finite, default=[], metavar="T",
-        help="metrics where rows of at least this probability, or decision value, are taken for it",
-    )  # fmt: skip
-    group.add_argument(
-        "--at-precision", action="append", type=share, default=[], metavar="P",
-        help="the threshold with a precision of at least P and the most recall",
-    )  # fmt: skip
-    group.add_argument(
-        "--at-recall", action="append", type=share, default=[], metavar="R",
-        help="the threshold with a recall of at least R and the most precision",
-    )  # fmt: skip
-    add_unseen_features(parser, "features that a model does not know; if ignored, features are known by name")
-    add_runner(parser, jobs=("pass_job",), kinds=(QUERIES, LOSSES))
-    add_engine(parser)
-    add_verify(parser)
-    add_memory(parser)
-
-
-def _compare(commands: Any) -> None:
-    parser = add_command(
-        commands, "compare", "compare", "run", "how two models differ on the same rows, and how sure that is",
-        "mr-ml compare ctr ctr@latest --data clicks",
-    )  # fmt: skip
-    parser.add_argument("a", metavar="A", help=_MODEL)
-    parser.add_argument("b", metavar="B", help=_MODEL)
-    parser.add_argument(
-        "--data", required=True, metavar="DATASET", help="name (its latest version), name@version or name@latest"
-    )
-    parser.add_argument("--split", default="test", help="(default test)")
-    parser.add_argument("--confidence", type=share, default=0.95, metavar="P", help="of the intervals (default 0.95)")
-    parser.add_argument("--weights", choices=("rows", "none"), default="rows", help="use row weights, if any (default)")
-    add_unseen_features(parser, "features that a model does not know; if ignored, features are known by name")
-    add_runner(parser, jobs=("pass_job",), kinds=(QUERIES, LOSSES))
-    add_engine(parser)
-    add_verify(parser)
-    add_memory(parser)
-
-
 def _predict(commands: Any) -> None:
     parser = add_command(
         commands, "predict", "predict", "run", "labels and probabilities of raw rows: one output line per input line",
         "mr-ml predict iris-softmax new_rows.libsvm --to predictions",
     )  # fmt: skip
-    parser.add_argument("model", help=_MODEL)
+    parser.add_argument("model", help=MODEL)
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="files, folders or globs, of the model's format")
     parser.add_argument(
         "--to", required=True, metavar="PATH", help="output file for one file, else a folder; here or hdfs://..."
@@ -195,12 +134,12 @@ def _models(commands: Any) -> None:
     actions = add_group(commands, "models", "published models")
     add_command(actions, "list", "models", "list_all", "names, versions, how they were made, and which are promoted")
     show = add_command(actions, "show", "models", "show", "one version of a model", "mr-ml models show iris-softmax")
-    show.add_argument("model", help=_MODEL)
+    show.add_argument("model", help=MODEL)
     show.add_argument(
         "--features", type=whole(0), default=20, metavar="N", help="show N coefficients of largest size (default 20)"
     )
     add_table(show)
-    add_infer(actions, _MODEL)
+    add_infer(actions, MODEL)
     promote = add_command(
         actions, "promote", "promote", "promote", "let the plain name of a model mean a version",
         "mr-ml models promote ctr@8 --reason 'looked at by hand'",
@@ -221,8 +160,8 @@ def _models(commands: Any) -> None:
     diff = add_command(
         actions, "diff", "diff", "run", "how two versions, or two models, differ", "mr-ml models diff ctr ctr@latest"
     )
-    diff.add_argument("a", metavar="A", help=_MODEL)
-    diff.add_argument("b", metavar="B", help=_MODEL)
+    diff.add_argument("a", metavar="A", help=MODEL)
+    diff.add_argument("b", metavar="B", help=MODEL)
     diff.add_argument(
         "--features", type=whole(0), default=20, metavar="N", help="show N features that differ most (default 20)"
     )
