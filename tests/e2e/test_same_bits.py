@@ -42,6 +42,7 @@ PROBLEMS = {
     "sparse-squared": ("--loss", "squared", "--l2", "0.1", "--solver", "lbfgs", "--max-passes", "5"),
     # so small that there is a pass which factors the rows
     "dense-logistic-l1": ("--loss", "logistic", "--l1", "0.02", "--l2", "0.01"),
+    "sparse-logistic-bounds": ("--loss", "logistic", "--l2", "0.01", "--non-negative"),
     "sparse-softmax-l1": ("--loss", "softmax", "--l1", "0.01", "--solver", "proximal-lbfgs", "--max-passes", "6"),
     "dense-squared": ("--loss", "squared", "--l2", "0.1", "--tolerance", "1e-12"),
 }

@@ -344,6 +344,24 @@ def test_every_built_in_loss_is_trained() -> None:
     assert {name_in(loss) for loss in TRAINED} == set(LOSSES.built_in)
 
 
+@pytest.mark.parametrize("solver", ["proximal-newton", "proximal-lbfgs"])
+def test_so_does_one_with_penalties_that_are_not_smooth(
+    web: Web, trained: Commands, tmp_path: Path, solver: str
+) -> None:
+    rules = {"1": {"factor": 0.0}, "2": {"lower": -0.1, "upper": 0.1}, "3": {"prior_mean": 1.0, "prior_precision": 0.1}}
+    options = {"loss": "softmax", "solver": solver, "l1": 0.02, "l2": 0.01, "max_passes": 6, "per_feature": rules}
+    with Session.open(trained.root, runner="inline") as session:
+        session.train(session.spec("linear", "three", f"{solver}-one", "train", options))
+    seats = ThreadSeats(tmp_path, n_tasks=3, faults=[Fault(4, 0.5)], late=1)
+    seats.come.set()
+    with Session.open(trained.root, runner="inline", engine="resident") as session:
+        store = WebStore(session.root.store.root, web)
+        with replace(session, runner=Staying(session.runner, seats), root=replace(session.root, store=store)) as here:
+            here.train(here.spec("linear", "three", f"{solver}-other", "train", options))
+    assert seats.n_started == 1
+    assert trained.coef(f"{solver}-one").sha256 == trained.coef(f"{solver}-other").sha256
+
+
 @pytest.mark.parametrize("solver", ["newton", "lbfgs"])
 @pytest.mark.parametrize("loss", TRAINED)
 @pytest.mark.parametrize("is_wide", [False, True], ids=WAYS)

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import write_csv
+from glum import GeneralizedLinearRegressor
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from optimality import Penalised
+from scipy.optimize import lsq_linear
 from sklearn.linear_model import ElasticNet, LogisticRegression
 
 import mr_ml
@@ -142,3 +144,45 @@ def test_scikit_learn_finds_the_same(tmp_path: Path, loss: str, solver: str) -> 
     np.testing.assert_allclose(model.coef[0], expected, atol=1e-6)
     assert 0 < np.count_nonzero(model.coef[0, :-1]) < 25
     assert ((model.coef[0, :-1] != 0) == (np.ravel(theirs.coef_) != 0)).all()
+
+
+@pytest.mark.parametrize("loss", ["poisson", "gamma", "tweedie:power=1.5"])
+def test_glum_finds_the_same(tmp_path: Path, loss: str) -> None:
+    """Elastic net with weights, offsets, factors of features and bounds."""
+    rng = np.random.default_rng(6)
+    x = rng.normal(size=(250, 12)) * np.linspace(0.3, 2, 12)
+    mean = np.exp(0.4 * x @ (rng.normal(size=12) * (rng.random(12) < 0.5)) + 0.2)
+    y = {"poisson": rng.poisson(mean), "gamma": mean * rng.gamma(2, 0.5, 250)}.get(
+        loss, np.where(rng.random(250) < 0.7, mean * rng.gamma(2, 0.7, 250), 0)
+    )
+    weights, offsets = rng.integers(1, 4, 250).astype(float), rng.normal(size=250) / 4
+    factors = np.array([0.0, 2.0, *np.ones(10)])
+    alpha, share, family = 0.05, 0.6, {"poisson": "poisson", "gamma": "gamma"}.get(loss, "tweedie (1.5)")
+    model, done = fit(
+        x, np.asarray(y, float), str(tmp_path), weights=weights, offsets=offsets, loss=loss, l1=alpha * share,
+        l2=alpha * (1 - share), per_feature={"x0": {"factor": 0.0}, "x1": {"factor": 2.0}}, tolerance=1e-10,
+    )  # fmt: skip
+    assert done.converged
+    # it multiplies P1 by alpha l1_ratio, and P2 by alpha (1 - l1_ratio)
+    theirs = GeneralizedLinearRegressor(
+        family=family, link="log", alpha=alpha, l1_ratio=share, P1=factors, P2=factors, gradient_tol=1e-11,
+        max_iter=1000, solver="irls-cd",
+    )  # fmt: skip
+    theirs.fit(x, y, sample_weight=weights, offset=offsets)
+    np.testing.assert_allclose(model.coef[0], np.append(theirs.coef_, theirs.intercept_), atol=1e-6)
+    assert ((model.coef[0, :-1] != 0) == (theirs.coef_ != 0)).all()
+    assert 1 < np.count_nonzero(model.coef[0, :-1]) < 12
+
+
+def test_scipy_finds_the_same_within_bounds(tmp_path: Path) -> None:
+    rng = np.random.default_rng(7)
+    x = rng.normal(size=(120, 8)) + 1
+    y = x @ np.array([1.0, -1.0, 0.5, -0.2, 0, 2, 0.1, -3]) + rng.normal(size=120) + 4
+    bounds = {"x0": {"upper": 0.5}, "x1": {"lower": -0.5}, "x7": {"lower": -1.0, "upper": 1.0}}
+    model, done = fit(x, y, str(tmp_path), loss="squared", per_feature=bounds, tolerance=1e-10)
+    lower = [bounds.get(f"x{k}", {}).get("lower", -np.inf) for k in range(8)] + [-np.inf]
+    upper = [bounds.get(f"x{k}", {}).get("upper", np.inf) for k in range(8)] + [np.inf]
+    theirs = lsq_linear(np.column_stack([x, np.ones(120)]), y, (lower, upper), method="bvls", tol=1e-14)
+    assert done.converged
+    np.testing.assert_allclose(model.coef[0], theirs.x, atol=1e-8)
+    assert (model.coef[0, 0], model.coef[0, 1], model.coef[0, 7]) == (0.5, -0.5, -1.0)

@@ -11,7 +11,7 @@ the largest, or classes that a softmax tells apart without fail would be judged 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mr_ml.errors import NoModelError
 from mr_ml.models.linear.line_query import LineQuery, LineSums
-from mr_ml.models.linear.penalty import NO_PENALTY, Penalty, PenaltyOfTheta, Quadratic
+from mr_ml.models.linear.penalty import NO_PENALTY, Penalty, PenaltyOfTheta, Quadratic, tiled
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.models.linear.scaling import Scaling
 from mr_ml.optimize.base import Ask, Evaluation, Kinks, Separation
@@ -78,6 +78,22 @@ class Objective:
     def kinks(self) -> Kinks | None:
         """What of the objective is not smooth, in theta; None where all is."""
         return self._of_theta.kinks
+
+    def least_l1(self, gradient: Floats) -> float:
+        """Return the least `l1` with which all coefficients that it penalises are 0.
+
+        Parameters
+        ----------
+        gradient
+            (size,) of what is smooth, where they are 0 and all others at their optimum: without offsets that is where
+            the search starts, if nothing but intercepts is left alone.
+        """
+        weights = tiled(self.penalty.l1_weights(self.scaling), self.scaling, self.rows.n_outputs)
+        left, kinks = gradient, self.kinks
+        if kinks is not None:
+            left = replace(kinks, l1=np.zeros_like(kinks.l1)).steepest(np.zeros_like(gradient), gradient)
+        counted = weights > 0
+        return float((np.abs(left[counted]) / weights[counted]).max(initial=0.0))
 
     def _factors(self, ask: Ask) -> bool:
         return ask.factor and self.rows.loss.quadratic

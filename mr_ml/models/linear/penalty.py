@@ -109,6 +109,9 @@ class Penalty(Protocol):
     def is_free(self, scaling: Scaling) -> Bools:
         """Return which features' coefficients are neither penalised nor bounded, (n_features,)."""
 
+    def l1_weights(self, scaling: Scaling) -> Floats:
+        """Return what an `l1` of 1 is, or would be, multiplied by for each feature in theta, (n_features,)."""
+
     def bounded(self, coef: Floats) -> Floats:
         """Return coefficients (n_outputs, n_features + 1) within the bounds, up to rounding those that are given."""
 
@@ -155,6 +158,10 @@ class L2Penalty:
     def is_free(self, scaling: Scaling) -> Bools:
         """Return which features' coefficients are neither penalised nor bounded, (n_features,)."""
         return ~self.keeps(scaling)
+
+    def l1_weights(self, scaling: Scaling) -> Floats:
+        """Return what an `l1` of 1 would be multiplied by for each feature in theta, (n_features,)."""
+        return np.sqrt(L2Penalty(1.0, self.space).curvatures(scaling))
 
     def bounded(self, coef: Floats) -> Floats:
         """Return coefficients (n_outputs, n_features + 1) within the bounds, up to rounding those that are given."""
@@ -260,7 +267,7 @@ class FeaturePenalty:
         return PenaltyOfTheta(quadratics, Kinks(weights, lower, upper))
 
     def l1_weights(self, scaling: Scaling) -> Floats:
-        """Return what an `l1` of 1 is multiplied by for each feature in theta, (n_features,)."""
+        """Return what an `l1` of 1 is, or would be, multiplied by for each feature in theta, (n_features,)."""
         sizes = np.sqrt(self._squares(scaling))
         return sizes if self.factors is None else sizes * self.factors
 
