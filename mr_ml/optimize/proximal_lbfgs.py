@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mr_ml.optimize.base import Evaluation, Floats, Stop
+from mr_ml.optimize.base import Cost, Evaluation, Floats, Stop
 from mr_ml.optimize.face import Matrix, towards_minimum
 from mr_ml.optimize.lbfgs import GAMMA, HESSIAN_UP_TO, Lbfgs, dot, pairs_of
 from mr_ml.optimize.line_search import inverse_diagonal
@@ -28,6 +28,8 @@ from mr_ml.optimize.proximal_newton import model_direction
 
 # Pairs more than that cost the driver more than they save.
 _MOST_PAIRS = 20
+# Held by the driver besides those of L-BFGS.
+_VECTORS = 16
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,11 @@ class ProximalLbfgs(Proximal, Lbfgs):
     def rules_out(self) -> frozenset[Stop]:  # type: ignore[override]
         """As of L-BFGS."""
         return Lbfgs.rules_out.fget(self)  # type: ignore[attr-defined,no-any-return]
+
+    def cost(self, size: int) -> Cost:
+        """Count what L-BFGS takes, and the vectors of the search for the model's minimum."""
+        cost = super().cost(size)
+        return replace(cost, state_bytes=cost.state_bytes + 8 * _VECTORS * size)
 
     def direction(self, state: LineState, ev: Evaluation) -> tuple[Floats, float]:
         """Go towards the minimum of the model; of the one with the Hessian itself, where it was asked for."""

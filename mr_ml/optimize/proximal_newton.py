@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.optimize import least_squares, stopping
-from mr_ml.optimize.base import Evaluation, Floats, Kinks, Stop
+from mr_ml.optimize.base import Cost, Evaluation, Floats, Kinks, Stop
 from mr_ml.optimize.line_search import LineMethod, inverse_diagonal
 from mr_ml.optimize.line_state import LineState
 from mr_ml.optimize.newton import RIDGE, Newton, hessian_direction
@@ -29,6 +29,8 @@ from mr_ml.sums.blas import one_thread
 _EPS = float(np.finfo(float).eps)
 # Turns of coordinate descent and of solving for the face, and sweeps of the former in each.
 _TURNS, _SWEEPS = 60, 8
+# As large as the Hessian, held at the same time.
+_MATRICES = 6
 # What may be left of slopes in the model, in multiples of rounding.
 _SOLVED = 16
 # What may be wrong of a fit that is not looked at again, in tolerances; and how little of a value is still known.
@@ -40,6 +42,11 @@ class ProximalNewton(Proximal, Newton):
     """Newton's method with kinks; asks for the Hessian in every pass. Without kinks it is Newton's."""
 
     name: ClassVar[str] = "proximal-newton"
+
+    def cost(self, size: int) -> Cost:
+        """Count what Newton's method takes, and what the driver solves the model with."""
+        cost = super().cost(size)
+        return replace(cost, state_bytes=cost.state_bytes + 8 * _MATRICES * size * size)
 
     def direction(self, state: LineState, ev: Evaluation) -> tuple[Floats, float]:
         """Go to the minimum of the model."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -124,6 +125,22 @@ def test_separated_classes_within_one_sided_bounds_have_no_optimum(optimizer: An
     problem = logistic(separated=True)
     case = problem, kinks_of(3, lower=[0, -np.inf, 0], upper=[np.inf, 0, np.inf])
     assert optimizer(3).result(search(optimizer(3), case)[-1]).stop is Stop.SEPARABLE
+
+
+def test_a_search_takes_no_more_than_it_says(optimizer: Any) -> None:
+    size = 300
+    search_of = optimizer(size, 25)
+    problem = quadratic(rotated(np.logspace(-2, 2, size)), np.linspace(-2, 3, size), np.zeros(size))
+    answer, cost = with_kinks(problem, kinks_of(size, l1=0.1, lower=-1)), search_of.cost(size)
+    state = search_of.init(problem.start)
+    while (ask := search_of.ask(state)) is not None:
+        found = answer(ask)
+        tracemalloc.start()
+        state = search_of.tell(state, found)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        sums = 4 * cost.pass_bytes if found.hessian is not None else 0
+        assert peak <= cost.state_bytes + cost.history_bytes + sums + (1 << 14)
 
 
 def test_quadratics_take_one_pass_where_the_hessian_is_known() -> None:
