@@ -21,9 +21,12 @@ from resident_tasks import Fault, Staying, ThreadSeats, Web, WebStore
 
 from hdfs_layout import open_root
 from mr_ml.catalog.dataset import load_dataset
+from mr_ml.data.folds import FoldRows, Folds
 from mr_ml.errors import BadDataError, InternalError, UnavailableError
 from mr_ml.models.linear.inference_query import InferenceQuery
+from mr_ml.models.linear.line_query import LineQuery
 from mr_ml.models.linear.losses import loss_from_text
+from mr_ml.models.linear.metrics import MetricsQuery
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.models.needs import Needs
 from mr_ml.passes import automatic
@@ -36,6 +39,7 @@ from mr_ml.passes.resident.application import NoTasksError
 from mr_ml.runners.base import RUNNERS, RunnerOptions
 from mr_ml.sums.moments import MomentsQuery
 from mr_ml.sums.query import Query
+from mr_ml.sums.several import SeveralQueries
 from mr_ml.sums.tree import Node
 
 N_FEATURES = 4
@@ -43,6 +47,20 @@ QUERY = MomentsQuery(N_FEATURES)
 INFERENCE = InferenceQuery(
     RowSpec(loss=loss_from_text("logistic"), n_features=N_FEATURES, classes=(0.0, 1.0)),
     np.linspace(-1, 1, N_FEATURES + 1)[None],
+)
+# models without a fold each and measured by it, folds by content and by partition; all in one pass
+FOLDED = SeveralQueries(
+    tuple(
+        query
+        for folds in (Folds(3, seed=4), Folds(2, firsts=(0, 2)))
+        for k in range(folds.n_folds)
+        for query in (
+            LineQuery(
+                replace(INFERENCE.rows, counted=FoldRows(folds, k, inside=False)), INFERENCE.coef, hessian=k == 1
+            ),
+            MetricsQuery(replace(INFERENCE.rows, counted=FoldRows(folds, k, inside=True)), INFERENCE.coef),
+        )
+    )
 )
 COLUMNS = np.array([0, 3], np.int32)
 
@@ -100,8 +118,8 @@ def bits(engine: Engine, query: Query = QUERY, columns: Any = None) -> bytes:
 def test_every_engine_finds_the_same_bits(wanted: PassesWanted, name: str) -> None:
     expected = one_job_a_pass(wanted)
     with closing(ENGINES.get(name)(wanted)) as engine:
-        queries: tuple[Query, ...] = (QUERY, MomentsQuery(2), INFERENCE, replace(INFERENCE, factor=True), QUERY)
-        for query, columns in zip(queries, (None, COLUMNS, None, None, None), strict=True):
+        queries: tuple[Query, ...] = (QUERY, MomentsQuery(2), INFERENCE, FOLDED, replace(INFERENCE, factor=True), QUERY)
+        for query, columns in zip(queries, (None, COLUMNS, None, None, None, None), strict=True):
             assert bits(engine, query, columns) == bits(expected, query, columns)
         engine.close()
 
