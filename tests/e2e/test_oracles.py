@@ -38,6 +38,8 @@ LOGISTIC = {
     "agaricus": ("agaricus/agaricus.txt.train", 126),
     "heart_scale": ("heart_scale/heart_scale", 13),
     "breast-cancer": ("libsvm_small/breast-cancer", 10),
+    # fewer rows than features, separable but for the penalty
+    "sample_libsvm_data": ("spark_mllib/sample_libsvm_data.txt", 692),
 }
 
 
