@@ -343,6 +343,33 @@ def test_what_rows_do_not_determine_has_no_standard_error(tmp_path: Path) -> Non
     assert found.statistics.aic == pytest.approx(kept.aic, rel=1e-10)
 
 
+@pytest.mark.parametrize("loss", ["poisson", "softmax"])
+def test_beside_a_constant_the_intercept_is_not_determined(tmp_path: Path, loss: str) -> None:
+    """Training may give some of the intercept to the constant: then neither is what it is without the other."""
+    rng = np.random.default_rng(4)
+    x = np.column_stack([rng.normal(size=200), np.full(200, 3.0), np.zeros(200)])
+    y = rng.integers(0, 3, 200).astype(float)
+    found = fitted(tmp_path, x, y, loss)
+    assert found.features[:4] == ("x0", "x1", "x2", "(intercept)")
+    assert np.isnan(found.std_errors()[1:4]).all()
+    assert np.isfinite(found.std_errors()[0])
+    assert any("of x1, x2, (intercept):" in note for note in found.notes)
+    # a column of nothing but 0 takes nothing from the intercept
+    alone = fitted(tmp_path / "alone", x[:, [0, 2]], y, loss)
+    assert np.isfinite(alone.std_errors()[[0, 2]]).all()
+
+
+def test_many_classes_without_an_intercept(tmp_path: Path) -> None:
+    """In the null model all classes are equally probable."""
+    rng = np.random.default_rng(5)
+    x, y = rng.normal(size=(150, 2)), rng.integers(0, 3, 150).astype(float)
+    found = fitted(tmp_path, x, y, "softmax", "--no-intercept")
+    theirs = sm.MNLogit(y, x).fit(disp=0, method="newton", tol=1e-12)
+    np.testing.assert_allclose(found.std_errors(), theirs.bse.T.ravel(), rtol=1e-6)
+    assert found.statistics.null_deviance == pytest.approx(2 * 150 * np.log(3), rel=1e-12)
+    assert found.statistics.df_null == 150
+
+
 def test_a_sum_of_other_features_is_named(tmp_path: Path) -> None:
     """Dense rows, which are factored: one of three numbers is the sum of the others but for rounding."""
     rng = np.random.default_rng(3)

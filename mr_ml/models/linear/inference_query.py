@@ -163,7 +163,9 @@ class InferenceSums:
 class NullQuery(RowQuery):
     """The loss of models that have nothing but an intercept and the rows' offsets, and its derivatives.
 
-    With z_i = intercepts[k] + offset_i, one output:  sum_i u_i l(z_i, y_i), of l' and of l'';  (3, n_intercepts)
+    With z_i = intercepts[k] + offset_i, the same for all outputs, l' and l'' of the first:
+
+        sum_i u_i l(z_i, y_i), of l' and of l'';  (3, n_intercepts)
 
     Attributes
     ----------
@@ -188,7 +190,7 @@ class NullQuery(RowQuery):
         offsets = np.zeros(len(u)) if block.offsets is None else block.offsets[counted]
         sums = np.empty((3, len(self.intercepts)))
         for k, intercept in enumerate(self.intercepts.tolist()):
-            z = (offsets + intercept)[:, None]
+            z = np.repeat((offsets + intercept)[:, None], spec.n_outputs, axis=1)
             slope, second = loss.derivatives(z, y)
             sums[:, k] = (u * loss.value(z, y)).sum(), (u * slope[:, 0]).sum(), (u * second[:, 0]).sum()
         return Statistic({"null": Sum(sums)})

@@ -265,7 +265,11 @@ class LinearInference:
         moved = np.linalg.norm(self._published(flat), axis=1)
         # all that a unit of theta can move
         most = np.sqrt(self._published_squares(unit * unit))
-        return np.asarray((moved > _MOVED * most) | (most == 0))
+        found = np.asarray((moved > _MOVED * most) | (most == 0))
+        if self.spec.intercept and (self._taken_off[self.constant] != 0).any():
+            # what a column that is one number in all rows gives can as well be the intercept's
+            found |= ~self._of_features(np.ones(1, bool))
+        return found
 
     @cached_property
     def _taken_off(self) -> Floats:
