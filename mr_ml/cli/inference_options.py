@@ -9,6 +9,9 @@ from mr_ml.cli.options import add_command, add_engine, add_memory, add_runner, a
 from mr_ml.models.linear.losses import LOSSES
 from mr_ml.sums.query_kinds import QUERIES
 
+# Of confidence intervals, unless another one is asked for.
+LEVEL = 0.95
+
 
 def add_infer(actions: Any, model: str) -> None:
     """Add the command that finds standard errors; `model` says what a model can be named by."""
@@ -38,7 +41,7 @@ def add_table(parser: Any) -> None:
 def _add_tests(parser: Any) -> None:
     parser.add_argument("--csv", action="store_true", help="the table of coefficients as CSV, every number in full")
     parser.add_argument(
-        "--level", type=below_one, default=0.95, metavar="X", help="of confidence intervals (default 0.95)"
+        "--level", type=below_one, default=LEVEL, metavar="X", help=f"of confidence intervals (default {LEVEL})"
     )
     parser.add_argument(
         "--errors", choices=("model", "HC0", "HC1"),

@@ -13,10 +13,11 @@ from mr_ml.catalog.model import ModelManifest, load_model, read_manifest
 from mr_ml.catalog.promotions import Promotion, promoted_version, read_promotions
 from mr_ml.cli.common import names_in, print_result, report_damaged, root_of, table
 from mr_ml.cli.inference import published_inference, table_of
+from mr_ml.cli.inference_options import LEVEL
 from mr_ml.cli.metrics_text import evaluated
 from mr_ml.cli.retrained import decision_lines, described_entry, history_lines, provenance_lines, without_kind
 from mr_ml.cli.spelling import spelled
-from mr_ml.errors import BadDataError
+from mr_ml.errors import BadDataError, UsageError
 from mr_ml.models.base import Model
 
 
@@ -106,6 +107,7 @@ def show(options: argparse.Namespace) -> int:
         "provenance": manifest.provenance and manifest.provenance.to_json(),
         "promotions": [without_kind(entry) for entry in promotions],
     }
+    _check_table(options)
     data["evaluations"], broken = find_evaluations(root, model.name, manifest.run)
     damaged = (*damaged, *broken)
     if options.table:
@@ -116,6 +118,14 @@ def show(options: argparse.Namespace) -> int:
         return report_damaged(damaged)
     print_result(options, data, "\n".join(_lines(model, manifest, data, promotions, options.features)))
     return report_damaged(damaged)
+
+
+def _check_table(options: argparse.Namespace) -> None:
+    """Raise UsageError for what only the table of standard errors can have."""
+    asked = {"--csv": options.csv, "--level": options.level != LEVEL, "--errors": options.errors is not None}
+    given = [name for name, is_given in asked.items() if is_given]
+    if given and not options.table:
+        raise UsageError(f"{given[0]} is for the table of standard errors; give --table too")
 
 
 def _meant(root: Root, name: str) -> int | None:

@@ -189,3 +189,10 @@ def test_the_file_of_an_inference() -> None:
     short = frame.encode("inference", opened.meta, {**opened.arrays, "estimates": np.zeros(2)})
     with pytest.raises(BadDataError, match=r"expected float64 of shape \(4,\) as estimates"):
         Inference.decode(short, where="golden")
+
+
+@pytest.mark.parametrize("option", ["--csv", "--level=0.9", "--errors=HC0"])
+def test_what_only_the_table_can_have_is_not_ignored(root: Commands, option: str) -> None:
+    found = root.run("models", "show", "counts", option)
+    assert found.code == 2
+    assert f"{option.partition('=')[0]} is for the table of standard errors; give --table too" in found.err
