@@ -43,6 +43,11 @@ class Seat:
     judged_by: FoldRows | None
 
 
+# All by which models can be judged.
+METRICS = HIGHER | {
+    "brier", "ece", "log_loss", "mean_absolute_error", "mean_deviance", "mean_loss", "mean_squared_error",
+    "root_mean_squared_error",
+}  # fmt: skip
 # Numbers beside metrics, which say nothing of how good a model is.
 _NO_JUDGES = frozenset(
     {"auc_error", "average_precision_error", "bias", "ks_error", "mean_label", "n_rows", "weight_sum"}

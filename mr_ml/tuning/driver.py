@@ -27,12 +27,13 @@ from mr_ml.memory import block_budget
 from mr_ml.models.base import Problem, TrainSpec
 from mr_ml.models.needs import Needs
 from mr_ml.models.paired import HIGHER
-from mr_ml.optimize.fleet import FleetState, Halving
+from mr_ml.optimize.fleet import FleetState, Halving, Member
 from mr_ml.session import Session
-from mr_ml.training.fleet import FleetSearch, Metric, Seat
+from mr_ml.training.fleet import METRICS, FleetSearch, Metric, Seat
 from mr_ml.training.loop import Watch
 from mr_ml.training.train import TrainResult, make_problem
 from mr_ml.tuning.choose import chosen, mean_and_error
+from mr_ml.tuning.report import candidates, words
 
 # Means of what each loss has for itself: they compare candidates of one loss only.
 OF_THE_LOSS = frozenset({"mean_deviance", "mean_loss"})
@@ -103,12 +104,12 @@ def resume(session: Session, run: str) -> TuneResult:
 
 def _tuned(session: Session, spec: TrainSpec, plan: TuningPlan, *, run: str, is_begun: bool) -> TuneResult:
     specs = [with_options(spec, options) for options in plan.candidates]
-    _check_metric(specs, plan)
+    _check_judges(specs, plan)
     dataset = load_dataset(session.root, spec.dataset)
     with using(session.root, dataset):
         tuned = _judged(session, spec, plan, specs, dataset, run=run, is_begun=is_begun)
     best = tuned.tried[tuned.chosen]
-    session.say(f"chosen of {len(specs)} candidates: {best.options}, {tuned.metric} {best.mean:.6g}")
+    session.say(f"chosen of {candidates(len(specs))}: {words(best.options)}, {tuned.metric} {best.mean:.6g}")
     fitted = session.fit(specs[tuned.chosen], run=f"{run}-best", part_of=run)
     trained = session.publish(fitted, tuned=tuned)
     event = {"event": "published", "version": trained.version, "stop": trained.stop}
@@ -124,7 +125,14 @@ def with_options(spec: TrainSpec, options: dict[str, Any]) -> TrainSpec:
     return stored.check(type(spec), {**vars(spec), **options}, what="a candidate")
 
 
-def _check_metric(specs: Sequence[TrainSpec], plan: TuningPlan) -> None:
+def _check_judges(specs: Sequence[TrainSpec], plan: TuningPlan) -> None:
+    if plan.validation == specs[0].split:
+        raise UsageError(
+            f"`validation`: expected another split than {specs[0].split}, which candidates are trained on: the rows "
+            "that a model has seen do not judge it"
+        )
+    if plan.metric is not None:
+        Metric(plan.metric).of(METRICS)
     titles = {spec.title for spec in specs}
     if len(titles) > 1 and (plan.metric is None or plan.metric in OF_THE_LOSS):
         raise UsageError(
@@ -150,7 +158,7 @@ def _judged(
     if not is_begun:
         start_run(root, run, spec, tuning=plan)
     session.say(
-        f"run {run}: {len(specs)} candidates, {len(seats)} models on {dataset.reference} {spec.split}, "
+        f"run {run}: {candidates(len(specs))}, {len(seats)} models on {dataset.reference} {spec.split}, "
         f"{dataset.n_rows(spec.split)} rows" + (f", {at_once} at once" if at_once < len(seats) else "")
     )
     sweep_folders(root.store, layout.run(run))
@@ -232,7 +240,7 @@ def _result(
         tried.append(
             Tried(
                 options=options, mean=mean, standard_error=error, by_fold=by_fold,
-                passes=max((m.ended.passes for m in members if m.ended is not None), default=0),
+                passes=max((_passes(m, plan) for m in members), default=0),
                 dropped=next((m.dropped for m in members if m.dropped is not None), None),
                 converged=all(m.ended.stop.converged for m in members if m.ended is not None),
                 stops=tuple(dict.fromkeys(m.ended.stop.value for m in members if m.ended is not None)),
@@ -243,3 +251,10 @@ def _result(
     return Tuned(
         run=run, metric=metric, higher=higher, rule=plan.rule, chosen=best, passes=state.passes, tried=tuple(tried)
     )
+
+
+def _passes(member: Member, plan: TuningPlan) -> int:
+    """Return how many a search made, which is dropped when it has made all that it could before the rung."""
+    if member.ended is not None:
+        return member.ended.passes
+    return 0 if member.dropped is None else (plan.first_passes or 0) * (plan.factor or 2) ** member.dropped

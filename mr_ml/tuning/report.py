@@ -31,6 +31,11 @@ def lines(tuned: Tuned) -> list[list[str]]:
     ]
 
 
+def candidates(number: int) -> str:
+    """Return how many there are, in words."""
+    return "1 candidate" if number == 1 else f"{number} candidates"
+
+
 def words(options: dict[str, Any]) -> str:
     """Return what a candidate is, in words."""
     return " ".join(f"{name} {_shown(value)}" for name, value in options.items()) or "as given"

@@ -220,6 +220,10 @@ def test_a_tuning_that_was_killed_goes_on_to_the_same_end(tmp_path: Path, passes
         mr_ml.resume(root, run)
     resumed = mr_ml.resume_tuning(root, run)
     assert resumed.tuned.tried == whole.tuned.tried
+    dropped = [one for one in whole.tuned.tried if one.dropped is not None]
+    assert bool(dropped) == (halving is not None)
+    assert all(one.passes == 4 for one in dropped if not one.stops)
+    assert all(one.passes >= 4 for one in dropped)
     assert resumed.tuned.passes == whole.tuned.passes
     one, other = (mr_ml.load_model(root, name) for name in ("whole", "killed"))
     assert one.coef.tobytes() == other.coef.tobytes()  # type: ignore[attr-defined]
@@ -307,6 +311,7 @@ def test_the_command_shows_the_table_and_shows_it_again(tmp_path: Path) -> None:
         ({"folds": 1}, "folds"),
         ({"folds": 3, "validation": "train"}, "expected `folds` or `validation`, found both"),
         ({"validation": "nothing"}, "has no split 'nothing'"),
+        ({"validation": "train"}, "`validation`: expected another split than train"),
         ({"metric": "beauty"}, "`metric`: expected one of accuracy, .* found 'beauty'"),
         ({"loss": ["logistic", "squared_hinge"]}, "`metric`: candidates of different losses"),
         ({"first_passes": 3}, "`first_passes` is for `halving`"),
@@ -322,6 +327,7 @@ def test_what_cannot_be_is_said_before_there_is_a_model(tmp_path: Path, asked: d
     with pytest.raises(UsageError, match=text):
         mr_ml.tune(root, "rows", "m", **{"l2": [0.1, 1.0], **asked})
     assert not (root / "models" / "m").exists()
+    assert not (root / "runs").exists()
 
 
 def test_folds_that_are_empty_or_have_all_rows_of_a_label_are_said(tmp_path: Path) -> None:
