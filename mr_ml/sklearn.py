@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -170,7 +171,7 @@ class _Classifier(ClassifierMixin, _Linear):
         if len(self.classes_) > 2 and not get_tags(self).classifier_tags.multi_class:
             raise ValueError(f"Only binary classification is supported. Found {len(self.classes_)} classes")
         if len(self.classes_) < 2:
-            raise ValueError(f"expected rows of two classes at least, found one class: {self.classes_[0]!r}")
+            raise ValueError(f"expected rows of two classes at least, found one class: {str(self.classes_[0])!r}")
         weights = None if sample_weight is None else _check_sample_weight(sample_weight, x, dtype=np.float64)
         if self.class_weight is not None:
             of_class = compute_sample_weight(self.class_weight, y)
@@ -224,7 +225,7 @@ class LogisticRegression(_Classifier):
         return "softmax" if n_classes > 2 else "logistic"
 
     def _l2(self, weight_sum: float) -> float:
-        return 1 / (self.C * weight_sum)
+        return 1 / (_checked(self.C, "C", above_zero=True) * weight_sum)
 
     def predict_proba(self, X: Any) -> Floats:
         """Return the probability of each class, (n_rows, n_classes)."""
@@ -261,7 +262,7 @@ class LinearSVC(_Classifier):
         return "squared_hinge"
 
     def _l2(self, weight_sum: float) -> float:
-        return 1 / (self.C * weight_sum)
+        return 1 / (_checked(self.C, "C", above_zero=True) * weight_sum)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -315,7 +316,7 @@ class Ridge(_Regressor):
         return "squared"
 
     def _l2(self, weight_sum: float) -> float:
-        return self.alpha / weight_sum
+        return _checked(self.alpha, "alpha") / weight_sum
 
 
 class _Glm(_Regressor):
@@ -328,7 +329,7 @@ class _Glm(_Regressor):
         raise NotImplementedError
 
     def _l2(self, weight_sum: float) -> float:
-        return self.alpha
+        return _checked(self.alpha, "alpha")
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return D2, the share of the deviance that the model explains."""
@@ -408,3 +409,11 @@ class TweedieRegressor(_Glm):
 
     def _variance_power(self) -> float:
         return self.power
+
+
+def _checked(value: Any, name: str, *, above_zero: bool = False) -> float:
+    """Return the strength of a penalty; raises ValueError, in the words of the parameter, if it is none."""
+    number = isinstance(value, Real) and not isinstance(value, bool | np.bool_)
+    if not (number and (value > 0 if above_zero else value >= 0)):
+        raise ValueError(f"{name}: expected a number {'above' if above_zero else 'of at least'} 0, found {value!r}")
+    return float(value)

@@ -118,6 +118,21 @@ def test_labels_that_the_loss_does_not_take() -> None:
         ours.PoissonRegressor().fit(X, TARGETS["numbers"])
 
 
+@pytest.mark.parametrize(
+    ("estimator", "said"),
+    [
+        (ours.LogisticRegression(C=0), "C: expected a number above 0, found 0"),
+        (ours.LinearSVC(C=float("nan")), "C: expected a number above 0, found nan"),
+        (ours.Ridge(alpha=-1), "alpha: expected a number of at least 0, found -1"),
+        (ours.PoissonRegressor(alpha="1"), "alpha: expected a number of at least 0, found '1'"),
+    ],
+    ids=repr,
+)
+def test_penalties_are_refused_by_the_names_that_they_have_here(estimator: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        estimator.fit(X, np.arange(len(X)) % 2)
+
+
 def test_it_is_searched_and_pickled() -> None:
     search = GridSearchCV(ours.LogisticRegression(), {"C": [0.01, 1.0]}, cv=2).fit(X, TARGETS["classes"])
     again = pickle.loads(pickle.dumps(search.best_estimator_))
