@@ -18,6 +18,8 @@ def sparse_rows(x: Any, n_features: int) -> SparseFeatures:
     UsageError
         If these are not rows of so many numbers.
     """
+    if np.iscomplexobj(x):
+        raise UsageError("expected real numbers as features, found complex ones")
     if hasattr(x, "tocsr"):
         x = x.tocsr().copy()
         x.sum_duplicates()

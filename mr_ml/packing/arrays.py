@@ -120,7 +120,8 @@ def rows_of(x: Any, labels: Any, *, weights: Any = None, offsets: Any = None) ->
         name: None if column is None else _column(column, name, len(features.indptr) - 1)
         for name, column in (("labels", labels), ("weights", weights), ("offsets", offsets))
     }
-    assert columns["labels"] is not None
+    if columns["labels"] is None:
+        raise UsageError("expected labels of the rows, found None")
     if columns["weights"] is not None and (columns["weights"] < 0).any():
         raise UsageError(f"expected weights >= 0, found {columns['weights'].min():g}")
     return Rows(
