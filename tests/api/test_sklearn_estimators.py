@@ -124,7 +124,7 @@ def test_labels_that_the_loss_does_not_take() -> None:
         (ours.LogisticRegression(C=0), "C: expected a number above 0, found 0"),
         (ours.LinearSVC(C=float("nan")), "C: expected a number above 0, found nan"),
         (ours.Ridge(alpha=-1), "alpha: expected a number of at least 0, found -1"),
-        (ours.PoissonRegressor(alpha="1"), "alpha: expected a number of at least 0, found '1'"),
+        (ours.PoissonRegressor(alpha=float("nan")), "alpha: expected a number of at least 0, found nan"),
     ],
     ids=repr,
 )
