@@ -32,7 +32,7 @@ def add_pack(commands: Any) -> None:
         type=whole(1, MAX_PARTITION),
         default=1,
         metavar="K",
-        help="cut each split into K folds of whole partitions; kept in the dataset, nothing reads them yet",
+        help="cut each split into K folds of whole partitions; mr-ml tune takes them after --split-by",
     )
     parser.add_argument(
         "--split-by", metavar="COLUMN", help="rows of one group (a CSV column, or qid) stay in one split and fold"
