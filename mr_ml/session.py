@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
 from hdfs_layout import Root, append_events, check_name, open_root
@@ -242,6 +242,7 @@ class Session:
                 self.infer(f"{result.model}@{result.version}")
             except NoModelError as error:
                 self.warn(str(error))
+                result = replace(result, warnings=(*result.warnings, str(error)))
         return result
 
     def fit(

@@ -174,11 +174,20 @@ class _Classifier(ClassifierMixin, _Linear):
             raise ValueError(f"expected rows of two classes at least, found one class: {str(self.classes_[0])!r}")
         weights = None if sample_weight is None else _check_sample_weight(sample_weight, x, dtype=np.float64)
         if self.class_weight is not None:
-            of_class = compute_sample_weight(self.class_weight, y)
+            of_class = self._class_weights(y, codes, weights)
             weights = of_class if weights is None else weights * of_class
         coef = self._fit(x, codes.astype(np.float64), weights, loss=self._loss_of(len(self.classes_)))
         self.coef_, self.intercept_ = coef[:, :-1], coef[:, -1]
         return self
+
+    def _class_weights(self, y: Any, codes: NDArray[np.int64], weights: Floats | None) -> Floats:
+        """Return the factor of each row's class, (n_rows,); what is balanced are the weights, as in scikit-learn 1.9."""
+        if not isinstance(self.class_weight, str) or self.class_weight != "balanced":
+            return np.asarray(compute_sample_weight(self.class_weight, y))
+        of_class = np.bincount(codes, weights)
+        if not of_class.all():
+            raise ValueError("class_weight: expected rows of positive weight of each class, found none of some")
+        return np.asarray(of_class.sum() / (len(of_class) * of_class))[codes]
 
     def decision_function(self, X: Any) -> Floats:
         """Return the margins: (n_rows,) of the second of two classes, else (n_rows, n_classes)."""

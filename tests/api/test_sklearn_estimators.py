@@ -108,6 +108,15 @@ def test_the_support_vector_machine_is_optimal() -> None:
     assert slope.sum() == pytest.approx(0, abs=1e-5)
 
 
+def test_weights_are_balanced() -> None:
+    y = TARGETS["classes"]
+    sums = {label: WEIGHTS[y == label].sum() for label in ("no", "yes")}
+    factors = {label: WEIGHTS.sum() / (2 * weight) for label, weight in sums.items()}
+    balanced = ours.LogisticRegression(class_weight="balanced").fit(X, y, sample_weight=WEIGHTS)
+    by_hand = ours.LogisticRegression(class_weight=factors).fit(X, y, sample_weight=WEIGHTS)
+    np.testing.assert_allclose(balanced.coef_, by_hand.coef_, rtol=1e-9)
+
+
 def test_what_did_not_converge_warns() -> None:
     with pytest.warns(ConvergenceWarning, match="budget of passes"):
         ours.LogisticRegression(max_iter=2, tol=0.0).fit(X, TARGETS["classes"])

@@ -62,7 +62,7 @@ def packed(place: Commands, name: str, y: Any) -> Any:
         ("power:exponent=fast", "the power loss: `exponent`: expected a number, found 'fast'"),
         ("power:exponent=nan", "the power loss: `exponent`: expected a finite number, found nan"),
         ("logistic:power=1", "the logistic loss has no parameters, found 'power'"),
-        ("pwer:exponent=1", "loss 'pwer' is not known (did you mean 'power'?); choose one of logistic, softmax, squared"),
+        ("pwer:exponent=1", "loss 'pwer' is not known (did you mean 'power'?); choose one of logistic, softmax"),
     ],
 )
 def test_wrong_parameters_are_told_before_anything_is_read(place: Commands, text: str, said: str) -> None:
