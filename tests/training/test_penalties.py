@@ -186,3 +186,21 @@ def test_scipy_finds_the_same_within_bounds(tmp_path: Path) -> None:
     assert done.converged
     np.testing.assert_allclose(model.coef[0], theirs.x, atol=1e-8)
     assert (model.coef[0, 0], model.coef[0, 1], model.coef[0, 7]) == (0.5, -0.5, -1.0)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_what_is_not_penalised_may_have_no_optimum(tmp_path: Path, solver: str) -> None:
+    """A feature without a penalty that tells the classes apart; with a bound there is an optimum again."""
+    rng = np.random.default_rng(9)
+    x = rng.normal(size=(100, 3))
+    y = (x[:, 0] > 0).astype(float)
+    _, done = fit(x, y, str(tmp_path), l1=0.01, per_feature={"x0": {"factor": 0.0}}, solver=solver)
+    assert not done.converged
+    assert "no finite optimum" in done.stop
+    assert done.passes < 60
+    assert "x0" in done.warnings[0]
+    for rule in ({"factor": 1.0}, {"factor": 0.0, "upper": 5.0}):
+        again = mr_ml.train(f"{tmp_path}/root", "rows", "m", l1=0.01, per_feature={"x0": rule}, solver=solver)
+        assert again.converged
+    bounded: Any = mr_ml.load_model(f"{tmp_path}/root", "m")
+    assert bounded.coef[0, 0] == 5.0

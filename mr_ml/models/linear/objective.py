@@ -104,6 +104,14 @@ class Objective:
         kept = not self.penalty.is_zero and self.penalty.keeps(self.scaling, slightly=_SLIGHT).all()
         return self.rows.loss.may_separate and not kept
 
+    def _costs_nothing(self, theta: Floats) -> bool:
+        """Whether theta and all larger multiples are within the bounds, and only coefficients without a penalty."""
+        kinks = self.kinks
+        if kinks is None or self._of_theta.value(theta):
+            return False
+        room = np.where(theta > 0, kinks.upper, -kinks.lower)
+        return bool((np.isinf(room) | (theta == 0)).all())
+
     def start(self) -> Floats:
         """Return the theta from which to start, (size,)."""
         theta = np.zeros(self.size)
@@ -177,7 +185,7 @@ class Objective:
         slopes, second = sums.slope_sums / weight_sum, sums.second_derivative_sums / weight_sum
         known, units = second > 0, np.maximum(slopes, _LEAST_UNIT * slopes.max())
         leads = sums.leads.tolist() if self._watched else ()
-        if leads and not self.penalty.is_cone:
+        if leads and not (self.penalty.is_cone or self._costs_nothing(_at(ask, ask.steps[ask.chosen]))):
             # rows on their right side are no proof then
             leads[0] = -np.inf
         return Evaluation(

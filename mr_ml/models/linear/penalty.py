@@ -26,6 +26,8 @@ from numpy.typing import NDArray
 from mr_ml.models.linear.scaling import Scaling
 from mr_ml.optimize.base import Kinks
 
+# What two roundings do to a number, relative to it.
+_BESIDE = 4 * float(np.finfo(float).eps)
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
@@ -243,7 +245,13 @@ class FeaturePenalty:
         """Return coefficients (n_outputs, n_features + 1) within the bounds, up to rounding those that are given."""
         if self.lower is None and self.upper is None:
             return coef
-        return np.concatenate([np.clip(coef[:, :-1], self.lower, self.upper), coef[:, -1:]], axis=1)
+        of_features = np.clip(coef[:, :-1], self.lower, self.upper)
+        for bound in (self.lower, self.upper):
+            if bound is not None:
+                # theta's bound divided by the scale may be the number beside it
+                near = np.isfinite(bound) & (np.abs(of_features - bound) <= _BESIDE * np.abs(bound))
+                of_features = np.where(near, bound, of_features)
+        return np.concatenate([of_features, coef[:, -1:]], axis=1)
 
     def of(self, scaling: Scaling, n_outputs: int) -> PenaltyOfTheta:
         """Return the penalty of all outputs' coefficients in the optimizer's coordinates."""
