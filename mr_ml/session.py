@@ -25,6 +25,7 @@ from mr_ml.errors import NoModelError, UsageError
 from mr_ml.ids import unique_id
 from mr_ml.memory import Memory, block_budget, free_memory, longest_line, predict_budget, rows_budget
 from mr_ml.models.base import MODEL_KINDS, Model, TrainSpec
+from mr_ml.models.inference import check_asked
 from mr_ml.models.metric_choices import NO_CHOICES, MetricChoices
 from mr_ml.passes.engines import DEFAULT, ENGINES, Kept, PassesWanted
 from mr_ml.runners.base import RUNNERS, Runner, RunnerOptions
@@ -209,8 +210,7 @@ class Session:
             Whether one more pass finds how sure the parameters are: see `infer`. Where the optimum allows no standard
             errors, that is a warning.
         """
-        if inference and spec.no_inference is not None:
-            raise UsageError(f"`inference`: {spec.no_inference}")
+        check_asked(spec.no_inference if inference else None)
         return self._published(self.fit(spec, run=unique_id(), verify_bytes=verify_bytes), inference=inference)
 
     def resume(self, run: str, *, verify_bytes: bool = False, inference: bool = False) -> TrainResult:
@@ -227,10 +227,8 @@ class Session:
         tuning = run if document.tuning is not None else document.part_of
         if tuning is not None:
             raise UsageError(f"run {run} is part of a tuning: go on with it by `mr-ml runs resume {tuning}`")
-        spec = document.spec
-        if inference and spec.no_inference is not None:
-            raise UsageError(f"`inference`: {spec.no_inference}")
-        return self._published(self.fit(spec, run=run, verify_bytes=verify_bytes), inference=inference)
+        check_asked(document.spec.no_inference if inference else None)
+        return self._published(self.fit(document.spec, run=run, verify_bytes=verify_bytes), inference=inference)
 
     def _published(self, fitted: Fitted, *, inference: bool) -> TrainResult:
         result = self.publish(fitted)

@@ -181,7 +181,7 @@ class _Classifier(ClassifierMixin, _Linear):
         return self
 
     def _class_weights(self, y: Any, codes: NDArray[np.int64], weights: Floats | None) -> Floats:
-        """Return the factor of each row's class, (n_rows,); what is balanced are the weights, as in scikit-learn 1.9."""
+        """Return the factor of each row's class, (n_rows,); what is balanced are weights, as in scikit-learn 1.9."""
         if not isinstance(self.class_weight, str) or self.class_weight != "balanced":
             return np.asarray(compute_sample_weight(self.class_weight, y))
         of_class = np.bincount(codes, weights)

@@ -302,3 +302,15 @@ class Inferring(Protocol):
         NoModelError
             If no rows count.
         """
+
+
+def check_asked(reason: str | None) -> None:
+    """Refuse standard errors of a model that has none, for a reason; UsageError.
+
+    Parameters
+    ----------
+    reason
+        `mr_ml.models.base.TrainSpec.no_inference`, if they are asked for.
+    """
+    if reason is not None:
+        raise UsageError(f"`inference`: {reason}")

@@ -18,10 +18,9 @@ def sparse_rows(x: Any, n_features: int) -> SparseFeatures:
     UsageError
         If these are not rows of so many numbers.
     """
-    if np.iscomplexobj(x):
-        raise UsageError("expected real numbers as features, found complex ones")
     if hasattr(x, "tocsr"):
         x = x.tocsr().copy()
+        _check_real(x)
         x.sum_duplicates()
         shape, indptr, indices, values = x.shape, x.indptr, x.indices, np.asarray(x.data, np.float64)
         keep = values != 0
@@ -29,6 +28,7 @@ def sparse_rows(x: Any, n_features: int) -> SparseFeatures:
         indices, values = indices[keep], values[keep]
     else:
         try:
+            _check_real(x)
             dense = np.asarray(x, np.float64)
         except (TypeError, ValueError) as error:
             raise UsageError(f"expected rows of {n_features} numbers, all of one length; {error}") from None
@@ -40,3 +40,8 @@ def sparse_rows(x: Any, n_features: int) -> SparseFeatures:
     if len(shape) != 2 or shape[1] != n_features:
         raise UsageError(f"expected rows of {n_features} features, (n_rows, {n_features}); found shape {shape}")
     return SparseFeatures(indptr.astype(np.int64), indices.astype(np.int32), values)
+
+
+def _check_real(x: Any) -> None:
+    if np.iscomplexobj(x):
+        raise UsageError("expected real numbers as features, found complex ones")
