@@ -231,7 +231,7 @@ def spark(options: argparse.Namespace) -> tuple[Any, float]:
     session.sparkContext.setLogLevel("ERROR")
     rows = session.read.format("libsvm").option("numFeatures", str(options.features)).load(str(options.text))
     rows = rows.withColumn("label", functions.when(rows["label"] > 0, 1.0).otherwise(0.0)).cache()
-    until = {} if options.stop is None else {"maxIter": int(options.stop), "tol": 0.0}
+    until: dict[str, Any] = {} if options.stop is None else {"maxIter": int(options.stop), "tol": 0.0}
     model = LogisticRegression(regParam=options.l2, elasticNetParam=0.0, standardization=False, **until).fit(rows)
     found = model.coefficients.toArray(), float(model.intercept)
     session.stop()
