@@ -187,6 +187,42 @@ class Evaluation:
     kinks: Kinks | None = None
 
 
+class SampledLoss(Protocol):
+    """The mean loss of some of the rows near a point, in the optimizer's coordinates and without the penalty.
+
+    It says where to go, never whether it is good there: that is for the objective of all rows.
+    """
+
+    @property
+    def rows(self) -> Floats:
+        """Of how many of the rows each coefficient moves the margins, (n,)."""
+
+    @property
+    def share(self) -> float:
+        """The share of all rows that these are, at most 1."""
+
+    @property
+    def penalty(self) -> Floats:
+        """The diagonal, (n,), of the Hessian of the whole objective's penalty, where that is quadratic."""
+
+    @property
+    def gradient(self) -> Floats:
+        """The gradient, (n,)."""
+
+    @property
+    def diagonal(self) -> Floats:
+        """That of the Hessian, (n,)."""
+
+    def times(self, vector: Floats) -> Floats:
+        """Multiply the Hessian with a vector (n,)."""
+
+    def gains(self, direction: Floats, steps: Sequence[float]) -> Floats:
+        """Return what each step along a direction (n,) changes the mean loss by, less slope times step; (n_steps,)."""
+
+    def moved(self, direction: Floats) -> SampledLoss:
+        """Return the same at the point plus a direction (n,)."""
+
+
 class Stop(Enum):
     """Why a run ended; the value is what the user reads."""
 
@@ -287,11 +323,14 @@ class Cost:
         Hessian is not counted: it takes no more than the sums of the pass did before.
     history_bytes
         The state's history.
+    sampled
+        Whether the loss of a sample of the rows is asked for, which the driver holds then.
     """
 
     pass_bytes: int
     state_bytes: int
     history_bytes: int = 0
+    sampled: bool = False
 
 
 class Optimizer(Protocol[State, AskT, EvaluationT]):
@@ -348,6 +387,18 @@ class Optimizer(Protocol[State, AskT, EvaluationT]):
     def point(self, state: State) -> Floats:
         """Say which is the best point (n,) so far; here, of a state whose `ask` is None."""
         return self.result(state).point
+
+    def ask_sampled(self, state: State) -> Floats | None:
+        """Say the point (n,) at which the loss of a sample of the rows is of use for the open ask; else None.
+
+        Called after each `tell`, before the state is stored. Where there is such a sample `tell_sampled` follows, and
+        `ask_sample` is not called.
+        """
+        return None
+
+    def tell_sampled(self, state: State, loss: SampledLoss) -> State:
+        """Make the state whose open ask goes by the loss of a sample there; of no use to those that never ask."""
+        return state
 
     @abstractmethod
     def progress(self, state: State) -> SearchProgress:

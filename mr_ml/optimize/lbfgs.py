@@ -13,7 +13,7 @@ not depend on a machine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -54,7 +54,7 @@ class Lbfgs(LineMethod):
     memory: int = 20
     checks_hessian: bool = False
 
-    name: ClassVar[str] = "lbfgs"
+    name: ClassVar[str] = "lbfgs-diagonal"
     sampled_steps: ClassVar[int] = 3
     # its distance is an upper bound, and goes down in waves
     distance_slack: ClassVar[float] = 1000.0
@@ -82,18 +82,25 @@ class Lbfgs(LineMethod):
             return newton_direction(state, ev)
         inverse = inverse_diagonal(state)
         pairs = list(zip(state.pairs_s, state.pairs_y, strict=True))
+        gamma = 1.0
+        if pairs:
+            s, y = pairs[-1]
+            gamma = float(np.clip(dot(s, y) / dot(y, inverse * y), *GAMMA))
+        return with_distance(state, self.two_loops(state, pairs, lambda q: q * gamma * inverse))
+
+    def two_loops(
+        self, state: LineState, pairs: Sequence[tuple[Floats, Floats]], start: Callable[[Floats], Floats]
+    ) -> Floats:
+        """Return -B g, (n,), of pairs (s, y), oldest first; `start` multiplies B_0 with a vector (n,)."""
         q, products, alphas = -state.gradient, [dot(s, y) for s, y in pairs], []
         for (s, y), product in zip(reversed(pairs), reversed(products), strict=True):
             alpha = dot(s, q) / product
             alphas.append(alpha)
             q -= np.multiply(y, alpha, dtype=np.float64)
-        if pairs:
-            _, y = pairs[-1]
-            q *= float(np.clip(products[-1] / dot(y, inverse * y), *GAMMA))
-        q *= inverse
+        q = start(q)
         for (s, y), product, alpha in zip(pairs, products, reversed(alphas), strict=True):
             q += np.multiply(s, alpha - dot(y, q) / product, dtype=np.float64)
-        return with_distance(state, q)
+        return q
 
     def max_distance(self, state: LineState) -> float:
         """Compute the distance as if all of the gradient were along the flattest direction of the pairs."""
@@ -110,7 +117,7 @@ class Lbfgs(LineMethod):
         return vector.astype(np.float32) if len(vector) >= NARROW_FROM else vector
 
 
-def lbfgs(*, size: int, tolerance: float, max_passes: int) -> Lbfgs:
+def lbfgs_diagonal(*, size: int, tolerance: float, max_passes: int) -> Lbfgs:
     """Make L-BFGS for a problem, with as many pairs as its size allows; a `choose.Factory`."""
     checks_hessian = size <= HESSIAN_UP_TO
     return Lbfgs(tolerance=tolerance, max_passes=max_passes, memory=pairs_of(size), checks_hessian=checks_hessian)

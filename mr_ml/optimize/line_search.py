@@ -81,6 +81,8 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
     hessian: ClassVar[bool] = False
     # what a converged search rules out, see `Result`
     rules_out: ClassVar[frozenset[Stop]] = frozenset()
+    # whether every pass returns the Hessian's diagonal
+    curvature_always: ClassVar[bool] = False
     # of how many first directions a sample says how far to go
     sampled_steps: ClassVar[int] = 0
     # pairs of changes of point and gradient that are remembered
@@ -167,6 +169,8 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
         )  # fmt: skip
 
     def _wants_curvature(self, state: LineState) -> bool:
+        if self.curvature_always:
+            return True
         iteration = state.n_iterations + 1
         due = not state.n_passes or iteration <= _CURVATURE_FIRST or not iteration % _CURVATURE_EVERY
         return due or state.value < _CURVATURE_BELOW * state.curvature_value

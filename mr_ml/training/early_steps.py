@@ -1,4 +1,7 @@
-"""Choose the length of the first steps on a sample: about a block of rows, which the driver reads itself.
+"""What a sample of the rows, which the driver reads itself, says of where to go.
+
+Optimizers that ask for the loss of a sample are given one of the split's first rows. For others a sample of about a
+block says how long the first steps should be.
 
 L-BFGS starts out along -g / diag(h), which is far too long where features go together, and the pass that finds that
 out is one that nothing else needs; its first pairs tell little more. Rows are shuffled when they are packed, so the
@@ -22,9 +25,9 @@ from mr_ml.catalog.dataset import Dataset
 from mr_ml.data.block import Block, BlockAddress
 from mr_ml.data.partition_file import packed_block
 from mr_ml.errors import BadDataError
-from mr_ml.models.base import Objective
+from mr_ml.models.base import Objective, Sample
 from mr_ml.optimize.base import Ask, Evaluation, Optimizer
-from mr_ml.sums.blas import one_thread
+from mr_ml.sums.blas import on_one_thread, one_thread
 from mr_ml.sums.query import Query
 from mr_ml.sums.statistic import Statistic
 
@@ -32,7 +35,7 @@ from mr_ml.sums.statistic import Statistic
 _STEPS = tuple((2.0 ** (np.arange(-24, 7) / 2)).tolist())
 
 
-# So many blocks at most, where partitions are so small that they hold but a few rows each.
+# So many blocks at most of what early steps go by, where partitions are so small that they hold but a few rows each.
 _MOST_BLOCKS = 16
 
 
@@ -46,6 +49,21 @@ class EarlySteps:
     store: Store
     columns: NDArray[Any] | None = None
     _kept: list[Block] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    @on_one_thread
+    def advised(self, optimizer: Optimizer[Any, Ask, Evaluation], state: Any) -> Any:
+        """Return the state with a direction that goes by what a sample says, if that is of use; raises as `factor`."""
+        point = optimizer.ask_sampled(state)
+        if point is None or self._rows is None:
+            return self.stretched(optimizer, state)
+        return optimizer.tell_sampled(state, self._rows.at(point))
+
+    @cached_property
+    def _rows(self) -> Sample | None:
+        """The split's first rows, as many as the objective takes."""
+        blocks = self._first_blocks(most=None)
+        over = blocks if self.columns is None else (block.over(self.columns) for block in blocks)
+        return self.objective.sample(over, n_rows=self.dataset.n_rows(self.split))
 
     @cached_property
     def _sample(self) -> list[Block]:
@@ -68,9 +86,9 @@ class EarlySteps:
             self._kept.extend(map(query.prepare, self._sample))
         return self._kept
 
-    def _first_blocks(self) -> Iterator[Block]:
+    def _first_blocks(self, most: int | None = _MOST_BLOCKS) -> Iterator[Block]:
         parts = ((p, index) for p in self.dataset.of_split(self.split) for index in range(p.facts.blocks))
-        for partition, index in islice(parts, _MOST_BLOCKS):
+        for partition, index in islice(parts, most):
             sizes = partition.facts.line_bytes
             where = self.store.uri(partition.path)
             line = self.store.read_range(partition.path, offset=sum(sizes[:index]), length=sizes[index])

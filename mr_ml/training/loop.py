@@ -86,7 +86,7 @@ def search(
     while (ask := optimizer.ask(state)) is not None:
         state = optimizer.tell(state, objective.finish(ask, engine.run(objective.query(ask), columns=columns)))
         del ask
-        state = sample.stretched(optimizer, state)
+        state = sample.advised(optimizer, state)
         progress = watch.seen(optimizer.progress(state))
         journal.add(state, progress.event)
         watch.tell(progress)

@@ -11,16 +11,19 @@ the largest, or classes that a softmax tells apart without fail would be judged 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mr_ml.data.block import Block
 from mr_ml.errors import NoModelError
 from mr_ml.models.linear.line_query import LineQuery, LineSums
 from mr_ml.models.linear.penalty import NO_PENALTY, Penalty, PenaltyOfTheta, Quadratic, tiled
 from mr_ml.models.linear.reading import RowSpec
+from mr_ml.models.linear.sampled import RowSample
 from mr_ml.models.linear.scaling import Scaling
 from mr_ml.optimize.base import Ask, Evaluation, Kinks, Separation
 from mr_ml.sums.parts import Triangle
@@ -62,6 +65,10 @@ class Objective:
     def size(self) -> int:
         """Length of theta."""
         return self.rows.n_outputs * (self.rows.n_features + self.scaling.intercept)
+
+    def sample(self, blocks: Iterable[Block], *, n_rows: int) -> RowSample | None:
+        """Return the first rows of stored blocks that have `n_rows` in all; None if they weigh nothing."""
+        return RowSample.of(blocks, n_rows=n_rows, spec=self.rows, scaling=self.scaling, penalty=self._of_theta)
 
     @property
     def may_separate(self) -> bool:

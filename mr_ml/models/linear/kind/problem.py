@@ -28,6 +28,7 @@ from mr_ml.models.linear.losses.base import Loss
 from mr_ml.models.linear.metrics import MetricsQuery
 from mr_ml.models.linear.objective import Objective
 from mr_ml.models.linear.reading import RowSpec
+from mr_ml.models.linear.sampled import sample_bytes
 from mr_ml.models.linear.scaling import Scaling
 from mr_ml.models.linear.shift import NO_SHIFT, Shift
 from mr_ml.models.linear.sides import SidesQuery
@@ -107,9 +108,13 @@ class LinearProblem:
             stored = 20 * sum(p.facts.nnz for p in partitions) * (size // n_features)
             sum_bytes = min(sum_bytes, stored)
             block_sum_bytes = min(sum_bytes, stored // n_blocks)
-        return Needs(
-            block_sum_bytes=block_sum_bytes, sum_bytes=sum_bytes, n_blocks=n_blocks, state_bytes=state_bytes(cost, size)
-        )
+        driver_bytes = state_bytes(cost, size)
+        if cost.sampled:
+            nnz = sum(p.facts.nnz for p in partitions)
+            driver_bytes += sample_bytes(
+                n_rows=self.dataset.n_rows(self.spec.split), nnz=nnz, n_outputs=self.objective.rows.n_outputs
+            )
+        return Needs(block_sum_bytes=block_sum_bytes, sum_bytes=sum_bytes, n_blocks=n_blocks, state_bytes=driver_bytes)
 
     def over(self, rows: FoldRows) -> LinearProblem:
         """Return the same problem over some of the rows; see `mr_ml.models.base.Problem.over`."""

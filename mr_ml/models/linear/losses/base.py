@@ -9,7 +9,7 @@ labels (n_rows,): numbers, or class numbers 0, 1, ... if the loss is one of clas
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -134,6 +134,11 @@ class Loss(ABC):
     def likelihood(self) -> Likelihood | None:
         """What it is as a likelihood; None if it is none."""
         return None
+
+    def second_derivative(self, margins: Floats, labels: Floats, weights: Floats) -> Callable[[Floats], Floats]:
+        """Return what multiplies the rows' weighted l'' with changes of the margins, (n_rows, n_outputs) each."""
+        second = self.derivatives(margins, labels)[1] * weights[:, None]
+        return lambda changes: second * changes
 
     def lead(self, margins: Floats, labels: Floats) -> tuple[Floats, Floats]:
         """Return the least and the most by which a row's own class is ahead of another one, (n_rows,) each.

@@ -5,6 +5,7 @@ l = log sum_k e^{z_k} - z_y      l'_k = p_k - [k = y]      l''_jk = p_j ([j = k]
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -74,6 +75,12 @@ class SoftmaxLoss(Loss):
         n = p.shape[1]
         mixed = {(j, k): -weights * p[:, j] * p[:, k] for j in range(n) for k in range(j + 1, n)}
         return {(k, k): weights * p[:, k] * rest[:, k] for k in range(n)} | mixed
+
+    def second_derivative(self, margins: Floats, labels: Floats, weights: Floats) -> Callable[[Floats], Floats]:
+        """Return what multiplies the rows' weighted l'' with changes of the margins, (n_rows, n_outputs) each."""
+        p = _softmax(margins)
+        weighted = p * weights[:, None]
+        return lambda changes: weighted * (changes - (p * changes).sum(axis=1, keepdims=True))
 
     def lead(self, margins: Floats, labels: Floats) -> tuple[Floats, Floats]:
         """Return the least and the most by which a row's own class is ahead of another one, (n_rows,) each."""

@@ -1,0 +1,222 @@
+"""Some of the rows, held by the driver: their mean loss near a point, in the optimizer's coordinates.
+
+Of rows in theta's coordinates, a_i = ((x_i - m) / s, 1), with weights u_i that sum to 1:
+
+    gradient  sum_i u_i l'(z_i) a_i        Hessian times v  sum_i u_i l''(z_i) (a_i . v) a_i
+
+Rows are standardised once, and l'' is computed once for each point, so that a product costs two sweeps of the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mr_ml.data.block import Block
+from mr_ml.data.features import DenseFeatures, Features, SparseFeatures, narrow_indptr
+from mr_ml.models.linear.penalty import PenaltyOfTheta
+from mr_ml.models.linear.reading import RowSpec
+from mr_ml.models.linear.scaling import Scaling
+from mr_ml.sums.query import check_width
+
+Floats = NDArray[np.float64]
+
+# So many rows, or as many as take so many bytes.
+MOST_ROWS = 20_000
+MOST_BYTES = 64 << 20
+_ENTRY_BYTES = 12
+# Of a row and an output: margins, derivatives, and what is made of them.
+_OUTPUT_BYTES = 64
+
+
+def sample_bytes(*, n_rows: int, nnz: int, n_outputs: int) -> int:
+    """Bound what a sample of a split takes, also while it is put together."""
+    whole = 2 * _ENTRY_BYTES * nnz + _OUTPUT_BYTES * n_rows * n_outputs
+    return 3 * min(MOST_BYTES, whole)
+
+
+@dataclass(frozen=True, eq=False)
+class RowSample:
+    """Rows of positive weight.
+
+    Attributes
+    ----------
+    features
+        In theta's coordinates, but for the intercept's column of ones.
+    targets, weights, offsets
+        As the loss takes them, (n_rows,); weights sum to 1.
+    rows_with
+        How many rows have each feature, (n_features,).
+    share
+        Of all rows.
+    penalty
+        The diagonal of its Hessian, (size,).
+    """
+
+    spec: RowSpec
+    intercept: bool
+    features: Features
+    targets: Floats
+    weights: Floats
+    offsets: Floats | None
+    rows_with: Floats
+    share: float
+    penalty: Floats
+
+    @classmethod
+    def of(
+        cls, blocks: Iterable[Block], *, n_rows: int, spec: RowSpec, scaling: Scaling, penalty: PenaltyOfTheta
+    ) -> RowSample | None:
+        """Return the first rows of stored blocks that have `n_rows` in all; None if they weigh nothing.
+
+        Raises
+        ------
+        BadDataError
+            If labels or ids of features are none that the dataset has.
+        """
+        read, targets, weights = [], [], []
+        taken = 0
+        for block in _first(map(spec.read, blocks), spec.n_outputs):
+            taken += block.n_rows
+            check_width(block, spec.n_features)
+            y = spec.targets(block)
+            u = spec.weights(block, y)
+            counted = np.flatnonzero(u > 0)
+            offsets = None if block.offsets is None else block.offsets[counted]
+            read.append(replace(block, features=block.features.rows(counted), labels=y[counted], offsets=offsets))
+            targets.append(y[counted])
+            weights.append(u[counted])
+        whole = np.concatenate(weights) if weights else np.empty(0)
+        total = float(whole.sum())
+        if not 0 < total < np.inf:
+            return None
+        counts = (block.features.column_sums(n_features=spec.n_features)[-1] for block in read)
+        known = [block.offsets for block in read if block.offsets is not None]
+        return cls(
+            spec=spec,
+            intercept=scaling.intercept,
+            features=_standardised([block.features for block in read], scaling),
+            targets=np.concatenate(targets),
+            weights=whole / total,
+            offsets=np.concatenate(known) if known else None,
+            rows_with=np.asarray(sum(counts), np.float64),
+            share=min(taken / n_rows, 1.0),
+            penalty=penalty.curvature,
+        )
+
+    @cached_property
+    def rows(self) -> Floats:
+        """Of how many rows each coefficient moves the margin, (size,)."""
+        one = np.append(self.rows_with, float(len(self.targets))) if self.intercept else self.rows_with
+        return np.tile(one, self.spec.n_outputs)
+
+    def along(self, theta: Floats) -> Floats:
+        """Return what theta (size,) adds to the margins, (n_rows, n_outputs)."""
+        by_output = theta.reshape(self.spec.n_outputs, -1)
+        products = self.features.dot(np.ascontiguousarray(by_output[:, : self.spec.n_features].T))
+        return products + by_output[:, -1] if self.intercept else products
+
+    def gathered(self, by_row: Floats, *, squares: bool = False) -> Floats:
+        """Add up a_i r_i', or with the squares of a_i, for r (n_rows, n_outputs); (size,)."""
+        d, by_row = self.spec.n_features, np.ascontiguousarray(by_row)
+        if squares:
+            of_features = self.features.squares_dot(by_row, n_features=d)
+        else:
+            of_features, _ = self.features.transpose_dots(by_row, None, n_features=d)
+        whole = np.empty((self.spec.n_outputs, d + self.intercept))
+        whole[:, :d] = of_features.T
+        if self.intercept:
+            whole[:, d] = by_row.sum(axis=0)
+        return whole.ravel()
+
+    def at(self, theta: Floats) -> LossOfSample:
+        """Return the mean loss near theta (size,)."""
+        z = self.along(theta)
+        return LossOfSample(self, z if self.offsets is None else z + self.offsets[:, None])
+
+
+@dataclass(frozen=True, eq=False)
+class LossOfSample:
+    """A `mr_ml.optimize.base.SampledLoss`; `margins` (n_rows, n_outputs) are those at the point."""
+
+    sample: RowSample
+    margins: Floats
+
+    @property
+    def rows(self) -> Floats:
+        """Of how many rows each coefficient moves the margin, (size,)."""
+        return self.sample.rows
+
+    @property
+    def share(self) -> float:
+        """Of all rows."""
+        return self.sample.share
+
+    @property
+    def penalty(self) -> Floats:
+        """The diagonal of the penalty's Hessian, (size,)."""
+        return self.sample.penalty
+
+    @cached_property
+    def _derivatives(self) -> tuple[Floats, Floats]:
+        return self.sample.spec.loss.derivatives(self.margins, self.sample.targets)
+
+    @cached_property
+    def _bend(self) -> Callable[[Floats], Floats]:
+        return self.sample.spec.loss.second_derivative(self.margins, self.sample.targets, self.sample.weights)
+
+    @cached_property
+    def gradient(self) -> Floats:
+        """The gradient, (size,)."""
+        return self.sample.gathered(self._derivatives[0] * self.sample.weights[:, None])
+
+    @cached_property
+    def diagonal(self) -> Floats:
+        """That of the Hessian, (size,)."""
+        return self.sample.gathered(self._derivatives[1] * self.sample.weights[:, None], squares=True)
+
+    def times(self, vector: Floats) -> Floats:
+        """Multiply the Hessian with a vector (size,)."""
+        return self.sample.gathered(self._bend(self.sample.along(vector)))
+
+    def gains(self, direction: Floats, steps: Sequence[float]) -> Floats:
+        """Return what each step along a direction changes the mean loss by, less slope times step; (n_steps,)."""
+        loss, y, u = self.sample.spec.loss, self.sample.targets, self.sample.weights
+        along = self.sample.along(direction)
+        # difference by difference: what rows have in common would leave nothing of a small gain
+        less = loss.value(self.margins, y), (self._derivatives[0] * along).sum(axis=1)
+        return np.array([u @ (loss.value(self.margins + t * along, y) - less[0] - t * less[1]) for t in steps])
+
+    def moved(self, direction: Floats) -> LossOfSample:
+        """Return the same at the point plus a direction (size,)."""
+        return LossOfSample(self.sample, self.margins + self.sample.along(direction))
+
+
+def _first(blocks: Iterable[Block], n_outputs: int) -> Iterator[Block]:
+    """Yield the first rows that take no more than a sample may, one at least."""
+    rows, left = MOST_ROWS, MOST_BYTES
+    for block in blocks:
+        each = max(_ENTRY_BYTES * block.features.nnz, block.features.nbytes) / max(block.n_rows, 1)
+        fitting = max(int(left / (each + _OUTPUT_BYTES * n_outputs)), int(rows == MOST_ROWS))
+        head = block.head(min(block.n_rows, rows, fitting))
+        yield head
+        rows, left = rows - head.n_rows, left - int(head.n_rows * (each + _OUTPUT_BYTES * n_outputs))
+        if not rows or head.n_rows < block.n_rows:
+            return
+
+
+def _standardised(parts: Sequence[Features], scaling: Scaling) -> Features:
+    """Join rows, in theta's coordinates."""
+    if scaling.centred or all(isinstance(part, DenseFeatures) for part in parts):
+        arrays = [part.toarray(n_features=len(scaling.scale)) for part in parts]
+        return DenseFeatures((np.concatenate(arrays) - scaling.mean) / scaling.scale)
+    rows = [part.as_sparse().wide for part in parts]
+    ends = np.cumsum([0, *(part.nnz for part in rows)])
+    indptr = np.concatenate([[0], *(part.indptr[1:] + end for part, end in zip(rows, ends[:-1], strict=True))])
+    indices = np.concatenate([part.indices for part in rows])
+    values = np.concatenate([part.values for part in rows]) / scaling.scale[indices]
+    return SparseFeatures(narrow_indptr(indptr), indices, values)
