@@ -202,6 +202,10 @@ class SampledLoss(Protocol):
         """The share of all rows that these are, at most 1."""
 
     @property
+    def noise(self) -> float:
+        """The share, from 0 to 1, of what the Hessian has off its diagonal that comes of there being no more rows."""
+
+    @property
     def penalty(self) -> Floats:
         """The diagonal, (n,), of the Hessian of the whole objective's penalty, where that is quadratic."""
 
@@ -391,8 +395,8 @@ class Optimizer(Protocol[State, AskT, EvaluationT]):
     def ask_sampled(self, state: State) -> Floats | None:
         """Say the point (n,) at which the loss of a sample of the rows is of use for the open ask; else None.
 
-        Called after each `tell`, before the state is stored. Where there is such a sample `tell_sampled` follows, and
-        `ask_sample` is not called.
+        Called after each `tell`, before the state is stored. Where there is such a sample `tell_sampled` follows;
+        `ask_sample` is called only if that returns the very state.
         """
         return None
 

@@ -25,8 +25,14 @@ _VECTORS = 20
 _STEPS = 3
 # Passes that brought no step are excused up to so many, and one more for so many steps.
 _EXCUSED, _STEPS_FOR_ONE = 2, 3
+# A sample whose Hessian is noise to a larger share off its diagonal does not know how features go together.
+_NOISY = 0.5
+# Of all rows; a sample of so many is nearer to them than steps of long ago.
+_MOST = 0.5
 # Of the slope along the direction by the diagonal; less is no way down.
 _LEAST_SLOPE = 1e-6
+# How many times as much a sample is doubted for each pass that brought no step.
+_DOUBT = 4.0
 _NOTE = "steps by a sample of the rows were often too long; goes on by the Hessian's diagonal"
 
 
@@ -53,12 +59,17 @@ class SampledLbfgs(Lbfgs):
 
     def tell_sampled(self, state: LineState, loss: SampledLoss) -> LineState:
         """Take the direction that goes by the sample, if it leads down."""
-        steps = [
+        if not loss.noise <= _NOISY:
+            return state
+        pairs = [
             (s.astype(np.float64, copy=False), y.astype(np.float64, copy=False))
-            for s, y in zip(state.pairs_s[-_STEPS:], state.pairs_y[-_STEPS:], strict=True)
+            for s, y in zip(state.pairs_s, state.pairs_y, strict=True)
         ]
-        model = SampledModel(loss, state.gradient, 1 / inverse_diagonal(state), steps)
-        direction = model.refined(self.two_loops(state, model.pairs, model.solve))
+        # of most rows, older steps tell less than what the curvature has changed since
+        older = pairs[:-_STEPS] if loss.share < _MOST else []
+        doubt = _DOUBT ** min(max(_too_long(state) + _EXCUSED, 0), 20)
+        model = SampledModel(loss, state.gradient, 1 / inverse_diagonal(state), pairs[-_STEPS:], doubt)
+        direction = model.refined(self.two_loops(state, [*older, *model.pairs], model.solve))
         least = min(_LEAST_SLOPE * float(state.gradient @ state.direction), 0.0)
         if not (np.isfinite(direction).all() and state.gradient @ direction < least):
             return state

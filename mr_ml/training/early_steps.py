@@ -56,7 +56,8 @@ class EarlySteps:
         point = optimizer.ask_sampled(state)
         if point is None or self._rows is None:
             return self.stretched(optimizer, state)
-        return optimizer.tell_sampled(state, self._rows.at(point))
+        told = optimizer.tell_sampled(state, self._rows.at(point))
+        return self.stretched(optimizer, state) if told is state else told
 
     @cached_property
     def _rows(self) -> Sample | None:

@@ -29,6 +29,8 @@ Floats = NDArray[np.float64]
 MOST_ROWS = 20_000
 MOST_BYTES = 64 << 20
 _ENTRY_BYTES = 12
+# Vectors by which the size of a Hessian is estimated.
+_PROBES = 8
 # Of a row and an output: margins, derivatives, and what is made of them.
 _OUTPUT_BYTES = 64
 
@@ -114,10 +116,11 @@ class RowSample:
         one = np.append(self.rows_with, float(len(self.targets))) if self.intercept else self.rows_with
         return np.tile(one, self.spec.n_outputs)
 
-    def along(self, theta: Floats) -> Floats:
-        """Return what theta (size,) adds to the margins, (n_rows, n_outputs)."""
+    def along(self, theta: Floats, *, squares: bool = False) -> Floats:
+        """Return what theta (size,) adds to the margins, or would with the squares of a_i; (n_rows, n_outputs)."""
         by_output = theta.reshape(self.spec.n_outputs, -1)
-        products = self.features.dot(np.ascontiguousarray(by_output[:, : self.spec.n_features].T))
+        features = _squared(self.features) if squares else self.features
+        products = features.dot(np.ascontiguousarray(by_output[:, : self.spec.n_features].T))
         return products + by_output[:, -1] if self.intercept else products
 
     def gathered(self, by_row: Floats, *, squares: bool = False) -> Floats:
@@ -179,6 +182,26 @@ class LossOfSample:
         """That of the Hessian, (size,)."""
         return self.sample.gathered(self._derivatives[1] * self.sample.weights[:, None], squares=True)
 
+    @cached_property
+    def noise(self) -> float:
+        """What is noise of the Hessian C in units of its diagonal, off the diagonal (Ledoit & Wolf 2004).
+
+        With rows b_i so that C = sum_i b_i b_i', it is (sum_i |b_i|^4 - |C|^2 / n) / (|C|^2 - size) of what a sample of
+        n rows among very many has; |C|^2 is estimated by products with a few vectors of signs (Hutchinson 1990).
+        """
+        sample, size = self.sample, len(self.diagonal)
+        if self.share == 1:
+            return 0.0
+        unit = np.sqrt(np.divide(1.0, self.diagonal, out=np.zeros(size), where=self.diagonal > 0))
+        signs = np.random.default_rng(0)
+        products = (unit * self.times(unit * (2.0 * signs.integers(0, 2, size) - 1)) for _ in range(_PROBES))
+        norm = sum(float(product @ product) for product in products) / _PROBES
+        lengths = self._derivatives[1] * sample.weights[:, None] * sample.along(unit * unit, squares=True)
+        by_rows = float((lengths.sum(axis=1) ** 2).sum()) - norm / len(sample.targets)
+        off_diagonal = norm - np.count_nonzero(unit)
+        noise = (1 - self.share) * by_rows
+        return float(np.clip(noise / off_diagonal, 0, 1)) if off_diagonal > 0 else float(noise > 0)
+
     def times(self, vector: Floats) -> Floats:
         """Multiply the Hessian with a vector (size,)."""
         return self.sample.gathered(self._bend(self.sample.along(vector)))
@@ -207,6 +230,12 @@ def _first(blocks: Iterable[Block], n_outputs: int) -> Iterator[Block]:
         rows, left = rows - head.n_rows, left - int(head.n_rows * (each + _OUTPUT_BYTES * n_outputs))
         if not rows or head.n_rows < block.n_rows:
             return
+
+
+def _squared(features: Features) -> Features:
+    if isinstance(features, DenseFeatures):
+        return DenseFeatures(features.array**2)
+    return replace(features, values=features.values**2)
 
 
 def _standardised(parts: Sequence[Features], scaling: Scaling) -> Features:

@@ -1,0 +1,207 @@
+"""L-BFGS that goes by a sample of the rows: fewer passes, and the same optimum whatever the sample says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from builders import make_engine, make_objective
+from commands import Commands, write_libsvm
+
+from mr_ml.data.block import Block
+from mr_ml.data.features import DenseFeatures
+from mr_ml.models.linear.losses import loss_from_text
+from mr_ml.models.linear.reading import RowSpec
+from mr_ml.optimize.choose import OPTIMIZERS
+from mr_ml.optimize.line_state import LineState
+
+LOSSES: dict[str, Any] = {
+    "logistic": "binary", "softmax": "classes", "squared": "numbers", "poisson": "counts", "gamma": "positive",
+    "inverse_gaussian": "positive", "tweedie:power=1.5": "counts", "negative_binomial:theta=2": "counts",
+    "huber:delta=1": "numbers", "quantile:width=0.5,level=0.5": "numbers", "probit": "binary", "cloglog": "binary",
+    "squared_hinge": "binary",
+}  # fmt: skip
+
+
+def rows(n: int = 300, d: int = 12) -> tuple[Any, dict[str, Any]]:
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(n, 1)) + 0.4 * rng.normal(size=(n, d))
+    z = x @ rng.normal(size=d) * 0.3 + rng.normal(size=n)
+    counts = rng.poisson(np.exp(np.clip(z, -3, 2))).astype(float)
+    labels = {
+        "binary": (z > 0).astype(float), "classes": np.digitize(z, [-0.5, 0.5]).astype(float), "numbers": z,
+        "counts": counts, "positive": counts + 0.5,
+    }  # fmt: skip
+    return x, labels
+
+
+def objective_of(loss: str, x: Any, y: Any) -> tuple[Any, Any]:
+    kind = loss_from_text(loss)
+    classes = tuple(np.unique(y).tolist()) if LOSSES[loss] in ("binary", "classes") else ()
+    engine = make_engine(x, y, form="stored")
+    return engine, make_objective(engine, RowSpec(kind, x.shape[1], classes=classes), l2=1e-3)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_loss_of_all_rows_is_that_of_the_objective(loss: str) -> None:
+    """Gradient and diagonal against a pass; products and gains against differences."""
+    x, labels = rows()
+    y = labels[LOSSES[loss]]
+    engine, objective = objective_of(loss, x, y)
+    rng = np.random.default_rng(1)
+    theta, step = 0.02 * rng.normal(size=objective.size), 1e-6 * rng.normal(size=objective.size)
+    # where margins are in the domain of every loss
+    theta.reshape(objective.rows.n_outputs, -1)[:, -1] = 1.0
+    method = OPTIMIZERS.get("lbfgs")(size=objective.size, tolerance=1e-6, max_passes=9)
+    ask = method.ask(method.init(theta))
+    assert ask is not None
+    found = objective.finish(ask, engine.run(objective.query(ask)))
+    sample = objective.sample([Block(DenseFeatures(x), y)], n_rows=len(y)).at(theta)
+    assert (sample.share, sample.noise, sample.rows.tolist()) == (1.0, 0.0, [float(len(y))] * objective.size)
+    penalty = sample.penalty
+    np.testing.assert_allclose(sample.gradient + penalty * theta, found.gradient, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(sample.diagonal + penalty, found.curvature, rtol=1e-9)
+    change = sample.moved(step).gradient - sample.moved(-step).gradient
+    np.testing.assert_allclose(2 * sample.times(step), change, rtol=2e-2, atol=1e-9 * np.abs(change).max() + 1e-13)
+    long = 0.03 * rng.normal(size=objective.size)
+    ask = replace(ask, direction=long, steps=(0.0, 1.0, 0.5))
+    values = objective.finish(ask, engine.run(objective.query(ask))).values
+    of_penalty = np.array([0.5 * penalty @ (theta + t * long) ** 2 for t in ask.steps])
+    gains = sample.gains(long, (1.0, 0.5)) + np.array([1.0, 0.5]) * (sample.gradient @ long)
+    np.testing.assert_allclose(gains, np.diff(values - of_penalty, prepend=0)[1:].cumsum(), rtol=1e-7)
+
+
+def test_a_sample_of_many_rows_is_less_noise_than_one_of_few() -> None:
+    rng = np.random.default_rng(0)
+    common, own = rng.normal(size=(4000, 1)), rng.normal(size=(4000, 60))
+    noise = {}
+    for name, x in (("together", common + own), ("apart", own)):
+        y = (x[:, 0] + rng.normal(size=4000) > 0).astype(float)
+        _, objective = objective_of("logistic", x, y)
+        for n in (100, 2000):
+            block = Block(DenseFeatures(x[:n]), y[:n])
+            noise[name, n] = objective.sample([block], n_rows=10**6).at(np.zeros(objective.size)).noise
+    assert noise["together", 2000] < 0.1
+    assert noise["together", 2000] < noise["together", 100]
+    assert min(noise["apart", 100], noise["apart", 2000]) > 0.7
+
+
+@pytest.mark.parametrize("bad", ["one label", "no weight", "lacks features", "nothing"])
+def test_a_bad_sample_changes_nothing_of_what_is_found(bad: str) -> None:
+    x, labels = rows()
+    y = labels["binary"]
+    engine, objective = objective_of("logistic", x, y)
+    chosen = y == 1 if bad == "one label" else np.arange(len(y)) < 100
+    some, weights = x[chosen].copy(), None
+    if bad == "lacks features":
+        some[:, ::2] = 0
+    if bad == "no weight":
+        weights = np.zeros(chosen.sum())
+    block = Block(DenseFeatures(some), y[chosen], weights)
+    sample = objective.sample([] if bad == "nothing" else [block], n_rows=10**6)
+    assert (sample is None) == (bad in ("no weight", "nothing"))
+    points: dict[bool, LineState] = {}
+    for used in (True, False):
+        method = OPTIMIZERS.get("lbfgs")(size=objective.size, tolerance=1e-10, max_passes=500)
+        state: LineState = method.init(objective.start())
+        while (ask := method.ask(state)) is not None:
+            state = method.tell(state, objective.finish(ask, engine.run(objective.query(ask))))
+            point = method.ask_sampled(state)
+            if point is not None and used and sample is not None:
+                state = method.tell_sampled(state, sample.at(point))
+        assert state.stop is not None
+        assert state.stop.converged
+        points[used] = state
+    np.testing.assert_allclose(points[False].point, points[True].point, rtol=1e-6, atol=1e-8)
+
+
+def test_a_search_goes_on_from_every_stored_state_with_the_same_bits() -> None:
+    x, labels = rows()
+    engine, objective = objective_of("softmax", x, labels["classes"])
+    found = []
+    for stored in (False, True):
+        method = OPTIMIZERS.get("lbfgs")(size=objective.size, tolerance=1e-9, max_passes=500)
+        state: LineState = method.init(objective.start())
+        sample = objective.sample([Block(DenseFeatures(x[:200]), labels["classes"][:200])], n_rows=300)
+        while (ask := method.ask(state)) is not None:
+            state = method.tell(state, objective.finish(ask, engine.run(objective.query(ask))))
+            point = method.ask_sampled(state)
+            if point is not None:
+                state = method.tell_sampled(state, sample.at(point))
+            if stored:
+                state = method.decode(*method.encode(state), size=objective.size)
+                # read again by who goes on
+                sample = objective.sample([Block(DenseFeatures(x[:200]), labels["classes"][:200])], n_rows=300)
+        found.append((state.point.tolist(), state.n_passes))
+    assert found[0] == found[1]
+
+
+class Wrong:
+    """Nonsense about a loss, of which no number is finite, or which leads up."""
+
+    share, noise = 0.1, 0.0
+
+    def __init__(self, size: int, factor: float) -> None:
+        self.rows, self.penalty = np.full(size, 50.0), np.zeros(size)
+        self.diagonal, self.gradient, self._factor = np.ones(size), np.zeros(size), factor
+
+    def times(self, vector: Any) -> Any:
+        return self._factor * vector
+
+    def gains(self, direction: Any, steps: Any) -> Any:
+        return np.full(len(steps), self._factor)
+
+    def moved(self, direction: Any) -> Wrong:
+        return self
+
+
+@np.errstate(all="ignore")
+@pytest.mark.parametrize("factor", [np.nan, np.inf, -1e9, 1e300, 0.0])
+def test_nonsense_changes_nothing_of_what_is_found(factor: float) -> None:
+    x, labels = rows()
+    engine, objective = objective_of("logistic", x, labels["binary"])
+    found = []
+    for nonsense in (True, False):
+        method = OPTIMIZERS.get("lbfgs")(size=objective.size, tolerance=1e-9, max_passes=500)
+        state = method.init(objective.start())
+        while (ask := method.ask(state)) is not None:
+            state = method.tell(state, objective.finish(ask, engine.run(objective.query(ask))))
+            if nonsense and method.ask_sampled(state) is not None:
+                state = method.tell_sampled(state, Wrong(objective.size, factor))
+        result = method.result(state)
+        assert result.stop.converged
+        found.append(result.point)
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-6, atol=1e-8)
+
+
+# --- by the command line ----------------------------------------------------------------------------------------------
+
+
+def together(path: Path) -> Path:
+    """Sparse counts of rows of very different length, by few topics."""
+    rng = np.random.default_rng(2)
+    topics = rng.gamma(0.3, size=(8, 900)) / np.arange(1, 901) ** 0.9
+    topics /= topics.sum(axis=1, keepdims=True)
+    mixed = rng.dirichlet(np.full(8, 0.3), size=1500)
+    lengths = 10 * rng.integers(1, 12, 1500)
+    x = np.array([rng.multinomial(n, p / p.sum()) for n, p in zip(lengths, mixed @ topics, strict=True)])
+    y = (mixed @ rng.normal(size=8) + 0.2 * rng.normal(size=1500) > 0).astype(int)
+    return write_libsvm(path, x, y)
+
+
+def test_within_the_budget_of_passes_and_the_same_bits_by_two_workers(tmp_path: Path) -> None:
+    mr_ml = Commands(tmp_path / "root")
+    mr_ml("pack", together(tmp_path / "rows"), "--to", "rows", "--partitions", "3")
+    train = ("train", "rows", "--l2", "1e-4")
+    diagonal = mr_ml(*train, "--model", "d", "--solver", "lbfgs-diagonal")
+    here = mr_ml(*train, "--model", "a", "-r", "inline")
+    there = mr_ml(*train, "--model", "b", "-r", "local", "--workers", "2")
+    assert all(one["converged"] for one in (diagonal, here, there))
+    assert (here["solver"], diagonal["solver"]) == ("lbfgs", "lbfgs-diagonal")
+    assert here["objective"] == pytest.approx(diagonal["objective"], rel=1e-6)
+    assert (here["passes"], here["objective"]) == (there["passes"], there["objective"])
+    assert here["passes"] <= 14
+    assert here["passes"] <= 0.4 * diagonal["passes"]
