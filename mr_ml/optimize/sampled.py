@@ -5,10 +5,10 @@ mean loss of the sample, which has feature j in c_j of its rows and is a share f
 
     m(p) = g'p + [L(w + S p) - L(w) - L'(w)' S p] + 1/2 sum_j e_j p_j^2        e_j = h_j - S_j^2 H_jj + q_j
 
-    S_j = min(1, (1 - o) r_j h_j / H_jj)^1/2        r_j = c_j / (c_j + 5 (1 - f) t)
+    S_j = min(1, r_j h_j / H_jj)^1/2        r_j = c_j / (c_j + 5 (1 - f) t)
 
 is a model of what a step p changes the objective by. Its gradient at 0 is g; its Hessian there, B = S H S + diag(e),
-has the exact diagonal h + q; o is what is noise of the sample's Hessian, and t doubts, the more the more steps by it
+has the exact diagonal h + q; t doubts the sample, the more the more steps by it
 were too long. What the sample adds is how features go together, less so for those that it hardly has.
 Shrinking towards a diagonal that is known is that of Ledoit & Wolf (2004). No step moves the sample's margins further
 than S allows, so that rows that have no curvature left are not taken for more than they are.
@@ -79,7 +79,7 @@ class SampledModel:
         """S, (n,)."""
         loss = self.loss
         believed = loss.rows / np.maximum(loss.rows + self.doubt * _HALF * (1 - loss.share), 1.0)
-        share = (1 - loss.noise) * believed * np.maximum(self.diagonal - loss.penalty, 0.0)
+        share = believed * np.maximum(self.diagonal - loss.penalty, 0.0)
         known = loss.diagonal > 0
         return np.sqrt(np.minimum(np.divide(share, loss.diagonal, out=np.zeros_like(share), where=known), 1.0))
 

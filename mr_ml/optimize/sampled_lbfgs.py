@@ -27,8 +27,6 @@ _STEPS = 3
 _EXCUSED, _STEPS_FOR_ONE = 2, 3
 # A sample whose Hessian is noise to a larger share off its diagonal does not know how features go together.
 _NOISY = 0.5
-# Of all rows; a sample of so many is nearer to them than steps of long ago.
-_MOST = 0.5
 # Of the slope along the direction by the diagonal; less is no way down.
 _LEAST_SLOPE = 1e-6
 # How many times as much a sample is doubted for each pass that brought no step.
@@ -65,8 +63,8 @@ class SampledLbfgs(Lbfgs):
             (s.astype(np.float64, copy=False), y.astype(np.float64, copy=False))
             for s, y in zip(state.pairs_s, state.pairs_y, strict=True)
         ]
-        # of most rows, older steps tell less than what the curvature has changed since
-        older = pairs[:-_STEPS] if loss.share < _MOST else []
+        # of all rows, nothing is left for older steps to tell
+        older = pairs[:-_STEPS] if loss.share < 1 else []
         doubt = _DOUBT ** min(max(_too_long(state) + _EXCUSED, 0), 20)
         model = SampledModel(loss, state.gradient, 1 / inverse_diagonal(state), pairs[-_STEPS:], doubt)
         direction = model.refined(self.two_loops(state, [*older, *model.pairs], model.solve))
