@@ -160,6 +160,11 @@ class SparseFeatures:
         squares = None if of_squares is None else self.squares_dot(of_squares, n_features=n_features)
         return self.transpose_dot(rows, n_features=n_features), squares
 
+    def squared(self) -> SparseFeatures:
+        """Return X o X."""
+        x = self.wide
+        return replace(x, values=x.values * x.values)
+
     def gram(self, rows: Floats, *, n_features: int) -> Floats:
         """Return X' diag(d) X, (n_features, n_features), for d (n_rows,)."""
         x = self.wide
@@ -291,6 +296,10 @@ class DenseFeatures:
         """Return X' R and, if D is given, (X o X)' D, see `SparseFeatures.transpose_dots`."""
         squares = None if of_squares is None else self.squares_dot(of_squares, n_features=n_features)
         return self.transpose_dot(rows, n_features=n_features), squares
+
+    def squared(self) -> DenseFeatures:
+        """Return X o X."""
+        return DenseFeatures(self.array * self.array)
 
     def gram(self, rows: Floats, *, n_features: int) -> Floats:
         """Return X' diag(d) X, see `SparseFeatures.gram`."""

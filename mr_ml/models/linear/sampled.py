@@ -119,7 +119,7 @@ class RowSample:
     def along(self, theta: Floats, *, squares: bool = False) -> Floats:
         """Return what theta (size,) adds to the margins, or would with the squares of a_i; (n_rows, n_outputs)."""
         by_output = theta.reshape(self.spec.n_outputs, -1)
-        features = _squared(self.features) if squares else self.features
+        features = self.features.squared() if squares else self.features
         products = features.dot(np.ascontiguousarray(by_output[:, : self.spec.n_features].T))
         return products + by_output[:, -1] if self.intercept else products
 
@@ -232,15 +232,9 @@ def _first(blocks: Iterable[Block], n_outputs: int) -> Iterator[Block]:
             return
 
 
-def _squared(features: Features) -> Features:
-    if isinstance(features, DenseFeatures):
-        return DenseFeatures(features.array**2)
-    return replace(features, values=features.values**2)
-
-
 def _standardised(parts: Sequence[Features], scaling: Scaling) -> Features:
     """Join rows, in theta's coordinates."""
-    if scaling.centred or all(isinstance(part, DenseFeatures) for part in parts):
+    if scaling.centred:
         arrays = [part.toarray(n_features=len(scaling.scale)) for part in parts]
         return DenseFeatures((np.concatenate(arrays) - scaling.mean) / scaling.scale)
     rows = [part.as_sparse().wide for part in parts]
