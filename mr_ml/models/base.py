@@ -9,7 +9,7 @@ A kind is a folder here, or another package, and one line in `MODEL_KINDS`, or a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -27,11 +27,12 @@ from mr_ml.models.difference import Difference
 from mr_ml.models.inference import Inferring
 from mr_ml.models.metric_choices import NO_CHOICES, MetricChoices
 from mr_ml.models.needs import Needs
+from mr_ml.models.objective import Objective
 from mr_ml.models.paired import MeasuringQuery
 from mr_ml.models.predictor import Predictor
 from mr_ml.models.sparse_rows import sparse_rows
 from mr_ml.models.warm_start import WarmStart
-from mr_ml.optimize.base import Ask, Evaluation, Optimizer, Result, SampledLoss
+from mr_ml.optimize.base import Ask, Evaluation, Optimizer, Result
 from mr_ml.readers.labels import label_texts
 from mr_ml.readers.schema import Schema
 from mr_ml.sums.blas import one_thread
@@ -298,47 +299,6 @@ class Model(ABC):
         block = Block(features, np.zeros(features.n_rows), None, offsets)
         with one_thread(), np.errstate(all="ignore"):
             return self.predictor().values(block)
-
-
-class Sample(Protocol):
-    """Some of the rows, held by the driver."""
-
-    def at(self, theta: Floats) -> SampledLoss:
-        """Return their mean loss near theta (size,)."""
-
-
-class Objective(Protocol):
-    """What is minimised: asks to queries, totals to evaluations; no rows, no passes."""
-
-    @property
-    def size(self) -> int:
-        """Number of coefficients."""
-
-    def query(self, ask: Ask) -> Query:
-        """Return the query of a pass."""
-
-    def finish(self, ask: Ask, total: Statistic) -> Evaluation:
-        """Return what the optimizer is told.
-
-        Raises
-        ------
-        NoModelError
-            If there is nothing to learn from.
-        """
-
-    def sampled(self, ask: Ask, total: Statistic) -> Floats | None:
-        """Return the objective at each of the steps as some rows have it, (n_steps,); None if they cannot tell."""
-
-    def sample(self, blocks: Iterable[Block], *, n_rows: int) -> Sample | None:
-        """Return the first rows of stored blocks that have `n_rows` in all; None if they cannot tell anything.
-
-        How many these are follows from the data alone, or models would depend on where they are trained.
-
-        Raises
-        ------
-        BadDataError
-            If a block is not what was packed.
-        """
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

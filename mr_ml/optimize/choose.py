@@ -38,8 +38,8 @@ class Factory(Protocol):
 _AUTO = "auto"
 BUILT_IN = {
     _AUTO: "mr_ml.optimize.choose:auto",
-    "lbfgs": "mr_ml.optimize.sampled_lbfgs:lbfgs",
-    "lbfgs-diagonal": "mr_ml.optimize.lbfgs:lbfgs_diagonal",
+    "lbfgs": "mr_ml.optimize.lbfgs:lbfgs",
+    "lbfgs-sampled": "mr_ml.optimize.sampled_lbfgs:lbfgs_sampled",
     "newton": "mr_ml.optimize.newton:newton",
     "proximal-lbfgs": "mr_ml.optimize.proximal_lbfgs:proximal_lbfgs",
     "proximal-newton": "mr_ml.optimize.proximal_newton:proximal_newton",

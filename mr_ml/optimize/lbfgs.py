@@ -54,7 +54,7 @@ class Lbfgs(LineMethod):
     memory: int = 20
     checks_hessian: bool = False
 
-    name: ClassVar[str] = "lbfgs-diagonal"
+    name: ClassVar[str] = "lbfgs"
     sampled_steps: ClassVar[int] = 3
     # its distance is an upper bound, and goes down in waves
     distance_slack: ClassVar[float] = 1000.0
@@ -82,11 +82,16 @@ class Lbfgs(LineMethod):
             return newton_direction(state, ev)
         inverse = inverse_diagonal(state)
         pairs = list(zip(state.pairs_s, state.pairs_y, strict=True))
-        gamma = 1.0
-        if pairs:
-            s, y = pairs[-1]
-            gamma = float(np.clip(dot(s, y) / dot(y, inverse * y), *GAMMA))
-        return with_distance(state, self.two_loops(state, pairs, lambda q: q * gamma * inverse))
+        s, y = pairs[-1] if pairs else (None, None)
+        gamma = 1.0 if s is None or y is None else float(np.clip(dot(s, y) / dot(y, inverse * y), *GAMMA))
+
+        def by_diagonal(q: Floats) -> Floats:
+            # in place: with millions of features these are large
+            q *= gamma
+            q *= inverse
+            return q
+
+        return with_distance(state, self.two_loops(state, pairs, by_diagonal))
 
     def two_loops(
         self, state: LineState, pairs: Sequence[tuple[Floats, Floats]], start: Callable[[Floats], Floats]
@@ -117,7 +122,7 @@ class Lbfgs(LineMethod):
         return vector.astype(np.float32) if len(vector) >= NARROW_FROM else vector
 
 
-def lbfgs_diagonal(*, size: int, tolerance: float, max_passes: int) -> Lbfgs:
+def lbfgs(*, size: int, tolerance: float, max_passes: int) -> Lbfgs:
     """Make L-BFGS for a problem, with as many pairs as its size allows; a `choose.Factory`."""
     checks_hessian = size <= HESSIAN_UP_TO
     return Lbfgs(tolerance=tolerance, max_passes=max_passes, memory=pairs_of(size), checks_hessian=checks_hessian)

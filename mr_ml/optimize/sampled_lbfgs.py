@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from mr_ml.optimize.base import Cost, Floats, SampledLoss, SearchProgress
-from mr_ml.optimize.lbfgs import Lbfgs, lbfgs_diagonal
+from mr_ml.optimize.lbfgs import Lbfgs, lbfgs
 from mr_ml.optimize.line_search import SETTLED_STEPS, STEPS, inverse_diagonal
 from mr_ml.optimize.line_state import LineState
 from mr_ml.optimize.sampled import SampledModel
@@ -38,7 +38,7 @@ _NOTE = "steps by a sample of the rows were often too long; goes on by the Hessi
 class SampledLbfgs(Lbfgs):
     """L-BFGS with a sample's Hessian."""
 
-    name: ClassVar[str] = "lbfgs"
+    name: ClassVar[str] = "lbfgs-sampled"
     curvature_always: ClassVar[bool] = True
 
     def cost(self, size: int) -> Cost:
@@ -80,9 +80,9 @@ class SampledLbfgs(Lbfgs):
         return replace(progress, note=_NOTE) if ends and progress.note is None and state.n_iterations else progress
 
 
-def lbfgs(*, size: int, tolerance: float, max_passes: int) -> SampledLbfgs:
+def lbfgs_sampled(*, size: int, tolerance: float, max_passes: int) -> SampledLbfgs:
     """Make L-BFGS for a problem, with as many pairs as its size allows; a `choose.Factory`."""
-    return SampledLbfgs(**vars(lbfgs_diagonal(size=size, tolerance=tolerance, max_passes=max_passes)))
+    return SampledLbfgs(**vars(lbfgs(size=size, tolerance=tolerance, max_passes=max_passes)))
 
 
 def _too_long(state: LineState) -> int:

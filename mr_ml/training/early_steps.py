@@ -25,7 +25,7 @@ from mr_ml.catalog.dataset import Dataset
 from mr_ml.data.block import Block, BlockAddress
 from mr_ml.data.partition_file import packed_block
 from mr_ml.errors import BadDataError
-from mr_ml.models.base import Objective, Sample
+from mr_ml.models.objective import Objective, Sample
 from mr_ml.optimize.base import Ask, Evaluation, Optimizer
 from mr_ml.sums.blas import on_one_thread, one_thread
 from mr_ml.sums.query import Query

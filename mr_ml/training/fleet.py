@@ -137,7 +137,7 @@ class FleetSearch:
             at_once=self.at_once,
             halving=self.halving,
             judges_apart=self.judge is not None,
-            stretch=lambda k, state: self._samples[k].stretched(problems[k].optimizer, state),
+            stretch=lambda k, state: self._samples[k].advised(problems[k].optimizer, state),
         )
 
     @cached_property

@@ -92,7 +92,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "resume with a model": (("train", "--model", "new", "--resume", "{run}"), 2, ("--resume",)),
     "resume with another penalty": (("train", "--l2", "3", "--resume", "{run}"), 2, ("--resume", "--l2")),
     "resume with another solver": (("train", "--solver", "lbfgs", "--resume", "{run}"), 2, ("--resume", "--solver")),
-    "a solver that is not known": (train("two", "--solver", "magic"), 2, ("'magic'", "auto, lbfgs, newton")),
+    "a solver that is not known": (train("two", "--solver", "magic"), 2, ("'magic'", "auto, lbfgs, lbfgs-sampled")),
     # labels
     "one label": (train("one"), 2, ("label", "1")),
     "one label, softmax": (train("one", "--loss", "softmax"), 2, ("label", "1")),

@@ -77,7 +77,7 @@ def test_it_saves_the_pass_that_finds_out(tmp_path: Path, monkeypatch: pytest.Mo
     mr_ml = Commands(tmp_path / "root")
     x, y = rows_of(2000)
     mr_ml("pack", write_libsvm(tmp_path / "rows", x, y), "--to", "rows")
-    train = ("train", "rows", "--model", "m", "--solver", "lbfgs-diagonal", "--l2", "0.001", "--tolerance", "0.03")
+    train = ("train", "rows", "--model", "m", "--solver", "lbfgs", "--l2", "0.001", "--tolerance", "0.03")
     with_sample = mr_ml(*train)
     monkeypatch.setattr(Lbfgs, "sampled_steps", 0)
     without = mr_ml(*train)

@@ -55,7 +55,7 @@ def test_the_loss_of_all_rows_is_that_of_the_objective(loss: str) -> None:
     theta, step = 0.02 * rng.normal(size=objective.size), 1e-6 * rng.normal(size=objective.size)
     # where margins are in the domain of every loss
     theta.reshape(objective.rows.n_outputs, -1)[:, -1] = 1.0
-    method = OPTIMIZERS.get("lbfgs")(size=objective.size, tolerance=1e-6, max_passes=9)
+    method = OPTIMIZERS.get("lbfgs-sampled")(size=objective.size, tolerance=1e-6, max_passes=9)
     ask = method.ask(method.init(theta))
     assert ask is not None
     found = objective.finish(ask, engine.run(objective.query(ask)))
@@ -105,7 +105,7 @@ def test_a_bad_sample_changes_nothing_of_what_is_found(bad: str) -> None:
     assert (sample is None) == (bad in ("no weight", "nothing"))
     points: dict[bool, LineState] = {}
     for used in (True, False):
-        method = OPTIMIZERS.get("lbfgs")(size=objective.size, tolerance=1e-10, max_passes=500)
+        method = OPTIMIZERS.get("lbfgs-sampled")(size=objective.size, tolerance=1e-10, max_passes=500)
         state: LineState = method.init(objective.start())
         while (ask := method.ask(state)) is not None:
             state = method.tell(state, objective.finish(ask, engine.run(objective.query(ask))))
@@ -123,7 +123,7 @@ def test_a_search_goes_on_from_every_stored_state_with_the_same_bits() -> None:
     engine, objective = objective_of("softmax", x, labels["classes"])
     found = []
     for stored in (False, True):
-        method = OPTIMIZERS.get("lbfgs")(size=objective.size, tolerance=1e-9, max_passes=500)
+        method = OPTIMIZERS.get("lbfgs-sampled")(size=objective.size, tolerance=1e-9, max_passes=500)
         state: LineState = method.init(objective.start())
         sample = objective.sample([Block(DenseFeatures(x[:200]), labels["classes"][:200])], n_rows=300)
         while (ask := method.ask(state)) is not None:
@@ -165,7 +165,7 @@ def test_nonsense_changes_nothing_of_what_is_found(factor: float) -> None:
     engine, objective = objective_of("logistic", x, labels["binary"])
     found = []
     for nonsense in (True, False):
-        method = OPTIMIZERS.get("lbfgs")(size=objective.size, tolerance=1e-9, max_passes=500)
+        method = OPTIMIZERS.get("lbfgs-sampled")(size=objective.size, tolerance=1e-9, max_passes=500)
         state = method.init(objective.start())
         while (ask := method.ask(state)) is not None:
             state = method.tell(state, objective.finish(ask, engine.run(objective.query(ask))))
@@ -196,11 +196,12 @@ def test_within_the_budget_of_passes_and_the_same_bits_by_two_workers(tmp_path: 
     mr_ml = Commands(tmp_path / "root")
     mr_ml("pack", together(tmp_path / "rows"), "--to", "rows", "--partitions", "3")
     train = ("train", "rows", "--l2", "1e-4")
-    diagonal = mr_ml(*train, "--model", "d", "--solver", "lbfgs-diagonal")
-    here = mr_ml(*train, "--model", "a", "-r", "inline")
-    there = mr_ml(*train, "--model", "b", "-r", "local", "--workers", "2")
+    diagonal = mr_ml(*train, "--model", "d", "--solver", "lbfgs")
+    sampled = (*train, "--solver", "lbfgs-sampled")
+    here = mr_ml(*sampled, "--model", "a", "-r", "inline")
+    there = mr_ml(*sampled, "--model", "b", "-r", "local", "--workers", "2")
     assert all(one["converged"] for one in (diagonal, here, there))
-    assert (here["solver"], diagonal["solver"]) == ("lbfgs", "lbfgs-diagonal")
+    assert (here["solver"], diagonal["solver"]) == ("lbfgs-sampled", "lbfgs")
     assert here["objective"] == pytest.approx(diagonal["objective"], rel=1e-6)
     assert (here["passes"], here["objective"]) == (there["passes"], there["objective"])
     assert here["passes"] <= 14
