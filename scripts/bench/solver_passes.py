@@ -358,7 +358,7 @@ def _liblinear(data: Data) -> Counted:
     from liblinear.liblinearutil import train
 
     found = []
-    for tolerance in np.logspace(0, -8, 17).tolist():
+    for tolerance in np.logspace(0, -10, 31).tolist():
         with tempfile.TemporaryFile("w+") as said, _stdout_to(said):
             how = f"-s 0 -B 1 -R -c {1 / (data.l2 * len(data.y))!r} -e {tolerance!r}"
             model = train(2 * data.y - 1, sparse.csr_matrix(data.x), how)

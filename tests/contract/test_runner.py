@@ -150,7 +150,7 @@ def test_the_lines_that_tasks_leave_are_read_back_whole(
 def test_an_unknown_runner_is_refused_with_those_that_are_known(mr_ml_root: Commands, tmp_path: Path) -> None:
     found = mr_ml_root.run("predict", "m", tmp_path, "--to", tmp_path / "out", "-r", "sparc")
     assert found.code == 2
-    assert "runner 'sparc' is not known; choose one of inline, local, hadoop" in found.err
+    assert "runner 'sparc' is not known (did you mean 'spark'?); choose one of inline, local, hadoop" in found.err
 
 
 # --- from outside -----------------------------------------------------------------------------------------------------
