@@ -38,6 +38,8 @@ _HALF = 5.0
 _ENOUGH, _STEPS = 0.2, 20
 # Newton steps on the model; none where its gradient is so small relative to g.
 _NEWTON_STEPS, _SETTLED = 3, 0.1
+# In which length of a direction the model is least is looked for among these.
+_LENGTHS: tuple[float, ...] = tuple((2.0 ** np.arange(0, -13, -1)).tolist())
 _TRIED: tuple[float, ...] = tuple((2.0 ** -np.arange(8)).tolist())
 _ARMIJO = 1e-2
 # A diagonal that has vanished along the step is taken to be this share of the one at its start.
@@ -118,7 +120,8 @@ class SampledModel:
         return self._solve(self.loss, vector, self.diagonal)
 
     def refined(self, direction: Floats) -> Floats:
-        """Go on from a direction p_0 (n,) to where m(p) + p' D p_0 is less, D s_k being d_k."""
+        """Go on from the best length of a direction p_0 (n,) to where m(p) + p' D p_0 is less, D s_k being d_k."""
+        direction = self._of_best_length(direction)
         fixed = self.gradient + self._error_of(direction)
         enough = _SETTLED * self._size(self.gradient)
         for _ in range(_NEWTON_STEPS):
@@ -133,6 +136,16 @@ class SampledModel:
                 break
             direction = direction + length * more
         return direction
+
+    def _of_best_length(self, direction: Floats) -> Floats:
+        down, bend = float(self.gradient @ direction), 0.5 * float(self.rest @ direction**2)
+        gains = self.loss.gains(self.scale * direction, _LENGTHS)
+        model = [t * down + float(gain) + t * t * bend for t, gain in zip(_LENGTHS, gains, strict=True)]
+        if model[0] <= _ENOUGH * down:
+            # as the quadratic model has it, or nearly
+            return direction
+        best = int(np.argmin(np.where(np.isfinite(model), model, np.inf)))
+        return _LENGTHS[best] * direction
 
     def _error_of(self, vector: Floats) -> Floats:
         """Return D v: the least symmetric D, measured by the diagonal, with D s_k = d_k (Powell 1970), step by step."""

@@ -206,3 +206,22 @@ def test_within_the_budget_of_passes_and_the_same_bits_by_two_workers(tmp_path: 
     assert (here["passes"], here["objective"]) == (there["passes"], there["objective"])
     assert here["passes"] <= 14
     assert here["passes"] <= 0.4 * diagonal["passes"]
+
+
+def test_many_classes_within_the_budget_of_passes(tmp_path: Path) -> None:
+    """Of words in texts of very different lengths, where a direction of L-BFGS is far too long."""
+    rng = np.random.default_rng(4)
+    topics = rng.gamma(0.2, size=(10, 2000)) / np.arange(1, 2001) ** 0.9
+    common = topics.mean(axis=0) / topics.mean(axis=0).sum()
+    y = rng.integers(0, 10, 500)
+    lengths = np.round(np.exp(rng.normal(4.5, 1.5, 500))).astype(int) + 1
+    shares = (0.3 * p / p.sum() + 0.7 * common for p in topics[y])
+    x = np.array([rng.multinomial(n, share / share.sum()) for n, share in zip(lengths, shares, strict=True)])
+    mr_ml = Commands(tmp_path / "root")
+    mr_ml("pack", write_libsvm(tmp_path / "rows", x, y), "--to", "rows")
+    train = ("train", "rows", "--loss", "softmax", "--l2", "1e-5", "-r", "inline", "--solver")
+    sampled = mr_ml(*train, "lbfgs-sampled", "--model", "a")
+    plain = mr_ml(*train, "lbfgs", "--model", "b", "--max-passes", "100")
+    assert sampled["converged"]
+    assert sampled["passes"] <= 30
+    assert plain["objective"] > 1.01 * sampled["objective"]
