@@ -34,6 +34,8 @@ def test_every_path_is_spelled_as_documented() -> None:
     assert LAYOUT.model_data("ctr", "run-1") == "models/ctr/data/run-1"
     assert LAYOUT.profile("ctr", "run-1") == "models/ctr/data/run-1/profile"
     assert LAYOUT.inference("ctr", "run-1") == "models/ctr/data/run-1/inference"
+    assert LAYOUT.evaluations("ctr", "run-1") == "models/ctr/data/run-1/evaluations"
+    assert LAYOUT.evaluation("ctr", "run-1", "rows@3", "test") == "models/ctr/data/run-1/evaluations/rows@3.test.json"
     assert LAYOUT.coef("ctr", "run-1") == "models/ctr/data/run-1/coef.npz"
     assert LAYOUT.promotions("ctr") == "models/ctr/promotions"
     assert LAYOUT.all_retrains == "retrains"
