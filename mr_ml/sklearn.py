@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
+from abc import ABC, abstractmethod
 from numbers import Real
 from typing import Any
 
@@ -46,7 +47,7 @@ __all__ = [
 ]
 
 
-class _Linear(BaseEstimator):
+class _Linear(BaseEstimator, ABC):
     """What the estimators have in common.
 
     Attributes
@@ -63,14 +64,15 @@ class _Linear(BaseEstimator):
     tol: float
     max_iter: int
 
+    @abstractmethod
     def _loss(self) -> str:
-        raise NotImplementedError
+        """Return the loss, as ``mr-ml train`` takes it."""
 
+    @abstractmethod
     def _l2(self, weight_sum: float) -> float:
         """Return the penalty relative to the mean loss."""
-        raise NotImplementedError
 
-    def _fit(self, x: Any, y: Floats, weights: Floats | None, *, loss: str) -> Floats:
+    def _fit(self, x: Any, y: Floats, weights: Floats | None) -> Floats:
         """Fit; return the coefficients, (n_outputs, n_features + 1), intercepts last."""
         from mr_ml.packing.arrays import pack_rows, rows_of, schema_of
 
@@ -82,8 +84,8 @@ class _Linear(BaseEstimator):
             if not weight_sum > 0:
                 raise ValueError("expected weights with a positive sum, found none")
             options = {
-                "loss": loss, "l2": self._l2(weight_sum), "intercept": self.fit_intercept, "tolerance": self.tol,
-                "max_passes": self.max_iter,
+                "loss": self._loss(), "l2": self._l2(weight_sum), "intercept": self.fit_intercept,
+                "tolerance": self.tol, "max_passes": self.max_iter,
             }  # fmt: skip
             with tempfile.TemporaryDirectory(prefix="mr_ml-fit-") as folder:
                 root = open_root(folder)
@@ -133,7 +135,7 @@ class _Regressor(RegressorMixin, _Linear):
         """
         x, y = validate_data(self, X, y, accept_sparse="csr", dtype=np.float64, y_numeric=True)
         weights = None if sample_weight is None else _check_sample_weight(sample_weight, x, dtype=np.float64)
-        coef = self._fit(x, np.asarray(y, np.float64), weights, loss=self._loss())
+        coef = self._fit(x, np.asarray(y, np.float64), weights)
         self.coef_, self.intercept_ = coef[0, :-1], float(coef[0, -1])
         return self
 
@@ -143,12 +145,20 @@ class _Regressor(RegressorMixin, _Linear):
 
 
 class _Classifier(ClassifierMixin, _Linear):
-    """A model of classes, the labels of which are sorted in `classes_`."""
+    """A model of classes, the labels of which are sorted in `classes_`; ``C * sum of losses + |w|^2 / 2``."""
 
-    class_weight: Any
+    def __init__(
+        self, C: float = 1.0, *, fit_intercept: bool = True, class_weight: Any = None, tol: float = 1e-6,
+        max_iter: int = 500,
+    ) -> None:  # fmt: skip
+        self.C = C
+        self.fit_intercept = fit_intercept
+        self.class_weight = class_weight
+        self.tol = tol
+        self.max_iter = max_iter
 
-    def _loss_of(self, n_classes: int) -> str:
-        return self._loss()
+    def _l2(self, weight_sum: float) -> float:
+        return 1 / (_checked(self.C, "C", above_zero=True) * weight_sum)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """Fit.
@@ -176,7 +186,7 @@ class _Classifier(ClassifierMixin, _Linear):
         if self.class_weight is not None:
             of_class = self._class_weights(y, codes, weights)
             weights = of_class if weights is None else weights * of_class
-        coef = self._fit(x, codes.astype(np.float64), weights, loss=self._loss_of(len(self.classes_)))
+        coef = self._fit(x, codes.astype(np.float64), weights)
         self.coef_, self.intercept_ = coef[:, :-1], coef[:, -1]
         return self
 
@@ -220,26 +230,13 @@ class LogisticRegression(_Classifier):
         Most passes over the data.
     """
 
-    def __init__(
-        self, C: float = 1.0, *, fit_intercept: bool = True, class_weight: Any = None, tol: float = 1e-6,
-        max_iter: int = 500,
-    ) -> None:  # fmt: skip
-        self.C = C
-        self.fit_intercept = fit_intercept
-        self.class_weight = class_weight
-        self.tol = tol
-        self.max_iter = max_iter
-
-    def _loss_of(self, n_classes: int) -> str:
-        return "softmax" if n_classes > 2 else "logistic"
-
-    def _l2(self, weight_sum: float) -> float:
-        return 1 / (_checked(self.C, "C", above_zero=True) * weight_sum)
+    def _loss(self) -> str:
+        return "softmax" if len(self.classes_) > 2 else "logistic"
 
     def predict_proba(self, X: Any) -> Floats:
         """Return the probability of each class, (n_rows, n_classes)."""
         check_is_fitted(self)
-        return loss_from_text(self._loss_of(len(self.classes_))).inverse_link(self._margins(X))
+        return loss_from_text(self._loss()).inverse_link(self._margins(X))
 
     def predict_log_proba(self, X: Any) -> Floats:
         """Return the logarithm of `predict_proba`."""
@@ -257,21 +254,8 @@ class LinearSVC(_Classifier):
         As of `LogisticRegression`.
     """
 
-    def __init__(
-        self, C: float = 1.0, *, fit_intercept: bool = True, class_weight: Any = None, tol: float = 1e-6,
-        max_iter: int = 500,
-    ) -> None:  # fmt: skip
-        self.C = C
-        self.fit_intercept = fit_intercept
-        self.class_weight = class_weight
-        self.tol = tol
-        self.max_iter = max_iter
-
     def _loss(self) -> str:
         return "squared_hinge"
-
-    def _l2(self, weight_sum: float) -> float:
-        return 1 / (_checked(self.C, "C", above_zero=True) * weight_sum)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -302,7 +286,19 @@ class LinearRegression(_Regressor):
         return 0.0
 
 
-class Ridge(_Regressor):
+class _Penalised(_Regressor):
+    """A model of numbers with a penalty."""
+
+    def __init__(
+        self, alpha: float = 1.0, *, fit_intercept: bool = True, tol: float = 1e-6, max_iter: int = 500
+    ) -> None:
+        self.alpha = alpha
+        self.fit_intercept = fit_intercept
+        self.tol = tol
+        self.max_iter = max_iter
+
+
+class Ridge(_Penalised):
     """Least squares with an L2 penalty: minimises ``sum of squared errors + alpha * |w|^2``.
 
     Parameters
@@ -313,14 +309,6 @@ class Ridge(_Regressor):
         As of `LinearRegression`.
     """
 
-    def __init__(
-        self, alpha: float = 1.0, *, fit_intercept: bool = True, tol: float = 1e-6, max_iter: int = 500
-    ) -> None:
-        self.alpha = alpha
-        self.fit_intercept = fit_intercept
-        self.tol = tol
-        self.max_iter = max_iter
-
     def _loss(self) -> str:
         return "squared"
 
@@ -328,14 +316,12 @@ class Ridge(_Regressor):
         return _checked(self.alpha, "alpha") / weight_sum
 
 
-class _Glm(_Regressor):
+class _Glm(_Penalised):
     """A generalised linear model: minimises ``mean of half the deviances + alpha / 2 * |w|^2``."""
 
-    alpha: float
-
+    @abstractmethod
     def _variance_power(self) -> float:
         """Return the power of the mean to which the variance is proportional."""
-        raise NotImplementedError
 
     def _l2(self, weight_sum: float) -> float:
         return _checked(self.alpha, "alpha")
@@ -361,14 +347,6 @@ class PoissonRegressor(_Glm):
         As of `LinearRegression`.
     """
 
-    def __init__(
-        self, alpha: float = 1.0, *, fit_intercept: bool = True, tol: float = 1e-6, max_iter: int = 500
-    ) -> None:
-        self.alpha = alpha
-        self.fit_intercept = fit_intercept
-        self.tol = tol
-        self.max_iter = max_iter
-
     def _loss(self) -> str:
         return "poisson"
 
@@ -376,7 +354,7 @@ class PoissonRegressor(_Glm):
         return 1.0
 
 
-class GammaRegressor(PoissonRegressor):
+class GammaRegressor(_Glm):
     """Gamma regression of positive numbers, with the link log.
 
     Parameters
@@ -407,11 +385,8 @@ class TweedieRegressor(_Glm):
         self, *, power: float = 1.5, alpha: float = 1.0, fit_intercept: bool = True, tol: float = 1e-6,
         max_iter: int = 500,
     ) -> None:  # fmt: skip
+        super().__init__(alpha, fit_intercept=fit_intercept, tol=tol, max_iter=max_iter)
         self.power = power
-        self.alpha = alpha
-        self.fit_intercept = fit_intercept
-        self.tol = tol
-        self.max_iter = max_iter
 
     def _loss(self) -> str:
         return f"tweedie:power={self.power!r}"

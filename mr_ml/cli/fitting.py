@@ -40,8 +40,8 @@ def add_fitting(parser: Any, group: Any) -> None:
     )
     group.add_argument(
         "--solver", default="auto", metavar="NAME",
-        help=f"{', '.join(BUILT_IN)}, or one of an installed package; auto: newton up to 700 coefficients, else lbfgs; "
-        "with --l1 the proximal ones (default)",
+        help=f"{', '.join(BUILT_IN)}, or one of an installed package; auto (default): newton up to 700 coefficients, "
+        "else lbfgs; with --l1 or bounds the proximal ones",
     )  # fmt: skip
     group = parser.add_argument_group("when to stop")
     group.add_argument(

@@ -37,26 +37,15 @@ def run(options: argparse.Namespace) -> None:
 
 def _check_nothing_else(options: argparse.Namespace) -> None:
     """Refuse choices beside --resume: they would be ignored."""
-    chosen = [
-        name
-        for name in (
-            "l1",
-            "l2",
-            "loss",
-            "class_weights",
-            "draws",
-            "halving",
-            "first_passes",
-            "folds",
-            "validation",
-            "metric",
-        )
-        if getattr(options, name) is not None
-    ]
+    names = (
+        "l1", "l2", "loss", "class_weights", "draws", "seed", "halving", "first_passes", "folds", "validation",
+        "metric", "rule", "split", "penalty_space", "no_intercept", "weights", "solver", "tolerance", "max_passes",
+    )  # fmt: skip
+    chosen = [name for name in names if getattr(options, name) != options.parser.get_default(name)]
     if chosen:
         raise UsageError(
-            f"--resume goes on with what the tuning was asked to do; leave `{chosen[0]}` out, or tune again without "
-            "--resume"
+            "--resume goes on with what the tuning was asked to do; leave --"
+            f"{chosen[0].replace('_', '-')} out, or tune again without --resume"
         )
 
 

@@ -298,9 +298,10 @@ def test_the_command_shows_the_table_and_shows_it_again(tmp_path: Path) -> None:
     assert shown.code == 0
     assert {run["status"] for run in mr_ml("runs", "list")["runs"]} == {"published"}
     assert mr_ml("runs", "resume", tuned["run"])["version"] == 1
-    refused = mr_ml.run("tune", "--resume", tuned["run"], "--folds", "3")
-    assert refused.code == 2
-    assert "leave --folds out" in refused.err
+    for choice in (("--folds", "3"), ("--solver", "lbfgs"), ("--rule", "one-se"), ("--no-intercept",)):
+        refused = mr_ml.run("tune", "--resume", tuned["run"], *choice)
+        assert refused.code == 2
+        assert f"leave {choice[0]} out" in refused.err
 
 
 @pytest.mark.parametrize(
