@@ -42,6 +42,7 @@ LAYERS = (
     ("mr_ml.where",),
     ("mr_ml.comparing", "mr_ml.retraining", "mr_ml.tuning"),
     ("mr_ml.api", "mr_ml.api_measuring", "mr_ml.sklearn"),
+    ("mr_ml.demo",),
     ("mr_ml.cli",),
     ("mr_ml.__main__",),
     ("mr_ml.schedulers",),

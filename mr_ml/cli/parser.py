@@ -58,7 +58,26 @@ def make_parser() -> Parser:
     _schedule(commands)
     _env(commands)
     _cluster(commands)
+    _demo(commands)
     return parser
+
+
+def _demo(commands: Any) -> None:
+    parser = add_command(
+        commands,
+        "demo",
+        "demo",
+        "run",
+        "see it at work: rows are written, packed, trained on and predicted",
+        "mr-ml demo",
+    )
+    parser.add_argument(
+        "folder",
+        nargs="?",
+        default="mr_ml_demo",
+        metavar="FOLDER",
+        help="to be made, for all of it (default mr_ml_demo)",
+    )
 
 
 def _describe(commands: Any) -> None:
