@@ -118,6 +118,15 @@ def test_metadata(wheel: Path) -> None:
     assert any(re.fullmatch(r"standard-pipes>=[0-9.]+;python_version>=3\.13", line) for line in needs)
 
 
+def test_the_compiled_loops_run_on_linux_of_2014(wheel: Path) -> None:
+    """By the symbols of the C library that they need; `scripts/wheel.sh` gives the wheel that name."""
+    with zipfile.ZipFile(wheel) as opened:
+        if not any(name.endswith(".so") for name in opened.namelist()):
+            pytest.skip("no C compiler: the wheel has no compiled loops")
+    said = run([sys.executable, "-m", "auditwheel", "show", str(wheel)], env=clean_environment(), cwd=wheel.parent)
+    assert "manylinux_2_17" in said
+
+
 def test_the_source_distribution_makes_the_same_wheel(source: Path, wheel: Path, tmp_path: Path) -> None:
     code = "import sys; from setuptools.build_meta import build_sdist; build_sdist(sys.argv[1])"
     run([sys.executable, "-c", code, str(tmp_path)], env=clean_environment(), cwd=source)
