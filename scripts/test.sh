@@ -48,7 +48,8 @@ for version in "${versions[@]}"; do
     say "Python $version: environment"
     extras=test
     # in one environment only; pip keeps what it has built, so another checkout has it in seconds
-    if [ "$version" = "$main" ] && [ -z "${MR_ML_SKIP_SPARK:-}" ]; then extras=test,spark; fi
+    if [ "$version" = "$main" ]; then extras=test,docs; fi
+    if [ "$version" = "$main" ] && [ -z "${MR_ML_SKIP_SPARK:-}" ]; then extras=$extras,spark; fi
     MR_ML_PYTHON=${pythons[$version]} scripts/setup_env.sh ".venv-test-$version" "$extras"
 done
 
