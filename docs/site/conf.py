@@ -27,8 +27,8 @@ html_copy_source = html_show_sourcelink = False
 myst_heading_anchors = 4
 myst_enable_extensions = ["html_image"]
 autodoc_member_order = "bysource"
-autodoc_typehints = "signature"
-autodoc_typehints_format = "short"
+# types stand in the docstrings, and annotations of stored fields are long
+autodoc_typehints = "none"
 numpydoc_show_class_members = False
 nitpicky = False
 # code that only looks like a language, such as excerpts with ..., is shown as it stands
