@@ -39,6 +39,7 @@ def pack(
     max_bad_rows: int = 0,
     format: str | None = None,
     index_base: Literal[0, 1] | None = None,
+    label_weights: bool = False,
     delimiter: str = ",",
     header: bool | None = None,
     label_column: str | int | None = None,
@@ -70,6 +71,8 @@ def pack(
         See `mr_ml.packing.choices.PackChoices`.
     index_base
         libsvm: the first feature id; None to find out.
+    label_weights
+        libsvm: whether rows have weights behind their labels, ``label:weight``.
     header
         CSV: whether the first line names the columns; None for yes, unless it looks like a row, which is an error.
     label_column, weight_column, offset_column
@@ -111,7 +114,8 @@ def pack(
     stored.chosen(bool | None, header, "header")
     stored.chosen(Literal[0, 1] | None, index_base, "index_base")
     text = {
-        "index_base": "auto" if index_base is None else str(index_base), "delimiter": delimiter,
+        "index_base": "auto" if index_base is None else str(index_base), "label_weights": label_weights,
+        "delimiter": delimiter,
         "no_header": header is False, "header": header is True, "label_column": label_column,
         "weight_column": weight_column, "offset_column": offset_column, "drop": drop, "categorical": categorical,
         "numeric": numeric, "missing_markers": missing_markers, "decimal": decimal, "thousands": thousands,

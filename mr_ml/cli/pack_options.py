@@ -55,6 +55,9 @@ def add_pack(commands: Any) -> None:
     group.add_argument(
         "--index-base", choices=("auto", "0", "1"), default="auto", help="libsvm: first feature id (default: detected)"
     )
+    group.add_argument(
+        "--label-weights", action="store_true", help="libsvm: rows have weights behind their labels, label:weight"
+    )
     group.add_argument("--delimiter", default=",", help="CSV: one character, or 'tab' (default ,)")
     header = group.add_mutually_exclusive_group()
     header.add_argument(

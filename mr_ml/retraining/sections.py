@@ -48,6 +48,8 @@ class ReaderRules:
         libsvm, with `like`: whether features that it does not have are an error or ignored.
     index_base
         libsvm: the first feature id, 0 or 1; None to find out.
+    label_weights
+        libsvm: whether rows have weights behind their labels, label:weight.
     delimiter
         CSV: one character, or "tab".
     header
@@ -86,6 +88,7 @@ class ReaderRules:
     max_bad_rows: stored.Count = 0
     unseen_features: Literal["error", "ignore"] = "error"
     index_base: Literal[0, 1] | None = None
+    label_weights: bool = False
     delimiter: str = ","
     header: bool | None = None
     label_column: Column | None = None

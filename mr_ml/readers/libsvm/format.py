@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
+from mr_ml.data import stored
 from mr_ml.errors import UsageError
 from mr_ml.readers.base import Draft, Format, Labels
 from mr_ml.readers.libsvm.stored import LibsvmFacts, LibsvmPart
@@ -17,10 +18,10 @@ from mr_ml.readers.text.options import TextOptions
 
 
 class LibsvmFormat(TextFormat):
-    """``label [qid:N] id:value ... [# comment]``; see `mr_ml.readers.libsvm.reader`."""
+    """``label[:weight] [qid:N] id:value ... [# comment]``; see `mr_ml.readers.libsvm.reader`."""
 
     name = "libsvm"
-    parameters: ClassVar[Mapping[str, Any]] = {"index_base": "auto"}
+    parameters: ClassVar[Mapping[str, Any]] = {"index_base": "auto", "label_weights": False}
     part = LibsvmPart
     facts = LibsvmFacts
     unseen = ("features", "`unseen_features`")
@@ -30,7 +31,12 @@ class LibsvmFormat(TextFormat):
         split_by, base = chosen.get("split_by"), chosen.get("index_base", "auto")
         if split_by not in (None, "qid"):
             raise UsageError(f"`split_by`: libsvm rows have no column {split_by!r}, only qid")
-        return TextOptions(format=self.name, index_base=None if base == "auto" else int(base))  # type: ignore[arg-type]
+        text = {
+            "format": self.name,
+            "index_base": None if base == "auto" else int(base),
+            "label_weights": chosen.get("label_weights", False),
+        }
+        return stored.check(TextOptions, text, what="libsvm text")
 
     def draft(
         self, text: bytes, options: TextOptions, *, file: str, seen: Summary | None = None

@@ -1,4 +1,4 @@
-"""libsvm (svmlight) text: ``label [qid:N] id:value ... [# comment]``, one row a line.
+"""libsvm (svmlight) text: ``label[:weight] [qid:N] id:value ... [# comment]``, one row a line.
 
 Tokens are separated by blanks or tabs, runs of them allowed, behind a colon too; labels are decimal numbers; ids are
 plain decimal digits that ascend strictly within a row and count from 0 or from 1; lines that are blank or hold a
@@ -21,6 +21,7 @@ from mr_ml.errors import BadDataError
 from mr_ml.readers.libsvm.long_lines import LongLine, has_long_token, read_long_line
 from mr_ml.readers.libsvm.stored import LibsvmFacts, LibsvmPart
 from mr_ml.readers.libsvm.tokens import KINDS, NO_GROUP, Lines, read_lines
+from mr_ml.readers.libsvm.weights import Weights, kept_rows, taken_out
 from mr_ml.readers.rows import MAX_EXAMPLES, BadRow, NarrowRows, Parsed, Rows, excerpt
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.summary import MAX_LABELS, Summary, first_examples, sampled_ids
@@ -38,9 +39,12 @@ def draft(text: bytes, options: TextOptions, *, file: str, seen: Summary | None 
     """Read a text once: what is in it, and its rows; see `TextFormat.draft`. Rows must have labels."""
     # what ids count from unless they turn out to count from 0
     base = 1 if options.index_base is None else options.index_base
+    bare, weights = taken_out(text) if options.label_weights else (text, None)
     read = _read(
-        text, lowest_id=options.index_base or 0, highest_id=MAX_ID + base, base=base, labels_required=True
+        bare, lowest_id=options.index_base or 0, highest_id=MAX_ID + base, base=base, labels_required=True
     )  # fmt: skip
+    if weights is not None:
+        read = _weighted(read, weights)
     rows = read.rows
     assert isinstance(rows, Rows)
     distinct = np.unique(rows.labels)
@@ -110,12 +114,57 @@ def parse(text: bytes, schema: Schema, *, labels: Literal["required", "optional"
     """
     base = schema.index_base
     part: LibsvmPart = schema.part
+    bare, weights = taken_out(text) if part.options.label_weights else (text, None)
     read = _read(
-        text, lowest_id=base, highest_id=base + MAX_ID, base=base, labels_required=labels == "required",
+        bare, lowest_id=base, highest_id=base + MAX_ID, base=base, labels_required=labels == "required",
         known_id=schema.n_features - 1 + base if part.options.unseen == "error" else None,
     )  # fmt: skip
+    if weights is not None:
+        read = _weighted(read, weights) if labels == "required" else _surely_labelled(read, weights, schema)
     parsed = read.under(schema)
     return parsed if read.highest - base < schema.n_features else _known(parsed, schema.n_features)
+
+
+def _weighted(read: Draft, weights: Weights) -> Draft:
+    """Return the rows with their weights; those without one are bad."""
+    assert isinstance(read.rows, Rows)
+    rows, bad, counts = weights.of(read.rows)
+    return _refused(replace(read, rows=rows), bad, counts)
+
+
+def _surely_labelled(read: Draft, weights: Weights, schema: Schema) -> Draft:
+    """Return rows to be predicted without those whose first token may be a feature that lacks its label.
+
+    That is a number with a colon behind it which is none of the schema's labels, where these are known.
+    """
+    rows = read.rows
+    assert isinstance(rows, Rows)
+    if not schema.labels:
+        return read
+    is_strange = np.isin(rows.lines, weights.lines) & ~np.isin(rows.labels, schema.labels)
+    if not is_strange.any():
+        return read
+    at = np.searchsorted(weights.lines, rows.lines[is_strange][:MAX_EXAMPLES])
+    bad = [
+        BadRow(int(weights.lines[i]), "unseen_label", excerpt(f"{label:g}".encode() + weights.texts[i]))
+        for i, label in zip(at.tolist(), rows.labels[is_strange].tolist(), strict=False)
+    ]
+    counts = {"unseen_label": int(np.count_nonzero(is_strange))}
+    return _refused(replace(read, rows=kept_rows(rows, ~is_strange)), bad, counts)
+
+
+def _refused(read: Draft, bad: list[BadRow], counts: dict[str, int]) -> Draft:
+    """Add rows that are refused although they could be read; they are in `read.rows` no more."""
+    if not counts:
+        return read
+    rows = read.rows
+    assert isinstance(rows, Rows)
+    has_some = len(rows.indices) > 0
+    return replace(
+        read, bad=tuple(sorted((*read.bad, *bad))), bad_counts=dict(sorted({**read.bad_counts, **counts}.items())),
+        lowest=int(rows.indices.min()) + read.base if has_some else MAX_ID + 2,
+        highest=int(rows.indices.max()) + read.base if has_some else -1,
+    )  # fmt: skip
 
 
 def _known(parsed: Parsed, n_features: int) -> Parsed:

@@ -24,7 +24,12 @@ class LibsvmPart:
     vocabularies: dict[str, Any] = field(default_factory=dict)
     columns: dict[str, Any] = field(default_factory=dict)
 
-    has_weights = has_offsets = False
+    has_offsets = False
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether labels have weights behind them."""
+        return self.options.label_weights
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""

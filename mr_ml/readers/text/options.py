@@ -32,6 +32,8 @@ class TextOptions:
         The format that these are options of.
     index_base : {0, 1} or None
         libsvm: what feature ids count from. None: 0 if any id is 0, else 1.
+    label_weights : bool
+        libsvm: whether the weight of a row stands behind its label, ``label:weight``.
     delimiter : str
         CSV: one ASCII character.
     header : bool
@@ -67,6 +69,7 @@ class TextOptions:
 
     format: str = "libsvm"
     index_base: Literal[0, 1] | None = None
+    label_weights: bool = False
     delimiter: str = ","
     header: bool = True
     columns: tuple[str, ...] | None = None
@@ -88,7 +91,9 @@ class TextOptions:
     max_categories: stored.Positive = 100_000
 
     # before there were markers among numbers, such texts were bad rows
-    formerly: ClassVar[Mapping[str, Any]] = {"number_markers": [], "decimal": ".", "thousands": "", "percent": False}
+    formerly: ClassVar[Mapping[str, Any]] = {
+        "label_weights": False, "number_markers": [], "decimal": ".", "thousands": "", "percent": False,
+    }  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types; `from_json` gives the same object back."""
