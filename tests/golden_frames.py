@@ -10,6 +10,7 @@ computed, so the bytes do not depend on a mathematical library.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy as np
 from mr_ml.data import frame
 from mr_ml.data.block import Block, BlockAddress, encode_line
 from mr_ml.data.features import DenseFeatures, SparseFeatures
+from mr_ml.models.contrasts import Contrast, Contrasts
 from mr_ml.models.inference import FitStatistics, Inference
 from mr_ml.models.linear.line_query import LineQuery
 from mr_ml.models.linear.losses import loss_from_json
@@ -132,6 +134,14 @@ INFERENCE = Inference(
     ),
     notes=("a note",),
 )  # fmt: skip
+# with a base; that which has none is still written as earlier
+CONTRASTED = replace(
+    INFERENCE,
+    features=("city=\u00e5", "(intercept)"),
+    contrasts=Contrasts(
+        columns=(Contrast(column="city", features=("city=b", "city=\u00e5"), base="city=b"),), at_bases=(1,)
+    ),
+)
 
 
 def block_lines() -> bytes:
@@ -153,6 +163,7 @@ GOLDEN: dict[str, Callable[[], bytes]] = {
     "state-format-3.frame": state_frame,
     "profile-format-1.frame": PROFILE.encode,
     "inference-format-1.frame": INFERENCE.encode,
+    "inference-format-2.frame": CONTRASTED.encode,
 }
 
 

@@ -21,7 +21,7 @@ _STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"), (0.1, "."))
 def run(options: argparse.Namespace) -> None:
     """Find standard errors, and print the table."""
     with open_session(options) as session:
-        found = session.infer(options.model, verify_bytes=options.verify)
+        found = session.infer(options.model, verify_bytes=options.verify).rebased(*options.base)
     print_result(options, found.to_json(options.level, options.errors), table_of(found, options))
 
 
@@ -83,6 +83,11 @@ def _lines(found: Inference, options: argparse.Namespace) -> Iterator[str]:
             "HC1": "by the robust standard errors (HC1)",
         }[errors]
     )
+    if found.bases:
+        yield (
+            f"base levels: {', '.join(map(one_line, found.bases))}; other levels of these columns are less these, and "
+            f"{_at_bases(found)} at them"
+        )
     yield ""
     if statistics.dispersion is not None:
         how = "Pearson / residual degrees of freedom" if statistics.is_dispersion_estimated else "known"
@@ -94,6 +99,11 @@ def _lines(found: Inference, options: argparse.Namespace) -> Iterator[str]:
         yield f"AIC, BIC           {_long(statistics.aic)}, {_long(statistics.bic)}"
     yield f"rank               {statistics.rank} of {len(found.estimates)} coefficients"
     yield from (f"note: {note}" for note in found.notes)
+
+
+def _at_bases(found: Inference) -> str:
+    names = [one_line(found.features[k]) for k in found.contrasts.at_bases]
+    return f"{names[0]} is" if len(names) == 1 else f"{names[0]} to {names[-1]} are"
 
 
 def _number(value: float) -> str:

@@ -47,3 +47,7 @@ def _add_tests(parser: Any) -> None:
         "--errors", choices=("model", "HC0", "HC1"),
         help="by which tests and intervals are made: of the likelihood (default, where there is one), or robust ones",
     )  # fmt: skip
+    parser.add_argument(
+        "--base", action="append", default=[], metavar="COLUMN=LEVEL",
+        help="compare the categories of a column with this one (default: the first); may be given for each column",
+    )  # fmt: skip

@@ -111,7 +111,7 @@ def show(options: argparse.Namespace) -> int:
     data["evaluations"], broken = find_evaluations(root, model.name, manifest.run)
     damaged = (*damaged, *broken)
     if options.table:
-        found = published_inference(root, model, manifest.spec)
+        found = published_inference(root, model, manifest.spec).rebased(*options.base)
         data["inference"] = found.to_json(options.level, options.errors)
         head = _head(model, manifest) if not options.csv else ()
         print_result(options, data, "\n".join([*head, table_of(found, options)]))
@@ -123,6 +123,7 @@ def show(options: argparse.Namespace) -> int:
 def _check_table(options: argparse.Namespace) -> None:
     """Raise UsageError for what only the table of standard errors can have."""
     asked = {"--csv": options.csv, "--level": options.level != LEVEL, "--errors": options.errors is not None}
+    asked["--base"] = bool(options.base)
     given = [name for name, is_given in asked.items() if is_given]
     if given and not options.table:
         raise UsageError(f"{given[0]} is for the table of standard errors; give --table too")

@@ -12,7 +12,7 @@ import re
 #: Parameters that are options of some command.
 PARAMETERS = frozenset(
     {
-        "at", "at_precision", "at_recall", "by", "categorical", "class_weights", "cluster_id", "config", "cron",
+        "at", "at_precision", "at_recall", "base", "by", "categorical", "class_weights", "cluster_id", "config", "cron",
         "dataset", "decimal", "delimiter", "draws", "drop", "dry_run", "engine", "errors", "features", "first_passes",
         "folds", "for", "force", "format", "halving", "index_base", "inference", "intercept", "interpreter", "json",
         "keep_days", "keep_runs", "keep_versions", "l1", "l2", "label_column", "label_weights", "level",

@@ -4,15 +4,16 @@
 
 Standard errors are roots of the diagonal of a covariance matrix: of the model, phi A^-1, which is right where its
 likelihood is; or of the sandwich B^-1 M B^-1 (HC0; times n / (n - p) HC1), which needs no more than that rows are
-independent (White 1980; MacKinnon & White 1985).
+independent (White 1980; MacKinnon & White 1985). With other bases of categories, estimates b become T b, and their
+covariance C becomes T C T'.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, Protocol
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from mr_ml.data import frame, stored
 from mr_ml.data.npz import check_arrays
 from mr_ml.errors import BadDataError, UsageError
+from mr_ml.models.contrasts import NO_CONTRASTS, Contrasts
 from mr_ml.models.needs import Needs
 from mr_ml.sums.query import Query
 from mr_ml.sums.statistic import Statistic
@@ -27,7 +29,8 @@ from mr_ml.sums.statistic import Statistic
 Floats = NDArray[np.float64]
 
 KIND = "inference"
-_FORMAT = 1
+# 1 where nothing is compared with a base, which earlier releases read too
+_FORMAT = 2
 
 INTERCEPT = "(intercept)"
 Errors = Literal["model", "HC0", "HC1"]
@@ -86,6 +89,9 @@ class _Header:
     statistics: FitStatistics
     notes: tuple[str, ...]
     has_model_errors: bool
+    contrasts: Contrasts = NO_CONTRASTS
+
+    may_lack: ClassVar[frozenset[str]] = frozenset({"contrasts"})
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -111,6 +117,8 @@ class Inference:
         Of the fit.
     notes
         Sentences without which the numbers would mislead.
+    contrasts
+        Columns of categories that are compared with one of them, their base, which has no parameter; see `rebased`.
     """
 
     model: str
@@ -123,6 +131,7 @@ class Inference:
     robust_covariance: Floats
     statistics: FitStatistics
     notes: tuple[str, ...]
+    contrasts: Contrasts = NO_CONTRASTS
 
     def __post_init__(self) -> None:
         n = len(self.outputs) * len(self.features)
@@ -133,6 +142,33 @@ class Inference:
     def parameters(self) -> list[tuple[str, str]]:
         """Output and feature of each parameter, in their order."""
         return [(output, feature) for output in self.outputs for feature in self.features]
+
+    @property
+    def bases(self) -> tuple[str, ...]:
+        """The features ``COLUMN=LEVEL`` that others of their columns are less."""
+        return self.contrasts.bases
+
+    def rebased(self, *bases: str) -> Inference:
+        """Return the same with other categories to compare with.
+
+        Parameters
+        ----------
+        *bases
+            Features, ``COLUMN=LEVEL``; columns that are not named keep the base that they have.
+
+        Raises
+        ------
+        UsageError
+            If one is no category of a column that is compared with a base.
+        """
+        contrasts = self.contrasts.with_bases(bases)
+        features, of_one = self.contrasts.change(self.features, contrasts)
+        change = np.asarray(np.kron(np.eye(len(self.outputs)), of_one), np.float64)
+        return replace(
+            self, features=features, contrasts=contrasts, estimates=change @ self.estimates,
+            covariance=None if self.covariance is None else _changed(self.covariance, change),
+            robust_covariance=_changed(self.robust_covariance, change),
+        )  # fmt: skip
 
     @property
     def errors(self) -> Errors:
@@ -228,6 +264,7 @@ class Inference:
             "split": self.split,
             "errors": errors or self.errors,
             "level": level,
+            "bases": list(self.bases),
             "parameters": list(self.rows(level, errors)),
             **asdict(self.statistics),
             "notes": list(self.notes),
@@ -235,8 +272,8 @@ class Inference:
 
     def encode(self) -> bytes:
         """Return the frame of its file."""
-        meta = {
-            "format": _FORMAT,
+        meta: dict[str, Any] = {
+            "format": _FORMAT if self.contrasts else 1,
             "model": self.model,
             "dataset": self.dataset,
             "split": self.split,
@@ -246,6 +283,8 @@ class Inference:
             "notes": list(self.notes),
             "has_model_errors": self.covariance is not None,
         }
+        if self.contrasts:
+            meta["contrasts"] = asdict(self.contrasts)
         arrays = {"estimates": self.estimates, "robust_covariance": self.robust_covariance}
         if self.covariance is not None:
             arrays["covariance"] = self.covariance
@@ -263,7 +302,9 @@ class Inference:
         opened = frame.decode(data, kind=KIND, where=where)
         number = opened.meta.get("format")
         if isinstance(number, int) and number > _FORMAT:
-            raise BadDataError(f"{where}: expected an inference of format {_FORMAT}, found {number}; upgrade mr_ml")
+            raise BadDataError(
+                f"{where}: expected an inference of format {_FORMAT} at most, found {number}; upgrade mr_ml"
+            )
         header = stored.read(_Header, opened.meta, where=where)
         n = len(header.outputs) * len(header.features)
         shapes: dict[str, tuple[int, ...]] = {"estimates": (n,), "robust_covariance": (n, n)}
@@ -281,7 +322,18 @@ class Inference:
             robust_covariance=opened.arrays["robust_covariance"],
             statistics=header.statistics,
             notes=header.notes,
+            contrasts=header.contrasts,
         )
+
+
+def _changed(covariance: Floats, change: Floats) -> Floats:
+    """Return T C T', not a number for what one is combined of whose variance is none."""
+    known = ~np.isnan(np.diag(covariance))
+    found = np.asarray(change @ np.where(np.isnan(covariance), 0.0, covariance) @ change.T)
+    unknown = (change[:, ~known] != 0).any(axis=1)
+    found[unknown] = math.nan
+    found[:, unknown] = math.nan
+    return found
 
 
 class Inferring(Protocol):

@@ -47,6 +47,10 @@ class Part(Protocol):
     def has_offsets(self) -> bool:
         """Whether rows have an offset each."""
 
+    @property
+    def categories(self) -> Mapping[str, range]:
+        """Column of categories -> its features, counted from 0, one for each category: a row has at most one."""
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
 
@@ -118,6 +122,12 @@ class Schema:
     def has_offsets(self) -> bool:
         """Whether rows have an offset each."""
         return bool(self.part.has_offsets)
+
+    @property
+    def categories(self) -> Mapping[str, range]:
+        """Column of categories -> its features, counted from 0, one for each category: a row has at most one."""
+        categories: Mapping[str, range] = self.part.categories
+        return categories
 
     def name_of(self, feature: int) -> str:
         """Return what users call the feature of this number."""

@@ -39,6 +39,10 @@ class RecordPart:
 
     has_weights = has_offsets = False
 
+    @property
+    def categories(self) -> dict[str, range]:
+        return {}
+
     def to_json(self) -> dict[str, Any]:
         return {"options": self.options.to_json(), "row_bytes": self.row_bytes}
 

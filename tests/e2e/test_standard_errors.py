@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import Commands, write_csv
-from golden_frames import INFERENCE, golden
+from golden_frames import CONTRASTED, INFERENCE, golden
 
 import mr_ml
 from mr_ml import session
@@ -176,22 +176,59 @@ def test_a_damaged_file_is_told(root: Commands) -> None:
     file.write_bytes(data)
 
 
-def test_the_file_of_an_inference() -> None:
-    data = golden("inference-format-1.frame")
-    assert INFERENCE.encode() == data
+@pytest.mark.parametrize(("number", "expected"), [(1, INFERENCE), (2, CONTRASTED)])
+def test_the_file_of_an_inference(number: int, expected: Inference) -> None:
+    data = golden(f"inference-format-{number}.frame")
+    assert expected.encode() == data
     found = Inference.decode(data, where="golden")
-    for name, value in vars(INFERENCE).items():
-        assert np.array_equal(getattr(found, name), value, equal_nan=isinstance(value, np.ndarray)), name
+    for name, value in vars(expected).items():
+        assert (
+            np.array_equal(getattr(found, name), value, equal_nan=True)
+            if isinstance(value, np.ndarray)
+            else (getattr(found, name) == value)
+        ), name
     opened = frame.decode(data, kind="inference", where="golden")
-    meta: dict[str, Any] = {**opened.meta, "format": 2}
-    with pytest.raises(BadDataError, match="expected an inference of format 1, found 2; upgrade mr_ml"):
+    meta: dict[str, Any] = {**opened.meta, "format": 3}
+    with pytest.raises(BadDataError, match="expected an inference of format 2 at most, found 3; upgrade mr_ml"):
         Inference.decode(frame.encode("inference", meta, opened.arrays), where="golden")
     short = frame.encode("inference", opened.meta, {**opened.arrays, "estimates": np.zeros(2)})
     with pytest.raises(BadDataError, match=r"expected float64 of shape \(4,\) as estimates"):
         Inference.decode(short, where="golden")
 
 
-@pytest.mark.parametrize("option", ["--csv", "--level=0.9", "--errors=HC0"])
+def test_categories_are_compared_with_a_base(root: Commands, tmp_path: Path) -> None:
+    """The base is named, --base takes another one, and what is kept stays; names from the data are printable."""
+    rng = np.random.default_rng(6)
+    city, x = rng.integers(0, 3, 300), rng.normal(size=300)
+    names = ["Bergen", "Os=lo", "Tr\x1b[31mom"]
+    lines = [
+        "city,x,y",
+        *(
+            f"{names[k]},{a!r},{a + k + e!r}"
+            for k, a, e in zip(city.tolist(), x.tolist(), rng.normal(size=300).tolist(), strict=True)
+        ),
+    ]
+    text = tmp_path / "cities.csv"
+    text.write_text("\n".join(lines) + "\n")
+    root("pack", text, "--to", "cities", "--label-column", "y")
+    root("train", "cities", "--model", "cities", "--loss", "squared", "--inference")
+    said = root.run("models", "show", "cities", "--table").out
+    assert "base levels: city=Bergen; other levels of these columns are less these, and (intercept) is at them" in said
+    assert "city=Tr\\x1b[31mom" in said
+    assert "\x1b" not in said
+    assert "rank               4 of 4 coefficients" in said
+    told = root("models", "show", "cities", "--table", "--base", "city=Os=lo")["inference"]
+    assert told["bases"] == ["city=Os=lo"]
+    other = mr_ml.infer(root.root, "cities").rebased("city=Os=lo")
+    assert [one["std_error"] for one in told["parameters"]] == other.std_errors().tolist()
+    assert [one["feature"] for one in told["parameters"]] == ["city=Bergen", f"city={names[2]}", "x", "(intercept)"]
+    assert root("models", "infer", "cities", "-r", "inline")["bases"] == ["city=Bergen"]
+    found = root.run("models", "show", "cities", "--table", "--base", "city=Oslo")
+    assert found.code == 2
+    assert "--base: expected COLUMN=LEVEL" in found.err
+
+
+@pytest.mark.parametrize("option", ["--csv", "--level=0.9", "--errors=HC0", "--base=a=b"])
 def test_what_only_the_table_can_have_is_not_ignored(root: Commands, option: str) -> None:
     found = root.run("models", "show", "counts", option)
     assert found.code == 2

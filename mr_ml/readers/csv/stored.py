@@ -50,6 +50,12 @@ class CsvPart:
         """Whether there is a column of offsets."""
         return self.options.offset_column is not None
 
+    @property
+    def categories(self) -> dict[str, range]:
+        """Columns of categories, and the features of each."""
+        firsts = {name: self.columns[name]["first"] or 0 for name in self.vocabularies}
+        return {name: range(first, first + len(self.vocabularies[name])) for name, first in firsts.items()}
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
         return {

@@ -31,6 +31,11 @@ class LibsvmPart:
         """Whether labels have weights behind them."""
         return self.options.label_weights
 
+    @property
+    def categories(self) -> dict[str, range]:
+        """Columns of categories: none."""
+        return {}
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
         return {"options": self.options.to_json(), "vocabularies": self.vocabularies, "columns": self.columns}

@@ -10,6 +10,9 @@ the meat M = F'F:
 Of dense rows R and F are those of a factorisation of the rows, which keeps twice the digits of A (see
 `mr_ml.sums.parts.Triangle`); of others R comes of A by its eigenvectors. Where singular values are at the level of
 rounding, rows do not determine theta along some directions; what of the coefficients these move has no standard error.
+
+With columns of categories coefficients are C P theta, contrasts (`mr_ml.models.linear.kind.contrasts`); no direction
+that one-hot columns leave open moves these.
 """
 
 from __future__ import annotations
@@ -26,8 +29,9 @@ from numpy.typing import NDArray
 from mr_ml.catalog.dataset import Dataset
 from mr_ml.catalog.feature_moments import FeatureMoments
 from mr_ml.errors import NoModelError, UsageError
-from mr_ml.models.inference import INTERCEPT, FitStatistics, Inference
+from mr_ml.models.inference import FitStatistics, Inference
 from mr_ml.models.linear.inference_query import InferenceQuery, InferenceSums, NullQuery
+from mr_ml.models.linear.kind.contrasts import Combinations
 from mr_ml.models.linear.kind.null_model import COARSE, grid_around, null_loss
 from mr_ml.models.linear.kind.spec import LinearSpec
 from mr_ml.models.linear.losses.likelihood import Likelihood, LikelihoodSums
@@ -68,6 +72,7 @@ class LinearInference:
     dataset: Dataset
     problem: LinearProblem
     scaling: Scaling
+    told: Combinations
     constant: Mask
     factor: bool
 
@@ -93,7 +98,8 @@ class LinearInference:
         )
         constant = (moments.deviation == 0) if spec.intercept else np.zeros(moments.n_features, bool)
         factor = mostly_dense(dataset, moments) and rows.n_outputs == 1
-        found = cls(model, spec, dataset, problem, scaling, constant, factor)
+        told = Combinations.of(model.schema, moments, intercept=spec.intercept)
+        found = cls(model, spec, dataset, problem, scaling, told, constant, factor)
         if found.size > _MOST:
             raise UsageError(
                 f"{model.reference} has no standard errors: expected at most {_MOST} coefficients, whose covariances "
@@ -196,7 +202,8 @@ class LinearInference:
             dataset=self.dataset.reference,
             split=self.spec.split,
             outputs=tuple(self.model.outputs[len(self.model.coef) - self.query.n_compared :]),
-            features=self._names,
+            features=self.told.names,
+            contrasts=self.told.contrasts,
             estimates=self._estimates,
             covariance=covariance,
             robust_covariance=self._of_estimates(observed, self._sandwich(observed, sums.matrix("meat"))),
@@ -205,18 +212,13 @@ class LinearInference:
         )
 
     @property
-    def _names(self) -> tuple[str, ...]:
-        model = self.model
-        names = [model.schema.name_of(model.feature(j)) for j in range(self.query.rows.n_features)]
-        return (*names, INTERCEPT) if self.spec.intercept else tuple(names)
-
-    @property
     def _estimates(self) -> Floats:
         coef = self.model.coef
         compared = coef[len(coef) - self.query.n_compared :]
         if len(coef) > len(compared):
             compared = compared - coef[0]
-        return np.ascontiguousarray(compared if self.spec.intercept else compared[:, :-1]).ravel()
+        compared = compared if self.spec.intercept else compared[:, :-1]
+        return np.ascontiguousarray((self.told @ compared.reshape(-1, 1))[:, 0])
 
     def _root(self, information: Floats) -> _Root:
         """Return R^-1 of the information, or of its R, as far as rows determine it."""
@@ -253,23 +255,35 @@ class LinearInference:
         root[at] = unit[at, None] * (vectors[:, known] / singular[known])
         flat = np.zeros((len(unit), int((~known).sum())))
         flat[at] = unit[at, None] * vectors[:, ~known]
-        return _Root(root=root, published=self._published(root), open=self._open(flat, unit))
+        return _Root(root=root, published=self._published(root), open=self._open(flat, unit, some))
 
     def _of_features(self, marks: Mask) -> Mask:
         """Return which of theta are features', not intercepts."""
         one = np.append(np.tile(marks, self.query.rows.n_features), False)
         return np.tile(one if self.spec.intercept else one[:-1], self.query.n_compared)
 
-    def _open(self, flat: Floats, unit: Floats) -> Mask:
-        """Return which coefficients directions move along which rows determine nothing, or are of no use; (size,)."""
+    def _open(self, flat: Floats, unit: Floats, some: Mask) -> Mask:
+        """Return which of what is told directions move along which rows determine nothing, or are of no use; (n,)."""
         moved = np.linalg.norm(self._published(flat), axis=1)
+        n_outputs, (matrix, size) = self.query.n_compared, self._told_of_theta
         # all that a unit of theta can move
-        most = np.sqrt(self._published_squares(unit * unit))
-        found = np.asarray((moved > _MOVED * most) | (most == 0))
-        if self.spec.intercept and (self._taken_off[self.constant] != 0).any():
-            # what a column that is one number in all rows gives can as well be the intercept's
-            found |= ~self._of_features(np.ones(1, bool))
-        return found
+        most = np.sqrt(np.concatenate([matrix.power(2) @ of_one for of_one in (unit * unit).reshape(n_outputs, -1)]))
+        # what a column that is one number in all rows gives can as well be the intercept's
+        moves = abs(matrix) > _MOVED * size
+        by_none = np.concatenate([moves @ ~of_one for of_one in some.reshape(n_outputs, -1)])
+        return np.asarray((moved > _MOVED * most) | by_none)
+
+    @cached_property
+    def _told_of_theta(self) -> tuple[Any, Any]:
+        """C P of one output, sparse, and the sizes of what each number of it is the sum of."""
+        from scipy import sparse
+
+        d, intercept = self.query.rows.n_features, self.spec.intercept
+        published = sparse.diags_array(np.append(1 / self.scaling.scale, np.ones(int(intercept)))).tolil()
+        if intercept:
+            published[d, :d] = -self._taken_off
+        told = self.told.matrix
+        return told @ published.tocsr(), abs(told) @ abs(published.tocsr())
 
     @cached_property
     def _taken_off(self) -> Floats:
@@ -280,24 +294,15 @@ class LinearInference:
         return off / self.scaling.scale
 
     def _published(self, theta: Floats) -> Floats:
-        """Return P theta of columns (size, k)."""
+        """Return C P theta of columns (size, k)."""
         by_output = theta.reshape(self.query.n_compared, len(theta) // self.query.n_compared, -1 if theta.size else 0)
         d = self.query.rows.n_features
         features = by_output[:, :d] / self.scaling.scale[:, None]
         if not self.spec.intercept:
-            return features.reshape(theta.shape)
+            return self.told @ features.reshape(theta.shape)
         off = np.einsum("j,kjc->kc", self._taken_off, by_output[:, :d])
-        return np.concatenate([features, (by_output[:, d] - off)[:, None]], axis=1).reshape(theta.shape)
-
-    def _published_squares(self, theta: Floats) -> Floats:
-        """Return (P o P) theta, (size,)."""
-        by_output = theta.reshape(self.query.n_compared, -1)
-        d = self.query.rows.n_features
-        features = by_output[:, :d] / self.scaling.scale**2
-        if not self.spec.intercept:
-            return features.ravel()
-        intercepts = by_output[:, d] + by_output[:, :d] @ self._taken_off**2
-        return np.concatenate([features, intercepts[:, None]], axis=1).ravel()
+        raw = np.concatenate([features, (by_output[:, d] - off)[:, None]], axis=1)
+        return self.told @ raw.reshape(theta.shape)
 
     def _of_estimates(self, root: _Root, covariance: Floats) -> Floats:
         covariance[root.open] = math.nan
@@ -363,7 +368,8 @@ class LinearInference:
                 "determined"
             )
         if root.open.any():
-            names = [self._names[j % len(self._names)] for j in np.flatnonzero(root.open).tolist()]
+            told = self.told.names
+            names = [told[j % len(told)] for j in np.flatnonzero(root.open).tolist()]
             distinct = list(dict.fromkeys(names))
             more = f" and {len(distinct) - _NAMED} more" if len(distinct) > _NAMED else ""
             notes.append(
@@ -392,9 +398,9 @@ class _Root:
     root
         (size, rank) in theta: times its transpose the inverse, along all directions that rows determine.
     published
-        P root.
+        C P root.
     open
-        (size,): which coefficients rows do not determine.
+        (n,): which of what is told rows do not determine.
     """
 
     root: Floats

@@ -39,6 +39,11 @@ class SemicolonPart:
 
     has_weights = has_offsets = False
 
+    @property
+    def categories(self) -> dict[str, range]:
+        """Columns of categories: none."""
+        return {}
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
         return {"options": self.options.to_json()}
