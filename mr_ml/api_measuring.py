@@ -46,7 +46,7 @@ def evaluate(
     threshold, at_precision, at_recall, details
         See `mr_ml.models.metric_choices.MetricChoices`.
     save
-        Whether what is found is kept beside the published model.
+        Whether what is found is kept beside the published model; then `details` are told too.
     root, dataset, split, verify, **where
         As of `train`.
 
@@ -121,13 +121,15 @@ def evaluate_several(
     stored.chosen(bool, row_weights, "row_weights")
     stored.chosen(Literal["error", "ignore"], unseen_features, "unseen_features")
     asked = {"threshold": threshold, "at_precision": at_precision, "at_recall": at_recall, "details": details}
+    # what is kept is kept whole
+    asked["details"] = asked["details"] or stored.chosen(bool, save, "save")
     choices = stored.check(MetricChoices, asked, what="an evaluation")
     with session_of(root, where) as session:
         found = session.evaluate_several(
             models, dataset, split=split, row_weights=row_weights, unseen_features=unseen_features, verify_bytes=verify,
             choices=choices, by=stored.chosen(str | None, by, "by"),
         )  # fmt: skip
-        if stored.chosen(bool, save, "save"):
+        if save:
             for told in found:
                 save_evaluation(session.root, told)
     return found

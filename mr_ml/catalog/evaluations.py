@@ -12,6 +12,8 @@ from mr_ml.catalog.model import read_manifest
 from mr_ml.errors import BadDataError, UsageError
 
 _REMEDY = "evaluate again with `save`"
+# Of what is kept: 2 has `curves`. Files of earlier releases do not say.
+_FORMAT = 2
 
 
 def save_evaluation(root: Root, told: Mapping[str, Any]) -> str:
@@ -29,7 +31,11 @@ def save_evaluation(root: Root, told: Mapping[str, Any]) -> str:
         raise UsageError(f"`save`: expected a published model, found {told['model']}")
     manifest, _ = read_manifest(root, name, int(version))
     path = root.layout.evaluation(name, manifest.run, told["dataset"], told["split"])
-    root.store.write(path, encode_document(finite(dict(told), instead=lambda _: None)))
+    document = {**told, "evaluation_format": _FORMAT}
+    if "groups" in told:
+        # of a hundred groups the points of curves would be millions of bytes
+        document["groups"] = [{name: value for name, value in of.items() if name != "curves"} for of in told["groups"]]
+    root.store.write(path, encode_document(finite(document, instead=lambda _: None)))
     return path
 
 
@@ -45,6 +51,12 @@ def find_evaluations(root: Root, name: str, run: str) -> tuple[list[dict[str, An
         path = f"{folder}/{file}"
         try:
             document = decode_document(root.store.read(path), where=root.store.uri(path), remedy=_REMEDY)
+            number = document.pop("evaluation_format", 1)
+            if number not in range(1, _FORMAT + 1):
+                raise BadDataError(
+                    f"{root.store.uri(path)}: expected an evaluation of format {_FORMAT}, found {str(number)[:20]}; "
+                    "upgrade mr_ml"
+                )
             if path != root.layout.evaluation(name, run, document["dataset"], document["split"]):
                 raise BadDataError(f"{root.store.uri(path)}: expected what its name says, found another evaluation")
             found.append(document)

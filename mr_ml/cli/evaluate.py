@@ -22,7 +22,8 @@ def run(options: argparse.Namespace) -> None:
         threshold=tuple(options.threshold),
         at_precision=tuple(options.at_precision),
         at_recall=tuple(options.at_recall),
-        details=options.all,
+        # what is kept is kept whole
+        details=options.all or options.save,
     )
     with open_session(options) as session:
         found = session.evaluate_several(

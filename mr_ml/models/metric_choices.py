@@ -23,7 +23,8 @@ class MetricChoices:
     at_precision, at_recall
         For each of these the threshold that has at least this precision and the most recall, or the reverse.
     details
-        Whether the labels of numbers are held against the predictions, range by range, which sorts all rows.
+        Whether the labels of numbers are held against the predictions, range by range, which sorts all rows; and
+        whether points of the curves of classes are told.
     """
 
     may_lack: ClassVar[frozenset[str]] = frozenset({"threshold", "at_precision", "at_recall", "details"})

@@ -14,7 +14,7 @@ from resident_tasks import Staying, ThreadSeats, WebStore
 from scipy import stats
 
 import mr_ml
-from hdfs_layout import open_root
+from hdfs_layout import decode_document, encode_document, open_root
 from mr_ml.models.metric_choices import MetricChoices
 from mr_ml.runners.base import RUNNERS, RunnerOptions
 from mr_ml.session import Session
@@ -243,13 +243,24 @@ def test_evaluations_are_kept_beside_the_model(packed: Commands) -> None:
     assert shown["evaluations"] == found
     lines = packed.run("models", "show", "m").out.splitlines()
     assert sum(line.startswith("evaluated on rows@1 t") for line in lines) == 2
+    # as `evaluate --all` tells it
+    assert packed("evaluate", "m", "rows", "--all", "-r", "inline") == found[0]
+    assert 5 < len(found[0]["curves"][0]["recall"]) <= 200
     assert mr_ml.evaluate(packed.root, "m", "rows", save=True) == found[0]
     root = open_root(str(packed.root))
     candidate = replace(mr_ml.load_model(root, "m"), version=0)
     with pytest.raises(mr_ml.MrMlError, match=r"`save`: expected a published model, found m \(candidate\)"):
         mr_ml.evaluate(packed.root, candidate, "rows", save=True)
     file = next((packed.root / "models" / "m" / "data").glob("*/evaluations/rows@1.test.json"))
-    file.write_bytes(file.read_bytes()[:-9])
+    written = file.read_bytes()
+    document = decode_document(written, where="a test")
+    # releases before wrote neither the number nor curves; one that comes may write what this one cannot read
+    file.write_bytes(encode_document({k: of for k, of in document.items() if k not in ("evaluation_format", "curves")}))
+    assert packed("models", "show", "m")["evaluations"][0] == {k: of for k, of in found[0].items() if k != "curves"}
+    file.write_bytes(encode_document({**document, "evaluation_format": 3}))
+    newer = packed.run("models", "show", "m", "--json")
+    assert (newer.code, "expected an evaluation of format 2, found 3; upgrade mr_ml" in newer.err) == (65, True)
+    file.write_bytes(written[:-9])
     damaged = packed.run("models", "show", "m", "--json")
     assert (damaged.code, damaged.result["evaluations"]) == (65, found[1:])
     assert "rows@1.test.json" in damaged.err

@@ -15,7 +15,7 @@ classes against its rows, of more that of the predicted class against the rows t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,8 @@ from mr_ml.sums.statistic import Statistic
 
 TABLE_KEYS = 1 << 20
 CALIBRATION_RANGES = 10
+# Of so many classes, those that most rows have, curves are told.
+MOST_CURVES = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +64,9 @@ class _OfClasses(Metrics):
         more.
     at_threshold, at_precision, at_recall
         What is asked for by `MetricChoices`, in its order.
+    curves
+        Points of the curves of ROC and of precision over recall: of the second of two classes; of more of each against
+        the rest, of at most `MOST_CURVES`. None if details are not asked for.
     """
 
     accuracy: float
@@ -83,6 +88,7 @@ class _OfClasses(Metrics):
     at_threshold: list[dict[str, Any]]
     at_precision: list[dict[str, Any]]
     at_recall: list[dict[str, Any]]
+    curves: list[dict[str, Any]] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,7 +237,27 @@ def _of_classes(total: Statistic, asked: Asked) -> dict[str, Any]:
             for n, of, area, precision in zip(confusion.truth, confusion.by_class(), of_class, precisions, strict=True)
         ],
         **_of_two_classes(total, tables[-1] if is_binary else None, asked),
+        "curves": list(_curves(tables, confusion, asked)) if asked.choices.details else None,
     }
+
+
+def _curves(tables: Sequence[ScoreTable], confusion: Confusion, asked: Asked) -> Iterator[dict[str, Any]]:
+    """Yield the curves of each class whose rows are told from others, in the order of the classes."""
+    n_classes = len(confusion.weights)
+    if n_classes == 2:
+        of_class = {1: (tables[-1], _prediction(asked))}
+    else:
+        most = np.sort(np.argsort(-confusion.truth, kind="stable")[:MOST_CURVES])
+        of_class = {k: (tables[k], _probability) for k in most.tolist()}
+    for k, (table, prediction) in of_class.items():
+        curve = table.curve(prediction)
+        if curve is not None:
+            yield {"class": k, **curve}
+
+
+def _probability(log_odds: Floats) -> Floats:
+    with np.errstate(over="ignore"):
+        return np.asarray(1 / (1 + np.exp(-log_odds)))
 
 
 def _mean(ranked: Sequence[Ranked]) -> Ranked:

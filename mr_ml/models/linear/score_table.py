@@ -24,6 +24,9 @@ from mr_ml.sums.parts import Keyed
 
 Floats = NDArray[np.float64]
 
+# Of a curve at most so many are told, and one: each half as far from the next as 1 % of both axes together.
+CURVE_POINTS = 200
+
 _TENTHS = np.arange(1, 11) / 10
 _ROUNDING = 1e-12
 
@@ -154,6 +157,38 @@ class ScoreTable:
         best = enough[np.flatnonzero(precision == precision.max())[-1]]
         # rows of no weight change nothing
         return int(np.searchsorted(tp, tp[best]))
+
+    def curve(self, prediction: Callable[[Floats], Floats]) -> dict[str, list[float]] | None:
+        """Return points of the curves of ROC and of precision over recall; None if a side has no weight.
+
+        Parameters
+        ----------
+        prediction
+            Of the positive class by scores.
+
+        Returns
+        -------
+        dict
+            Columns of the same length, the highest `threshold` first: `false_positive_rate`, `recall` and `precision`
+            of the rows whose prediction is at least that. The points are on the curves, whose first point (0, 0) is
+            left out; of more than `CURVE_POINTS` keys those that are evenly spread along the ROC curve.
+        """
+        tp, fp = np.cumsum(self.positive), np.cumsum(self.negative)
+        if not len(tp) or not (tp[-1] > 0 and fp[-1] > 0):
+            return None
+        recall, out = tp / tp[-1], fp / fp[-1]
+        some = np.flatnonzero(self.positive + self.negative)
+        if len(some) > CURVE_POINTS:
+            way = (recall + out)[some]
+            ends = np.searchsorted(way, np.linspace(way[0], way[-1], CURVE_POINTS))
+            some = some[np.unique(np.minimum(ends, len(some) - 1))]
+        columns = {
+            "threshold": prediction(self.lowest[some]),
+            "false_positive_rate": out[some],
+            "recall": recall[some],
+            "precision": tp[some] / (tp + fp)[some],
+        }
+        return {name: column.tolist() for name, column in columns.items()}
 
     def confusion_at(self, key: int) -> Floats:
         """Return weights by truth, then by prediction, where the rows down to a key are taken for positive."""

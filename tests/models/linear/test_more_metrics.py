@@ -17,7 +17,7 @@ from mr_ml.models.linear import class_metrics, number_metrics
 from mr_ml.models.linear.losses import loss_from_json
 from mr_ml.models.linear.metrics import MetricsQuery
 from mr_ml.models.linear.reading import RowSpec
-from mr_ml.models.linear.score_table import ScoreTable, order_keys, scores_of
+from mr_ml.models.linear.score_table import CURVE_POINTS, ScoreTable, order_keys, scores_of
 from mr_ml.models.metric_choices import NO_CHOICES, MetricChoices
 from mr_ml.sums.parts import Keyed
 from mr_ml.sums.query_kinds import query_from, query_parts
@@ -75,6 +75,54 @@ def test_two_classes() -> None:
     assert found["by_class"][0]["average_precision"] == pytest.approx(flipped, rel=1e-12)
     assert found["by_class"][1]["average_precision"] == found["average_precision"]
     assert [of["weight"] for of in found["by_class"]] == pytest.approx([u[y == 0].sum(), u[y == 1].sum()])
+
+
+DETAILS = MetricChoices(details=True)
+
+
+def on_the_curves(curve: Found, positive: Any, p: Any, u: Any) -> None:
+    """Hold every point against scikit-learn's curves, which have all thresholds."""
+    fpr, tpr, thresholds = sk.roc_curve(positive, p, sample_weight=u, drop_intermediate=False)
+    precision, recall, at = sk.precision_recall_curve(positive, p, sample_weight=u)
+    rates = np.array([curve["false_positive_rate"], curve["recall"]])
+    for k, threshold in enumerate(curve["threshold"]):
+        # one that rounding has put on the other side of its own rows
+        j, i = (int(np.abs(all_of - threshold).argmin()) for all_of in (thresholds, at))
+        assert rates[:, k] == pytest.approx([fpr[j], tpr[j]], abs=1e-12)
+        assert [curve["precision"][k], curve["recall"][k]] == pytest.approx([precision[i], recall[i]], abs=1e-12)
+    assert rates[:, -1] == pytest.approx([1, 1])
+    # nothing of the curve lies far from the points that are told
+    steps = np.diff(np.concatenate([np.zeros((2, 1)), rates], axis=1), axis=1)
+    assert (steps >= 0).all()
+    jump = np.diff(fpr + tpr).max()
+    assert steps.sum(axis=0).max() <= 2 / (CURVE_POINTS - 1) + jump + 1e-12
+
+
+@pytest.mark.parametrize("n", [40, 3000])
+def test_curves_of_two_classes(n: int) -> None:
+    rng = np.random.default_rng(n)
+    x = rng.normal(size=(n, 3))
+    z = x @ COEF[0, :3] + COEF[0, 3]
+    y, u = (rng.random(n) < 1 / (1 + np.exp(-3 * z))).astype(float), rng.random(n) * (rng.random(n) < 0.8)
+    assert measured(x, y, COEF, weights=u)["curves"] is None
+    (curve,) = measured(x, y, COEF, weights=u, choices=DETAILS)["curves"]
+    assert (curve["class"], len(curve["recall"])) == (1, min((u > 0).sum(), CURVE_POINTS))
+    on_the_curves(curve, y[u > 0], 1 / (1 + np.exp(-z[u > 0])), u[u > 0])
+    assert measured(x, np.zeros(n), COEF, choices=DETAILS)["curves"] == []
+
+
+def test_curves_of_many_classes_are_of_those_with_most_rows() -> None:
+    x, y, u = rows_with_ties(2000, 12)
+    coef = np.random.default_rng(1).normal(size=(12, 4))
+    z = x @ coef[:, :3].T + coef[:, 3]
+    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    curves = measured(x, y, coef, loss="softmax", weights=u, choices=DETAILS)["curves"]
+    weight = np.bincount(y.astype(int), u)
+    assert [of["class"] for of in curves] == sorted(np.argsort(-weight)[:10].tolist())
+    counted = u > 0
+    for of in curves:
+        # equal rows have equal probabilities but for rounding
+        on_the_curves(of, y[counted] == of["class"], p[counted, of["class"]].round(12), u[counted])
 
 
 @pytest.mark.parametrize("n_classes", [3, 12])
