@@ -13,6 +13,7 @@ from hdfs_layout.registry import Registry
 from hdfs_layout.suggestions import did_you_mean
 from mr_ml.cli import printable
 from mr_ml.cli.numbers import not_negative, whole
+from mr_ml.cli.project import setting
 from mr_ml.errors import UsageError
 
 DEFAULT_ROOT = "./mr_ml_data"
@@ -88,8 +89,8 @@ def add_everywhere(parser: Any, *, here: bool = False) -> None:
 
     group = parser.add_argument_group("everywhere")
     group.add_argument(
-        "--root", default=default(os.environ.get("MR_ML_ROOT") or DEFAULT_ROOT),
-        help="folder of datasets, models and runs (default: MR_ML_ROOT, else ./mr_ml_data)",
+        "--root", default=default(os.environ.get("MR_ML_ROOT") or setting("root") or DEFAULT_ROOT),
+        help="folder of datasets, models and runs (default: MR_ML_ROOT, else what mr_ml.toml says, else ./mr_ml_data)",
     )  # fmt: skip
     group.add_argument(
         "--json", action="store_true", default=default(False),
@@ -106,9 +107,11 @@ def _lazy(module: str, function: str) -> Callable[[], Callable[[argparse.Namespa
 
 def add_config(parser: argparse.ArgumentParser) -> None:
     """Add the options of a command that runs no jobs, and sees the root as jobs do."""
-    parser.add_argument("--config", metavar="FILE", help="YAML settings of the cluster; see docs/hadoop.md")
     parser.add_argument(
-        "-r", "--runner", dest="config_of", metavar="NAME", default="hadoop",
+        "--config", metavar="FILE", default=setting("config"), help="YAML settings of the cluster; see docs/hadoop.md"
+    )
+    parser.add_argument(
+        "-r", "--runner", dest="config_of", metavar="NAME", default=setting("runner") or "hadoop",
         help="whose settings those of --config are (default: hadoop)",
     )  # fmt: skip
 
@@ -126,28 +129,40 @@ def add_runner(parser: Any, *, jobs: Sequence[str], kinds: Sequence[Registry[Any
     parser.set_defaults(worker_modules=[*(f"mr_ml_jobs.{job}" for job in jobs), *modules])
     group = parser.add_argument_group("where it runs")
     group.add_argument(
-        "-r", "--runner", metavar="NAME", default="local",
+        "-r", "--runner", metavar="NAME", default=setting("runner") or "local",
         help="inline: in this process; local: in warm worker processes (default); hadoop: on the cluster that "
         "HADOOP_HOME and HADOOP_CONF_DIR name; or one of an installed package",
     )  # fmt: skip
-    group.add_argument("--config", metavar="FILE", help="YAML settings of the cluster; see docs/hadoop.md")
-    group.add_argument("--cluster-id", metavar="ID", help="with -r emr: a cluster that runs, see mr-ml cluster")
+    group.add_argument(
+        "--config", metavar="FILE", default=setting("config"), help="YAML settings of the cluster; see docs/hadoop.md"
+    )
+    group.add_argument(
+        "--cluster-id", metavar="ID", default=setting("cluster_id"),
+        help="with -r emr: a cluster that runs, see mr-ml cluster",
+    )  # fmt: skip
     group.add_argument(
         "--max-hours", type=not_negative, metavar="H", help="with -r emr: begin no job after so many hours"
     )
     group.add_argument(
         "--max-cost", type=not_negative, metavar="X", help="with -r emr: nor when that has cost so much, by your prices"
     )
-    group.add_argument("--master", metavar="URL", help="with -r spark: where Spark runs, such as yarn or local[4]")
     group.add_argument(
-        "--workers", type=whole(1, 1024), metavar="N", help="worker processes of -r local (default: the processors)"
+        "--master", metavar="URL", default=setting("master"),
+        help="with -r spark: where Spark runs, such as yarn or local[4]",
+    )  # fmt: skip
+    group.add_argument(
+        "--workers",
+        type=whole(1, 1024),
+        metavar="N",
+        default=setting("workers"),
+        help="worker processes of -r local (default: the processors)",
     )
 
 
 def add_engine(parser: Any) -> None:
     """Add how passes are run."""
     parser.add_argument(
-        "--engine", metavar="NAME",
+        "--engine", metavar="NAME", default=setting("engine"),
         help="auto: resident where that can be, else mapreduce (default); resident: with -r hadoop one job whose tasks "
         "stay; mapreduce: a job for each pass",
     )  # fmt: skip
@@ -175,7 +190,10 @@ def add_verify(parser: Any) -> None:
 def add_memory(parser: Any) -> None:
     """Add how much memory may be taken."""
     parser.add_argument(
-        "--memory", metavar="SIZE", help="of all processes together, such as 2G (default: half of what is free)"
+        "--memory",
+        metavar="SIZE",
+        default=setting("memory"),
+        help="of all processes together, such as 2G (default: half of what is free)",
     )
 
 

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from commands import Commands, environment
 
+from mr_ml.cli import main
+from mr_ml.cli.parser import make_parser
+
 
 @pytest.fixture
 def abc(mr_ml: Commands, tmp_path: Path) -> Commands:
@@ -123,3 +126,48 @@ def test_bash_completes(abc: Commands, tmp_path: Path) -> None:
     env = {**environment(), "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "MR_ML_ROOT": str(tmp_path / "root")}
     said = subprocess.run(["bash", "-c", script], env=env, capture_output=True, text=True, check=True)
     assert shlex.split(said.stdout) == ["petals"], said.stderr
+
+
+def test_a_project_file_says_what_options_are(abc: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MR_ML_ROOT", raising=False)
+    (tmp_path / "mr_ml.toml").write_text(f'root = "{abc.root}"\nrunner = "nowhere"\nworkers = 3\n')
+    assert main(["models", "show", "petals"]) == 0
+    options = make_parser().parse_args(["train", "flowers", "--model", "m"])
+    assert (options.root, options.runner, options.workers, options.memory) == (str(abc.root), "nowhere", 3, None)
+    # what is said counts more, and so does the variable
+    options = make_parser().parse_args(["train", "flowers", "--model", "m", "-r", "inline", "--root", "other"])
+    assert (options.root, options.runner) == ("other", "inline")
+    monkeypatch.setenv("MR_ML_ROOT", "of the variable")
+    assert make_parser().parse_args(["models", "list"]).root == "of the variable"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    {
+        "root = data": "expected lines such as",
+        'rot = "data"': "did you mean 'root'?",
+        "root = 1.5": "expected a text or a whole number",
+        "root = true": "found True",
+        'root = ""': "found ''",
+        '[train]\nl2 = "1"': "found 'train'",
+        "workers = 0": "workers",
+    }.items(),
+    ids=str,
+)
+def test_what_is_wrong_in_a_project_file_is_said(
+    text: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mr_ml: Commands
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mr_ml.toml").write_text(text)
+    found = mr_ml.run("train", "flowers", "--model", "m", "-r", "inline")
+    assert found.code == 2
+    assert said in found.err
+    assert "Traceback" not in found.err
+
+
+def test_a_project_file_of_another_folder_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "below").mkdir()
+    (tmp_path / "mr_ml.toml").write_text('runner = "of another user"\n')
+    monkeypatch.chdir(tmp_path / "below")
+    assert make_parser().parse_args(["train", "flowers", "--model", "m"]).runner == "local"

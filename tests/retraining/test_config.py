@@ -327,8 +327,8 @@ def test_what_the_reader_says_is_what_pack_takes(tmp_path: Path) -> None:
     choices = config.reader.pack_choices()
     assert choices.seed == 5
     assert choices.text == {
-        "no_header": True, "header": False, "drop": ("a", 3), "label_weights": False, "delimiter": ",", "decimal": ".", "thousands": "",
-        "percent": False, "missing": "error", "unseen": "error",
+        "no_header": True, "header": False, "drop": ("a", 3), "label_weights": False, "delimiter": ",", "decimal": ".",
+        "thousands": "", "percent": False, "missing": "error", "unseen": "error",
     }  # fmt: skip
 
 
