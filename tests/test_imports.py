@@ -271,7 +271,7 @@ def _reachable(start: str) -> set[str]:
 
 IMPORTED_AS = {"PyYAML": "yaml", "apache_airflow": "airflow", "scikit_learn": "sklearn"}
 # A module in these is for the package of its name.
-PARTNERS = ("mr_ml.schedulers", "mr_ml")
+PARTNERS = ("mr_ml.schedulers", "mr_ml.readers.tables", "mr_ml")
 
 
 def declared() -> tuple[set[str], set[str]]:

@@ -130,6 +130,9 @@ class Format(Protocol):
     def unseen(self) -> tuple[str, str]:
         """What rows may have that the schema does not know, and the option about it: 'categories', '`unseen`'."""
 
+    def begins(self, head: bytes) -> bool:
+        """Whether a file that begins so surely is of this format, whatever it is called."""
+
     @property
     def has_lines(self) -> bool:
         """Whether files are lines of text, which Hadoop can stream to tasks."""
@@ -296,7 +299,11 @@ def check_has_lines(form: Format) -> None:
         If they are not lines of text.
     """
     if not form.has_lines:
-        raise UsageError(f"`runner` hadoop: expected lines of text, found format {form.name!r}; use `runner` local")
+        raise UsageError(
+            f"`runner` hadoop: expected lines of text, found format {form.name!r}, which Hadoop cannot stream to "
+            "tasks; use `runner` local, which reads files of HDFS and S3 where they are and packs to any root, or "
+            "write them as CSV text"
+        )
 
 
 def is_named_as(file: str, form: Format) -> bool:

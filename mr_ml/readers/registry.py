@@ -9,6 +9,11 @@ from hdfs_layout.registry import Registry
 FORMATS: Registry[Any] = Registry(
     "format",
     group="mr_ml.formats",
-    built_in={"libsvm": "mr_ml.readers.libsvm.format:FORMAT", "csv": "mr_ml.readers.csv.format:FORMAT"},
+    built_in={
+        "libsvm": "mr_ml.readers.libsvm.format:FORMAT",
+        "csv": "mr_ml.readers.csv.format:FORMAT",
+        "parquet": "mr_ml.readers.tables.parquet:FORMAT",
+        "orc": "mr_ml.readers.tables.orc:FORMAT",
+    },
     late_modules=("mr_ml.readers.libsvm.reader", "mr_ml.readers.csv.reader", "mr_ml.readers.csv.scan"),
 )

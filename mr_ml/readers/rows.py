@@ -57,6 +57,13 @@ BAD_KINDS: dict[str, str] = {
     "stray_quote": "A quote stands in the middle of a field; quote the whole field and double the quotes in it.",
     "too_few_fields": "The row has fewer fields than there are columns.",
     "too_many_fields": "The row has more fields than there are columns; quote fields that hold the delimiter.",
+    # Typed columns.
+    "bad_record": "The line is not one JSON object with each of its names once.",
+    "nested_value": "A value is a list, an object or bytes; write what is in it as columns of its own, or leave the "
+    "column out by `drop`.",
+    "line_break": "A text holds a line break; take it out, or leave the column out by `drop`.",
+    "inexact_value": "An integer beyond 2^53 is another number as a 64-bit float; leave the column out by `drop`, "
+    "or say `categorical` if it is a name.",
     "missing_label": "The label is missing.",
     "unseen_label": "The label is none of those that the schema was made from.",
     "missing_weight": "The weight is missing.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from urllib.parse import urlsplit
 
@@ -94,6 +94,15 @@ def _groups(config: RetrainConfig, tree: Node) -> Found:
         )  # fmt: skip
 
 
+def _formats_of(given: Sequence[str]) -> list[str]:
+    """Return the formats that it takes for all of these keys: the first of which has most, and those for the others."""
+    left, names = {key for form in FORMATS.built_in for key in _parameters(form) if key in given}, list[str]()
+    while left:
+        name = max(FORMATS.built_in, key=lambda form: len(left & set(_parameters(form))))
+        names, left = [*names, name], left - set(_parameters(name))
+    return sorted(names, key=FORMATS.built_in.index)
+
+
 def _reader(config: RetrainConfig, tree: Node) -> Found:
     reader = config.reader
     if reader.format is not None and reader.format not in FORMATS:
@@ -101,7 +110,7 @@ def _reader(config: RetrainConfig, tree: Node) -> Found:
         return
     said = {name: value for name, value in reader.text.items() if value not in (False, "")}
     given = [name for name in reader.text if tree.at(("reader", name.removeprefix("no_"))) is not None]
-    names = [reader.format] if reader.format else [f for f in FORMATS.built_in if set(given) & set(_parameters(f))]
+    names = [reader.format] if reader.format else _formats_of(given)
     if len(names) > 1:
         yield blamed(
             tree, ("reader",), f"expected keys of one format, found some of {' and '.join(names)}: say `format`"

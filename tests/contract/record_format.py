@@ -114,6 +114,9 @@ class RecordFormat:
     ) -> tuple[list[TextFile], Schema]:
         return list(files), schema
 
+    def begins(self, head: bytes) -> bool:
+        return False
+
     def header_lines(self, options: Any) -> int:
         return 0
 

@@ -8,13 +8,18 @@ from __future__ import annotations
 import bz2
 import contextlib
 import gzip
+import io
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow
+import pyarrow.orc
+import pyarrow.parquet
 import pytest
 import record_format
 from commands import Commands
@@ -84,11 +89,32 @@ def semicolons(rows: Sequence[tuple[int, float, float] | None]) -> bytes:
     return b"".join(b"1;x;1\n" if row is None else b"%d;%r;%r\n" % row for row in rows)
 
 
+def table(rows: Sequence[tuple[int, float, float] | None]) -> Any:
+    """As a table of Arrow."""
+    label, a, b = zip(*[(1, math.inf, 1.0) if row is None else row for row in rows], strict=True)
+    return pyarrow.table({"label": pyarrow.array(label, pyarrow.int32()), "a": a, "b": b})
+
+
+def parquet(rows: Sequence[tuple[int, float, float] | None]) -> bytes:
+    written = io.BytesIO()
+    pyarrow.parquet.write_table(table(rows), written, row_group_size=11)
+    return written.getvalue()
+
+
+def orc(rows: Sequence[tuple[int, float, float] | None]) -> bytes:
+    written = io.BytesIO()
+    # stripes of at least so many rows
+    pyarrow.orc.write_table(table(rows), written, stripe_size=1, batch_size=11)
+    return written.getvalue()
+
+
 CASES = {
     "libsvm": Case(libsvm_text, "bad_value", ".txt", 0),
     "csv": Case(csv_text, "bad_value", ".csv", 1, {"numeric": "a,b"}),
     "records": Case(records, "not_finite", ".rec", 0, has_drafts=False),
     "semicolons": Case(semicolons, "bad_value", ".ssv", 0, has_drafts=False),
+    "parquet": Case(parquet, "not_finite", ".parquet", 0),
+    "orc": Case(orc, "not_finite", ".orc", 0),
 }
 ROWS = [(i % 2, i + 0.5, float(-i - 1)) for i in range(N_ROWS)]
 WITH_BAD = [None if i in BAD_ROWS else row for i, row in enumerate(ROWS)]
@@ -311,9 +337,9 @@ def test_names_say_the_format(form: Format, case: Case) -> None:
 
 
 def test_an_unknown_format_is_refused_by_the_registry(packed: tuple[Opened, Schema], tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"format 'parquet' is not known; choose one of libsvm, csv"):
-        format_named("parquet")
-    refused = Commands(tmp_path / "root").run("pack", tmp_path, "--format", "parquet", "--to", "d")
+    with pytest.raises(UsageError, match=r"format 'arff' is not known; choose one of libsvm, csv"):
+        format_named("arff")
+    refused = Commands(tmp_path / "root").run("pack", tmp_path, "--format", "arff", "--to", "d")
     assert (refused.code, "choose one of libsvm, csv" in refused.err) == (2, True)
-    with pytest.raises(BadDataError, match=r"format 'parquet', known are libsvm, csv"):
-        Schema.from_json({**packed[1].to_json(), "format": "parquet"})
+    with pytest.raises(BadDataError, match=r"format 'arff', known are libsvm, csv"):
+        Schema.from_json({**packed[1].to_json(), "format": "arff"})

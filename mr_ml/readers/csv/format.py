@@ -26,7 +26,7 @@ class CsvFormat(TextFormat):
     """One row a line, one column for the label; see `mr_ml.readers.csv.reader`."""
 
     name = "csv"
-    suffixes = (".csv",)
+    suffixes: ClassVar[tuple[str, ...]] = (".csv",)
     parameters: ClassVar[Mapping[str, Any]] = {
         "delimiter": ",", "no_header": False, "header": False, "label_column": None, "weight_column": None,
         "offset_column": None, "drop": "", "categorical": "", "numeric": "", "missing_markers": None, "decimal": ".",

@@ -73,6 +73,10 @@ class TextFormat(ABC):
         """See `Format.bind`."""
         return list(files), schema
 
+    def begins(self, head: bytes) -> bool:
+        """See `Format.begins`: text may be anything."""
+        return False
+
     def header_lines(self, options: Any) -> int:
         """See `Format.header_lines`."""
         return 0

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 from hdfs_layout import NotFoundError, open_store, scheme_of, split_uri
 from hdfs_layout.faults import storage_error
@@ -220,8 +220,26 @@ def ranges(
         cuts = [*range(file.header_bytes, file.size, step), max(file.size, file.header_bytes)]
         for start, stop in itertools.pairwise(cuts):
             pieces.append(TextRange(file.path, start, stop, "none", 0, longest_line))
+    return dealt(pieces, n_tasks=n_tasks)
+
+
+class _Extent(Protocol):
+    """Bytes [start, stop) of a file."""
+
+    @property
+    def start(self) -> int: ...
+    @property
+    def stop(self) -> int: ...
+    def __lt__(self, other: Any, /) -> bool: ...
+
+
+E = TypeVar("E", bound=_Extent)
+
+
+def dealt(pieces: Sequence[E], *, n_tasks: int) -> list[list[E]]:
+    """Give pieces of files to at most as many tasks as are useful, about equal bytes each."""
     loads = [0] * max(n_tasks, 1)
-    tasks: list[list[TextRange]] = [[] for _ in loads]
+    tasks: list[list[E]] = [[] for _ in loads]
     for piece in sorted(pieces, key=lambda p: (p.start - p.stop, p)):
         lightest = loads.index(min(loads))
         loads[lightest] += piece.stop - piece.start

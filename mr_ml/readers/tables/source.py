@@ -1,0 +1,144 @@
+"""Files that are read at any place, here and in stores, and the pieces of them that tasks get."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, BinaryIO, cast
+
+from hdfs_layout import open_store, scheme_of, split_uri
+from hdfs_layout.faults import storage_error
+from mr_ml.errors import BadDataError, MrMlError
+from mr_ml.readers.rows import excerpt
+from mr_ml.readers.tables.columns import FileColumns
+from mr_ml.readers.text import source
+from mr_ml.readers.text.source import TextFile
+
+_BUFFER_BYTES = 1 << 16
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a file says of itself.
+
+    Attributes
+    ----------
+    starts
+        Where the parts begin that can be read by themselves; the first at 0.
+    """
+
+    columns: FileColumns
+    starts: tuple[int, ...]
+
+
+@dataclass(frozen=True, order=True)
+class TablePiece:
+    """Parts of a file, first to last - 1 of those that its `Layout` has, which lie in bytes [start, stop)."""
+
+    file: str
+    start: int
+    stop: int
+    first: int
+    last: int
+
+    def chunks(self) -> Iterator[Any]:
+        """See `Piece.chunks`: only the format can read it."""
+        raise NotImplementedError
+
+    def key(self) -> bytes:
+        """See `Piece.key`."""
+        return json.dumps([self.file, self.start]).encode()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types: the arguments of the class."""
+        return asdict(self)
+
+
+def pieces(files: Sequence[TextFile], layout: Callable[[TextFile], Layout], *, n_tasks: int) -> list[list[TablePiece]]:
+    """Join parts of files to pieces of some megabytes and give these to at most so many tasks."""
+    found: list[TablePiece] = []
+    for file in files:
+        starts = layout(file).starts if file.size else ()
+        ends = (*starts[1:], file.size)
+        first = 0
+        for k, end in enumerate(ends[: len(starts)]):
+            if end - starts[first] >= source.RANGE_BYTES or k == len(starts) - 1:
+                found.append(TablePiece(file.path, starts[first], end, first, k + 1))
+                first = k + 1
+    return source.dealt(found, n_tasks=n_tasks)
+
+
+@contextmanager
+def reading(name: str, *, what: str, errors: tuple[type[Exception], ...] = ()) -> Iterator[BinaryIO]:
+    """Open a file to be read at any place; what a library then finds wrong with it is said as such.
+
+    Parameters
+    ----------
+    what
+        Name of the format, for messages.
+    errors
+        That its library raises for damaged files, besides `OSError` without a number.
+
+    Raises
+    ------
+    BadDataError
+        The file is damaged.
+    StorageError
+        It cannot be read.
+    """
+    try:
+        with _opened(name) as stream:
+            yield stream
+    except MrMlError:
+        raise
+    except OSError as error:
+        if error.errno is not None:
+            raise storage_error(error, doing="read", place=name) from error
+        raise _damaged(name, what, error) from error
+    except errors as error:
+        raise _damaged(name, what, error) from error
+
+
+def _damaged(name: str, what: str, error: Exception) -> BadDataError:
+    said = excerpt(" ".join(str(error).split()).encode())
+    return BadDataError(f"{name}: expected {what}, found a file that is damaged or of another format ({said})")
+
+
+def _opened(name: str) -> BinaryIO:
+    if not scheme_of(name):
+        return open(name, "rb")
+    return cast("BinaryIO", io.BufferedReader(_StoredFile(name), _BUFFER_BYTES))
+
+
+class _StoredFile(io.RawIOBase):
+    """A file in a store, of which only what is asked for is brought here."""
+
+    def __init__(self, name: str) -> None:
+        root, self._path = split_uri(name)
+        self._store = open_store(root)
+        self._size = self._store.size(self._path)
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(base + offset, 0)
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        length = min(len(buffer), max(self._size - self._position, 0))
+        data = self._store.read_range(self._path, offset=self._position, length=length) if length else b""
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
