@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 # Of each column at a time, while a row group is read.
 _BUFFER_BYTES = 1 << 20
+# The timestamps of Hive and older Spark, INT96, are nanoseconds otherwise, among which years from 1678 to 2261 are all
+# there is: others would become some of these without a word.
+_READING: Mapping[str, Any] = {"pre_buffer": False, "coerce_int96_timestamp_unit": "us"}
 
 
 class ParquetFormat(TableFormat):
@@ -33,7 +36,7 @@ class ParquetFormat(TableFormat):
         from mr_ml.readers.tables.source import Layout, reading
 
         with reading(file.path, what="Parquet", errors=arrow.ERRORS) as stream:
-            opened = parquet.ParquetFile(stream, pre_buffer=False)
+            opened = parquet.ParquetFile(stream, **_READING)
             columns = with_partitions(file.path, arrow.columns_of(opened.schema_arrow))
             starts = [_start(opened.metadata.row_group(k)) for k in range(opened.metadata.num_row_groups)]
         if sorted(set(starts)) != starts or (starts and starts[-1] >= file.size):
@@ -47,7 +50,7 @@ class ParquetFormat(TableFormat):
         from mr_ml.readers.tables.source import reading
 
         with reading(piece.file, what="Parquet", errors=arrow.ERRORS) as stream:
-            opened = parquet.ParquetFile(stream, pre_buffer=False, buffer_size=_BUFFER_BYTES)
+            opened = parquet.ParquetFile(stream, buffer_size=_BUFFER_BYTES, **_READING)
             batches = opened.iter_batches(
                 batch_size=arrow.rows_at_once(len(roles)), row_groups=list(range(piece.first, piece.last)),
                 columns=arrow.read_names(opened.schema_arrow.names, roles), use_threads=False,
