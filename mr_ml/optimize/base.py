@@ -396,7 +396,7 @@ class Optimizer(Protocol[State, AskT, EvaluationT]):
         """Say the point (n,) at which the loss of a sample of the rows is of use for the open ask; else None.
 
         Called after each `tell`, before the state is stored. Where there is such a sample `tell_sampled` follows;
-        `ask_sample` is called only if that returns the very state.
+        `ask_sample` is called only if that leaves the direction as it is, the very array.
         """
         return None
 

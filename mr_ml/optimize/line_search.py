@@ -81,8 +81,6 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
     hessian: ClassVar[bool] = False
     # what a converged search rules out, see `Result`
     rules_out: ClassVar[frozenset[Stop]] = frozenset()
-    # whether every pass returns the Hessian's diagonal
-    curvature_always: ClassVar[bool] = False
     # of how many first directions a sample says how far to go
     sampled_steps: ClassVar[int] = 0
     # pairs of changes of point and gradient that are remembered
@@ -162,15 +160,14 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
             return None
         direction = None if _is_start(state) and state.steps == _START else state.direction
         hessian = self.hessian or _is_hessian_check(state)
-        curvature = not hessian and self._wants_curvature(state)
+        curvature = not hessian and self.wants_curvature(state)
         return Ask(
             state.point, direction, state.steps, state.chosen, curvature=curvature, hessian=hessian,
             factor=hessian and state.fine,
         )  # fmt: skip
 
-    def _wants_curvature(self, state: LineState) -> bool:
-        if self.curvature_always:
-            return True
+    def wants_curvature(self, state: LineState) -> bool:
+        """Say whether the next pass is to return the Hessian's diagonal: at first, and where it may have changed."""
         iteration = state.n_iterations + 1
         due = not state.n_passes or iteration <= _CURVATURE_FIRST or not iteration % _CURVATURE_EVERY
         return due or state.value < _CURVATURE_BELOW * state.curvature_value

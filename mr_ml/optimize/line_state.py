@@ -14,6 +14,8 @@ from mr_ml.optimize.base import Floats, Kinks, Separation, Stop, Stored
 PAIRS = ("pairs_s", "pairs_y")
 _VECTORS = ("point", "gradient", "curvature", "direction")
 _COUNTS = ("chosen", "shrinks", "n_passes", "n_iterations", "stalls", "suspicions")
+# Stored only where they say something: that is how earlier releases wrote states.
+_OF_SOME = {"fine": False, "missed": 0, "unsampled": 0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +56,9 @@ class LineState:
         Whether the Hessian is asked for as a factor.
     left
         (n,) the subgradient of least size at the point, where the objective is not smooth; else None.
+    missed, unsampled
+        By methods that go by a sample of the rows: how often it led astray of late, and after which pass it was given
+        up; 0 if it was not.
     kinks
         What is not smooth, as the last evaluation said; not stored, since the next one says it again.
     """
@@ -82,6 +87,8 @@ class LineState:
     separation: Separation | None = None
     fine: bool = False
     left: Floats | None = None
+    missed: int = 0
+    unsampled: int = 0
     kinks: Kinks | None = None
 
     @property
@@ -108,8 +115,8 @@ def encode(state: LineState) -> tuple[dict[str, Any], dict[str, Stored]]:
     if state.left is not None:
         arrays["left"] = state.left
     meta = {name: getattr(state, name) for name in _COUNTS}
-    fine = {"fine": True} if state.fine else {}
-    return {**meta, **fine, "stop": state.stop and state.stop.name}, arrays
+    some = {name: value for name in _OF_SOME if (value := getattr(state, name))}
+    return {**meta, **some, "stop": state.stop and state.stop.name}, arrays
 
 
 def decode(meta: Mapping[str, Any], arrays: Mapping[str, Stored], *, size: int) -> LineState:
@@ -138,7 +145,7 @@ def decode(meta: Mapping[str, Any], arrays: Mapping[str, Stored], *, size: int) 
         stop=None if meta["stop"] is None else Stop[meta["stop"]],
         unit=given.get("unit", np.ones(1)), fit_unit=fit_unit, start_unit=start_unit, distance=distance,
         separation=Separation(*given["leads"].tolist()) if "leads" in given else None,
-        fine=meta.get("fine", False), left=given.get("left"),
+        left=given.get("left"), **{name: meta.get(name, default) for name, default in _OF_SOME.items()},
     )  # fmt: skip
     _check(state, size)
     return state
@@ -162,8 +169,8 @@ def _check(state: LineState, size: int) -> None:
     numbers += [] if state.separation is None else astuple(state.separation)
     if any(type(number) is not float for number in (*numbers, *state.steps)):
         raise ValueError(f"numbers {numbers} and steps {state.steps}")
-    counts = [getattr(state, name) for name in _COUNTS]
-    if any(type(n) is not int or n < 0 for n in counts) or state.n_iterations > state.n_passes:
+    counts = [getattr(state, name) for name in (*_COUNTS, "missed", "unsampled")]
+    if any(type(n) is not int or n < 0 for n in counts) or max(state.n_iterations, state.unsampled) > state.n_passes:
         raise ValueError(f"counts {counts}")
     if type(state.fine) is not bool:
         raise ValueError(f"fine {state.fine!r}")

@@ -57,7 +57,9 @@ class EarlySteps:
         if point is None or self._rows is None:
             return self.stretched(optimizer, state)
         told = optimizer.tell_sampled(state, self._rows.at(point))
-        return self.stretched(optimizer, state) if told is state else told
+        asked, before = optimizer.ask(told), optimizer.ask(state)
+        kept = asked is not None and before is not None and asked.direction is before.direction
+        return self.stretched(optimizer, told) if kept else told
 
     @cached_property
     def _rows(self) -> Sample | None:

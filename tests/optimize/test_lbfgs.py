@@ -33,7 +33,7 @@ def test_a_start_that_is_the_optimum_takes_one_pass(method: type[LineMethod]) ->
 class AlwaysCurved(Lbfgs):
     """With the curvature of every point."""
 
-    def _wants_curvature(self, state: LineState) -> bool:
+    def wants_curvature(self, state: LineState) -> bool:
         return True
 
 
@@ -63,9 +63,9 @@ def test_a_curvature_of_some_iterations_ago_costs_no_passes() -> None:
 def test_the_curvature_is_asked_for_where_the_objective_fell() -> None:
     method = Lbfgs()
     state = replace(method.init(np.zeros(2)), value=1.0, curvature_value=1.0, n_passes=9, n_iterations=9)
-    assert not method._wants_curvature(state)
-    assert method._wants_curvature(replace(state, value=0.97))
-    assert method._wants_curvature(replace(state, n_iterations=15))
+    assert not method.wants_curvature(state)
+    assert method.wants_curvature(replace(state, value=0.97))
+    assert method.wants_curvature(replace(state, n_iterations=15))
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -118,14 +118,17 @@ def test_a_bad_sample_changes_nothing_of_what_is_found(bad: str) -> None:
     np.testing.assert_allclose(points[False].point, points[True].point, rtol=1e-6, atol=1e-8)
 
 
-def test_a_search_goes_on_from_every_stored_state_with_the_same_bits() -> None:
+@pytest.mark.parametrize(("n_sample", "n_rows"), [(200, 300), (8, 10**6)])
+def test_a_search_goes_on_from_every_stored_state_with_the_same_bits(n_sample: int, n_rows: int) -> None:
+    """By a sample that is believed to the end, and by one that is given up."""
     x, labels = rows()
     engine, objective = objective_of("softmax", x, labels["classes"])
+    block = Block(DenseFeatures(x[:n_sample]), labels["classes"][:n_sample])
     found = []
     for stored in (False, True):
         method = OPTIMIZERS.get("lbfgs-sampled")(size=objective.size, tolerance=1e-9, max_passes=500)
         state: LineState = method.init(objective.start())
-        sample = objective.sample([Block(DenseFeatures(x[:200]), labels["classes"][:200])], n_rows=300)
+        sample = objective.sample([block], n_rows=n_rows)
         while (ask := method.ask(state)) is not None:
             state = method.tell(state, objective.finish(ask, engine.run(objective.query(ask))))
             point = method.ask_sampled(state)
@@ -134,9 +137,36 @@ def test_a_search_goes_on_from_every_stored_state_with_the_same_bits() -> None:
             if stored:
                 state = method.decode(*method.encode(state), size=objective.size)
                 # read again by who goes on
-                sample = objective.sample([Block(DenseFeatures(x[:200]), labels["classes"][:200])], n_rows=300)
-        found.append((state.point.tolist(), state.n_passes))
+                sample = objective.sample([block], n_rows=n_rows)
+        found.append((state.point.tolist(), state.n_passes, state.missed, state.unsampled))
     assert found[0] == found[1]
+    assert (found[0][-1] > 0) == (n_sample == 8)
+
+
+def test_a_sample_of_noise_is_looked_at_once_and_nothing_is_as_if_it_had_not_been() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 30)) + rng.normal(size=(400, 1))
+    y = (x[:, 0] + rng.normal(size=400) > 0).astype(float)
+    engine, objective = objective_of("logistic", x, y)
+    sample = objective.sample([Block(DenseFeatures(x[:20]), y[:20])], n_rows=10**6)
+    found, asked = {}, []
+    for name in ("lbfgs", "lbfgs-sampled"):
+        method = OPTIMIZERS.get(name)(size=objective.size, tolerance=1e-9, max_passes=500)
+        state: LineState = method.init(objective.start())
+        curved, notes = [], []
+        while (ask := method.ask(state)) is not None:
+            curved.append(ask.curvature)
+            state = method.tell(state, objective.finish(ask, engine.run(objective.query(ask))))
+            point = method.ask_sampled(state)
+            if point is not None:
+                asked.append(state.n_passes)
+                state = method.tell_sampled(state, sample.at(point))
+            notes.append(method.progress(state).note)
+        found[name] = state.point.tolist(), state.n_passes, curved
+    assert found["lbfgs"] == found["lbfgs-sampled"]
+    assert asked == [1]
+    assert [note for note in notes if note] == [notes[0]]
+    assert "says too little" in str(notes[0])
 
 
 class Wrong:
@@ -175,6 +205,26 @@ def test_nonsense_changes_nothing_of_what_is_found(factor: float) -> None:
         assert result.stop.converged
         found.append(result.point)
     np.testing.assert_allclose(found[0], found[1], rtol=1e-5, atol=1e-6)
+
+
+def test_a_sample_whose_steps_are_too_long_is_given_up_soon() -> None:
+    x, labels = rows()
+    engine, objective = objective_of("logistic", x, labels["binary"])
+    method = OPTIMIZERS.get("lbfgs-sampled")(size=objective.size, tolerance=1e-9, max_passes=500)
+    state: LineState = method.init(objective.start())
+    notes, seen = [], []
+    while (ask := method.ask(state)) is not None:
+        state = method.tell(state, objective.finish(ask, engine.run(objective.query(ask))))
+        notes.append(method.progress(state).note)
+        if method.ask_sampled(state) is not None:
+            seen.append(state.n_passes)
+            # it knows nothing of the curvature
+            state = replace(state, direction=1e3 * state.direction)
+    assert method.result(state).stop.converged
+    assert len(seen) <= 5
+    assert state.unsampled <= 9
+    assert [k + 1 for k, note in enumerate(notes) if note] == [state.unsampled]
+    assert "too long" in str(notes[state.unsampled - 1])
 
 
 # --- by the command line ----------------------------------------------------------------------------------------------
@@ -225,3 +275,19 @@ def test_many_classes_within_the_budget_of_passes(tmp_path: Path) -> None:
     assert sampled["converged"]
     assert sampled["passes"] <= 30
     assert plain["objective"] > 1.01 * sampled["objective"]
+
+
+def test_a_sample_of_noise_costs_no_pass_and_changes_no_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor how long the first steps are, which another sample says."""
+    monkeypatch.setattr("mr_ml.models.linear.sampled.MOST_ROWS", 40)
+    rng = np.random.default_rng(6)
+    x = (rng.random((600, 90)) < 0.1) * rng.integers(1, 4, (600, 90))
+    y = (x @ rng.normal(size=90) > 0).astype(int)
+    mr_ml = Commands(tmp_path / "root")
+    mr_ml("pack", write_libsvm(tmp_path / "rows", x, y), "--to", "rows")
+    train = ("train", "rows", "--l2", "1e-3", "-r", "inline", "--solver")
+    plain, said = mr_ml(*train, "lbfgs", "--model", "a"), mr_ml.run(*train, "lbfgs-sampled", "--model", "b", "--json")
+    assert said.code == 0
+    assert (said.result["passes"], said.result["objective"]) == (plain["passes"], plain["objective"])
+    assert said.err.count("a sample of the rows says too little of how features go together") == 1
+    assert mr_ml.coef("a").coef.tolist() == mr_ml.coef("b").coef.tolist()
