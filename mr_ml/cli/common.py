@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import csv
+import io
 import json
 import re
 import sys
@@ -113,6 +115,18 @@ def report_damaged(messages: Iterable[str]) -> int:
 def one_line(text: object) -> str:
     """Return text that stays within its line and cell: reasons and names may have line feeds."""
     return re.sub(r"[\t\n]", lambda match: ascii(match[0])[1:-1], str(text))
+
+
+def csv_of(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return rows of the same keys, one at least, as CSV with a header; every number in full, and nothing for None."""
+    some = iter(rows)
+    first = next(some)
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(first), lineterminator="\n")
+    writer.writeheader()
+    writer.writerow(first)
+    writer.writerows(some)
+    return out.getvalue().rstrip("\n")
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

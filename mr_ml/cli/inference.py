@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 from collections.abc import Iterator
 
 from hdfs_layout import Root
 from mr_ml.catalog.inference import find_inference
-from mr_ml.cli.common import one_line, open_session, print_result, table
+from mr_ml.cli.common import csv_of, one_line, open_session, print_result, table
 from mr_ml.errors import NotFoundError, UsageError
 from mr_ml.models.base import Model, TrainSpec
 from mr_ml.models.inference import Inference
@@ -48,16 +46,7 @@ def published_inference(root: Root, model: Model, spec: TrainSpec) -> Inference:
 
 def table_of(found: Inference, options: argparse.Namespace) -> str:
     """Return the table in the form that the options ask for."""
-    return _csv(found, options) if options.csv else "\n".join(_lines(found, options))
-
-
-def _csv(found: Inference, options: argparse.Namespace) -> str:
-    out = io.StringIO()
-    rows = list(found.rows(options.level, options.errors))
-    writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue().rstrip("\n")
+    return csv_of(found.rows(options.level, options.errors)) if options.csv else "\n".join(_lines(found, options))
 
 
 def _lines(found: Inference, options: argparse.Namespace) -> Iterator[str]:

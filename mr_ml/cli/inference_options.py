@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from mr_ml.cli.numbers import below_one
+from mr_ml.cli.numbers import below_one, whole
 from mr_ml.cli.options import add_command, add_engine, add_memory, add_runner, add_verify
 from mr_ml.models.linear.losses import LOSSES
 from mr_ml.sums.query_kinds import QUERIES
 
 # Of confidence intervals, unless another one is asked for.
 LEVEL = 0.95
+# Of coefficients, see `mr_ml.models.parameters.Sort`; the first one unless another one is asked for.
+SORTS = ("size", "name", "raw", "order")
 
 
 def add_infer(actions: Any, model: str) -> None:
@@ -29,7 +31,15 @@ def add_infer(actions: Any, model: str) -> None:
 
 
 def add_table(parser: Any) -> None:
-    """Add the table to the command that shows a model."""
+    """Add the two tables, of coefficients and of standard errors, to the command that shows a model."""
+    parser.add_argument(
+        "--features", type=whole(0), default=20, metavar="N", help="show N coefficients of each class (default 20)"
+    )
+    parser.add_argument(
+        "--sort", choices=SORTS, default=SORTS[0],
+        help="coefficients by |coefficient| x standard deviation of the feature (size, default), by |coefficient| "
+        "(raw), by name, or in the order of the features",
+    )  # fmt: skip
     parser.add_argument(
         "--table", action="store_true",
         help="coefficients with standard errors, tests and intervals, deviance and AIC; of a model trained with "
@@ -39,7 +49,7 @@ def add_table(parser: Any) -> None:
 
 
 def _add_tests(parser: Any) -> None:
-    parser.add_argument("--csv", action="store_true", help="the table of coefficients as CSV, every number in full")
+    parser.add_argument("--csv", action="store_true", help="the coefficients as CSV: all of them, every number in full")
     parser.add_argument(
         "--level", type=below_one, default=LEVEL, metavar="X", help=f"of confidence intervals (default {LEVEL})"
     )

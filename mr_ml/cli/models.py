@@ -13,10 +13,10 @@ from mr_ml.catalog.model import ModelManifest, load_model, read_manifest
 from mr_ml.catalog.promotions import Promotion, promoted_version, read_promotions
 from mr_ml.cli.common import names_in, print_result, report_damaged, root_of, table
 from mr_ml.cli.inference import published_inference, table_of
-from mr_ml.cli.inference_options import LEVEL
+from mr_ml.cli.inference_options import LEVEL, SORTS
 from mr_ml.cli.metrics_text import evaluated
+from mr_ml.cli.parameters import parameter_lines, parameters_csv, parameters_json, read_parameters
 from mr_ml.cli.retrained import decision_lines, described_entry, history_lines, provenance_lines, without_kind
-from mr_ml.cli.spelling import spelled
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.models.base import Model
 
@@ -107,7 +107,7 @@ def show(options: argparse.Namespace) -> int:
         "provenance": manifest.provenance and manifest.provenance.to_json(),
         "promotions": [without_kind(entry) for entry in promotions],
     }
-    _check_table(options)
+    _check_options(options)
     data["evaluations"], broken = find_evaluations(root, model.name, manifest.run)
     damaged = (*damaged, *broken)
     if options.table:
@@ -116,14 +116,24 @@ def show(options: argparse.Namespace) -> int:
         head = _head(model, manifest) if not options.csv else ()
         print_result(options, data, "\n".join([*head, table_of(found, options)]))
         return report_damaged(damaged)
-    print_result(options, data, "\n".join(_lines(model, manifest, data, promotions, options.features)))
+    parameters, broken = read_parameters(root, model, manifest)
+    damaged = (*damaged, *broken)
+    data |= parameters_json(parameters, options)
+    if options.csv:
+        print_result(options, data, parameters_csv(parameters, options))
+    else:
+        below = parameter_lines(parameters, options)
+        print_result(options, data, "\n".join([*_lines(model, manifest, data, promotions, below)]))
     return report_damaged(damaged)
 
 
-def _check_table(options: argparse.Namespace) -> None:
-    """Raise UsageError for what only the table of standard errors can have."""
-    asked = {"--csv": options.csv, "--level": options.level != LEVEL, "--errors": options.errors is not None}
-    asked["--base"] = bool(options.base)
+def _check_options(options: argparse.Namespace) -> None:
+    """Raise UsageError for what only the table of standard errors can have, or only the other one."""
+    if options.table and options.sort != SORTS[0]:
+        raise UsageError("--sort is for coefficients without standard errors; leave out --table")
+    asked = {
+        "--level": options.level != LEVEL, "--errors": options.errors is not None, "--base": bool(options.base),
+    }  # fmt: skip
     given = [name for name, is_given in asked.items() if is_given]
     if given and not options.table:
         raise UsageError(f"{given[0]} is for the table of standard errors; give --table too")
@@ -137,8 +147,9 @@ def _meant(root: Root, name: str) -> int | None:
 
 
 def _lines(
-    model: Model, manifest: ModelManifest, data: dict[str, Any], promotions: tuple[Promotion, ...], most: int
-) -> Iterator[str]:
+    model: Model, manifest: ModelManifest, data: dict[str, Any], promotions: tuple[Promotion, ...],
+    coefficients: Iterator[str],
+) -> Iterator[str]:  # fmt: skip
     yield from _head(model, manifest)
     yield f"coefficients: {data['coef_uri']}"
     training = manifest.training
@@ -150,9 +161,7 @@ def _lines(
     if manifest.decision is not None:
         yield from decision_lines(manifest.decision)
     yield from (f"evaluated on {evaluated(told)}" for told in data["evaluations"])
-    header, rows, below = model.parameters(most)
-    yield table(header, rows)
-    yield from map(spelled, below)
+    yield from coefficients
     if promotions:
         yield from history_lines(model.name, promotions)
 

@@ -154,9 +154,6 @@ def _models(commands: Any) -> None:
     add_command(actions, "list", "models", "list_all", "names, versions, how they were made, and which are promoted")
     show = add_command(actions, "show", "models", "show", "one version of a model", "mr-ml models show iris-softmax")
     show.add_argument("model", help=MODEL)
-    show.add_argument(
-        "--features", type=whole(0), default=20, metavar="N", help="show N coefficients of largest size (default 20)"
-    )
     add_table(show)
     add_infer(actions, MODEL)
     promote = add_command(

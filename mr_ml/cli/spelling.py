@@ -12,6 +12,7 @@ import re
 #: Parameters that are options of some command.
 PARAMETERS = frozenset(
     {
+        "csv", "table",
         "at", "at_precision", "at_recall", "base", "by", "categorical", "class_weights", "cluster_id", "config", "cron",
         "dataset", "decimal", "delimiter", "draws", "drop", "dry_run", "engine", "errors", "features", "first_passes",
         "folds", "for", "force", "format", "halving", "index_base", "inference", "intercept", "interpreter", "json",

@@ -24,11 +24,12 @@ from mr_ml.data.block import Block
 from mr_ml.data.folds import FoldRows, Folds
 from mr_ml.errors import UsageError
 from mr_ml.models.difference import Difference
-from mr_ml.models.inference import Inferring
+from mr_ml.models.inference import Inference, Inferring
 from mr_ml.models.metric_choices import NO_CHOICES, MetricChoices
 from mr_ml.models.needs import Needs
 from mr_ml.models.objective import Objective
 from mr_ml.models.paired import MeasuringQuery
+from mr_ml.models.parameters import Parameters
 from mr_ml.models.predictor import Predictor
 from mr_ml.models.sparse_rows import sparse_rows
 from mr_ml.models.warm_start import WarmStart
@@ -217,8 +218,16 @@ class Model(ABC):
         """Return what the model is, in a few words."""
 
     @abstractmethod
-    def parameters(self, most: int) -> tuple[list[str], list[list[str]], list[str]]:
-        """Return a table of the parameters that matter most: its header, its rows, and lines below it."""
+    def parameters(self, moments: FeatureMoments | None, inference: Inference | None) -> Parameters:
+        """Return the parameters, as people read them.
+
+        Parameters
+        ----------
+        moments
+            Of the rows that the model was trained on; None if they are gone.
+        inference
+            How sure the parameters are; None if it was not found out.
+        """
 
     @abstractmethod
     def difference(self, other: Model, most: int) -> Difference:

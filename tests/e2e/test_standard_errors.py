@@ -228,7 +228,7 @@ def test_categories_are_compared_with_a_base(root: Commands, tmp_path: Path) -> 
     assert "--base: expected COLUMN=LEVEL" in found.err
 
 
-@pytest.mark.parametrize("option", ["--csv", "--level=0.9", "--errors=HC0", "--base=a=b"])
+@pytest.mark.parametrize("option", ["--level=0.9", "--errors=HC0", "--base=a=b"])
 def test_what_only_the_table_can_have_is_not_ignored(root: Commands, option: str) -> None:
     found = root.run("models", "show", "counts", option)
     assert found.code == 2

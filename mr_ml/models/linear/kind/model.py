@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +16,14 @@ from mr_ml.data.npz import check_arrays
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.models.base import Measurement, Model
 from mr_ml.models.difference import Difference
-from mr_ml.models.inference import Inferring
+from mr_ml.models.inference import Inference, Inferring
 from mr_ml.models.linear.kind.spec import LinearSpec
 from mr_ml.models.linear.losses import loss_from_text
 from mr_ml.models.linear.losses.base import Loss
 from mr_ml.models.linear.predictor import LinearPredictor
 from mr_ml.models.linear.shift import NO_SHIFT, Shift
 from mr_ml.models.metric_choices import NO_CHOICES, MetricChoices
+from mr_ml.models.parameters import CoefficientTests, Parameters
 from mr_ml.readers.schema import Schema
 
 Floats = NDArray[np.float64]
@@ -125,14 +126,20 @@ class LinearModel(Model):
         """How many coefficients are not 0, intercepts aside."""
         return int(np.count_nonzero(self.coef[:, :-1]))
 
-    def parameters(self, most: int) -> tuple[list[str], list[list[str]], list[str]]:
-        """Return a table of the intercepts and the coefficients of largest size; see `mr_ml.models.base.Model`."""
-        coef = self.coef
-        largest = np.argsort(-np.abs(coef[:, :-1]).max(axis=0), kind="stable")[:most]
-        rows = [["(intercept)", *(f"{b:.6g}" for b in coef[:, -1])]]
-        for j in largest.tolist():
-            rows.append([self.schema.name_of(self.feature(j)), *(f"{w:.6g}" for w in coef[:, j])])
-        return ["feature", *self.outputs], rows, list(self._left_out(most))
+    def parameters(self, moments: FeatureMoments | None, inference: Inference | None) -> Parameters:
+        """Return coefficients and intercepts as people read them; see `mr_ml.models.base.Model.parameters`."""
+        # of losses of which differences alone are determined, standard errors are those of differences
+        tests = CoefficientTests.of(inference) if inference is not None and self.loss.identifiable else None
+        return Parameters(
+            outputs=tuple(self.outputs),
+            coef=self.coef[:, :-1],
+            intercepts=self.coef[:, -1],
+            name_of=lambda j: self.schema.name_of(self.feature(j)),
+            deviations=None if moments is None else _of_features(moments, self.held),
+            ratio=self.loss.ratio,
+            tests=tests,
+            n_absent=self.n_features - len(self.held),
+        )
 
     def difference(self, other: Model, most: int) -> Difference:
         """Return how another linear model differs; see `mr_ml.models.base.Model.difference`."""
@@ -144,12 +151,18 @@ class LinearModel(Model):
             )
         return difference(self, other, most)
 
-    def _left_out(self, most: int) -> Iterator[str]:
-        held = self.coef.shape[1] - 1
-        if held > most:
-            yield f"... and {held - most} smaller ones (`features` N)"
-        if self.n_features > held:
-            yield f"those of {self.n_features - held} others, which no row had, are 0"
+
+def _of_features(moments: FeatureMoments, features: NDArray[np.int64]) -> Floats:
+    """Return the standard deviations of some features, (n,): 0 of those that no row has."""
+    deviation = moments.deviation
+    if moments.features is None:
+        return np.asarray(deviation[features])
+    at = np.searchsorted(moments.features, features).clip(max=max(len(deviation) - 1, 0))
+    return (
+        np.where(np.take(moments.features, at) == features, np.take(deviation, at), 0.0)
+        if len(deviation)
+        else (np.zeros(len(features)))
+    )
 
 
 def arrays_of(

@@ -131,6 +131,11 @@ class Loss(ABC):
         return None
 
     @property
+    def ratio(self) -> str | None:
+        """What e to the power of a coefficient is, which a unit more of a feature multiplies by; None if nothing."""
+        return None
+
+    @property
     def likelihood(self) -> Likelihood | None:
         """What it is as a likelihood; None if it is none."""
         return None

@@ -35,6 +35,11 @@ class FamilyLoss(Loss):
 
     unit_margin: ClassVar[float] = 0.0
 
+    @property
+    def ratio(self) -> str | None:
+        """What e to the power of a coefficient is, with the link log."""
+        return "mean ratio"
+
     def start(self, labels: TrainingLabels) -> Floats | None:
         """Return the intercept of the mean label, if that is known; with offsets it may be far off."""
         known = np.isfinite(labels.mean) and not labels.has_offsets
@@ -82,6 +87,11 @@ class CountLoss(FamilyLoss):
     """One whose labels may be 0: such rows alone can be moved down for ever."""
 
     may_separate: ClassVar[bool] = True
+
+    @property
+    def ratio(self) -> str:
+        """What e to the power of a coefficient is."""
+        return "rate ratio"
 
     def lead(self, margins: Floats, labels: Floats) -> tuple[Floats, Floats]:
         """Return how far rows of label 0 are down; others are to stay, and each move of theirs is one back."""

@@ -50,6 +50,11 @@ class GammaLoss(FamilyLoss):
         """Whether margins of 0 stand for no mean."""
         return self.link == "inverse"
 
+    @property
+    def ratio(self) -> str | None:
+        """What e to the power of a coefficient is."""
+        return super().ratio if self.link == "log" else None
+
     def start(self, labels: TrainingLabels) -> Floats | None:
         """Return intercepts (n_outputs,) to start from; None for zeros."""
         return super().start(labels) if self.link == "log" else np.array([1 / labels.mean])

@@ -32,6 +32,11 @@ class InverseGaussianLoss(FamilyLoss):
     unit_margin: ClassVar[float] = 1.0
     needs_intercept: ClassVar[bool] = True
 
+    @property
+    def ratio(self) -> None:
+        """What e to the power of a coefficient is: nothing."""
+        return
+
     def start(self, labels: TrainingLabels) -> Floats | None:
         """Return intercepts (n_outputs,) to start from; None for zeros."""
         return np.array([labels.mean**-2.0])

@@ -26,6 +26,11 @@ class LogisticLoss(Loss):
     may_separate: ClassVar[bool] = True
 
     @property
+    def ratio(self) -> str:
+        """What e to the power of a coefficient is."""
+        return "odds ratio"
+
+    @property
     def likelihood(self) -> Likelihood:
         """What it is as a likelihood."""
         from mr_ml.models.linear.losses.likelihood import ClassLikelihood

@@ -49,6 +49,11 @@ class TweedieLoss(CountLoss):
     ] = 1.5
 
     @property
+    def ratio(self) -> str:
+        """What e to the power of a coefficient is: labels are amounts, not rates."""
+        return "mean ratio"
+
+    @property
     def likelihood(self) -> Likelihood:
         """What it is as a likelihood."""
         from mr_ml.models.linear.losses.likelihood import TweedieLikelihood
