@@ -238,7 +238,10 @@ def predict(
     to: str | os.PathLike[str],
     *,
     max_bad_rows: int = 0,
-    unseen_features: Literal["error", "ignore"] = "error",
+    unseen: Literal["error", "ignore"] | None = None,
+    keep: Sequence[str] = (),
+    output_format: str | None = None,
+    unseen_features: Literal["error", "ignore"] | None = None,
     **where: Unpack[Where],
 ) -> dict[str, Any]:
     """Predict the rows of text files: one line of output for each line of input.
@@ -248,12 +251,14 @@ def predict(
     Parameters
     ----------
     inputs
-        Files, folders or globs, of the model's format.
+        Files, folders or globs, of the model's format; ``-`` for standard input.
     to
-        Path of the output: a file for one file, else a folder; here or ``hdfs://...``.
-    max_bad_rows
-        How many bad rows are put up with; their lines of output are empty.
-    root, model, unseen_features, **where
+        Path of the output: a file for one file, else a folder; here or ``hdfs://...``; ``-`` for standard output.
+    max_bad_rows, unseen, keep, output_format
+        See `mr_ml.prediction.choices.PredictChoices`.
+    unseen_features
+        What `unseen` was called before.
+    root, model, **where
         As of `evaluate`.
 
     Returns
@@ -266,7 +271,7 @@ def predict(
     BadDataError
         If there are more bad rows than allowed.
     UsageError
-        If the output exists.
+        If the output exists, or there is no such column to keep.
 
     Examples
     --------
@@ -274,12 +279,16 @@ def predict(
     >>> done["n_rows"]
     3
     """
-    allowed = stored.chosen(stored.Count, max_bad_rows, "max_bad_rows")
-    stored.chosen(Literal["error", "ignore"], unseen_features, "unseen_features")
+    from mr_ml.prediction.choices import PredictChoices
+
+    stored.chosen(Literal["error", "ignore"] | None, unseen_features, "unseen_features")
+    chosen = {
+        "max_bad_rows": max_bad_rows, "unseen": unseen_features if unseen is None else unseen,
+        "keep": [keep] if isinstance(keep, str) else keep, "output_format": output_format,
+    }  # fmt: skip
+    choices = stored.check(PredictChoices, chosen, what="a prediction")
     with session_of(root, where) as session:
-        return session.predict(
-            model, _paths(inputs), _path(to, "to"), max_bad_rows=allowed, unseen_features=unseen_features
-        )
+        return session.predict(model, _paths(inputs), _path(to, "to"), choices)
 
 
 def load_model(root: Place, reference: str) -> Model:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from mr_ml.models.needs import Needs
     from mr_ml.packing.choices import PackChoices
     from mr_ml.passes.base import Engine
+    from mr_ml.prediction.choices import PredictChoices
     from mr_ml.training.loop import Progress
     from mr_ml.training.train import Fitted, TrainResult
 
@@ -417,22 +418,18 @@ class Session:
         )  # fmt: skip
 
     def predict(
-        self, model: str | Model, inputs: Sequence[str], to: str, *, max_bad_rows: int = 0,
-        unseen_features: Literal["error", "ignore"] = "error",
-    ) -> dict[str, Any]:  # fmt: skip
-        """Write one line of output for each line of input; raises as `mr_ml.prediction.driver.predict`."""
-        from mr_ml.prediction.driver import predict
-        from mr_ml.prediction.output import Output
+        self, model: str | Model, inputs: Sequence[str], to: str, choices: PredictChoices | None = None
+    ) -> dict[str, Any]:
+        """Write one line of output for each line of input; raises as `mr_ml.prediction.start.predict`."""
+        from mr_ml.prediction.start import predict
 
-        if not to:
-            raise UsageError("`to`: expected a path, found nothing")
         opened = model if isinstance(model, Model) else load_model(self.root, model)
         self.release()
         # what a process has left over is for nothing but long lines
         rows_bytes = predict_budget(self.memory, self.runner, model_bytes=opened.nbytes)
         return predict(
-            opened, inputs, runner=self.runner, output=Output(to), max_bad_rows=max_bad_rows, unseen=unseen_features,
-            say=self.say, longest_line=longest_line(self.memory, rows_bytes),
+            opened, inputs, to, choices, runner=self.runner, say=self.say,
+            longest_line=longest_line(self.memory, rows_bytes),
         )  # fmt: skip
 
 

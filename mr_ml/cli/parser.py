@@ -24,12 +24,12 @@ from mr_ml.cli.options import (
     add_group,
     add_memory,
     add_runner,
-    add_unseen_features,
     add_verify,
 )
 from mr_ml.cli.pack_options import add_pack
 from mr_ml.models.linear.losses import LOSSES, name_in
 from mr_ml.models.predictor import PREDICTORS
+from mr_ml.prediction.outputs import DEFAULT, OUTPUT_FORMATS
 from mr_ml.readers.registry import FORMATS
 from mr_ml.sums.query_kinds import QUERIES
 
@@ -139,13 +139,31 @@ def _predict(commands: Any) -> None:
         "mr-ml predict iris-softmax new_rows.libsvm --to predictions",
     )  # fmt: skip
     parser.add_argument("model", help=MODEL)
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="files, folders or globs, of the model's format")
     parser.add_argument(
-        "--to", required=True, metavar="PATH", help="output file for one file, else a folder; here or hdfs://..."
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="files, folders or globs, of the model's format; - for standard input",
     )
-    add_unseen_features(parser, "libsvm: feature ids that the model does not know")
+    parser.add_argument(
+        "--to", required=True, metavar="PATH",
+        help="output file for one file, else a folder; here or hdfs://...; - for standard output",
+    )  # fmt: skip
+    parser.add_argument(
+        "--keep", action="append", default=[], metavar="COLUMN,...",
+        help="carry columns of the input through to the output; of libsvm rows qid or comment",
+    )  # fmt: skip
+    parser.add_argument(
+        "--output-format", type=registered(OUTPUT_FORMATS), metavar="NAME",
+        help=f"{', '.join(OUTPUT_FORMATS.built_in)} (default: by how PATH ends, else {DEFAULT})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--unseen", "--unseen-features", choices=("error", "ignore"),
+        help="features or categories that the model does not know (default: error, but for CSV that was packed with "
+        "--unseen ignore)",
+    )  # fmt: skip
     add_bad_rows(parser)
-    add_runner(parser, jobs=("predict_job",), kinds=(PREDICTORS, LOSSES, FORMATS))
+    add_runner(parser, jobs=("predict_job",), kinds=(PREDICTORS, LOSSES, FORMATS, OUTPUT_FORMATS))
     add_memory(parser)
 
 

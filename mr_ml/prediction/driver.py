@@ -1,6 +1,6 @@
 """The driver of a prediction: find the files, have their rows scored, put the lines of all ranges back in order.
 
-`mr_ml.prediction.tasks` describes the lines; the header of a CSV file gives a header.
+`mr_ml.prediction.outputs` has the formats of the output.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from hdfs_layout.open import path_of, scheme_of
 from mr_ml.errors import BadDataError, InternalError, UsageError
 from mr_ml.interrupts import see_through
 from mr_ml.models.base import Model
-from mr_ml.prediction.output import Output
-from mr_ml.prediction.tasks import PredictRequest, RangeReport, header
+from mr_ml.prediction.choices import PredictChoices
+from mr_ml.prediction.output import Target
+from mr_ml.prediction.outputs.base import Columns, OutputFormat
+from mr_ml.prediction.tasks import PredictRequest, RangeReport
 from mr_ml.readers.base import format_named
 from mr_ml.readers.rows import BAD_KINDS, listed
 from mr_ml.readers.schema import Schema
@@ -50,9 +52,9 @@ def predict(
     inputs: Sequence[str],
     *,
     runner: Runner,
-    output: Output,
-    max_bad_rows: int,
-    unseen: Literal["error", "ignore"],
+    output: Target,
+    form: OutputFormat,
+    choices: PredictChoices,
     say: Callable[[str], None],
     longest_line: int | None = None,
 ) -> dict[str, Any]:
@@ -63,6 +65,8 @@ def predict(
 
     Parameters
     ----------
+    form
+        How the output is written.
     longest_line
         As of `Runner.text`.
 
@@ -72,26 +76,30 @@ def predict(
         If there are more bad rows than allowed; a row with features that the model does not know is one, unless these
         are ignored.
     UsageError
-        If the output exists.
+        If the output exists, or there is nothing to keep of the names that are asked for.
     InternalError
         If not every line of input has its line of output.
     """
     with runner.text(inputs, longest_line=longest_line) as text:
-        files, schema = _bound(text, format_named(model.schema.format).with_unseen(model.schema, unseen), say)
-        names = output_names([file.path for file in files], inputs)
-        labels = tuple(model.label_texts)
-        uris = [output.uri(name) for name in names]
+        keep = tuple(dict.fromkeys(choices.keep))
+        asked = format_named(model.schema.format).with_unseen(model.schema, choices.unseen)
+        files, schema = _bound(text, asked, keep, say)
+        columns = Columns(keep, tuple(model.label_texts), model.has_probabilities)
+        names = [""] * len(files) if output.is_one else output_names([f.path for f in files], inputs, form=form)
+        uris = [output.uri(name) for name in dict.fromkeys(names)]
         with output:
-            request = PredictRequest(schema, model.predictor(), labels, output.scratch)
+            request = PredictRequest(schema, model.predictor(), columns, output.scratch, form.name)
             with _scored(runner, text, request, files) as scored:
-                n_bad = _check_bad(scored, max_bad_rows, model.schema, say)
+                n_bad = _check_bad(scored, choices.max_bad_rows, model.schema, say)
                 n_lost = _say_lost(scored, model.schema, say)
                 parts: dict[str, list[Scored]] = {file.path: [] for file in files}
                 for part in sorted(scored, key=lambda part: part.report.start):
                     parts[part.report.file].append(part)
-                first = header(labels, probable=model.has_probabilities)
-                for file, name in zip(files, names, strict=True):
-                    output.write(name, _lines(first if file.header_bytes else b"", parts[file.path]))
+                for name in dict.fromkeys(names):
+                    of_name = [file for file, other in zip(files, names, strict=True) if other == name]
+                    lines = _lines([part for file in of_name for part in parts[file.path]])
+                    has_header = bool(of_name[0].header_bytes)
+                    output.write(name, form.file(columns, lines, has_header=has_header))
                 see_through()
                 output.publish()
     n_rows, n_unseen = (sum(getattr(part.report, name) for part in scored) for name in ("n_rows", "n_unseen"))
@@ -100,7 +108,7 @@ def predict(
         say(f"{n_unseen} unseen values were ignored: of {what} that the model's data did not have")
     return {
         "model": model.reference, "n_rows": n_rows, "bad_rows": n_bad, "unseen_values": n_unseen, "not_finite": n_lost,
-        "outputs": uris, "labels": list(labels),
+        "outputs": uris, "labels": list(columns.labels),
     }  # fmt: skip
 
 
@@ -126,14 +134,17 @@ def _scored(
         yield parts
 
 
-def _lines(first: bytes, parts: Sequence[Scored]) -> Iterator[bytes]:
-    """Join the output of one file; its lines and bytes must be as many as its tasks reported."""
-    yield first
+def _lines(parts: Sequence[Scored]) -> Iterator[bytes]:
+    """Join the lines of one file, whole ones; they and their bytes must be as many as its tasks reported."""
     for part in parts:
+        held = b""
         n_bytes = n_lines = 0
         for chunk in part.left.lines():
             n_bytes, n_lines = n_bytes + len(chunk), n_lines + chunk.count(b"\n")
-            yield chunk
+            whole, line_feed, rest = chunk.rpartition(b"\n")
+            if line_feed:
+                yield held + whole + line_feed
+            held = rest if line_feed else held + rest
         expected, counted = (part.report.n_written, part.report.n_lines), (n_bytes, n_lines)
         if counted != expected:
             raise InternalError(
@@ -142,11 +153,16 @@ def _lines(first: bytes, parts: Sequence[Scored]) -> Iterator[bytes]:
             )
 
 
-def _bound(text: TextSource, schema: Schema, say: Callable[[str], None]) -> tuple[list[TextFile], Schema]:
+def _bound(
+    text: TextSource, schema: Schema, keep: tuple[str, ...], say: Callable[[str], None]
+) -> tuple[list[TextFile], Schema]:
     """Find the files without their headers, and the schema for the columns that they have."""
     form = format_named(schema.format)
     files, bound = form.bind(text.files, schema, first_line=text.first_line)
-    unknown = form.unknown_columns(schema, bound)
+    # an empty file has no columns
+    if keep and any(file.size for file in files):
+        form.check_kept(bound, keep)
+    unknown = [name for name in form.unknown_columns(schema, bound) if name not in keep]
     if unknown:
         say(f"left out, for the model does not know them: the columns {listed(unknown)}")
     return files, bound
@@ -193,8 +209,10 @@ def _in_order(parts: Sequence[Scored], schema: Schema) -> Iterator[tuple[RangeRe
         at[report.file] += report.n_lines
 
 
-def output_names(paths: Sequence[str], inputs: Sequence[str]) -> list[str]:
+def output_names(paths: Sequence[str], inputs: Sequence[str], *, form: OutputFormat) -> list[str]:
     """Where the output of each file goes, below the output's own name; an empty name for the one file of one input.
+
+    They get the suffix of the output format, if it gives one and they do not have it.
 
     Raises
     ------
@@ -207,6 +225,8 @@ def output_names(paths: Sequence[str], inputs: Sequence[str]) -> list[str]:
     shared = _shared(places, inputs)
     names = [os.path.relpath(place, shared) for place in places]
     plain = [name.removesuffix(next((s for s in _SUFFIXES if name.endswith(s)), "")) for name in names]
+    suffix = form.suffix if form.names_files else ""
+    plain = [name if name.endswith(suffix) else name + suffix for name in plain]
     if len(set(plain)) < len(plain):
         twice = next(name for name in plain if plain.count(name) > 1)
         raise UsageError(

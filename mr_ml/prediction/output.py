@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 from hdfs_layout import AlreadyExistsError, LocalStore, Store, open_store, scheme_of, staged_path
 from hdfs_layout.faults import storage_error
@@ -18,6 +19,33 @@ from mr_ml.interrupts import uninterrupted
 from mr_ml.runners.local.scratch import scratch_folder
 
 _PREFIX = ".predict-"
+
+
+class Target(Protocol):
+    """Where predictions go, within a ``with`` block."""
+
+    @property
+    def is_one(self) -> bool:
+        """Whether the output for all files of input is one, of the empty name."""
+
+    @property
+    def scratch(self) -> str:
+        """A folder of this machine for tasks to write to, within the block."""
+
+    def __enter__(self) -> Target: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def write(self, name: str, chunks: Iterable[bytes]) -> None:
+        """Write a file of the folder, or, for the empty name, the only one."""
+
+    def publish(self) -> None:
+        """Give everything that was written its name."""
+
+    def uri(self, name: str) -> str:
+        """Address of a file once it is published."""
 
 
 class Output:
@@ -35,6 +63,8 @@ class Output:
     UsageError
         If something of that name exists, or it can be no name.
     """
+
+    is_one = False
 
     def __init__(self, to: str) -> None:
         self._to = to

@@ -1,9 +1,8 @@
-r"""Predicting raw text rows: what a map task does with one range of text.
+"""Predicting raw text rows: what a map task does with one range of text.
 
-Every input line gives exactly one output line: `label TAB probability of each class` (or the predicted value), and an
-empty line for a line that holds no row (blank, a comment, or a bad row within `max_bad_rows`). Numbers are the shortest
-that read back as the same double; in labels a backslash, tab, line feed and carriage return are written as two
-characters, a backslash and one of ``\ t n r``.
+Every input line gives exactly one output line, also one that holds no row (blank, a comment, or a bad row within
+`max_bad_rows`); what stands in it is for the output format, see `mr_ml.prediction.outputs`. Numbers are the shortest
+that read back as the same double.
 
 A task leaves its lines in a file, or, if Hadoop streams its text, in its own output: `mr_ml.runners.base.Runner.left`.
 """
@@ -13,19 +12,20 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hdfs_layout.faults import storage_error
-from mr_ml.data import frame, kernels
+from mr_ml.data import frame
 from mr_ml.data.block import Block
 from mr_ml.data.features import SparseFeatures, narrow_indptr
 from mr_ml.models.predictor import PREDICTORS, Predictor
+from mr_ml.prediction.outputs import DEFAULT, OUTPUT_FORMATS
+from mr_ml.prediction.outputs.base import Columns, Records
 from mr_ml.readers.base import Piece, format_named
 from mr_ml.readers.rows import MAX_EXAMPLES, BadRow, Rows
 from mr_ml.readers.schema import Schema
@@ -38,8 +38,6 @@ _EXAMPLES = 3 * MAX_EXAMPLES
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
-
 
 @dataclass(frozen=True, eq=False)
 class PredictRequest:
@@ -51,16 +49,19 @@ class PredictRequest:
         Of the text.
     predictor
         Of the rows.
-    labels
-        The classes as users write them; empty for regression.
+    columns
+        What the output consists of.
     folder
         Where each task that opens its text leaves its lines.
+    output
+        Name of the output format.
     """
 
     schema: Schema
     predictor: Predictor
-    labels: tuple[str, ...]
+    columns: Columns
     folder: str
+    output: str = DEFAULT
 
     def encode(self) -> bytes:
         """Return the bytes that `decode` turns into the same request."""
@@ -69,8 +70,9 @@ class PredictRequest:
             "schema": self.schema.to_json(),
             "kind": self.predictor.kind,
             "predictor": predictor,
-            "labels": list(self.labels),
+            "columns": self.columns.to_json(),
             "folder": self.folder,
+            "output": self.output,
         }
         return frame.encode(KIND, meta, arrays)
 
@@ -80,13 +82,8 @@ class PredictRequest:
         opened = frame.decode(data, kind=KIND, where="the predict request")
         meta = opened.meta
         predictor = PREDICTORS.get(meta["kind"]).from_parts(meta["predictor"], opened.arrays)
-        return cls(Schema.from_json(meta["schema"]), predictor, tuple(meta["labels"]), meta["folder"])
-
-    @cached_property
-    def starts(self) -> tuple[bytes, Ints]:
-        """What the lines of each class begin with, one behind the other, and where each of these ends."""
-        texts = [f"{escaped(label)}\t".encode() for label in self.labels] or [b""]
-        return b"".join(texts), np.cumsum([len(text) for text in texts])
+        columns = Columns.from_json(meta["columns"])
+        return cls(Schema.from_json(meta["schema"]), predictor, columns, meta["folder"], meta["output"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,13 +152,16 @@ def predict_to_file(request: PredictRequest, text: Piece) -> tuple[bytes, bytes]
 def predict_text(request: PredictRequest, text: Piece, write: Callable[[bytes | memoryview], object]) -> RangeReport:
     """Write the output lines of one range of text."""
     report = RangeReport(file=text.file, start=text.start)
+    form, output, keep = format_named(request.schema.format), OUTPUT_FORMATS.get(request.output), request.columns.kept
+    keeping = {"keep": keep} if keep else {}
     n_read = 0
     # numbers that overflow show in the output
     with one_thread(), np.errstate(all="ignore"):
-        for parsed in format_named(request.schema.format).rows(text, request.schema, labels="optional"):
+        for parsed in form.rows(text, request.schema, labels="optional", **keeping):
             n_read += parsed.n_bytes
-            values = predicted(request, parsed.rows)
-            lines = format_rows(request, values, parsed.rows.lines, n_lines=parsed.n_lines)
+            values = predicted(request.predictor, parsed.rows)
+            records = Records(request.columns, parsed.n_lines, parsed.rows.lines, parsed.kept, values)
+            lines = output.lines(records)
             write(lines)
             if not np.isfinite(values).all():
                 report = _with_lost(report, parsed.rows.lines[~np.isfinite(values).all(axis=1)])
@@ -184,34 +184,7 @@ def _with_lost(report: RangeReport, lines: Ints) -> RangeReport:
     return replace(report, n_lost=report.n_lost + len(lines), lost_line=first)
 
 
-def predicted(request: PredictRequest, rows: Rows) -> Floats:
+def predicted(predictor: Predictor, rows: Rows) -> Floats:
     """Probabilities of each class (n_rows, n_classes), or values (n_rows, 1)."""
     features = SparseFeatures(narrow_indptr(rows.indptr), rows.indices, rows.values)
-    return request.predictor.values(Block(features, np.zeros(rows.n_rows), None, rows.offsets))
-
-
-def format_rows(request: PredictRequest, values: Floats, lines: Ints, *, n_lines: int) -> bytes | memoryview:
-    """Output lines of a chunk, of which row i stands on `lines[i]`."""
-    starts, ends = request.starts
-    choice = values.argmax(axis=1) if request.labels else np.zeros(len(values), np.int64)
-    written = kernels.write_rows(values, starts=starts, start_ends=ends, choice=choice, lines=lines, n_lines=n_lines)
-    if written is not None:
-        return written
-    texts = [starts[first:end] for first, end in zip([0, *ends.tolist()], ends.tolist(), strict=False)]
-    output = [b""] * n_lines
-    numbers = ("\t".join(map(repr, row)).encode() for row in values.tolist())
-    for line, chosen, number in zip(lines.tolist(), choice.tolist(), numbers, strict=True):
-        output[line] = texts[chosen] + number
-    return b"".join(line + b"\n" for line in output)
-
-
-def header(labels: Sequence[str], *, probable: bool) -> bytes:
-    """Return the first line of the output for a file with a header, line feed included."""
-    of_class = "probability" if probable else "decision"
-    columns = ["label", *(f"{of_class}_{escaped(label)}" for label in labels)] if labels else ["prediction"]
-    return ("\t".join(columns) + "\n").encode()
-
-
-def escaped(label: str) -> str:
-    """Write backslashes, tabs and line ends of a label as two characters each."""
-    return label.translate(_ESCAPES)
+    return predictor.values(Block(features, np.zeros(rows.n_rows), None, rows.offsets))

@@ -256,17 +256,39 @@ class Format(Protocol):
     def hints(self, options: Any, summary: Summary, *, is_said: bool) -> list[str]:
         """Return what is likely to be wrong with input without a good row; `is_said`: the user named the format."""
 
-    def rows(self, piece: Piece, schema: Schema, *, labels: Labels) -> Iterator[Parsed]:
+    def rows(self, piece: Piece, schema: Schema, *, labels: Labels, keep: Sequence[str] = ()) -> Iterator[Parsed]:
         """Turn a piece into rows, a chunk at a time; lines count from the start of the chunk.
 
         Parameters
         ----------
         labels
             'optional': a row may come without its label, which is then NaN.
+        keep
+            Names of columns of which the text is wanted too, which passed `check_kept`.
         """
 
-    def with_unseen(self, schema: Schema, unseen: Literal["error", "ignore"]) -> Schema:
-        """Return the schema with another answer to features that it does not have, where these have numbers only."""
+    def check_kept(self, bound: Schema, keep: Sequence[str]) -> None:
+        """Check that rows have something of these names that can be kept beside predictions.
+
+        Parameters
+        ----------
+        bound
+            The schema for the columns that the files have, from `bind`.
+
+        Raises
+        ------
+        UsageError
+            If not: says what there is.
+        """
+
+    def with_unseen(self, schema: Schema, unseen: Literal["error", "ignore"] | None) -> Schema:
+        """Return the schema with another answer to features or categories that it does not have.
+
+        Parameters
+        ----------
+        unseen
+            None for the default: an error, where features have numbers only, and else what the schema says.
+        """
 
     def unknown_columns(self, schema: Schema, bound: Schema) -> tuple[str, ...]:
         """Return the columns of files, which `bound` is for, that the schema does not know and that are left out."""

@@ -76,8 +76,8 @@ BAD_KINDS: dict[str, str] = {
         "with `missing_markers` to say which texts mean that, in place of the default ones, if one of them is a name."
     ),
     "unseen_value": (
-        "A category is none of those that the schema was made from; to take it as all zeros, pack the training data "
-        "with `unseen` ignore and train again."
+        "A category is none of those that the schema was made from; `unseen` ignore takes it as all zeros, when "
+        "predicting or when the training data is packed."
     ),
     "unseen_feature": "A feature id is beyond those that the schema has; `unseen_features` ignore leaves it out.",
 }
@@ -198,6 +198,8 @@ class Parsed:
     missing : dict
         Number of the rows without a value in a column, by its name, where there are some and they are neither refused
         nor left out.
+    kept : tuple of sequences of str
+        For each column that was to be kept the text of each row.
     """
 
     rows: Rows
@@ -208,6 +210,7 @@ class Parsed:
     n_unseen: int = 0
     n_bytes: int = 0
     missing: dict[str, int] = field(default_factory=dict)
+    kept: tuple[Sequence[str], ...] = ()
 
 
 def concat_rows(parts: Sequence[Rows], *, line_starts: Sequence[int]) -> Rows:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mr_ml.errors import BadDataError
+from mr_ml.errors import BadDataError, UsageError
 from mr_ml.readers.base import Draft, Format, Labels, Opened, Piece
 from mr_ml.readers.rows import BadRow, Parsed, Rows
 from mr_ml.readers.schema import Options, Schema
@@ -167,10 +167,13 @@ class RecordFormat:
     def hints(self, options: Options, summary: Summary, *, is_said: bool) -> list[str]:
         return []
 
-    def rows(self, piece: Piece, schema: Schema, *, labels: Labels) -> Iterator[Parsed]:
+    def rows(self, piece: Piece, schema: Schema, *, labels: Labels, keep: Sequence[str] = ()) -> Iterator[Parsed]:
         yield from map(_parsed, piece.chunks())
 
-    def with_unseen(self, schema: Schema, unseen: Literal["error", "ignore"]) -> Schema:
+    def check_kept(self, bound: Schema, keep: Sequence[str]) -> None:
+        raise UsageError("`keep`: records have no columns")
+
+    def with_unseen(self, schema: Schema, unseen: Literal["error", "ignore"] | None) -> Schema:
         return schema
 
     def unknown_columns(self, schema: Schema, bound: Schema) -> tuple[str, ...]:

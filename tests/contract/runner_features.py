@@ -179,9 +179,12 @@ def evaluate(done: Done) -> Any:
 def predict(done: Done) -> Any:
     done.model(FEW[0])
     done.ground.texts.write("new.csv", text_of("two", n=90, seed=2))
-    to = f"{done.ground.beside}/predictions-{unique_id()}"
-    done.run("predict", FEW[0].options[2], f"{done.ground.beside}/new.csv", "--to", to)
-    return done.ground.texts.read(to.rpartition("/")[2])
+    found = []
+    for how in ((), ("--keep", "colour,a", "--output-format", "csv")):
+        to = f"{done.ground.beside}/predictions-{unique_id()}"
+        done.run("predict", FEW[0].options[2], f"{done.ground.beside}/new.csv", "--to", to, *how)
+        found.append(done.ground.texts.read(to.rpartition("/")[2]))
+    return found
 
 
 def resume(done: Done) -> Any:

@@ -27,6 +27,7 @@ from mr_ml.errors import BadDataError, InternalError, UsageError
 from mr_ml.models.linear.losses.squared import SquaredLoss
 from mr_ml.models.linear.predictor import LinearPredictor
 from mr_ml.packing.tasks import ScanRequest
+from mr_ml.prediction.outputs.base import Columns
 from mr_ml.prediction.tasks import PredictRequest, RangeReport
 from mr_ml.readers.base import format_named
 from mr_ml.readers.summary import Summary
@@ -132,7 +133,9 @@ def test_the_lines_that_tasks_leave_are_read_back_whole(
     monkeypatch.setattr(source, "RANGE_BYTES", 700)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    request = PredictRequest(schema, LinearPredictor(SquaredLoss(), np.array([[2.0, 1.0]])), (), str(scratch))
+    request = PredictRequest(
+        schema, LinearPredictor(SquaredLoss(), np.array([[2.0, 1.0]])), Columns((), ()), str(scratch)
+    )
     found: dict[tuple[str, int], list[float]] = {}
     with (
         runner.text([str(folder)]) as text,

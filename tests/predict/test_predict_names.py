@@ -7,8 +7,10 @@ import pytest
 from mr_ml.errors import UsageError
 from mr_ml.prediction.driver import output_names
 from mr_ml.prediction.output import Output
-from mr_ml.prediction.tasks import escaped
+from mr_ml.prediction.outputs import OUTPUT_FORMATS
+from mr_ml.prediction.outputs.base import escaped
 
+TSV, CSV = OUTPUT_FORMATS.get("tsv"), OUTPUT_FORMATS.get("csv")
 DAY_1, DAY_2 = "hdfs://nn:8020/raw/day=1/part-0", "hdfs://nn:8020/raw/day=2/part-0"
 
 
@@ -33,20 +35,27 @@ DAY_1, DAY_2 = "hdfs://nn:8020/raw/day=1/part-0", "hdfs://nn:8020/raw/day=2/part
     ],
 )
 def test_names(paths: list[str], inputs: list[str], expected: list[str]) -> None:
-    assert output_names(paths, inputs) == expected
+    assert output_names(paths, inputs, form=TSV) == expected
 
 
 def test_relative_inputs(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path_factory.mktemp("names")
     monkeypatch.chdir(folder)
-    assert output_names([f"{folder}/in/a"], ["in"]) == ["a"]
-    assert output_names([f"{folder}/in/a"], ["./in/a"]) == [""]
-    assert output_names([f"{folder}/in/a"], ["*"]) == ["in/a"]
+    assert output_names([f"{folder}/in/a"], ["in"], form=TSV) == ["a"]
+    assert output_names([f"{folder}/in/a"], ["./in/a"], form=TSV) == [""]
+    assert output_names([f"{folder}/in/a"], ["*"], form=TSV) == ["in/a"]
 
 
 def test_two_outputs_of_one_name() -> None:
     with pytest.raises(UsageError, match="'b'"):
-        output_names(["/a/b", "/a/b.gz"], ["/a"])
+        output_names(["/a/b", "/a/b.gz"], ["/a"], form=TSV)
+
+
+def test_formats_with_a_suffix_of_their_own_give_it_to_the_files_of_a_folder() -> None:
+    assert output_names(["/a/b.gz", "/a/c.csv", "/a/d.libsvm"], ["/a"], form=CSV) == ["b.csv", "c.csv", "d.libsvm.csv"]
+    assert output_names(["/a/b"], ["/a/b"], form=CSV) == [""]
+    with pytest.raises(UsageError, match=r"'b\.csv'"):
+        output_names(["/a/b", "/a/b.csv"], ["/a"], form=CSV)
 
 
 @pytest.mark.parametrize("to", ["hdfs://", "hdfs://host", "hdfs:///", "webhdfs://host/"])

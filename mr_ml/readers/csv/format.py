@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from hdfs_layout.suggestions import did_you_mean
 from mr_ml.data import stored
-from mr_ml.errors import BadDataError
+from mr_ml.errors import BadDataError, UsageError
 from mr_ml.readers.base import Draft, Format, Labels, Opened
 from mr_ml.readers.csv.facts import CsvFacts
 from mr_ml.readers.csv.stored import CsvPart, delimiter_of, missing_value_of
-from mr_ml.readers.rows import Parsed, listed
+from mr_ml.readers.rows import Parsed, Rows, listed
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.summary import Summary
 from mr_ml.readers.text.format import TextFormat
@@ -188,6 +189,28 @@ class CsvFormat(TextFormat):
         from mr_ml.readers.csv import reader
 
         return reader.parse(text, schema, labels=labels)
+
+    def kept(self, text: bytes, schema: Schema, rows: Rows, keep: Sequence[str]) -> tuple[Sequence[str], ...]:
+        """See `TextFormat.kept`."""
+        from mr_ml.readers.csv import kept
+
+        return kept.texts(text, schema, rows, keep)
+
+    def check_kept(self, bound: Schema, keep: Sequence[str]) -> None:
+        """See `Format.check_kept`: any column of the files can be."""
+        part: CsvPart = bound.part
+        columns = [name for name in part.options.columns or () if name]
+        for name in keep:
+            if name not in columns:
+                raise UsageError(
+                    f"`keep`: no column {listed([name])}{did_you_mean(name, columns)}; there are {listed(columns)}"
+                )
+
+    def with_unseen(self, schema: Schema, unseen: Literal["error", "ignore"] | None) -> Schema:
+        """See `Format.with_unseen`."""
+        part: CsvPart = schema.part
+        options = part.options if unseen is None else replace(part.options, unseen=unseen)
+        return replace(schema, part=replace(part, options=options))
 
     def unknown_columns(self, schema: Schema, bound: Schema) -> tuple[str, ...]:
         """See `Format.unknown_columns`."""

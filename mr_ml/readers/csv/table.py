@@ -154,6 +154,12 @@ class Table:
         empty: Mask = (starts == ends)[:, None]
         return empty
 
+    def texts(self, name: str, rows: NDArray[np.int64]) -> list[str]:
+        """Return the fields of a column in some rows."""
+        starts, ends = (bounds[rows].tolist() for bounds in self._spans([name]))
+        buffer = self._buffer
+        return [buffer[start:end].tobytes().decode() for start, end in zip(starts, ends, strict=True)]
+
     def hashes(self, name: str) -> U64:
         """Hash the fields of a column."""
         return hash_fields(self._buffer, *self._spans([name]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
@@ -10,11 +10,13 @@ from mr_ml.data import stored
 from mr_ml.errors import UsageError
 from mr_ml.readers.base import Draft, Format, Labels
 from mr_ml.readers.libsvm.stored import LibsvmFacts, LibsvmPart
-from mr_ml.readers.rows import Parsed
+from mr_ml.readers.rows import Parsed, Rows, listed
 from mr_ml.readers.schema import Options, Schema
 from mr_ml.readers.summary import Summary
 from mr_ml.readers.text.format import TextFormat
 from mr_ml.readers.text.options import TextOptions
+
+KEEPABLE = ("qid", "comment")
 
 
 class LibsvmFormat(TextFormat):
@@ -58,6 +60,20 @@ class LibsvmFormat(TextFormat):
 
         return reader.parse(text, schema, labels=labels)
 
+    def kept(self, text: bytes, schema: Schema, rows: Rows, keep: Sequence[str]) -> tuple[Sequence[str], ...]:
+        """See `TextFormat.kept`."""
+        from mr_ml.readers.libsvm import kept
+
+        return kept.texts(text, rows, keep)
+
+    def check_kept(self, bound: Schema, keep: Sequence[str]) -> None:
+        """See `Format.check_kept`: what rows have besides label and features."""
+        for name in keep:
+            if name not in KEEPABLE:
+                raise UsageError(
+                    f"`keep`: libsvm rows have no {listed([name])} to be kept, only {' and '.join(KEEPABLE)}"
+                )
+
     def hints(self, options: Options, summary: Summary, *, is_said: bool) -> list[str]:
         """See `Format.hints`."""
         if is_said:
@@ -66,10 +82,10 @@ class LibsvmFormat(TextFormat):
             "Taken for libsvm text; if it is CSV, say `format` csv, and `delimiter` tab if tabs stand between fields"
         ]
 
-    def with_unseen(self, schema: Schema, unseen: Literal["error", "ignore"]) -> Schema:
+    def with_unseen(self, schema: Schema, unseen: Literal["error", "ignore"] | None) -> Schema:
         """See `Format.with_unseen`."""
         part: LibsvmPart = schema.part
-        return replace(schema, part=replace(part, options=replace(part.options, unseen=unseen)))
+        return replace(schema, part=replace(part, options=replace(part.options, unseen=unseen or "error")))
 
 
 FORMAT: Format = LibsvmFormat()

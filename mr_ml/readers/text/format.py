@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from mr_ml.errors import UsageError
 from mr_ml.readers.base import Draft, Labels, Opened, Piece
-from mr_ml.readers.rows import Parsed
+from mr_ml.readers.rows import Parsed, Rows, listed
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.summary import Summary
 from mr_ml.readers.text.options import TextOptions
@@ -55,6 +56,10 @@ class TextFormat(ABC):
     @abstractmethod
     def parse(self, text: bytes, schema: Schema, *, labels: Labels) -> Parsed:
         """Turn a chunk into rows; see `Format.rows`."""
+
+    def kept(self, text: bytes, schema: Schema, rows: Rows, keep: Sequence[str]) -> tuple[Sequence[str], ...]:
+        """Return the texts of columns for the rows that `parse` made of a chunk, if `check_kept` let them pass."""
+        raise NotImplementedError
 
     def options_from_json(self, document: Mapping[str, Any]) -> TextOptions:
         """See `Format.options_from_json`."""
@@ -104,10 +109,17 @@ class TextFormat(ABC):
             total = total + summary.shifted(by=total.n_lines)
         return total
 
-    def rows(self, piece: Piece, schema: Schema, *, labels: Labels) -> Iterator[Parsed]:
+    def rows(self, piece: Piece, schema: Schema, *, labels: Labels, keep: Sequence[str] = ()) -> Iterator[Parsed]:
         """See `Format.rows`."""
         for chunk in piece.chunks():
-            yield replace(self.parse(chunk, schema, labels=labels), n_bytes=len(chunk))
+            parsed = self.parse(chunk, schema, labels=labels)
+            kept = self.kept(chunk, schema, parsed.rows, keep) if keep else ()
+            yield replace(parsed, n_bytes=len(chunk), kept=kept)
+
+    def check_kept(self, bound: Schema, keep: Sequence[str]) -> None:
+        """See `Format.check_kept`: nothing can be kept."""
+        if keep:
+            raise UsageError(f"`keep`: rows of {self.name} text have no columns that can be kept, found {listed(keep)}")
 
     def declared(self, options: Any, summary: Summary) -> tuple[Any, list[str]]:
         """See `Format.declared`."""
@@ -121,7 +133,7 @@ class TextFormat(ABC):
         """See `Format.doubts`."""
         return []
 
-    def with_unseen(self, schema: Schema, unseen: Literal["error", "ignore"]) -> Schema:
+    def with_unseen(self, schema: Schema, unseen: Literal["error", "ignore"] | None) -> Schema:
         """See `Format.with_unseen`."""
         return schema
 
