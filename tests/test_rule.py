@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -111,6 +112,12 @@ def is_an_option(module: str, asked: ast.expr) -> bool:
     return subject(module) == "mr_ml.cli" and ast.unparse(asked) == "options"
 
 
+def is_a_registry(node: ast.Dict) -> bool:
+    """Each value says where a kind is, ``mr_ml.readers.csv.format:FORMAT``: two nouns may have kinds of one name."""
+    places = [value.value for value in node.values if isinstance(value, ast.Constant) and isinstance(value.value, str)]
+    return len(places) == len(node.values) and all(re.fullmatch(r"mr_ml[\w.]+:\w+", place) for place in places)
+
+
 def texts(node: ast.expr) -> Iterator[str]:
     if isinstance(node, ast.Tuple | ast.List | ast.Set):
         for item in node.elts:
@@ -130,6 +137,8 @@ def questions(module: str) -> Iterator[Question]:
             if isinstance(node.value, ast.Constant) and node.value.value in kinds:
                 yield node.value
         elif isinstance(node, ast.Dict):
+            if is_a_registry(node):
+                continue
             nouns = [kinds[name] for key in node.keys if key is not None for name in texts(key) if name in kinds]
             if len(nouns) > len(set(nouns)):
                 yield node

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import gzip
 import json
 import os
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from commands import Commands, environment, write_csv, write_libsvm
 from pyarrow import parquet
@@ -218,3 +220,26 @@ def test_a_full_disk_behind_standard_output_is_one(mr_ml: Commands, tmp_path: Pa
         said = process.communicate()[1].decode()
     assert process.returncode == 74
     assert "cannot write predictions to standard output" in said
+
+
+def test_columns_of_a_parquet_file_are_carried_through(mr_ml: Commands, tmp_path: Path) -> None:
+    """As those of its CSV text; what has no text is refused by name."""
+    sizes = np.random.default_rng(1).normal(size=4).tolist()
+    columns = {"size": sizes, "colour": ["red", "green"] * 2, "label": ["yes", "no"] * 2}
+    more = {
+        "id": [2**60 + k for k in range(4)],
+        "day": [dt.date(2026, 11, 1 + k) for k in range(4)],
+        "name": HOSTILE[:4],
+    }
+    parquet.write_table(pa.table(columns), tmp_path / "known.parquet")
+    mr_ml("pack", tmp_path / "known.parquet", "--to", "columnar")
+    mr_ml("train", "columnar", "--model", "columnar", "--l2", "0.01")
+    parquet.write_table(pa.table({**more, "lists": [[1]] * 4, **columns}), tmp_path / "in.parquet")
+    mr_ml("predict", "columnar", tmp_path / "in.parquet", "--to", tmp_path / "out.csv", "--keep", "id,day,name")
+    with open(tmp_path / "out.csv", newline="", encoding="utf-8") as stream:
+        names, *rows = csv.reader(stream)
+    assert names[:3] == ["id", "day", "name"]
+    assert [row[:3] for row in rows] == [[*map(str, row)] for row in zip(*more.values(), strict=True)]
+    found = mr_ml.run("predict", "columnar", tmp_path / "in.parquet", "--to", tmp_path / "no.csv", "--keep", "lists")
+    assert found.code == 65
+    assert "'lists', found list<" in found.err

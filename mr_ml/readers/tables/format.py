@@ -59,8 +59,8 @@ class TableFormat(CsvFormat):
         Parameters
         ----------
         roles
-            The columns of that text, in their order, and what each is for. Of those that are dropped, and of those that
-            the file does not have, all fields are empty.
+            The columns of that text, in their order, and what each is for; 'kept' are those whose text alone is wanted.
+            Of those that are dropped, and of those that the file does not have, all fields are empty.
         """
 
     def begins(self, head: bytes) -> bool:
@@ -180,11 +180,14 @@ class TableFormat(CsvFormat):
             total = total + chunk.told(summary, piece.file).shifted(by=total.n_lines)
         return total
 
-    def rows(self, piece: Piece, schema: Schema, *, labels: Labels) -> Iterator[Parsed]:
+    def rows(self, piece: Piece, schema: Schema, *, labels: Labels, keep: Sequence[str] = ()) -> Iterator[Parsed]:
         """See `Format.rows`."""
         left = piece.stop - piece.start  # type: ignore[attr-defined]
-        for chunk in self.texts(piece, _roles(schema)):  # type: ignore[arg-type]
-            yield replace(chunk.parsed(self.parse(chunk.text, schema, labels=labels)), n_bytes=left)
+        roles = {name: "kept" if role == "dropped" and name in keep else role for name, role in _roles(schema).items()}
+        for chunk in self.texts(piece, roles):  # type: ignore[arg-type]
+            parsed = self.parse(chunk.text, schema, labels=labels)
+            kept = self.kept(chunk.text, schema, parsed.rows, keep) if keep else ()
+            yield replace(chunk.parsed(parsed), n_bytes=left, kept=kept)
             left = 0
         if left:
             yield replace(self.parse(b"", schema, labels=labels), n_bytes=left)

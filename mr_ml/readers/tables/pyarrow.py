@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mr_ml.errors import BadDataError
+from mr_ml.readers.rows import excerpt
 from mr_ml.readers.tables.columns import Column, Kind, partitions
 from mr_ml.readers.tables.text import AS_NUMBERS, EXACT_BELOW, BadRows, Chunk
 
@@ -92,6 +94,12 @@ def chunk_of(batch: Any, roles: Mapping[str, str], file: str) -> Chunk:
 
 def _fields(column: Any, name: str, role: str, bad: BadRows) -> Any:
     """Return a column as fields of text; rows that text cannot hold are bad."""
+    if _kind(column.type) == "unknown":
+        # of a column that is used this was said before
+        raise BadDataError(
+            f"`keep`: expected numbers or texts in column '{excerpt(name.encode())}', found {column.type}, which "
+            "cannot stand beside predictions"
+        )
     column = _plain(column)
     type_ = column.type
     if pa.types.is_null(type_):
