@@ -14,6 +14,8 @@ FORMATS: Registry[Any] = Registry(
         "csv": "mr_ml.readers.csv.format:FORMAT",
         "parquet": "mr_ml.readers.tables.parquet:FORMAT",
         "orc": "mr_ml.readers.tables.orc:FORMAT",
+        "avro": "mr_ml.readers.tables.avro:FORMAT",
+        "jsonl": "mr_ml.readers.tables.json_lines:FORMAT",
     },
     late_modules=("mr_ml.readers.libsvm.reader", "mr_ml.readers.csv.reader", "mr_ml.readers.csv.scan"),
 )

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import fastavro
 import numpy as np
 import pyarrow
 import pyarrow.orc
@@ -108,6 +109,20 @@ def orc(rows: Sequence[tuple[int, float, float] | None]) -> bytes:
     return written.getvalue()
 
 
+def avro(rows: Sequence[tuple[int, float, float] | None]) -> bytes:
+    fields = [{"name": "label", "type": "int"}, *({"name": name, "type": "double"} for name in "ab")]
+    written = io.BytesIO()
+    fastavro.writer(
+        written, {"type": "record", "name": "row", "fields": fields}, table(rows).to_pylist(), sync_interval=64
+    )
+    return written.getvalue()
+
+
+def json_lines(rows: Sequence[tuple[int, float, float] | None]) -> bytes:
+    text = b'{"label": %d, "a": %r, "b": %r}\n'
+    return b"".join(b'{"label": 1, "a": "x", "b": 1}\n' if row is None else text % row for row in rows)
+
+
 CASES = {
     "libsvm": Case(libsvm_text, "bad_value", ".txt", 0),
     "csv": Case(csv_text, "bad_value", ".csv", 1, {"numeric": "a,b"}),
@@ -115,6 +130,8 @@ CASES = {
     "semicolons": Case(semicolons, "bad_value", ".ssv", 0, has_drafts=False),
     "parquet": Case(parquet, "not_finite", ".parquet", 0),
     "orc": Case(orc, "not_finite", ".orc", 0),
+    "avro": Case(avro, "not_finite", ".avro", 0),
+    "jsonl": Case(json_lines, "bad_value", ".jsonl", 0, {"numeric": "a,b"}),
 }
 ROWS = [(i % 2, i + 0.5, float(-i - 1)) for i in range(N_ROWS)]
 WITH_BAD = [None if i in BAD_ROWS else row for i, row in enumerate(ROWS)]

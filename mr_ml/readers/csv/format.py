@@ -34,7 +34,7 @@ class CsvFormat(TextFormat):
         "thousands": "", "percent": False, "missing": "error", "unseen": "error",
     }  # fmt: skip
     part = CsvPart
-    facts = CsvFacts
+    facts: ClassVar[type[Any]] = CsvFacts
     unseen = ("categories", "`unseen`")
 
     def options(self, chosen: Mapping[str, Any]) -> TextOptions:

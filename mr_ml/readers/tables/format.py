@@ -52,6 +52,10 @@ class TableFormat(CsvFormat):
             The file is damaged.
         """
 
+    def starts(self, file: TextFile) -> Sequence[int]:
+        """Return where the parts of a file begin that can be read by themselves; the first at 0."""
+        return self._layout(file).starts
+
     @abstractmethod
     def texts(self, piece: TablePiece, roles: Mapping[str, str]) -> Iterator[Chunk]:
         """Read the rows of a piece as CSV text.
@@ -90,7 +94,7 @@ class TableFormat(CsvFormat):
         needed = [name for name in columns.needed_of(like) if not spared or part.columns[name]["kind"] == "offset"]
         extras = [name for name, use in part.columns.items() if use["kind"] in ("label", "weight", "group")]
         columns.check_there(found, [*extras, *needed])
-        columns.check_types(_roles(bound), found)
+        columns.check_types(roles_under(bound), found)
         return Opened(list(files), bound.options, bound)
 
     def bind(
@@ -110,7 +114,7 @@ class TableFormat(CsvFormat):
         part: CsvPart = schema.part
         if part.options.missing == "error":
             columns.check_there(found, columns.needed_of(schema))
-        columns.check_types(_roles(bound), found)
+        columns.check_types(roles_under(bound), found)
         return list(files), bound
 
     def _layouts(self, files: Sequence[TextFile]) -> list[Layout]:
@@ -159,7 +163,7 @@ class TableFormat(CsvFormat):
         """See `Format.pieces`."""
         from mr_ml.readers.tables import source
 
-        return [list(task) for task in source.pieces(files, self._layout, n_tasks=n_tasks)]
+        return [list(task) for task in source.pieces(files, self.starts, n_tasks=n_tasks)]
 
     def piece_from_json(self, document: Mapping[str, Any]) -> Any:
         """See `Format.piece_from_json`."""
@@ -183,7 +187,7 @@ class TableFormat(CsvFormat):
     def rows(self, piece: Piece, schema: Schema, *, labels: Labels, keep: Sequence[str] = ()) -> Iterator[Parsed]:
         """See `Format.rows`."""
         left = piece.stop - piece.start  # type: ignore[attr-defined]
-        roles = {name: "kept" if role == "dropped" and name in keep else role for name, role in _roles(schema).items()}
+        roles = {name: "kept" if role == "dropped" and name in keep else role for name, role in roles_under(schema).items()}
         for chunk in self.texts(piece, roles):  # type: ignore[arg-type]
             parsed = self.parse(chunk.text, schema, labels=labels)
             kept = self.kept(chunk.text, schema, parsed.rows, keep) if keep else ()
@@ -202,7 +206,8 @@ class TableFormat(CsvFormat):
         return replace(super().resolve(options, summary), format=self.name)
 
 
-def _roles(schema: Schema) -> dict[str, str]:
+def roles_under(schema: Schema) -> dict[str, str]:
+    """Return what each column of the text is for."""
     part: CsvPart = schema.part
     return {name: part.columns[name]["kind"] for name in part.options.columns or ()}
 

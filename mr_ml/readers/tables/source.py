@@ -57,11 +57,13 @@ class TablePiece:
         return asdict(self)
 
 
-def pieces(files: Sequence[TextFile], layout: Callable[[TextFile], Layout], *, n_tasks: int) -> list[list[TablePiece]]:
+def pieces(
+    files: Sequence[TextFile], starts_of: Callable[[TextFile], Sequence[int]], *, n_tasks: int
+) -> list[list[TablePiece]]:
     """Join parts of files to pieces of some megabytes and give these to at most so many tasks."""
     found: list[TablePiece] = []
     for file in files:
-        starts = layout(file).starts if file.size else ()
+        starts = starts_of(file) if file.size else ()
         ends = (*starts[1:], file.size)
         first = 0
         for k, end in enumerate(ends[: len(starts)]):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from mr_ml.readers.rows import BAD_KINDS, MAX_EXAMPLES, BadRow, Parsed, excerpt
 from mr_ml.readers.summary import Summary
@@ -126,6 +127,8 @@ def field_of(value: Any, *, line: int, column: str, role: str, bad: BadRows) -> 
         return f"{value:f}"
     if isinstance(value, datetime.date | datetime.time):
         value = time_text(value)
+    if isinstance(value, UUID):
+        value = str(value)
     if not isinstance(value, str):
         bad.refuse(line, "nested_value", column, repr(value)[:_SHOWN])
         return ""
@@ -133,6 +136,18 @@ def field_of(value: Any, *, line: int, column: str, role: str, bad: BadRows) -> 
         bad.refuse(line, "line_break", column, value)
         return ""
     return '"' + value.replace('"', '""') + '"' if _QUOTED.search(value) else value
+
+
+def chunk_of(records: Sequence[Mapping[str, Any]], roles: Mapping[str, str]) -> Chunk:
+    """Return records as text; see `TableFormat.texts`."""
+    bad, lines = BadRows(), list[str]()
+    for number, record in enumerate(records):
+        fields = [
+            "" if role == "dropped" else field_of(record.get(name), line=number, column=name, role=role, bad=bad)
+            for name, role in roles.items()
+        ]
+        lines.append("" if number in bad else line_of(fields))
+    return bad.chunk("".join(f"{line}\n" for line in lines).encode(errors="surrogatepass"))
 
 
 class Number(str):
