@@ -54,6 +54,7 @@ def pack(
     percent: bool = False,
     missing: str = "error",
     unseen: Literal["error", "ignore"] = "error",
+    schema: str | os.PathLike[str] | None = None,
     **where: Unpack[Where],
 ) -> Dataset:
     """Pack text files to a new version of a dataset: parsed, shuffled, split, in blocks.
@@ -88,6 +89,8 @@ def pack(
         CSV: "error", "drop", "zero" or "value:X", of numbers that are missing.
     unseen
         CSV: "error" or "ignore", of categories that are not in the vocabulary.
+    schema
+        CSV: a schema file, which says what each column is: docs/schema.md.
     **where
         See `Where`.
 
@@ -120,6 +123,7 @@ def pack(
         "weight_column": weight_column, "offset_column": offset_column, "drop": drop, "categorical": categorical,
         "numeric": numeric, "missing_markers": missing_markers, "decimal": decimal, "thousands": thousands,
         "percent": percent, "missing": missing, "unseen": unseen,
+        "schema": schema,
     }  # fmt: skip
     by_split = {name: _paths(of) for name, of in inputs.items()} if isinstance(inputs, Mapping) else {}
     chosen = {

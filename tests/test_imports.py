@@ -28,6 +28,7 @@ LAYERS = (
     ("mr_ml.sums",),
     # the words in which objectives and optimizers talk, not an optimizer
     ("mr_ml.readers", "mr_ml.optimize.base"),
+    ("mr_ml.settings",),
     ("mr_ml.models",),
     ("mr_ml.optimize",),
     # what a kind of model knows of data
@@ -53,7 +54,7 @@ APART = (("mr_ml.catalog", "mr_ml.runners"), ("mr_ml.packing", "mr_ml.prediction
 DRIVER_ONLY = (
     "mr_ml.api", "mr_ml.api_measuring", "mr_ml.catalog", "mr_ml.cli", "mr_ml.memory", "mr_ml.models.base",
     "mr_ml.models.linear.kind", "mr_ml.optimize", "mr_ml.retraining", "mr_ml.schedulers", "mr_ml.session",
-    "mr_ml.sklearn", "mr_ml.training",
+    "mr_ml.settings", "mr_ml.sklearn", "mr_ml.training",
 )  # fmt: skip
 JOBS = sorted(f"mr_ml_jobs.{path.stem}" for path in (CHECKOUT / "jobs").glob("*_job.py"))
 

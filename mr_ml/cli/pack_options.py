@@ -58,6 +58,9 @@ def add_pack(commands: Any) -> None:
     group.add_argument(
         "--label-weights", action="store_true", help="libsvm: rows have weights behind their labels, label:weight"
     )
+    group.add_argument(
+        "--schema", metavar="FILE", help="CSV: a schema file (YAML) says what each column is: see docs/schema.md"
+    )
     group.add_argument("--delimiter", default=",", help="CSV: one character, or 'tab' (default ,)")
     header = group.add_mutually_exclusive_group()
     header.add_argument(

@@ -23,7 +23,7 @@ PARAMETERS = frozenset(
         "offset_column", "orphans_days", "partitions", "penalty_space", "per_feature", "percent", "quiet",
         "reason", "resume",
         "keep", "output_format",
-        "root", "row_weights", "rule", "runner", "seed", "solver", "split", "split_by", "split_inputs", "tasks",
+        "root", "row_weights", "rule", "runner", "schema", "seed", "solver", "split", "split_by", "split_inputs", "tasks",
         "thousands", "threshold", "timezone", "to", "tolerance", "unseen", "unseen_features", "user", "validation",
         "verify", "warm_start", "weight_column", "workers", "confidence", "save",
     }

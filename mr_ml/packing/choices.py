@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 from hdfs_layout.paths import MAX_PARTITION
@@ -87,6 +87,7 @@ def pack_spec(
     UsageError
         If choices contradict each other.
     """
+    choices = with_schema_file(choices)
     by_input = [(split, given) for split, named in _by_split(inputs, choices).items() for given in named]
     inputs = [given for _, given in by_input] or inputs
     if choices.unseen_features == "ignore":
@@ -113,6 +114,23 @@ def pack_spec(
         header_is_given=bool(choices.text.get("header")),
         request=request,
     )
+
+
+def with_schema_file(choices: PackChoices) -> PackChoices:
+    """Return the choices with what a schema file says, if there is one."""
+    path = choices.text.get("schema")
+    if path is None:
+        return choices
+    if choices.like is not None:
+        raise UsageError("`schema`: expected no `like` beside it, which has a schema already; leave one of them out")
+    unsaid = {name: value for form in map(format_named, FORMATS.built_in) for name, value in form.parameters.items()}
+    said = {name: value for name, value in choices.text.items() if value != unsaid.get(name) and name != "schema"}
+    if choices.split_by is not None:
+        said["split_by"] = choices.split_by
+    from mr_ml.settings.table_file import read_table
+
+    text = read_table(path, said=said)
+    return replace(choices, split_by=text.pop("split_by", None), text=text)
 
 
 def _by_split(inputs: Sequence[str], choices: PackChoices) -> Mapping[str, Sequence[str]]:

@@ -14,10 +14,11 @@ from mr_ml.models.base import MODEL_KINDS, TrainSpec
 from mr_ml.readers.base import format_named
 from mr_ml.readers.registry import FORMATS
 from mr_ml.retraining.sections import RetrainConfig, variables_of
-from mr_ml.retraining.validate import Validated, blamed, suggestion
-from mr_ml.retraining.yaml_tree import Fault, Node
+from mr_ml.retraining.validate import Validated, blamed
 from mr_ml.retraining.zones import zone_named
 from mr_ml.runners.base import RUNNERS
+from mr_ml.settings.faults import suggestion
+from mr_ml.settings.yaml_tree import Fault, Node
 
 Found = Iterator[Fault]
 

@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from mr_ml.errors import UsageError
-from mr_ml.retraining.environment import FromEnvironment, hide
 from mr_ml.retraining.sections import RetrainConfig
-from mr_ml.retraining.yaml_tree import Fault, read_bytes, read_tree
+from mr_ml.settings.environment import FromEnvironment, hide
+from mr_ml.settings.faults import lines_of
+from mr_ml.settings.yaml_tree import read_bytes, read_tree
 
 __all__ = ["RetrainConfig", "load_config"]
-
-_MOST_FAULTS = 50
 
 
 def load_config(path: str | os.PathLike[str], *, environment: Mapping[str, str] | None = None) -> RetrainConfig:
@@ -34,7 +33,8 @@ def load_config(path: str | os.PathLike[str], *, environment: Mapping[str, str] 
     Raises
     ------
     UsageError
-        If something is wrong with it: all at once, a line each, ``retrain.yaml:12: input.dayz: unknown key; ...``.
+        If something is wrong with it: all at once, a line each, ``retrain.yaml:12: input.dayz: unknown key; ...``; or
+        with the schema file that it names.
     StorageError
         If it cannot be read.
     UnavailableError
@@ -50,30 +50,23 @@ def load_config(path: str | os.PathLike[str], *, environment: Mapping[str, str] 
     found = [*validated.faults, *disagreements(validated, tree)]
     if found:
         # of what libraries say of values, which they may show
-        raise UsageError(hide("\n".join(_lines(name, found)), tree.texts()))
-    return _placed(validated.config, os.path.dirname(os.path.abspath(name)))
+        raise UsageError(hide("\n".join(lines_of(name, found)), tree.texts()))
+    config = _placed(validated.config, os.path.dirname(os.path.abspath(name)))
+    if config.reader.schema is not None:
+        from mr_ml.packing.choices import with_schema_file
 
-
-def _lines(name: str, faults: list[Fault]) -> list[str]:
-    ordered = sorted(set(faults), key=lambda fault: (fault.line, str(fault.place), fault.text))
-    # in backquotes the command line has its options, not the keys of a file
-    said = [(fault, fault.text.replace("`", '"')) for fault in ordered[:_MOST_FAULTS]]
-    lines = [f"{name}:{fault.line}: {spelled_place(fault.place)}{text}" for fault, text in said]
-    more = len(ordered) - len(lines)
-    return [*lines, f"{name}: and {more} more"] if more else lines
-
-
-def spelled_place(place: tuple[str | int, ...]) -> str:
-    """Return keys and indices as a message begins with them: ``notify[0].on: ``."""
-    text = ""
-    for key in place:
-        text += f"[{key}]" if isinstance(key, int) else f".{ascii(key)[1:-1][:60]}"
-    return f"{text.removeprefix('.')}: " if text else ""
+        choices = with_schema_file(config.reader.pack_choices())
+        if choices.split_by is not None and config.reader.split_by is None and config.split.by == "time":
+            raise UsageError(
+                f"{config.reader.schema}: group: keeps the rows of a group in one split, which the split by time of "
+                f"{name} cannot; take split.by hash there"
+            )
+    return config
 
 
 def _placed(config: RetrainConfig, folder: str) -> RetrainConfig:
     """Return the settings with paths that do not depend on where the command runs."""
-    runner, rules = config.runner, config.input
+    runner, rules, reader = config.runner, config.input, config.reader
     location = _absolute(rules.location, folder)
     if location != rules.location and (found := set(folder) & set("*?[]{}")):
         raise UsageError(
@@ -90,6 +83,7 @@ def _placed(config: RetrainConfig, folder: str) -> RetrainConfig:
         config,
         root=None if config.root is None else _absolute(config.root, folder),
         input=replace(rules, location=location),
+        reader=reader if reader.schema is None else replace(reader, schema=_absolute(reader.schema, folder)),
         runner=runner if runner.config is None else replace(runner, config=_absolute(runner.config, folder)),
         notify=notify,
         metrics_file=None if config.metrics_file is None else _absolute(config.metrics_file, folder),

@@ -18,6 +18,7 @@ from mr_ml.packing.choices import PackChoices
 from mr_ml.retraining.hiding import hidden
 from mr_ml.retraining.window import TEST, TRAIN, Window
 from mr_ml.session import use_config
+from mr_ml.settings.yaml_tree import read_bytes
 
 if TYPE_CHECKING:
     from mr_ml.retraining.config import RetrainConfig
@@ -63,13 +64,20 @@ def reason_of(force: str | None) -> str | None:
 
 def settings_digest(config: RetrainConfig) -> str:
     """Return a sha256 of the settings on which a model, or the decision about it, depends."""
-    return _digest({name: value for name, value in config.to_json().items() if name not in _NO_MATTER})
+    matters = {name: value for name, value in config.to_json().items() if name not in _NO_MATTER}
+    return _digest({**matters, **_files(config)})
+
+
+def _files(config: RetrainConfig) -> dict[str, str]:
+    """Return checksums of the files that settings name and that decide what is packed."""
+    path = config.reader.schema
+    return {} if path is None else {"schema file": hashlib.sha256(read_bytes(path)).hexdigest()}
 
 
 def pack_request(config: RetrainConfig, window: Window) -> str:
     """Return a name for what is packed: the same for the same files and the same settings of packing."""
     settings = config.to_json()
-    digest = _digest([window.fingerprint, *(settings[name] for name in _PACK)])
+    digest = _digest([window.fingerprint, *(settings[name] for name in _PACK), *_files(config).values()])
     return f"{window.label}-{digest[:_ID_DIGITS]}"
 
 

@@ -15,10 +15,10 @@ from mr_ml.data import stored
 from mr_ml.models.base import UNNAMED_KIND
 from mr_ml.packing.choices import PackChoices
 from mr_ml.passes.engines import ENGINES
-from mr_ml.retraining.environment import FromEnvironment, hide
 from mr_ml.retraining.gate.rules import GateRules
 from mr_ml.retraining.window import InputRules
 from mr_ml.runners.base import RUNNERS, RunnerOptions
+from mr_ml.settings.environment import FromEnvironment, hide
 
 Column = str | int
 Columns = str | tuple[Column, ...]
@@ -78,6 +78,8 @@ class ReaderRules:
         CSV: "error", "drop", "zero" or "value:X", of numbers that are missing.
     unseen
         CSV: whether categories that are not in the vocabulary are an error or ignored.
+    schema
+        CSV: a schema file (docs/schema.md), which says what each column is, and nothing that other keys here say too.
     """
 
     format: str | None = None
@@ -103,6 +105,7 @@ class ReaderRules:
     percent: bool = False
     missing: str = "error"
     unseen: Literal["error", "ignore"] = "error"
+    schema: str | None = None
 
     @property
     def text(self) -> dict[str, Any]:

@@ -16,9 +16,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, runtime_checkable
 
 from mr_ml.errors import UnavailableError, UsageError
-from mr_ml.retraining.environment import FromEnvironment
 from mr_ml.retraining.sections import RetrainConfig
-from mr_ml.retraining.yaml_tree import Fault, Node, Place
+from mr_ml.settings.environment import FromEnvironment
+from mr_ml.settings.faults import suggestion
+from mr_ml.settings.yaml_tree import Fault, Node, Place
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -189,12 +190,6 @@ def _expected(error: Any) -> str:
 
 def _keys(place: Place) -> list[str]:
     return [item.name for item in fields(section_at(place))]
-
-
-def suggestion(key: str, known: list[str]) -> str:
-    """Return what was meant by a word that is not known, or what there is."""
-    close = difflib.get_close_matches(key, known, n=1) or [name for name in known if key and name.startswith(key)]
-    return f"did you mean `{close[0]}`?" if close else f"there is {', '.join(known)}"
 
 
 def blamed(tree: Node, place: Place, text: str) -> Fault:

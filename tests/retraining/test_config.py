@@ -25,7 +25,7 @@ from mr_ml.readers.registry import FORMATS
 from mr_ml.retraining import config_schema
 from mr_ml.retraining.config import RetrainConfig, load_config
 from mr_ml.retraining.sections import ReaderRules
-from mr_ml.retraining.yaml_tree import MAX_BYTES, read_tree
+from mr_ml.settings.yaml_tree import MAX_BYTES, read_tree
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 EXAMPLE = CHECKOUT / "docs" / "examples" / "retrain.yaml"

@@ -11,9 +11,10 @@ from typing import Literal
 from hdfs_layout.suggestions import did_you_mean
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.readers.csv.fields import KINDS, NO_DEFECT, split_fields
-from mr_ml.readers.csv.numbers import check_marks, is_decimal
+from mr_ml.readers.csv.numbers import is_decimal
 from mr_ml.readers.csv.stored import Role, delimiter_of, missing_value_of
 from mr_ml.readers.rows import BAD_KINDS, excerpt, listed
+from mr_ml.readers.text.marks import check_marks
 from mr_ml.readers.text.options import Column, TextOptions
 
 LABEL_NAMES = ("label", "target", "y")
@@ -88,7 +89,7 @@ def roles_of(options: TextOptions) -> dict[str, Role]:
         raise UsageError("expected options with the names of the columns; take them from split_header")
     columns = options.columns
     missing_value_of(options)
-    check_marks(options)
+    check_marks(decimal=options.decimal, thousands=options.thousands)
     if options.unseen not in ("error", "ignore"):
         raise UsageError(f"expected `unseen` error or ignore, found {options.unseen!r}")
     if not all(is_text(marker) for marker in options.missing_markers):
@@ -100,6 +101,7 @@ def roles_of(options: TextOptions) -> dict[str, Role]:
         ("weight", _given(options.weight_column)),
         ("offset", _given(options.offset_column)),
         ("group", _given(options.group_column)),
+        ("id", options.id_columns),
         ("dropped", options.drop_columns),
         ("categorical", options.categorical_columns),
         ("numeric", options.numeric_columns),
@@ -113,7 +115,18 @@ def roles_of(options: TextOptions) -> dict[str, Role]:
                 raise UsageError(f"column 0 has no name and is left out, found it as {role}; name it in the first line")
             if roles.setdefault(name, role) != role:
                 raise UsageError(f"expected one use of column {name!r}, found two: as {roles[name]} and as {role}")
-    rest: Role = "either" if options.detect_categorical else "numeric"
+    for transform in options.transforms:
+        for name in transform.columns:
+            if name not in columns:
+                guess = did_you_mean(name, columns)
+                raise UsageError(f"expected the name of a column, found {name!r}{guess}; there are {listed(columns)}")
+            if roles.get(name) in ("label", "weight", "offset", "group"):
+                raise UsageError(
+                    f"expected one use of column {name!r}, found two: as {roles[name]} and as {transform.written}"
+                )
+            if roles.get(name) == "dropped" or (name in transform.claimed and name not in roles):
+                roles[name] = "transformed"
+    rest: Role = "dropped" if options.drop_others else "either" if options.detect_categorical else "numeric"
     label_kind_of(options)
     return {name: roles.get(name, rest) for name in columns}
 

@@ -16,7 +16,7 @@ from mr_ml.readers.schema import Schema
 from mr_ml.readers.text.fields import F64
 
 _READ = ("label", "numeric")
-_IGNORED = ("dropped",)
+_IGNORED = ("dropped", "id")
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,12 +7,14 @@ same whatever the order and however the text was cut.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypedDict
 
+from mr_ml.data import stored
 from mr_ml.readers.csv.stored import Role
 from mr_ml.readers.summary import MAX_LABELS
 from mr_ml.readers.text.options import TextOptions
+from mr_ml.readers.transforms.seen import Seen
 
 #: A column with texts and more distinct numbers than this is a damaged column of numbers rather than a category. Less
 #: where there are many columns, for a scan remembers the numbers of all of them.
@@ -53,14 +55,20 @@ class CsvFacts:
     ----------
     columns : dict of str to Facts
         Of the label, the categories and the columns that the data decides.
+    transforms : tuple of Seen
+        What the transforms of the options learn, in their order; nothing if no row was looked at.
     """
 
     columns: dict[str, Any] = field(default_factory=dict)
+    transforms: tuple[Seen, ...] = ()
     format: Literal["csv"] = "csv"
 
     def __add__(self, other: CsvFacts) -> CsvFacts:
         """Return the facts of both texts together."""
-        return CsvFacts(merge_columns(self.columns, other.columns))
+        transforms = self.transforms or other.transforms
+        if self.transforms and other.transforms:
+            transforms = tuple(a + b for a, b in zip(self.transforms, other.transforms, strict=True))
+        return CsvFacts(merge_columns(self.columns, other.columns), transforms)
 
     def renamed(self, file: str) -> CsvFacts:
         """Return the same: nothing is kept by file."""
@@ -68,7 +76,8 @@ class CsvFacts:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {"columns": self.columns, "format": self.format}
+        seen = [stored.plain(asdict(one)) for one in self.transforms]
+        return {"columns": self.columns, "transforms": seen, "format": self.format}
 
 
 def merge_columns(a: Mapping[str, Facts], b: Mapping[str, Facts]) -> dict[str, Facts]:

@@ -17,6 +17,7 @@ from mr_ml.readers.rows import Parsed, Rows, listed
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.summary import Summary
 from mr_ml.readers.text.format import TextFormat
+from mr_ml.readers.text.marks import check_marks
 from mr_ml.readers.text.options import TextOptions
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class CsvFormat(TextFormat):
     parameters: ClassVar[Mapping[str, Any]] = {
         "delimiter": ",", "no_header": False, "header": False, "label_column": None, "weight_column": None,
         "offset_column": None, "drop": "", "categorical": "", "numeric": "", "missing_markers": None, "decimal": ".",
-        "thousands": "", "percent": False, "missing": "error", "unseen": "error",
+        "thousands": "", "percent": False, "missing": "error", "unseen": "error", "schema": None,
     }  # fmt: skip
     part = CsvPart
     facts: ClassVar[type[Any]] = CsvFacts
@@ -41,6 +42,8 @@ class CsvFormat(TextFormat):
         """See `Format.options`."""
         chosen = {**self.parameters, "split_by": None, **chosen}
         markers = chosen["missing_markers"]
+        # the path of a schema file, before `mr_ml.packing.choices` has read it
+        of_file = chosen["schema"] if isinstance(chosen["schema"], Mapping) else {}
         text = {
             "format": self.name,
             "delimiter": "\t" if chosen["delimiter"] in ("tab", "\\t") else chosen["delimiter"],
@@ -59,13 +62,12 @@ class CsvFormat(TextFormat):
             "percent": chosen["percent"],
             "missing": chosen["missing"],
             "unseen": chosen["unseen"],
+            **of_file,
         }
-        from mr_ml.readers.csv.numbers import check_marks
-
         options = stored.check(TextOptions, text, what="csv text")
         delimiter_of(options)
         missing_value_of(options)
-        check_marks(options)
+        check_marks(decimal=options.decimal, thousands=options.thousands)
         return options
 
     def open(
@@ -230,6 +232,7 @@ class CsvFormat(TextFormat):
             "n_numeric": len(kinds.get("numeric", [])),
             "n_categorical": len(categorical),
             **{kind: names[:most] for kind, names in sorted(kinds.items())},
+            **({"n_transforms": len(part.transforms)} if part.transforms else {}),
             "categorical": {name: len(part.vocabularies[name]) for name in categorical[:most]},
         }
 
@@ -243,6 +246,13 @@ class CsvFormat(TextFormat):
             texts = [f"{name} ({names[name]} values)" if kind == "categorical" else name for name in names]
             more = [f"... {n - most} more"] if n > most else []
             shown.append(f"{kind}: {', '.join([*texts[:most], *more]) or 'none'}")
+        made = [
+            f"{placed.transform.title} ({placed.transform.written}, {placed.transform.n_features} features)"
+            for placed in part.transforms
+        ]
+        if made:
+            more = [f"... {len(made) - most} more"] if len(made) > most else []
+            shown.append(f"transformed: {', '.join([*made[:most], *more])}")
         unnamed = (part.options.columns or ())[:1] == ("",)
         return f"columns: {'; '.join(shown)}" + ("; the first, which has no name, is left out" if unnamed else "")
 

@@ -119,7 +119,8 @@ def _names_said(options: TextOptions) -> set[str]:
     """Return the names in the options that are no numbers of columns."""
     chosen = {
         options.label_column, options.weight_column, options.offset_column, options.group_column,
-        *options.drop_columns, *options.categorical_columns, *options.numeric_columns,
+        *options.drop_columns, *options.categorical_columns, *options.numeric_columns, *options.id_columns,
+        *(name for transform in options.transforms for name in transform.columns),
     }  # fmt: skip
     return {name for name in chosen if isinstance(name, str) and not name.lstrip("-").isdecimal()}
 

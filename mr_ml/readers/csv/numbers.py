@@ -14,7 +14,6 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from mr_ml.errors import UsageError
 from mr_ml.readers.text.fields import F64, I64, U8, Mask
 from mr_ml.readers.text.numbers import parse_floats
 from mr_ml.readers.text.options import TextOptions
@@ -33,28 +32,10 @@ _DATE = re.compile(
 )
 _BEFORE_DIGITS = "+-\u2212.,$\u00a3\u20ac\u00a5"
 _UNDERSCORED = frozenset("0123456789_.+-eE")
-_SEPARATORS = ",.' _"
 #: What is written in place of a separator.
 _SAME_AS = {" ": (b"\xc2\xa0", b"\xe2\x80\xaf"), "'": (b"\xe2\x80\x99",)}
 _LONGEST = 400
 _END, _WRONG = 0, ord("x")
-
-
-def check_marks(options: TextOptions) -> None:
-    """See that decimal mark and thousands separator can be told from each other and from the rest of a number.
-
-    Raises
-    ------
-    UsageError
-        They cannot.
-    """
-    if options.decimal not in (".", ","):
-        raise UsageError(f"expected `decimal` . or , found {options.decimal!r}")
-    if options.thousands not in ("", *_SEPARATORS) or options.thousands == options.decimal:
-        raise UsageError(
-            f"expected `thousands` to be one of {' '.join(_SEPARATORS.replace(' ', ''))} or a blank, and another "
-            f"character than the decimal mark {options.decimal!r} (`decimal`), found {options.thousands!r}"
-        )
 
 
 def is_plain(options: TextOptions) -> bool:

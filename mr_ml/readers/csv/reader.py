@@ -1,9 +1,10 @@
 """CSV text: one row a line, one column for the label, numeric and categorical (one-hot) columns for the features.
 
 Features are numbered in the order of the columns. A numeric column is one feature under its own name; a categorical
-column is one feature ``column=value`` for each of its values in the order of code points, none dropped. Zeros are not
-stored. Where rows with missing values are neither refused nor left out, a missing number is the number that was asked
-for, and a missing category is the category ``column=<missing>``.
+column is one feature ``column=value`` for each of its values in the order of code points, none dropped. What transforms
+make of columns stands where their first column does. Zeros are not stored. Where rows with missing values are neither
+refused nor left out, a missing number is the number that was asked for, and a missing category is the category
+``column=<missing>``.
 
 The text never holds a header: `split_header` takes it. Quotes and line ends: see `csv.fields`.
 """
@@ -18,15 +19,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.errors import BadDataError
+from mr_ml.readers.csv import transformed
 from mr_ml.readers.csv.categories import MISSING_CATEGORY, Categories
 from mr_ml.readers.csv.draft import sparse_rows
-from mr_ml.readers.csv.stored import CsvPart, Role, missing_value_of
+from mr_ml.readers.csv.stored import CsvPart, Placed, Role, missing_value_of
 from mr_ml.readers.csv.table import Table, pieces, read_extras
 from mr_ml.readers.csv.values import Vocabulary, vocabulary
 from mr_ml.readers.rows import BadRow, Parsed, Rows, concat_rows
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.summary import first_examples
 from mr_ml.readers.text.fields import F64, Mask
+from mr_ml.readers.text.options import TextOptions
 
 
 def parse(text: bytes, schema: Schema, *, labels: Literal["required", "optional"]) -> Parsed:
@@ -89,6 +92,8 @@ class _Plan:
     categories: dict[str, Categories]
     missing_codes: dict[str, int]
     unseen_is_bad: bool
+    options: TextOptions
+    placed: tuple[Placed, ...]
 
 
 def _plan_of(schema: Schema, *, labels_required: bool) -> _Plan:
@@ -114,6 +119,8 @@ def _plan_of(schema: Schema, *, labels_required: bool) -> _Plan:
             if MISSING_CATEGORY in values
         },
         unseen_is_bad=part.options.unseen == "error",
+        options=part.options,
+        placed=part.transforms,
     )
 
 
@@ -122,15 +129,24 @@ def _parse_table(table: Table, plan: _Plan) -> tuple[Rows, int, int, dict[str, i
     weights, offsets, groups = read_extras(table, plan.roles)
     labels = _read_labels(table, plan)
     ids, values, missing = _read_features(table, plan)
-    kept, n_dropped = table.kept(plan.features, missing)
+    readings = transformed.read(table, plan.options, [placed.transform for placed in plan.placed])
+    made = transformed.entries(readings)
+    if plan.unseen_is_bad:
+        for placed, entry in zip(plan.placed, made, strict=True):
+            if entry.unseen is not None:
+                table.refuse("unseen_value", placed.transform.columns[:1], entry.unseen[:, None])
+    kept, n_dropped = table.kept(plan.features, missing, incomplete=readings.incomplete)
     # a missing category that is none of its own is no unseen one: such rows are refused or left out
     unseen = (
         0
         if plan.unseen_is_bad or not plan.categories
         else int(np.count_nonzero((values == 0)[kept][:, ~plan.is_numeric]))
     )
+    if not plan.unseen_is_bad:
+        unseen += sum(int(np.count_nonzero(entry.unseen & kept)) for entry in made if entry.unseen is not None)
     # elsewhere such rows are not kept
     no_values = {} if plan.fill is None else _counts(plan.features, missing, kept)
+    no_values |= readings.missing(kept)
     if not kept.all():
         values, labels = values[kept], labels[kept]
         ids = ids[kept] if ids.shape == missing.shape else ids
@@ -138,6 +154,8 @@ def _parse_table(table: Table, plan: _Plan) -> tuple[Rows, int, int, dict[str, i
         offsets = None if offsets is None else offsets[kept]
         groups = None if groups is None else groups[kept]
     indptr, indices, stored = sparse_rows(values, ids)
+    if plan.placed:
+        indptr, indices, stored = transformed.joined((indptr, indices, stored), plan.placed, made, kept)
     rows = Rows(
         labels=labels + 0.0,  # -0.0 becomes 0.0
         indptr=indptr,

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from mr_ml.readers.csv import transformed
 from mr_ml.readers.csv.columns import NAMELESS, label_kind_of, roles_of
 from mr_ml.readers.csv.draft import Draft
 from mr_ml.readers.csv.facts import CsvFacts, Facts, bounded, no_facts
@@ -65,7 +66,7 @@ def _scan_piece(
     }
     read = [name for name, role in roles.items() if role in _READ and not is_text[name]]
     declared = [name for name in roles if is_text[name]]
-    only_numbers = not declared and not set(roles.values()) - {*_READ, "dropped"}
+    only_numbers = not declared and not options.transforms and not set(roles.values()) - {*_READ, "dropped", "id"}
     plain = table.all_numbers(read) if only_numbers and NAMELESS not in roles else None
     if plain is not None:
         return _summary_of_numbers(table, read, roles, known, plain), plain
@@ -80,7 +81,9 @@ def _scan_piece(
         table.refuse("missing_label", names, cells)
     table.refuse_numbers("bad_label", read, strange & is_numeric & is_label)
     table.refuse_numbers("bad_value", read, strange & is_numeric & ~is_label)
-    kept, n_dropped = table.kept([*read, *declared], np.hstack([missing & ~is_label, no_category & ~is_no_feature]))
+    read_by = transformed.read(table, options, options.transforms)
+    no_value = np.hstack([missing & ~is_label, no_category & ~is_no_feature])
+    kept, n_dropped = table.kept([*read, *declared], no_value, incomplete=read_by.incomplete)
     bad, counts = table.bad_rows()
     is_draft = only_numbers and bool(ok.all()) and not counts and table.n_rows == table.n_lines
 
@@ -96,12 +99,12 @@ def _scan_piece(
     present = (strange | (ok & (values != 0))) & ~is_label
     summary = Summary(
         n_rows=int(np.count_nonzero(kept)),
-        nnz=int(np.count_nonzero(present) + np.count_nonzero(category & ~is_no_feature)),
+        nnz=int(np.count_nonzero(present) + np.count_nonzero(category & ~is_no_feature)) + read_by.n_stored(kept),
         n_lines=table.n_lines,
         n_dropped=n_dropped,
         bad_counts=counts,
         examples=tuple(("", row) for row in bad),
-        facts=CsvFacts(columns),
+        facts=CsvFacts(columns, read_by.seen(kept)),
     )
     return summary, values if is_draft else None
 

@@ -6,17 +6,19 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from mr_ml.errors import BadDataError
+from mr_ml.errors import BadDataError, UsageError
 from mr_ml.readers.csv.categories import MISSING_CATEGORY, one_spelling
 from mr_ml.readers.csv.columns import NAMELESS, label_kind_of, roles_of
 from mr_ml.readers.csv.facts import MAX_CHARACTERS, CsvFacts, Facts, is_numeric, no_facts
 from mr_ml.readers.csv.numbers import kind_like_number, numbers_of
-from mr_ml.readers.csv.stored import ColumnKind, ColumnUse, CsvPart, Role
+from mr_ml.readers.csv.stored import ColumnKind, ColumnUse, CsvPart, Placed, Role
 from mr_ml.readers.rows import excerpt, listed
-from mr_ml.readers.schema import LabelKind, Schema
+from mr_ml.readers.schema import MAX_FEATURES, LabelKind, Schema
 from mr_ml.readers.summary import MAX_LABELS, Summary
 from mr_ml.readers.text.numbers import is_rounded
 from mr_ml.readers.text.options import TextOptions
+from mr_ml.readers.transforms.base import Transform
+from mr_ml.readers.transforms.seen import Seen
 
 
 def declared(options: TextOptions, summary: Summary) -> tuple[TextOptions, list[str]]:
@@ -110,12 +112,16 @@ def resolve(options: TextOptions, summary: Summary) -> Schema:
     names: list[str] = []
     labels: tuple[float, ...] | tuple[str, ...] = ()
     label_kind: LabelKind = "numeric"
+    learnt = _learnt(options, summary)
+    placed: list[Placed] = []
     for name, role in roles.items():
         facts = _columns_of(summary).get(name, no_facts(options, role))
         if role == "label":
             label_kind, labels = _resolve_label(name, facts, options, n_rows=summary.n_rows)
+        here = [transform for transform in learnt if transform.columns[0] == name]
         if role != "numeric" and role != "categorical" and role != "either":
             columns[name] = {"kind": role, "detected": False, "first": None}
+            _place(here, placed, names)
             continue
         categorical = role == "categorical" or (role == "either" and not is_numeric(facts, n_rows=summary.n_rows))
         kind: ColumnKind = "categorical" if categorical else "numeric"
@@ -125,6 +131,7 @@ def resolve(options: TextOptions, summary: Summary) -> Schema:
             names.extend(f"{name}={value}" for value in vocabularies[name])
         else:
             names.append(name)
+        _place(here, placed, names)
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise BadDataError(f"expected features of different names, found twice: {listed(twice)}; rename a column")
@@ -135,8 +142,23 @@ def resolve(options: TextOptions, summary: Summary) -> Schema:
         has_groups="group" in roles.values(),
         labels=labels,
         label_kind=label_kind,
-        part=CsvPart(options, vocabularies, columns),
+        part=CsvPart(options, vocabularies, columns, tuple(placed)),
     )
+
+
+def _learnt(options: TextOptions, summary: Summary) -> list[Transform]:
+    """Return the transforms with what they learn of all rows."""
+    facts: CsvFacts | None = summary.facts
+    seen = facts.transforms if facts is not None and facts.transforms else (Seen(),) * len(options.transforms)
+    return [transform.learn(of_it) for transform, of_it in zip(options.transforms, seen, strict=True)]
+
+
+def _place(transforms: Sequence[Transform], placed: list[Placed], names: list[str]) -> None:
+    for transform in transforms:
+        placed.append(Placed(first=len(names), transform=transform))
+        names.extend(transform.names())
+        if len(names) > MAX_FEATURES:
+            raise UsageError(f"expected at most {MAX_FEATURES} features, found more; say fewer `bits`")
 
 
 def _columns_of(summary: Summary) -> dict[str, Facts]:
@@ -164,8 +186,9 @@ def bind(schema: Schema, columns: Sequence[str], *, needs_all: bool = False) -> 
     part: CsvPart = schema.part
     columns, known = tuple(columns), part.options.columns or ()
     kinds = {name: column["kind"] for name, column in part.columns.items()}
-    spared = ("dropped",) if needs_all else ("dropped", "label", "weight", "group")
-    needed = tuple(name for name in known if kinds[name] not in spared)
+    spared = ("dropped", "id") if needs_all else ("dropped", "id", "label", "weight", "group")
+    read = {name for placed in part.transforms for name in placed.transform.columns}
+    needed = tuple(name for name in known if kinds[name] not in spared or name in read)
     if columns == known:
         return schema
     if not part.options.header:
@@ -195,6 +218,7 @@ def bind(schema: Schema, columns: Sequence[str], *, needs_all: bool = False) -> 
         weight_column=one["weight"],
         offset_column=one["offset"],
         group_column=one["group"],
+        id_columns=tuple(of_kind.get("id", [])),
         drop_columns=tuple(name for name in of_kind.get("dropped", []) if name != NAMELESS),
         categorical_columns=tuple(of_kind.get("categorical", [])),
         numeric_columns=tuple(of_kind.get("numeric", [])),

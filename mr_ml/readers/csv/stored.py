@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypedDict
+from typing import Any, ClassVar, Literal, TypedDict
 
+from mr_ml.data import stored
 from mr_ml.errors import UsageError
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.text.options import TextOptions
+from mr_ml.readers.transforms.base import Transform
 
-Role = Literal["label", "weight", "offset", "group", "dropped", "numeric", "categorical", "either"]
-ColumnKind = Literal["label", "weight", "offset", "group", "dropped", "numeric", "categorical"]
+Role = Literal["label", "weight", "offset", "group", "id", "dropped", "transformed", "numeric", "categorical", "either"]
+ColumnKind = Literal["label", "weight", "offset", "group", "id", "dropped", "transformed", "numeric", "categorical"]
 
 
 class ColumnUse(TypedDict):
@@ -20,6 +23,18 @@ class ColumnUse(TypedDict):
     kind: ColumnKind
     detected: bool
     first: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placed:
+    """A transform that has learnt, and the number of its first feature."""
+
+    first: stored.Count
+    transform: Transform
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {"first": self.first, "transform": self.transform.to_json()}
 
 
 @dataclass(frozen=True)
@@ -34,11 +49,17 @@ class CsvPart:
     columns : dict of str to ColumnUse
         For each column what is made of it (``kind``: a role, 'numeric' or 'categorical'), whether that was found in
         the data (``detected``), and the number of its first feature (``first``).
+    transforms : tuple of Placed
+        What is made of the columns that they read, as it was learnt.
     """
+
+    # there were no transforms once
+    formerly: ClassVar[Mapping[str, Any]] = {"transforms": []}
 
     options: TextOptions
     vocabularies: dict[str, tuple[str, ...]]
     columns: dict[str, ColumnUse]
+    transforms: tuple[Placed, ...] = ()
 
     @property
     def has_weights(self) -> bool:
@@ -54,7 +75,11 @@ class CsvPart:
     def categories(self) -> dict[str, range]:
         """Columns of categories, and the features of each."""
         firsts = {name: self.columns[name]["first"] or 0 for name in self.vocabularies}
-        return {name: range(first, first + len(self.vocabularies[name])) for name, first in firsts.items()}
+        found = {name: range(first, first + len(self.vocabularies[name])) for name, first in firsts.items()}
+        for placed in self.transforms:
+            for name, features in placed.transform.categories().items():
+                found[name] = range(placed.first + features.start, placed.first + features.stop)
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -62,6 +87,7 @@ class CsvPart:
             "options": self.options.to_json(),
             "vocabularies": {name: list(values) for name, values in self.vocabularies.items()},
             "columns": self.columns,
+            "transforms": [placed.to_json() for placed in self.transforms],
         }
 
     def check(self, schema: Schema) -> None:
@@ -84,7 +110,12 @@ def _check_columns(part: CsvPart, schema: Schema) -> None:
             firsts.append((column["first"], len(part.vocabularies[name]) if name in categorical else 1))
         elif column["first"] is not None:
             raise ValueError(f"column {name!r} is no feature, but has a first one")
-    for first, count in sorted(firsts, key=lambda item: (item[0] is None, item[0])):
+    for placed in part.transforms:
+        unread = [name for name in placed.transform.columns if name not in part.columns]
+        if unread:
+            raise ValueError(f"a transform of columns {unread}, which are not there")
+        firsts.append((placed.first, placed.transform.n_features))
+    for first, count in sorted(firsts, key=lambda item: (item[0] is None, item)):
         if first != at:
             raise ValueError(f"columns whose features begin at {first}, expected {at}")
         at += count

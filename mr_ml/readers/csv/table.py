@@ -17,7 +17,7 @@ from mr_ml.readers.csv.numbers import is_plain, kind_of_bad_number, numbers_of, 
 from mr_ml.readers.csv.stored import Role, delimiter_of
 from mr_ml.readers.csv.values import Vocabulary, distinct, vocabulary
 from mr_ml.readers.rows import MAX_EXAMPLES, BadRow, excerpt
-from mr_ml.readers.text.fields import F64, I64, U8, U64, Mask, hash_fields
+from mr_ml.readers.text.fields import F64, I64, U8, U64, Mask, hash_fields, mixed
 from mr_ml.readers.text.lines import long_line_before
 from mr_ml.readers.text.numbers import parse_floats
 from mr_ml.readers.text.options import TextOptions
@@ -91,13 +91,17 @@ class Table:
             return fields_that_end_at(self._plain[1], self._text)
         return split_fields(self._text, delimiter=delimiter_of(self._options), n_columns=len(self._columns))
 
-    def numbers(self, names: Sequence[str], *, sure: Mask | None = None) -> tuple[F64, Mask, Mask]:
+    def numbers(
+        self, names: Sequence[str], *, sure: Mask | None = None, options: TextOptions | None = None
+    ) -> tuple[F64, Mask, Mask]:
         """Read columns as numbers.
 
         Parameters
         ----------
         sure : bool (k,), optional
             Which are known to be columns of numbers, in which more texts mean a missing value. All, if not given.
+        options : TextOptions, optional
+            How numbers are written in these columns, if not as everywhere.
 
         Returns
         -------
@@ -106,7 +110,7 @@ class Table:
         ok, missing : bool (n_rows, k)
             The field is a finite decimal number; it is empty or a missing marker. Never both.
         """
-        values, ok = self._read_plain(names) or self._parse(*self._spans(names))
+        values, ok = self._read(names, self._options if options is None else options)
         k = max(len(names), 1)
         missing = np.zeros(len(ok), np.bool_)
         suspects = np.arange(len(ok)) if self._a_marker_is_a_number else np.flatnonzero(~ok)
@@ -147,6 +151,17 @@ class Table:
         markers = self._markers.find(self._buffer, starts, ends)
         is_one: Mask = (markers >= 0) & (markers < self._n_anywhere)
         return is_one
+
+    def texts(self, name: str) -> tuple[U8, I64, I64]:
+        """Buffer, starts and ends of the fields of a column."""
+        return self._buffer, *self._spans([name])
+
+    def row_keys(self) -> U64:
+        """Hash the fields of each row."""
+        keys = np.zeros(self.n_rows, np.uint64)
+        for name in self._columns:
+            keys = mixed(keys ^ self.hashes(name))
+        return keys
 
     def empty(self, name: str) -> Mask:
         """Whether the fields of a column are empty, (n_rows, 1)."""
@@ -206,7 +221,7 @@ class Table:
             chosen = reasons == code
             self._refuse(KINDS[code], rows[chosen], at[chosen])
 
-    def kept(self, names: Sequence[str], missing: Mask) -> tuple[Mask, int]:
+    def kept(self, names: Sequence[str], missing: Mask, *, incomplete: Mask | None = None) -> tuple[Mask, int]:
         """Apply the policy for missing features, and tell which rows are good and how many were left out.
 
         A row that is left out is left out whatever else is wrong with it, so that `scan` and `parse` leave out the
@@ -216,14 +231,18 @@ class Table:
         ----------
         missing : bool (n_rows, k)
             Missing fields of the features `names`.
+        incomplete : bool (n_rows,), optional
+            Rows that are left out for other missing fields.
         """
         if self._options.missing == "error":
             self.refuse("missing_value", names, missing)
-        if self._options.missing != "drop":
+        left_out = np.zeros(self.n_rows, np.bool_) if incomplete is None else incomplete
+        if self._options.missing == "drop":
+            left_out = left_out | missing.any(axis=1)
+        elif not left_out.any():
             return self._kinds == NO_DEFECT, 0
-        incomplete = missing.any(axis=1)
-        self._kinds[incomplete] = NO_DEFECT
-        return (self._kinds == NO_DEFECT) & ~incomplete, int(np.count_nonzero(incomplete))
+        self._kinds[left_out] = NO_DEFECT
+        return (self._kinds == NO_DEFECT) & ~left_out, int(np.count_nonzero(left_out))
 
     def bad_rows(self) -> tuple[tuple[BadRow, ...], dict[str, int]]:
         """Return the first refused rows of each kind by line, and the number of all of each kind."""
@@ -245,9 +264,14 @@ class Table:
                 examples.append(BadRow(line, KINDS[code], shown))
         return tuple(sorted(examples)), dict(sorted(counts.items()))
 
+    def _read(self, names: Sequence[str], options: TextOptions) -> tuple[F64, Mask]:
+        if not is_plain(options):
+            return read_numbers(self._buffer, *self._spans(names), options)
+        return self._read_plain(names) or self._parse(*self._spans(names))
+
     def _read_plain(self, names: Sequence[str]) -> tuple[F64, Mask] | None:
         """Return what was read of these columns when the text was cut, with what the compiled loop left to others."""
-        if self._plain is None or not self._is_plain:
+        if self._plain is None:
             return None
         values, _, left = self._plain
         columns = self._columns_of(names)
@@ -262,8 +286,6 @@ class Table:
         return read, ok
 
     def _parse(self, starts: I64, ends: I64) -> tuple[F64, Mask]:
-        if not self._is_plain:
-            return read_numbers(self._buffer, starts, ends, self._options)
         usual = kernels.read_floats(self._fields.buffer, starts, ends)
         if usual is None:
             return _parse(self._fields.buffer, starts, ends)

@@ -110,14 +110,14 @@ def hash_fields(buffer: U8, starts: I64, ends: I64) -> U64:
     """
     lengths = ends - starts
     words = words_of(buffer)
-    hashes = _mix(lengths.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15))
+    hashes = mixed(lengths.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15))
     short = np.flatnonzero(lengths <= _HASHED_BY_WORDS)
     rest = lengths[short]
     end = ends[short]
     active = short
     while len(active):
         word = words_ending_at(words, end) >> ((8 - np.minimum(rest, 8)) * 8).astype(np.uint64)
-        hashes[active] = _mix(hashes[active] ^ word)
+        hashes[active] = mixed(hashes[active] ^ word)
         going_on = rest > 8
         active, end, rest = active[going_on], end[going_on] - 8, rest[going_on] - 8
     for i in np.flatnonzero(lengths > _HASHED_BY_WORDS).tolist():
@@ -126,9 +126,10 @@ def hash_fields(buffer: U8, starts: I64, ends: I64) -> U64:
     return hashes
 
 
-def _mix(z: U64) -> U64:
+def mixed(z: U64) -> U64:
+    """Mix the bits of words: see `hash_fields`."""
     z = z + np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: U64 = z ^ (z >> np.uint64(31))
-    return mixed
+    word: U64 = z ^ (z >> np.uint64(31))
+    return word

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, Self
 
 from mr_ml.data import stored
+from mr_ml.readers.transforms.base import Transform
 
 Column = str | int
 
@@ -65,6 +66,12 @@ class TextOptions:
         What a category (CSV) or feature (libsvm) is that the schema does not have: a bad row, or left out.
     max_categories : int
         CSV: the most distinct values that a categorical column may have.
+    id_columns : tuple of str or int
+        CSV: columns that say which row it is; they are no features.
+    transforms : tuple of Transform
+        CSV: what is made of the columns that they read, which are no features otherwise.
+    drop_others : bool
+        CSV: whether columns that nothing is said of are left out.
     """
 
     format: str = "libsvm"
@@ -89,15 +96,21 @@ class TextOptions:
     percent: bool = False
     unseen: Literal["error", "ignore"] = "error"
     max_categories: stored.Positive = 100_000
+    id_columns: tuple[Column, ...] = ()
+    transforms: tuple[Transform, ...] = ()
+    drop_others: bool = False
 
     # before there were markers among numbers, such texts were bad rows
     formerly: ClassVar[Mapping[str, Any]] = {
         "label_weights": False, "number_markers": [], "decimal": ".", "thousands": "", "percent": False,
+        "id_columns": [], "transforms": [], "drop_others": False,
     }  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types; `from_json` gives the same object back."""
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
+        plain = {item.name: getattr(self, item.name) for item in fields(self)}
+        plain["transforms"] = [transform.to_json() for transform in self.transforms]
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:

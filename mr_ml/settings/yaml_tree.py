@@ -21,7 +21,7 @@ import yaml  # type: ignore[import-untyped]
 from hdfs_layout.faults import storage_error
 from mr_ml.data.stored import shown
 from mr_ml.errors import NotFoundError, UsageError
-from mr_ml.retraining.environment import FromEnvironment, substituted
+from mr_ml.settings.environment import FromEnvironment, substituted
 
 # The parser takes seconds for a megabyte.
 MAX_BYTES = 1 << 17
@@ -134,8 +134,8 @@ class Node:
         return line
 
 
-def read_bytes(path: str) -> bytes:
-    """Read a settings file.
+def read_bytes(path: str, *, what: str = "the settings of a retraining", guide: str = "docs/retraining.md") -> bytes:
+    """Read a file that people write; `what` it is and which `guide` describes it, for messages.
 
     Raises
     ------
@@ -151,9 +151,7 @@ def read_bytes(path: str) -> bytes:
                 raise UsageError(f"{path}: expected a file, found a pipe, a folder or a device")
             content = file.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
-        raise NotFoundError(
-            f"expected the settings of a retraining in {path}; found no such file. docs/retraining.md describes it"
-        ) from error
+        raise NotFoundError(f"expected {what} in {path}; found no such file. {guide} describes it") from error
     except OSError as error:
         raise storage_error(error, doing="read", place=path) from error
     if len(content) > MAX_BYTES:

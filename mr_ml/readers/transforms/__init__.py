@@ -1,0 +1,1 @@
+"""What is made of the columns of a table that are more than a number or a category."""

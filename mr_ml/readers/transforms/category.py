@@ -1,0 +1,101 @@
+"""A category: one feature `city=Bern` for each value of a column, in the order of code points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from mr_ml.data import stored
+from mr_ml.errors import BadDataError
+from mr_ml.readers.csv.categories import Categories, one_spelling
+from mr_ml.readers.csv.values import distinct
+from mr_ml.readers.transforms.base import MISSING, Cells, Entries, Mask, Reading, Transform
+from mr_ml.readers.transforms.seen import MAX_CHARACTERS, Seen, Texts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Category(Transform):
+    """As a plain categorical column, with a `missing` of its own.
+
+    Attributes
+    ----------
+    missing
+        What a missing value is: "category", one of its own, `city=<missing>`, if it occurs; "none", all zeros; or
+        "error" or "drop".
+    max_categories
+        The most distinct values that the column may have.
+    learnt
+        The values.
+    """
+
+    kind: ClassVar[str] = "category"
+    written: ClassVar[str] = "categorical"
+
+    column: str
+    missing: Literal["error", "drop", "category", "none"] = "error"
+    max_categories: stored.Positive = 100_000
+    learnt: tuple[str, ...] | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """See `Transform.columns`."""
+        return (self.column,)
+
+    def read(self, cells: Cells) -> Reading:
+        """See `Transform.read`."""
+        return Reading(cells.texts(self.column), cells.missing(self.column))
+
+    def look(self, reading: Reading, kept: Mask) -> Seen:
+        """See `Transform.look`."""
+        buffer, starts, ends = reading.content
+        chosen = kept & ~reading.missing
+        (values,) = distinct(buffer, starts[:, None], ends[:, None], chosen[:, None])
+        return Seen(
+            n_rows=int(np.count_nonzero(kept)),
+            n_missing=int(np.count_nonzero(kept & reading.missing)),
+            texts=Texts.of((value.decode() for value in values), self.max_categories),
+        )
+
+    def learn(self, seen: Seen) -> Category:
+        """See `Transform.learn`."""
+        values = () if seen.texts is None else seen.texts.known
+        if values is None:
+            raise BadDataError(
+                f"expected at most {self.max_categories} categories (and {MAX_CHARACTERS} characters in them together) "
+                f"in column {self.column!r}, found more; leave the column out, or make it `kind: hashed` in the schema "
+                "file"
+            )
+        known = one_spelling(values)
+        if self.missing == "category" and seen.n_missing:
+            if MISSING in known:
+                raise BadDataError(
+                    f"expected another name than {MISSING!r} for a category, found it in column {self.column!r}, which "
+                    "has missing values too; rename it"
+                )
+            known.add(MISSING)
+        return replace(self, learnt=tuple(sorted(known)))
+
+    @property
+    def n_features(self) -> int:
+        """See `Transform.n_features`."""
+        return len(self.learnt or ())
+
+    def names(self) -> list[str]:
+        """See `Transform.names`."""
+        return [f"{self.column}={value}" for value in self.learnt or ()]
+
+    def categories(self) -> dict[str, range]:
+        """See `Transform.categories`."""
+        return {self.column: range(self.n_features)}
+
+    def entries(self, reading: Reading) -> Entries:
+        """See `Transform.entries`."""
+        known = self.learnt or ()
+        codes = Categories(known).find(*reading.content)
+        as_missing = known.index(MISSING) if self.missing == "category" and MISSING in known else -1
+        codes[reading.missing] = as_missing
+        # a missing value is unseen too where none was missing when it was learnt
+        is_told = self.missing != "category" or as_missing >= 0
+        return Entries.one_hot(codes, unseen=(codes < 0) & ~(reading.missing & is_told))

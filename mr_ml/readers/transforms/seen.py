@@ -1,0 +1,143 @@
+"""What is learnt of rows: counts, exact sums, and sets up to a size, which add up exactly in any order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mr_ml.errors import BadDataError
+
+#: Characters of all distinct texts of a column together; more is free text.
+MAX_CHARACTERS = 1 << 24
+
+# Each double is a whole number of these: 2**-1074.
+_UNIT = 1074
+_HALF = 26
+
+
+@dataclass(frozen=True)
+class ExactSum:
+    """The sum of doubles without any rounding: a whole number of 2^-1074.
+
+    Attributes
+    ----------
+    units
+        In hexadecimal digits, since JSON has no such numbers.
+    """
+
+    units: str = "0x0"
+
+    @classmethod
+    def of(cls, values: NDArray[np.float64]) -> ExactSum:
+        """Add up finite numbers, (n,).
+
+        A double is a 53-bit integer m = h 2^26 + l times 2^e. The halves of those with one e are added up as 64-bit
+        integers, which hold 2^36 of them.
+        """
+        mantissas, exponents = np.frexp(values)
+        whole = np.ldexp(mantissas, 53).astype(np.int64)
+        high, low = whole >> _HALF, whole & ((1 << _HALF) - 1)
+        total = 0
+        for exponent in np.unique(exponents).tolist():
+            chosen = exponents == exponent
+            part = (int(high[chosen].sum()) << _HALF) + int(low[chosen].sum())
+            shift = exponent - 53 + _UNIT
+            # of subnormal numbers the last bits are 0
+            total += part << shift if shift >= 0 else part >> -shift
+        return cls(hex(total))
+
+    def __add__(self, other: ExactSum) -> ExactSum:
+        """Return the sum of both."""
+        return ExactSum(hex(int(self.units, 16) + int(other.units, 16)))
+
+    def mean(self, n: int) -> float:
+        """Return the sum divided by a number, rounded once to the nearest double."""
+        return int(self.units, 16) / (n << _UNIT)
+
+    def check_stored(self) -> None:
+        """Raise ValueError if it is no number."""
+        int(self.units, 16)
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Distinct texts, sorted; None if there are more than `most`, or more than `MAX_CHARACTERS` in them together."""
+
+    most: int
+    known: tuple[str, ...] | None
+
+    @classmethod
+    def of(cls, texts: Iterable[str], most: int) -> Texts:
+        """Make one."""
+        known = tuple(sorted(texts))
+        return cls(most, None if len(known) > most or sum(map(len, known)) > MAX_CHARACTERS else known)
+
+    def __add__(self, other: Texts) -> Texts:
+        """Return the union."""
+        most = min(self.most, other.most)
+        if self.known is None or other.known is None:
+            return Texts(most, None)
+        # dict.fromkeys keeps the order; sorting two sorted lists is a merge
+        return Texts.of(dict.fromkeys(sorted(self.known + other.known)), most)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What a transform saw in rows that are neither bad nor left out; ``a + b`` is what is in both inputs.
+
+    Associative, commutative and exact, so that what is learnt does not depend on how the input was cut. What a
+    transform does not ask is None.
+
+    Attributes
+    ----------
+    n_rows, n_missing
+        Rows, and those of them without a value.
+    total
+        Sum of the values.
+    texts
+        Distinct values.
+    """
+
+    n_rows: int = 0
+    n_missing: int = 0
+    total: ExactSum | None = None
+    texts: Texts | None = None
+
+    def __add__(self, other: Seen) -> Seen:
+        """Return what is in both inputs."""
+        return Seen(**{item.name: _added(getattr(self, item.name), getattr(other, item.name)) for item in fields(self)})
+
+    @property
+    def n_values(self) -> int:
+        """Number of rows with a value."""
+        return self.n_rows - self.n_missing
+
+    def mean(self, column: str) -> float:
+        """Return the mean of the values of a column.
+
+        Raises
+        ------
+        BadDataError
+            There is no value.
+        """
+        if self.total is None or not self.n_values:
+            raise no_values(column, "mean")
+        return self.total.mean(self.n_values)
+
+
+def no_values(column: str, of: str) -> BadDataError:
+    """Return the error of a column that has no value of which something could be learnt."""
+    return BadDataError(
+        f"expected numbers in column {column!r}, to learn their {of}, found none; check the column, or say another "
+        "`missing` for it in the schema file"
+    )
+
+
+def _added(a: Any, b: Any) -> Any:
+    if a is None or b is None:
+        return b if a is None else a
+    return a + b

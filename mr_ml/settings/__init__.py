@@ -1,0 +1,1 @@
+"""Files that people write: YAML whose faults are all said at once, by line and key."""

@@ -1,0 +1,264 @@
+"""The schema file: it says what options would say, what is wrong is said at once, and its JSON Schema agrees."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pandas as pd  # type: ignore[import-untyped]
+import pytest
+import yaml  # type: ignore[import-untyped]
+from commands import Commands
+from schema_files import table
+
+from mr_ml.errors import BadDataError, NotFoundError, UsageError
+from mr_ml.readers.transforms.registry import TRANSFORMS
+from mr_ml.settings import table_schema
+from mr_ml.settings.table_file import read_table
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def read(folder: Path, text: str, **said: Any) -> dict[str, Any]:
+    path = folder / "schema.yaml"
+    path.write_text(text, encoding="utf-8")
+    return read_table(str(path), said=said)
+
+
+FAULTS = [
+    ("lable: x", ['1: lable: unknown key; did you mean "label"?']),
+    ("label: [x]", ["1: label: expected text or a whole number, found a list"]),
+    ("columns: [age]", ['1: columns: expected lines "key: value", found a list']),
+    ("columns:\n  age: numric", ['2: columns.age: numric is no kind of column; did you mean "numeric"?']),
+    ("columns:\n  age: 3", ["2: columns.age: expected one of "]),
+    ("columns:\n  age:", ["2: columns.age: expected one of "]),
+    ("columns:\n  age: []", ["2: columns.age: expected what the column is, found an empty list"]),
+    ("columns:\n  age: {missing: mean}", ['2: columns.age: expected the key "kind", found none']),
+    ("columns:\n  age: {kind: [numeric]}", ["2: columns.age: expected one of "]),
+    (
+        "columns:\n  age: {kind: numeric, indicatr: true}",
+        ['2: columns.age.indicatr: unknown key; did you mean "indicator"?'],
+    ),
+    ("columns:\n  age: {kind: numeric, learnt: 3}", ["2: columns.age.learnt: unknown key; "]),
+    ("columns:\n  age: {kind: numeric, column: a}", ["2: columns.age.column: unknown key; "]),
+    (
+        "columns:\n  age: {kind: numeric, missing: maen}",
+        ["2: columns.age.missing: expected one of 'error', 'drop', 'zero', 'mean'", 'did you mean "mean"?'],
+    ),
+    ("columns:\n  age: {kind: numeric, missing: .nan}", ["2: columns.age.missing: .nan is no finite number"]),
+    ("columns:\n  age: {kind: numeric, indicator: yes}", ["2: columns.age.indicator: yes is yes or no to some"]),
+    (
+        'columns:\n  age: {kind: numeric, thousands: ","}\n  b: {kind: numeric, decimal: ",", thousands: ","}',
+        ["3: columns.b: expected "],
+    ),
+    ("columns:\n  age: [numeric, {kind: categorical, missing: men}]", ["2: columns.age[1].missing: expected one of"]),
+    ("others: detct", ["1: others: expected one of 'detect', 'numeric', 'drop'", 'did you mean "detect"?']),
+    ('decimal: ","\nthousands: ","', ['2: thousands: expected "thousands" to be one of']),
+    ("missing: maybe", ["1: missing: expected one of 'error', 'drop', 'zero' or a number, found maybe"]),
+    ("label: a\nlabel: b", ["2: label: expected once, found again"]),
+    ("label: ${X}", ["1: label: expected an environment variable X"]),
+    ("- label", ['1: expected lines "key: value", found a list']),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), FAULTS)
+def test_what_is_wrong_is_said_by_line_and_key(tmp_path: Path, text: str, expected: list[str]) -> None:
+    with pytest.raises(UsageError) as caught:
+        read(tmp_path, text)
+    for part in expected:
+        assert part in str(caught.value)
+    assert str(caught.value).startswith(f"{tmp_path / 'schema.yaml'}:{expected[0].partition(' ')[0]}")
+
+
+def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+    chosen = "lable: x\ncolumns:\n  age: {kind: numeric, mising: 1}\n  b: text_\nothers: 3"
+    with pytest.raises(UsageError) as caught:
+        read(tmp_path, chosen)
+    assert [line.split(":")[1] for line in str(caught.value).splitlines()] == ["1", "3", "4", "5"]
+
+
+def test_what_an_option_says_the_file_does_not(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"`label_column`: expected once, found it in .*:1: label too"):
+        read(tmp_path, "label: a", label_column="b")
+    with pytest.raises(UsageError, match=r"`split_by`: expected once, found it in .*:1: group too"):
+        read(tmp_path, "group: a", split_by="b")
+    with pytest.raises(NotFoundError, match=r"docs/schema.md"):
+        read_table(str(tmp_path / "none.yaml"), said={})
+
+
+ROWS = "c,a,w,o,q,d,label\n" + "".join(
+    f"{'xyz'[i % 3]},{i / 7},{1 + i % 2},{i % 5},{i % 11},{i},{i * i % 3}\n" for i in range(200)
+)
+
+
+def test_what_options_say_too_is_the_same_to_the_byte(tmp_path: Path) -> None:
+    """Columns by options, by the schema file, and by transforms that do the same: the same partitions."""
+    (tmp_path / "rows.csv").write_text(ROWS.replace(",0.0,", ",,"), encoding="utf-8")
+    said = "weight: w\noffset: o\ngroup: q\ndrop: d\nlabel: label\nmissing: 0.25\n"
+    (tmp_path / "plain.yaml").write_text(said + "columns: {c: categorical, a: numeric}", encoding="utf-8")
+    made = "columns: {c: {kind: categorical, missing: category}, a: {kind: numeric, missing: 0.25}}"
+    (tmp_path / "made.yaml").write_text(said + made, encoding="utf-8")
+    mr_ml = Commands(tmp_path / "root", ("-r", "inline"))
+    common = ("pack", tmp_path / "rows.csv", "--to", "d", "--split", "train=0.7,test=0.3", "--folds", "2")
+    mr_ml(
+        *common, "--weight-column", "w", "--offset-column", "o", "--split-by", "q", "--drop", "d",
+        "--categorical", "c", "--numeric", "a", "--missing", "value:0.25", "--label-column", "label",
+    )  # fmt: skip
+    mr_ml(*common, "--schema", tmp_path / "plain.yaml")
+    mr_ml(*common, "--schema", tmp_path / "made.yaml")
+    hashes = [mr_ml.partition_hashes(f"d@{k}") for k in (1, 2, 3)]
+    assert hashes[0] == hashes[1] == hashes[2]
+    one, two, three = (mr_ml.manifest(f"d@{k}")["schema"] for k in (1, 2, 3))
+    assert one == two
+    assert three["feature_names"] == one["feature_names"] == ["c=x", "c=y", "c=z", "a"]
+    assert len(three["transforms"]) == 2
+
+
+def test_other_columns(tmp_path: Path) -> None:
+    text = "a,b,id,label\n1,x,7,0\n2,y,8,1\n"
+    found = table(tmp_path, "id: id\ncolumns: {a: categorical}", text)
+    assert found.names == ["a=1", "a=2", "b=x", "b=y"]
+    assert table(tmp_path, "id: id\nothers: drop\ncolumns: {a: numeric}", text).names == ["a"]
+    with pytest.raises(BadDataError, match="expected a CSV row"):
+        table(tmp_path, "id: id\nothers: numeric\ncolumns: {a: numeric}", text)
+    assert table(tmp_path, "id: [id, -2]\nothers: drop\ncolumns: {a: [numeric, categorical]}", text).names == [
+        "a",
+        "a=1",
+        "a=2",
+    ]
+
+
+def test_columns_that_are_not_there_or_are_something_else(tmp_path: Path) -> None:
+    text = "age,b,label\n1,x,0\n"
+    with pytest.raises(UsageError, match=r"expected the name of a column, found 'aeg', did you mean 'age'|'aeg'"):
+        table(tmp_path, "columns: {aeg: {kind: numeric, missing: mean}}", text)
+    with pytest.raises(UsageError, match="expected one use of column 'label', found two: as label and as numeric"):
+        table(tmp_path, "columns: {label: {kind: numeric, missing: mean}}", text)
+
+
+# JSON Schema
+
+
+VALIDATOR = jsonschema.Draft202012Validator(json.loads(table_schema.FILE.read_text(encoding="utf-8")))
+
+
+def test_the_schema_that_is_shipped_is_that_of_the_transforms() -> None:
+    assert json.loads(table_schema.FILE.read_text(encoding="utf-8")).keys() == table_schema.schema().keys()
+    assert table_schema.FILE.read_text(encoding="utf-8") == table_schema.text(), (
+        "write it anew: python -m mr_ml.settings.table_schema"
+    )
+    jsonschema.Draft202012Validator.check_schema(VALIDATOR.schema)
+
+
+# what depends on several keys, or on how YAML is written, it cannot know
+BEYOND_A_SCHEMA = ("thousands", "label: b", "yes", ".nan", "${")
+
+
+@pytest.mark.parametrize("text", [text for text, _ in FAULTS if not any(part in text for part in BEYOND_A_SCHEMA)])
+def test_the_schema_refuses_what_is_refused(text: str) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        VALIDATOR.validate(yaml.safe_load(text))
+
+
+def guide_examples() -> list[str]:
+    blocks = (CHECKOUT / "docs" / "schema.md").read_text(encoding="utf-8").split("```yaml\n")[1:]
+    return [block.partition("```")[0] for block in blocks]
+
+
+@pytest.mark.parametrize("text", guide_examples())
+def test_the_examples_of_the_guide_are_right(tmp_path: Path, text: str) -> None:
+    VALIDATOR.validate(yaml.safe_load(text))
+    read(tmp_path, text)
+
+
+def test_the_guide_has_every_key() -> None:
+    guide = (CHECKOUT / "docs" / "schema.md").read_text(encoding="utf-8")
+    schema = table_schema.schema()
+    for key in schema["properties"]:
+        assert f"`{key}`" in guide
+    for kind in map(TRANSFORMS.get, TRANSFORMS.built_in):
+        _, _, rest = guide.partition(f"`kind: {kind.written}`" if kind.section == "columns" else f"## `{kind.section}`")
+        section = rest.partition("\n##")[0]
+        for key in schema["$defs"][kind.written]["properties"].keys() - {"kind"}:
+            assert f"`{key}`" in section, (kind.written, key)
+
+
+def test_parquet_is_packed_to_the_same_bytes(tmp_path: Path) -> None:
+    """By the same schema file, but for how text is written; columns that are dropped and read nonetheless, too."""
+    pytest.importorskip("pyarrow")
+    frame = pd.DataFrame(
+        {
+            "age": [3.5, None, 7.0, 1.25],
+            "city": ["Bern", None, "Genf", "Bern"],
+            "k": [1, 2, 3, 4],
+            "label": [0, 1, 0, 1],
+        }
+    )
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    frame.to_parquet(tmp_path / "rows.parquet", index=False)
+    (tmp_path / "schema.yaml").write_text(
+        "id: k\ndrop: age\ncolumns:\n  age: {kind: numeric, missing: mean, indicator: true}\n"
+        "  city: {kind: categorical, missing: category}\n",
+        encoding="utf-8",
+    )
+    mr_ml = Commands(tmp_path / "root", ("-r", "inline"))
+    for name in ("rows.csv", "rows.parquet"):
+        mr_ml("pack", tmp_path / name, "--to", "d", "--schema", tmp_path / "schema.yaml")
+    assert mr_ml.partition_hashes("d@1") == mr_ml.partition_hashes("d@2")
+    one, two = (mr_ml.manifest(f"d@{k}")["schema"] for k in (1, 2))
+    assert one["transforms"] == two["transforms"]
+    assert one["feature_names"] == ["age", "age=<missing>", "city=<missing>", "city=Bern", "city=Genf"]
+
+
+def predictions(path: Path) -> list[float]:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [float(line.split("\t")[-1]) for line in lines[1:]]
+
+
+def test_a_whole_session(tmp_path: Path) -> None:
+    """Pack, train, predict and --like by a schema file: predictions are those of features made by hand."""
+    rng = np.random.default_rng(5)
+    ages = [None if rng.random() < 0.2 else int(a) for a in rng.integers(18, 80, 300)]
+    prices = rng.integers(100_000, 9_999_999, 300)
+    cities = [("Bern", "Genf", "")[k] for k in rng.integers(0, 3, 300)]
+    y = rng.normal(size=300)
+    lines = ["order;age;price;city;y"]
+    for k, (age, price, city) in enumerate(zip(ages, prices.tolist(), cities, strict=True)):
+        whole = f"{price // 100_000}.{price // 100 % 1000:03d},{price % 100:02d}"
+        lines.append(f"{k};{'' if age is None else age};{whole};{city};{float(y[k])!r}")
+    (tmp_path / "rows.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (tmp_path / "schema.yaml").write_text(
+        'label: y\nid: order\ndelimiter: ";"\ncolumns:\n  age: {kind: numeric, missing: mean, indicator: true}\n'
+        '  price: {kind: numeric, decimal: ",", thousands: "."}\n  city: {kind: categorical, missing: category}\n',
+        encoding="utf-8",
+    )
+    mr_ml = Commands(tmp_path / "root", ("-r", "inline"))
+    packed = mr_ml("pack", tmp_path / "rows.csv", "--to", "d", "--schema", tmp_path / "schema.yaml")
+    assert packed["n_features"] == 6
+    mr_ml("train", "d", "--model", "m", "--loss", "squared", "--l2", "0.01")
+    mr_ml("predict", "m", tmp_path / "rows.csv", "--to", tmp_path / "out")
+    given = np.array([age for age in ages if age is not None])
+    x = np.array([
+        [given.mean() if age is None else age, age is None, price / 100, city == "", city == "Bern", city == "Genf"]
+        for age, price, city in zip(ages, prices.tolist(), cities, strict=True)
+    ], np.float64)  # fmt: skip
+    coef = mr_ml.coef("m")
+    expected = x @ coef.coef[0] + coef.intercept[0]
+    predicted = predictions(tmp_path / "out")
+    np.testing.assert_allclose(predicted, expected, rtol=1e-12, atol=1e-12)
+
+    # other rows, in other columns, without ids and labels
+    (tmp_path / "new.csv").write_text("city;more;price;age\nGenf;x;1.000,5;\n;y;2;40\n", encoding="utf-8")
+    mr_ml("predict", "m", tmp_path / "new.csv", "--to", tmp_path / "new")
+    x = np.array([[given.mean(), 1, 1000.5, 0, 0, 1], [40, 0, 2, 1, 0, 0]])
+    predicted = predictions(tmp_path / "new")
+    np.testing.assert_allclose(predicted, x @ coef.coef[0] + coef.intercept[0], rtol=1e-12)
+
+    mr_ml("pack", tmp_path / "rows.csv", "--to", "again", "--like", "d")
+    assert mr_ml.partition_hashes("again@1") == mr_ml.partition_hashes("d@1")
+    refused = mr_ml.run("pack", tmp_path / "rows.csv", "--to", "x", "--like", "d", "--schema", tmp_path / "schema.yaml")
+    assert refused.code == 2
+    assert "--like" in refused.err
