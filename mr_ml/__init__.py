@@ -8,7 +8,7 @@ The Python API, which does what the commands of the same names do:
 >>> result = mr_ml.train(root, "iris", "iris-softmax", loss="softmax", l2=1e-4)
 >>> mr_ml.evaluate(root, "iris-softmax", "iris")["accuracy"]
 >>> mr_ml.predict(root, "iris-softmax", "new_rows.csv", "predictions.tsv")
->>> mr_ml.load_model(root, "iris-softmax").coefficients
+>>> mr_ml.load("iris-softmax", root=root).predict_proba(frame)
 
 What cannot be done raises a `MrMlError`, whose message says what to do; see `mr_ml.errors`. Nothing is loaded before it
 is used: tasks import this package too.
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from mr_ml.catalog.promoting import rollback as rollback
     from mr_ml.catalog.promotions import Promotion as Promotion
     from mr_ml.errors import MrMlError as MrMlError
+    from mr_ml.loaded import LoadedModel as LoadedModel
+    from mr_ml.loaded import load as load
     from mr_ml.models.base import Model as Model
     from mr_ml.models.inference import Inference as Inference
     from mr_ml.packing.arrays import pack_arrays as pack_arrays
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
 _PLACES = {
     "Dataset": "mr_ml.catalog.dataset",
     "Inference": "mr_ml.models.inference",
+    "LoadedModel": "mr_ml.loaded",
     "Model": "mr_ml.models.base",
     "MrMlError": "mr_ml.errors",
     "Promotion": "mr_ml.catalog.promotions",
@@ -60,6 +63,7 @@ _PLACES = {
     "evaluate": "mr_ml.api_measuring",
     "evaluate_several": "mr_ml.api_measuring",
     "infer": "mr_ml.api_measuring",
+    "load": "mr_ml.loaded",
     "load_dataset": "mr_ml.api",
     "load_model": "mr_ml.api",
     "open_root": "hdfs_layout",
@@ -78,6 +82,7 @@ _PLACES = {
 __all__ = [
     "Dataset",
     "Inference",
+    "LoadedModel",
     "Model",
     "MrMlError",
     "Promotion",
@@ -88,6 +93,7 @@ __all__ = [
     "evaluate",
     "evaluate_several",
     "infer",
+    "load",
     "load_dataset",
     "load_model",
     "open_root",

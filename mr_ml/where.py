@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from hdfs_layout import Root
@@ -66,8 +66,13 @@ class TrainWhere(Where, total=False):
 def session_of(root: Place, where: Where | TrainWhere) -> Session:
     """Open the session of a function of the API; raises as `Session.open`, or UsageError if it has other parameters."""
     options: dict[str, Any] = {"runner": "inline", **where}
+    check_where(options)
+    return Session.open(root, **options)
+
+
+def check_where(where: Mapping[str, Any]) -> None:
+    """Raise UsageError if there are other parameters than those that say where jobs run."""
     known = TrainWhere.__annotations__
-    for name in options:
+    for name in where:
         if name not in known:
             raise UsageError(f"`{name}` is no parameter of this function; beside its own it takes {', '.join(known)}")
-    return Session.open(root, **options)

@@ -20,7 +20,6 @@ from hdfs_layout.registry import Registry
 from mr_ml.catalog.dataset import Dataset
 from mr_ml.catalog.feature_moments import FeatureMoments
 from mr_ml.data import stored
-from mr_ml.data.block import Block
 from mr_ml.data.folds import FoldRows, Folds
 from mr_ml.errors import UsageError
 from mr_ml.models.difference import Difference
@@ -31,7 +30,7 @@ from mr_ml.models.objective import Objective
 from mr_ml.models.paired import MeasuringQuery
 from mr_ml.models.parameters import Parameters
 from mr_ml.models.predictor import Predictor
-from mr_ml.models.sparse_rows import sparse_rows
+from mr_ml.models.rows_in_memory import Unseen, block_of
 from mr_ml.models.warm_start import WarmStart
 from mr_ml.optimize.base import Ask, Evaluation, Optimizer, Result
 from mr_ml.readers.labels import label_texts
@@ -250,15 +249,30 @@ class Model(ABC):
         """
         raise UsageError(f"{self.reference} has no standard errors: {spec.no_inference}")
 
-    def predict_proba(self, x: Any, *, offsets: Floats | None = None) -> Floats:
+    @abstractmethod
+    def parameter_records(self) -> list[dict[str, Any]]:
+        """Return a record for each parameter, with the same keys: texts and numbers."""
+
+    def decision_function(self, x: Any, *, offsets: Floats | None = None, unseen: Unseen | None = None) -> Floats:
+        """Return what the prediction of each row follows from, (n_rows,), or with several outputs (n_rows, n_outputs).
+
+        Parameters and errors are those of `predict`; UsageError too if such a model has no such thing.
+        """
+        raise UsageError(f"{self.reference} has no decision values: {self.summary()}")
+
+    def predict_proba(self, x: Any, *, offsets: Floats | None = None, unseen: Unseen | None = None) -> Floats:
         """Return the probability of each class.
 
         Parameters
         ----------
         x
-            (n_rows, n_features), an array or a scipy sparse matrix, features as in `feature_names`.
+            (n_rows, n_features), an array or a scipy sparse matrix, features as in `feature_names`. Or a data frame (of
+            pandas or polars, a table of pyarrow, a dict of columns), whose columns are known by name and read as those
+            of a file: categories, missing values, offsets; columns that the model does not know are ignored.
         offsets
-            (n_rows,), a known part of the margins; None for 0.
+            (n_rows,), a known part of the margins; None for 0, or for what the data frame says.
+        unseen
+            "error" or "ignore", of categories of a data frame that the model does not know; None as packed.
 
         Returns
         -------
@@ -269,21 +283,27 @@ class Model(ABC):
         ------
         UsageError
             If the model predicts numbers, or classes without probabilities, or rows have another number of features.
+        BadDataError
+            If rows of a data frame are bad ones: says which.
         """
+        self.check_probable()
+        return self._values(x, offsets, unseen)
+
+    def check_probable(self) -> None:
+        """Raise UsageError if predictions are no probabilities."""
         if not self.classes:
             raise UsageError(f"{self.reference} predicts numbers, not classes; use predict")
         if not self.has_probabilities:
             raise UsageError(
                 f"{self.reference} has no probabilities: {self.summary()}; use predict, or train with `loss` logistic"
             )
-        return self._values(x, offsets)
 
-    def predict(self, x: Any, *, offsets: Floats | None = None) -> NDArray[Any]:
+    def predict(self, x: Any, *, offsets: Floats | None = None, unseen: Unseen | None = None) -> NDArray[Any]:
         """Return the label of each row as users write it, or the predicted number.
 
         Parameters
         ----------
-        x, offsets
+        x, offsets, unseen
             As of `predict_proba`.
 
         Returns
@@ -295,17 +315,17 @@ class Model(ABC):
         ------
         UsageError
             If rows have another number of features.
+        BadDataError
+            As of `predict_proba`.
         """
-        values = self._values(x, offsets)
+        return self.chosen(self._values(x, offsets, unseen))
+
+    def chosen(self, values: Floats) -> NDArray[Any]:
+        """Return what is predicted by values of each class, or of one number, (n_rows, n_values)."""
         return np.array(self.label_texts)[values.argmax(axis=1)] if self.classes else values[:, 0]
 
-    def _values(self, x: Any, offsets: Floats | None) -> Floats:
-        features = sparse_rows(x, self.n_features)
-        if offsets is not None:
-            offsets = np.asarray(offsets, np.float64)
-            if offsets.shape != (features.n_rows,):
-                raise UsageError(f"expected offsets of {features.n_rows} rows; found shape {offsets.shape}")
-        block = Block(features, np.zeros(features.n_rows), None, offsets)
+    def _values(self, x: Any, offsets: Floats | None, unseen: Unseen | None) -> Floats:
+        block = block_of(self.schema, x, offsets=offsets, unseen=unseen)
         with one_thread(), np.errstate(all="ignore"):
             return self.predictor().values(block)
 

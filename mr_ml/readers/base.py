@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from mr_ml.errors import UsageError
+from mr_ml.readers.frames import Frame
 from mr_ml.readers.registry import FORMATS
 from mr_ml.readers.rows import Parsed
 from mr_ml.readers.schema import Options, Schema
@@ -279,6 +280,17 @@ class Format(Protocol):
         ------
         UsageError
             If not: says what there is.
+        """
+
+    def frame_rows(self, frame: Frame, schema: Schema) -> Parsed:
+        """Turn a table in memory into the rows that a file of it would give; labels are not read.
+
+        Raises
+        ------
+        UsageError
+            If the features of this format have no names.
+        BadDataError
+            If the table lacks columns.
         """
 
     def with_unseen(self, schema: Schema, unseen: Literal["error", "ignore"] | None) -> Schema:

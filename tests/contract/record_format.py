@@ -11,6 +11,7 @@ import numpy as np
 
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.readers.base import Draft, Format, Labels, Opened, Piece
+from mr_ml.readers.frames import Frame
 from mr_ml.readers.rows import BadRow, Parsed, Rows
 from mr_ml.readers.schema import Options, Schema
 from mr_ml.readers.summary import Summary
@@ -169,6 +170,9 @@ class RecordFormat:
 
     def rows(self, piece: Piece, schema: Schema, *, labels: Labels, keep: Sequence[str] = ()) -> Iterator[Parsed]:
         yield from map(_parsed, piece.chunks())
+
+    def frame_rows(self, frame: Frame, schema: Schema) -> Parsed:
+        raise UsageError("records have no names")
 
     def check_kept(self, bound: Schema, keep: Sequence[str]) -> None:
         raise UsageError("`keep`: records have no columns")

@@ -46,11 +46,15 @@ class LinearPredictor:
 
     def values(self, block: Block) -> Floats:
         """Return probabilities of each class (n_rows, n_classes), or predicted values (n_rows, 1)."""
+        return self.loss.inverse_link(self.margins(block))
+
+    def margins(self, block: Block) -> Floats:
+        """Return margins, (n_rows, n_outputs)."""
         spec = RowSpec(self.loss, self.coef.shape[1] - 1, shift=self.shift)
         if self.features is not None:
             block = replace(block, features=block.features.over(self.features))
-        margins = spec.margins(spec.read(block), self._linear) + self.shift.target
-        return self.loss.inverse_link(margins)
+        margins: Floats = spec.margins(spec.read(block), self._linear) + self.shift.target
+        return margins
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return JSON and arrays from which `from_parts` makes the same predictor."""

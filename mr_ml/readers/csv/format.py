@@ -13,6 +13,7 @@ from mr_ml.errors import BadDataError, UsageError
 from mr_ml.readers.base import Draft, Format, Labels, Opened
 from mr_ml.readers.csv.facts import CsvFacts
 from mr_ml.readers.csv.stored import CsvPart, delimiter_of, missing_value_of
+from mr_ml.readers.frames import Frame
 from mr_ml.readers.rows import Parsed, Rows, listed
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.summary import Summary
@@ -197,6 +198,14 @@ class CsvFormat(TextFormat):
         from mr_ml.readers.csv import kept
 
         return kept.texts(text, schema, rows, keep)
+
+    def frame_rows(self, frame: Frame, schema: Schema) -> Parsed:
+        """See `Format.frame_rows`."""
+        from mr_ml.readers.csv import frame as frames
+        from mr_ml.readers.csv import reader
+
+        text, bound = frames.text_of(frame, schema)
+        return reader.parse(text, bound, labels="optional")
 
     def check_kept(self, bound: Schema, keep: Sequence[str]) -> None:
         """See `Format.check_kept`: any column of the files can be."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from mr_ml.errors import UsageError
 from mr_ml.readers.base import Draft, Labels, Opened, Piece
+from mr_ml.readers.frames import Frame
 from mr_ml.readers.rows import Parsed, Rows, listed
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.summary import Summary
@@ -115,6 +116,13 @@ class TextFormat(ABC):
             parsed = self.parse(chunk, schema, labels=labels)
             kept = self.kept(chunk, schema, parsed.rows, keep) if keep else ()
             yield replace(parsed, n_bytes=len(chunk), kept=kept)
+
+    def frame_rows(self, frame: Frame, schema: Schema) -> Parsed:
+        """See `Format.frame_rows`: features have numbers only."""
+        raise UsageError(
+            f"expected an array or a sparse matrix, (n_rows, {schema.n_features}), found a data frame: features of "
+            f"{self.name} rows have no names; give its values, as by to_numpy()"
+        )
 
     def check_kept(self, bound: Schema, keep: Sequence[str]) -> None:
         """See `Format.check_kept`: nothing can be kept."""

@@ -24,7 +24,9 @@ from mr_ml.models.linear.predictor import LinearPredictor
 from mr_ml.models.linear.shift import NO_SHIFT, Shift
 from mr_ml.models.metric_choices import NO_CHOICES, MetricChoices
 from mr_ml.models.parameters import CoefficientTests, Parameters
+from mr_ml.models.rows_in_memory import Unseen, block_of
 from mr_ml.readers.schema import Schema
+from mr_ml.sums.blas import one_thread
 
 Floats = NDArray[np.float64]
 
@@ -96,6 +98,13 @@ class LinearModel(Model):
         """Return what map tasks predict rows with."""
         return LinearPredictor(self.loss, self.reading_coef, self.shift, self.features)
 
+    def decision_function(self, x: Any, *, offsets: Floats | None = None, unseen: Unseen | None = None) -> Floats:
+        """Return margins, offsets included; see `mr_ml.models.base.Model.decision_function`."""
+        block = block_of(self.schema, x, offsets=offsets, unseen=unseen)
+        with one_thread(), np.errstate(all="ignore"):
+            margins = self.predictor().margins(block)
+        return margins if len(self.coef) > 1 else margins[:, 0]
+
     def measurement(
         self, dataset: Dataset, *, row_weights: bool, by_name: bool = False, choices: MetricChoices = NO_CHOICES
     ) -> Measurement:
@@ -140,6 +149,15 @@ class LinearModel(Model):
             tests=tests,
             n_absent=self.n_features - len(self.held),
         )
+
+    def parameter_records(self) -> list[dict[str, Any]]:
+        """Return a record for each output and feature, intercepts first: output, feature, coefficient."""
+        names = ["(intercept)", *(self.schema.name_of(self.feature(k)) for k in range(self.coef.shape[1] - 1))]
+        return [
+            {"output": output, "feature": name, "coefficient": value}
+            for output, row in zip(self.outputs, np.roll(self.coef, 1, axis=1).tolist(), strict=True)
+            for name, value in zip(names, row, strict=True)
+        ]
 
     def difference(self, other: Model, most: int) -> Difference:
         """Return how another linear model differs; see `mr_ml.models.base.Model.difference`."""

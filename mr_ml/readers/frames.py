@@ -1,0 +1,92 @@
+"""Tables in memory: what a data frame is taken for, of whatever library, none of which is needed or imported.
+
+A frame is what names its columns: of pandas or polars (``columns``), a table of pyarrow (``column_names``), or a
+mapping of names to sequences.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mr_ml.errors import UsageError
+
+# What a value that is missing is called where it is an object: pandas has one of its own for numbers and one for times.
+_MISSING = ("NoneType", "NAType", "NaTType")
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A table in memory.
+
+    Attributes
+    ----------
+    names
+        Of its columns, which are all different.
+    n_rows
+        So many has each column.
+    """
+
+    names: tuple[str, ...]
+    n_rows: int
+    _columns: Mapping[str, Any]
+
+    def values(self, name: str) -> list[Any]:
+        """Return the values of a column as Python has them; None for a missing one."""
+        column = self._columns[name]
+        listed: list[Any] = column.to_pylist() if hasattr(column, "to_pylist") else plain_list(column)
+        return [None if _is_missing(value) else value for value in listed]
+
+    def numbers(self, name: str) -> NDArray[np.float64] | None:
+        """Return a column of numbers, NaN where one is missing, (n_rows,); None if it holds anything else."""
+        try:
+            column = np.asarray(self._columns[name])
+        except (TypeError, ValueError):
+            return None
+        return column.astype(np.float64) if column.dtype.kind in "fiu" else None
+
+
+def frame_of(x: Any) -> Frame | None:
+    """Return a table in memory, or None if this does not name its columns, as arrays and matrices do not.
+
+    Raises
+    ------
+    UsageError
+        If two columns have one name, or columns are not equally long.
+    """
+    names: Any
+    if isinstance(x, Mapping):
+        names = list(x)
+    elif hasattr(x, "column_names"):
+        names = list(x.column_names)
+    elif hasattr(x, "columns"):
+        names = list(x.columns)
+    else:
+        return None
+    texts = [str(name) for name in names]
+    if len(set(texts)) < len(texts):
+        twice = next(text for text in texts if texts.count(text) > 1)
+        raise UsageError(f"expected a data frame whose columns have names of their own, found {twice!r} twice")
+    columns = {text: x[name] for text, name in zip(texts, names, strict=True)}
+    lengths = {len(column) for column in columns.values()}
+    if len(lengths) > 1:
+        raise UsageError(f"expected columns of one length, found {sorted(lengths)} rows")
+    return Frame(tuple(texts), lengths.pop() if lengths else 0, columns)
+
+
+def plain_list(column: Any) -> list[Any]:
+    """Return a column as a list of what Python has: numbers of numpy become its own."""
+    for name in ("to_list", "tolist"):
+        if hasattr(column, name):
+            listed: list[Any] = getattr(column, name)()
+            return listed
+    return [value.item() if isinstance(value, np.generic) else value for value in column]
+
+
+def _is_missing(value: Any) -> bool:
+    return type(value).__name__ in _MISSING or (isinstance(value, float) and math.isnan(value))
