@@ -51,6 +51,7 @@ def parameters_json(parameters: Parameters, options: argparse.Namespace) -> dict
         "parameters": list(parameters.rows(sort=options.sort, most=most)),
         "n_parameters": parameters.n_features,
         "parameters_left_out": max(0, parameters.n_features - most),
+        "notes": list(parameters.notes),
     }
 
 
@@ -85,6 +86,7 @@ def parameter_lines(parameters: Parameters, options: argparse.Namespace) -> Iter
         yield spelled(f"standard errors of categories, each less its base, and of {INTERCEPT} at the bases: `table`")
     if parameters.n_absent:
         yield f"those of {parameters.n_absent} others, which no row had, are 0"
+    yield from (spelled(f"note: {note}") for note in parameters.notes)
 
 
 def _cell(key: str, value: float | None) -> str:

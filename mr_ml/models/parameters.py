@@ -81,6 +81,8 @@ class Parameters:
         None if no standard errors are kept, or none are of these coefficients.
     n_absent
         Features besides, which no row had, and whose coefficients are 0.
+    notes
+        Sentences of what standard errors found, as that rows do not determine some of the coefficients.
     """
 
     outputs: tuple[str, ...]
@@ -91,6 +93,7 @@ class Parameters:
     ratio: str | None
     tests: CoefficientTests | None
     n_absent: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def n_features(self) -> int:

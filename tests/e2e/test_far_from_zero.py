@@ -115,7 +115,8 @@ def test_more_features_than_rows_are_told(mr_ml: Commands, tmp_path: Path) -> No
     mr_ml("pack", str(tmp_path / "wide.libsvm"), "--to", "wide")
     found = mr_ml("train", "wide", "--model", "wide", "--loss", "squared")
     assert any("not determined by 5 rows" in warning for warning in found["warnings"])
-    assert not mr_ml("train", "wide", "--model", "wide", "--loss", "squared", "--l2", "0.1")["warnings"]
+    found = mr_ml("train", "wide", "--model", "wide", "--loss", "squared", "--l2", "0.1")
+    assert not any("not determined" in warning for warning in found["warnings"])
 
 
 @pytest.mark.parametrize("l2", ["0", "1e-12"])

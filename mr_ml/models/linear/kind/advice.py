@@ -22,6 +22,8 @@ _NAMED = 5
 # Relative spread of what is taken for one number, and of what the mean's rounding leaves of one.
 _ALMOST = 1e-4
 _ROUNDED = 1e-11
+# A label of fewer rows than so many, and of less than that share of them, is rare.
+_FEW_ROWS, _RARE = 10, 0.01
 
 
 def warnings(
@@ -74,6 +76,48 @@ def unweighted_deviations(spec: LinearSpec, dataset: Dataset, moments: FeatureMo
         f"the standard deviations that the penalty refers to count each row of {dataset.reference} once, whatever it "
         "weighs, because an earlier mr-ml packed it; pack it again to have them weighted",
     )
+
+
+def rare_labels(dataset: Dataset, split: str, codes: tuple[float, ...]) -> Iterator[str]:
+    """Say which classes have so few rows that little is known of them."""
+    counts, n_rows = dataset.label_counts[split], dataset.n_rows(split)
+    texts = label_texts(dataset.schema, codes)
+    rare = [text for text in texts if counts.get(text, 0) < min(_FEW_ROWS, _RARE * n_rows)]
+    if rare:
+        told = ", ".join(f"{text} ({counts.get(text, 0)})" for text in rare[:_NAMED])
+        more = f" and {len(rare) - _NAMED} more labels" if len(rare) > _NAMED else ""
+        yield (
+            f"few of the {n_rows} rows have the label {told}{more}: coefficients follow these rows, and probabilities "
+            "of such labels are not to be relied on"
+        )
+
+
+def constant_columns(spec: LinearSpec, dataset: Dataset, moments: FeatureMoments) -> Iterator[str]:
+    """Say which features are one number in all rows of the split.
+
+    Not of categories, of which a split may well lack some, nor of features that have numbers only and that no row has.
+    Without an intercept one such feature stands in for it.
+    """
+    schema = dataset.schema
+    one_number = moments.minimum == moments.maximum
+    some = one_number & (moments.nonzero > 0)
+    if not spec.intercept and some.sum() == 1:
+        some[:] = False
+    if schema.feature_names is not None:
+        none = one_number & (moments.nonzero == 0)
+        held = np.arange(moments.n_features) if moments.features is None else moments.features
+        for features in schema.categories.values():
+            first, last = np.searchsorted(held, [features.start, features.stop]).tolist()
+            none[first:last] = False
+        some |= none
+    found = np.flatnonzero(some)
+    if len(found):
+        named = ", ".join(schema.name_of(moments.feature(int(k))) for k in found[:_NAMED])
+        more = f" and {len(found) - _NAMED} more features" if len(found) > _NAMED else ""
+        yield (
+            f"{named}{more}: one number in all rows, so that nothing is known of what another number does; drop them, "
+            "or have a look at where they come from"
+        )
 
 
 def almost_indicators(moments: FeatureMoments, objective: Objective) -> Ints:

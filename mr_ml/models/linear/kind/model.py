@@ -148,6 +148,7 @@ class LinearModel(Model):
             ratio=self.loss.ratio,
             tests=tests,
             n_absent=self.n_features - len(self.held),
+            notes=() if inference is None else inference.notes,
         )
 
     def parameter_records(self) -> list[dict[str, Any]]:

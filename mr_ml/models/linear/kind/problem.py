@@ -17,7 +17,13 @@ from mr_ml.data.folds import FoldRows, Folds
 from mr_ml.errors import BadDataError, NoModelError, UsageError
 from mr_ml.models.base import Conclusion, Model
 from mr_ml.models.linear.fold_counts import FoldCountsQuery
-from mr_ml.models.linear.kind.advice import almost_indicators, unweighted_deviations, warnings
+from mr_ml.models.linear.kind.advice import (
+    almost_indicators,
+    constant_columns,
+    rare_labels,
+    unweighted_deviations,
+    warnings,
+)
 from mr_ml.models.linear.kind.class_weights import class_weights
 from mr_ml.models.linear.kind.model import LinearModel, arrays_of
 from mr_ml.models.linear.kind.penalising import penalty_of, with_absent
@@ -72,7 +78,7 @@ class LinearProblem:
         objective = make_objective(spec, dataset, moments)
         return cls(
             spec, dataset, objective, moments.features, almost_indicators(moments, objective),
-            unweighted_deviations(spec, dataset, moments),
+            (*unweighted_deviations(spec, dataset, moments), *constant_columns(spec, dataset, moments)),
         )  # fmt: skip
 
     @cached_property
@@ -158,6 +164,7 @@ class LinearProblem:
             "stop": self.objective.rows.loss.label_domain.says(stop),
             "warnings": (
                 *self.of_moments,
+                *rare_labels(self.dataset, self.spec.split, self.objective.rows.classes),
                 *warnings(self.objective, self.dataset, self.spec.split, result, telling, self.almost, self.columns),
             ),
         }
