@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from mr_ml.catalog.promoting import rollback as rollback
     from mr_ml.catalog.promotions import Promotion as Promotion
     from mr_ml.errors import MrMlError as MrMlError
+    from mr_ml.exports.api import ExportResult as ExportResult
+    from mr_ml.exports.api import export as export
     from mr_ml.loaded import LoadedModel as LoadedModel
     from mr_ml.loaded import load as load
     from mr_ml.models.base import Model as Model
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
 # Name -> the module that has it.
 _PLACES = {
     "Dataset": "mr_ml.catalog.dataset",
+    "ExportResult": "mr_ml.exports.api",
     "Inference": "mr_ml.models.inference",
     "LoadedModel": "mr_ml.loaded",
     "Model": "mr_ml.models.base",
@@ -62,6 +65,7 @@ _PLACES = {
     "compare": "mr_ml.api_measuring",
     "evaluate": "mr_ml.api_measuring",
     "evaluate_several": "mr_ml.api_measuring",
+    "export": "mr_ml.exports.api",
     "infer": "mr_ml.api_measuring",
     "load": "mr_ml.loaded",
     "load_dataset": "mr_ml.api",
@@ -81,6 +85,7 @@ _PLACES = {
 
 __all__ = [
     "Dataset",
+    "ExportResult",
     "Inference",
     "LoadedModel",
     "Model",
@@ -92,6 +97,7 @@ __all__ = [
     "compare",
     "evaluate",
     "evaluate_several",
+    "export",
     "infer",
     "load",
     "load_dataset",

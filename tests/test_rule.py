@@ -35,6 +35,7 @@ ALLOWED = {
     "mr_ml/data/stored.py: hasattr(kind, 'check_stored')": _SILENT,
     "mr_ml/data/stored.py: hasattr(value, 'tolist')": "of numpy, as a caller of the Python API may give it",
     "mr_ml/models/sparse_rows.py: hasattr(x, 'tocsr')": "a matrix of scipy, likewise",
+    "mr_ml/exports/api.py: isinstance(model, Model)": "a model or the name of one, whatever its kind",
     "mr_ml/packing/arrays.py: getattr(x, 'columns', None)": "a data frame, likewise",
     "mr_ml/readers/frames.py: hasattr(column, 'to_pylist')": "a column of pyarrow, likewise",
     "mr_ml/readers/frames.py: hasattr(x, 'column_names')": "a table of pyarrow, likewise",
@@ -43,6 +44,7 @@ ALLOWED = {
     "mr_ml/retraining/config.py: isinstance(place, FromEnvironment)": _SECRET,
     "mr_ml/retraining/sections.py: isinstance(value, FromEnvironment)": _SECRET,
     "mr_ml/retraining/validate.py: isinstance(node.value, FromEnvironment)": _SECRET,
+    "mr_ml/runners/spark/settings.py: key == 'python'": "a setting, not an export",
     "mr_ml/session.py: isinstance(model, Model)": "a model or the name of one, whatever its kind",
 }
 

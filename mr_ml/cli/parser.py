@@ -27,6 +27,7 @@ from mr_ml.cli.options import (
     add_verify,
 )
 from mr_ml.cli.pack_options import add_pack
+from mr_ml.exports import EXPORTS
 from mr_ml.models.linear.losses import LOSSES, name_in
 from mr_ml.models.predictor import PREDICTORS
 from mr_ml.prediction.outputs import DEFAULT, OUTPUT_FORMATS
@@ -51,6 +52,7 @@ def make_parser() -> Parser:
     add_evaluate(commands)
     add_compare(commands)
     _predict(commands)
+    _export(commands)
     _models(commands)
     _runs(commands)
     _retrain(commands)
@@ -165,6 +167,30 @@ def _predict(commands: Any) -> None:
     add_bad_rows(parser)
     add_runner(parser, jobs=("predict_job",), kinds=(PREDICTORS, LOSSES, FORMATS, OUTPUT_FORMATS))
     add_memory(parser)
+
+
+def _export(commands: Any) -> None:
+    parser = add_command(
+        commands, "export", "export", "run", "a model for another program: a file that predicts the same",
+        "mr-ml export iris-softmax --as sql --table flowers -o iris.sql",
+    )  # fmt: skip
+    parser.add_argument("model", help=MODEL)
+    parser.add_argument(
+        "--as", dest="kind", type=registered(EXPORTS), required=True, metavar="KIND",
+        help=f"{', '.join(EXPORTS.built_in)}; see docs/exports.md",
+    )  # fmt: skip
+    parser.add_argument(
+        "-o",
+        "--to",
+        dest="to",
+        required=True,
+        metavar="FILE",
+        help="file, replaced if it is there; or hdfs://..., s3://...",
+    )
+    parser.add_argument("--dialect", metavar="NAME", help="sql: duckdb (default), sqlite or spark")
+    parser.add_argument("--table", metavar="NAME", help="sql: the table of the rows (default: rows)")
+    add_unseen_features(parser, "libsvm: feature ids that the model does not know")
+    add_config(parser)
 
 
 def _models(commands: Any) -> None:

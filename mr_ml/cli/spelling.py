@@ -19,7 +19,7 @@ PARAMETERS = frozenset(
         "keep_days", "keep_runs", "keep_versions", "l1", "l2", "label_column", "label_weights", "level",
         "like", "loss", "max_bad_rows",
         "max_cost", "max_hours", "max_passes", "memory", "metric", "missing", "missing_markers", "model",
-        "non_negative", "numeric",
+        "non_negative", "numeric", "dialect", "table",
         "offset_column", "orphans_days", "partitions", "penalty_space", "per_feature", "percent", "quiet",
         "reason", "resume",
         "keep", "output_format",

@@ -23,6 +23,7 @@ from mr_ml.data import stored
 from mr_ml.data.folds import FoldRows, Folds
 from mr_ml.errors import UsageError
 from mr_ml.models.difference import Difference
+from mr_ml.models.formula import Formula
 from mr_ml.models.inference import Inference, Inferring
 from mr_ml.models.metric_choices import NO_CHOICES, MetricChoices
 from mr_ml.models.needs import Needs
@@ -248,6 +249,16 @@ class Model(ABC):
             If this one has none, since it is no optimum.
         """
         raise UsageError(f"{self.reference} has no standard errors: {spec.no_inference}")
+
+    def formula(self) -> Formula:
+        """Return what the model computes of a row, for exports.
+
+        Raises
+        ------
+        UsageError
+            If exports have no words for it.
+        """
+        raise UsageError(f"{self.reference} cannot be exported: there are no words for {self.summary()}")
 
     @abstractmethod
     def parameter_records(self) -> list[dict[str, Any]]:

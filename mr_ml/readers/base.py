@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from mr_ml.errors import UsageError
 from mr_ml.readers.frames import Frame
+from mr_ml.readers.inputs import Inputs
 from mr_ml.readers.registry import FORMATS
 from mr_ml.readers.rows import Parsed
 from mr_ml.readers.schema import Options, Schema
@@ -291,6 +292,15 @@ class Format(Protocol):
             If the features of this format have no names.
         BadDataError
             If the table lacks columns.
+        """
+
+    def inputs(self, schema: Schema) -> Inputs:
+        """Return what rows are read from where there is no mr_ml, for exports.
+
+        Raises
+        ------
+        UsageError
+            If it cannot be said: see `mr_ml.readers.inputs.no_inputs`.
         """
 
     def with_unseen(self, schema: Schema, unseen: Literal["error", "ignore"] | None) -> Schema:

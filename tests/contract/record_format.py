@@ -12,6 +12,7 @@ import numpy as np
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.readers.base import Draft, Format, Labels, Opened, Piece
 from mr_ml.readers.frames import Frame
+from mr_ml.readers.inputs import Inputs, no_inputs
 from mr_ml.readers.rows import BadRow, Parsed, Rows
 from mr_ml.readers.schema import Options, Schema
 from mr_ml.readers.summary import Summary
@@ -170,6 +171,9 @@ class RecordFormat:
 
     def rows(self, piece: Piece, schema: Schema, *, labels: Labels, keep: Sequence[str] = ()) -> Iterator[Parsed]:
         yield from map(_parsed, piece.chunks())
+
+    def inputs(self, schema: Schema) -> Inputs:
+        raise no_inputs(self.name)
 
     def frame_rows(self, frame: Frame, schema: Schema) -> Parsed:
         raise UsageError("records have no names")

@@ -33,6 +33,13 @@ def one_spelling(values: Iterable[str]) -> set[str]:
     return set(shortest.values())
 
 
+def are_whole(values: Sequence[str]) -> bool:
+    """Whether values are whole numbers of which each spelling is one."""
+    forms = _forms(values)
+    # a dataset of earlier times may have two spellings, which are two features then
+    return forms is not None and len(set(forms)) == len(forms)
+
+
 class Categories:
     """The look-up of a column's values.
 
@@ -44,9 +51,7 @@ class Categories:
 
     def __init__(self, values: Sequence[str]) -> None:
         self._exact = vocabulary(tuple(values))
-        forms = _forms(values)
-        # a dataset of earlier times may have two spellings, which are two features then
-        self._whole = None if forms is None or len(set(forms)) < len(forms) else vocabulary(tuple(forms))
+        self._whole = vocabulary(tuple(_forms(values) or ())) if are_whole(values) else None
 
     def find(self, buffer: U8, starts: I64, ends: I64) -> I64:
         """Position of each field among the values; -1 where it is none of them. As `Vocabulary.find`."""

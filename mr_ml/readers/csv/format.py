@@ -14,6 +14,7 @@ from mr_ml.readers.base import Draft, Format, Labels, Opened
 from mr_ml.readers.csv.facts import CsvFacts
 from mr_ml.readers.csv.stored import CsvPart, delimiter_of, missing_value_of
 from mr_ml.readers.frames import Frame
+from mr_ml.readers.inputs import Inputs
 from mr_ml.readers.rows import Parsed, Rows, listed
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.summary import Summary
@@ -244,6 +245,12 @@ class CsvFormat(TextFormat):
             **({"n_transforms": len(part.transforms)} if part.transforms else {}),
             "categorical": {name: len(part.vocabularies[name]) for name in categorical[:most]},
         }
+
+    def inputs(self, schema: Schema) -> Inputs:
+        """See `Format.inputs`."""
+        from mr_ml.readers.csv.inputs import inputs_of
+
+        return inputs_of(schema)
 
     def columns_text(self, schema: Schema, *, most: int) -> str:
         """See `Format.columns_text`."""

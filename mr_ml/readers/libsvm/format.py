@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 from mr_ml.data import stored
 from mr_ml.errors import UsageError
 from mr_ml.readers.base import Draft, Format, Labels
+from mr_ml.readers.inputs import Inputs
 from mr_ml.readers.libsvm.stored import LibsvmFacts, LibsvmPart
 from mr_ml.readers.rows import Parsed, Rows, listed
 from mr_ml.readers.schema import Options, Schema
@@ -81,6 +82,11 @@ class LibsvmFormat(TextFormat):
         return [
             "Taken for libsvm text; if it is CSV, say `format` csv, and `delimiter` tab if tabs stand between fields"
         ]
+
+    def inputs(self, schema: Schema) -> Inputs:
+        """See `Format.inputs`."""
+        part: LibsvmPart = schema.part
+        return Inputs(columns=None, text={"format": "libsvm"}, ignores_unseen=part.options.unseen == "ignore")
 
     def with_unseen(self, schema: Schema, unseen: Literal["error", "ignore"] | None) -> Schema:
         """See `Format.with_unseen`."""

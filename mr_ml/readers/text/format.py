@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from mr_ml.errors import UsageError
 from mr_ml.readers.base import Draft, Labels, Opened, Piece
 from mr_ml.readers.frames import Frame
+from mr_ml.readers.inputs import Inputs, no_inputs
 from mr_ml.readers.rows import Parsed, Rows, listed
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.summary import Summary
@@ -140,6 +141,10 @@ class TextFormat(ABC):
     def doubts(self, options: Any, summary: Summary) -> list[str]:
         """See `Format.doubts`."""
         return []
+
+    def inputs(self, schema: Schema) -> Inputs:
+        """See `Format.inputs`: they cannot be said."""
+        raise no_inputs(self.name)
 
     def with_unseen(self, schema: Schema, unseen: Literal["error", "ignore"] | None) -> Schema:
         """See `Format.with_unseen`."""

@@ -16,6 +16,7 @@ from mr_ml.data.npz import check_arrays
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.models.base import Measurement, Model
 from mr_ml.models.difference import Difference
+from mr_ml.models.formula import Formula
 from mr_ml.models.inference import Inference, Inferring
 from mr_ml.models.linear.kind.spec import LinearSpec
 from mr_ml.models.linear.losses import loss_from_text
@@ -104,6 +105,18 @@ class LinearModel(Model):
         with one_thread(), np.errstate(all="ignore"):
             margins = self.predictor().margins(block)
         return margins if len(self.coef) > 1 else margins[:, 0]
+
+    def formula(self) -> Formula:
+        """Return what the model computes of a row; see `mr_ml.models.base.Model.formula`."""
+        response = self.loss.response
+        if response is None:
+            raise UsageError(f"{self.reference} cannot be exported: there are no words for its loss {self.loss.name}")
+        centres = np.zeros(self.coef.shape[1] - 1)
+        centres[list(self.shift.ids)] = self.shift.by
+        return Formula(
+            response=response, features=self.held, coefficients=self.reading_coef[:, :-1],
+            intercepts=self.reading_coef[:, -1] + self.shift.target, centres=centres,
+        )  # fmt: skip
 
     def measurement(
         self, dataset: Dataset, *, row_weights: bool, by_name: bool = False, choices: MetricChoices = NO_CHOICES

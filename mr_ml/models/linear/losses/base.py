@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mr_ml.data import stored
 from mr_ml.errors import UsageError
+from mr_ml.models.formula import Response
 from mr_ml.models.linear.labels import LabelDomain, TrainingLabels
 from mr_ml.sums.parts import Part
 from mr_ml.sums.statistic import Statistic
@@ -163,6 +164,11 @@ class Loss(ABC):
     @abstractmethod
     def inverse_link(self, margins: Floats) -> Floats:
         """Return class probabilities (n_rows, n_classes), or the predicted value (n_rows, 1)."""
+
+    @property
+    def response(self) -> Response | None:
+        """What `inverse_link` does, for exports; None if they have no word for it."""
+        return None
 
     def metric_sums(self, measured: Measured) -> dict[str, Part]:
         """Return the sums that `metrics` reads, besides the weights and the losses."""

@@ -14,6 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from mr_ml.models.formula import Response
 from mr_ml.models.linear.losses.base import Floats
 from mr_ml.models.linear.losses.special import bounded_exp, exp, exp_rest
 from mr_ml.models.linear.losses.two_sides import TwoSidedLoss
@@ -45,6 +46,11 @@ class CloglogLoss(TwoSidedLoss):
         # a / (1 - e^-a) - 1 = (e^-a - 1 + a) / (1 - e^-a)
         bend = np.where(a > 0, steep * (exp_rest(-b) / -np.expm1(-b)), 0.0)
         return np.where(first, a, -steep), np.where(first, a, bend)
+
+    @property
+    def response(self) -> Response | None:
+        """What `inverse_link` does, for exports."""
+        return Response.CLOGLOG
 
     def inverse_link(self, margins: Floats) -> Floats:
         """Return class probabilities (n_rows, n_classes)."""

@@ -15,6 +15,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mr_ml.models.formula import Response
 from mr_ml.models.linear.labels import TrainingLabels
 from mr_ml.models.linear.losses.base import Floats, Loss
 from mr_ml.models.linear.losses.special import exp
@@ -48,6 +49,12 @@ class FamilyLoss(Loss):
     @abstractmethod
     def value(self, margins: Floats, labels: Floats) -> Floats:
         """Return l, (n_rows,); infinite where it is larger than any number, or the margin stands for no mean."""
+
+    @property
+    def response(self) -> Response | None:
+        """What `inverse_link` does, for exports."""
+        # of a loss that says another link it is not known
+        return Response.EXP if type(self).inverse_link is FamilyLoss.inverse_link else None
 
     def inverse_link(self, margins: Floats) -> Floats:
         """Return the mean (n_rows, 1); infinite where it is larger than any number."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
+from mr_ml.models.formula import Response
 from mr_ml.models.linear.labels import POSITIVE, LabelDomain, TrainingLabels
 from mr_ml.models.linear.losses.base import Floats
 from mr_ml.models.linear.losses.family import FamilyLoss
@@ -94,6 +95,11 @@ class GammaLoss(FamilyLoss):
         mean = 1 / np.where(margins > 0, margins, 1.0)
         with np.errstate(over="ignore"):
             return labels[:, None] - mean, np.minimum(mean * mean, LARGEST)
+
+    @property
+    def response(self) -> Response | None:
+        """What `inverse_link` does, for exports."""
+        return Response.EXP if self.link == "log" else Response.RECIPROCAL
 
     def inverse_link(self, margins: Floats) -> Floats:
         """Return the mean (n_rows, 1); infinite where the margin stands for none."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from mr_ml.models.formula import Response
 from mr_ml.models.linear.labels import POSITIVE, LabelDomain, TrainingLabels
 from mr_ml.models.linear.losses.base import Floats
 from mr_ml.models.linear.losses.family import FamilyLoss
@@ -60,6 +61,11 @@ class InverseGaussianLoss(FamilyLoss):
         mean = 1 / np.sqrt(np.where(margins > 0, margins, 1.0))
         with np.errstate(over="ignore"):
             return (labels[:, None] - mean) / 2, np.minimum(mean * mean * mean / 4, LARGEST)
+
+    @property
+    def response(self) -> Response | None:
+        """What `inverse_link` does, for exports."""
+        return Response.RECIPROCAL_ROOT
 
     def inverse_link(self, margins: Floats) -> Floats:
         """Return the mean (n_rows, 1); infinite where the margin stands for none."""

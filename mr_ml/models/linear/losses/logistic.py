@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from mr_ml.models.formula import Response
 from mr_ml.models.linear.labels import TWO_CLASSES, LabelDomain
 from mr_ml.models.linear.losses.base import Floats, Loss
 
@@ -59,6 +60,11 @@ class LogisticLoss(Loss):
         """Return the least and the most by which a row's own class is ahead of another one, (n_rows,) each."""
         ahead = (2 * labels - 1) * margins[:, 0]
         return ahead, ahead
+
+    @property
+    def response(self) -> Response | None:
+        """What `inverse_link` does, for exports."""
+        return Response.SIGMOID
 
     def inverse_link(self, margins: Floats) -> Floats:
         """Return class probabilities (n_rows, n_classes), or the predicted value (n_rows, 1)."""

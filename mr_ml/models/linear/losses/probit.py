@@ -14,6 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from mr_ml.models.formula import Response
 from mr_ml.models.linear.losses.base import Floats
 from mr_ml.models.linear.losses.special import half_square_exp, mills, normal_tail, tail_fraction
 from mr_ml.models.linear.losses.two_sides import TwoSidedLoss
@@ -47,6 +48,11 @@ class ProbitLoss(TwoSidedLoss):
         far = np.maximum(x, _FAR)
         beyond = np.where(m < -_FAR, tail_fraction(far), steep + m)
         return -sign * steep, np.where(m < -_FAR, (far + beyond) * beyond, steep * beyond)
+
+    @property
+    def response(self) -> Response | None:
+        """What `inverse_link` does, for exports."""
+        return Response.NORMAL
 
     def inverse_link(self, margins: Floats) -> Floats:
         """Return class probabilities (n_rows, n_classes)."""

@@ -14,6 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from mr_ml.models.formula import Response
 from mr_ml.models.linear.labels import NUMBERS, LabelDomain, TrainingLabels
 from mr_ml.models.linear.losses.base import Floats, Loss
 from mr_ml.models.linear.measured import Asked, Measured
@@ -38,6 +39,11 @@ class RobustLoss(Loss):
         """Return the weighted second derivatives within reach, and 0 further out."""
         (_, second), (_, most) = self.derivatives(margins, labels), self.derivatives(labels[:, None], labels)
         return {(0, 0): weights * np.where(second[:, 0] > SHARE * most[:, 0], second[:, 0], 0.0)}
+
+    @property
+    def response(self) -> Response | None:
+        """What `inverse_link` does, for exports."""
+        return Response.IDENTITY
 
     def inverse_link(self, margins: Floats) -> Floats:
         """Return the predicted value (n_rows, 1)."""

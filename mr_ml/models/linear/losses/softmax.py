@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from mr_ml.errors import UsageError
+from mr_ml.models.formula import Response
 from mr_ml.models.linear.labels import CLASSES, LabelDomain, TrainingLabels
 from mr_ml.models.linear.losses.base import Floats, Loss
 
@@ -91,6 +92,11 @@ class SoftmaxLoss(Loss):
         least = ahead.min(axis=1)
         ahead[own] = -np.inf
         return least, ahead.max(axis=1)
+
+    @property
+    def response(self) -> Response | None:
+        """What `inverse_link` does, for exports."""
+        return Response.SOFTMAX
 
     def inverse_link(self, margins: Floats) -> Floats:
         """Return class probabilities (n_rows, n_classes), or the predicted value (n_rows, 1)."""

@@ -56,13 +56,13 @@ def exp_rest(x: Floats) -> Floats:
 # W. J. Cody, Rational Chebyshev approximations for the error function, Math. Comp. 23 (1969): |x| <= 0.46875, and up to
 # 4; beyond that the continued fraction of Laplace (Abramowitz & Stegun 26.2.14).
 
-_P_SMALL = (1.85777706184603153e-1, 3.16112374387056560e0, 1.13864154151050156e2, 3.77485237685302021e2,
+P_SMALL = (1.85777706184603153e-1, 3.16112374387056560e0, 1.13864154151050156e2, 3.77485237685302021e2,
             3.20937758913846947e3)  # fmt: skip
-_Q_SMALL = (1.0, 2.36012909523441209e1, 2.44024637934444173e2, 1.28261652607737228e3, 2.84423683343917062e3)
-_P_MIDDLE = (2.15311535474403846e-8, 5.64188496988670089e-1, 8.88314979438837594e0, 6.61191906371416295e1,
+Q_SMALL = (1.0, 2.36012909523441209e1, 2.44024637934444173e2, 1.28261652607737228e3, 2.84423683343917062e3)
+P_MIDDLE = (2.15311535474403846e-8, 5.64188496988670089e-1, 8.88314979438837594e0, 6.61191906371416295e1,
              2.98635138197400131e2, 8.81952221241769090e2, 1.71204761263407058e3, 2.05107837782607147e3,
              1.23033935479799725e3)  # fmt: skip
-_Q_MIDDLE = (1.0, 1.57449261107098347e1, 1.17693950891312499e2, 5.37181101862009858e2, 1.62138957456669019e3,
+Q_MIDDLE = (1.0, 1.57449261107098347e1, 1.17693950891312499e2, 5.37181101862009858e2, 1.62138957456669019e3,
              3.29079923573345963e3, 4.36261909014324716e3, 3.43936767414372164e3, 1.23033935480374942e3)  # fmt: skip
 _SMALL = 0.46875
 
@@ -94,8 +94,8 @@ def mills(x: Floats) -> Floats:
     u = x * _SQRT_HALF
     small = u <= _SMALL
     a, b = np.where(small, u, 0.0), np.where(small, _SMALL, np.minimum(u, 4.0))
-    erf = a * _polynomial(_P_SMALL, a * a) / _polynomial(_Q_SMALL, a * a)
-    scaled = _polynomial(_P_MIDDLE, b) / _polynomial(_Q_MIDDLE, b)
+    erf = a * _polynomial(P_SMALL, a * a) / _polynomial(Q_SMALL, a * a)
+    scaled = _polynomial(P_MIDDLE, b) / _polynomial(Q_MIDDLE, b)
     # phi(x) / Phi(-x) = (2/pi)^1/2 / (e^(u^2) erfc u)
     near = (2 / np.pi) ** 0.5 / np.where(small, np.exp(a * a) * (1 - erf), scaled)
     far = np.maximum(x, _TAIL_FROM)

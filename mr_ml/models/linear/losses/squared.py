@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from mr_ml.models.formula import Response
 from mr_ml.models.linear.labels import NUMBERS, LabelDomain
 from mr_ml.models.linear.losses.base import Floats, Loss
 
@@ -38,6 +39,11 @@ class SquaredLoss(Loss):
     def derivatives(self, margins: Floats, labels: Floats) -> tuple[Floats, Floats]:
         """Return l' and the diagonal of l'', both (n_rows, n_outputs)."""
         return margins - labels[:, None], np.ones_like(margins)
+
+    @property
+    def response(self) -> Response | None:
+        """What `inverse_link` does, for exports."""
+        return Response.IDENTITY
 
     def inverse_link(self, margins: Floats) -> Floats:
         """Return class probabilities (n_rows, n_classes), or the predicted value (n_rows, 1)."""

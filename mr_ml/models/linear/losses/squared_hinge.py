@@ -16,6 +16,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from mr_ml.models.formula import Response
 from mr_ml.models.linear.labels import TWO_SIDES, LabelDomain
 from mr_ml.models.linear.losses.base import Floats, Loss
 
@@ -38,6 +39,11 @@ class SquaredHingeLoss(Loss):
         sign = (2 * labels - 1)[:, None]
         lacking = np.maximum(1 - sign * margins, 0)
         return -2 * sign * lacking, np.where(lacking > 0, 2.0, 0.0)
+
+    @property
+    def response(self) -> Response | None:
+        """What `inverse_link` does, for exports."""
+        return Response.SIDES
 
     def inverse_link(self, margins: Floats) -> Floats:
         """Return the decision value of each class (n_rows, 2)."""

@@ -1,0 +1,184 @@
+"""What every kind of export must do: predict as mr_ml does, row by row, or say that it cannot.
+
+A kind joins by an entry in `READERS`: how its file is read by the program that it is for.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+from export_models import CASES, MISSING, Trained, close, columns_of, train
+
+import mr_ml
+from mr_ml.exports import EXPORTS
+from mr_ml.exports.scorer import Scorer
+
+NUMBERS = ("age", "far", "exposure")
+# A prediction of a row: label ("" without classes) and values; None for a row that is refused.
+Prediction = tuple[str, list[float]] | None
+
+
+@pytest.fixture(scope="module", params=CASES)
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return train(CASES[request.param], tmp_path_factory.mktemp("export"))
+
+
+# --- readers: one for each kind, and more where a kind is for several programs ----------------------------------------
+
+
+def typed(trained: Trained, name: str, text: str | None) -> float | str | None:
+    """What a table has for a field."""
+    if text is None or (name not in NUMBERS and not trained.is_libsvm):
+        return text
+    if ";" in trained.text.split("\n")[0]:
+        text = text.replace(".", "").replace(",", ".")
+    return None if text in MISSING else float(text)
+
+
+def table_of(trained: Trained) -> tuple[list[str], list[list[Any]]]:
+    names = columns_of(trained)
+    rows = [[typed(trained, name, row.get(name)) for name in names] for row in trained.rows]
+    return ([f"f{name}" for name in names] if trained.is_libsvm else names), rows
+
+
+def by_plain_formula(trained: Trained, path: Path) -> list[Prediction]:
+    """The formula of docs/exports.md, in numpy; text and what is refused are left to the scorer."""
+    document = json.loads(path.read_bytes())
+    schema = json.loads((Path(mr_ml.__file__).parent / "exports" / "model.schema.json").read_bytes())
+    jsonschema.Draft202012Validator(schema).validate(document)
+    scorer = Scorer(document)
+    found: list[Prediction] = []
+    for row in trained.rows:
+        try:
+            scored = scorer.predict(row)
+        except ValueError:
+            found.append(None)
+            continue
+        x = np.zeros(len(document["features"]))
+        for k, number in scorer._features(row):
+            x[k] = number
+        offset = float(row[document["inputs"]["offset"]]) if document["inputs"]["offset"] else 0.0
+        z = np.array(document["coefficients"]) @ (x - document["centres"]) + document["intercepts"] + offset
+        values = list((scored.get("probabilities") or scored.get("decisions") or scored).values())
+        if document["response"] == "sigmoid":
+            assert close(values, [1 / (1 + np.exp(z[0])), 1 / (1 + np.exp(-z[0]))])
+        if document["response"] == "normalised_exponentials":
+            assert close(values, (np.exp(z) / np.exp(z).sum()).tolist())
+        found.append((scored.get("label", ""), values))
+    return found
+
+
+def by_a_bare_python(trained: Trained, path: Path) -> list[Prediction]:
+    def run(text: str, *more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-I", "-S", str(path), *more], input=text, capture_output=True, text=True, check=False
+        )
+
+    done = run(trained.text, "--max-bad-rows", str(len(trained.rows)))
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.split("\n")[:-1]
+    header = [] if trained.is_libsvm else [lines.pop(0)]
+    assert header == trained.lines[: len(header)]
+    n_refused = sum(values is None for values in trained.values)
+    assert done.stderr.count("\n") == n_refused
+    assert run(trained.text).returncode == (65 if n_refused else 0)
+    has_label = bool(trained.labels[0] or any(trained.labels))
+    found: list[Prediction] = []
+    for line in lines:
+        first, *rest = line.split("\t")
+        numbers = list(map(float, rest if has_label else [first])) if line else []
+        found.append((first.replace("\\\\", "\\") if has_label else "", numbers) if line else None)
+    return found
+
+
+def by_duckdb(trained: Trained, path: Path) -> list[Prediction]:
+    duckdb = pytest.importorskip("duckdb")
+    names, rows = table_of(trained)
+    database = duckdb.connect()
+    quoted = ['"' + name.replace('"', '""') + '"' for name in names]
+    kinds = ["DOUBLE" if trained.is_libsvm or name in NUMBERS else "VARCHAR" for name in names]
+    database.execute(
+        f"CREATE TABLE rows (n INTEGER, {', '.join(f'{a} {b}' for a, b in zip(quoted, kinds, strict=True))})"
+    )
+    database.executemany(
+        f"INSERT INTO rows VALUES ({', '.join('?' * (len(names) + 1))})", [[i, *row] for i, row in enumerate(rows)]
+    )
+    result = database.execute(path.read_text(encoding="utf-8"))
+    return from_table(trained, [column[0] for column in result.description], result.fetchall())
+
+
+def by_sqlite(trained: Trained, path: Path) -> list[Prediction]:
+    mr_ml.export(trained.root, trained.name, path, kind="sql", dialect="sqlite", table="main.rows", **trained.unseen)
+    names, rows = table_of(trained)
+    database = sqlite3.connect(":memory:")
+    quoted = ['"' + name.replace('"', '""') + '"' for name in names]
+    database.execute(f"CREATE TABLE rows (n, {', '.join(quoted)})")
+    database.executemany(
+        f"INSERT INTO rows VALUES ({', '.join('?' * (len(names) + 1))})", [[i, *row] for i, row in enumerate(rows)]
+    )
+    result = database.execute(path.read_text(encoding="utf-8"))
+    return from_table(trained, [column[0] for column in result.description], result.fetchall())
+
+
+def from_table(trained: Trained, names: list[str], rows: list[tuple[Any, ...]]) -> list[Prediction]:
+    rows = sorted(rows, key=lambda row: int(row[names.index("n")]))
+    predicted = names.index("predicted")
+    values = [i for i, name in enumerate(names) if name.startswith(("probability_", "decision_"))] or [predicted]
+    found: list[Prediction] = []
+    for row in rows:
+        if row[predicted] is None:
+            assert all(row[i] is None for i in values)
+            found.append(None)
+        else:
+            found.append((str(row[predicted]) if values != [predicted] else "", [float(row[i]) for i in values]))
+    return found
+
+
+READERS: dict[str, list[Callable[[Trained, Path], list[Prediction]]]] = {
+    "json": [by_plain_formula],
+    "python": [by_a_bare_python],
+    "sql": [by_duckdb, by_sqlite],
+}
+
+
+# --- the contract -----------------------------------------------------------------------------------------------------
+
+
+def test_every_kind_is_read_here() -> None:
+    assert list(READERS) == list(EXPORTS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reader"), [(kind, reader) for kind, readers in READERS.items() for reader in readers]
+)
+def test_predictions_are_those_of_mr_ml(
+    kind: str, reader: Callable[[Trained, Path], list[Prediction]], trained: Trained, tmp_path: Path
+) -> None:
+    path = tmp_path / f"model{EXPORTS.get(kind).suffix}"
+    mr_ml.export(trained.root, trained.name, path, kind=kind, **trained.unseen)
+    found = reader(trained, path)
+    assert len(found) == len(trained.values)
+    for i, (one, label, values) in enumerate(zip(found, trained.labels, trained.values, strict=True)):
+        if values is None:
+            assert one is None, f"row {i}: mr_ml refuses it, found {one}"
+        else:
+            assert one is not None, f"row {i}: expected {values}, found it refused"
+            assert close(one[1], values), f"row {i}: expected {values}, found {one[1]}"
+            assert one[0] == label, f"row {i}"
+
+
+def test_the_rows_show_what_they_are_for(trained: Trained) -> None:
+    """Both classes, and of some cases rows that are refused."""
+    kept = [values for values in trained.values if values is not None]
+    assert len(kept) > 60
+    assert len({tuple(values) for values in kept}) > 3
+    assert not any(trained.labels) or len(set(trained.labels) - {""}) > 1
