@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from mr_ml.models.base import Model as Model
     from mr_ml.models.inference import Inference as Inference
     from mr_ml.packing.arrays import pack_arrays as pack_arrays
+    from mr_ml.reports.api import report as report
     from mr_ml.retraining.api import retrain as retrain
     from mr_ml.training.train import TrainResult as TrainResult
     from mr_ml.tuning.api import resume_tuning as resume_tuning
@@ -75,6 +76,7 @@ _PLACES = {
     "pack_arrays": "mr_ml.packing.arrays",
     "predict": "mr_ml.api",
     "promote": "mr_ml.catalog.promoting",
+    "report": "mr_ml.reports.api",
     "resume": "mr_ml.api",
     "resume_tuning": "mr_ml.tuning.api",
     "retrain": "mr_ml.retraining.api",
@@ -107,6 +109,7 @@ __all__ = [
     "pack_arrays",
     "predict",
     "promote",
+    "report",
     "resume",
     "resume_tuning",
     "retrain",

@@ -16,6 +16,8 @@
 #                           start clusters of that Hadoop, see `scripts/dev_hadoop.sh up --help`; by default 3.4.2
 # MR_ML_SKIP_SPARK=1        leave out the tests on Spark (they need a JDK), and pyspark, which takes half a gigabyte
 # MR_ML_SPARK=3.5           run the tests on Spark once more with pyspark 3.5, in .venv-test-spark35
+# MR_ML_SKIP_CHROMIUM=1     do not install Chromium (as root, on Debian), without which the tests of reports in it are skipped
+# MR_ML_TEST_CHROMIUM=PATH  use this one
 # MR_ML_ALL_CHANGES=1       run tests/metamorphic with every method on every problem
 # MR_ML_ALL_FEATURES=1      run the suite of trainings (tests/contract/test_runner_trainings.py) whole on every runner: an hour
 # MR_ML_FUZZ=4000           so many commands on stored nonsense (tests/e2e/test_sealed_nonsense.py), not 60
@@ -113,6 +115,13 @@ if [ -n "${running[setup]:-}" ]; then
     [ $code -eq 0 ] || exit $code
 fi
 
+# Reports are looked at in a real browser; without one those tests say that they are skipped.
+if [ -z "${MR_ML_SKIP_CHROMIUM:-}" ] && [ -z "${MR_ML_TEST_CHROMIUM:-}" ] && ! command -v chromium >/dev/null &&
+    [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+    say "Chromium: installing it by apt-get"
+    { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends chromium; } >&2 || true
+fi
+
 # nothing takes so long but what waits for ever; pytest then says what that is
 patient=(timeout --signal INT --kill-after 300 3000)
 others=("$@")
@@ -132,6 +141,7 @@ if [ "$main" = 3.11 ]; then
             tests/{data,hdfs_layout,models,optimize,pack,passes,predict,runners/hadoop,sums}
             tests/readers/test_csv_values.py tests/e2e/test_{cli,oracles,predict}.py
             tests/e2e/test_same_bits.py::test_{in_memory,local_workers}
+            tests/reports/test_{drawing,report}.py
             tests/retraining/test_{config,metrics_file,notify,schedule}.py
         )
     fi

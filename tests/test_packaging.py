@@ -90,7 +90,9 @@ def test_the_wheel_holds_every_module_and_nothing_else(wheel: Path) -> None:
         f"{package}/{path.relative_to(CHECKOUT / folder).as_posix()}": hashlib.sha256(path.read_bytes()).hexdigest()
         for package, folder in FOLDERS.items()
         for path in (CHECKOUT / folder).rglob("*")
-        if path.suffix in (".py", ".pyi") or path.name == "py.typed" or path.name.endswith(".schema.json")
+        if path.suffix in (".py", ".pyi", ".css", ".j2")
+        or path.name == "py.typed"
+        or path.name.endswith(".schema.json")
     }
     assert "mr_ml/py.typed" in expected
     assert contents(wheel) == expected

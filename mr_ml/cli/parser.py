@@ -54,6 +54,7 @@ def make_parser() -> Parser:
     _predict(commands)
     _export(commands)
     _models(commands)
+    _report(commands)
     _runs(commands)
     _retrain(commands)
     _clean(commands)
@@ -232,6 +233,17 @@ def _models(commands: Any) -> None:
     delete.add_argument("model", help="name@version")
     delete.add_argument("--force", action="store_true", help="even if a rollback would go to that version")
     add_dry_run(delete)
+
+
+def _report(commands: Any) -> None:
+    parser = add_command(
+        commands, "report", "report", "run", "all that is known of a run or a model, as one page of HTML",
+        "mr-ml report iris-softmax -o iris.html",
+    )  # fmt: skip
+    parser.add_argument("reference", metavar="RUN|MODEL", help="a run, or a model: name, name@version or name@latest")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", default="report.html", help="file that is written (default report.html)"
+    )
 
 
 def _clean(commands: Any) -> None:

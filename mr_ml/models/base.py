@@ -32,6 +32,7 @@ from mr_ml.models.paired import MeasuringQuery
 from mr_ml.models.parameters import Parameters
 from mr_ml.models.predictor import Predictor
 from mr_ml.models.rows_in_memory import Unseen, block_of
+from mr_ml.models.strength import Strength
 from mr_ml.models.warm_start import WarmStart
 from mr_ml.optimize.base import Ask, Evaluation, Optimizer, Result
 from mr_ml.readers.labels import label_texts
@@ -228,6 +229,17 @@ class Model(ABC):
         inference
             How sure the parameters are; None if it was not found out.
         """
+
+    def strongest(self, moments: FeatureMoments | None, most: int) -> tuple[Strength, ...]:
+        """Return the `most` coefficients that move predictions most, the strongest first; none of a kind without any.
+
+        Parameters
+        ----------
+        moments
+            Of the rows that the model was trained on, whose standard deviations say how much a feature varies; None
+            where they are not there any more: then by the size of coefficients alone.
+        """
+        return ()
 
     @abstractmethod
     def difference(self, other: Model, most: int) -> Difference:

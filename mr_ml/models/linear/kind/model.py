@@ -26,6 +26,7 @@ from mr_ml.models.linear.shift import NO_SHIFT, Shift
 from mr_ml.models.metric_choices import NO_CHOICES, MetricChoices
 from mr_ml.models.parameters import CoefficientTests, Parameters
 from mr_ml.models.rows_in_memory import Unseen, block_of
+from mr_ml.models.strength import Strength
 from mr_ml.readers.schema import Schema
 from mr_ml.sums.blas import one_thread
 
@@ -172,6 +173,12 @@ class LinearModel(Model):
             for output, row in zip(self.outputs, np.roll(self.coef, 1, axis=1).tolist(), strict=True)
             for name, value in zip(names, row, strict=True)
         ]
+
+    def strongest(self, moments: FeatureMoments | None, most: int) -> tuple[Strength, ...]:
+        """Return the coefficients that move predictions most; see `mr_ml.models.base.Model.strongest`."""
+        from mr_ml.models.linear.kind.strongest import strongest
+
+        return strongest(self, moments, most)
 
     def difference(self, other: Model, most: int) -> Difference:
         """Return how another linear model differs; see `mr_ml.models.base.Model.difference`."""
