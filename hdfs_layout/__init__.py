@@ -16,11 +16,13 @@ from hdfs_layout.versions import (
     find_version,
     latest_version,
     list_versions,
+    mark_removed,
     publish_version,
     publish_version_as,
     publish_version_once,
     read_latest,
     read_version,
+    unmark_removed,
 )
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "find_version",
     "latest_version",
     "list_versions",
+    "mark_removed",
     "open_root",
     "open_store",
     "parse_reference",
@@ -58,4 +61,5 @@ __all__ = [
     "split_path",
     "split_uri",
     "staged_path",
+    "unmark_removed",
 ]

@@ -36,6 +36,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 # Control characters, and halves of surrogate pairs other than those by which Python writes undecodable bytes of a name.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]")
 _VERSION_FILE = re.compile(r"v([0-9]{6})\.json", re.ASCII)
+_REMOVED_FILE = re.compile(r"removed-([0-9]{6})", re.ASCII)
 _TURN_FILE = re.compile(r"(?:beat|released)-([0-9]{6})", re.ASCII)
 _WINDOW_FOLDER = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _PASS_FOLDER = re.compile(r"[0-9]{6}", re.ASCII)
@@ -131,6 +132,18 @@ def version_file(version: int) -> str:
 def version_of(file_name: str) -> int | None:
     """Version number of a file name, or None if it is not the manifest of a version."""
     match = _VERSION_FILE.fullmatch(file_name)
+    number = int(match[1]) if match else 0
+    return number or None
+
+
+def removed_file(version: int) -> str:
+    """File name of the note that a version was removed, and its number is taken: 3 -> ``removed-000003``."""
+    return f"removed-{_check_number(version, kind='version', lowest=1, highest=MAX_VERSION):06d}"
+
+
+def removed_of(file_name: str) -> int | None:
+    """Version number of such a note's file name; None if it is another file."""
+    match = _REMOVED_FILE.fullmatch(file_name)
     number = int(match[1]) if match else 0
     return number or None
 

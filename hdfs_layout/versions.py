@@ -3,6 +3,9 @@
 The log of versions is its own lock. A publisher stages the manifest under a name of its own, and the store's `publish`
 gives it the next number unless another took that; then it takes the one after. There is no pointer to the latest
 version that could disagree with what is there: the latest is the highest number.
+
+Who removes a version at a user's wish first writes the note ``removed-000003``, and then removes the manifest: numbers
+of which there is a note are never given again, also that of the latest version. Notes are no versions.
 """
 
 from __future__ import annotations
@@ -22,7 +25,16 @@ from hdfs_layout.errors import (
     StorageError,
     StoreUnavailableError,
 )
-from hdfs_layout.paths import MAX_VERSION, join, split_path, staged_path, version_file, version_of
+from hdfs_layout.paths import (
+    MAX_VERSION,
+    join,
+    removed_file,
+    removed_of,
+    split_path,
+    staged_path,
+    version_file,
+    version_of,
+)
 from hdfs_layout.store import Store
 from hdfs_layout.suggestions import did_you_mean
 
@@ -63,6 +75,38 @@ def list_versions(store: Store, folder: str) -> tuple[int, ...]:
     return tuple(sorted(number for name in names if (number := version_of(name)) is not None))
 
 
+def mark_removed(store: Store, folder: str, version: int, note: Mapping[str, Any]) -> None:
+    """Note that a version is being removed: from now on its number is taken. Who notes it removes the manifest then.
+
+    Parameters
+    ----------
+    note : mapping
+        Who removes it, when and why; ``note["at"]`` is told to who asks for the version.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
+    store.write(join(folder, removed_file(version)), encode_document(note))
+
+
+def unmark_removed(store: Store, folder: str, version: int) -> None:
+    """Take back such a note, where the version stays after all; raises as `mark_removed`."""
+    store.remove(join(folder, removed_file(version)))
+
+
+def _numbers(store: Store, folder: str) -> tuple[set[int], int]:
+    """Return the published versions, and the highest number that was ever given: of these, and of removed ones."""
+    try:
+        names = store.list(folder)
+    except NotFoundError:
+        return set(), 0
+    there = {number for name in names if (number := version_of(name)) is not None}
+    removed = {number for name in names if (number := removed_of(name)) is not None}
+    return there, max(there | removed, default=0)
+
+
 def latest_version(store: Store, folder: str) -> int | None:
     """Highest published number, or None. Raises as `list_versions`."""
     return max(list_versions(store, folder), default=None)
@@ -86,10 +130,20 @@ def read_version(store: Store, folder: str, version: int | None = None) -> Versi
     there = list_versions(store, folder)
     wanted = "a published version" if number is None else f"version {number}"
     existing = f"version{'s' * (len(there) > 1)} {_ranges(there)}" if there else "none"
+    existing += "" if number is None else _removal(store, folder, number)
     guess = "" if there else _neighbour(store, folder)
     raise NotFoundError(
         f"expected {wanted} in {store.uri(folder)}; found {existing}{guess}. Check the name, the version and `root`."
     )
+
+
+def _removal(store: Store, folder: str, number: int) -> str:
+    """Say that a version was removed, if it was at a user's wish."""
+    path = join(folder, removed_file(number))
+    try:
+        return f" (version {number} was removed at {decode_document(store.read(path), where=store.uri(path))['at']})"
+    except (NotFoundError, BadDataError, KeyError):
+        return ""
 
 
 def _neighbour(store: Store, folder: str) -> str:
@@ -142,11 +196,11 @@ def publish_version(store: Store, folder: str, document: Mapping[str, Any]) -> i
         If it holds NaN or infinity.
     """
     with _staged(store, folder, document) as staged:
-        number = latest_version(store, folder) or 0
+        number = _numbers(store, folder)[1]
         while True:
             number += 1
             with contextlib.suppress(AlreadyExistsError):
-                return staged.publish_as(number)
+                return staged.publish_next(number)
 
 
 def publish_version_as(store: Store, folder: str, document: Mapping[str, Any], number: int) -> None:
@@ -203,15 +257,15 @@ def publish_version_once(
     with contextlib.ExitStack() as stack:
         staged: _Staged | None = None
         while True:
-            there = list_versions(store, folder)
-            for number in sorted(set(there) - seen, reverse=True):
+            there, highest = _numbers(store, folder)
+            for number in sorted(there - seen, reverse=True):
                 if number > after and _has(store, folder, number, key, value):
                     return number
                 seen.add(number)
             if staged is None:
                 staged = stack.enter_context(_staged(store, folder, document))
             with contextlib.suppress(AlreadyExistsError):
-                return staged.publish_as(max(there, default=0) + 1)
+                return staged.publish_next(highest + 1)
 
 
 @dataclass(frozen=True)
@@ -222,6 +276,13 @@ class _Staged:
     folder: str
     path: str
     data: bytes
+
+    def publish_next(self, number: int) -> int:
+        """Publish under a number that seems free; AlreadyExistsError if it is not, or was that of a removed version."""
+        # it may have been published and removed since the folder was listed, or while it was
+        if number <= MAX_VERSION and self.store.exists(join(self.folder, removed_file(number))):
+            raise AlreadyExistsError(f"version {number} of {self.store.uri(self.folder)} was removed")
+        return self.publish_as(number)
 
     def publish_as(self, number: int) -> int:
         if number > MAX_VERSION:

@@ -214,25 +214,31 @@ def train(
         return session.train(spec, verify_bytes=verify, inference=stored.chosen(bool, inference, "inference"))
 
 
-def resume(root: Place, run: str, *, verify: bool = False, **where: Unpack[TrainWhere]) -> TrainResult:
+def resume(
+    root: Place, run: str, *, verify: bool = False, max_passes: int | None = None, tolerance: float | None = None,
+    **where: Unpack[TrainWhere],
+) -> TrainResult:  # fmt: skip
     """Go on with a training that was interrupted, from its last checkpoint; the model is the same to the last bit.
 
     Parameters
     ----------
     run
         As the message of the training, or ``mr-ml runs list``, gives it.
+    max_passes, tolerance
+        To go further than it was asked to: more passes, or a smaller tolerance. What comes out, in a run and a version
+        of its own, has the bits of a training that was asked for these at once.
     root, verify, **where
         As of `train`.
 
     Raises
     ------
     UsageError
-        If there is no such run.
+        If there is no such run, or it cannot go further.
     BadDataError
         As of `train`, or if what was written of the run is damaged.
     """
     with session_of(root, where) as session:
-        return session.resume(run, verify_bytes=verify)
+        return session.resume(run, verify_bytes=verify, max_passes=max_passes, tolerance=tolerance)
 
 
 def predict(

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
 from hdfs_layout import Root, append_events, check_name, open_root
+from mr_ml.catalog.attempts import begun_event, noting_errors
 from mr_ml.catalog.dataset import Dataset, find_dataset, load_dataset
 from mr_ml.catalog.leftovers import sweep_folders
 from mr_ml.catalog.model import load_model
 from mr_ml.catalog.promotions import standing
-from mr_ml.catalog.run import find_run, read_run, start_run
-from mr_ml.catalog.run_log import read_log
+from mr_ml.catalog.run import RunDocument, find_run, start_run
 from mr_ml.catalog.uses import using
 from mr_ml.catalog.verify import verify
 from mr_ml.data import stored
@@ -211,28 +211,25 @@ class Session:
             Whether one more pass finds how sure the parameters are: see `infer`. Where the optimum allows no standard
             errors, that is a warning.
         """
-        check_asked(spec.no_inference if inference else None)
-        return self._published(self.fit(spec, run=unique_id(), verify_bytes=verify_bytes), inference=inference)
+        return self._trained(spec, run=unique_id(), verify_bytes=verify_bytes, inference=inference)
 
-    def resume(self, run: str, *, verify_bytes: bool = False, inference: bool = False) -> TrainResult:
-        """Go on with a run that was interrupted; `inference` as of `train`.
+    def resume(
+        self, run: str, *, verify_bytes: bool = False, inference: bool = False, **limits: float | None
+    ) -> TrainResult:  # fmt: skip
+        """Go on with a run that was interrupted, or by `max_passes` and `tolerance` with one that had too few passes.
 
-        Raises as `train`, and UsageError if there is no such run, or it is part of a retraining: its model would be
-        published without the gate.
+        Raises as `train`, and as `mr_ml.training.going_on.to_resume`.
         """
-        retrained = read_log(self.root, run).retrained
-        if retrained is not None:
-            model, window = retrained
-            raise UsageError(f"run {run} retrains {model} for {window}: go on with it by `mr-ml runs resume {run}`")
-        document = read_run(self.root, run)
-        tuning = run if document.tuning is not None else document.part_of
-        if tuning is not None:
-            raise UsageError(f"run {run} is part of a tuning: go on with it by `mr-ml runs resume {tuning}`")
-        check_asked(document.spec.no_inference if inference else None)
-        return self._published(self.fit(document.spec, run=run, verify_bytes=verify_bytes), inference=inference)
+        from mr_ml.training.going_on import to_resume
 
-    def _published(self, fitted: Fitted, *, inference: bool) -> TrainResult:
-        result = self.publish(fitted)
+        return self._trained(**to_resume(self.root, run, limits), verify_bytes=verify_bytes, inference=inference)
+
+    def _trained(
+        self, spec: TrainSpec, *, run: str, verify_bytes: bool, inference: bool, continues: str | None = None
+    ) -> TrainResult:  # fmt: skip
+        check_asked(spec.no_inference if inference else None)
+        with noting_errors(self.root, run):
+            result = self.publish(self.fit(spec, run=run, verify_bytes=verify_bytes, continues=continues))
         _, note = standing(self.root, result.model, result.version)
         if note is not None:
             self.say(note)
@@ -245,14 +242,15 @@ class Session:
         return result
 
     def fit(
-        self, spec: TrainSpec, *, run: str, verify_bytes: bool = False, part_of: str | None = None
+        self, spec: TrainSpec, *, run: str, verify_bytes: bool = False, part_of: str | None = None,
+        continues: str | None = None,
     ) -> Fitted:  # fmt: skip
         """Fit a model and publish nothing: begin the run, or go on with it if it was begun.
 
         Parameters
         ----------
-        part_of
-            The run of the tuning that chose the model.
+        part_of, continues
+            The run of the tuning that chose the model; the run from whose state this one begins.
 
         Raises
         ------
@@ -268,16 +266,15 @@ class Session:
             )
         dataset = load_dataset(self.root, spec.dataset)
         with using(self.root, dataset):
-            return self._fit(
-                spec, dataset, run=run, is_begun=begun is not None, verify_bytes=verify_bytes, part_of=part_of
-            )
+            document = begun or RunDocument(run=run, spec=spec, part_of=part_of, continues=continues)
+            return self._fit(document, dataset, run=run, is_begun=begun is not None, verify_bytes=verify_bytes)
 
     def _fit(
-        self, spec: TrainSpec, dataset: Dataset, *, run: str, is_begun: bool, verify_bytes: bool, part_of: str | None
-    ) -> Fitted:
+        self, document: RunDocument, dataset: Dataset, *, run: str, is_begun: bool, verify_bytes: bool
+    ) -> Fitted:  # fmt: skip
         from mr_ml.training.train import fit, make_problem, warm_start
 
-        root, layout = self.root, self.root.layout
+        root, layout, spec = self.root, self.root.layout, document.spec
         # what does not fit together is found before there is a run
         partitions = dataset.of_split(spec.split)
         problem = make_problem(spec, dataset, root)
@@ -286,19 +283,21 @@ class Session:
             verify(root.store, partitions)
         if not is_begun:
             warm_start(problem, spec, dataset, root)
-            start_run(root, run, spec, part_of=part_of)
+            start_run(root, run, document)
         del problem
         self.say(f"run {run}: {spec.title} on {dataset.reference} {spec.split}, {dataset.n_rows(spec.split)} rows")
         environment = self.runner.environment()
-        if environment is not None:
-            event = {"event": "environment", **environment}
-            append_events(root.store, layout.run_log(run), [event])
+        events = [begun_event(), *([] if environment is None else [{"event": "environment", **environment}])]
+        append_events(root.store, layout.run_log(run), events)
         name = spec.model
         folders = layout.run(run), layout.model(name), layout.promotions(name), layout.model_data(name, run)
         sweep_folders(root.store, *folders)
         try:
             with closing(engine):
-                fitted = fit(spec, run=run, dataset=dataset, engine=engine, root=root, watch=self.watch, say=self.say)
+                fitted = fit(
+                    spec, run=run, dataset=dataset, engine=engine, root=root, watch=self.watch, say=self.say,
+                    continues=document.continues,
+                )  # fmt: skip
         except NoModelError as error:
             append_events(root.store, layout.run_log(run), [{"event": "failed", "stop": str(error)}])
             raise

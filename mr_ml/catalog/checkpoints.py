@@ -97,8 +97,13 @@ class Checkpoints:
         self._kept[number], self._rows = places, rows
         self._forget()
 
-    def load(self) -> Any | None:
+    def load(self, is_good: Callable[[Any], bool] = lambda state: True) -> Any | None:
         """Read the last whole state that was saved; None if none was.
+
+        Parameters
+        ----------
+        is_good
+            Says of a state whether it will do; else an earlier one is read.
 
         Raises
         ------
@@ -117,6 +122,8 @@ class Checkpoints:
                 damaged.append(str(error))
                 continue
             state, places, rows = checkpoint
+            if not is_good(state):
+                continue
             for message in damaged:
                 self.say(f"warning: {message}; going on from pass {number}, which changes nothing of what comes out")
             self._kept, self._rows = {number: places}, rows
@@ -231,11 +238,16 @@ class Journal:
     ----------
     share
         Of the time that writing may take, where states are so large that it takes more than a moment.
+    keeps_two
+        Whether at the end the state before the last is written too, where states are small: from there a run with more
+        passes or a smaller tolerance goes on. Large ones are written pass by pass anyway, their passes being long.
     """
 
-    def __init__(self, checkpoints: Checkpoints, *, share: float = 1.0) -> None:
+    def __init__(self, checkpoints: Checkpoints, *, share: float = 1.0, keeps_two: bool = False) -> None:
         self._checkpoints, self._share, self._rest = checkpoints, share, AT_STAKE_SECONDS
+        self._keeps_two = keeps_two and 8 * checkpoints.size < HISTORIES_APART_FROM
         self._state: Any | None = None
+        self._before: Any | None = None
         self._events: list[Mapping[str, Any]] = []
         self._written = time.monotonic()
 
@@ -246,6 +258,8 @@ class Journal:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Write what is left; what fails then is an error only if nothing failed before."""
         if kind is None:
+            if self._before is not None:
+                self._checkpoints.save(self._before)
             self._write()
             return
         # the user must be told of what failed first
@@ -254,6 +268,8 @@ class Journal:
 
     def add(self, state: Any, event: Mapping[str, Any]) -> None:
         """Take the state after a pass, and the log's event of that pass."""
+        if self._keeps_two:
+            self._before = self._state
         self._state = state
         self._events.append(event)
         if time.monotonic() - self._written >= self._rest:
@@ -265,6 +281,6 @@ class Journal:
         kept, began = self._checkpoints, time.monotonic()
         kept.save(self._state)
         append_events(kept.root.store, kept.root.layout.run_log(kept.run), self._events)
-        self._state, self._events = None, []
+        self._state, self._before, self._events = None, None, []
         self._written = time.monotonic()
         self._rest = max(AT_STAKE_SECONDS, (self._written - began) * (1 / self._share - 1))

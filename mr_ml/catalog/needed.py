@@ -22,8 +22,9 @@ from mr_ml.errors import BadDataError, UsageError
 
 Say = Callable[[str], None]
 
-# Why the version before the promoted one is needed.
+# Why the version before the promoted one is needed, and the latest of a model of which none was ever promoted.
 FOR_ROLLBACK = "a rollback goes to it"
+FOR_NAME = "the model's name means it"
 _OVER = frozenset({"published", "refused", "superseded"})
 _VERSIONED = re.compile(r"(.+)@([0-9]+)")
 
@@ -216,8 +217,6 @@ def find_needed(
     """
     needed = Needed()
     for history in (*models.values(), *datasets):
-        why = "it is the latest, and its number would be given out again"
-        needed.add(history.kind, history.reference(history.latest), why)
         for damaged in history.damaged:
             needed.add(history.kind, history.reference(damaged), "its manifest cannot be read")
     for model in models.values():
@@ -250,9 +249,9 @@ def _add_promoted(root: Root, model: History, needed: Needed, say: Say) -> None:
             needed.add("model", reference, "what is promoted cannot be read")
             needed.add("dataset", model.datasets.get(any_number), f"{reference} was trained on it, and may be promoted")
         return
-    promoted = {"it is promoted": model.latest if entry is None else entry.version}
+    promoted: dict[str, int | None] = {FOR_NAME: model.latest}
     if entry is not None:
-        promoted[FOR_ROLLBACK] = entry.previous
+        promoted = {"it is promoted": entry.version, FOR_ROLLBACK: entry.previous}
     for why, number in promoted.items():
         if number:
             needed.add("model", model.reference(number), why)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
-from hdfs_layout import NotFoundError, Root
+from hdfs_layout import NotFoundError, Root, mark_removed, unmark_removed
 from hdfs_layout.lock import Lock, hold
 from mr_ml.catalog.history import Kind, read_history
 from mr_ml.catalog.promotions import latest_promotion
@@ -41,7 +42,10 @@ class Removal:
     lock
         The model whose lock must be held to remove it; None if none.
     forced
-        It goes although a rollback would go to it.
+        It goes although the model's name means it, since no version was ever promoted, or a rollback would go to it.
+    note
+        What is written down of a version that somebody wishes to be removed, so that its number is never given again;
+        None of one that goes by rules, which is never the latest.
     """
 
     path: str
@@ -53,6 +57,7 @@ class Removal:
     orphan_of: tuple[Kind, str] | None = None
     lock: str | None = None
     forced: bool = False
+    note: Mapping[str, Any] | None = None
 
 
 def carry_out(
@@ -128,14 +133,19 @@ def _remove(root: Root, removal: Removal, say: Say) -> bool:
     except NotFoundError:
         # another one was here
         manifest = None
+    folder, _, number = removal.path.rpartition("/")[0], *removal.version[1:]
+    if removal.note is not None and manifest is not None:
+        mark_removed(store, folder, number, removal.note)
     store.remove(removal.path)
     is_needed = True
     try:
         is_needed = _is_needed_now(root, removal)
     finally:
         if is_needed and manifest is not None:
-            # nobody else can have taken its number: it was not the latest
+            # nobody else can have taken its number: it was not the latest, or it is noted
             store.write(removal.path, manifest)
+            if removal.note is not None:
+                unmark_removed(store, folder, number)
     if is_needed:
         say(f"{removal.what} stays: it came into use at this moment")
         return False

@@ -7,20 +7,31 @@ is at work at it: on this machine that is when its process is gone, elsewhere af
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
 
 from hdfs_layout import Root, parse_reference, read_version
 from hdfs_layout.paths import STAGED_PREFIX, WRITING_PREFIX, join, version_file
 from mr_ml.catalog.history import History, Kind
 from mr_ml.catalog.leftovers import pack_of
-from mr_ml.catalog.needed import FOR_ROLLBACK, Journal, Run, is_given_up
+from mr_ml.catalog.needed import FOR_NAME, FOR_ROLLBACK, Journal, Run, is_given_up
 from mr_ml.catalog.removal import Removal, carry_out
 from mr_ml.catalog.retention_rules import DAY, KeepRuns, KeepVersions, RetentionRules
 from mr_ml.catalog.survey import Survey, is_chosen, survey
 from mr_ml.errors import UsageError
 
-__all__ = ["KeepRuns", "KeepVersions", "Removal", "RetentionRules", "carry_out", "plan", "plan_deletion"]
+__all__ = [
+    "KeepRuns",
+    "KeepVersions",
+    "Removal",
+    "RetentionRules",
+    "carry_out",
+    "plan",
+    "plan_deletion",
+    "plan_pruning",
+]
 
 Say = Callable[[str], None]
 
@@ -70,16 +81,19 @@ def plan(
 
 
 def plan_deletion(
-    root: Root, reference: str, *, force: bool = False, say: Say = lambda text: None
+    root: Root, reference: str, *, kind: Kind = "model", force: bool = False, by: Mapping[str, Any] | None = None,
+    say: Say = lambda text: None,
 ) -> Removal:  # fmt: skip
-    """Plan the removal of one version of a model.
+    """Plan the removal of one version of a model or dataset, whose number is never given again.
 
     Parameters
     ----------
     reference
         Name and number, ``ctr@3``.
     force
-        Even if a rollback would go to that version.
+        Even if a rollback would go to that version, or the model's name means it since none was ever promoted.
+    by
+        Who wishes it, as of `mr_ml.whoami`; it is recorded.
 
     Raises
     ------
@@ -88,23 +102,62 @@ def plan_deletion(
     StorageError
         If there is no such version.
     """
-    wanted = parse_reference(reference, kind="model")
+    wanted = parse_reference(reference, kind=kind)
     number = wanted.version
     if number is None:
-        raise UsageError(f"expected a model and the number of its version, such as {wanted.name}@3; found {reference}")
-    read_version(root.store, root.layout.model(wanted.name), number)
+        raise UsageError(f"expected a {kind} and the number of its version, such as {wanted.name}@3; found {reference}")
+    folder = root.layout.model(wanted.name) if kind == "model" else root.layout.dataset(wanted.name)
+    read_version(root.store, folder, number)
     found = survey(root, RetentionRules(), {"model": None, "dataset": None}, now=None, say=say)
-    reasons = found.needed.versions.get(("model", wanted.name, number), [])
+    reasons = found.needed.versions.get((kind, wanted.name, number), [])
+    forceable = {FOR_ROLLBACK, FOR_NAME}
     if force:
-        reasons = [reason for reason in reasons if reason != FOR_ROLLBACK]
+        reasons = [reason for reason in reasons if reason not in forceable]
     if reasons:
-        remedy = "; `force` deletes it nonetheless" if reasons == [FOR_ROLLBACK] else ""
+        remedy = "; `force` deletes it nonetheless" if set(reasons) <= forceable else ""
         raise UsageError(
             f"expected a version that nothing needs; found that {reference} stays: {'; '.join(reasons)}{remedy}"
         )
-    history = found.models[wanted.name]
+    history = found.history(kind, wanted.name)
     others = {path for n, paths in history.data.items() if n != number for path in paths}
-    return replace(_version_removal(history, number, reason="it was asked for", kept=others), forced=force)
+    note = {"kind": "removed", "version": number, "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", "by": dict(by or {})}
+    removal = _version_removal(history, number, reason="it was asked for", kept=others)
+    return replace(removal, forced=force, note=note)
+
+
+def plan_pruning(
+    root: Root, dataset: str, keep: int, *, say: Say = lambda text: None
+) -> tuple[tuple[Removal, ...], dict[str, list[str]]]:
+    """Plan the removal of a dataset's versions but for the newest, and for those that something needs.
+
+    Returns
+    -------
+    removals
+        The oldest first.
+    stays
+        What stays though it is older than the newest `keep`, with the reasons: by ``name@version``.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such dataset.
+    StorageError
+        If the root cannot be read.
+    """
+    rules = RetentionRules(datasets=KeepVersions(versions=keep))
+    read_version(root.store, root.layout.dataset(dataset))
+    found = survey(root, rules, {"model": None, "dataset": dataset}, now=None, say=say)
+    history = found.history("dataset", dataset)
+    going = found.removed["dataset", dataset]
+    older = sorted(history.versions)[:-keep]
+    stays = {
+        history.reference(number): found.needed.versions["dataset", dataset, number]
+        for number in older
+        if ("dataset", dataset, number) in found.needed.versions
+    }
+    why = f"not among the newest {keep}"
+    removals = (_version_removal(history, number, reason=why, kept=found.kept_data) for number in going)
+    return tuple(removals), stays
 
 
 def _notes(found: Survey) -> Iterator[Removal]:

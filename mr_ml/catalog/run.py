@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 from hdfs_layout import NotFoundError, Root, decode_document, encode_document, latest_version
@@ -27,6 +27,8 @@ class RunDocument:
         What it tunes, if it does: `spec` is then what all candidates share.
     part_of
         The tuning whose best model this run trains.
+    continues
+        The run from whose state this one goes on, with more passes or a smaller tolerance.
     """
 
     kind: Literal["train"] = "train"
@@ -35,36 +37,36 @@ class RunDocument:
     spec: TrainSpec
     tuning: TuningPlan | None = None
     part_of: stored.Name | None = None
+    continues: stored.Name | None = None
 
-    may_lack: ClassVar[frozenset[str]] = frozenset({"run", "after", "tuning", "part_of"})
+    may_lack: ClassVar[frozenset[str]] = frozenset({"run", "after", "tuning", "part_of", "continues"})
 
     def to_json(self) -> dict[str, Any]:
         """Return the document."""
-        of_tuning = {
+        seldom = {
             "tuning": None if self.tuning is None else self.tuning.to_json(),
             "part_of": self.part_of,
+            "continues": self.continues,
         }
-        plain = {**vars(self), "spec": self.spec.to_json(), **of_tuning}
-        return {name: value for name, value in plain.items() if name not in of_tuning or value is not None}
+        plain = {**vars(self), "spec": self.spec.to_json(), **seldom}
+        return {name: value for name, value in plain.items() if name not in seldom or value is not None}
 
 
-def start_run(
-    root: Root, run: str, spec: TrainSpec, *, tuning: TuningPlan | None = None, part_of: str | None = None
-) -> None:
-    """Write down what the run is to do; everything after this can be resumed.
+def start_run(root: Root, run: str, document: RunDocument) -> None:
+    """Write down what the run is to do, and after which version; everything after this can be resumed.
 
     Raises
     ------
     StorageError
         If it cannot be written, or the model could not be published at the end.
     """
-    folder = root.layout.model(spec.model)
+    folder = root.layout.model(document.spec.model)
     after = latest_version(root.store, folder) or 0
     if after >= MAX_VERSION:
         where = root.store.uri(folder)
         raise StorageError(f"{where}: version {after} is the last that can be; train under another name")
-    document = RunDocument(run=run, after=after, spec=spec, tuning=tuning, part_of=part_of)
-    root.store.write(root.layout.run_spec(run), encode_document(document.to_json()))
+    begun = replace(document, run=run, after=after)
+    root.store.write(root.layout.run_spec(run), encode_document(begun.to_json()))
 
 
 def read_run(root: Root, run: str) -> RunDocument:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from hdfs_layout import Root, find_version, read_events
 from hdfs_layout.paths import MAX_PASS, MAX_VERSION
+from mr_ml.catalog.attempts import Attempt, attempts_of
 from mr_ml.catalog.run import RunDocument
 from mr_ml.catalog.tuning import Tuned
 from mr_ml.data import stored
@@ -49,6 +50,33 @@ class TunedEvent(_Event):
     tuned: Tuned
 
 
+class BegunEvent(_Event):
+    """A process has begun, or goes on with, the run; see `mr_ml.catalog.attempts`."""
+
+    at: str
+    owner: str
+    host: str
+    pid: int
+
+
+class _StoppedEvent(_Event):
+    at: str
+    interrupted: bool
+
+
+class StoppedEvent(_StoppedEvent, total=False):
+    """A process ended without a model: by a signal, or by an error, after which the run can be resumed."""
+
+    error: str
+
+
+class ContinuesEvent(_Event):
+    """The run goes on where another one was after a pass."""
+
+    run: stored.Name
+    after: Annotated[int, stored.at_least(1), stored.at_most(MAX_PASS)]
+
+
 class RetrainEvent(_Event):
     """A step of a retraining, when it was done, and its numbers; the first one has `model` and `window`."""
 
@@ -63,6 +91,9 @@ KINDS: dict[str, Any] = {
     "failed": Annotated[FailedEvent, stored.MORE],
     "tuned": Annotated[TunedEvent, stored.MORE],
     "retrain": Annotated[RetrainEvent, stored.MORE],
+    "begun": Annotated[BegunEvent, stored.MORE],
+    "stopped": Annotated[StoppedEvent, stored.MORE],
+    "continues": Annotated[ContinuesEvent, stored.MORE],
 }
 # What a retraining has come to, by its last step; of the step "ended", what that says.
 _ENDS = {"ended": "outcome", "failed": "step", "superseded": "step"}
@@ -72,13 +103,18 @@ _TELLING = ("notified", "metrics")
 
 @dataclass(frozen=True)
 class RunLog:
-    """Passes in the order of the log, each once, how the run ended, if it did, and the steps of a retraining."""
+    """Passes in the order of the log, each once, how the run ended, if it did, and the steps of a retraining.
+
+    `attempts` are the processes that were at work, in their order, `continues` where it went on from another run.
+    """
 
     passes: tuple[PassEvent, ...]
     published: PublishedEvent | None
     failed: FailedEvent | None
     retrain: tuple[Mapping[str, Any], ...] = ()
     tuned: Tuned | None = None
+    attempts: tuple[Attempt, ...] = ()
+    continues: ContinuesEvent | None = None
 
     @property
     def retrained(self) -> tuple[str, str] | None:
@@ -109,16 +145,21 @@ def read_log(root: Root, run: str) -> RunLog:
     """
     path = root.layout.run_log(run)
     events: dict[str, list[Any]] = {kind: [] for kind in KINDS}
+    in_order: list[Mapping[str, Any]] = []
     for number, event in enumerate(read_events(root.store, path), start=1):
         where = f"{root.store.uri(path)}: event {number}"
         kind = stored.read(_ANY, event, where=where)["event"]
         if kind in KINDS:
             events[kind].append(stored.read(KINDS[kind], event, where=where))
+            in_order.append(event)
     # who resumes a run that has ended makes its last pass again
     passes = {event["number"]: event for event in events["pass"]}
     published, failed = (events[kind][-1] if events[kind] else None for kind in ("published", "failed"))
     tuned = events["tuned"][-1]["tuned"] if events["tuned"] else None
-    return RunLog(tuple(passes.values()), published, failed, tuple(events["retrain"]), tuned)
+    continues = events["continues"][-1] if events["continues"] else None
+    return RunLog(
+        tuple(passes.values()), published, failed, tuple(events["retrain"]), tuned, attempts_of(in_order), continues
+    )
 
 
 def published_version(root: Root, run: str, document: RunDocument) -> int | None:

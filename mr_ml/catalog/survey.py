@@ -66,6 +66,10 @@ class Survey:
         """All models by name."""
         return {history.name: history for history in self.histories if history.kind == "model"}
 
+    def history(self, kind: Kind, name: str) -> History:
+        """Return the versions of a dataset or model that is there."""
+        return next(history for history in self.histories if (history.kind, history.name) == (kind, name))
+
     def is_old(self, modified: float, days: float) -> bool:
         """Whether something was written more than so many days ago."""
         return self.now - modified > days * DAY

@@ -11,6 +11,7 @@ from hdfs_layout.lock import hold
 from mr_ml.catalog.retention import KeepRuns, KeepVersions, Removal, RetentionRules, carry_out, plan, plan_deletion
 from mr_ml.cli.common import narrator, print_result, root_of, table
 from mr_ml.errors import UsageError
+from mr_ml.whoami import whoami
 
 if TYPE_CHECKING:
     from mr_ml.retraining.config import RetrainConfig
@@ -45,7 +46,7 @@ def _clean(
 
     planned = plan(root, rules, model=model, dataset=dataset, say=note)
     gone = planned if options.dry_run else carry_out(root, planned, note)
-    _print(options, hide(root.store.root), gone, notes)
+    print_removed(options, hide(root.store.root), gone, notes)
 
 
 def delete(options: argparse.Namespace) -> None:
@@ -53,11 +54,16 @@ def delete(options: argparse.Namespace) -> None:
     root, say = root_of(options), narrator(options)
     name = parse_reference(options.model, kind="model").name
     if options.dry_run:
-        _print(options, root.store.root, [plan_deletion(root, options.model, force=options.force, say=say)], ())
+        print_removed(
+            options,
+            root.store.root,
+            [plan_deletion(root, options.model, force=options.force, by=whoami(), say=say)],
+            (),
+        )
         return
     with hold(root.store, root.layout.lock(name), what=f"delete {options.model}") as lock:
-        planned = plan_deletion(root, options.model, force=options.force, say=say)
-        _print(options, root.store.root, carry_out(root, [planned], say, held={name: lock}), ())
+        planned = plan_deletion(root, options.model, force=options.force, by=whoami(), say=say)
+        print_removed(options, root.store.root, carry_out(root, [planned], say, held={name: lock}), ())
 
 
 def _rules(options: argparse.Namespace) -> RetentionRules:
@@ -86,7 +92,8 @@ def _settings(options: argparse.Namespace) -> RetrainConfig:
     return load_config(options.settings)
 
 
-def _print(options: argparse.Namespace, root: str, removals: Sequence[Removal], notes: Iterable[str]) -> None:
+def print_removed(options: argparse.Namespace, root: str, removals: Sequence[Removal], notes: Iterable[str]) -> None:
+    """Print what was removed, or would be."""
     n_bytes = sum(removal.bytes for removal in removals)
     data: dict[str, Any] = {
         "root": root,
@@ -95,9 +102,9 @@ def _print(options: argparse.Namespace, root: str, removals: Sequence[Removal], 
         "bytes": n_bytes,
         "notes": list(notes),
     }
-    rows = [[removal.what, _size(removal.bytes), removal.path, removal.reason] for removal in removals]
+    rows = [[removal.what, size_text(removal.bytes), removal.path, removal.reason] for removal in removals]
     would = "would be removed" if options.dry_run else "removed"
-    text = f"{len(removals)} {would}, {_size(n_bytes)}"
+    text = f"{len(removals)} {would}, {size_text(n_bytes)}"
     print_result(options, data, "\n".join([_lines(rows), text]) if rows else text)
 
 
@@ -109,6 +116,7 @@ def _lines(rows: Iterable[Sequence[str]]) -> str:
     return table(["what", "size"], shown)
 
 
-def _size(n_bytes: int) -> str:
+def size_text(n_bytes: int) -> str:
+    """Return a number of bytes in the unit that suits it."""
     power = min((len(str(n_bytes)) - 1) // 3, len(_UNITS) - 1)
     return f"{n_bytes / 1000**power:.3g} {_UNITS[power]}"

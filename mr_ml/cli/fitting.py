@@ -45,10 +45,10 @@ def add_fitting(parser: Any, group: Any) -> None:
     )  # fmt: skip
     group = parser.add_argument_group("when to stop")
     group.add_argument(
-        "--tolerance", type=not_negative, default=1e-6, metavar="X",
+        "--tolerance", type=not_negative, metavar="X",
         help="largest gradient component in units of the mean absolute slope (default 1e-6)",
     )  # fmt: skip
-    group.add_argument("--max-passes", type=whole(1, MAX_PASS), default=500, metavar="N", help="(default 500)")
+    group.add_argument("--max-passes", type=whole(1, MAX_PASS), metavar="N", help="(default 500)")
     add_runner(parser, jobs=("pass_job",), kinds=(QUERIES, LOSSES))
     add_engine(parser)
     add_memory(parser)

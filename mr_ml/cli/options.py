@@ -70,12 +70,15 @@ def add_group(commands: Any, name: str, summary: str) -> Any:
     return parser.add_subparsers(title="commands", metavar="ACTION")
 
 
-def add_command(commands: Any, name: str, module: str, function: str, summary: str, example: str = "") -> Any:
+def add_command(
+    commands: Any, name: str, module: str, function: str, summary: str, example: str = "", aliases: Sequence[str] = ()
+) -> Any:  # fmt: skip
     """Add a command, with what every command takes; returns its parser."""
     epilog = f"example: {example}\n\n{EXIT_CODES}" if example else EXIT_CODES
     parser = commands.add_parser(
-        name, help=summary, description=summary, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+        name, help=summary, description=summary, epilog=epilog, aliases=aliases,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     parser.set_defaults(command_module=_lazy(module, function))
     add_everywhere(parser)
     return parser

@@ -6,6 +6,7 @@ from typing import Any
 
 from hdfs_layout.paths import MAX_VERSION
 from mr_ml import __version__
+from mr_ml.cli.datasets_options import add_datasets
 from mr_ml.cli.fitting import LOSS, LOSSES_HELP, add_fitting, add_tune
 from mr_ml.cli.inference_options import add_infer, add_table
 from mr_ml.cli.measuring_options import add_compare, add_evaluate
@@ -47,6 +48,7 @@ def make_parser() -> Parser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     add_pack(commands)
     _describe(commands)
+    add_datasets(commands)
     _train(commands)
     add_tune(commands)
     add_evaluate(commands)
@@ -228,10 +230,14 @@ def _models(commands: Any) -> None:
     )
     delete = add_command(
         actions, "delete", "clean", "delete", "remove one version of a model that nothing needs",
-        "mr-ml models delete ctr@3 --dry-run",
+        "mr-ml models delete ctr@3 --dry-run", aliases=("rm",),
     )  # fmt: skip
     delete.add_argument("model", help="name@version")
-    delete.add_argument("--force", action="store_true", help="even if a rollback would go to that version")
+    delete.add_argument(
+        "--force",
+        action="store_true",
+        help="even if a rollback would go to that version, or the name means it as none was ever promoted",
+    )
     add_dry_run(delete)
 
 

@@ -5,16 +5,32 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 from hdfs_layout import Root
+from mr_ml.catalog.attempts import seconds_of
 from mr_ml.catalog.run import RunDocument, find_run
 from mr_ml.catalog.run_log import RunLog, published_version, read_log
-from mr_ml.cli.common import names_in, open_session, print_result, progress_watcher, report_damaged, root_of, table
+from mr_ml.cli.common import (
+    names_in,
+    one_line,
+    open_session,
+    print_result,
+    progress_watcher,
+    report_damaged,
+    root_of,
+    table,
+)
+from mr_ml.cli.spelling import spelled
 from mr_ml.errors import BadDataError, UsageError
 
 DAMAGED = "damaged"
+UNFINISHED = "unfinished"
+# Of a retraining: what cannot be gone on with.
+_DECIDED = ("published", "refused", "superseded")
+_HEADER = ("run", "model", "dataset", "passes", "status", "began (UTC)", "took", "host")
+_MOST_OF_AN_ERROR = 160
 # Of a step of a retraining, what is not shown beside its name.
 _NOT_SHOWN = frozenset({"event", "step", "at", "model", "window", "checks"})
 
@@ -24,8 +40,20 @@ def list_all(options: argparse.Namespace) -> int:
     root = root_of(options)
     names = names_in(root.store, root.layout.runs, kind="run")
     summaries = [found for name in names if (found := _summary(root, name)) is not None]
-    rows = [[r["run"], r["model"] or "?", r["dataset"] or "?", str(r["passes"]), r["status"]] for r in summaries]
-    print_result(options, {"runs": summaries}, table(["run", "model", "dataset", "passes", "status"], rows))
+    rows = [
+        [
+            r["run"], r["model"] or "?", r["dataset"] or "?", str(r["passes"]), r["status"],
+            (r["started"] or "-")[:19].replace("T", " "), duration_text(r["seconds"]), r["host"] or "-",
+        ]
+        for r in summaries
+    ]  # fmt: skip
+    header, *lines = table(_HEADER, rows).split("\n")
+    shown = [
+        line for r, row in zip(summaries, lines, strict=True) for line in (row, *(
+            [f"  {one_line(spelled(r['error']))[:_MOST_OF_AN_ERROR]}"] if r["error"] else []
+        ))
+    ]  # fmt: skip
+    print_result(options, {"runs": summaries}, "\n".join([header, *shown]))
     return report_damaged(r["stop"] for r in summaries if r["status"] == DAMAGED)
 
 
@@ -52,6 +80,11 @@ def show(options: argparse.Namespace) -> None:
     ]
     for_window = f", retrained for {data['window']}" if data["window"] else ""
     text = f"run {data['run']}: {data['model']} on {data['dataset'] or 'nothing yet'}{for_window}, {data['status']}\n"
+    if data["started"]:
+        where = "" if data["host"] is None else f" on {data['host']}"
+        text += f"began {data['started']}, {duration_text(data['seconds'])} at work{where}\n"
+    if log.continues is not None:
+        text += f"goes on where run {log.continues['run']} was after {log.continues['after']} passes\n"
     text += table(["pass", "objective", "|gradient|", "step", "rows/s"], rows)
     if log.tuned is not None:
         from mr_ml.cli.tune import table_of
@@ -59,9 +92,11 @@ def show(options: argparse.Namespace) -> None:
         text += f"\n{table_of(log.tuned)}"
     for event in log.retrain:
         text += f"\n{event['at']}  {event['step']}{_numbers(event)}"
-    if data["status"] == "unfinished":
+    if data["error"]:
+        text += f"\n{spelled(data['error'])}"
+    if data["can_resume"]:
         text += f"\ngo on with: mr-ml runs resume {data['run']}"
-    elif data["stop"]:
+    elif data["stop"] and data["stop"] != data["error"]:
         text += f"\n{data['stop']}"
     print_result(options, data, text)
 
@@ -139,7 +174,8 @@ def _summary(root: Root, run: str) -> dict[str, Any] | None:
     except BadDataError as error:
         # one damaged file must not hide the other runs
         found = {"run": run, "model": model, "dataset": dataset, "window": None, "passes": 0}
-        return {**found, "status": DAMAGED, "stop": str(error)}
+        unknown: dict[str, Any] = {"started": None, "seconds": None, "host": None, "error": None, "can_resume": False}
+        return {**found, "status": DAMAGED, "stop": str(error), **unknown}
 
 
 def _whole(root: Root, run: str, document: RunDocument | None, log: RunLog) -> dict[str, Any]:
@@ -148,11 +184,17 @@ def _whole(root: Root, run: str, document: RunDocument | None, log: RunLog) -> d
         model, dataset = document.spec.model, document.spec.dataset
         # a kill, or an accident to the log, may have left it without its last line
         version = published_version(root, run, document) if log.published is None else log.published["version"]
-    status = "published" if version is not None else "unfinished" if ended is None else "failed"
+    last = log.attempts[-1] if log.attempts else None
+    # earlier releases did not say who is at work
+    at_work = UNFINISHED if last is None else last.status
+    status = "done" if version is not None else at_work if ended is None else "failed"
     if log.retrained is not None:
         model, window = log.retrained
         dataset = dataset or next((event["dataset"] for event in log.retrain if "dataset" in event), None)
-        status = log.outcome
+        status = log.outcome if log.outcome != UNFINISHED else _of_retraining(at_work)
+    stop = log.retrain[-1].get("message") if window is not None else None if ended is None else ended["stop"]
+    errors = [stop if status == "failed" else None, None if last is None or status != "failed" else last.error]
+    began = [attempt.begun for attempt in log.attempts] + [seconds_of(step["at"]) for step in log.retrain]
     return {
         "run": run,
         "model": model if version is None else f"{model}@{version}",
@@ -160,5 +202,26 @@ def _whole(root: Root, run: str, document: RunDocument | None, log: RunLog) -> d
         "window": window,
         "passes": max((p["number"] for p in log.passes), default=0),
         "status": status,
-        "stop": log.retrain[-1].get("message") if window is not None else None if ended is None else ended["stop"],
+        "stop": stop,
+        "started": None if not began else f"{datetime.fromtimestamp(min(began), UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "seconds": None if last is None else round(sum(attempt.seconds for attempt in log.attempts), 3),
+        "host": None if last is None else last.host,
+        "error": next((error for error in errors if error), None),
+        "can_resume": version is None and log.failed is None and status not in ("running", *_DECIDED),
     }
+
+
+def _of_retraining(at_work: str) -> str:
+    """Return the status of a retraining that is not over: its last training may have ended long before it did."""
+    return at_work if at_work in ("running", "interrupted") else UNFINISHED if at_work == "failed" else at_work
+
+
+def duration_text(seconds: float | None) -> str:
+    """Return a duration in the units that suit it."""
+    if seconds is None:
+        return "-"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d} min"

@@ -16,7 +16,7 @@ PARAMETERS = frozenset(
         "at", "at_precision", "at_recall", "base", "by", "categorical", "class_weights", "cluster_id", "config", "cron",
         "dataset", "decimal", "delimiter", "draws", "drop", "dry_run", "engine", "errors", "features", "first_passes",
         "folds", "for", "force", "format", "halving", "index_base", "inference", "intercept", "interpreter", "json",
-        "keep_days", "keep_runs", "keep_versions", "l1", "l2", "label_column", "label_weights", "level",
+        "keep", "keep_days", "keep_runs", "keep_versions", "l1", "l2", "label_column", "label_weights", "level",
         "like", "loss", "max_bad_rows",
         "max_cost", "max_hours", "max_passes", "memory", "metric", "missing", "missing_markers", "model",
         "non_negative", "numeric", "dialect", "table",

@@ -33,7 +33,10 @@ def run(options: argparse.Namespace) -> None:
                     "--resume goes on with what the run was asked to do; give no dataset or model beside it"
                 )
             _check_same(options, read_run(session.root, options.resume).spec)
-            result = session.resume(options.resume, verify_bytes=options.verify, inference=options.inference)
+            result = session.resume(
+                options.resume, verify_bytes=options.verify, inference=options.inference,
+                max_passes=options.max_passes, tolerance=options.tolerance,
+            )  # fmt: skip
         else:
             if options.dataset is None or options.model is None:
                 raise UsageError("expected a dataset and --model NAME (or --resume RUN)")
@@ -64,6 +67,8 @@ def _chosen(options: argparse.Namespace, spec: type[TrainSpec]) -> dict[str, Any
         other, values = _IN_OTHER_WORDS.get(name, (name, None))
         value = getattr(options, other)
         chosen[name] = value if values is None else values[value]
+        if name in spec.limits and value is None:
+            del chosen[name]
     del chosen["dataset"], chosen["model"]
     if options.per_feature is not None:
         chosen["per_feature"] = read_rules(options.per_feature)
@@ -74,7 +79,7 @@ def _check_same(options: argparse.Namespace, spec: TrainSpec) -> None:
     """Refuse choices beside --resume that the run did not make: they would be ignored."""
     defaults = {item.name: item.default for item in fields(spec)}
     for name, value in _chosen(options, type(spec)).items():
-        if value not in (defaults[name], getattr(spec, name)):
+        if name not in spec.limits and value not in (defaults[name], getattr(spec, name)):
             raise UsageError(
                 f"--resume goes on with what the run was asked to do: {name} {getattr(spec, name)!r}, found {value!r}; "
                 f"leave `{name}` out, or train again without --resume"

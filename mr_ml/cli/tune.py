@@ -69,9 +69,10 @@ def _tuned(options: argparse.Namespace, session: Session) -> TuneResult:
     )
     common = {
         "penalty_space": options.penalty_space, "intercept": not options.no_intercept,
-        "row_weights": options.weights == "rows", "solver": options.solver, "tolerance": options.tolerance,
-        "max_passes": options.max_passes,
+        "row_weights": options.weights == "rows", "solver": options.solver,
     }  # fmt: skip
+    limits = {"tolerance": options.tolerance, "max_passes": options.max_passes}
+    common |= {name: value for name, value in limits.items() if value is not None}
     return tune(session, UNNAMED_KIND, options.dataset, options.model, options.split, asked, common)
 
 

@@ -64,10 +64,14 @@ class TrainSpec:
         Of the dataset.
     warm_start
         The model with whose coefficients the search begins, by names of features, ``name@3``; None for none.
+    limits
+        Which of `max_passes` and `tolerance` the kind has, both or none: they say when the search ends, and change
+        nothing before that.
     """
 
     kind: ClassVar[str]
     may_lack: ClassVar[frozenset[str]] = frozenset({"warm_start"})
+    limits: ClassVar[frozenset[str]] = frozenset()
 
     dataset: stored.Versioned
     model: stored.Name

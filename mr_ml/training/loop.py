@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from mr_ml.catalog.attempts import now
 from mr_ml.catalog.checkpoints import Journal
 from mr_ml.models.base import Problem
 from mr_ml.optimize.base import Result, SearchProgress
@@ -24,6 +25,8 @@ class Progress:
         Of the pass, from 1 on.
     rows_per_second
         By the time since the pass before, the driver's work included.
+    seconds
+        That time.
     note
         A sentence for the user about it, if there is one.
     """
@@ -33,12 +36,17 @@ class Progress:
     gradient_norm: float
     step: float
     rows_per_second: float
+    seconds: float = 0.0
     note: str | None = None
 
     @property
     def event(self) -> dict[str, Any]:
         """What the log says of it."""
-        return {"event": "pass", **{name: value for name, value in vars(self).items() if value is not None}}
+        return {
+            "event": "pass",
+            "at": now(),
+            **{name: value for name, value in vars(self).items() if value is not None},
+        }
 
 
 class Watch:
@@ -65,8 +73,9 @@ class Watch:
     def seen(self, done: SearchProgress) -> Progress:
         """Return the progress of the pass after which the search has come so far."""
         before, self._last = self._last, time.monotonic()
-        rate = self._n_rows / max(self._last - before, 1e-9)
-        return Progress(done.passes, done.value, done.gradient_norm, done.step, rate, done.note)
+        seconds = max(self._last - before, 1e-9)
+        rate = self._n_rows / seconds
+        return Progress(done.passes, done.value, done.gradient_norm, done.step, rate, seconds, done.note)
 
 
 def search(

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from hdfs_layout import Root, append_events
+from mr_ml.catalog.attempts import now
 from mr_ml.catalog.checkpoints import Checkpoints, Journal
 from mr_ml.catalog.dataset import Dataset
 from mr_ml.catalog.decision import Decision
@@ -35,6 +36,7 @@ from mr_ml.passes.base import Engine
 from mr_ml.sums.blas import on_one_thread
 from mr_ml.sums.statistic import Statistic
 from mr_ml.training.early_steps import EarlySteps
+from mr_ml.training.going_on import earlier_state
 from mr_ml.training.loop import Progress, Watch, search
 
 _LOG = logging.getLogger(__name__)
@@ -145,6 +147,7 @@ def fit(
     root: Root,
     watch: Callable[[Progress], None],
     say: Callable[[str], None] = lambda text: None,
+    continues: str | None = None,
 ) -> Fitted:
     """Run to the end, from the last whole checkpoint if there is one; publish nothing.
 
@@ -152,6 +155,8 @@ def fit(
     ----------
     watch, say
         Called with the progress of each pass, and with what else the user should know.
+    continues
+        The run from whose state it begins, if there is one that will do.
 
     Raises
     ------
@@ -168,10 +173,15 @@ def fit(
     checkpoints = Checkpoints(root, Owner.of(run, spec, dataset), optimizer, size=size, say=say)
     sample = EarlySteps(problem.objective, dataset, spec.split, root.store, problem.columns)
     state = checkpoints.load()
+    if state is None and continues is not None:
+        state = earlier_state(continues, spec, problem, dataset, root, say=say)
+        if state is not None:
+            event = {"event": "continues", "run": continues, "after": optimizer.progress(state).passes}
+            append_events(root.store, root.layout.run_log(run), [event])
     if state is None:
         state = _first_state(problem, spec, dataset, run=run, root=root, say=say)
     passes = Watch(dataset.n_rows(spec.split), watch, say)
-    with Journal(checkpoints) as journal:
+    with Journal(checkpoints, keeps_two=True) as journal:
         result = search(problem, state, engine=engine, sample=sample, journal=journal, watch=passes)
     del state
     result, proof = _proved(problem, result, engine)
@@ -215,7 +225,7 @@ def publish(
     )
     seconds = fitted.seconds + time.monotonic() - started
     try:
-        event = {"event": "published", "version": version, **end.training}
+        event = {"event": "published", "at": now(), "version": version, **end.training}
         append_events(root.store, root.layout.run_log(run), [event])
     except StorageError as error:
         # it is visible, and a driver that resumes the run will find it

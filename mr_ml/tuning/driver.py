@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hdfs_layout import append_events
+from mr_ml.catalog.attempts import begun_event, noting_errors, now
 from mr_ml.catalog.checkpoints import Checkpoints, Journal
 from mr_ml.catalog.dataset import Dataset, load_dataset
 from mr_ml.catalog.leftovers import sweep_folders
-from mr_ml.catalog.run import read_run, start_run
+from mr_ml.catalog.run import RunDocument, read_run, start_run
 from mr_ml.catalog.states import Owner
 from mr_ml.catalog.tuning import Tried, Tuned, TuningPlan
 from mr_ml.catalog.uses import using
@@ -103,6 +104,11 @@ def resume(session: Session, run: str) -> TuneResult:
 
 
 def _tuned(session: Session, spec: TrainSpec, plan: TuningPlan, *, run: str, is_begun: bool) -> TuneResult:
+    with noting_errors(session.root, run):
+        return _noted(session, spec, plan, run=run, is_begun=is_begun)
+
+
+def _noted(session: Session, spec: TrainSpec, plan: TuningPlan, *, run: str, is_begun: bool) -> TuneResult:
     specs = [with_options(spec, options) for options in plan.candidates]
     _check_judges(specs, plan)
     dataset = load_dataset(session.root, spec.dataset)
@@ -112,7 +118,7 @@ def _tuned(session: Session, spec: TrainSpec, plan: TuningPlan, *, run: str, is_
     session.say(f"chosen of {candidates(len(specs))}: {words(best.options)}, {tuned.metric} {best.mean:.6g}")
     fitted = session.fit(specs[tuned.chosen], run=f"{run}-best", part_of=run)
     trained = session.publish(fitted, tuned=tuned)
-    event = {"event": "published", "version": trained.version, "stop": trained.stop}
+    event = {"event": "published", "at": now(), "version": trained.version, "stop": trained.stop}
     append_events(session.root.store, session.root.layout.run_log(run), [event])
     return TuneResult(tuned=tuned, trained=trained)
 
@@ -156,7 +162,8 @@ def _judged(
     # what does not fit together is found before there is a run
     engine = session.engine_over(dataset, spec.split, needs, runner=of_work)
     if not is_begun:
-        start_run(root, run, spec, tuning=plan)
+        start_run(root, run, RunDocument(spec=spec, tuning=plan))
+    append_events(root.store, layout.run_log(run), [begun_event()])
     session.say(
         f"run {run}: {candidates(len(specs))}, {len(seats)} models on {dataset.reference} {spec.split}, "
         f"{dataset.n_rows(spec.split)} rows" + (f", {at_once} at once" if at_once < len(seats) else "")

@@ -11,7 +11,9 @@ from world import DAY, RULES, World, check_all, clean, versions
 
 from hdfs_layout import publish_version, read_version
 from mr_ml.catalog.dataset import load_dataset
-from mr_ml.catalog.retention import KeepRuns, KeepVersions, RetentionRules, carry_out, plan, plan_deletion
+from mr_ml.catalog.model import load_model
+from mr_ml.catalog.retention import KeepRuns, KeepVersions, RetentionRules, carry_out, plan, plan_deletion, plan_pruning
+from mr_ml.catalog.uses import using
 from mr_ml.errors import NotFoundError, UsageError
 
 
@@ -149,7 +151,7 @@ def test_delete(world: World) -> None:
         world.promote("m", number)
     world.journal("m", "2026-01-01", days=1, outcome="running", base=4)
     for number, force, why in (
-        (3, True, "promoted"), (2, False, "rollback.*`force`"), (5, True, "latest"), (4, True, "2026-01-01"),
+        (3, True, "promoted"), (2, False, "rollback.*`force`"), (4, True, "2026-01-01"),
     ):  # fmt: skip
         with pytest.raises(UsageError, match=why):
             plan_deletion(world.root, f"m@{number}", force=force)
@@ -157,10 +159,72 @@ def test_delete(world: World) -> None:
         plan_deletion(world.root, "m")
     with pytest.raises(NotFoundError):
         plan_deletion(world.root, "m@9")
-    for number in (1, 2):
+    for number in (1, 2, 5):
         assert carry_out(world.root, [plan_deletion(world.root, f"m@{number}", force=True)], print)
-    assert {v for v in versions(world) if v[0] == "models/m"} == {("models/m", n) for n in (3, 4, 5)}
-    assert len(list((world.folder / "models/m/data").iterdir())) == 3
+    assert {v for v in versions(world) if v[0] == "models/m"} == {("models/m", n) for n in (3, 4)}
+    assert len(list((world.folder / "models/m/data").iterdir())) == 2
+    # that of the latest neither
+    assert world.model("m", "d@1") == 6
+    check_all(world)
+
+
+def test_a_name_that_was_never_promoted_keeps_its_latest_version(world: World) -> None:
+    for _ in range(2):
+        world.dataset("d")
+        world.model("m", "d@1")
+    with pytest.raises(UsageError, match="name means it; `force`"):
+        plan_deletion(world.root, "m@2")
+    assert carry_out(world.root, [plan_deletion(world.root, "m@2", force=True)], print)
+    assert load_model(world.root, "m").version == 1
+    assert world.model("m", "d@1") == 3
+
+
+def test_datasets_are_deleted_when_nothing_needs_them(world: World) -> None:
+    for _ in range(3):
+        world.dataset("d")
+    world.model("m", "d@1")
+    for reference, why in (("d@1", "m@1 was trained on it"), ("d", "number"), ("m@1", "d")):
+        with pytest.raises((UsageError, NotFoundError), match=why):
+            plan_deletion(world.root, reference, kind="dataset", force=True)
+    for number in (3, 2):
+        planned = plan_deletion(world.root, f"d@{number}", kind="dataset", by={"user": "me"})
+        assert carry_out(world.root, [planned], print) == (planned,)
+    with pytest.raises(NotFoundError, match=r"found version 1 \(version 3 was removed at 20.*Z\)"):
+        load_dataset(world.root, "d@3")
+    assert load_dataset(world.root, "d").version == 1
+    assert world.dataset("d") == 4
+    # what cleaning finds is no more than there was
+    assert clean(world) == []
+    check_all(world)
+
+
+def test_a_version_that_comes_into_use_keeps_its_number_and_has_no_note(world: World) -> None:
+    for _ in range(2):
+        world.dataset("d")
+    planned = plan_deletion(world.root, "d@2", kind="dataset")
+    said: list[str] = []
+    with using(world.root, load_dataset(world.root, "d@2")):
+        assert carry_out(world.root, [planned], said.append) == ()
+    assert len(said) == 1
+    assert not list((world.folder / "datasets/d").glob("removed-*"))
+    assert load_dataset(world.root, "d").version == 2
+
+
+def test_pruning_keeps_the_newest_and_what_is_needed(world: World) -> None:
+    for _ in range(6):
+        world.dataset("d")
+    world.dataset("other")
+    world.model("m", "d@2")
+    world.run("m", "d@3", days=1, ended=False)
+    planned, stays = plan_pruning(world.root, "d", 2)
+    assert [removal.what for removal in planned] == ["d@1", "d@4"]
+    assert list(stays) == ["d@2", "d@3"]
+    assert stays["d@2"] == ["m@1 was trained on it"]
+    assert "unfinished" in stays["d@3"][0]
+    assert carry_out(world.root, planned, print) == planned
+    assert {v for v in versions(world) if v[0] == "datasets/d"} == {("datasets/d", n) for n in (2, 3, 5, 6)}
+    with pytest.raises(NotFoundError):
+        plan_pruning(world.root, "nothing", 2)
     check_all(world)
 
 

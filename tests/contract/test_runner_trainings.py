@@ -17,7 +17,7 @@ from runner_kinds import KINDS, Kind
 from hdfs_layout import open_root
 from mr_ml.catalog.dataset import load_dataset
 from mr_ml.catalog.model import load_model
-from mr_ml.catalog.run import start_run
+from mr_ml.catalog.run import RunDocument, start_run
 from mr_ml.data.block import decode_line
 from mr_ml.ids import unique_id
 from mr_ml.models.linear.kind.spec import LinearSpec
@@ -75,7 +75,7 @@ def test_in_memory(expected: Done, training: Training) -> None:
     shown = expected.run("models", "show", training.options[2])
     spec = replace(LinearSpec(**shown["spec"]), model="in-memory")
     run = unique_id()
-    start_run(root, run, spec)
+    start_run(root, run, RunDocument(spec=spec))
     fitted = fit(spec, run=run, dataset=dataset, engine=engines["train"], root=root, watch=lambda progress: None)
     result = publish(fitted, root)
     assert expected.published({"model": result.model, "version": result.version}) == there

@@ -80,7 +80,7 @@ def test_the_first_example(mr_ml: Commands, tmp_path: Path) -> None:
     coef = mr_ml.coef("iris-softmax")
     assert (coef.coef.shape, coef.intercept.shape) == ((3, 4), (3,))
     log = mr_ml("runs", "show", found["run"])
-    assert (log["status"], log["model"], len(log["log"])) == ("published", "iris-softmax@1", found["passes"])
+    assert (log["status"], log["model"], len(log["log"])) == ("done", "iris-softmax@1", found["passes"])
     values = [event["objective"] for event in log["log"]]
     assert values == sorted(values, reverse=True)
     assert values[-1] == found["objective"]

@@ -26,7 +26,7 @@ def test_the_root_of_release_0_1(old: Commands, tmp_path: Path) -> None:
     listed = [(m["model"], m["version"], m["passes"]) for m in old("models", "list")["models"]]
     assert listed == [("shop", 1, 9), ("small", 1, 8), ("small", 2, 2)]
     assert {(r["model"], r["status"]) for r in old("runs", "list")["runs"]} == {
-        (name, "published") for name in ("shop@1", "small@1", "small@2")
+        (name, "done") for name in ("shop@1", "small@1", "small@2")
     }
     run = old("models", "show", "shop")["run"]
     assert [p["number"] for p in old("runs", "show", run)["log"]] == list(range(1, 10))

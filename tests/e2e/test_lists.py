@@ -92,10 +92,10 @@ def test_a_log_that_lost_its_end_still_shows_what_was_published(models: Commands
     for length in (len(text) - 1, len(text) - 20, text.rindex(b"\n", 0, -1) + 1, 0):
         log.write_bytes(text[:length])
         found = models("runs", "list")["runs"][1]
-        assert (found["model"], found["status"]) == (whole[1]["model"], "published")
-        assert models("runs", "show", whole[1]["run"])["status"] == "published"
+        assert (found["model"], found["status"]) == (whole[1]["model"], "done")
+        assert models("runs", "show", whole[1]["run"])["status"] == "done"
     log.unlink()
-    assert models("runs", "list")["runs"][1]["status"] == "published"
+    assert models("runs", "list")["runs"][1]["status"] == "done"
 
 
 @pytest.mark.parametrize("damaged", ["v000001.json", "v000003.json", "v000007.json"])

@@ -19,7 +19,7 @@ from mr_ml_jobs.pass_job import MRPass
 from hdfs_layout import open_root
 from mr_ml import session
 from mr_ml.catalog.dataset import Dataset, load_dataset
-from mr_ml.catalog.run import start_run
+from mr_ml.catalog.run import RunDocument, start_run
 from mr_ml.data.partition_file import BlockRange
 from mr_ml.errors import InternalError
 from mr_ml.ids import unique_id
@@ -103,7 +103,7 @@ def test_in_memory(mr_ml: Commands, expected: dict[str, str], name: str) -> None
     engine = InMemoryEngine(dataset.tree("train"), blocks, dataset.expected("train"))
     spec = replace(spec_of(mr_ml, name), model="in-memory")
     run = unique_id()
-    start_run(root, run, spec)
+    start_run(root, run, RunDocument(spec=spec))
     fitted = fit(spec, run=run, dataset=dataset, engine=engine, root=root, watch=lambda progress: None)
     done = publish(fitted, root)
     assert mr_ml.coef(f"in-memory@{done.version}").sha256 == expected[name]

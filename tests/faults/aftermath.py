@@ -34,7 +34,7 @@ def mend(mr_ml: Commands, expected: str) -> None:
     assert found["version"] == 1
     assert check_published(mr_ml, expected) == [1]
     (run,) = mr_ml("runs", "list")["runs"]
-    assert (run["status"], run["model"]) == ("published", "m@1")
+    assert (run["status"], run["model"]) == ("done", "m@1")
     assert mr_ml("train", "--resume", run["run"], *INLINE)["version"] == 1
     assert check_published(mr_ml, expected) == [1]
     assert not list(mr_ml.root.rglob("v000002.json"))

@@ -233,7 +233,7 @@ def test_killed_worker(mr_ml: Commands, tmp_path: Path, monkeypatch: pytest.Monk
     assert "SIGKILL" in found.err
     assert not (mr_ml.root / "models").exists()
     (run,) = mr_ml("runs", "list")["runs"]
-    assert run["status"] == "unfinished"
+    assert run["status"] == "failed"
     assert mr_ml("train", "--resume", run["run"], *runner)["version"] == 1
     assert mr_ml("evaluate", "m", "rows", "--split", "train", *runner)["n_rows"] == 800
 

@@ -193,6 +193,6 @@ def test_evaluate_and_the_commands_without_jobs(
     assert {**shown, "coef_uri": ""} == {**here, "coef_uri": ""}
     copy(LocalStore(str(scored.local.root)), scored.store, f"runs/{here['run']}")
     runs = {run["run"]: run for run in scored.here("runs", "list")["runs"]}
-    assert runs[here["run"]]["status"] == "published"
+    assert runs[here["run"]]["status"] == "done"
     assert scored.here("runs", "show", here["run"]) == scored.local("runs", "show", here["run"])
     assert jvm_starts(trace) == ["jar"]

@@ -22,9 +22,11 @@ from hdfs_layout import (
     find_version,
     latest_version,
     list_versions,
+    mark_removed,
     publish_version,
     publish_version_once,
     read_version,
+    unmark_removed,
 )
 from mr_ml.errors import BadDataError, StorageError
 
@@ -256,3 +258,36 @@ def test_a_publisher_killed_at_any_point_publishes_once(tmp_path: Path, before: 
     assert lines[-1] == f"published {before + 1}"
     calls = ["fsync", "replace", "link", "unlink"] + (["mkdir"] if before == 0 else [])
     assert set(lines[1:-1]) == {f"{when} {call}" for when in ("before", "after") for call in calls}
+
+
+def test_numbers_of_removed_versions_are_not_given_again(store: LocalStore) -> None:
+    """Of the latest one neither, nor after another publisher listed the folder too early."""
+    for run in ("a", "b"):
+        publish_version(store, "models/ctr", {"run": run})
+    mark_removed(store, "models/ctr", 2, {"at": "2026-11-28T00:00:00Z"})
+    store.remove("models/ctr/v000002.json")
+    assert latest_version(store, "models/ctr") == 1
+    assert publish_version(store, "models/ctr", {"run": "c"}) == 3
+    mark_removed(store, "models/ctr", 3, {"at": "2026-11-28T00:00:01Z"})
+    store.remove("models/ctr/v000003.json")
+    assert publish_version_once(store, "models/ctr", {"run": "d"}) == 4
+    with pytest.raises(NotFoundError, match=r"versions 1, 4 \(version 3 was removed at 2026-11-28T00:00:01Z\)"):
+        read_version(store, "models/ctr", 3)
+
+
+def test_a_number_that_is_removed_while_the_folder_is_listed_is_not_given(store: LocalStore) -> None:
+    """A listing may miss both the manifest that goes and the note that came before it."""
+
+    class Late(LocalStore):
+        def list(self, path: str) -> tuple[str, ...]:
+            return tuple(name for name in super().list(path) if "000002" not in name)
+
+    publish_version(store, "models/ctr", {"run": "a"})
+    mark_removed(store, "models/ctr", 2, {"at": "2026-11-28T00:00:00Z"})
+    assert publish_version(Late(store.root), "models/ctr", {"run": "b"}) == 3
+
+
+def test_a_removal_that_is_taken_back_leaves_the_number_free(store: LocalStore) -> None:
+    mark_removed(store, "models/ctr", 1, {"at": "2026-11-28T00:00:00Z"})
+    unmark_removed(store, "models/ctr", 1)
+    assert publish_version(store, "models/ctr", {"run": "a"}) == 1

@@ -14,7 +14,7 @@ from problems import Problem
 from hdfs_layout import Root, open_root
 from mr_ml.catalog.dataset import Dataset, load_dataset
 from mr_ml.catalog.model import load_model
-from mr_ml.catalog.run import start_run
+from mr_ml.catalog.run import RunDocument, start_run
 from mr_ml.data.block import decode_line
 from mr_ml.ids import unique_id
 from mr_ml.models.base import Conclusion
@@ -77,7 +77,7 @@ class Solver:
         )  # fmt: skip
         if begin is not None:
             spec = replace(spec, warm_start=_published(spec, begin, dataset, root))
-        start_run(root, run, spec)
+        start_run(root, run, RunDocument(spec=spec))
         fitted = fit(spec, run=run, dataset=dataset, engine=engine, root=root, watch=lambda progress: None)
         result = publish(fitted, root)
         model = load_model(root, f"{result.model}@{result.version}")
@@ -120,7 +120,7 @@ def _published(spec: LinearSpec, coef: Floats, dataset: Dataset, root: Root) -> 
     arrays = {"coef": coef[:, :-1].copy(), "intercept": coef[:, -1].copy()}
     classes = () if spec.loss == "squared" else dataset.schema.codes
     end = Conclusion(training=training, classes=classes, arrays=arrays)
-    start_run(root, run, spec)
+    start_run(root, run, RunDocument(spec=spec))
     return f"{spec.model}@{publish(Fitted(spec=spec, run=run, dataset=dataset, end=end, seconds=0.0), root).version}"
 
 

@@ -296,7 +296,7 @@ def test_the_command_shows_the_table_and_shows_it_again(tmp_path: Path) -> None:
     shown = mr_ml.run("runs", "show", tuned["run"])
     assert mr_ml("models", "show", "m")["spec"]["class_weights"] == best["options"]["class_weights"]
     assert shown.code == 0
-    assert {run["status"] for run in mr_ml("runs", "list")["runs"]} == {"published"}
+    assert {run["status"] for run in mr_ml("runs", "list")["runs"]} == {"done"}
     assert mr_ml("runs", "resume", tuned["run"])["version"] == 1
     for choice in (("--folds", "3"), ("--solver", "lbfgs"), ("--rule", "one-se"), ("--no-intercept",)):
         refused = mr_ml.run("tune", "--resume", tuned["run"], *choice)

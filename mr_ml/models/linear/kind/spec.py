@@ -40,6 +40,7 @@ class LinearSpec(TrainSpec):
 
     kind: ClassVar[str] = "linear"
     may_lack: ClassVar[frozenset[str]] = TrainSpec.may_lack | {"l1", "non_negative", "per_feature"}
+    limits: ClassVar[frozenset[str]] = frozenset({"max_passes", "tolerance"})
 
     loss: Annotated[str, stored.registered(LOSSES, name_in)] = "logistic"
     l2: stored.NotNegative = 0.0
