@@ -11,6 +11,7 @@ import csv
 import html
 import os
 import tempfile
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Unpack
@@ -21,9 +22,12 @@ from numpy.typing import NDArray
 from hdfs_layout import Root, open_root
 from mr_ml.api import Paths, load_model, predict
 from mr_ml.api_measuring import evaluate, infer
+from mr_ml.catalog.model import read_manifest
+from mr_ml.catalog.parameters import read_parameters
 from mr_ml.errors import UsageError
 from mr_ml.models.base import Model
 from mr_ml.models.inference import Inference
+from mr_ml.models.parameters import Parameters
 from mr_ml.models.rows_in_memory import Unseen
 from mr_ml.where import Place, Where, check_where
 
@@ -146,19 +150,30 @@ class LoadedModel:
         return infer(self.root, self.reference, **{**self.where, **options})
 
     def coef_frame(self) -> Any:
-        """Return the parameters, of a linear model with the columns output, feature and coefficient.
+        """Return the parameters with what is kept of them, of each output the intercept and then the features.
+
+        The columns are output, feature, coef, standardized (times the standard deviation of the feature), odds_ratio or
+        rate_ratio where e^coef is one, and, if standard errors are kept, std_error, z or t, and p. What is not known is
+        None. A damaged file of these is warned of.
 
         Returns
         -------
         pandas.DataFrame, or list of dict
             The first if pandas is installed, else a dict for each row of it.
         """
-        records = self.model.parameter_records()
+        parameters, damaged = self._parameters()
+        for text in damaged:
+            warnings.warn(text, stacklevel=2)
+        records = list(parameters.rows(sort="order"))
         try:
             import pandas
         except ImportError:
             return records
         return pandas.DataFrame(records)
+
+    def _parameters(self) -> tuple[Parameters, list[str]]:
+        manifest, _ = read_manifest(self.root, self.model.name, self.model.version)
+        return read_parameters(self.root, self.model, manifest)
 
     def __repr__(self) -> str:
         """Return name, version and what the model is."""
@@ -166,9 +181,14 @@ class LoadedModel:
 
     def _repr_html_(self) -> str:
         """Return the same with the parameters that matter most, for notebooks."""
-        head, rows, notes = self.model.parameters(_SHOWN)
-        cells = _row("th", head) + "".join(_row("td", row) for row in rows)
-        below = "".join(f"<p>{html.escape(note)}</p>" for note in notes)
+        parameters, damaged = self._parameters()
+        several = len(parameters.outputs) > 1
+        head = parameters.columns() if several else parameters.columns()[1:]
+        rows = parameters.rows(most=_SHOWN)
+        cells = _row("th", head) + "".join(_row("td", [_cell(row[key]) for key in head]) for row in rows)
+        left_out = parameters.n_features - _SHOWN
+        notes = [f"{left_out} more features, of less size"] if left_out > 0 else []
+        below = "".join(f"<p>{html.escape(note)}</p>" for note in (*notes, *parameters.notes, *damaged))
         title = f"<b>{html.escape(self.reference)}</b>: {html.escape(self.model.summary())}"
         return f"<div><p>{title}</p><table>{cells}</table>{below}</div>"
 
@@ -207,6 +227,10 @@ def _is_path(x: Any) -> bool:
     if isinstance(x, Sequence) and not isinstance(x, str | bytes) and len(x):
         return all(isinstance(one, str | os.PathLike) for one in x)
     return isinstance(x, str | os.PathLike)
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _row(tag: str, cells: Sequence[str]) -> str:

@@ -33,7 +33,7 @@ LAYERS = (
     ("mr_ml.optimize",),
     # what a kind of model knows of data
     ("mr_ml.catalog.dataset", "mr_ml.catalog.feature_moments"),
-    ("mr_ml.models.base",),
+    ("mr_ml.models.base", "mr_ml.models.problem"),
     ("mr_ml.catalog", "mr_ml.runners"),
     ("mr_ml.models.linear.kind", "mr_ml.passes"),
     ("mr_ml.packing", "mr_ml.prediction", "mr_ml.training"),
@@ -55,8 +55,9 @@ APART = (("mr_ml.catalog", "mr_ml.runners"), ("mr_ml.packing", "mr_ml.prediction
 
 DRIVER_ONLY = (
     "mr_ml.api", "mr_ml.api_measuring", "mr_ml.catalog", "mr_ml.cli", "mr_ml.exports", "mr_ml.memory",
-    "mr_ml.models.base", "mr_ml.loaded", "mr_ml.models.linear.kind", "mr_ml.optimize", "mr_ml.reports",
-    "mr_ml.retraining", "mr_ml.schedulers", "mr_ml.session", "mr_ml.settings", "mr_ml.sklearn", "mr_ml.training",
+    "mr_ml.models.base", "mr_ml.loaded", "mr_ml.models.linear.kind", "mr_ml.models.problem", "mr_ml.optimize",
+    "mr_ml.reports", "mr_ml.retraining", "mr_ml.schedulers", "mr_ml.session", "mr_ml.settings", "mr_ml.sklearn",
+    "mr_ml.training",
 )  # fmt: skip
 JOBS = sorted(f"mr_ml_jobs.{path.stem}" for path in (CHECKOUT / "jobs").glob("*_job.py"))
 

@@ -40,6 +40,7 @@ ALLOWED = {
     "mr_ml/readers/frames.py: hasattr(column, 'to_pylist')": "a column of pyarrow, likewise",
     "mr_ml/readers/frames.py: hasattr(x, 'column_names')": "a table of pyarrow, likewise",
     "mr_ml/readers/frames.py: hasattr(x, 'columns')": "a data frame, likewise",
+    "mr_ml/readers/tables/avro.py: name == 'null'": "a type of Avro",
     "mr_ml/readers/libsvm/format.py: base == 'auto'": "what feature ids count from, not a solver",
     "mr_ml/retraining/config.py: isinstance(place, FromEnvironment)": _SECRET,
     "mr_ml/retraining/sections.py: isinstance(value, FromEnvironment)": _SECRET,

@@ -10,12 +10,13 @@ from typing import Any
 from hdfs_layout import Root, list_versions
 from mr_ml.catalog.evaluations import find_evaluations
 from mr_ml.catalog.model import ModelManifest, load_model, read_manifest
+from mr_ml.catalog.parameters import read_parameters
 from mr_ml.catalog.promotions import Promotion, promoted_version, read_promotions
 from mr_ml.cli.common import names_in, print_result, report_damaged, root_of, table
 from mr_ml.cli.inference import published_inference, table_of
 from mr_ml.cli.inference_options import LEVEL, SORTS
 from mr_ml.cli.metrics_text import evaluated
-from mr_ml.cli.parameters import parameter_lines, parameters_csv, parameters_json, read_parameters
+from mr_ml.cli.parameters import parameter_lines, parameters_csv, parameters_json
 from mr_ml.cli.retrained import decision_lines, described_entry, history_lines, provenance_lines, without_kind
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.models.base import Model

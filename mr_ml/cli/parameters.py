@@ -7,15 +7,8 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-from hdfs_layout import Root
-from mr_ml.catalog.dataset import load_dataset
-from mr_ml.catalog.feature_moments import FeatureMoments
-from mr_ml.catalog.inference import find_inference
-from mr_ml.catalog.model import ModelManifest
 from mr_ml.cli.common import csv_of, one_line, table
 from mr_ml.cli.spelling import spelled
-from mr_ml.errors import BadDataError, NotFoundError
-from mr_ml.models.base import Model
 from mr_ml.models.inference import INTERCEPT
 from mr_ml.models.parameters import Parameters
 
@@ -25,23 +18,6 @@ _BY = {
     "size": "by |coefficient| x standard deviation of the feature", "raw": "by |coefficient|", "name": "by name",
     "order": "in the order of the features",
 }  # fmt: skip
-
-
-def read_parameters(root: Root, model: Model, manifest: ModelManifest) -> tuple[Parameters, list[str]]:
-    """Return the parameters with all that is kept of them, and what is said of files that are damaged."""
-    moments, inference, damaged = None, None, list[str]()
-    try:
-        moments = FeatureMoments.load(root.store, load_dataset(root, manifest.dataset), manifest.spec.split)
-    except NotFoundError:
-        # deleted since
-        pass
-    except BadDataError as error:
-        damaged.append(str(error))
-    try:
-        inference = find_inference(root, model)
-    except BadDataError as error:
-        damaged.append(str(error))
-    return model.parameters(moments, inference), damaged
 
 
 def parameters_json(parameters: Parameters, options: argparse.Namespace) -> dict[str, Any]:

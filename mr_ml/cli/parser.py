@@ -25,6 +25,7 @@ from mr_ml.cli.options import (
     add_group,
     add_memory,
     add_runner,
+    add_unseen_features,
     add_verify,
 )
 from mr_ml.cli.pack_options import add_pack

@@ -20,25 +20,19 @@ from hdfs_layout.registry import Registry
 from mr_ml.catalog.dataset import Dataset
 from mr_ml.catalog.feature_moments import FeatureMoments
 from mr_ml.data import stored
-from mr_ml.data.folds import FoldRows, Folds
 from mr_ml.errors import UsageError
 from mr_ml.models.difference import Difference
 from mr_ml.models.formula import Formula
 from mr_ml.models.inference import Inference, Inferring
 from mr_ml.models.metric_choices import NO_CHOICES, MetricChoices
-from mr_ml.models.needs import Needs
-from mr_ml.models.objective import Objective
 from mr_ml.models.paired import MeasuringQuery
 from mr_ml.models.parameters import Parameters
 from mr_ml.models.predictor import Predictor
+from mr_ml.models.problem import Problem
 from mr_ml.models.rows_in_memory import Unseen, block_of
-from mr_ml.models.strength import Strength
-from mr_ml.models.warm_start import WarmStart
-from mr_ml.optimize.base import Ask, Evaluation, Optimizer, Result
 from mr_ml.readers.labels import label_texts
 from mr_ml.readers.schema import Schema
 from mr_ml.sums.blas import one_thread
-from mr_ml.sums.query import Query
 from mr_ml.sums.statistic import Statistic
 
 Floats = NDArray[np.float64]
@@ -234,17 +228,6 @@ class Model(ABC):
             How sure the parameters are; None if it was not found out.
         """
 
-    def strongest(self, moments: FeatureMoments | None, most: int) -> tuple[Strength, ...]:
-        """Return the `most` coefficients that move predictions most, the strongest first; none of a kind without any.
-
-        Parameters
-        ----------
-        moments
-            Of the rows that the model was trained on, whose standard deviations say how much a feature varies; None
-            where they are not there any more: then by the size of coefficients alone.
-        """
-        return ()
-
     @abstractmethod
     def difference(self, other: Model, most: int) -> Difference:
         """Return how `other` differs, with the `most` features that differ most; UsageError if of another kind."""
@@ -275,10 +258,6 @@ class Model(ABC):
             If exports have no words for it.
         """
         raise UsageError(f"{self.reference} cannot be exported: there are no words for {self.summary()}")
-
-    @abstractmethod
-    def parameter_records(self) -> list[dict[str, Any]]:
-        """Return a record for each parameter, with the same keys: texts and numbers."""
 
     def decision_function(self, x: Any, *, offsets: Floats | None = None, unseen: Unseen | None = None) -> Floats:
         """Return what the prediction of each row follows from, (n_rows,), or with several outputs (n_rows, n_outputs).
@@ -355,84 +334,6 @@ class Model(ABC):
         block = block_of(self.schema, x, offsets=offsets, unseen=unseen)
         with one_thread(), np.errstate(all="ignore"):
             return self.predictor().values(block)
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Conclusion:
-    """The end of a training.
-
-    Attributes
-    ----------
-    training
-        Why it ended and how good it is, for the manifest, with `warnings`.
-    classes
-        As of `Model`.
-    arrays
-        What is published of the model besides its manifest.
-    format
-        Of the arrays, if readers of earlier releases would not understand them.
-    """
-
-    training: Mapping[str, Any]
-    classes: tuple[float, ...]
-    arrays: Arrays
-    format: int | None = None
-
-
-class Problem(Protocol):
-    """What a spec and a dataset determine: what is minimised by which optimizer, and what comes of the end."""
-
-    @property
-    def objective(self) -> Objective:
-        """The objective that is minimised."""
-
-    @property
-    def optimizer(self) -> Optimizer[Any, Ask, Evaluation]:
-        """The optimizer that minimises the objective."""
-
-    @property
-    def columns(self) -> NDArray[np.int32] | None:
-        """The features of the dataset that queries are about; None for all."""
-
-    def start(self) -> Floats:
-        """Return where the search starts, (size,)."""
-
-    def warm_start(self, model: Model, moments: FeatureMoments) -> WarmStart:
-        """Return where the search starts that knows a model of the same kind.
-
-        Raises
-        ------
-        UsageError
-            If the model is of another loss, or other labels.
-        BadDataError
-            If its features cannot be told among those of the dataset.
-        """
-
-    def needs(self) -> Needs:
-        """Return what a training holds besides blocks."""
-
-    def over(self, rows: FoldRows) -> Problem:
-        """Return the problem over some rows; what follows from all, such as scales of features, stays the same."""
-
-    def judging(self, point: Floats, rows: FoldRows | None) -> MeasuringQuery:
-        """Return the query that measures the model at a point, (size,), by some rows; None for all."""
-
-    def check_folds(self, folds: Folds) -> Query:
-        """Return the query whose `read` raises BadDataError if a fold has no rows, or the others lack a class."""
-
-    def proof(self, result: Result) -> Query | None:
-        """Return what one more pass is asked for after the search ended, if a proof of why is lacking."""
-
-    def conclude(self, result: Result, proof: Statistic | None) -> Conclusion:
-        """Return what comes of the end of the search and of the pass of `proof`, if there was one.
-
-        Raises
-        ------
-        NoModelError
-            If no model comes of it, however often it is tried.
-        BadDataError
-            If the model cannot be written down.
-        """
 
 
 SpecT = TypeVar("SpecT", bound=TrainSpec)

@@ -58,6 +58,11 @@ class CoefficientTests:
             "p": inference.p_values(self.errors),
         }
 
+    def intervals(self, level: float) -> dict[tuple[str, str], tuple[float, float]]:
+        """Return confidence intervals, by output and feature."""
+        ends = self.inference.intervals(level, self.errors).tolist()
+        return {name: (ends[at][0], ends[at][1]) for name, at in self.places.items()}
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Parameters:

@@ -14,8 +14,8 @@ from mr_ml.catalog.checkpoints import Journal
 from mr_ml.catalog.dataset import Dataset
 from mr_ml.data.folds import FoldRows, Folds
 from mr_ml.errors import BadDataError, UsageError
-from mr_ml.models.base import Problem
 from mr_ml.models.paired import HIGHER
+from mr_ml.models.problem import Problem
 from mr_ml.optimize.base import Evaluation
 from mr_ml.optimize.fleet import Fleet, FleetAsk, FleetEvaluation, FleetState, Halving, Judgement
 from mr_ml.passes.base import Engine

@@ -21,7 +21,8 @@ from mr_ml.catalog.states import Owner
 from mr_ml.data import stored
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.ids import unique_id
-from mr_ml.models.base import Problem, TrainSpec
+from mr_ml.models.base import TrainSpec
+from mr_ml.models.problem import Problem
 
 TOLERANCE, MAX_PASSES = "tolerance", "max_passes"
 

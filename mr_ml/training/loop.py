@@ -9,7 +9,7 @@ from typing import Any
 
 from mr_ml.catalog.attempts import now
 from mr_ml.catalog.checkpoints import Journal
-from mr_ml.models.base import Problem
+from mr_ml.models.problem import Problem
 from mr_ml.optimize.base import Result, SearchProgress
 from mr_ml.passes.base import Engine
 from mr_ml.training.early_steps import EarlySteps

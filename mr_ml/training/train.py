@@ -29,7 +29,8 @@ from mr_ml.catalog.states import Owner
 from mr_ml.catalog.tuning import Tuned
 from mr_ml.errors import StorageError, UsageError
 from mr_ml.interrupts import see_through
-from mr_ml.models.base import MODEL_KINDS, UNNAMED_KIND, Conclusion, Model, Problem, TrainSpec
+from mr_ml.models.base import MODEL_KINDS, UNNAMED_KIND, Model, TrainSpec
+from mr_ml.models.problem import Conclusion, Problem
 from mr_ml.models.warm_start import WarmStart
 from mr_ml.optimize.base import Result
 from mr_ml.passes.base import Engine

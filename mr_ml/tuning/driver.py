@@ -25,9 +25,10 @@ from mr_ml.data.folds import FoldRows, Folds
 from mr_ml.errors import UnavailableError, UsageError
 from mr_ml.ids import unique_id
 from mr_ml.memory import block_budget
-from mr_ml.models.base import Problem, TrainSpec
+from mr_ml.models.base import TrainSpec
 from mr_ml.models.needs import Needs
 from mr_ml.models.paired import HIGHER
+from mr_ml.models.problem import Problem
 from mr_ml.optimize.fleet import FleetState, Halving, Member
 from mr_ml.session import Session
 from mr_ml.training.fleet import METRICS, FleetSearch, Metric, Seat

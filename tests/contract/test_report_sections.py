@@ -14,7 +14,7 @@ import pytest
 from commands import Commands
 
 from hdfs_layout import append_events, open_root
-from mr_ml.catalog.run import start_run
+from mr_ml.catalog.run import RunDocument, start_run
 from mr_ml.models.linear.kind.spec import LinearSpec
 from mr_ml.reports.base import SECTIONS, Section
 from mr_ml.reports.blocks import Block, Notice, Table
@@ -35,8 +35,8 @@ def all_facts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Facts]:
     mr_ml("evaluate", "m@1", "rows", "--save", "-r", "inline")
     mr_ml("tune", "rows", "--model", "tuned", "--l2", "0.1,1", "--folds", "2", "-r", "inline")
     root = open_root(str(mr_ml.root))
-    start_run(root, "begun", LinearSpec(dataset="gone@1", model="later"))
-    start_run(root, "failed", LinearSpec(dataset="rows@1", model="later"))
+    start_run(root, "begun", RunDocument(spec=LinearSpec(dataset="gone@1", model="later")))
+    start_run(root, "failed", RunDocument(spec=LinearSpec(dataset="rows@1", model="later")))
     append_events(root.store, root.layout.run_log("failed"), [{"event": "failed", "stop": "for a reason"}])
     found = {name: find_facts(root, name) for name in ("m@1", "m@2", "tuned", "begun", "failed")}
     found["a model alone"] = replace(found["m@1"], document=None, log=None, dataset=None, moments=None, inference=None)

@@ -243,3 +243,20 @@ def test_columns_of_a_parquet_file_are_carried_through(mr_ml: Commands, tmp_path
     found = mr_ml.run("predict", "columnar", tmp_path / "in.parquet", "--to", tmp_path / "no.csv", "--keep", "lists")
     assert found.code == 65
     assert "'lists', found list<" in found.err
+
+
+def test_names_of_json_lines_are_carried_through(mr_ml: Commands, tmp_path: Path) -> None:
+    rows = [{"size": k / 4, "colour": ["red", "green"][k % 2], "id": 2**60 + k, "note": HOSTILE[k]} for k in range(4)]
+    rows += [{"size": 1, "colour": "red", "note": "two\nlines"}, {"size": 1, "colour": "red", "id": None}]
+    lines = [json.dumps({**row, "label": "no"}) for row in rows[:4]]
+    (tmp_path / "known.jsonl").write_text("\n".join([*lines[:3], lines[3].replace('"no"', '"yes"')]) + "\n")
+    mr_ml("pack", tmp_path / "known.jsonl", "--to", "objects", "--drop", "id,note")
+    mr_ml("train", "objects", "--model", "objects", "--l2", "0.01")
+    (tmp_path / "in.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    command = ("predict", "objects", tmp_path / "in.jsonl", "--to", tmp_path / "out.csv", "--keep", "id,note")
+    found = mr_ml(*command, "--max-bad-rows", "1")
+    assert found["bad_rows"] == 1
+    with open(tmp_path / "out.csv", newline="", encoding="utf-8") as stream:
+        _, *written = csv.reader(stream)
+    kept = [[str(row.get("id") or ""), row.get("note") or ""] for row in (*rows[:4], rows[5])]
+    assert [row[:2] for row in written if row[-1]] == kept

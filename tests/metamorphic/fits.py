@@ -17,9 +17,9 @@ from mr_ml.catalog.model import load_model
 from mr_ml.catalog.run import RunDocument, start_run
 from mr_ml.data.block import decode_line
 from mr_ml.ids import unique_id
-from mr_ml.models.base import Conclusion
 from mr_ml.models.linear.kind.model import LinearModel
 from mr_ml.models.linear.kind.spec import LinearSpec
+from mr_ml.models.problem import Conclusion
 from mr_ml.passes.in_memory import InMemoryEngine
 from mr_ml.training.train import Fitted, fit, publish
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import jsonschema
 import numpy as np
-import pandas as pd  # type: ignore[import-untyped]
+import pandas as pd
 import pytest
 import yaml  # type: ignore[import-untyped]
 from commands import Commands

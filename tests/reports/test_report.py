@@ -198,7 +198,7 @@ def test_runs_without_a_model(kept: Commands, tmp_path: Path) -> None:
     mine = replace(kept, root=tmp_path / "root")
     shutil.copytree(kept.root, mine.root)
     root = open_root(str(mine.root))
-    start_run(root, "going", LinearSpec(dataset="two@1", model="later"))
+    start_run(root, "going", RunDocument(spec=LinearSpec(dataset="two@1", model="later")))
     assert "The log has no passes." in page_of(mine, "going").with_id("convergence").text
     passes = [
         {"event": "pass", "number": k, "objective": value, "gradient_norm": norm, "step": 1.0, "rows_per_second": 50.0}
@@ -209,7 +209,7 @@ def test_runs_without_a_model(kept: Commands, tmp_path: Path) -> None:
     assert found.all("p")[0].text == "unfinished"
     assert len(found.with_id("convergence").all("svg")) == 2
     assert "mr-ml runs resume going" in found.with_id("cautions").text
-    start_run(root, "fallen", LinearSpec(dataset="gone@1", model="later"))
+    start_run(root, "fallen", RunDocument(spec=LinearSpec(dataset="gone@1", model="later")))
     failed = {"event": "failed", "stop": "the objective is not finite at the start; drop what is <huge>"}
     append_events(root.store, root.layout.run_log("fallen"), [*passes, failed])
     found = page_of(mine, "fallen")
@@ -270,7 +270,7 @@ def test_a_run_and_a_model_of_one_name(mr_ml_root: Commands, tmp_path: Path) -> 
     pages.packed(mr_ml_root, tmp_path, "two", ["no", "yes"])
     mr_ml_root("train", "two", "--model", "both", "-r", "inline")
     root = open_root(str(mr_ml_root.root))
-    start_run(root, "both", LinearSpec(dataset="two@1", model="later"))
+    start_run(root, "both", RunDocument(spec=LinearSpec(dataset="two@1", model="later")))
     with pytest.raises(UsageError, match="write both@latest for the model"):
         mr_ml.report(mr_ml_root.root, "both")
     assert page_of(mr_ml_root, "both@latest").all("h1")[0].text == "both@1"

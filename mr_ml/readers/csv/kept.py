@@ -34,6 +34,6 @@ def texts(text: bytes, schema: Schema, rows: Rows, keep: Sequence[str]) -> tuple
         low, high = np.searchsorted(rows.lines, [first, first + table.n_lines])
         at = np.searchsorted(table.lines, rows.lines[low:high] - first)
         for column, name in zip(found, keep, strict=True):
-            column += table.texts(name, at)
+            column += table.decoded(name, at)
         first += table.n_lines
     return found

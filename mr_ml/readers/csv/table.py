@@ -169,7 +169,7 @@ class Table:
         empty: Mask = (starts == ends)[:, None]
         return empty
 
-    def texts(self, name: str, rows: NDArray[np.int64]) -> list[str]:
+    def decoded(self, name: str, rows: NDArray[np.int64]) -> list[str]:
         """Return the fields of a column in some rows."""
         starts, ends = (bounds[rows].tolist() for bounds in self._spans([name]))
         buffer = self._buffer

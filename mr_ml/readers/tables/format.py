@@ -187,7 +187,7 @@ class TableFormat(CsvFormat):
     def rows(self, piece: Piece, schema: Schema, *, labels: Labels, keep: Sequence[str] = ()) -> Iterator[Parsed]:
         """See `Format.rows`."""
         left = piece.stop - piece.start  # type: ignore[attr-defined]
-        roles = {name: "kept" if role == "dropped" and name in keep else role for name, role in roles_under(schema).items()}
+        roles = kept_roles(schema, keep)
         for chunk in self.texts(piece, roles):  # type: ignore[arg-type]
             parsed = self.parse(chunk.text, schema, labels=labels)
             kept = self.kept(chunk.text, schema, parsed.rows, keep) if keep else ()
@@ -204,6 +204,11 @@ class TableFormat(CsvFormat):
                 "for missing values; check the input and `missing`"
             )
         return replace(super().resolve(options, summary), format=self.name)
+
+
+def kept_roles(schema: Schema, keep: Sequence[str]) -> dict[str, str]:
+    """Return the roles of columns, 'kept' for those that the schema drops and whose text is wanted."""
+    return {name: "kept" if role == "dropped" and name in keep else role for name, role in roles_under(schema).items()}
 
 
 def roles_under(schema: Schema) -> dict[str, str]:

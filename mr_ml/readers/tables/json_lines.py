@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from mr_ml.errors import BadDataError, UsageError
-from mr_ml.readers.base import Draft, Format, Labels, Opened
-from mr_ml.readers.csv.facts import merge_columns
+from mr_ml.readers.base import Draft, Format, Labels, Opened, Piece
+from mr_ml.readers.csv.facts import CsvFacts
 from mr_ml.readers.csv.format import CsvFormat
 from mr_ml.readers.csv.stored import CsvPart
 from mr_ml.readers.rows import Parsed, excerpt, listed
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.summary import Summary
-from mr_ml.readers.tables.format import TableFormat, roles_under
+from mr_ml.readers.tables.format import TableFormat, kept_roles, roles_under
 from mr_ml.readers.tables.text import BadRows, Chunk, Number, field_of, line_of
 from mr_ml.readers.text.options import TextOptions
+from mr_ml.readers.transforms.seen import Seen
 
 if TYPE_CHECKING:
     from mr_ml.readers.text.source import TextFile
@@ -35,20 +36,25 @@ class JsonFacts:
 
     Attributes
     ----------
-    columns
+    columns, transforms
         See `CsvFacts`.
     names
         Of all rows.
     """
 
     columns: dict[str, Any] = field(default_factory=dict)
+    transforms: tuple[Seen, ...] = ()
     names: tuple[str, ...] = ()
     format: Literal["jsonl"] = "jsonl"
 
     def __add__(self, other: JsonFacts) -> JsonFacts:
         """Return the facts of both texts together."""
         names = self.names if self.names == other.names else tuple(sorted({*self.names, *other.names}))
-        return JsonFacts(merge_columns(self.columns, other.columns), names)
+        both = self._of_columns() + other._of_columns()
+        return JsonFacts(both.columns, both.transforms, names)
+
+    def _of_columns(self) -> CsvFacts:
+        return CsvFacts(self.columns, self.transforms)
 
     def renamed(self, file: str) -> JsonFacts:
         """Return the same: nothing is kept by file."""
@@ -56,7 +62,7 @@ class JsonFacts:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {"columns": self.columns, "names": list(self.names), "format": self.format}
+        return {**self._of_columns().to_json(), "names": list(self.names), "format": self.format}
 
 
 class JsonLinesFormat(CsvFormat):
@@ -122,13 +128,22 @@ class JsonLinesFormat(CsvFormat):
         names: set[str] = set() if seen is None or seen.facts is None else set(seen.facts.names)
         chunk = _chunk(text, roles_of(options), names)
         summary, draft = super().draft(chunk.text, options, file=file, seen=seen)
-        facts = JsonFacts(summary.facts.columns, tuple(sorted(names)))
+        facts = JsonFacts(summary.facts.columns, summary.facts.transforms, tuple(sorted(names)))
         return replace(chunk.told(summary, file), facts=facts), None if chunk.bad_counts else draft
 
     def parse(self, text: bytes, schema: Schema, *, labels: Labels) -> Parsed:
         """See `TextFormat.parse`."""
         chunk = _chunk(text, roles_under(schema), None)
         return chunk.parsed(super().parse(chunk.text, schema, labels=labels))
+
+    def rows(self, piece: Piece, schema: Schema, *, labels: Labels, keep: Sequence[str] = ()) -> Iterator[Parsed]:
+        """See `Format.rows`. What is kept must be a value that CSV text can hold, too."""
+        roles = kept_roles(schema, keep)
+        for text in piece.chunks():
+            chunk = _chunk(text, roles, None)
+            parsed = super().parse(chunk.text, schema, labels=labels)
+            kept = self.kept(chunk.text, schema, parsed.rows, keep) if keep else ()
+            yield replace(chunk.parsed(parsed), n_bytes=len(text), kept=kept)
 
     def declared(self, options: TextOptions, summary: Summary) -> tuple[TextOptions, list[str]]:
         """See `Format.declared`."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mr_ml.models.strength import Strength
+from mr_ml.models.inference import INTERCEPT
 from mr_ml.reports.base import Section
 from mr_ml.reports.blocks import Block, Cell, Paragraph, Table
 from mr_ml.reports.drawing import bar
@@ -19,50 +20,52 @@ _LEVEL = 0.95
 def _blocks(facts: Facts) -> Iterator[Block]:
     if facts.model is None:
         return
-    found = facts.model.strongest(facts.moments, _MOST)
+    parameters = facts.model.parameters(facts.moments, facts.inference)
+    rows = [row for row in parameters.rows(most=_MOST) if row["feature"] != INTERCEPT and row["coef"]]
+    found = sorted(rows, key=lambda row: -abs(_size(row)))[:_MOST]
     if not found:
-        header, parameters, below = facts.model.parameters(_MOST)
-        yield Table(caption="Parameters", header=header, rows=parameters)
-        yield from (Paragraph(text=text) for text in below)
         return
-    inference = facts.inference
-    sure = {} if inference is None else {(row["output"], row["feature"]): row for row in inference.rows(_LEVEL)}
-    of_many = len({strength.output for strength in found}) > 1
-    scaled = facts.moments is not None
-    intervals = [_interval(of, sure) for of in found]
-    most = max(abs(end) for of, ends in zip(found, intervals, strict=True) for end in (_size(of), *(ends or ())))
+    tests = parameters.tests
+    sure = {} if tests is None else tests.intervals(_LEVEL)
+    of_many = len(parameters.outputs) > 1
+    scaled = parameters.deviations is not None
+    intervals = [_interval(row, sure) for row in found]
+    most = max(abs(end) for row, ends in zip(found, intervals, strict=True) for end in (_size(row), *(ends or ())))
     header = ["feature", *(["label"] if of_many else []), "", *(["standardised"] if scaled else []), "coefficient"]
-    if inference is not None:
+    if tests is not None:
         header += ["std. error", f"{100 * _LEVEL:g} % interval", "p"]
-    rows: list[list[Cell]] = []
-    for of, ends in zip(found, intervals, strict=True):
-        cells: list[Cell] = [of.feature, *([of.output] if of_many else []), bar(_size(of), most=most, interval=ends)]
-        cells += [*([fixed(_size(of))] if scaled else []), number(of.coefficient, 6)]
-        if inference is not None:
-            row = sure.get((of.output, of.feature), {})
-            cells += [number(row.get("std_error")), _ends(row), _p(row.get("p"))]
-        rows.append(cells)
+    lines: list[list[Cell]] = []
+    for row, ends in zip(found, intervals, strict=True):
+        cells: list[Cell] = [row["feature"], *([row["output"]] if of_many else [])]
+        cells += [bar(_size(row), most=most, interval=ends), *([fixed(_size(row))] if scaled else [])]
+        cells.append(number(row["coef"], 6))
+        if tests is not None:
+            known = sure.get((row["output"], row["feature"]))
+            cells += [number(row["std_error"]), NONE if known is None else _ends(*known), _p(row["p"])]
+        lines.append(cells)
     yield Paragraph(text=_said(scaled, len(found)))
-    yield Table(caption="The strongest coefficients", header=header, rows=rows, left=(0, 1) if of_many else (0,))
-    if inference is None:
+    yield Table(caption="The strongest coefficients", header=header, rows=lines, left=(0, 1) if of_many else (0,))
+    if facts.inference is None:
         yield from _no_inference(facts)
 
 
-def _size(of: Strength) -> float:
-    return of.coefficient if of.standardised is None else of.standardised
+def _size(row: Mapping[str, Any]) -> float:
+    return float(row["coef"] if row["standardized"] is None else row["standardized"])
 
 
-def _interval(of: Strength, sure: Mapping[tuple[str, str], Mapping[str, Any]]) -> tuple[float, float] | None:
+def _interval(
+    row: Mapping[str, Any], sure: Mapping[tuple[str, str], tuple[float, float]]
+) -> tuple[float, float] | None:
     """Return the interval in the unit of the bar; None where it is not known."""
-    row = sure.get((of.output, of.feature))
-    if row is None or row["low"] != row["low"]:
+    low, high = sure.get((row["output"], row["feature"]), (math.nan, math.nan))
+    if math.isnan(low):
         return None
-    unit = 1.0 if of.deviation is None else of.deviation
-    return row["low"] * unit, row["high"] * unit
+    unit = _size(row) / row["coef"]
+    return low * unit, high * unit
 
 
-def _ends(row: Mapping[str, Any]) -> str:
-    return f"{number(row['low'])} to {number(row['high'])}" if row and row["low"] == row["low"] else NONE
+def _ends(low: float, high: float) -> str:
+    return NONE if math.isnan(low) else f"{number(low)} to {number(high)}"
 
 
 def _p(value: float | None) -> str:

@@ -26,7 +26,6 @@ from mr_ml.models.linear.shift import NO_SHIFT, Shift
 from mr_ml.models.metric_choices import NO_CHOICES, MetricChoices
 from mr_ml.models.parameters import CoefficientTests, Parameters
 from mr_ml.models.rows_in_memory import Unseen, block_of
-from mr_ml.models.strength import Strength
 from mr_ml.readers.schema import Schema
 from mr_ml.sums.blas import one_thread
 
@@ -165,21 +164,6 @@ class LinearModel(Model):
             notes=() if inference is None else inference.notes,
         )
 
-    def parameter_records(self) -> list[dict[str, Any]]:
-        """Return a record for each output and feature, intercepts first: output, feature, coefficient."""
-        names = ["(intercept)", *(self.schema.name_of(self.feature(k)) for k in range(self.coef.shape[1] - 1))]
-        return [
-            {"output": output, "feature": name, "coefficient": value}
-            for output, row in zip(self.outputs, np.roll(self.coef, 1, axis=1).tolist(), strict=True)
-            for name, value in zip(names, row, strict=True)
-        ]
-
-    def strongest(self, moments: FeatureMoments | None, most: int) -> tuple[Strength, ...]:
-        """Return the coefficients that move predictions most; see `mr_ml.models.base.Model.strongest`."""
-        from mr_ml.models.linear.kind.strongest import strongest
-
-        return strongest(self, moments, most)
-
     def difference(self, other: Model, most: int) -> Difference:
         """Return how another linear model differs; see `mr_ml.models.base.Model.difference`."""
         from mr_ml.models.linear.kind.difference import difference
@@ -193,7 +177,8 @@ class LinearModel(Model):
 
 def _of_features(moments: FeatureMoments, features: NDArray[np.int64]) -> Floats:
     """Return the standard deviations of some features, (n,): 0 of those that no row has."""
-    deviation = moments.deviation
+    weighted = moments.weighted_deviation
+    deviation = moments.deviation if weighted is None else weighted
     if moments.features is None:
         return np.asarray(deviation[features])
     at = np.searchsorted(moments.features, features).clip(max=max(len(deviation) - 1, 0))

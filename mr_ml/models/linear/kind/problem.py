@@ -15,7 +15,7 @@ from mr_ml.catalog.feature_moments import FeatureMoments
 from mr_ml.data.block import DENSE_FROM
 from mr_ml.data.folds import FoldRows, Folds
 from mr_ml.errors import BadDataError, NoModelError, UsageError
-from mr_ml.models.base import Conclusion, Model
+from mr_ml.models.base import Model
 from mr_ml.models.linear.fold_counts import FoldCountsQuery
 from mr_ml.models.linear.kind.advice import (
     almost_indicators,
@@ -39,6 +39,7 @@ from mr_ml.models.linear.scaling import Scaling
 from mr_ml.models.linear.shift import NO_SHIFT, Shift
 from mr_ml.models.linear.sides import SidesQuery
 from mr_ml.models.needs import Needs
+from mr_ml.models.problem import Conclusion
 from mr_ml.models.warm_start import WarmStart
 from mr_ml.optimize.base import Ask, Evaluation, Optimizer, Result, Stop
 from mr_ml.optimize.choose import choose
