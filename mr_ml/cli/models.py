@@ -1,86 +1,24 @@
-"""mr-ml models list and mr-ml models show."""
+"""mr-ml models show."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 
-from hdfs_layout import Root, list_versions
 from mr_ml.catalog.evaluations import find_evaluations
 from mr_ml.catalog.model import ModelManifest, load_model, read_manifest
 from mr_ml.catalog.parameters import read_parameters
-from mr_ml.catalog.promotions import Promotion, promoted_version, read_promotions
-from mr_ml.cli.common import names_in, print_result, report_damaged, root_of, table
+from mr_ml.catalog.promotions import Promotion, read_promotions
+from mr_ml.cli.common import print_result, report_damaged, root_of
 from mr_ml.cli.inference import published_inference, table_of
 from mr_ml.cli.inference_options import LEVEL, SORTS
 from mr_ml.cli.metrics_text import evaluated
+from mr_ml.cli.model_list import meant_by, status_of
 from mr_ml.cli.parameters import parameter_lines, parameters_csv, parameters_json
 from mr_ml.cli.retrained import decision_lines, described_entry, history_lines, provenance_lines, without_kind
-from mr_ml.errors import BadDataError, UsageError
+from mr_ml.errors import UsageError
 from mr_ml.models.base import Model
-
-
-def list_all(options: argparse.Namespace) -> int:
-    """Print a table of all models; return the exit code, which says whether one is damaged."""
-    root = root_of(options)
-    entries: list[dict[str, Any]] = []
-    damaged: list[str] = []
-    for name in names_in(root.store, root.layout.models, kind="model"):
-        promotions, faults = read_promotions(root, name)
-        damaged.extend(faults)
-        entries.extend(_versions(root, name, promotions))
-    columns = ["model", "dataset", "objective", "passes", "converged", "run"]
-    rows = [_row(entry) for entry in entries]
-    if any(entry["gate"] or entry["status"] for entry in entries):
-        columns[1:1] = ["status", "gate"]
-        for row, entry in zip(rows, entries, strict=True):
-            row[1:1] = [entry["status"] or "", entry["gate"] or ""]
-    print_result(options, {"models": entries}, table(columns, rows))
-    return report_damaged([*damaged, *(m["damaged"] for m in entries if "damaged" in m)])
-
-
-def _row(entry: dict[str, Any]) -> list[str]:
-    name = f"{entry['model']}@{entry['version']}"
-    if "damaged" in entry:
-        return [name, "?", "?", "?", "?", "damaged"]
-    converged = "yes" if entry["converged"] else "no"
-    return [name, entry["dataset"], f"{float(entry['objective']):.8g}", str(entry["passes"]), converged, entry["run"]]
-
-
-def _versions(root: Root, name: str, promotions: tuple[Promotion, ...]) -> Iterator[dict[str, Any]]:
-    meant = _meant(root, name)
-    for number in list_versions(root.store, root.layout.model(name)):
-        standing = {"promoted": number == meant, "status": _status(number, meant, promotions)}
-        try:
-            yield {**_summary(root, name, number), **standing}
-        except BadDataError as error:
-            # one damaged manifest must not hide the other models
-            yield {"model": name, "version": number, "gate": None, **standing, "damaged": str(error)}
-
-
-def _status(number: int, meant: int | None, promotions: tuple[Promotion, ...]) -> str | None:
-    """Return what a version is to its managed model; None if the model is not managed."""
-    if not promotions:
-        return None
-    if number == meant:
-        return "promoted"
-    was_meant = number <= (promotions[0].version or 0) or any(entry.version == number for entry in promotions)
-    return "former" if was_meant else "candidate"
-
-
-def _summary(root: Root, name: str, number: int) -> dict[str, Any]:
-    manifest, _ = read_manifest(root, name, number)
-    decision = manifest.decision
-    return {
-        "model": name,
-        "version": number,
-        "dataset": manifest.dataset,
-        "run": manifest.run,
-        **manifest.training,
-        "gate": None if decision is None else "accepted" if decision.accepted else "refused",
-    }
 
 
 def show(options: argparse.Namespace) -> int:
@@ -103,7 +41,7 @@ def show(options: argparse.Namespace) -> int:
         "feature_names": None if names is None else list(names),
         "coef_uri": root.store.uri(manifest.coef["uri"]),
         "coef_sha256": manifest.coef["sha256"],
-        "status": _status(model.version, _meant(root, model.name), promotions),
+        "status": status_of(model.version, meant_by(root, model.name), promotions),
         "decision": manifest.decision and manifest.decision.to_json(),
         "provenance": manifest.provenance and manifest.provenance.to_json(),
         "promotions": [without_kind(entry) for entry in promotions],
@@ -138,13 +76,6 @@ def _check_options(options: argparse.Namespace) -> None:
     given = [name for name, is_given in asked.items() if is_given]
     if given and not options.table:
         raise UsageError(f"{given[0]} is for the table of standard errors; give --table too")
-
-
-def _meant(root: Root, name: str) -> int | None:
-    """Return the version that a name means; None also if the latest entry of its log is damaged, which is said."""
-    with suppress(BadDataError):
-        return promoted_version(root, name)
-    return None
 
 
 def _lines(

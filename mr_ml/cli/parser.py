@@ -199,7 +199,9 @@ def _export(commands: Any) -> None:
 
 def _models(commands: Any) -> None:
     actions = add_group(commands, "models", "published models")
-    add_command(actions, "list", "models", "list_all", "names, versions, how they were made, and which are promoted")
+    add_command(
+        actions, "list", "model_list", "list_all", "all versions, how they were made, and which are promoted"
+    )
     show = add_command(actions, "show", "models", "show", "one version of a model", "mr-ml models show iris-softmax")
     show.add_argument("model", help=MODEL)
     add_table(show)

@@ -78,6 +78,11 @@ class TrainSpec:
         return self.kind
 
     @property
+    def penalty(self) -> str:
+        """How parameters are penalised and bounded, in a few words; empty if they are not."""
+        return ""
+
+    @property
     def strictness(self) -> tuple[float, ...]:
         """How much is penalised, what matters most first."""
         return ()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import time
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +41,45 @@ def test_a_damaged_manifest_does_not_hide_the_other_models(models: Commands) -> 
         assert table[2].endswith("damaged")
         assert [line.split()[-2] for line in table] == ["converged", "no", "?", "no", "yes"]
     assert models("models", "show", "a@3")["version"] == 3
+
+
+def test_a_list_says_what_each_version_is(models: Commands, tmp_path: Path) -> None:
+    """Loss, penalty, rows, when, a metric where one is kept, how many warnings, and what its name means."""
+    x = np.random.default_rng(1).normal(size=(50, 2))
+    models("pack", write_libsvm(tmp_path / "numbers", x, x[:, 0]), "--to", "numbers", "--split", "train=0.6,test=0.4")
+    options = ("--loss", "huber:delta=0.5", "--l1", "0.001", "--l2", "0.25", "--penalty-space", "scaled")
+    found = models("train", "numbers", "--model", "c", *options, "--non-negative")
+    for split in ("train", "test"):
+        told = models("evaluate", "c", "numbers", "--split", split, "--save")
+    before = time.time()
+    listed = {(m["model"], m["version"]): m for m in models("models", "list")["models"]}
+    assert models.run("models", "list").out.splitlines()[0].split()[:4] == ["model", "loss", "penalty", "dataset"]
+    entry = listed["c", 1]
+    assert (entry["loss"], entry["penalty"]) == ("huber:delta=0.5", "l1 0.001, l2 0.25 scaled, not negative")
+    assert entry["n_rows"] == models("describe", "numbers")["splits"]["train"]
+    assert entry["evaluation"] == {
+        "dataset": "numbers@1", "split": "test", "metric": "mean_loss", "value": told["mean_loss"]
+    }  # fmt: skip
+    assert entry["warnings"] == found["warnings"] == []
+    when = datetime.fromisoformat(entry["published"]).timestamp()
+    assert before - 600 < when <= before
+    assert listed["a", 1]["evaluation"] is None
+    models("models", "promote", "a@2")
+    header, *lines = models.run("models", "list").out.splitlines()
+    assert header.split() == [
+        "model", "status", "loss", "penalty", "dataset", "rows", "objective", "metric", "passes", "published",
+        "converged", "run",
+    ]  # fmt: skip
+    assert [line.split()[1] for line in lines[:3]] == ["former", "promoted", "former"]
+    (line,) = (line for line in lines if line.startswith("c@1"))
+    assert f"mean_loss {told['mean_loss']:.4g} test" in line
+    (file,) = (models.root / "models").rglob("evaluations/*test*")
+    file.write_bytes(file.read_bytes()[:-9])
+    found_damaged = models.run("models", "list", "--json")
+    assert found_damaged.code == 65
+    assert file.name in found_damaged.err
+    (entry,) = (m for m in found_damaged.result["models"] if m["model"] == "c")
+    assert entry["evaluation"]["split"] == "train"
 
 
 def test_stray_names_hide_nothing(models: Commands) -> None:

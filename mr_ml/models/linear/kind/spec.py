@@ -63,6 +63,15 @@ class LinearSpec(TrainSpec):
         return self.loss
 
     @property
+    def penalty(self) -> str:
+        """How coefficients are penalised and bounded, in a few words; empty if they are not."""
+        words = [f"{name} {strength:g}" for name, strength in (("l1", self.l1), ("l2", self.l2)) if strength]
+        if words and self.penalty_space == "scaled":
+            words[-1] += " scaled"
+        bounded = ["not negative"] if self.non_negative else []
+        return ", ".join([*words, *bounded, *(["rules by feature"] if self.per_feature is not None else [])])
+
+    @property
     def strictness(self) -> tuple[float, ...]:
         """How much is penalised."""
         return (self.l1, self.l2)
