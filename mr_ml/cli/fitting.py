@@ -27,6 +27,12 @@ LOSSES_HELP = (
 
 def add_fitting(parser: Any, group: Any) -> None:
     """Add what `train` and `tune` have in common."""
+    group.add_argument("--non-negative", action="store_true", help="no coefficient may be negative")
+    group.add_argument(
+        "--per-feature", metavar="FILE",
+        help="CSV with a line a feature: feature, and some of factor (of both penalties), lower, upper, prior_mean, "
+        "prior_precision",
+    )  # fmt: skip
     group.add_argument(
         "--penalty-space", choices=("raw", "scaled"), default="raw",
         help="whether the penalty acts on coefficients of raw (default) or of standardised features",

@@ -119,12 +119,6 @@ def _train(commands: Any) -> None:
     group.add_argument(
         "--l2", type=not_negative, default=0.0, metavar="X", help="L2 penalty relative to the mean loss (default 0)"
     )
-    group.add_argument("--non-negative", action="store_true", help="no coefficient may be negative")
-    group.add_argument(
-        "--per-feature", metavar="FILE",
-        help="CSV with a line a feature: feature, and some of factor (of both penalties), lower, upper, prior_mean, "
-        "prior_precision",
-    )  # fmt: skip
     group.add_argument("--class-weights", metavar="SPEC", help="'balanced', or LABEL=FACTOR,...")
     group.add_argument(
         "--warm-start",
@@ -199,9 +193,7 @@ def _export(commands: Any) -> None:
 
 def _models(commands: Any) -> None:
     actions = add_group(commands, "models", "published models")
-    add_command(
-        actions, "list", "model_list", "list_all", "all versions, how they were made, and which are promoted"
-    )
+    add_command(actions, "list", "model_list", "list_all", "all versions, how they were made, and which are promoted")
     show = add_command(actions, "show", "models", "show", "one version of a model", "mr-ml models show iris-softmax")
     show.add_argument("model", help=MODEL)
     add_table(show)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mr_ml.cli.common import open_session, print_result, progress_watcher, table
 from mr_ml.errors import UsageError
 from mr_ml.models.base import UNNAMED_KIND
+from mr_ml.models.linear.kind.per_feature import read_rules
 from mr_ml.tuning import report
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def _check_nothing_else(options: argparse.Namespace) -> None:
     """Refuse choices beside --resume: they would be ignored."""
     names = (
         "l1", "l2", "loss", "class_weights", "draws", "seed", "halving", "first_passes", "folds", "validation",
-        "metric", "rule", "split", "penalty_space", "no_intercept", "weights", "solver", "tolerance", "max_passes",
+        "metric", "rule", "split", "non_negative", "per_feature",
+        "penalty_space", "no_intercept", "weights", "solver", "tolerance", "max_passes",
     )  # fmt: skip
     chosen = [name for name in names if getattr(options, name) != options.parser.get_default(name)]
     if chosen:
@@ -67,7 +69,9 @@ def _tuned(options: argparse.Namespace, session: Session) -> TuneResult:
         metric=options.metric,
         rule=options.rule,
     )
-    common = {
+    common: dict[str, Any] = {
+        "non_negative": options.non_negative,
+        "per_feature": None if options.per_feature is None else read_rules(options.per_feature),
         "penalty_space": options.penalty_space, "intercept": not options.no_intercept,
         "row_weights": options.weights == "rows", "solver": options.solver,
     }  # fmt: skip

@@ -87,6 +87,9 @@ class TrainSpec:
         """How much is penalised, what matters most first."""
         return ()
 
+    def check_choices(self) -> None:
+        """Raise UsageError where choices do not go together, whatever the data is; not where a spec is only read."""
+
     def to_json(self) -> dict[str, Any]:
         """Return the document that `mr_ml.data.stored.read` turns into the same spec, as earlier releases wrote it."""
         named = {} if self.kind == UNNAMED_KIND else {"kind": self.kind}

@@ -36,6 +36,10 @@ HIGHER = frozenset(
         "recall",
     }
 )  # fmt: skip
+#: Numbers beside metrics, which say nothing of how good a model is.
+NO_JUDGES = frozenset(
+    {"auc_error", "average_precision_error", "bias", "ks_error", "mean_label", "n_rows", "weight_sum"}
+)
 
 _MEAN, _ERROR = "difference:", "squares:"
 

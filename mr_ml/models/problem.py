@@ -86,6 +86,9 @@ class Problem(Protocol):
     def judging(self, point: Floats, rows: FoldRows | None) -> MeasuringQuery:
         """Return the query that measures the model at a point, (size,), by some rows; None for all."""
 
+    def metrics(self) -> Mapping[str, bool]:
+        """Return by which metrics such a model can be judged, and whether more of each is better."""
+
     def check_folds(self, folds: Folds) -> Query:
         """Return the query whose `read` raises BadDataError if a fold has no rows, or the others lack a class."""
 

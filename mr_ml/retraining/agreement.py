@@ -158,7 +158,7 @@ def _train(config: RetrainConfig, tree: Node) -> Found:
         else:
             right[name] = value
     try:
-        stored.check(spec, {**base, **right}, what=f"a {config.kind} model")
+        stored.check(spec, {**base, **right}, what=f"a {config.kind} model").check_choices()
     except UsageError as error:
         yield blamed(tree, ("train",), str(error))
 

@@ -14,7 +14,7 @@ from mr_ml.catalog.checkpoints import Journal
 from mr_ml.catalog.dataset import Dataset
 from mr_ml.data.folds import FoldRows, Folds
 from mr_ml.errors import BadDataError, UsageError
-from mr_ml.models.paired import HIGHER
+from mr_ml.models.paired import NO_JUDGES
 from mr_ml.models.problem import Problem
 from mr_ml.optimize.base import Evaluation
 from mr_ml.optimize.fleet import Fleet, FleetAsk, FleetEvaluation, FleetState, Halving, Judgement
@@ -43,24 +43,16 @@ class Seat:
     judged_by: FoldRows | None
 
 
-# All by which models can be judged.
-METRICS = HIGHER | {
-    "brier", "ece", "log_loss", "mean_absolute_error", "mean_deviance", "mean_loss", "mean_squared_error",
-    "root_mean_squared_error",
-}  # fmt: skip
-# Numbers beside metrics, which say nothing of how good a model is.
-_NO_JUDGES = frozenset(
-    {"auc_error", "average_precision_error", "bias", "ks_error", "mean_label", "n_rows", "weight_sum"}
-)
 # Of what a loss has, the first one is what it minimises.
 _OF_LOSSES = ("log_loss", "mean_deviance", "mean_loss", "mean_squared_error")
 
 
 @dataclass(frozen=True)
 class Metric:
-    """By which models are judged: a name, or None for what the loss minimises."""
+    """By which models are judged: a name, or None for what the loss minimises; and whether more of it is better."""
 
     name: str | None
+    higher: bool = False
 
     def of(self, names: Collection[str]) -> str:
         """Return its name, given those of all metrics; raises UsageError if it is none of them."""
@@ -82,7 +74,7 @@ class Metric:
         numbers = {
             name: value
             for name, value in found.items()
-            if name not in _NO_JUDGES and (value is None or type(value) in (int, float))
+            if name not in NO_JUDGES and (value is None or type(value) in (int, float))
         }
         name = self.of(numbers)
         value = numbers[name]
@@ -91,7 +83,7 @@ class Metric:
                 f"`metric` {name} is not defined of the rows that a model is judged by, such as those of one class; "
                 "take another metric, or fewer `folds`"
             )
-        return Judgement(-value if name in HIGHER else value, numbers)
+        return Judgement(-value if self.higher else value, numbers)
 
     def used(self, state: FleetState) -> str:
         """Return the name of the metric by which members were judged."""

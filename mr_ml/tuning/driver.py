@@ -27,11 +27,10 @@ from mr_ml.ids import unique_id
 from mr_ml.memory import block_budget
 from mr_ml.models.base import TrainSpec
 from mr_ml.models.needs import Needs
-from mr_ml.models.paired import HIGHER
 from mr_ml.models.problem import Problem
 from mr_ml.optimize.fleet import FleetState, Halving, Member
 from mr_ml.session import Session
-from mr_ml.training.fleet import METRICS, FleetSearch, Metric, Seat
+from mr_ml.training.fleet import FleetSearch, Metric, Seat
 from mr_ml.training.loop import Watch
 from mr_ml.training.train import TrainResult, make_problem
 from mr_ml.tuning.choose import chosen, mean_and_error
@@ -138,14 +137,35 @@ def _check_judges(specs: Sequence[TrainSpec], plan: TuningPlan) -> None:
             f"`validation`: expected another split than {specs[0].split}, which candidates are trained on: the rows "
             "that a model has seen do not judge it"
         )
-    if plan.metric is not None:
-        Metric(plan.metric).of(METRICS)
     titles = {spec.title for spec in specs}
     if len(titles) > 1 and (plan.metric is None or plan.metric in OF_THE_LOSS):
         raise UsageError(
             f"`metric`: candidates of different losses ({', '.join(sorted(titles))}) are compared by what all of them "
             f"have, such as log_loss, accuracy or mean_absolute_error; found {plan.metric or 'none'}"
         )
+
+
+def _metric(specs: Sequence[TrainSpec], problems: Sequence[Problem], plan: TuningPlan) -> Metric:
+    """Return by what candidates are judged.
+
+    Raises
+    ------
+    UsageError
+        If the models of some candidate do not have that metric.
+    """
+    if plan.metric is None:
+        return Metric(None)
+    higher = False
+    # the same for all candidates of a title
+    for title, problem in {spec.title: problem for spec, problem in zip(specs, problems, strict=True)}.items():
+        known = problem.metrics()
+        if plan.metric not in known:
+            raise UsageError(
+                f"`metric`: expected one of {', '.join(sorted(known))}, which {title} models have, found "
+                f"{stored.shown(plan.metric)}"
+            )
+        higher = known[plan.metric]
+    return Metric(plan.metric, higher)
 
 
 def _judged(
@@ -157,6 +177,7 @@ def _judged(
     if plan.validation is not None:
         dataset.of_split(plan.validation)
     problems = [make_problem(one, dataset, root) for one in specs]
+    metric = _metric(specs, problems, plan)
     seats, teams = _seats(problems, folds)
     at_once, needs = _at_once(session, dataset, spec.split, [seat.problem for seat in seats])
     of_work = session.runner.of_work(run)
@@ -175,7 +196,7 @@ def _judged(
         if plan.validation is not None:
             judge = session.engine_over(dataset, plan.validation, needs, runner=of_work)
         search = FleetSearch(
-            seats=seats, teams=teams, metric=Metric(plan.metric), at_once=at_once, folds=folds,
+            seats=seats, teams=teams, metric=metric, at_once=at_once, folds=folds,
             halving=None if plan.first_passes is None else Halving(first=plan.first_passes, factor=plan.factor or 2),
             dataset=dataset, split=spec.split, store=root.store, engine=engine, judge=judge,
         )  # fmt: skip
@@ -254,7 +275,7 @@ def _result(
                 stops=tuple(dict.fromkeys(m.ended.stop.value for m in members if m.ended is not None)),
             )
         )  # fmt: skip
-    higher = metric in HIGHER
+    higher = search.metric.higher
     best = chosen(tried, higher=higher, rule=plan.rule, strictness=lambda k: specs[k].strictness)
     return Tuned(
         run=run, metric=metric, higher=higher, rule=plan.rule, chosen=best, passes=state.passes, tried=tuple(tried)

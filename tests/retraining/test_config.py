@@ -157,6 +157,9 @@ WRONG = [
     ("root: hdfs:///d\nrunner:\n  name: hadoop\n  workers: 2", ["6: runner.workers: \"workers\" says how"]),
     ("runner: {config: c.yaml}", ["3: runner.config: \"config\" says how to use a cluster"]),
     ("gate: {bounds: {auc: {min: 0.9, max: 0.7}}}", ['3: gate.bounds.auc.min: expected "min" of at most "max" 0.7']),
+    ("train: {solver: newton, l1: 0.1}", ["3: train.solver: expected auto or one of proximal-newton, proximal-lbfgs"]),
+    ("train: {solver: lbfgs, non_negative: true}", ["3: train.solver: expected auto or one of proximal-newton, "]),
+    ("train: {solver: newtn}", ["3: train.solver: solver 'newtn' is not known (did you mean 'newton'?)"]),
     ("notify: [{on: [failure]}]", ["3: notify[0]: expected either \"command\" or \"webhook\", found neither"]),
     ("notify: [{on: [failure], command: [x], webhook: 'http://x/'}]", ["3: notify[0].command: expected either"]),
 ]  # fmt: skip

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from mr_ml.catalog.checkpoints import state_bytes
 from mr_ml.catalog.dataset import Dataset
 from mr_ml.catalog.feature_moments import FeatureMoments
-from mr_ml.data.block import DENSE_FROM
+from mr_ml.data.block import DENSE_FROM, Block
+from mr_ml.data.features import SparseFeatures
 from mr_ml.data.folds import FoldRows, Folds
 from mr_ml.errors import BadDataError, NoModelError, UsageError
 from mr_ml.models.base import Model
@@ -39,13 +40,14 @@ from mr_ml.models.linear.scaling import Scaling
 from mr_ml.models.linear.shift import NO_SHIFT, Shift
 from mr_ml.models.linear.sides import SidesQuery
 from mr_ml.models.needs import Needs
+from mr_ml.models.paired import HIGHER, NO_JUDGES
 from mr_ml.models.problem import Conclusion
 from mr_ml.models.warm_start import WarmStart
 from mr_ml.optimize.base import Ask, Evaluation, Optimizer, Result, Stop
 from mr_ml.optimize.choose import choose
 from mr_ml.readers.labels import label_texts
 from mr_ml.sums.slices import is_wide
-from mr_ml.sums.statistic import Statistic
+from mr_ml.sums.statistic import Receipts, Statistic
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -131,6 +133,23 @@ class LinearProblem:
         """Return the query that measures the model at a point by some rows, in the weights that these have."""
         measured = replace(self.objective.rows, class_weights=None, counted=rows)
         return MetricsQuery(measured, self.objective.coef(point))
+
+    def metrics(self) -> dict[str, bool]:
+        """Return the metrics that two made up rows have: those of the loss, also of one that is installed."""
+        rows = replace(self.objective.rows, class_weights=None, counted=None)
+        labels = np.array(rows.classes or (1.0, 2.0))
+        nothing = SparseFeatures(np.zeros(len(labels) + 1, np.int32), np.zeros(0, np.int32), np.zeros(0))
+        query = MetricsQuery(rows, self.objective.coef(self.start()))
+        parts = query.map(query.prepare(Block(nothing, labels, None, None))).parts
+        counted = Receipts(np.array([[0, 0, 0, len(labels)]], np.int64), np.zeros(1, np.uint64))
+        with np.errstate(all="ignore"):
+            found = query.read(Statistic(parts, counted)).to_json()
+        higher = HIGHER | rows.loss.higher
+        return {
+            name: name in higher
+            for name, value in found.items()
+            if name not in NO_JUDGES and (value is None or type(value) in (int, float))
+        }
 
     def check_folds(self, folds: Folds) -> FoldCountsQuery:
         """See `mr_ml.models.base.Problem.check_folds`."""

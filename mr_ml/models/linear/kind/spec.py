@@ -12,6 +12,7 @@ from mr_ml.errors import UsageError
 from mr_ml.models.base import TrainSpec
 from mr_ml.models.linear.kind.per_feature import check_rules
 from mr_ml.models.linear.losses import LOSSES, PARAMETERS, loss_from_text, name_in
+from mr_ml.optimize.choose import choose
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,15 @@ class LinearSpec(TrainSpec):
             loss_from_text(self.loss)
         except UsageError as error:
             raise ValueError(str(error)) from None
+
+    def check_choices(self) -> None:
+        """Raise UsageError if there is no such solver, or it cannot have such a penalty."""
+        bounded = self.non_negative or any(
+            said.keys() & {"lower", "upper"} for said in (self.per_feature or {}).values()
+        )
+        choose(
+            self.solver, size=1, tolerance=self.tolerance, max_passes=self.max_passes, smooth=not (self.l1 or bounded)
+        )
 
     def check_classes(self, classes: Sequence[float]) -> None:
         """Raise ValueError if a model of this loss cannot have these classes."""

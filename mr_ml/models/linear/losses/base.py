@@ -54,6 +54,8 @@ class Loss(ABC):
         the search.
     needs_intercept
         Whether margins of 0 stand for no prediction, so that a search cannot start from there.
+    higher
+        Which metrics that other losses do not have are better the larger they are.
     """
 
     name: ClassVar[str]
@@ -64,6 +66,7 @@ class Loss(ABC):
     identifiable: ClassVar[bool] = True
     exact_curvature: ClassVar[bool] = True
     needs_intercept: ClassVar[bool] = False
+    higher: ClassVar[frozenset[str]] = frozenset()
 
     def n_outputs(self, n_classes: int) -> int:
         """Return how many coefficient vectors a model of this loss has.
