@@ -185,7 +185,8 @@ def train(
     **options
         Of the kind of model; of linear ones `loss` ("logistic", "tweedie:power=1.6", ...: see docs/models.md), `l1`,
         `l2`, `non_negative`, `per_feature` (a dict), `penalty_space`, `intercept`, `row_weights`, `class_weights`,
-        `solver`, `tolerance` and `max_passes`: see
+        `solver`, `tolerance` and `max_passes`, and `prior` and
+        `prior_precision`, an earlier model that counts as well: see
         `mr_ml.models.linear.kind.spec.LinearSpec`, and docs/training.md.
 
     Returns

@@ -196,11 +196,15 @@ class Session:
         check_name(model, kind="model")
         reference = load_dataset(self.root, dataset).reference
         document = {"dataset": reference, "model": model, "split": split, **options}
+        prior, precision = document.pop("prior", None), document.pop("prior_precision", None)
         warm_start = stored.chosen(str | None, options.get("warm_start"), "warm_start")
         if warm_start is not None:
             document["warm_start"] = load_model(self.root, warm_start).reference
         chosen: type[TrainSpec] = MODEL_KINDS.get(kind).spec
-        return stored.check(chosen, document, what=f"a {kind} model")
+        made = stored.check(chosen, document, what=f"a {kind} model")
+        from mr_ml.training.prior import with_prior
+
+        return with_prior(self.root, made, prior=prior, prior_precision=precision, say=self.say)
 
     def train(self, spec: TrainSpec, *, verify_bytes: bool = False, inference: bool = False) -> TrainResult:
         """Train and publish a model; raises as `fit` and `publish`.

@@ -33,7 +33,7 @@ LAYERS = (
     ("mr_ml.optimize",),
     # what a kind of model knows of data
     ("mr_ml.catalog.dataset", "mr_ml.catalog.feature_moments"),
-    ("mr_ml.models.base", "mr_ml.models.problem"),
+    ("mr_ml.models.base", "mr_ml.models.prior", "mr_ml.models.problem"),
     ("mr_ml.catalog", "mr_ml.runners"),
     ("mr_ml.models.linear.kind", "mr_ml.passes"),
     ("mr_ml.packing", "mr_ml.prediction", "mr_ml.training"),

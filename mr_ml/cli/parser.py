@@ -126,6 +126,15 @@ def _train(commands: Any) -> None:
         help="begin with the coefficients of an earlier model, by names of features",
     )
     group.add_argument(
+        "--prior", metavar="MODEL[@V]",
+        help="what an earlier model knows counts as well: its coefficients, by names of features, are the means of a "
+        "Gaussian prior, as sure as their standard errors say",
+    )  # fmt: skip
+    group.add_argument(
+        "--prior-precision", type=not_negative, metavar="X",
+        help="with --prior: how sure all of them are, relative to the mean loss as --l2 is",
+    )  # fmt: skip
+    group.add_argument(
         "--inference", action="store_true",
         help="one more pass for standard errors, which mr-ml models show --table shows; without a penalty only",
     )  # fmt: skip

@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,9 @@ from mr_ml.readers.labels import label_texts
 from mr_ml.readers.schema import Schema
 from mr_ml.sums.blas import one_thread
 from mr_ml.sums.statistic import Statistic
+
+if TYPE_CHECKING:
+    from mr_ml.models.prior import Prior
 
 Floats = NDArray[np.float64]
 Arrays = Mapping[str, NDArray[Any]]
@@ -86,6 +89,10 @@ class TrainSpec:
     def strictness(self) -> tuple[float, ...]:
         """How much is penalised, what matters most first."""
         return ()
+
+    def with_prior(self, prior: Prior) -> Self:
+        """Return the spec with what an earlier model knows as a prior; UsageError if there is none of such models."""
+        raise UsageError(f"`prior`: expected another kind of model; {self.kind} ones take none")
 
     def check_choices(self) -> None:
         """Raise UsageError where choices do not go together, whatever the data is; not where a spec is only read."""

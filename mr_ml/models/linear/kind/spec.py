@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from hdfs_layout.paths import MAX_PASS
 from mr_ml.data import stored
@@ -13,6 +13,9 @@ from mr_ml.models.base import TrainSpec
 from mr_ml.models.linear.kind.per_feature import check_rules
 from mr_ml.models.linear.losses import LOSSES, PARAMETERS, loss_from_text, name_in
 from mr_ml.optimize.choose import choose
+
+if TYPE_CHECKING:
+    from mr_ml.models.prior import Prior
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,12 @@ class LinearSpec(TrainSpec):
             loss_from_text(self.loss)
         except UsageError as error:
             raise ValueError(str(error)) from None
+
+    def with_prior(self, prior: Prior) -> LinearSpec:
+        """Return the spec with an earlier model's coefficients as prior; see `mr_ml.models.linear.kind.prior`."""
+        from mr_ml.models.linear.kind.prior import with_prior
+
+        return with_prior(self, prior)
 
     def check_choices(self) -> None:
         """Raise UsageError if there is no such solver, or it cannot have such a penalty."""
