@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal, Self
 
 from hdfs_layout import Root, append_events, check_name, open_root
@@ -17,7 +18,7 @@ from mr_ml.catalog.dataset import Dataset, find_dataset, load_dataset
 from mr_ml.catalog.leftovers import sweep_folders
 from mr_ml.catalog.model import load_model
 from mr_ml.catalog.promotions import standing
-from mr_ml.catalog.run import RunDocument, find_run, start_run
+from mr_ml.catalog.run import RunDocument, find_run, read_run, start_run
 from mr_ml.catalog.uses import using
 from mr_ml.catalog.verify import verify
 from mr_ml.data import stored
@@ -276,20 +277,28 @@ class Session:
     def _fit(
         self, document: RunDocument, dataset: Dataset, *, run: str, is_begun: bool, verify_bytes: bool
     ) -> Fitted:  # fmt: skip
+        from mr_ml.training.solver import chosen
         from mr_ml.training.train import fit, make_problem, warm_start
 
         root, layout, spec = self.root, self.root.layout, document.spec
         # what does not fit together is found before there is a run
         partitions = dataset.of_split(spec.split)
-        problem = make_problem(spec, dataset, root)
+        # what goes on from another run's state goes on by that run's solver
+        earlier = document if is_begun else document.continues and read_run(root, document.continues)
+        problem = chosen(
+            make_problem(spec, dataset, root), earlier or None, partial(block_budget, self.memory, self.runner)
+        )
         engine = self.engine_over(dataset, spec.split, problem.needs(), runner=self.runner.of_work(run))
         if verify_bytes:
             verify(root.store, partitions)
+        solver = problem.choice
         if not is_begun:
             warm_start(problem, spec, dataset, root)
-            start_run(root, run, document)
+            start_run(root, run, replace(document, solver=solver))
         del problem
         self.say(f"run {run}: {spec.title} on {dataset.reference} {spec.split}, {dataset.n_rows(spec.split)} rows")
+        if solver.why:
+            self.say(f"solver: {solver.solver}, since {solver.why}")
         environment = self.runner.environment()
         events = [begun_event(), *([] if environment is None else [{"event": "environment", **environment}])]
         append_events(root.store, layout.run_log(run), events)

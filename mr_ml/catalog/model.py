@@ -33,9 +33,10 @@ class _Training(TypedDict):
 
 
 class Training(_Training, total=False):
-    """The result of a training; earlier releases wrote no warnings."""
+    """The result of a training; earlier releases wrote no warnings, nor why the solver was the one."""
 
     warnings: tuple[str, ...]
+    solver_why: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from mr_ml.catalog.tuning import TuningPlan
 from mr_ml.data import stored
 from mr_ml.errors import BadDataError, StorageError, UsageError
 from mr_ml.models.base import TrainSpec
+from mr_ml.optimize.choose import Choice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,8 @@ class RunDocument:
         The tuning whose best model this run trains.
     continues
         The run from whose state this one goes on, with more passes or a smaller tolerance.
+    solver
+        Which it goes by, and why; None in those of releases that did not write it, and of tunings.
     """
 
     kind: Literal["train"] = "train"
@@ -38,8 +41,9 @@ class RunDocument:
     tuning: TuningPlan | None = None
     part_of: stored.Name | None = None
     continues: stored.Name | None = None
+    solver: Choice | None = None
 
-    may_lack: ClassVar[frozenset[str]] = frozenset({"run", "after", "tuning", "part_of", "continues"})
+    may_lack: ClassVar[frozenset[str]] = frozenset({"run", "after", "tuning", "part_of", "continues", "solver"})
 
     def to_json(self) -> dict[str, Any]:
         """Return the document."""
@@ -47,6 +51,7 @@ class RunDocument:
             "tuning": None if self.tuning is None else self.tuning.to_json(),
             "part_of": self.part_of,
             "continues": self.continues,
+            "solver": None if self.solver is None else vars(self.solver),
         }
         plain = {**vars(self), "spec": self.spec.to_json(), **seldom}
         return {name: value for name, value in plain.items() if name not in seldom or value is not None}

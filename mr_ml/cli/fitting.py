@@ -47,7 +47,7 @@ def add_fitting(parser: Any, group: Any) -> None:
     group.add_argument(
         "--solver", default="auto", metavar="NAME",
         help=f"{', '.join(BUILT_IN)}, or one of an installed package; auto (default): newton up to 700 coefficients, "
-        "else lbfgs; with --l1 or bounds the proximal ones",
+        "else lbfgs-sampled, or lbfgs if a sample of the rows is too large; with --l1 or bounds the proximal ones",
     )  # fmt: skip
     group = parser.add_argument_group("when to stop")
     group.add_argument(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,6 +16,7 @@ from mr_ml.models.objective import Objective
 from mr_ml.models.paired import MeasuringQuery
 from mr_ml.models.warm_start import WarmStart
 from mr_ml.optimize.base import Ask, Evaluation, Optimizer, Result
+from mr_ml.optimize.choose import Choice
 from mr_ml.sums.query import Query
 from mr_ml.sums.statistic import Statistic
 
@@ -58,6 +59,17 @@ class Problem(Protocol):
     @property
     def optimizer(self) -> Optimizer[Any, Ask, Evaluation]:
         """The optimizer that minimises the objective."""
+
+    @property
+    def choices(self) -> Sequence[Choice]:
+        """The optimizers that the spec leaves open, fewest passes first; each takes less memory than the one before."""
+
+    @property
+    def choice(self) -> Choice:
+        """The one of them that `optimizer` is."""
+
+    def by(self, choice: Choice) -> Problem:
+        """Return the problem with another optimizer."""
 
     @property
     def columns(self) -> NDArray[np.int32] | None:

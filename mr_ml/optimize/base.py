@@ -20,8 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-# an array, or the vectors that are its rows
-Stored = NDArray[Any] | Sequence[NDArray[Any]]
+Stored = NDArray[Any] | Sequence[NDArray[Any]]  # an array, or the vectors that are its rows
 # Of what rounding does to a sum, in terms of its parts.
 _SLACK = 4 * float(np.finfo(float).eps)
 State = TypeVar("State")
@@ -298,8 +297,8 @@ class Result:
     stop
         Why it ended.
     rules_out
-        Other reasons that cannot be the true one when the search has converged: an optimizer that does not rule out
-        SEPARABLE or FLAT may take a flat region for an optimum, and the caller has to look for itself.
+        What cannot be the true reason where the search has converged: one that does not rule out SEPARABLE or FLAT may
+        take a flat region for an optimum, and the caller has to look for itself.
     progress
         At the end.
     separation
@@ -323,8 +322,8 @@ class Cost:
     pass_bytes
         The sums that one pass has to return.
     state_bytes
-        What the driver holds of the state, its history aside, and while it is told of a pass. What is computed from a
-        Hessian is not counted: it takes no more than the sums of the pass did before.
+        What the driver holds of the state, its history aside, and while it is told of a pass; not what is computed from
+        a Hessian, which takes no more than the sums of the pass did before.
     history_bytes
         The state's history.
     sampled
@@ -340,8 +339,7 @@ class Cost:
 class Optimizer(Protocol[State, AskT, EvaluationT]):
     """A method that minimises an objective, as pure functions of its state.
 
-    Implementations are frozen dataclasses of their settings. Those that inherit from this class need only define what
-    is abstract.
+    Implementations are frozen dataclasses of their settings; those that inherit need only define what is abstract.
     """
 
     @property
@@ -354,13 +352,16 @@ class Optimizer(Protocol[State, AskT, EvaluationT]):
         """Whether it minimises what is not smooth too: see `Evaluation.kinks`."""
         return False
 
+    def unfit(self, size: int) -> str | None:
+        """Say why it is not what `auto` chooses for so many coefficients; None if it may be."""
+        return None
+
     @property
     def histories(self) -> Mapping[str, str]:
         """Names of arrays in `encode` whose rows do not change once they are there, and the names of such rows.
 
-        All of them have the same number of rows. Later states have some of the rows of earlier ones, as the same
-        objects, and new ones. So where states are large each row is stored once, in a file of the pass it came with,
-        under its name and a number.
+        All have the same number of rows. Later states have some of the rows of earlier ones, as the same objects, and
+        new ones. So each row of large states is stored once, in a file of the pass it came with, by name and number.
         """
         return {}
 
@@ -395,8 +396,8 @@ class Optimizer(Protocol[State, AskT, EvaluationT]):
     def ask_sampled(self, state: State) -> Floats | None:
         """Say the point (n,) at which the loss of a sample of the rows is of use for the open ask; else None.
 
-        Called after each `tell`, before the state is stored. Where there is such a sample `tell_sampled` follows;
-        `ask_sample` is called only if that leaves the direction as it is, the very array.
+        After each `tell`, before the state is stored. Where there is such a sample `tell_sampled` follows, and
+        `ask_sample` only if that leaves the direction as it is, the very array.
         """
         return None
 

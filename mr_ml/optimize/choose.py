@@ -6,6 +6,7 @@ accepts and which refers to a `Factory`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hdfs_layout.registry import Registry
@@ -13,9 +14,6 @@ from mr_ml.errors import UsageError
 
 if TYPE_CHECKING:
     from mr_ml.optimize.base import Ask, Evaluation, Optimizer
-
-# What a pass may return for a method to be chosen that needs few passes: the Hessian of 700 coefficients and a little.
-CHEAP_PASS_BYTES = 3_940_000
 
 
 class Factory(Protocol):
@@ -44,11 +42,23 @@ BUILT_IN = {
     "proximal-lbfgs": "mr_ml.optimize.proximal_lbfgs:proximal_lbfgs",
     "proximal-newton": "mr_ml.optimize.proximal_newton:proximal_newton",
 }
-# Those that `auto` chooses from, fewest passes first. Never an installed one: what a run does must not depend on what
-# else there is on a machine. Those of objectives that are smooth, and of others.
-_AUTOMATIC = {True: ("newton", "lbfgs"), False: ("proximal-newton", "proximal-lbfgs")}
+# Those that `auto` chooses from, fewest passes first; of those side by side the later ones take less of the driver's
+# memory. Never an installed one: what a run does must not depend on what else there is on a machine. Those of
+# objectives that are smooth, and of others.
+_AUTOMATIC: dict[bool, tuple[tuple[str, ...], ...]] = {
+    True: (("newton",), ("lbfgs-sampled", "lbfgs")),
+    False: (("proximal-newton",), ("proximal-lbfgs",)),
+}
 
 OPTIMIZERS: Registry[Factory] = Registry("solver", group="mr_ml.optimizers", built_in=BUILT_IN)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The name of a solver, and why it is the one: a part of a sentence, "" if it was asked for by name."""
+
+    solver: str
+    why: str
 
 
 def choose(
@@ -67,21 +77,34 @@ def choose(
         If there is no such solver, or it is for smooth objectives and this one is not.
     """
     if solver == _AUTO:
-        return auto(size=size, tolerance=tolerance, max_passes=max_passes, smooth=smooth)
+        solver = choices(solver, size=size, smooth=smooth)[0].solver
     optimizer = OPTIMIZERS.get(solver)(size=size, tolerance=tolerance, max_passes=max_passes)
     if not (smooth or optimizer.takes_kinks):
+        able = ", ".join(name for names in _AUTOMATIC[False] for name in names)
         raise UsageError(
-            f"`solver`: expected {_AUTO} or one of {', '.join(_AUTOMATIC[False])}, which can have `l1` and bounds, "
-            f"found {solver}, which cannot"
+            f"`solver`: expected {_AUTO} or one of {able}, which can have `l1` and bounds, found {solver}, which cannot"
         )
     return optimizer
 
 
-def auto(*, size: int, tolerance: float, max_passes: int, smooth: bool = True) -> Optimizer[Any, Ask, Evaluation]:
-    """Make the method with the fewest passes of those whose passes return little; a `Factory`."""
-    methods = [
-        OPTIMIZERS.get(name)(size=size, tolerance=tolerance, max_passes=max_passes) for name in _AUTOMATIC[smooth]
-    ]
-    returned = [method.cost(size).pass_bytes for method in methods]
-    cheap = (method for method, size_bytes in zip(methods, returned, strict=True) if size_bytes <= CHEAP_PASS_BYTES)
-    return next(cheap, methods[returned.index(min(returned))])
+def choices(solver: str, *, size: int, smooth: bool = True) -> tuple[Choice, ...]:
+    """Return what a solver can mean for a problem of `size` coefficients, fewest passes first.
+
+    Each takes less of the driver's memory than the one before. The last one is also what runs of releases went by that
+    did not write down what they chose.
+    """
+    if solver != _AUTO:
+        return (Choice(solver, ""),)
+    reasons: list[str] = []
+    for names in _AUTOMATIC[smooth]:
+        unfit = {name: OPTIMIZERS.get(name)(size=size, tolerance=1.0, max_passes=1).unfit(size) for name in names}
+        reasons += [reason for reason in unfit.values() if reason is not None]
+        why = " and ".join(reasons) or f"the Hessian of {size:,} coefficients is small"
+        if fit := tuple(Choice(name, why) for name, reason in unfit.items() if reason is None):
+            return fit
+    raise AssertionError("of each kind one is for all problems")
+
+
+def auto(*, size: int, tolerance: float, max_passes: int) -> Optimizer[Any, Ask, Evaluation]:
+    """Make what `auto` means where the objective is smooth; a `Factory`."""
+    return choose(_AUTO, size=size, tolerance=tolerance, max_passes=max_passes)

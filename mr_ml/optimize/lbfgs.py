@@ -23,13 +23,11 @@ from numpy.typing import NDArray
 from mr_ml.optimize.base import Cost, Evaluation, Floats, Stop
 from mr_ml.optimize.line_search import LineMethod, inverse_diagonal, vector_cost, with_distance
 from mr_ml.optimize.line_state import LineState
-from mr_ml.optimize.newton import newton_direction
+from mr_ml.optimize.newton import HESSIAN_UP_TO, newton_direction
 
 GAMMA = (0.1, 4.0)
 # Number of coefficients from which on pairs are float32.
 NARROW_FROM = 5_000_001
-# Up to so many coefficients a Hessian costs hardly more than a pass without.
-HESSIAN_UP_TO = 700
 # Pairs where they are cheap, and where they are not; all pairs of a very large model take no more than so many bytes,
 # but a method of fewer than a handful is hardly better than gradient descent.
 _MANY_PAIRS, _MANY_UP_TO = 50, 200_000

@@ -24,6 +24,8 @@ from mr_ml.optimize.line_search import LineMethod, inverse_diagonal, scaled_desc
 from mr_ml.optimize.line_state import LineState
 from mr_ml.sums.blas import one_thread
 
+# Up to so many coefficients a Hessian costs hardly more than a pass without.
+HESSIAN_UP_TO = 700
 RIDGE = 4 * np.finfo(float).eps
 # Pivots below this are those of almost flat directions.
 _FLAT = 1e-9
@@ -38,6 +40,11 @@ class Newton(LineMethod):
     rules_out: ClassVar[frozenset[Stop]] = frozenset({Stop.SEPARABLE, Stop.FLAT})
     # its steps move them by a unit wherever the Hessian holds more than rounding
     warm_gaps: ClassVar[tuple[float, float]] = (20.0, 20.0)
+
+    def unfit(self, size: int) -> str | None:
+        """Refuse Hessians that are large."""
+        large = size > HESSIAN_UP_TO
+        return f"the Hessian of {size:,} coefficients is too large for {self.name} ({HESSIAN_UP_TO})" if large else None
 
     def cost(self, size: int) -> Cost:
         """Count the Hessian, and vectors."""

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from mr_ml.optimize.base import Cost, Evaluation, Floats, Stop
 from mr_ml.optimize.face import Matrix, towards_minimum
-from mr_ml.optimize.lbfgs import GAMMA, HESSIAN_UP_TO, Lbfgs, dot, pairs_of
+from mr_ml.optimize.lbfgs import GAMMA, Lbfgs, dot, pairs_of
 from mr_ml.optimize.line_search import inverse_diagonal
 from mr_ml.optimize.line_state import LineState
+from mr_ml.optimize.newton import HESSIAN_UP_TO
 from mr_ml.optimize.proximal import Proximal, along
 from mr_ml.optimize.proximal_newton import model_direction
 

@@ -3,9 +3,10 @@
 Where there is no sample, or what it says does not lead down, a direction is that of the Hessian's diagonal.
 
 The sample is given up for good, and the search goes on as `mr_ml.optimize.lbfgs` does, where it does not know how
-features go together: where what its Hessian has off the diagonal is mostly noise, which is looked at after 0, 1, 2, 4,
-8... iterations, since it costs some products and hardly changes; or where full steps by it are too often too long. That
-it was is in the state, and directions are stored as they are, so a search goes on from every state with the same bits.
+features go together: where too much of what its Hessian has off the diagonal is noise, which is looked at after 0, 1,
+2, 4, 8... iterations, since it costs some products and hardly changes; or where, of a sample of some of the rows, full
+steps are too often too long. That it was given up is in the state, and directions are stored as they are, so a search
+goes on from every state with the same bits.
 """
 
 from __future__ import annotations
@@ -44,6 +45,10 @@ class SampledLbfgs(Lbfgs):
 
     name: ClassVar[str] = "lbfgs-sampled"
 
+    def unfit(self, size: int) -> str | None:
+        """Refuse what a sample is not asked for."""
+        return f"a sample of the rows is for up to {SAMPLED_UP_TO:,} coefficients" if size > SAMPLED_UP_TO else None
+
     def cost(self, size: int) -> Cost:
         """Count the vectors of a direction besides; the rows of the sample are their owner's."""
         cost = super().cost(size)
@@ -78,6 +83,9 @@ class SampledLbfgs(Lbfgs):
         is_due = not state.n_iterations & (state.n_iterations - 1)
         if is_due and not loss.noise <= _NOISY:
             return replace(state, unsampled=state.n_passes)
+        if loss.share == 1:
+            # of all rows: what it does not know, the diagonal knows less
+            state = replace(state, missed=0)
         pairs = [
             (s.astype(np.float64, copy=False), y.astype(np.float64, copy=False))
             for s, y in zip(state.pairs_s, state.pairs_y, strict=True)

@@ -39,6 +39,7 @@ from mr_ml.sums.statistic import Statistic
 from mr_ml.training.early_steps import EarlySteps
 from mr_ml.training.going_on import earlier_state
 from mr_ml.training.loop import Progress, Watch, search
+from mr_ml.training.solver import as_begun
 
 _LOG = logging.getLogger(__name__)
 
@@ -63,6 +64,8 @@ class TrainResult:
         What else a user of the model should know.
     seconds
         That this process took for it.
+    solver_why
+        Why `solver` was chosen; "" if it was asked for.
     """
 
     model: str
@@ -76,6 +79,7 @@ class TrainResult:
     stop: str
     warnings: tuple[str, ...]
     seconds: float
+    solver_why: str = ""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -169,7 +173,7 @@ def fit(
         If a pass was not complete.
     """
     started = time.monotonic()
-    problem = make_problem(spec, dataset, root)
+    problem = as_begun(make_problem(spec, dataset, root), read_run(root, run))
     optimizer, size = problem.optimizer, problem.objective.size
     checkpoints = Checkpoints(root, Owner.of(run, spec, dataset), optimizer, size=size, say=say)
     sample = EarlySteps(problem.objective, dataset, spec.split, root.store, problem.columns)

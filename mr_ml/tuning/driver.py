@@ -32,6 +32,7 @@ from mr_ml.optimize.fleet import FleetState, Halving, Member
 from mr_ml.session import Session
 from mr_ml.training.fleet import FleetSearch, Metric, Seat
 from mr_ml.training.loop import Watch
+from mr_ml.training.solver import frugal
 from mr_ml.training.train import TrainResult, make_problem
 from mr_ml.tuning.choose import chosen, mean_and_error
 from mr_ml.tuning.report import candidates, words
@@ -176,7 +177,8 @@ def _judged(
     folds = None if plan.validation is not None else folds_of(dataset, spec.split, plan.folds)
     if plan.validation is not None:
         dataset.of_split(plan.validation)
-    problems = [make_problem(one, dataset, root) for one in specs]
+    # of many models each would hold a sample of the rows
+    problems = [frugal(make_problem(one, dataset, root)) for one in specs]
     metric = _metric(specs, problems, plan)
     seats, teams = _seats(problems, folds)
     at_once, needs = _at_once(session, dataset, spec.split, [seat.problem for seat in seats])

@@ -26,7 +26,7 @@ from mr_ml.catalog.checkpoints import Checkpoints
 from mr_ml.catalog.states import Owner
 from mr_ml.data import frame
 from mr_ml.optimize.base import Ask, Evaluation, Optimizer, Stop, stacked
-from mr_ml.optimize.choose import OPTIMIZERS
+from mr_ml.optimize.choose import OPTIMIZERS, Choice, choices
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Search = Optimizer[Any, Ask, Evaluation]
@@ -374,7 +374,36 @@ def test_the_command_line_trains_by_it(solver: str, tmp_path: Path) -> None:
     assert done["objective"] == pytest.approx(found.fun, rel=1e-9)
 
 
-@pytest.mark.parametrize(("size", "name"), [(1, "newton"), (700, "newton"), (701, "lbfgs"), (30_000_000, "lbfgs")])
-def test_without_a_name_the_fewest_passes_are_chosen_while_these_return_little(size: int, name: str) -> None:
+@pytest.mark.parametrize(
+    ("size", "name", "why"),
+    [
+        (1, "newton", "is small"),
+        (700, "newton", "Hessian of 700 coefficients is small"),
+        (701, "lbfgs-sampled", "the Hessian of 701 coefficients is too large for newton (700)"),
+        (2_000_000, "lbfgs-sampled", "2,000,000 coefficients"),
+        (2_000_001, "lbfgs", "too large for newton (700) and a sample of the rows is for up to 2,000,000 coefficients"),
+        (30_000_000, "lbfgs", "30,000,000 coefficients"),
+    ],
+)
+def test_without_a_name_the_fewest_passes_are_chosen_while_these_return_little(size: int, name: str, why: str) -> None:
     """Whatever else there is: the run is the same where another package is installed."""
     assert make("auto", size).name == name
+    found = choices("auto", size=size)
+    assert found[0].solver == name
+    assert why in found[0].why
+
+
+@pytest.mark.parametrize("smooth", [True, False])
+@pytest.mark.parametrize("size", [1, 700, 701, 2_000_001])
+def test_each_choice_takes_less_memory_than_the_one_before(size: int, smooth: bool) -> None:
+    found = choices("auto", size=size, smooth=smooth)
+    costs = [make(choice.solver, size).cost(size) for choice in found]
+    assert all((cost.sampled, cost.state_bytes) > (less.sampled, less.state_bytes) for cost, less in pairwise(costs))
+    # what `auto` meant before runs wrote down what they chose
+    before = ("newton", "lbfgs") if smooth else ("proximal-newton", "proximal-lbfgs")
+    assert found[-1].solver == before[size > 700]
+
+
+def test_a_name_is_its_only_choice(solver: str) -> None:
+    if solver != "auto":
+        assert choices(solver, size=10**6) == (Choice(solver, ""),)

@@ -60,7 +60,7 @@ def test_the_first_example(mr_ml: Commands, tmp_path: Path) -> None:
     found = mr_ml("train", "iris", "--model", "iris-softmax", "--loss", "softmax", "--l2", "1e-4")
     assert list(found) == [
         "model", "version", "run", "solver", "passes", "objective", "gradient_norm", "converged", "stop", "warnings",
-        "seconds", "promoted",
+        "seconds", "solver_why", "promoted",
     ]  # fmt: skip
     assert (found["model"], found["version"], found["converged"]) == ("iris-softmax", 1, True)
     assert found["stop"].startswith("converged")
@@ -98,7 +98,7 @@ def test_text_results(mr_ml: Commands, tmp_path: Path) -> None:
     trained = mr_ml.run("train", "iris", "--model", "m", "--loss", "softmax", "--l2", "0.01")
     assert re.search(r"m@1: objective 0\.\d+, \|gradient\| \S+ after \d+ passes", trained.out)
     assert "converged" in trained.out
-    assert re.match(r"run \S+: softmax on iris@1 train, 1\d\d rows\n$", trained.err)
+    assert re.match(r"run \S+: softmax on iris@1 train, 1\d\d rows\nsolver: newton, since .* is small\n$", trained.err)
     text = mr_ml.run("evaluate", "m", "iris").out
     assert all(word in text for word in ("accuracy", "log_loss", "auc", "truth \\ predicted"))
     assert "(intercept)" in mr_ml.run("models", "show", "m").out
@@ -139,7 +139,7 @@ def test_a_process_is_silent_without_a_terminal(mr_ml: Commands, tmp_path: Path)
     assert found.result["converged"]
     assert len(found.out.splitlines()) == 1
     found = mr_ml.process("train", "iris", "--model", "m", "--loss", "softmax", "--l2", "0.01")
-    assert len(found.err.splitlines()) == 1
+    assert len(found.err.splitlines()) == 2
 
 
 def on_a_terminal(mr_ml: Commands, *args: object) -> str:

@@ -44,7 +44,7 @@ from mr_ml.models.paired import HIGHER, NO_JUDGES
 from mr_ml.models.problem import Conclusion
 from mr_ml.models.warm_start import WarmStart
 from mr_ml.optimize.base import Ask, Evaluation, Optimizer, Result, Stop
-from mr_ml.optimize.choose import choose
+from mr_ml.optimize.choose import Choice, choices, choose
 from mr_ml.readers.labels import label_texts
 from mr_ml.sums.slices import is_wide
 from mr_ml.sums.statistic import Receipts, Statistic
@@ -66,6 +66,8 @@ class LinearProblem:
         Warnings that follow from the moments of the features.
     almost
         Features as of `mr_ml.models.linear.kind.advice.almost_indicators`.
+    chosen
+        By which optimizer; None for the first choice.
     """
 
     spec: LinearSpec
@@ -74,6 +76,7 @@ class LinearProblem:
     columns: NDArray[np.int32] | None
     almost: Ints
     of_moments: tuple[str, ...]
+    chosen: Choice | None = None
 
     @classmethod
     def of(cls, spec: LinearSpec, dataset: Dataset, moments: FeatureMoments) -> LinearProblem:
@@ -89,9 +92,23 @@ class LinearProblem:
         """The optimizer that minimises the objective."""
         spec, objective = self.spec, self.objective
         return choose(
-            spec.solver, size=objective.size, tolerance=spec.tolerance, max_passes=spec.max_passes,
+            self.choice.solver, size=objective.size, tolerance=spec.tolerance, max_passes=spec.max_passes,
             smooth=objective.kinks is None,
         )  # fmt: skip
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """The optimizers that the spec leaves open; see `mr_ml.models.base.Problem.choices`."""
+        return choices(self.spec.solver, size=self.objective.size, smooth=self.objective.kinks is None)
+
+    @property
+    def choice(self) -> Choice:
+        """The one of them that `optimizer` is."""
+        return self.choices[0] if self.chosen is None else self.chosen
+
+    def by(self, choice: Choice) -> LinearProblem:
+        """Return the problem with another optimizer."""
+        return replace(self, chosen=choice)
 
     def start(self) -> Floats:
         """Return where the search starts, (size,)."""
@@ -177,6 +194,7 @@ class LinearProblem:
         result = replace(result, stop=stop)
         training = {
             "solver": self.optimizer.name,
+            "solver_why": self.choice.why,
             "passes": result.progress.passes,
             "objective": result.progress.value,
             "gradient_norm": result.progress.gradient_norm,
