@@ -111,7 +111,7 @@ class Lbfgs(LineMethod):
             (dot(s, y), dot(s * state.curvature, s)) for s, y in zip(state.pairs_s, state.pairs_y, strict=True)
         )
         flattest = min((along / diagonal for along, diagonal in curvatures if diagonal > 0), default=1.0)
-        left = float(np.sqrt(state.gradient**2 @ inverse_diagonal(state)))
+        left = float(np.sqrt((state.gradient * inverse_diagonal(state)) @ state.gradient))
         # numpy's division: along a direction without curvature the distance is infinite
         return max(state.distance, float(np.divide(left, np.sqrt(flattest))))
 

@@ -11,8 +11,9 @@ the objective is almost flat: there the distance to the optimum (g' H^-1 g)^1/2,
 fit, has to be small too, or to have stopped decreasing.
 
 Where the classes can be separated there is no optimum and gradients vanish on the way to infinity (Albert & Anderson
-1984). Either every row is on its right side: a proof. Or some rows stay on the boundary for ever: then the gradient
-becomes small, but steps still change margins by whole units, and those of hardly any row the wrong way.
+1984). Either every row is on its right side, or a step moves all of them further there: a proof. Or some rows stay on
+the boundary for ever: then the gradient becomes small, but steps still change margins by whole units, and those of
+hardly any row the wrong way.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ _LEARNED = 0.01
 _MOVES = 0.1
 _WRONG_WAY = 0.1
 _SUSPICIONS = 6
+# What rounding does to the changes of gaps, as a share of the largest of them.
+_BEYOND_ROUNDING = 1e-6
 
 
 def margin_bound(state: LineState) -> float:
@@ -110,7 +113,13 @@ def last_stop(state: LineState) -> Stop:
 
 
 def _every_row_is_right(state: LineState) -> bool:
-    return state.separation is not None and state.separation.min_gap > 0
+    """Whether the point moves every row to its right side, offsets aside, or the last step took all of them further."""
+    apart = state.separation
+    if apart is None:
+        return False
+    # with a penalty or bounds going on like that has an end, or costs something
+    is_free = state.step > 0 and state.kinks is None and apart.min_gap > -np.inf
+    return apart.min_gap > 0 or (is_free and apart.min_gap_change > _BEYOND_ROUNDING * -apart.minus_max_gap_change)
 
 
 def _has_no_slopes(state: LineState) -> bool:

@@ -16,7 +16,8 @@ import pytest
 from fits import Solver
 from problems import Floats, Problem
 
-_DIGITS = 50
+# a probability of 1 less e^-400 has 174
+_DIGITS = 400
 Definition = Callable[[Any, Any], tuple[Any, Any]]
 
 
@@ -157,6 +158,11 @@ def far_offsets(problem: Problem, size: float) -> Problem:
     return replace(problem, offsets=np.resize([size, -size, -size], 40))
 
 
+def known(problem: Problem, size: float) -> Problem:
+    """Offsets by which every row is far on its right side, so that squares of slopes underflow."""
+    return replace(problem, offsets=np.where(problem.y == 1, size, -size))
+
+
 def doubled(problem: Problem) -> Problem:
     """Columns twice, one of a constant, rows of zeros, and weights that no sum of ordinary numbers would notice."""
     x = np.column_stack([problem.x, problem.x[:, 0], np.full(40, 7.0)])
@@ -196,8 +202,10 @@ HARD: dict[str, tuple[Callable[[], Problem], Definition]] = {
     ),
     "two classes, offsets of 30": (lambda: far_offsets(two_classes(), 30.0), logistic),
     "two classes, offsets of 300": (lambda: far_offsets(two_classes(), 300.0), logistic),
+    "two classes, known by offsets of 400": (lambda: known(two_classes(), 400.0), logistic),
     "two classes, doubled": (lambda: doubled(two_classes()), logistic),
     "probit, offsets of 30": (lambda: far_offsets(replace(two_classes(), loss="probit"), 30.0), probit),
+    "probit, known by offsets of 30": (lambda: known(replace(two_classes(), loss="probit"), 30.0), probit),
     "probit, a feature of 1e6": (
         lambda: replace(two_classes(), loss="probit", x=two_classes().x * [1.0, 1e6], l2=1e-9), probit,
     ),

@@ -59,6 +59,13 @@ def with_weights() -> Problem:
     return replace(a_common_point(), weights=np.array([1e-6, 1, 1, 2, 2, 1, 1, 1e6]))
 
 
+def offsets_that_know_the_classes() -> Problem:
+    """Rows are on their right side by these alone, and steps go on for ever to move all of them further."""
+    x = np.round(np.random.default_rng(1).normal(size=(40, 2)), 3)
+    y = (x[:, 0] > 0).astype(float)
+    return Problem("cloglog", x, y, offsets=np.where(y == 1, 8.0, -8.0))
+
+
 SEPARABLE: list[Callable[[], Problem]] = [
     a_gap,
     a_common_point,
@@ -68,6 +75,7 @@ SEPARABLE: list[Callable[[], Problem]] = [
     more_features_than_rows_of_three,
     far_from_zero,
     with_weights,
+    offsets_that_know_the_classes,
 ]
 
 

@@ -198,7 +198,8 @@ class Objective:
         return Evaluation(
             values, gradient, curvature, hessian, self.rows.loss.quadratic, factor,
             unit=units if len(units) == 1 else np.repeat(units, self.size // len(units)),
-            fit_unit=float(np.sqrt(np.sum(slopes[known] ** 2 / second[known]))),
+            # in this order, since squares of slopes may be no numbers any more
+            fit_unit=float(np.sqrt(np.sum((slopes[known] / np.sqrt(second[known])) ** 2))),
             separation=Separation(*leads) if leads else None, kinks=penalty.kinks,
         )  # fmt: skip
 
