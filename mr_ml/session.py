@@ -155,7 +155,8 @@ class Session:
         self._kept.close()
 
     def pack(
-        self, inputs: Sequence[str], name: str, choices: PackChoices, *, request: str | None = None
+        self, inputs: Sequence[str], name: str, choices: PackChoices, *, request: str | None = None,
+        dry_run: bool = False,
     ) -> Dataset:  # fmt: skip
         """Pack text files to a new version of a dataset; raises as `mr_ml.packing.driver.pack`.
 
@@ -166,6 +167,8 @@ class Session:
         request
             A name for what is asked for: if a version was packed with it, by whomever, that is returned. So who was
             killed may ask again, and gets one version.
+        dry_run
+            As of `mr_ml.packing.driver.pack`.
         """
         if request is not None:
             known = find_dataset(self.root, name, request=check_name(request, kind="request"))
@@ -184,7 +187,8 @@ class Session:
             longest_line=longest_line(self.memory, rows_bytes),
             spill_bytes=0 if self.memory is not None else free_memory() // 4,
         )
-        return pack(spec, root=self.root, runner=self.runner, say=self.say, warn=self.warn, memory=memory)
+        told = {"say": self.say, "warn": self.warn}
+        return pack(spec, root=self.root, runner=self.runner, memory=memory, dry_run=dry_run, **told)
 
     def spec(self, kind: str, dataset: str, model: str, split: str, options: Mapping[str, Any]) -> TrainSpec:
         """Return what a training is asked for, with the versions that the dataset and a warm start's model have now.

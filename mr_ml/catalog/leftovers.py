@@ -94,7 +94,7 @@ class UnfinishedPack:
     ) -> None:
         # what went wrong here is not worth as much as what went wrong before
         with uninterrupted(), suppress(OSError, StorageError, UnavailableError):
-            if error is not None and not (self._publishing and _may_be_visible(error)):
+            if not self._publishing or (error is not None and not _may_be_visible(error)):
                 self._root.store.remove_tree(self._root.layout.dataset_data(self._name, self.data_id))
             if self._note is not None:
                 os.unlink(self._note)

@@ -73,7 +73,7 @@ def summary_text(dataset: Dataset) -> str:
     lines = [
         f"{dataset.reference}: {data['n_rows']} rows x {data['n_features']} features, {data['nnz']} values "
         f"({density:.1%} of all), {data['bytes']} bytes in {data['blocks']} block(s) of "
-        f"{data['partitions']} partition(s)",
+        f"{data['partitions']} partition(s), read as {data['format']}",
         f"labels: {labels}",
     ]
     for split, rows in data["splits"].items():
@@ -84,6 +84,9 @@ def summary_text(dataset: Dataset) -> str:
     columns = form.columns_text(schema, most=SHOWN_COLUMNS)
     if columns:
         lines.append(columns)
+    n_bad = sum(data["bad_rows"].values())
+    if n_bad:
+        lines.append(f"left out as bad rows: {n_bad} rows")
     if data["dropped_rows"]:
         lines.append(f"left out for missing values (--missing drop): {data['dropped_rows']} rows")
     if data["unseen_values"]:

@@ -13,13 +13,17 @@ from mr_ml.packing.plan import parse_shares
 from mr_ml.readers.base import format_named
 from mr_ml.readers.registry import FORMATS
 
+DRY_RUN = "dry run: nothing is published, and nothing of it is left; without --dry-run it would be"
+
 
 def run(options: argparse.Namespace) -> None:
     """Pack text into a dataset and print its summary."""
     warnings: list[str] = []
     with open_session(options, warn=lambda text: warnings.append(spelled(text))) as session:
-        dataset = session.pack(options.inputs, options.to, choices(options))
-    print_result(options, {**summary(dataset), "warnings": warnings}, summary_text(dataset))
+        dataset = session.pack(options.inputs, options.to, choices(options), dry_run=options.dry_run)
+    text = f"{DRY_RUN}\n{summary_text(dataset)}" if options.dry_run else summary_text(dataset)
+    said = {"dry_run": True} if options.dry_run else {}
+    print_result(options, {**summary(dataset), **said, "warnings": warnings}, text)
 
 
 def choices(options: argparse.Namespace) -> PackChoices:

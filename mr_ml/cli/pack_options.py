@@ -44,13 +44,17 @@ def add_pack(commands: Any) -> None:
     parser.add_argument(
         "--like", metavar="DATASET", help="use the schema (columns, vocabularies, labels) of that dataset"
     )
+    parser.add_argument(
+        "--dry-run", action="store_true",
+        help="do all but publish: say columns, labels, bad rows and sizes, and leave nothing behind",
+    )  # fmt: skip
     add_unseen_features(parser, "libsvm, with --like: feature ids that that dataset does not have")
     add_bad_rows(parser)
     group = parser.add_argument_group("what the text is")
     group.add_argument(
         "--format", type=registered(FORMATS), metavar="NAME",
         help=f"{', '.join(FORMATS.built_in)}, or one of an installed package (default: as the names of the files say, "
-        "else libsvm)",
+        "or how they begin, or options for one format alone, else libsvm)",
     )  # fmt: skip
     group.add_argument(
         "--index-base", choices=("auto", "0", "1"), default="auto", help="libsvm: first feature id (default: detected)"

@@ -10,6 +10,7 @@ from hdfs_layout.paths import MAX_PARTITION
 from mr_ml.data import stored
 from mr_ml.errors import UsageError
 from mr_ml.packing.plan import check_shares, is_split_name
+from mr_ml.packing.sniff import DEFAULT, format_by_content, format_by_options
 from mr_ml.packing.spec import PackSpec
 from mr_ml.readers.base import format_by_names, format_named, is_named_as
 from mr_ml.readers.registry import FORMATS
@@ -62,8 +63,6 @@ class PackChoices:
     text: Mapping[str, Any] = field(default_factory=dict)
 
 
-# Of files whose names say nothing.
-DEFAULT = "libsvm"
 # How parameters of formats are spelled that are two for one.
 _SPELLED = {"no_header": "header=False", "header": "header=True"}
 
@@ -152,14 +151,16 @@ def _by_split(inputs: Sequence[str], choices: PackChoices) -> Mapping[str, Seque
 def _options(inputs: Sequence[str], choices: PackChoices, format: str | None = None) -> Options:
     """Return how the user says the text is to be read; what is for text of another format is refused."""
     chosen = choices.format or format
-    names = [] if chosen else _names(inputs)
-    form = format_named(chosen or format_by_names(names) or DEFAULT)
+    files = [] if chosen or format_by_names(inputs) else expand(inputs)
+    names = [file.path for file in files] or ([] if chosen else list(inputs))
+    named = chosen or format_by_names(names)
+    form = format_named(named or format_by_content(files) or format_by_options(choices.text) or DEFAULT)
     for another in map(format_named, FORMATS.built_in):
         for name, unsaid in another.parameters.items():
             if name in form.parameters or choices.text.get(name, unsaid) == unsaid:
                 continue
             other = next((file for file in names if another.suffixes and not is_named_as(file, another)), None)
-            why = "" if chosen else " by the names of the files"
+            why = "" if chosen else " by the names of the files" if named else " by how they begin"
             why = f" since {other} is not called {another.suffixes[0]}" if other else why
             raise UsageError(
                 f"`{_SPELLED.get(name, name)}` is for {another.name} text, but the text is read as {form.name}{why}: "
@@ -184,10 +185,3 @@ def _borrowed(inputs: Sequence[str], choices: PackChoices, like: Options) -> Opt
                 f"`like` {choices.like} was packed with {name} {theirs!r}, found {value!r}; leave that out"
             )
     return like
-
-
-def _names(inputs: Sequence[str]) -> Sequence[str]:
-    """Return the names that say the format: of the inputs, if all are of one format, else of the files in them."""
-    if format_by_names(inputs) is not None:
-        return inputs
-    return [file.path for file in expand(inputs)]

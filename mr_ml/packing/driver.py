@@ -53,12 +53,14 @@ _SHOWN_REASONS = 20
 # moments of enormous numbers are infinite; the warning would name no feature
 @np.errstate(all="ignore")
 def pack(
-    spec: PackSpec, *, root: Root, runner: Runner, say: Say, warn: Say, memory: PackMemory
-) -> Dataset:  # fmt: skip
+    spec: PackSpec, *, root: Root, runner: Runner, say: Say, warn: Say, memory: PackMemory, dry_run: bool = False
+) -> Dataset:
     """Pack and publish.
 
     Parameters
     ----------
+    dry_run
+        Do all but publish, and remove what was written: the dataset that is returned has version 0, and is nowhere.
     say, warn
         Called with what the user should know, and with what may be wrong with a dataset that is published nonetheless.
 
@@ -71,7 +73,7 @@ def pack(
 
     def packed(text: TextSource, runner: Runner) -> Dataset:
         with exchange_of(runner, root, memory) as exchange:
-            return _pack(spec, text, exchange, root=root, runner=runner, say=say, warn=warn)
+            return _pack(spec, text, exchange, root=root, runner=runner, say=say, warn=warn, dry_run=dry_run)
 
     with runner.text(spec.inputs, longest_line=memory.longest_line) as text:
         if not is_small(text.files, runner):
@@ -88,8 +90,9 @@ def pack(
 
 
 def _pack(
-    spec: PackSpec, text: TextSource, exchange: Exchange, *, root: Root, runner: Runner, say: Say, warn: Say
-) -> Dataset:
+    spec: PackSpec, text: TextSource, exchange: Exchange, *, root: Root, runner: Runner, say: Say, warn: Say,
+    dry_run: bool,
+) -> Dataset:  # fmt: skip
     form = format_named(spec.options.format)
     if not spec.format_is_given:
         _check_names(form, text.files)
@@ -98,7 +101,7 @@ def _pack(
         unknown = form.unknown_columns(spec.like, opened.like)
         if unknown:
             say(f"left out, for `like` does not know them: the columns {listed(unknown)}")
-    return _Packing(spec, form, text, opened, exchange, root, runner, say, warn).run()
+    return _Packing(spec, form, text, opened, exchange, root, runner, say, warn, dry_run).run()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +133,7 @@ class _Packing:
     runner: Runner
     say: Say
     warn: Say
+    dry_run: bool
 
     def run(self) -> Dataset:
         """Pack and publish: as is expected of the text, if anything is, and all of it then turns out to be so."""
@@ -263,6 +267,8 @@ class _Packing:
                 self.warn(warning)
         if not schema.n_features:
             self.warn("no column is a feature: a model of this dataset has an intercept and nothing else")
+        if self.dry_run:
+            return dataset
         version = unfinished.publish(dataset.to_json())
         # which may be of another process with the same request
         return (

@@ -133,7 +133,7 @@ class Format(Protocol):
         """What rows may have that the schema does not know, and the option about it: 'categories', '`unseen`'."""
 
     def begins(self, head: bytes) -> bool:
-        """Whether a file that begins so surely is of this format, whatever it is called."""
+        """Whether a file that begins so is of this format, whatever it is called."""
 
     @property
     def has_lines(self) -> bool:

@@ -287,11 +287,12 @@ def test_row_names(mr_ml: Commands, tmp_path: Path) -> None:
     assert (found.code, "too_many_fields (40)" in found.err, "col.names=NA" in found.err) == (65, True, True)
 
 
-def test_csv_that_is_taken_for_libsvm(mr_ml: Commands, tmp_path: Path) -> None:
+def test_csv_without_a_name_that_says_so(mr_ml: Commands, tmp_path: Path) -> None:
     file = write(tmp_path / "rows.tsv", [line.replace(",", "\t") for line in lines_of(TABLE)])
     found = mr_ml.run("pack", file, "--to", "x")
-    assert (found.code, "--format csv, and --delimiter tab" in found.err) == (65, True)
-    assert mr_ml("pack", file, "--to", "x", "--format", "csv", "--delimiter", "tab")["n_rows"] == 40
+    assert (found.code, "say --delimiter tab" in found.err) == (65, True)
+    assert mr_ml("pack", file, "--to", "x", "--delimiter", "tab")["n_rows"] == 40
+    assert mr_ml.run("pack", file, "--to", "x", "--format", "libsvm").code == 65
 
 
 def test_labels_only(mr_ml: Commands, tmp_path: Path) -> None:

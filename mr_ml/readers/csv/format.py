@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from mr_ml.readers.text.source import TextFile
 
 
+_DELIMITERS = (b",", b";", b"|", b"\t")
+
+
 class CsvFormat(TextFormat):
     """One row a line, one column for the label; see `mr_ml.readers.csv.reader`."""
 
@@ -122,6 +125,11 @@ class CsvFormat(TextFormat):
         if not part.options.header:
             return list(files), bound
         return [replace(file, header_bytes=len(line)) for file, line in zip(files, lines, strict=True)], bound
+
+    def begins(self, head: bytes) -> bool:
+        """See `Format.begins`: fields with no colon between them are no libsvm text, and text can be nothing else."""
+        line = head.split(b"\n", 1)[0]
+        return b":" not in line and any(delimiter in line for delimiter in _DELIMITERS) and b"\0" not in head
 
     def header_lines(self, options: TextOptions) -> int:
         """See `Format.header_lines`."""
@@ -270,7 +278,17 @@ class CsvFormat(TextFormat):
             more = [f"... {len(made) - most} more"] if len(made) > most else []
             shown.append(f"transformed: {', '.join([*made[:most], *more])}")
         unnamed = (part.options.columns or ())[:1] == ("",)
-        return f"columns: {'; '.join(shown)}" + ("; the first, which has no name, is left out" if unnamed else "")
+        text = f"columns: {'; '.join(shown)}" + ("; the first, which has no name, is left out" if unnamed else "")
+        others = []
+        for kind in ("label", "weight", "offset", "group", "dropped"):
+            names = [
+                name for name in (*(part.options.columns or ()), *part.columns) if part.columns[name]["kind"] == kind
+            ]
+            names = list(dict.fromkeys(filter(None, names)))
+            if names:
+                more = [f"... {len(names) - most} more"] if len(names) > most else []
+                others.append(f"{kind}: {', '.join([*names[:most], *more])}")
+        return f"{text}\nother columns: {'; '.join(others)}" if others else text
 
 
 def _bound(schema: Schema, first_line: bytes, *, needs_all: bool = False) -> Schema:

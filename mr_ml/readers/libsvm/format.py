@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
@@ -18,6 +19,9 @@ from mr_ml.readers.text.format import TextFormat
 from mr_ml.readers.text.options import TextOptions
 
 KEEPABLE = ("qid", "comment")
+
+
+_TOKEN = re.compile(rb"(qid|[0-9]+):[^:]+")
 
 
 class LibsvmFormat(TextFormat):
@@ -74,6 +78,11 @@ class LibsvmFormat(TextFormat):
                 raise UsageError(
                     f"`keep`: libsvm rows have no {listed([name])} to be kept, only {' and '.join(KEEPABLE)}"
                 )
+
+    def begins(self, head: bytes) -> bool:
+        """See `Format.begins`: a label and then nothing but ids and values is nothing else."""
+        _, *tokens = head.split(b"\n", 1)[0].partition(b"#")[0].split() or [b""]
+        return bool(tokens) and all(map(_TOKEN.fullmatch, tokens))
 
     def hints(self, options: Options, summary: Summary, *, is_said: bool) -> list[str]:
         """See `Format.hints`."""
