@@ -40,6 +40,7 @@ def pack(
     format: str | None = None,
     index_base: Literal[0, 1] | None = None,
     label_weights: bool = False,
+    hash_bits: int | None = None,
     delimiter: str = ",",
     header: bool | None = None,
     label_column: str | int | None = None,
@@ -72,6 +73,8 @@ def pack(
         See `mr_ml.packing.choices.PackChoices`.
     index_base
         libsvm: the first feature id; None to find out.
+    hash_bits
+        Vowpal Wabbit's text: features are numbered by hashes of so many bits; None: by a list of their names.
     label_weights
         libsvm: whether rows have weights behind their labels, ``label:weight``.
     header
@@ -118,7 +121,7 @@ def pack(
     stored.chosen(Literal[0, 1] | None, index_base, "index_base")
     text = {
         "index_base": "auto" if index_base is None else str(index_base), "label_weights": label_weights,
-        "delimiter": delimiter,
+        "hash_bits": hash_bits, "delimiter": delimiter,
         "no_header": header is False, "header": header is True, "label_column": label_column,
         "weight_column": weight_column, "offset_column": offset_column, "drop": drop, "categorical": categorical,
         "numeric": numeric, "missing_markers": missing_markers, "decimal": decimal, "thousands": thousands,

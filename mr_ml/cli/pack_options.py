@@ -65,6 +65,10 @@ def add_pack(commands: Any) -> None:
     group.add_argument(
         "--schema", metavar="FILE", help="CSV: a schema file (YAML) says what each column is: see docs/schema.md"
     )
+    group.add_argument(
+        "--hash-bits", type=whole(1, 30), metavar="N",
+        help="Vowpal Wabbit's text: features are numbered by hashes of N bits, not by a list of their names",
+    )  # fmt: skip
     group.add_argument("--delimiter", default=",", help="CSV: one character, or 'tab' (default ,)")
     header = group.add_mutually_exclusive_group()
     header.add_argument(

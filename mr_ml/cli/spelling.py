@@ -14,7 +14,8 @@ PARAMETERS = frozenset(
     {
         "at", "at_precision", "at_recall", "base", "by", "categorical", "class_weights", "cluster_id", "confidence",
         "config", "cron", "csv", "dataset", "decimal", "delimiter", "dialect", "draws", "drop", "dry_run", "engine",
-        "errors", "features", "first_passes", "folds", "for", "force", "format", "halving", "index_base", "inference",
+        "errors", "features", "first_passes", "folds", "for", "force", "format", "halving", "hash_bits",
+        "index_base", "inference",
         "intercept", "interpreter", "json", "keep", "keep_days", "keep_runs", "keep_versions", "l1", "l2",
         "label_column", "label_weights", "level", "like", "loss", "max_bad_rows", "max_cost", "max_hours", "max_passes",
         "memory", "metric", "missing", "missing_markers", "model", "non_negative", "numeric", "offset_column",

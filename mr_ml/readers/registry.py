@@ -16,6 +16,7 @@ FORMATS: Registry[Any] = Registry(
         "orc": "mr_ml.readers.tables.orc:FORMAT",
         "avro": "mr_ml.readers.tables.avro:FORMAT",
         "jsonl": "mr_ml.readers.tables.json_lines:FORMAT",
+        "vw": "mr_ml.readers.vw.format:FORMAT",
     },
     late_modules=("mr_ml.readers.libsvm.reader", "mr_ml.readers.csv.reader", "mr_ml.readers.csv.scan"),
 )

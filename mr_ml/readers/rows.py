@@ -58,6 +58,8 @@ BAD_KINDS: dict[str, str] = {
     "too_few_fields": "The row has fewer fields than there are columns.",
     "too_many_fields": "The row has more fields than there are columns; quote fields that hold the delimiter.",
     # Typed columns.
+    "bad_head": "What stands before the first bar is not [label [importance [base]]] ['tag], or there is no bar.",
+    "bad_feature": "A feature has no name, or a namespace has none or holds a ^.",
     "bad_record": "The line is not one JSON object with each of its names once.",
     "nested_value": "A value is a list, an object or bytes; write what is in it as columns of its own, or leave the "
     "column out by `drop`.",

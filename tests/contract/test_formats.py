@@ -123,6 +123,10 @@ def json_lines(rows: Sequence[tuple[int, float, float] | None]) -> bytes:
     return b"".join(b'{"label": 1, "a": "x", "b": 1}\n' if row is None else text % row for row in rows)
 
 
+def vowpal_wabbit(rows: Sequence[tuple[int, float, float] | None]) -> bytes:
+    return b"".join(b"1 | a:x\n" if row is None else b"%d 'tag|n a:%r b:%r\n" % row for row in rows)
+
+
 CASES = {
     "libsvm": Case(libsvm_text, "bad_value", ".txt", 0),
     "csv": Case(csv_text, "bad_value", ".csv", 1, {"numeric": "a,b"}),
@@ -131,6 +135,7 @@ CASES = {
     "parquet": Case(parquet, "not_finite", ".parquet", 0),
     "orc": Case(orc, "not_finite", ".orc", 0),
     "avro": Case(avro, "not_finite", ".avro", 0),
+    "vw": Case(vowpal_wabbit, "bad_value", ".vw", 0, has_drafts=False),
     "jsonl": Case(json_lines, "bad_value", ".jsonl", 0, {"numeric": "a,b"}),
 }
 ROWS = [(i % 2, i + 0.5, float(-i - 1)) for i in range(N_ROWS)]
