@@ -47,6 +47,7 @@ BAD_KINDS: dict[str, str] = {
         "anew, or write a target with a decimal point."
     ),
     "bad_value": "A value is not a decimal number.",
+    "bad_date": "A date or time is none, or is not written as its format in the schema file says.",
     "bad_id": "A feature id is not plain decimal digits.",
     "id_too_large": "A feature id is beyond 2147483647 (counted from 0).",
     "id_zero": "A feature id is 0 although ids are declared to count from 1.",

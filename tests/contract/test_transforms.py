@@ -24,12 +24,12 @@ from mr_ml.readers.text.options import TextOptions
 from mr_ml.readers.transforms.base import Transform
 from mr_ml.readers.transforms.registry import TRANSFORMS
 
-HEADER = "id,n,c,label"
+HEADER = "id,n,c,d,label"
 
 
 @dataclass(frozen=True)
 class Case:
-    """Columns of a schema file for the columns n, of numbers, and c, of texts.
+    """Columns of a schema file for the columns n, of numbers, c, of texts, and d, of days.
 
     Attributes
     ----------
@@ -50,6 +50,22 @@ CASES = {
     "quantity": Case("quantity", "columns: {{n: {{kind: numeric, missing: {missing}, indicator: true}}}}", "0.5"),
     "quantity mean": Case("quantity", "columns: {{n: {{kind: numeric, missing: {missing}}}}}", "mean"),
     "category": Case("category", "columns: {{c: {{kind: categorical, missing: {missing}}}}}", "category"),
+    "hashed": Case("hashed", "columns: {{c: {{kind: hashed, bits: 5, seed: 3, missing: {missing}}}}}", "category"),
+    "hashed none": Case("hashed", "columns: {{c: {{kind: hashed, bits: 2, missing: {missing}}}}}", "none"),
+    "bucketised": Case(
+        "bucketised", "columns: {{n: {{kind: bucketised, edges: [-1, 0.5, 30], missing: {missing}}}}}", "category"
+    ),
+    "quantiles": Case("bucketised", "columns: {{n: {{kind: bucketised, quantiles: 4, missing: {missing}}}}}", "none"),
+    "crossed": Case(
+        "crossed",
+        "columns: {{n: {{kind: bucketised, quantiles: 3, missing: none}}}}\n"
+        "crossed: [{{of: [c, n], bits: 6, missing: {missing}}}]",
+        "category",
+    ),
+    "date": Case(
+        "date", "columns: {{d: {{kind: date, parts: [month, days, weekday], missing: {missing}}}}}", "category"
+    ),
+    "date none": Case("date", "columns: {{d: {{kind: date, parts: [quarter, year], missing: {missing}}}}}", "none"),
     "category none": Case("category", "columns: {{c: {{kind: categorical, missing: {missing}}}}}", "none"),
 }
 EACH = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -66,7 +82,8 @@ def lines_of(n: int = 90, *, holes: bool = True) -> list[str]:
     for k in range(n):
         number = "" if holes and rng.random() < 0.1 else f"{rng.normal() * 10.0 ** int(rng.integers(-3, 4)):.5g}"
         text = "" if holes and rng.random() < 0.1 else ("Bern", "Genf", "São Paulo", "a b  c.B", "x")[rng.integers(5)]
-        lines.append(f"{k},{number},{text},{k % 2}\n")
+        day = "" if holes and rng.random() < 0.1 else str(np.datetime64("2023-11-20") + int(rng.integers(900)))
+        lines.append(f"{k},{number},{text},{day},{k % 2}\n")
     return lines
 
 
@@ -161,8 +178,11 @@ def test_rows_without_a_value(case: Case, tmp_path: Path) -> None:
     text = HEADER + "\n" + "".join(lines)
     kept = table(tmp_path, file_of(case), text)
     assert kept.parsed.rows.n_rows == len(lines)
-    n_missing = sum(kept.parsed.missing.values())
+    columns = kept.schema.part.transforms[-1].transform.columns
+    at = [HEADER.split(",").index(name) for name in columns]
+    n_missing = sum(any(not line.split(",")[k] for k in at) for line in lines)
     assert 0 < n_missing < 30
+    assert next(iter(kept.parsed.missing.values())) == n_missing
     for missing in ("error", "drop"):
         options = options_of(tmp_path, file_of(case, missing), HEADER)
         summary = seen_in(["".join(lines).encode()], options)

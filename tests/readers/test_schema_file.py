@@ -55,6 +55,19 @@ FAULTS = [
         ["3: columns.b: expected "],
     ),
     ("columns:\n  age: [numeric, {kind: categorical, missing: men}]", ["2: columns.age[1].missing: expected one of"]),
+    ("columns:\n  a: {kind: bucketised}", ['2: columns.a: expected "edges" or "quantiles", found neither']),
+    ("columns:\n  a: {kind: bucketised, edges: [2, 1]}", ['2: columns.a: "edges": expected numbers that ascend']),
+    ("columns:\n  a: {kind: bucketised, edges: [1, x]}", ["2: columns.a.edges: [1]: expected a number, found 'x'"]),
+    ("columns:\n  a: {kind: hashed, bits: 21}", ["2: columns.a.bits: expected a number of at most 20, found 21"]),
+    ("columns:\n  a: {kind: date}", ['2: columns.a: expected the key "parts", found none']),
+    ("columns:\n  a: {kind: date, parts: [wekday]}", ["2: columns.a.parts: [0]: expected one of 'weekday'"]),
+    ("columns:\n  a: {kind: date, parts: [day], format: '%d/%y'}", ['2: columns.a: "format": expected ']),
+    ("columns:\n  a: {kind: date, parts: [day], since: 2020-01-01}", ["2: columns.a.since: 2020-01-01 is a date to"]),
+    ("columns:\n  a: {kind: crossed}", ["2: columns.a: crossed is no kind of column"]),
+    ("crossed: {of: [a, b]}", ["1: crossed: expected a list, found keys and values"]),
+    ("crossed:\n- of: [a]", ["2: crossed[0].of: expected a list of two columns or more"]),
+    ("crossed:\n- {of: [a, b], bit: 3}", ['2: crossed[0].bit: unknown key; did you mean "bits"?']),
+    ("crossed:\n- {bits: 3}", ['2: crossed[0]: expected the key "of", found none']),
     ("others: detct", ["1: others: expected one of 'detect', 'numeric', 'drop'", 'did you mean "detect"?']),
     ('decimal: ","\nthousands: ","', ['2: thousands: expected "thousands" to be one of']),
     ("missing: maybe", ["1: missing: expected one of 'error', 'drop', 'zero' or a number, found maybe"]),
@@ -154,7 +167,7 @@ def test_the_schema_that_is_shipped_is_that_of_the_transforms() -> None:
 
 
 # what depends on several keys, or on how YAML is written, it cannot know
-BEYOND_A_SCHEMA = ("thousands", "label: b", "yes", ".nan", "${")
+BEYOND_A_SCHEMA = ("thousands", "label: b", "yes", ".nan", "${", "{kind: bucketised}", "[2, 1]", "%d/%y", "since: 2020")
 
 
 @pytest.mark.parametrize("text", [text for text, _ in FAULTS if not any(part in text for part in BEYOND_A_SCHEMA)])

@@ -12,5 +12,9 @@ TRANSFORMS: Registry[Any] = Registry(
     built_in={
         "quantity": "mr_ml.readers.transforms.quantity:Quantity",
         "category": "mr_ml.readers.transforms.category:Category",
+        "hashed": "mr_ml.readers.transforms.hashed:Hashed",
+        "bucketised": "mr_ml.readers.transforms.bucketised:Bucketised",
+        "crossed": "mr_ml.readers.transforms.crossed:Crossed",
+        "date": "mr_ml.readers.transforms.date:Date",
     },
 )

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.errors import BadDataError
+from mr_ml.readers.transforms.sample import Sample
 
 #: Characters of all distinct texts of a column together; more is free text.
 MAX_CHARACTERS = 1 << 24
@@ -86,30 +87,23 @@ class Texts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
-    """What a transform saw in rows that are neither bad nor left out; ``a + b`` is what is in both inputs.
-
-    Associative, commutative and exact, so that what is learnt does not depend on how the input was cut. What a
-    transform does not ask is None.
-
-    Attributes
-    ----------
-    n_rows, n_missing
-        Rows, and those of them without a value.
-    total
-        Sum of the values.
-    texts
-        Distinct values.
-    """
+class Alone:
+    """What there is to be learnt of one column; see `Seen`."""
 
     n_rows: int = 0
     n_missing: int = 0
     total: ExactSum | None = None
     texts: Texts | None = None
+    sample: Sample | None = None
 
-    def __add__(self, other: Seen) -> Seen:
-        """Return what is in both inputs."""
-        return Seen(**{item.name: _added(getattr(self, item.name), getattr(other, item.name)) for item in fields(self)})
+    def added(self, other: Alone) -> dict[str, Any]:
+        """Return the sums of the fields of both."""
+        names = [item.name for item in fields(Alone)]
+        return {name: _added(getattr(self, name), getattr(other, name)) for name in names}
+
+    def alone(self) -> Alone:
+        """Return the same without what is learnt by others."""
+        return Alone(**{item.name: getattr(self, item.name) for item in fields(Alone)})
 
     @property
     def n_values(self) -> int:
@@ -127,6 +121,49 @@ class Seen:
         if self.total is None or not self.n_values:
             raise no_values(column, "mean")
         return self.total.mean(self.n_values)
+
+    def quantiles(self, column: str, parts: Iterable[int], n: int, *, of: str) -> list[float]:
+        """Return the values below which parts / n of those of a column are: see `Sample.quantiles`; `of`, for messages.
+
+        Raises
+        ------
+        BadDataError
+            There is no value.
+        """
+        if self.sample is None or not self.n_values:
+            raise no_values(column, of)
+        return self.sample.quantiles(parts, n)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen(Alone):
+    """What a transform saw in rows that are neither bad nor left out; ``a + b`` is what is in both inputs.
+
+    Associative, commutative and exact, so that what is learnt does not depend on how the input was cut. What a
+    transform does not ask is None.
+
+    Attributes
+    ----------
+    n_rows, n_missing
+        Rows, and those of them without a value.
+    total
+        Sum of the values.
+    texts
+        Distinct values.
+    sample
+        Of the values, for quantiles.
+    inner
+        What the transforms learn that this one is made of.
+    """
+
+    inner: tuple[Alone, ...] = ()
+
+    def __add__(self, other: Seen) -> Seen:
+        """Return what is in both inputs."""
+        inner = self.inner or other.inner
+        if self.inner and other.inner:
+            inner = tuple(Alone(**a.added(b)) for a, b in zip(self.inner, other.inner, strict=True))
+        return Seen(**self.added(other), inner=inner)
 
 
 def no_values(column: str, of: str) -> BadDataError:
