@@ -49,6 +49,11 @@ class Case:
 CASES = {
     "quantity": Case("quantity", "columns: {{n: {{kind: numeric, missing: {missing}, indicator: true}}}}", "0.5"),
     "quantity mean": Case("quantity", "columns: {{n: {{kind: numeric, missing: {missing}}}}}", "mean"),
+    "quantity median": Case("quantity", "columns: {{n: {{kind: numeric, missing: {missing}}}}}", "median"),
+    "words": Case("words", "columns: {{c: {{kind: text, bits: 4, ngrams: [1, 2], missing: {missing}}}}}", "none"),
+    "words tf-idf": Case(
+        "words", "columns: {{c: {{kind: text, bits: 6, weights: tf-idf, missing: {missing}}}}}", "none"
+    ),
     "category": Case("category", "columns: {{c: {{kind: categorical, missing: {missing}}}}}", "category"),
     "hashed": Case("hashed", "columns: {{c: {{kind: hashed, bits: 5, seed: 3, missing: {missing}}}}}", "category"),
     "hashed none": Case("hashed", "columns: {{c: {{kind: hashed, bits: 2, missing: {missing}}}}}", "none"),

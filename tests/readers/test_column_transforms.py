@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 import warnings
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import mpmath
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from schema_files import table, under
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.preprocessing import KBinsDiscretizer
 
 from mr_ml.errors import BadDataError
 from mr_ml.readers.csv.schema import bind
+from mr_ml.readers.transforms.logarithm import log
 from mr_ml.readers.transforms.sample import Sample
 from mr_ml.readers.transforms.seen import ExactSum, Texts
+from mr_ml.readers.transforms.words import Words
 
 DOUBLES = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -92,6 +97,13 @@ def test_the_mean_is_that_of_pandas(tmp_path: Path) -> None:
     assert under(found.schema, ",1\n5,0\n").x.tolist() == [[mean, 1.0], [5.0, 0.0]]
     # and those say how many had none
     assert found.parsed.missing == {"age": int(theirs.isna().sum())}
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 500, 501])
+def test_the_median_is_that_of_numpy(tmp_path: Path, n: int) -> None:
+    values = np.round(np.random.default_rng(n).normal(0, 1000, n), 2)
+    text = "a,label\n,1\n" + "".join(f"{float(v)!r},{k % 2}\n" for k, v in enumerate(values))
+    assert table(tmp_path, "columns: {a: {kind: numeric, missing: median}}", text).x[0, 0] == np.median(values)
 
 
 def test_markers_mean_no_number(tmp_path: Path) -> None:
@@ -344,3 +356,72 @@ def test_crossed_columns_without_values(tmp_path: Path) -> None:
     kept = table(tmp_path, "others: drop\ncrossed: [{of: [a, b], bits: 8, missing: category}]", text)
     assert kept.x.sum(axis=1).tolist() == [1, 1, 1]
     assert len({int(row.argmax()) for row in kept.x}) == 3
+
+
+# texts
+
+
+@given(x=st.floats(min_value=5e-324, allow_infinity=False))
+def test_logarithms(x: float) -> None:
+    found = float(log(np.array([x]))[0])
+    with mpmath.workprec(200):
+        assert abs(mpmath.log(mpmath.mpf(x)) - found) <= 3 * math.ulp(found)
+    assert float(log(np.array([1.0]))[0]) == 0
+
+
+# what a field of a CSV text may hold, without quotes around it
+FIELDS = st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters='",'), max_size=30)
+
+
+@given(texts=st.lists(FIELDS, min_size=1, max_size=5), shortest=st.integers(1, 3), more=st.integers(0, 2))
+@settings(max_examples=300)
+def test_words_are_those_that_python_finds(texts: list[str], shortest: int, more: int) -> None:
+    """Of any script, and their runs; the hashes are those of the guide."""
+    bits, seed, longest = 10, 3, shortest + more
+    asked = Words(column="t", bits=bits, seed=seed, ngrams=(shortest, longest))
+    encoded = [text.encode() for text in texts]
+    ends = np.cumsum([len(text) for text in encoded])
+    starts = ends - np.array([len(text) for text in encoded])
+    buffer = np.frombuffer(b"".join(encoded), np.uint8)
+    rows, features = asked._found(buffer, starts, ends, np.zeros(len(texts), np.bool_))
+    expected = []
+    for row, text in enumerate(texts):
+        words = re.findall(r"\w+", text.lower())
+        for length in range(shortest, longest + 1):
+            for first in range(len(words) - length + 1):
+                run = " ".join(words[first : first + length])
+                if len(run.encode()) <= 256:
+                    expected.append((row, bucket(hashed(run), bits, seed)))
+    assert sorted(zip(rows.tolist(), features.tolist(), strict=True)) == sorted(expected)
+
+
+NOTES = [
+    "The quick brown fox, the lazy dog!", "", "DOG dog dOg_1 dog", "Ärger über Öl; ärger", "x", "the the the", "NA",
+    "brown fox", "日本 語 日本",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("ngrams", [(1, 1), (1, 2), (2, 3)])
+@pytest.mark.parametrize("weights", ["count", "binary", "tf-idf"])
+def test_texts_are_those_of_scikit_learn(tmp_path: Path, ngrams: tuple[int, int], weights: str) -> None:
+    text = "note,label\n" + "".join(f'"{note}",{k % 2}\n' for k, note in enumerate(NOTES))
+    options = f"bits: 18, ngrams: [{ngrams[0]}, {ngrams[1]}], weights: {weights}"
+    found = table(tmp_path, f"columns: {{note: {{kind: text, {options}}}}}", text)
+    notes = ["" if note == "NA" else note for note in NOTES]
+    if weights == "tf-idf":
+        theirs = TfidfVectorizer(token_pattern=r"(?u)\w+", ngram_range=ngrams)
+    else:
+        theirs = CountVectorizer(token_pattern=r"(?u)\w+", ngram_range=ngrams, binary=weights == "binary")
+    expected = theirs.fit_transform(notes).toarray()
+    places = [bucket(hashed(term), 18, 0) for term in theirs.get_feature_names_out()]
+    assert len(set(places)) == len(places)
+    np.testing.assert_allclose(found.x[:, places], expected, rtol=1e-14, atol=1e-15)
+    assert np.count_nonzero(found.x) == np.count_nonzero(expected)
+    assert found.names[places[0]] == f"note#{places[0]}"
+    # and of rows that come later
+    later = ["dog dog fox", "something else"]
+    again = under(found.schema, "".join(f"{note},1\n" for note in later)).x[:, places]
+    if weights == "tf-idf":
+        # a word that was never seen is a feature too here, and counts for the length of the row
+        again /= np.sqrt((again**2).sum(axis=1, keepdims=True)).clip(1e-300)
+    np.testing.assert_allclose(again, theirs.transform(later).toarray(), rtol=1e-14, atol=1e-15)

@@ -46,7 +46,10 @@ FAULTS = [
     ("columns:\n  age: {kind: numeric, column: a}", ["2: columns.age.column: unknown key; "]),
     (
         "columns:\n  age: {kind: numeric, missing: maen}",
-        ["2: columns.age.missing: expected one of 'error', 'drop', 'zero', 'mean'", 'did you mean "mean"?'],
+        [
+            "2: columns.age.missing: expected one of 'error', 'drop', 'zero', 'mean'",
+            'did you mean "mean"?',
+        ],
     ),
     ("columns:\n  age: {kind: numeric, missing: .nan}", ["2: columns.age.missing: .nan is no finite number"]),
     ("columns:\n  age: {kind: numeric, indicator: yes}", ["2: columns.age.indicator: yes is yes or no to some"]),
@@ -63,6 +66,9 @@ FAULTS = [
     ("columns:\n  a: {kind: date, parts: [wekday]}", ["2: columns.a.parts: [0]: expected one of 'weekday'"]),
     ("columns:\n  a: {kind: date, parts: [day], format: '%d/%y'}", ['2: columns.a: "format": expected ']),
     ("columns:\n  a: {kind: date, parts: [day], since: 2020-01-01}", ["2: columns.a.since: 2020-01-01 is a date to"]),
+    ("columns:\n  a: {kind: text, ngrams: [2, 1]}", ['2: columns.a: "ngrams": expected the shortest and the longest']),
+    ("columns:\n  a: {kind: text, ngrams: 2}", ["2: columns.a.ngrams: expected a list of 2, found 2"]),
+    ("columns:\n  a: {kind: text, weights: tfidf}", ["2: columns.a.weights: expected one of", 'mean "tf-idf"?']),
     ("columns:\n  a: {kind: crossed}", ["2: columns.a: crossed is no kind of column"]),
     ("crossed: {of: [a, b]}", ["1: crossed: expected a list, found keys and values"]),
     ("crossed:\n- of: [a]", ["2: crossed[0].of: expected a list of two columns or more"]),
@@ -167,7 +173,18 @@ def test_the_schema_that_is_shipped_is_that_of_the_transforms() -> None:
 
 
 # what depends on several keys, or on how YAML is written, it cannot know
-BEYOND_A_SCHEMA = ("thousands", "label: b", "yes", ".nan", "${", "{kind: bucketised}", "[2, 1]", "%d/%y", "since: 2020")
+BEYOND_A_SCHEMA = (
+    "thousands",
+    "label: b",
+    "yes",
+    ".nan",
+    "${",
+    "{kind: bucketised}",
+    "[2, 1]",
+    "%d/%y",
+    "since: 2020",
+    "[2, 1]",
+)
 
 
 @pytest.mark.parametrize("text", [text for text, _ in FAULTS if not any(part in text for part in BEYOND_A_SCHEMA)])

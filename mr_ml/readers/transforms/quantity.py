@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from mr_ml.readers.transforms.base import F64, MISSING, Bad, Beside, Cells, Entries, Mask, Reading, Spelling, Transform
+from mr_ml.readers.transforms.sample import Sample
 from mr_ml.readers.transforms.seen import ExactSum, Seen
 
 
@@ -18,8 +19,8 @@ class Quantity(Spelling, Transform):
     Attributes
     ----------
     missing
-        What stands for a missing value: a number, "zero" or "mean", the mean of the values that there are; or "error"
-        or "drop".
+        What stands for a missing value: a number, "zero", or "mean" or "median" of the values that there are; or
+        "error" or "drop".
     indicator
         Whether a feature says where a value is missing.
     learnt
@@ -30,7 +31,7 @@ class Quantity(Spelling, Transform):
     written: ClassVar[str] = "numeric"
 
     column: str
-    missing: Literal["error", "drop", "zero", "mean"] | float = "error"
+    missing: Literal["error", "drop", "zero", "mean", "median"] | float = "error"
     indicator: bool = False
     learnt: float | None = None
 
@@ -51,20 +52,26 @@ class Quantity(Spelling, Transform):
     def read(self, cells: Cells) -> Reading:
         """See `Transform.read`."""
         values, ok, missing = cells.numbers(self.column, self)
-        return Reading(values, missing, (Bad("bad_value", self.column, ~ok & ~missing),))
+        keys = cells.row_keys() if self.missing == "median" else None
+        return Reading(values, missing, (Bad("bad_value", self.column, ~ok & ~missing),), keys=keys)
 
     def look(self, reading: Reading, kept: Mask) -> Seen:
         """See `Transform.look`."""
         n_missing = int(np.count_nonzero(reading.missing & kept))
         seen = Seen(n_rows=int(np.count_nonzero(kept)), n_missing=n_missing)
+        chosen = kept & ~reading.missing
         if self.missing == "mean":
-            return replace(seen, total=ExactSum.of(reading.content[kept & ~reading.missing]))
+            return replace(seen, total=ExactSum.of(reading.content[chosen]))
+        if reading.keys is not None:
+            return replace(seen, sample=Sample.of(reading.keys[chosen], reading.content[chosen]))
         return seen
 
     def learn(self, seen: Seen) -> Quantity:
         """See `Transform.learn`."""
         if self.missing == "mean":
             return replace(self, learnt=seen.mean(self.column))
+        if self.missing == "median":
+            return replace(self, learnt=seen.quantiles(self.column, [1], 2, of="median")[0])
         return replace(self, learnt=0.0 if isinstance(self.missing, str) else self.missing)
 
     @property

@@ -15,6 +15,7 @@ TRANSFORMS: Registry[Any] = Registry(
         "hashed": "mr_ml.readers.transforms.hashed:Hashed",
         "bucketised": "mr_ml.readers.transforms.bucketised:Bucketised",
         "crossed": "mr_ml.readers.transforms.crossed:Crossed",
+        "words": "mr_ml.readers.transforms.words:Words",
         "date": "mr_ml.readers.transforms.date:Date",
     },
 )

@@ -86,6 +86,27 @@ class Texts:
         return Texts.of(dict.fromkeys(sorted(self.known + other.known)), most)
 
 
+@dataclass(frozen=True)
+class Counts:
+    """How often each of some ids occurs, by id."""
+
+    ids: tuple[int, ...] = ()
+    counts: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, ids: NDArray[np.int64]) -> Counts:
+        """Count ids, (n,)."""
+        known, counts = np.unique(ids, return_counts=True)
+        return cls(tuple(known.tolist()), tuple(counts.tolist()))
+
+    def __add__(self, other: Counts) -> Counts:
+        """Return what is in both."""
+        known, number = np.unique(np.array(self.ids + other.ids, np.int64), return_inverse=True)
+        total = np.zeros(len(known), np.int64)
+        np.add.at(total, number, np.array(self.counts + other.counts, np.int64))
+        return Counts(tuple(known.tolist()), tuple(total.tolist()))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Alone:
     """What there is to be learnt of one column; see `Seen`."""
@@ -95,6 +116,7 @@ class Alone:
     total: ExactSum | None = None
     texts: Texts | None = None
     sample: Sample | None = None
+    rows_with: Counts | None = None
 
     def added(self, other: Alone) -> dict[str, Any]:
         """Return the sums of the fields of both."""
@@ -152,6 +174,8 @@ class Seen(Alone):
         Distinct values.
     sample
         Of the values, for quantiles.
+    rows_with
+        Of each feature the number of rows that have it.
     inner
         What the transforms learn that this one is made of.
     """
