@@ -214,7 +214,7 @@ def test_intervals_are_those_of_pandas(tmp_path: Path) -> None:
     values = [-1e300, -2.5, -2.4999, -0.0, 0.5, 1, 30.25, 1e300, None]
     text = "a,label\n" + "".join(f"{'' if v is None else repr(v)},{k % 2}\n" for k, v in enumerate(values))
     found = table(tmp_path, f"columns: {{a: {{kind: bucketised, edges: {EDGES}, missing: category}}}}", text)
-    assert found.names == ["a(-inf,-2.5)", "a[-2.5,0)", "a[0,1)", "a[1,30.25)", "a[30.25,inf)", "a=<missing>"]
+    assert found.names == ["a(-inf,-2.5)", "a[-2.5,0)", "a[0,1)", "a[1,30.25)", "a[30.25,inf)", "a[<missing>]"]
     cut = pd.cut(pd.Series(values, dtype="float64"), [-np.inf, *EDGES, np.inf], right=False)
     np.testing.assert_array_equal(found.x, pd.get_dummies(cut, dummy_na=True, dtype=float))
 

@@ -134,7 +134,10 @@ def resolve(options: TextOptions, summary: Summary) -> Schema:
         _place(here, placed, names)
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
-        raise BadDataError(f"expected features of different names, found twice: {listed(twice)}; rename a column")
+        raise BadDataError(
+            f"expected features of different names, found twice: {listed(twice)}; rename a "
+            "column, or leave out one of its uses in the schema file"
+        )
     return Schema(
         format="csv",
         n_features=len(names),

@@ -156,8 +156,9 @@ class Table:
         """Buffer, starts and ends of the fields of a column."""
         return self._buffer, *self._spans([name])
 
+    @cached_property
     def row_keys(self) -> U64:
-        """Hash the fields of each row."""
+        """A hash of the fields of each row."""
         keys = np.zeros(self.n_rows, np.uint64)
         for name in self._columns:
             keys = mixed(keys ^ self.hashes(name))

@@ -50,7 +50,7 @@ class TableCells:
 
     def row_keys(self) -> U64:
         """See `Cells.row_keys`."""
-        return self.table.row_keys()
+        return self.table.row_keys
 
 
 @dataclass(frozen=True)

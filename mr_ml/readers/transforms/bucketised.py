@@ -26,7 +26,7 @@ class Bucketised(Spelling, Transform):
     quantiles
         Instead of edges: into how many intervals of about equally many rows the data is cut.
     missing
-        What a missing value is: "category", a feature of its own, `age=<missing>`; "none", all zeros; or "error" or
+        What a missing value is: "category", a feature of its own, `age[<missing>]`; "none", all zeros; or "error" or
         "drop".
     learnt
         The edges, once they are known.
@@ -99,7 +99,7 @@ class Bucketised(Spelling, Transform):
             f"{self.column}{'(' if math.isinf(low) else '['}{_text(low)},{_text(high)})"
             for low, high in itertools.pairwise(ends)
         ]
-        return [*intervals, f"{self.column}={MISSING}"][: self.n_features]
+        return [*intervals, f"{self.column}[{MISSING}]"][: self.n_features]
 
     def categories(self) -> dict[str, range]:
         """See `Transform.categories`."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,7 +99,6 @@ def _least(keys: I64, values: F64, times: I64) -> tuple[I64, F64, I64]:
     keys, values, times = keys[order], values[order], times[order]
     is_new = np.ones(len(keys), np.bool_)
     is_new[1:] = (keys[1:] != keys[:-1]) | (values[1:] != values[:-1])
-    first = np.flatnonzero(is_new)[:SIZE]
-    bounds = [*np.flatnonzero(is_new).tolist(), len(keys)]
-    sums = np.array([int(times[low:high].sum()) for low, high in pairwise(bounds[: SIZE + 1])], np.int64)
-    return keys[first], values[first], sums[: len(first)]
+    first = np.flatnonzero(is_new)
+    sums = np.add.reduceat(times, first) if len(first) else times
+    return keys[first[:SIZE]], values[first[:SIZE]], sums[:SIZE]
