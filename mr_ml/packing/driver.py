@@ -48,6 +48,8 @@ from mr_ml.runners.base import Runner, TextSource
 
 Say = Callable[[str], None]
 _SHOWN_REASONS = 20
+# By the name of whose rows what is learnt of values is learnt, where the split goes by file.
+TRAIN = "train"
 
 
 # moments of enormous numbers are infinite; the warning would name no feature
@@ -199,7 +201,8 @@ class _Packing:
         total = sum(scanned.values(), Summary())
         if opened.like is None:
             _judge(total, spec, self.say, reasons)
-            schema = form.resolve(opened.options, total)
+            train = _by_split(spec, opened.files, scanned).get(TRAIN)
+            schema = form.resolve(opened.options, total if train is None else total.learning_from(train))
             if not spec.header_is_given:
                 form.check_header(opened, schema)
             for doubt in form.doubts(opened.options, total)[:_SHOWN_REASONS]:

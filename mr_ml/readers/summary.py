@@ -40,6 +40,9 @@ class Facts(Protocol):
     def renamed(self, file: str) -> Any:
         """Return the same, of one file, under another name of that."""
 
+    def learning_from(self, part: Any) -> Any:
+        """Return the same, but with what is learnt of values, such as means, as it is in a part of the input."""
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types, with the name of the format as ``format``."""
 
@@ -119,6 +122,11 @@ class Summary:
         """Return the same summary, of one file, under another name of that."""
         examples = tuple((file, row) for _, row in self.examples)
         return replace(self, examples=examples, facts=None if self.facts is None else self.facts.renamed(file))
+
+    def learning_from(self, part: Summary) -> Summary:
+        """Return the same, but with what is learnt of values, such as means, as it is in a part of the input."""
+        facts = None if self.facts is None or part.facts is None else self.facts.learning_from(part.facts)
+        return self if facts is None else replace(self, facts=facts)
 
     def n_columns(self, n_features: int) -> int:
         """Return about how many of the features occur."""

@@ -66,6 +66,9 @@ class RecordFacts:
     def renamed(self, file: str) -> RecordFacts:
         return self
 
+    def learning_from(self, part: RecordFacts) -> RecordFacts:
+        return self
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 

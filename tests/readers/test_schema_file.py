@@ -292,3 +292,27 @@ def test_a_whole_session(tmp_path: Path) -> None:
     refused = mr_ml.run("pack", tmp_path / "rows.csv", "--to", "x", "--like", "d", "--schema", tmp_path / "schema.yaml")
     assert refused.code == 2
     assert "--like" in refused.err
+
+
+def test_means_are_of_the_training_files_where_the_split_goes_by_file(tmp_path: Path) -> None:
+    """So are quantiles and frequencies; which categories there are is of all files."""
+    rng = np.random.default_rng(3)
+    for name, n, more in (("old", 50, 0.0), ("new", 30, 1000.0)):
+        values = (rng.normal(size=n) + more).round(3).tolist()
+        rows = [f"{value},{name},word {name}{k % 3},{k % 2}" for k, value in enumerate(values)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["a,c,t,label", *rows, ",old,,1", ""]), encoding="utf-8")
+    (tmp_path / "schema.yaml").write_text(
+        "columns:\n  a: [{kind: numeric, missing: mean}, {kind: bucketised, quantiles: 3, missing: none}]\n"
+        "  c: {kind: categorical, missing: category}\n  t: {kind: text, weights: tf-idf, bits: 5}\n",
+        encoding="utf-8",
+    )
+    mr_ml = Commands(tmp_path / "root", ("-r", "inline"))
+    schema = ("--to", "d", "--schema", tmp_path / "schema.yaml")
+    mr_ml("pack", *schema, "--split-inputs", f"train={tmp_path}/old.csv", "--split-inputs", f"test={tmp_path}/new.csv")
+    mr_ml("pack", *schema, tmp_path / "old.csv")
+    mr_ml("pack", *schema, tmp_path / "old.csv", tmp_path / "new.csv")
+    split, old, both = (mr_ml.manifest(f"d@{k}")["schema"]["transforms"] for k in (1, 2, 3))
+    by_kind = [{one["transform"]["kind"]: one["transform"]["learnt"] for one in found} for found in (split, old, both)]
+    for kind in ("quantity", "bucketised", "words"):
+        assert by_kind[0][kind] == by_kind[1][kind] != by_kind[2][kind], kind
+    assert by_kind[0]["category"] == by_kind[2]["category"] == ["new", "old"]

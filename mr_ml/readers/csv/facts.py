@@ -7,7 +7,7 @@ same whatever the order and however the text was cut.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, TypedDict
 
 from mr_ml.data import stored
@@ -73,6 +73,13 @@ class CsvFacts:
     def renamed(self, file: str) -> CsvFacts:
         """Return the same: nothing is kept by file."""
         return self
+
+    def learning_from(self, part: CsvFacts) -> CsvFacts:
+        """Return the same, with what the transforms learn of a part; which categories there are is of all rows."""
+        if not part.transforms:
+            return self
+        pairs = zip(self.transforms, part.transforms, strict=True)
+        return replace(self, transforms=tuple(whole if whole.texts is not None else some for whole, some in pairs))
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""

@@ -74,6 +74,10 @@ class LibsvmFacts:
             },
         )
 
+    def learning_from(self, part: LibsvmFacts) -> LibsvmFacts:
+        """Return the same: nothing is learnt of values."""
+        return self
+
     def renamed(self, file: str) -> LibsvmFacts:
         """Return the same, of one file, under another name of that."""
         least = {file: min(self.min_index.values())} if self.min_index else {}
