@@ -14,6 +14,7 @@ import yaml  # type: ignore[import-untyped]
 from commands import Commands
 from schema_files import table
 
+import mr_ml
 from mr_ml.errors import BadDataError, NotFoundError, UsageError
 from mr_ml.readers.transforms.registry import TRANSFORMS
 from mr_ml.settings import table_schema
@@ -316,3 +317,38 @@ def test_means_are_of_the_training_files_where_the_split_goes_by_file(tmp_path: 
     for kind in ("quantity", "bucketised", "words"):
         assert by_kind[0][kind] == by_kind[1][kind] != by_kind[2][kind], kind
     assert by_kind[0]["category"] == by_kind[2]["category"] == ["new", "old"]
+
+
+def test_models_predict_data_frames_and_are_not_exported_as_something_else(tmp_path: Path) -> None:
+    """A frame has numbers and dates where the text had them as it likes."""
+    rng = np.random.default_rng(8)
+    n = 120
+    frame = pd.DataFrame({
+        "price": np.where(rng.random(n) < 0.1, np.nan, rng.normal(size=n).round(3)),
+        "age": rng.integers(18, 80, n),
+        "city": rng.choice(["Bern", "Genf"], n),
+        "day": pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 900, n), unit="D"),
+        "note": rng.choice(["a b", "b c c", ""], n),
+    })  # fmt: skip
+    text = frame.assign(price=frame["price"].map(lambda v: "" if np.isnan(v) else str(v).replace(".", ",")))
+    text.assign(label=np.arange(n) % 2).to_csv(tmp_path / "rows.csv", index=False, sep=";")
+    (tmp_path / "schema.yaml").write_text(
+        'delimiter: ";"\ndrop: [city]\ncolumns:\n'
+        '  price: {kind: numeric, decimal: ",", missing: median, indicator: true}\n'
+        "  age: {kind: bucketised, quantiles: 3}\n  day: {kind: date, parts: [month, days]}\n"
+        "  note: {kind: text, bits: 6, weights: tf-idf}\ncrossed: [{of: [city, age], bits: 4}]\n",
+        encoding="utf-8",
+    )
+    commands = Commands(tmp_path / "root", ("-r", "inline"))
+    commands("pack", tmp_path / "rows.csv", "--to", "d", "--schema", tmp_path / "schema.yaml")
+    commands("train", "d", "--model", "m", "--loss", "logistic", "--l2", "0.1")
+    commands("predict", "m", tmp_path / "rows.csv", "--to", tmp_path / "out")
+    by_text = predictions(tmp_path / "out")
+    by_frame = mr_ml.load("m", root=tmp_path / "root").predict_proba(frame)[:, 1]
+    assert by_frame.tolist() == by_text
+    for kind in ("json", "python", "sql"):
+        refused = commands.run("export", "m", "-o", tmp_path / "m", "--as", kind)
+        assert refused.code == 2
+        made = "price (numeric), age (bucketised), city*age (crossed), day (date), note (text)"
+        assert f"found such as a schema file makes of others: {made}; exports cannot" in refused.err
+        assert not (tmp_path / "m").exists()

@@ -48,15 +48,21 @@ def text_of(frame: Frame, schema: Schema) -> tuple[bytes, Schema]:
 
 
 def _is_used(part: CsvPart, name: str) -> bool:
-    return name in part.columns and part.columns[name]["kind"] in ("numeric", "categorical", "offset")
+    return name in part.columns and (
+        part.columns[name]["kind"] in ("numeric", "categorical", "offset", "transformed")
+        or any(name in placed.transform.columns for placed in part.transforms)
+    )
 
 
 def _column(frame: Frame, name: str, part: CsvPart) -> Sequence[bytes]:
-    decimal = part.options.decimal.encode()
-    numbers = frame.numbers(name) if part.columns[name]["kind"] != "categorical" else None
+    spellings = (placed.transform.spelling_of(name) for placed in part.transforms)
+    spelling = next((spelling for spelling in spellings if spelling is not None), None)
+    decimal = part.options.decimal if spelling is None else spelling.decimal
+    as_numbers = spelling is not None or part.columns[name]["kind"] in ("numeric", "offset")
+    numbers = frame.numbers(name) if as_numbers else None
     if numbers is not None:
-        return [b"" if text == b"nan" else text for text in number_texts(numbers, decimal)]
-    return [_field(value, part.options.decimal) for value in frame.values(name)]
+        return [b"" if text == b"nan" else text for text in number_texts(numbers, decimal.encode())]
+    return [_field(value, decimal) for value in frame.values(name)]
 
 
 def number_texts(numbers: Any, decimal: bytes) -> list[bytes]:

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 from typing import Literal
 
+from mr_ml.errors import UsageError
 from mr_ml.readers.csv.categories import MISSING_CATEGORY, are_whole
 from mr_ml.readers.csv.stored import CsvPart, missing_value_of
 from mr_ml.readers.inputs import Column, Inputs, Missing
+from mr_ml.readers.rows import listed
 from mr_ml.readers.schema import Schema
 
 
 def inputs_of(schema: Schema) -> Inputs:
-    """Return what the rows of a schema are read from; see `Format.inputs`."""
+    """Return what the rows of a schema are read from; see `Format.inputs`.
+
+    Raises
+    ------
+    UsageError
+        Columns are made to features as a schema file says it, which no export knows.
+    """
     part: CsvPart = schema.part
+    if part.transforms:
+        made = [f"{placed.transform.title} ({placed.transform.written})" for placed in part.transforms]
+        raise UsageError(
+            f"expected columns of numbers and categories as they are, found such as a schema file makes of others: "
+            f"{listed(made)}; exports cannot say these: predict with `mr-ml predict`"
+        )
     options = part.options
     features = {name: use["first"] for name, use in part.columns.items() if use["first"] is not None}
     columns = sorted((_column(part, name, first) for name, first in features.items()), key=lambda column: column.first)

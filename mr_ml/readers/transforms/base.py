@@ -217,6 +217,10 @@ class Transform(ABC):
         """Those of the columns that are no features by themselves unless that is said."""
         return self.columns
 
+    def spelling_of(self, column: str) -> Spelling | None:
+        """Return how numbers are written in a column, if it reads that as numbers."""
+        return None
+
     @abstractmethod
     def read(self, cells: Cells) -> Reading:
         """Read rows: what does not depend on what was learnt."""

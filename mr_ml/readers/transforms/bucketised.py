@@ -60,6 +60,10 @@ class Bucketised(Spelling, Transform):
         """See `Transform.columns`."""
         return (self.column,)
 
+    def spelling_of(self, column: str) -> Spelling | None:
+        """See `Transform.spelling_of`."""
+        return self if column == self.column else None
+
     def read(self, cells: Cells) -> Reading:
         """See `Transform.read`."""
         values, ok, missing = cells.numbers(self.column, self)

@@ -9,7 +9,7 @@ import numpy as np
 
 from mr_ml.data import stored
 from mr_ml.readers.text.fields import hash_fields, mixed
-from mr_ml.readers.transforms.base import Beside, Cells, Entries, Mask, Reading, Transform
+from mr_ml.readers.transforms.base import Beside, Cells, Entries, Mask, Reading, Spelling, Transform
 from mr_ml.readers.transforms.bucketised import Bucketised
 from mr_ml.readers.transforms.hashing import NOTHING, Bits, Seed, bucket_names, buckets
 from mr_ml.readers.transforms.seen import Alone, Seen
@@ -69,6 +69,10 @@ class Crossed(Transform):
     def title(self) -> str:
         """See `Transform.title`."""
         return "*".join(self.of)
+
+    def spelling_of(self, column: str) -> Spelling | None:
+        """See `Transform.spelling_of`."""
+        return next((one for one in self.intervals if one.column == column), None)
 
     def read(self, cells: Cells) -> Reading:
         """See `Transform.read`: hashes of texts, and readings of intervals, by column."""
