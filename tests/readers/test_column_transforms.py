@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import math
 import re
 import warnings
@@ -22,7 +23,9 @@ from sklearn.preprocessing import KBinsDiscretizer
 
 from mr_ml.errors import BadDataError
 from mr_ml.readers.csv.schema import bind
+from mr_ml.readers.schema import Schema
 from mr_ml.readers.transforms.logarithm import log
+from mr_ml.readers.transforms.registry import TRANSFORMS
 from mr_ml.readers.transforms.sample import Sample
 from mr_ml.readers.transforms.seen import ExactSum, Texts
 from mr_ml.readers.transforms.words import Words
@@ -425,3 +428,17 @@ def test_texts_are_those_of_scikit_learn(tmp_path: Path, ngrams: tuple[int, int]
         # a word that was never seen is a feature too here, and counts for the length of the row
         again /= np.sqrt((again**2).sum(axis=1, keepdims=True)).clip(1e-300)
     np.testing.assert_allclose(again, theirs.transform(later).toarray(), rtol=1e-14, atol=1e-15)
+
+
+def test_what_was_stored_earlier_is_read_as_it_was(tmp_path: Path) -> None:
+    """A schema that was stored, the text, and its features then: learnt anew, and read by the schema, to the bit."""
+    golden = json.loads((Path(__file__).parents[1] / "golden" / "transforms-format-1.json").read_text(encoding="utf-8"))
+    found = table(tmp_path, golden["schema_file"], golden["text"])
+    stored = Schema.from_json(golden["schema"])
+    assert found.schema == stored
+    kinds = {placed.transform.kind for placed in stored.part.transforms}
+    assert kinds == set(TRANSFORMS.built_in)
+    for one in (found, under(stored, golden["text"].partition("\n")[2])):
+        assert one.parsed.rows.indptr.tolist() == golden["indptr"]
+        assert one.parsed.rows.indices.tolist() == golden["indices"]
+        assert one.parsed.rows.values.tolist() == golden["values"]
