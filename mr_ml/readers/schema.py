@@ -51,6 +51,10 @@ class Part(Protocol):
     def categories(self) -> Mapping[str, range]:
         """Column of categories -> its features, counted from 0, one for each category: a row has at most one."""
 
+    @property
+    def hashes(self) -> tuple[range, ...]:
+        """Features, counted from 0, that are hashes: no row need have one of them."""
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
 
@@ -128,6 +132,12 @@ class Schema:
         """Column of categories -> its features, counted from 0, one for each category: a row has at most one."""
         categories: Mapping[str, range] = self.part.categories
         return categories
+
+    @property
+    def hashes(self) -> tuple[range, ...]:
+        """Features, counted from 0, that are hashes: no row need have one of them."""
+        hashes: tuple[range, ...] = self.part.hashes
+        return hashes
 
     def name_of(self, feature: int) -> str:
         """Return what users call the feature of this number."""

@@ -42,6 +42,10 @@ class RecordPart:
     has_weights = has_offsets = False
 
     @property
+    def hashes(self) -> tuple[range, ...]:
+        return ()
+
+    @property
     def categories(self) -> dict[str, range]:
         return {}
 

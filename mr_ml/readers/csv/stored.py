@@ -81,6 +81,12 @@ class CsvPart:
                 found[name] = range(placed.first + features.start, placed.first + features.stop)
         return found
 
+    @property
+    def hashes(self) -> tuple[range, ...]:
+        """Features that are hashes."""
+        made = [(placed.first, placed.transform) for placed in self.transforms]
+        return tuple(range(first, first + transform.n_features) for first, transform in made if transform.hashes)
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
         return {

@@ -32,6 +32,11 @@ class LibsvmPart:
         return self.options.label_weights
 
     @property
+    def hashes(self) -> tuple[range, ...]:
+        """Features that are hashes: none."""
+        return ()
+
+    @property
     def categories(self) -> dict[str, range]:
         """Columns of categories: none."""
         return {}

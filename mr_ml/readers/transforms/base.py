@@ -176,6 +176,8 @@ class Transform(ABC):
     written: ClassVar[str]
     #: The part of a schema file that says it: "columns" by the name of a column, else a list of its own.
     section: ClassVar[str] = "columns"
+    #: Whether its features are hashes, of which the data need not have each.
+    hashes: ClassVar[bool] = False
     #: Fields that a user does not write.
     own: ClassVar[frozenset[str]] = frozenset({"column", "learnt"})
 

@@ -41,6 +41,7 @@ class Crossed(Transform):
 
     kind: ClassVar[str] = "crossed"
     written: ClassVar[str] = "crossed"
+    hashes: ClassVar[bool] = True
     section: ClassVar[str] = "crossed"
     own: ClassVar[frozenset[str]] = frozenset({"intervals"})
 

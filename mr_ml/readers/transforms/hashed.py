@@ -28,6 +28,7 @@ class Hashed(Transform):
 
     kind: ClassVar[str] = "hashed"
     written: ClassVar[str] = "hashed"
+    hashes: ClassVar[bool] = True
 
     column: str
     bits: Bits = 16

@@ -59,6 +59,7 @@ class Words(Transform):
 
     kind: ClassVar[str] = "words"
     written: ClassVar[str] = "text"
+    hashes: ClassVar[bool] = True
 
     column: str
     bits: Bits = 16

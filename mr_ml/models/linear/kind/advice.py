@@ -95,8 +95,8 @@ def rare_labels(dataset: Dataset, split: str, codes: tuple[float, ...]) -> Itera
 def constant_columns(spec: LinearSpec, dataset: Dataset, moments: FeatureMoments) -> Iterator[str]:
     """Say which features are one number in all rows of the split.
 
-    Not of categories, of which a split may well lack some, nor of features that have numbers only and that no row has.
-    Without an intercept one such feature stands in for it.
+    Not of categories and hashes, of which a split may well lack some, nor of features that have numbers only and that
+    no row has. Without an intercept one such feature stands in for it.
     """
     schema = dataset.schema
     one_number = moments.minimum == moments.maximum
@@ -106,7 +106,7 @@ def constant_columns(spec: LinearSpec, dataset: Dataset, moments: FeatureMoments
     if schema.feature_names is not None:
         none = one_number & (moments.nonzero == 0)
         held = np.arange(moments.n_features) if moments.features is None else moments.features
-        for features in schema.categories.values():
+        for features in (*schema.categories.values(), *schema.hashes):
             first, last = np.searchsorted(held, [features.start, features.stop]).tolist()
             none[first:last] = False
         some |= none

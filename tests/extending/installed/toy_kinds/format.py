@@ -40,6 +40,11 @@ class SemicolonPart:
     has_weights = has_offsets = False
 
     @property
+    def hashes(self) -> tuple[range, ...]:
+        """Features that are hashes: none."""
+        return ()
+
+    @property
     def categories(self) -> dict[str, range]:
         """Columns of categories: none."""
         return {}
