@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
@@ -85,7 +86,7 @@ def show(options: argparse.Namespace) -> None:
         text += f"began {data['started']}, {duration_text(data['seconds'])} at work{where}\n"
     if log.continues is not None:
         text += f"goes on where run {log.continues['run']} was after {log.continues['after']} passes\n"
-    text += table(["pass", "objective", "|gradient|", "step", "rows/s"], rows)
+    text += _plot(log, document) if options.plot else table(["pass", "objective", "|gradient|", "step", "rows/s"], rows)
     if log.tuned is not None:
         from mr_ml.cli.tune import table_of
 
@@ -99,6 +100,15 @@ def show(options: argparse.Namespace) -> None:
     elif data["stop"] and data["stop"] != data["error"]:
         text += f"\n{data['stop']}"
     print_result(options, data, text)
+
+
+def _plot(log: RunLog, document: RunDocument | None) -> str:
+    if not log.passes:
+        return "no passes to plot"
+    from mr_ml.cli.plot import convergence
+
+    tolerance = None if document is None else document.spec.to_json().get("tolerance")
+    return "\n".join(convergence(log.passes, tolerance=tolerance, columns=shutil.get_terminal_size().columns))
 
 
 def resume(options: argparse.Namespace) -> None:
