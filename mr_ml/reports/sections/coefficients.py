@@ -47,6 +47,16 @@ def _blocks(facts: Facts) -> Iterator[Block]:
     yield Table(caption="The strongest coefficients", header=header, rows=lines, left=(0, 1) if of_many else (0,))
     if facts.inference is None:
         yield from _no_inference(facts)
+    elif tests is None:
+        yield Paragraph(
+            text="Standard errors of such a model are those of differences between labels:",
+            command=f"mr-ml models show {facts.model.reference} --table",
+        )
+    elif any(row["std_error"] is None for row in found):
+        yield Paragraph(
+            text="Of categories, the difference from a base category is determined, not each coefficient alone:",
+            command=f"mr-ml models show {facts.model.reference} --table",
+        )
 
 
 def _size(row: Mapping[str, Any]) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from mr_ml.catalog.run_log import PassEvent
@@ -74,25 +73,26 @@ def _chart(passes: Sequence[PassEvent], took: Sequence[float]) -> Chart:
 
 
 def _steps(events: Sequence[Mapping[str, Any]]) -> Table:
-    rows, before = [], None
+    rows = []
     for event in events:
-        at = _time(event["at"])
-        took = "" if at is None or before is None else seconds(max((at - before).total_seconds(), 0.0))
         told = {name: value for name, value in event.items() if name not in _NOT_SHOWN and value not in (None, [], "")}
-        rows.append(
-            [str(event["at"]), event["step"], took, ", ".join(f"{name} {value}" for name, value in told.items())]
-        )
-        before = at or before
+        took = told.pop("seconds", None)
+        said = "; ".join(f"{name.replace('_', ' ')} {_shown(value)}" for name, value in told.items())
+        rows.append([str(event["at"]), event["step"], "" if took is None else seconds(float(took)), said])
     return Table(
-        caption="Steps of the retraining", header=["at", "step", "after", "what it says"], rows=rows, left=(0, 1, 3)
+        caption="Steps of the retraining", header=["at", "step", "took", "what it says"], rows=rows, left=(0, 1, 3)
     )
 
 
-def _time(text: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return None
+def _shown(value: object) -> str:
+    """Return what a step says, which is anything that JSON holds."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_shown(of)}" for name, of in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_shown, value))
+    return number(value)
 
 
 TIMES = Section(title="Where the time went", make=_blocks)
