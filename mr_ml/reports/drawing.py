@@ -70,8 +70,10 @@ class Axis:
         if log:
             low, high = 10.0 ** math.floor(math.log10(low)), 10.0 ** math.ceil(math.log10(high))
             return cls(label=label, low=low, high=high if high > low else low * 10, log=True)
+        if whole:
+            low, high = float(math.floor(low)), float(math.ceil(high))
         if not high > low:
-            room = abs(high) / 10 or 1.0
+            room = 1.0 if whole and abs(high) < 1e15 else abs(high) / 10 or 1.0
             low, high = low - room, high + room
         elif not whole:
             room = (high - low) / 25

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from hdfs_layout import Root, list_versions, parse_reference
+from mr_ml.catalog.attempts import Attempt
 from mr_ml.catalog.dataset import Dataset, load_dataset
 from mr_ml.catalog.evaluations import find_evaluations
 from mr_ml.catalog.feature_moments import FeatureMoments
@@ -27,6 +28,8 @@ from mr_ml.retraining.gate.facts import Drift, SchemaChange
 from mr_ml.retraining.gate.profile import Profile, profile_of, published_profile
 
 T = TypeVar("T")
+
+UNFINISHED = "unfinished"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -100,13 +103,23 @@ class Facts:
         return f"run {self.run}" if self.model is None else self.model.reference
 
     @property
+    def attempts(self) -> Sequence[Attempt]:
+        """The processes that were at work on the run, in their order; of earlier releases none are known."""
+        return () if self.log is None else self.log.attempts
+
+    @property
     def status(self) -> str:
-        """What has come of it: published, failed or unfinished; of a retraining also refused or superseded."""
-        if self.log is not None and self.log.retrained is not None:
+        """What has come of it: published, failed, running, interrupted, killed, or unfinished where that is not known.
+
+        Of a retraining also refused or superseded.
+        """
+        if self.log is not None and self.log.retrained is not None and self.log.outcome != UNFINISHED:
             return self.log.outcome
         if self.version is not None:
             return "published"
-        return "failed" if self.log is not None and self.log.failed is not None else "unfinished"
+        if self.log is not None and self.log.failed is not None:
+            return "failed"
+        return self.attempts[-1].status if self.attempts else UNFINISHED
 
     @property
     def why(self) -> str | None:
@@ -117,7 +130,9 @@ class Facts:
             return None
         said = self.log.retrain[-1].get("message") if self.log.retrain else None
         ended = self.log.published or self.log.failed
-        return str(said) if said else None if ended is None else ended["stop"]
+        if said or ended is not None:
+            return str(said) if ended is None else ended["stop"]
+        return self.attempts[-1].error if self.attempts else None
 
     @property
     def settings(self) -> Mapping[str, Any]:

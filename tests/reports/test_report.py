@@ -17,6 +17,7 @@ from commands import Commands
 
 import mr_ml
 from hdfs_layout import append_events, open_root
+from hdfs_layout.owners import owned
 from mr_ml.catalog.run import RunDocument, start_run
 from mr_ml.catalog.run_log import read_log
 from mr_ml.errors import NotFoundError, StorageError, UsageError
@@ -216,6 +217,39 @@ def test_runs_without_a_model(kept: Commands, tmp_path: Path) -> None:
     assert found.all("p")[0].text == "failed"
     assert "drop what is <huge>" in found.with_id("cautions").text
     assert "not there any more" in found.with_id("made-of").text
+
+
+def test_processes_that_were_at_work(kept: Commands, tmp_path: Path) -> None:
+    mine = replace(kept, root=tmp_path / "root")
+    shutil.copytree(kept.root, mine.root)
+    root = open_root(str(mine.root))
+    start_run(root, "work", RunDocument(spec=LinearSpec(dataset="two@1", model="later")))
+    here = {"event": "begun", "at": "2026-03-01T08:00:00.000Z", "owner": owned("run"), "host": "node-<7>", "pid": 4242}
+    passed = {"event": "pass", "at": "2026-03-01T08:01:05.000Z", "number": 1, "objective": 0.5, "gradient_norm": 0.1}
+    log = root.layout.run_log("work")
+    append_events(root.store, log, [here, {**passed, "step": 1.0, "rows_per_second": 50.0}])
+    found = page_of(mine, "work")
+    assert found.all("p")[0].text == "running"
+    assert "mr-ml runs resume" not in found.with_id("cautions").text
+    error = {"event": "stopped", "at": "2026-03-01T08:01:05.000Z", "interrupted": False, "error": "no space <left>"}
+    append_events(root.store, log, [error])
+    found = page_of(mine, "work")
+    assert found.all("p")[0].text == "failed"
+    assert "No space <left>." in found.with_id("cautions").text
+    assert "mr-ml runs resume work" in found.with_id("cautions").text
+    terms = {
+        name.text: text.text
+        for name, text in zip(found.with_id("made-of").all("dt"), found.with_id("made-of").all("dd"), strict=True)
+    }
+    assert terms["Began"] == "2026-03-01 08:00:00 UTC, 1 min 05 s at work"
+    assert terms["Hosts"] == "node-<7> (process 4242)"
+    again = {**here, "at": "2026-03-01T09:00:00.000Z"}
+    append_events(root.store, log, [again, {**error, "at": "2026-03-01T09:00:55.000Z", "interrupted": True}])
+    found = page_of(mine, "work")
+    assert found.all("p")[0].text == "interrupted"
+    assert "2 min 00 s at work, by 2 processes" in found.with_id("made-of").text
+    # a model says so too, and who made it
+    assert "at work" in page_of(mine, "churn").with_id("made-of").text
 
 
 def test_what_is_gone_or_damaged_is_said(kept: Commands, tmp_path: Path) -> None:

@@ -9,13 +9,23 @@ from mr_ml.reports.blocks import Block, Notice, Paragraph
 from mr_ml.reports.facts import Facts
 from mr_ml.reports.words import sentence
 
+_NOT_ENDED = {
+    "running": "The run goes on: this is how far it was when the page was made.",
+    "interrupted": "The run was interrupted.",
+    "killed": "The process that was at work on the run was killed.",
+    "unfinished": "The run has not ended: it goes on, or was interrupted.",
+}
+
 
 def _blocks(facts: Facts) -> Iterator[Block]:
     if facts.status == "failed":
         yield Notice(text=sentence(facts.why or "the run failed, and its log does not say why"), tone="bad")
-    elif facts.status == "unfinished":
-        yield Notice(text="The run has not ended: it goes on, or was interrupted.", tone="caution")
-        yield Paragraph(text="If it was interrupted, go on with", command=f"mr-ml runs resume {facts.run}")
+        if facts.log is not None and facts.log.failed is None:
+            yield Paragraph(text="When that is mended, go on with", command=f"mr-ml runs resume {facts.run}")
+    elif facts.status in _NOT_ENDED:
+        yield Notice(text=_NOT_ENDED[facts.status], tone="caution")
+        if facts.status != "running":
+            yield Paragraph(text="To go on:", command=f"mr-ml runs resume {facts.run}")
     elif facts.model is None:
         yield Notice(
             text=f"The run is {facts.status}, and the model that it made is not there any more.", tone="caution"

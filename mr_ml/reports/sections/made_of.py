@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from mr_ml.catalog.dataset import Dataset
 from mr_ml.reports.base import Section
 from mr_ml.reports.blocks import Block, Paragraph, Table, Terms
 from mr_ml.reports.facts import Facts
-from mr_ml.reports.words import count, percent, size
+from mr_ml.reports.words import count, percent, seconds, size, some
 from mr_ml.whoami import described
 
 _MOST_LABELS = 20
+_MOST_HOSTS = 5
 
 
 def _blocks(facts: Facts) -> Iterator[Block]:
@@ -46,9 +48,9 @@ def _pairs(facts: Facts) -> Iterator[tuple[str, str]]:
     if manifest is not None:
         yield "Solver", manifest.training["solver"]
         yield "Coefficients", f"{manifest.coef['uri']}, sha256 {manifest.coef['sha256'][:16]}…"
+    yield from _at_work(facts)
     provenance = None if manifest is None else manifest.provenance
     if provenance is None:
-        yield "Made by", "not kept of this run; retrainings keep host, user, command, code and packages"
         return
     yield "Days", f"{provenance.first_day} to {provenance.window} ({provenance.timezone})"
     if provenance.missing_days:
@@ -59,6 +61,19 @@ def _pairs(facts: Facts) -> Iterator[tuple[str, str]]:
     code = ", ".join(f"{name} {value}" for name, value in provenance.code.items())
     packages = ", ".join(f"{name} {version}" for name, version in provenance.packages.items())
     yield "Versions", f"{code}; Python {provenance.python}; {packages}"
+
+
+def _at_work(facts: Facts) -> Iterator[tuple[str, str]]:
+    attempts = facts.attempts
+    if not attempts:
+        yield "Made by", "not kept of this run"
+        return
+    began = datetime.fromtimestamp(attempts[0].begun, UTC)
+    took = seconds(sum(attempt.seconds for attempt in attempts))
+    times = "" if len(attempts) == 1 else f", by {count(len(attempts))} processes one after the other"
+    yield "Began", f"{began:%Y-%m-%d %H:%M:%S} UTC, {took} at work{times}"
+    hosts = dict.fromkeys(f"{attempt.host} (process {attempt.pid})" for attempt in attempts)
+    yield "Hosts", ", ".join(some(list(hosts), _MOST_HOSTS))
 
 
 def _labels(dataset: Dataset) -> Table:
