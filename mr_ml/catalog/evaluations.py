@@ -60,6 +60,6 @@ def find_evaluations(root: Root, name: str, run: str) -> tuple[list[dict[str, An
             if path != root.layout.evaluation(name, run, document["dataset"], document["split"]):
                 raise BadDataError(f"{root.store.uri(path)}: expected what its name says, found another evaluation")
             found.append(document)
-        except (BadDataError, KeyError, UsageError, AttributeError, TypeError) as error:
+        except (BadDataError, KeyError, UsageError, AttributeError, TypeError, ValueError) as error:
             damaged.append(f"{error}" if isinstance(error, BadDataError) else f"{root.store.uri(path)}: no evaluation")
     return found, damaged

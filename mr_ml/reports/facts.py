@@ -23,6 +23,7 @@ from mr_ml.catalog.run_log import RunLog, published_version, read_log
 from mr_ml.errors import BadDataError, NotFoundError, UsageError
 from mr_ml.models.base import Model, TrainSpec
 from mr_ml.models.inference import Inference
+from mr_ml.reports.evaluation import checked
 from mr_ml.retraining.gate.drift import drift, schema_change
 from mr_ml.retraining.gate.facts import Drift, SchemaChange
 from mr_ml.retraining.gate.profile import Profile, profile_of, published_profile
@@ -240,10 +241,16 @@ def _of_model(
         run=run, document=document, log=log, model=model, manifest=manifest, version=model.version, dataset=dataset,
         moments=_moments(reading, dataset, manifest.spec.split),
         inference=reading.attempt(lambda: find_inference(root, model)),
-        evaluations=evaluations, promotions=promotions,
+        evaluations=[of for told in evaluations if (of := _evaluation(reading, model, told)) is not None],
+        promotions=promotions,
         moved=reading.attempt(lambda: _moved(reading, model, dataset, promotions)),
         faults=reading.faults,
     )  # fmt: skip
+
+
+def _evaluation(reading: _Reading, model: Model, told: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    where = f"the evaluation of {model.reference} on {told['dataset']} {told['split']}"
+    return reading.attempt(lambda: checked(told, where=where))
 
 
 def _moments(reading: _Reading, dataset: Dataset | None, split: str) -> FeatureMoments | None:

@@ -257,6 +257,9 @@ def test_evaluations_are_kept_beside_the_model(packed: Commands) -> None:
     # releases before wrote neither the number nor curves; one that comes may write what this one cannot read
     file.write_bytes(encode_document({k: of for k, of in document.items() if k not in ("evaluation_format", "curves")}))
     assert packed("models", "show", "m")["evaluations"][0] == {k: of for k, of in found[0].items() if k != "curves"}
+    file.write_bytes(encode_document({**document, "dataset": "x"}))
+    other = packed.run("models", "show", "m", "--json")
+    assert (other.code, "rows@1.test.json: no evaluation" in other.err) == (65, True)
     file.write_bytes(encode_document({**document, "evaluation_format": 3}))
     newer = packed.run("models", "show", "m", "--json")
     assert (newer.code, "expected an evaluation of format 2, found 3; upgrade mr_ml" in newer.err) == (65, True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import copy
 import hashlib
+import random
 import re
 import shlex
 import shutil
@@ -14,9 +16,10 @@ import numpy as np
 import pages
 import pytest
 from commands import Commands
+from sealed_nonsense import mutate_json
 
 import mr_ml
-from hdfs_layout import append_events, open_root
+from hdfs_layout import append_events, decode_document, encode_document, open_root
 from hdfs_layout.owners import owned
 from mr_ml.catalog.run import RunDocument, start_run
 from mr_ml.catalog.run_log import read_log
@@ -269,6 +272,34 @@ def test_what_is_gone_or_damaged_is_said(kept: Commands, tmp_path: Path) -> None
     run = kept("models", "show", "spend")["run"]
     shutil.rmtree(mine.root / "models" / "spend")
     assert "not there any more" in page_of(mine, run).with_id("cautions").text
+
+
+@pytest.mark.parametrize("model", ["churn", "level", "spend"])
+def test_nonsense_under_a_right_checksum_is_said_or_shown(kept: Commands, tmp_path: Path, model: str) -> None:
+    mine = replace(kept, root=tmp_path / "root")
+    shutil.copytree(kept.root, mine.root)
+    file = next((mine.root / "models" / model / "data").glob("*/evaluations/*.test.json"))
+    written, rng = decode_document(file.read_bytes(), where="a test"), random.Random(model)
+    n_said = 0
+    for _ in range(40):
+        changed = copy.deepcopy(written)
+        what = mutate_json(changed, rng)
+        for key in ("format", "sha256"):
+            changed.pop(key, None)
+        file.write_bytes(encode_document(changed))
+        found = mine.run("report", model, "-o", tmp_path / "page.html")
+        assert found.code == 0, (what, found.err)
+        n_said += "Damaged, and left out here" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert n_said > 10
+
+
+def test_earlier_releases(tmp_path: Path) -> None:
+    shutil.copytree(Path(__file__).parents[1] / "golden" / "root-1", tmp_path / "root")
+    commands = Commands(tmp_path / "root")
+    for model in commands("models", "list")["models"]:
+        found = page_of(commands, f"{model['model']}@{model['version']}")
+        assert "Damaged" not in found.text
+        assert page_of(commands, model["run"]).text == found.text
 
 
 def test_hostile_names(mr_ml_root: Commands, tmp_path: Path) -> None:

@@ -63,10 +63,11 @@ def _of_rows(told: Told, name: str, facts: Facts) -> Iterator[Block]:
 
 def _metrics(told: Told) -> Tiles:
     names = metrics_in(told)
-    errors = {n: told.get(f"{n}_error") for n in names}
-    return Tiles(
-        pairs=[(_words(n), fixed(told[n]) + (f" ± {errors[n]:.1e}" if errors[n] else "")) for n in names],
-    )
+    return Tiles(pairs=[(_words(n), fixed(told[n]) + _within(told.get(f"{n}_error"))) for n in names])
+
+
+def _within(error: object) -> str:
+    return f" ± {error:.1e}" if isinstance(error, float) and error else ""
 
 
 def _words(name: str) -> str:
