@@ -14,6 +14,7 @@ from mr_ml.data import stored
 from mr_ml.errors import UsageError
 from mr_ml.memory import Memory
 from mr_ml.models.base import UNNAMED_KIND, Model
+from mr_ml.progress import PassEnded, calling
 from mr_ml.session import Session, ignore_message
 from mr_ml.where import Place, TrainWhere, Where, session_of
 
@@ -161,6 +162,7 @@ def train(
     say: Callable[[str], None] = ignore_message,
     warn: Callable[[str], None] = ignore_message,
     watch: Callable[[Progress], None] = ignore_message,
+    on_pass: Callable[[PassEnded], object] | None = None,
     **options: Any,
 ) -> TrainResult:
     """Fit a model to a dataset's split and publish it.
@@ -185,6 +187,9 @@ def train(
         See `Where`.
     watch
         Called with the `mr_ml.training.loop.Progress` of each pass.
+    on_pass
+        Called with the `mr_ml.progress.PassEnded` of each pass, after its checkpoint: its number, objective, largest
+        gradient component, the tolerance, seconds... What it raises ends the training, which `resume` goes on with.
     **options
         Of the kind of model; of linear ones `loss` ("logistic", "tweedie:power=1.6", ...: see docs/models.md), `l1`,
         `l2`, `non_negative`, `per_feature` (a dict), `penalty_space`, `intercept`, `row_weights`, `class_weights`,
@@ -210,7 +215,7 @@ def train(
     >>> result.version, result.converged
     (1, True)
     """
-    with Session.open(
+    with calling(on_pass), Session.open(
         root, runner=runner, workers=workers, memory=memory, config=config, cluster_id=cluster_id, master=master,
         max_hours=max_hours, max_cost=max_cost, engine=engine, say=say, warn=warn, watch=watch,
     ) as session:  # fmt: skip
@@ -220,7 +225,7 @@ def train(
 
 def resume(
     root: Place, run: str, *, verify: bool = False, max_passes: int | None = None, tolerance: float | None = None,
-    **where: Unpack[TrainWhere],
+    on_pass: Callable[[PassEnded], object] | None = None, **where: Unpack[TrainWhere],
 ) -> TrainResult:  # fmt: skip
     """Go on with a training that was interrupted, from its last checkpoint; the model is the same to the last bit.
 
@@ -231,7 +236,7 @@ def resume(
     max_passes, tolerance
         To go further than it was asked to: more passes, or a smaller tolerance. What comes out, in a run and a version
         of its own, has the bits of a training that was asked for these at once.
-    root, verify, **where
+    root, verify, on_pass, **where
         As of `train`.
 
     Raises
@@ -241,7 +246,7 @@ def resume(
     BadDataError
         As of `train`, or if what was written of the run is damaged.
     """
-    with session_of(root, where) as session:
+    with calling(on_pass), session_of(root, where) as session:
         return session.resume(run, verify_bytes=verify, max_passes=max_passes, tolerance=tolerance)
 
 

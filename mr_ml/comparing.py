@@ -15,6 +15,7 @@ from mr_ml.catalog.uses import using
 from mr_ml.catalog.verify import verify
 from mr_ml.errors import UsageError
 from mr_ml.models.paired import HIGHER, Difference, PairedQuery
+from mr_ml.progress import stage
 from mr_ml.session import Session
 from mr_ml.training.evaluate import Evaluation, count_unseen
 
@@ -104,7 +105,7 @@ def compare(
         one, other = ways
         paired = PairedQuery((one.query, other.query), (one.columns, other.columns))
         needs = Evaluation(models=models, measurements=ways, dataset=found_in).needs(split=split)
-        with closing(session.engine_over(found_in, split, needs)) as engine:
+        with closing(session.engine_over(found_in, split, needs)) as engine, stage("comparing", unit="passes"):
             total = engine.run(paired)
     first, second = (way.finish(of) for way, of in zip(ways, paired.statistics(total), strict=True))
     differences = paired.read(total)

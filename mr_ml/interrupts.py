@@ -5,6 +5,9 @@ is a `KeyboardInterrupt`; within `uninterrupted` it waits for the end of the blo
 clean-up is not interrupted: wrappers and terminals send the same signal twice. A signal that comes `PATIENCE_SECONDS`
 after the first ends the process at once.
 
+Within `after_a_pass` the first Ctrl-C only asks: it is raised when the pass that runs is over and written down, or by a
+second one that comes `TWICE_SECONDS` later. Other signals are raised at once: who sends them does not wait.
+
 In a program that has not called `install` nothing here changes anything.
 """
 
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # A signal that comes so much later than the first one is from a user who does not want to wait.
 PATIENCE_SECONDS = 2.0
+# A second Ctrl-C that comes sooner is the first one once more, passed on by a wrapper.
+TWICE_SECONDS = 0.3
+ASKED = "stops after this pass; Ctrl-C once more stops at once"
 # After an interrupt got lost in a place from which Python lets no exception out.
 _AGAIN_SECONDS = 0.01
 
@@ -46,8 +52,24 @@ class _SignalState:
     received = 0
     raised = False
     since = 0.0
+    # how many blocks wait for the end of a pass, and when one was asked for
+    waiting = 0
+    asked = 0.0
+    # whether somebody looks at `is_asked` to say so
+    is_shown = False
+    # the run that this process is at work on
+    run: str | None = None
 
     def receive(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGINT and self.waiting and self.may_raise and not self.received:
+            now = time.monotonic()
+            if not self.asked:
+                self.asked = now
+                if not self.is_shown:
+                    os.write(2, f"\nmr-ml: {ASKED}\n".encode("ascii"))
+                return
+            if now - self.asked < TWICE_SECONDS:
+                return
         if not self.received:
             self.received, self.since = number, time.monotonic()
             self.raise_received()
@@ -112,6 +134,24 @@ def heard() -> Iterator[None]:
         _state.may_raise = False
 
 
+@contextmanager
+def after_a_pass() -> Iterator[None]:
+    """Within the block Ctrl-C waits for `raise_if_asked`, or for the end of the block."""
+    _state.waiting += 1
+    try:
+        yield
+    finally:
+        _state.waiting -= 1
+    raise_if_asked()
+
+
+def raise_if_asked() -> None:
+    """Raise the Ctrl-C that waits for the end of a pass, if there is one."""
+    if _state.asked and not _state.received:
+        _state.received, _state.since = signal.SIGINT, time.monotonic()
+        _state.raise_received()
+
+
 class uninterrupted:
     """``with uninterrupted():`` a signal is raised at the end of the block, not in its middle. For what is short."""
 
@@ -123,6 +163,31 @@ class uninterrupted:
     ) -> None:
         _state.held -= 1
         _state.raise_received()
+
+
+def is_asked() -> bool:
+    """Whether a Ctrl-C waits for the end of a pass."""
+    return bool(_state.asked) and not _state.received
+
+
+@contextmanager
+def asking_shown() -> Iterator[None]:
+    """Within the block somebody looks at `is_asked` and says so; else it is written to stderr at once."""
+    _state.is_shown = True
+    try:
+        yield
+    finally:
+        _state.is_shown = False
+
+
+def note_run(run: str | None) -> None:
+    """Note which run this process is at work on, so that who interrupts it can be told how to go on; None for none."""
+    _state.run = run
+
+
+def noted_run() -> str | None:
+    """Return the run that was noted last."""
+    return _state.run
 
 
 def see_through() -> None:

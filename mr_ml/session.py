@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Literal, Self
 
 from hdfs_layout import Root, append_events, check_name, open_root
-from mr_ml.catalog.attempts import begun_event, noting_errors
+from mr_ml.catalog.attempts import begin, noting_errors
 from mr_ml.catalog.dataset import Dataset, find_dataset, load_dataset
 from mr_ml.catalog.leftovers import sweep_folders
 from mr_ml.catalog.model import load_model
@@ -304,8 +304,8 @@ class Session:
         if solver.why:
             self.say(f"solver: {solver.solver}, since {solver.why}")
         environment = self.runner.environment()
-        events = [begun_event(), *([] if environment is None else [{"event": "environment", **environment}])]
-        append_events(root.store, layout.run_log(run), events)
+        events = [] if environment is None else [{"event": "environment", **environment}]
+        begin(root, run, events, part_of=document.part_of)
         name = spec.model
         folders = layout.run(run), layout.model(name), layout.promotions(name), layout.model_data(name, run)
         sweep_folders(root.store, *folders)

@@ -19,7 +19,7 @@ from hdfs_layout import Root, append_events
 from hdfs_layout.faults import of_machine
 from hdfs_layout.owners import can_be_seen, is_gone, owned, user_name
 from mr_ml.errors import MrMlError
-from mr_ml.interrupts import uninterrupted
+from mr_ml.interrupts import note_run, uninterrupted
 
 _MOST_CHARACTERS = 4_000
 
@@ -29,10 +29,21 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def begun_event() -> dict[str, Any]:
-    """Return the event of a process that begins, or goes on with, a run."""
+def begin(root: Root, run: str, events: Sequence[Mapping[str, Any]] = (), *, part_of: str | None = None) -> None:
+    """Write into its log that this process begins, or goes on with, a run; and note it for who interrupts that.
+
+    Parameters
+    ----------
+    events
+        That are written with it.
+    part_of
+        The run that is to be gone on with instead, which was noted before.
+    """
     where = {"host": os.uname().nodename, "pid": os.getpid(), "user": user_name()}
-    return {"event": "begun", "at": now(), "owner": owned("run"), **where}
+    begun = {"event": "begun", "at": now(), "owner": owned("run"), **where}
+    append_events(root.store, root.layout.run_log(run), [begun, *events])
+    if part_of is None:
+        note_run(run)
 
 
 @contextmanager
@@ -40,6 +51,7 @@ def noting_errors(root: Root, run: str) -> Iterator[None]:
     """Write into the log of a run what ends the block before its time, if the run has begun; the error is raised on."""
     try:
         yield
+        note_run(None)
     except BaseException as error:
         # what went wrong with the log is not worth as much as what went wrong before
         with uninterrupted(), suppress(MrMlError, OSError):

@@ -31,10 +31,15 @@ _BY_SIGNAL = {
 _OBEYED = re.compile(r"[^\t\n\x20-\x7e\xa0-\U0010ffff]|[\ud800-\udfff]")
 
 
+# The command that goes on with what was interrupted.
+_go_on: list[str] = []
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     # before numpy is loaded: nothing here uses more BLAS threads than one, so none need be started
     os.environ.update(dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
+    _go_on.clear()
     try:
         with interrupts.heard():
             return _command(argv)
@@ -61,8 +66,18 @@ def _command(argv: Sequence[str] | None) -> int:
         from mr_ml.runners.base import RUNNERS
 
         RUNNERS.get(options.runner).prepare(options.worker_modules)
-    # imported only when chosen: help should be instant
-    return int(options.command_module()(options) or 0)
+    from mr_ml.cli.progress_choice import shown
+
+    try:
+        with shown(options):
+            # imported only when chosen: help should be instant
+            return int(options.command_module()(options) or 0)
+    finally:
+        run = interrupts.noted_run()
+        if interrupts.raised() and run is not None:
+            from mr_ml.cli.going_on import command_to_go_on
+
+            _go_on.append(command_to_go_on(options, run))
 
 
 def _failed(error: BaseException) -> int:
@@ -71,6 +86,8 @@ def _failed(error: BaseException) -> int:
     if number:
         # whatever came of it on the way here
         _say(f"{_BY_SIGNAL[signal.Signals(number)]}; nothing half-written is visible")
+        for command in _go_on:
+            _say(f"go on with: {command}")
         return 128 + number
     if isinstance(error, BrokenPipeError):
         # the reader of our output has closed it

@@ -9,7 +9,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hdfs_layout import NotFoundError, Root, Store, check_name
 from hdfs_layout.faults import storage_error
@@ -18,9 +18,6 @@ from mr_ml.cli import printable
 from mr_ml.cli.spelling import spelled
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.session import Session, use_config
-
-if TYPE_CHECKING:
-    from mr_ml.training.loop import Progress
 
 
 def root_of(options: argparse.Namespace) -> Root:
@@ -32,7 +29,6 @@ def open_session(
     options: argparse.Namespace,
     *,
     warn: Callable[[str], None] = lambda text: None,
-    watch: Callable[[Progress], None] = lambda progress: None,
 ) -> Session:
     """Put together what a command needs that runs jobs.
 
@@ -51,7 +47,7 @@ def open_session(
         options.root, runner=options.runner, workers=options.workers, memory=getattr(options, "memory", None),
         engine=getattr(options, "engine", None),
         config=options.config, cluster_id=options.cluster_id, master=options.master,
-        max_hours=options.max_hours, max_cost=options.max_cost, say=say, warn=warned, watch=watch,
+        max_hours=options.max_hours, max_cost=options.max_cost, say=say, warn=warned,
     )  # fmt: skip
 
 
@@ -60,20 +56,6 @@ def narrator(options: argparse.Namespace) -> Callable[[str], None]:
     if options.quiet:
         return lambda text: None
     return lambda text: print(printable(spelled(text)), file=sys.stderr, flush=True)
-
-
-def progress_watcher(options: argparse.Namespace) -> Callable[[Progress], None]:
-    """For the progress of passes, which is for people: stderr, if it is a terminal and without --quiet."""
-    return _show_progress if sys.stderr.isatty() and not options.quiet else lambda progress: None
-
-
-def _show_progress(progress: Progress) -> None:
-    print(
-        f"pass {progress.number:3d}  objective {progress.objective:.10g}  |gradient| {progress.gradient_norm:.2e}  "
-        f"step {progress.step:<9.4g} {progress.rows_per_second:.3g} rows/s",
-        file=sys.stderr,
-        flush=True,
-    )
 
 
 def print_result(options: argparse.Namespace, data: Mapping[str, Any], text: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from hdfs_layout import check_store
 from mr_ml.cli.common import narrator, open_session, print_result, root_of, table
 from mr_ml.errors import UnavailableError
+from mr_ml.progress import stage
 from mr_ml.runners import node_report
 from mr_ml.runners.hadoop import env as hadoop_env
 from mr_ml.runners.node_check import Findings
@@ -53,7 +54,7 @@ def build(options: argparse.Namespace) -> None:
         n_bytes, is_new = root.store.size(path), False
     else:
         say(f"archiving {len(archive.files)} files; this takes a minute")
-        with tempfile.TemporaryFile() as file:
+        with stage("building the archive", unit="steps"), tempfile.TemporaryFile() as file:
             archive.write(file)
             hadoop_env_build.try_out(archive, file)
             n_bytes, is_new = file.seek(0, 2), True

@@ -17,6 +17,7 @@ from mr_ml.cli.project import setting
 from mr_ml.errors import UsageError
 
 DEFAULT_ROOT = "./mr_ml_data"
+PROGRESS = ("auto", "bar", "plain", "none")
 
 MODEL = "name (its promoted version, or the latest if none ever was), name@version or name@latest"
 
@@ -102,6 +103,10 @@ def add_everywhere(parser: Any, *, here: bool = False) -> None:
     group.add_argument(
         "--quiet", action="store_true", default=default(False), help="say nothing but the result and errors"
     )
+    group.add_argument(
+        "--progress", choices=PROGRESS, default=default("auto"),
+        help="on stderr; auto (default): bars on a terminal if rich is installed, else lines, in logs one in 30 s",
+    )  # fmt: skip
 
 
 def _lazy(module: str, function: str) -> Callable[[], Callable[[argparse.Namespace], int | None]]:

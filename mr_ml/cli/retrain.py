@@ -9,7 +9,7 @@ from textwrap import indent
 from typing import Any
 
 from hdfs_layout import Root
-from mr_ml.cli.common import narrator, one_line, print_result, progress_watcher, table
+from mr_ml.cli.common import narrator, one_line, print_result, table
 from mr_ml.retraining.config import RetrainConfig, load_config
 from mr_ml.retraining.hiding import hidden
 from mr_ml.retraining.requests import day_of, reason_of, root_of
@@ -43,7 +43,7 @@ def retrain_and_print(
     say = narrator(options)
     result = retrain(
         config, root, last=last, force=force, settings_file=settings_file, say=say,
-        warn=lambda text: say(f"warning: {text}"), watch=progress_watcher(options),
+        warn=lambda text: say(f"warning: {text}"),
     )  # fmt: skip
     print_result(options, result.to_json(), _text(result))
     if result.exit_code:

@@ -18,7 +18,6 @@ from mr_ml.cli.common import (
     one_line,
     open_session,
     print_result,
-    progress_watcher,
     report_damaged,
     root_of,
     table,
@@ -119,14 +118,14 @@ def resume(options: argparse.Namespace) -> None:
         from mr_ml.cli.tune import print_tuned
         from mr_ml.tuning.driver import resume as resume_tuning
 
-        with open_session(options, watch=progress_watcher(options)) as session:
+        with open_session(options) as session:
             tuned = resume_tuning(session, options.run)
         print_tuned(options, tuned)
         return
     if log.retrained is None:
         from mr_ml.cli.train import print_trained
 
-        with open_session(options, watch=progress_watcher(options)) as session:
+        with open_session(options) as session:
             result = session.resume(options.run)
         print_trained(options, session, result)
         return

@@ -14,16 +14,15 @@ PARAMETERS = frozenset(
     {
         "at", "at_precision", "at_recall", "base", "by", "categorical", "class_weights", "cluster_id", "confidence",
         "config", "cron", "csv", "dataset", "decimal", "delimiter", "dialect", "draws", "drop", "dry_run", "engine",
-        "errors", "features", "first_passes", "folds", "for", "force", "format", "halving", "hash_bits",
-        "index_base", "inference",
-        "intercept", "interpreter", "json", "keep", "keep_days", "keep_runs", "keep_versions", "l1", "l2",
+        "errors", "features", "first_passes", "folds", "for", "force", "format", "halving", "hash_bits", "index_base",
+        "inference", "intercept", "interpreter", "json", "keep", "keep_days", "keep_runs", "keep_versions", "l1", "l2",
         "label_column", "label_weights", "level", "like", "loss", "max_bad_rows", "max_cost", "max_hours", "max_passes",
         "memory", "metric", "missing", "missing_markers", "model", "non_negative", "numeric", "offset_column",
         "orphans_days", "output_format", "partitions", "penalty_space", "per_feature", "percent", "prior",
-        "prior_precision", "quiet", "reason",
-        "resume", "root", "row_weights", "rule", "runner", "save", "schema", "seed", "solver", "split", "split_by",
-        "split_inputs", "table", "tasks", "thousands", "threshold", "timezone", "to", "tolerance", "unseen",
-        "unseen_features", "user", "validation", "verify", "warm_start", "weight_column", "workers",
+        "prior_precision", "progress", "quiet", "reason", "resume", "root", "row_weights", "rule", "runner", "save",
+        "schema", "seed", "solver", "split", "split_by", "split_inputs", "table", "tasks", "thousands", "threshold",
+        "timezone", "to", "tolerance", "unseen", "unseen_features", "user", "validation", "verify", "warm_start",
+        "weight_column", "workers",
     }
 )  # fmt: skip
 #: Those that the command line spells in other words.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mr_ml.catalog.promotions import standing
 from mr_ml.catalog.run import read_run
-from mr_ml.cli.common import open_session, print_result, progress_watcher
+from mr_ml.cli.common import open_session, print_result
 from mr_ml.errors import UsageError
 from mr_ml.models.base import MODEL_KINDS, UNNAMED_KIND, TrainSpec
 from mr_ml.models.linear.kind.per_feature import read_rules
@@ -26,7 +26,7 @@ _IN_OTHER_WORDS: dict[str, tuple[str, dict[Any, Any]]] = {
 
 def run(options: argparse.Namespace) -> None:
     """Train a model, or resume a run, and print the result."""
-    with open_session(options, watch=progress_watcher(options)) as session:
+    with open_session(options) as session:
         if options.resume is not None:
             if options.dataset is not None or options.model is not None:
                 raise UsageError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from mr_ml.cli.common import open_session, print_result, progress_watcher, table
+from mr_ml.cli.common import open_session, print_result, table
 from mr_ml.errors import UsageError
 from mr_ml.models.base import UNNAMED_KIND
 from mr_ml.models.linear.kind.per_feature import read_rules
@@ -21,7 +21,7 @@ def run(options: argparse.Namespace) -> None:
     """Tune a model, or go on with a tuning, and print the result."""
     from mr_ml.tuning.driver import resume
 
-    with open_session(options, watch=progress_watcher(options)) as session:
+    with open_session(options) as session:
         if options.resume is not None:
             if options.dataset is not None or options.model is not None:
                 raise UsageError(

@@ -19,10 +19,12 @@ from mr_ml.errors import UsageError
 from mr_ml.packing.plan import PackPlan
 from mr_ml.packing.split_moments import MOMENTS, SplitMoments
 from mr_ml.packing.tasks import AGAIN, ScanRequest, facts_of
+from mr_ml.progress import stage
 from mr_ml.readers.schema import Options, Schema
 from mr_ml.readers.summary import Summary
 from mr_ml.readers.text.source import TextFile
 from mr_ml.runners.base import JobInput, Pair, Place, Runner, TextSource
+from mr_ml.runners.reading import reading
 from mr_ml.sums.moments import MomentSums
 
 # By file and first byte of a range of text.
@@ -184,7 +186,7 @@ def scan(runner: Runner, exchange: Exchange, text: TextSource, options: Options,
     """
     from mr_ml_jobs.scan_job import MRScan
 
-    with text.renaming():
+    with text.renaming(), reading("scanning text", files, runner):
         request = exchange.scan_request(options, files).encode()
         pairs = runner.run(MRScan, request=request, input=text.input(files, options.format))
     read = [(text.place(*json.loads(key)), Summary.from_json(json.loads(value))) for key, value in pairs]
@@ -233,7 +235,7 @@ def bring(exchange: Exchange, text: TextSource, files: Sequence[TextFile], targe
     """
     form = target.schema.format
     with exchange.writing(target) as writing:
-        with text.renaming():
+        with text.renaming(), stage("packing text", unit="steps"):
             reports = [json.loads(line) for line in writing.first(text.input(files, form))]
         read = [(text.place(*place), list(map(Summary.from_json, found))) for place, *found in reports]
         packed = [(place, found[0]) for place, found in read]

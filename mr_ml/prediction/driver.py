@@ -25,6 +25,7 @@ from mr_ml.readers.rows import BAD_KINDS, listed
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.text.source import TextFile
 from mr_ml.runners.base import Runner, TaskFile, TextSource
+from mr_ml.runners.reading import reading
 
 _SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
 _MAGIC = frozenset("*?[{")
@@ -122,7 +123,8 @@ def _scored(
     with ExitStack() as stack:
         with text.renaming():
             left = runner.left(MRPredict, request=request.encode(), input=text.input(files, request.schema.format))
-            task_files = stack.enter_context(left)
+            with reading("scoring text", files, runner):
+                task_files = stack.enter_context(left)
         parts, places = [], []
         for task_file in task_files:
             report = RangeReport.decode(task_file.report)

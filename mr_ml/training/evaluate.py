@@ -16,6 +16,7 @@ from mr_ml.models.base import Measurement, Model
 from mr_ml.models.groups import GroupsQuery
 from mr_ml.models.needs import Needs
 from mr_ml.passes.base import Engine
+from mr_ml.progress import stage
 from mr_ml.readers.same_features import placed
 from mr_ml.sums.several import SeveralQueries
 from mr_ml.sums.statistic import Statistic
@@ -51,13 +52,16 @@ class Evaluation:
         """Return metrics by model of the rows that `engine` runs over, the very same that each has alone."""
         if len(self.models) == 1 and self.column is None:
             (one,) = self.measurements
-            return [self._told(0, (engine.run(one.query, columns=one.columns),))]
+            with stage("measuring", unit="passes"):
+                total = engine.run(one.query, columns=one.columns)
+            return [self._told(0, (total,))]
         queries = [GroupsQuery(of.query, of.columns, self.groups.features) for of in self.measurements]
-        if len(queries) == 1:
-            totals = [engine.run(queries[0])]
-        else:
-            several = SeveralQueries(tuple(queries))
-            totals = list(several.statistics(engine.run(several)))
+        with stage("measuring", unit="passes"):
+            if len(queries) == 1:
+                totals = [engine.run(queries[0])]
+            else:
+                several = SeveralQueries(tuple(queries))
+                totals = list(several.statistics(engine.run(several)))
         return [
             self._told(k, query.statistics(total)) for k, (query, total) in enumerate(zip(queries, totals, strict=True))
         ]

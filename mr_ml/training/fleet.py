@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from hdfs_layout import Store
+from mr_ml import interrupts
 from mr_ml.catalog.checkpoints import Journal
 from mr_ml.catalog.dataset import Dataset
 from mr_ml.data.folds import FoldRows, Folds
@@ -157,6 +158,7 @@ class FleetSearch:
             progress = watch.seen(fleet.progress(state))
             journal.add(state, progress.event)
             watch.tell(progress)
+            interrupts.raise_if_asked()
         return state
 
     def _evaluated(self, ask: FleetAsk, *, first: bool) -> FleetEvaluation:

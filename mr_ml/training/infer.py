@@ -18,6 +18,7 @@ from mr_ml.models.base import Model
 from mr_ml.models.inference import Inference, Inferring
 from mr_ml.models.needs import Needs
 from mr_ml.passes.base import Engine
+from mr_ml.progress import stage
 from mr_ml.sums.blas import on_one_thread
 
 
@@ -58,4 +59,5 @@ def kept_or_found(
 @on_one_thread
 def infer(inferring: Inferring, *, engine: Engine) -> Inference:
     """Run the passes; raises as `mr_ml.models.base.Inferring.run` and `Engine.run`."""
-    return inferring.run(lambda query: engine.run(query, columns=inferring.columns))
+    with stage("finding standard errors", unit="passes"):
+        return inferring.run(lambda query: engine.run(query, columns=inferring.columns))

@@ -7,11 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from mr_ml import interrupts
+from mr_ml import progress as listener
 from mr_ml.catalog.attempts import now
 from mr_ml.catalog.checkpoints import Journal
 from mr_ml.models.problem import Problem
 from mr_ml.optimize.base import Result, SearchProgress
 from mr_ml.passes.base import Engine
+from mr_ml.progress import PassEnded
 from mr_ml.training.early_steps import EarlySteps
 
 
@@ -57,16 +60,29 @@ class Watch:
     n_rows
         That a pass reads.
     tell, say
-        Called with the progress of each pass, after its checkpoint, and with its note, if it has one.
+        Called with the progress of each pass, after its checkpoint, and with its note, if it has one; who listens (see
+        `mr_ml.progress`) is told too.
+    tolerance
+        What the gradient has to come below; None where many searches go on at once.
     """
 
-    def __init__(self, n_rows: int, tell: Callable[[Progress], None], say: Callable[[str], None]) -> None:
-        self._tell, self._say = tell, say
+    def __init__(
+        self, n_rows: int, tell: Callable[[Progress], None], say: Callable[[str], None], *,
+        tolerance: float | None = None,
+    ) -> None:  # fmt: skip
+        self._tell, self._say, self._tolerance = tell, say, tolerance
         self._n_rows, self._last = n_rows, time.monotonic()
 
     def tell(self, progress: Progress) -> None:
         """Tell the caller of a pass."""
         self._tell(progress)
+        listener.current().pass_ended(
+            PassEnded(
+                number=progress.number, objective=progress.objective, gradient_norm=progress.gradient_norm,
+                step=progress.step, seconds=progress.seconds, rows_per_second=progress.rows_per_second,
+                tolerance=self._tolerance,
+            )
+        )  # fmt: skip
         if progress.note is not None:
             self._say(progress.note)
 
@@ -99,4 +115,5 @@ def search(
         progress = watch.seen(optimizer.progress(state))
         journal.add(state, progress.event)
         watch.tell(progress)
+        interrupts.raise_if_asked()
     return optimizer.result(state)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from hdfs_layout import Root, append_events
+from mr_ml import interrupts
 from mr_ml.catalog.attempts import now
 from mr_ml.catalog.checkpoints import Checkpoints, Journal
 from mr_ml.catalog.dataset import Dataset
@@ -34,10 +35,11 @@ from mr_ml.models.problem import Conclusion, Problem
 from mr_ml.models.warm_start import WarmStart
 from mr_ml.optimize.base import Result
 from mr_ml.passes.base import Engine
+from mr_ml.progress import stage
 from mr_ml.sums.blas import on_one_thread
 from mr_ml.sums.statistic import Statistic
 from mr_ml.training.early_steps import EarlySteps
-from mr_ml.training.going_on import earlier_state
+from mr_ml.training.going_on import TOLERANCE, earlier_state
 from mr_ml.training.loop import Progress, Watch, search
 from mr_ml.training.solver import as_begun
 
@@ -185,8 +187,9 @@ def fit(
             append_events(root.store, root.layout.run_log(run), [event])
     if state is None:
         state = _first_state(problem, spec, dataset, run=run, root=root, say=say)
-    passes = Watch(dataset.n_rows(spec.split), watch, say)
-    with Journal(checkpoints, keeps_two=True) as journal:
+    passes = Watch(dataset.n_rows(spec.split), watch, say, tolerance=vars(spec).get(TOLERANCE))
+    training = stage(f"training {spec.model}", unit="passes")
+    with interrupts.after_a_pass(), training, Journal(checkpoints, keeps_two=True) as journal:
         result = search(problem, state, engine=engine, sample=sample, journal=journal, watch=passes)
     del state
     result, proof = _proved(problem, result, engine)

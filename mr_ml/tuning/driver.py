@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hdfs_layout import append_events
-from mr_ml.catalog.attempts import begun_event, noting_errors, now
+from mr_ml import interrupts
+from mr_ml.catalog.attempts import begin, noting_errors, now
 from mr_ml.catalog.checkpoints import Checkpoints, Journal
 from mr_ml.catalog.dataset import Dataset, load_dataset
 from mr_ml.catalog.leftovers import sweep_folders
@@ -29,6 +30,7 @@ from mr_ml.models.base import TrainSpec
 from mr_ml.models.needs import Needs
 from mr_ml.models.problem import Problem
 from mr_ml.optimize.fleet import FleetState, Halving, Member
+from mr_ml.progress import stage
 from mr_ml.session import Session
 from mr_ml.training.fleet import FleetSearch, Metric, Seat
 from mr_ml.training.loop import Watch
@@ -187,7 +189,7 @@ def _judged(
     engine = session.engine_over(dataset, spec.split, needs, runner=of_work)
     if not is_begun:
         start_run(root, run, RunDocument(spec=spec, tuning=plan))
-    append_events(root.store, layout.run_log(run), [begun_event()])
+    begin(root, run)
     session.say(
         f"run {run}: {candidates(len(specs))}, {len(seats)} models on {dataset.reference} {spec.split}, "
         f"{dataset.n_rows(spec.split)} rows" + (f", {at_once} at once" if at_once < len(seats) else "")
@@ -206,7 +208,8 @@ def _judged(
         checkpoints = Checkpoints(root, owner, search.fleet, size=0, say=session.say)
         state = checkpoints.load() or search.fleet.init(problems[0].start())
         watch = Watch(dataset.n_rows(spec.split), session.watch, session.say)
-        with Journal(checkpoints, share=STATE_SHARE) as journal:
+        tuning = stage(f"tuning {spec.model}", unit="passes")
+        with interrupts.after_a_pass(), tuning, Journal(checkpoints, share=STATE_SHARE) as journal:
             state = search.run(state, journal=journal, watch=watch)
         if judge is not None:
             judge.close()

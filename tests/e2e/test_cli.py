@@ -164,7 +164,8 @@ def on_a_terminal(mr_ml: Commands, *args: object) -> str:
 def test_progress_on_a_terminal(mr_ml: Commands, tmp_path: Path) -> None:
     mr_ml("pack", iris(tmp_path), "--to", "iris")
     train = ("train", "iris", "--model", "m", "--loss", "softmax", "--l2", "0.01", "-r", "inline")
-    lines = [line for line in on_a_terminal(mr_ml, *train).splitlines() if line.startswith("pass")]
+    shown = on_a_terminal(mr_ml, *train, "--progress", "plain")
+    lines = [line for line in shown.splitlines() if "Z  pass " in line]
     (run,) = mr_ml("runs", "list")["runs"]
     assert len(lines) == run["passes"]
     for word in ("objective", "|gradient|", "step", "rows/s"):

@@ -12,7 +12,8 @@ from commands import Commands, write_libsvm
 
 from hdfs_layout import decode_document, encode_document
 from mr_ml.catalog import checkpoints
-from mr_ml.cli import train as train_command
+from mr_ml.cli.progress_plain import PlainLines
+from mr_ml.progress import PassEnded
 
 OPTIONS = ("--solver", "lbfgs", "--tolerance", "1e-9", "--l2", "0.001")
 
@@ -34,13 +35,13 @@ class Runs:
     def cut(self, *options: str, after: int = 7, monkeypatch: pytest.MonkeyPatch) -> str:
         """The name of a run that ended after so many passes."""
 
-        def dies(progress: object) -> None:
-            if getattr(progress, "number", 0) == after:
+        def dies(lines: PlainLines, ended: PassEnded) -> None:
+            if ended.number == after:
                 raise KeyboardInterrupt
 
         before = self.names()
         with monkeypatch.context() as patched:
-            patched.setattr(train_command, "progress_watcher", lambda options: dies)
+            patched.setattr(PlainLines, "pass_ended", dies)
             found = self.commands.run("train", "rows", "--model", "m", *OPTIONS, *options)
         assert found.code == 130
         (name,) = self.names() - before

@@ -103,3 +103,29 @@ def test_who_insists_is_obeyed() -> None:
     """,
         code=128 + signal.SIGHUP,
     )
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("send(signal.SIGINT); print('goes on'); interrupts.raise_if_asked(); print('no')", "in\ngoes on\n2\n"),
+        ("send(signal.SIGINT); print('goes on')", "in\ngoes on\n2\n"),
+        ("send(signal.SIGINT); send(signal.SIGINT); print('no')", "in\n2\n"),
+        ("send(signal.SIGTERM); print('no')", "in\n15\n"),
+        ("send(signal.SIGINT); send(signal.SIGTERM); print('no')", "in\n15\n"),
+        ("interrupts.raise_if_asked(); print('goes on')", "in\ngoes on\nout\n"),
+    ],
+    ids=["at-the-end-of-a-pass", "at-the-end-of-all", "twice", "another", "another-after-it", "none"],
+)
+def test_waits_for_the_end_of_a_pass(how: str, said: str) -> None:
+    assert said == run(f"""
+        interrupts.TWICE_SECONDS = 0.0
+        try:
+            with heard():
+                print("in")
+                with interrupts.after_a_pass():
+                    {how}
+                print("out")
+        except Interrupted as error:
+            print(int(error.number))
+    """)

@@ -22,6 +22,7 @@ from mr_ml.errors import BadDataError
 from mr_ml.readers.text import chunks as text
 from mr_ml.readers.text.find import Found, find
 from mr_ml.readers.text.store_tree import trees_of
+from mr_ml.ticks import count
 
 RANGE_BYTES = 32 << 20
 # For a first line.
@@ -84,10 +85,13 @@ class TextRange:
         StorageError
             If the file cannot be read.
         """
-        header = self.header_bytes
+        header, is_plain = self.header_bytes, self.compression == "none"
         for chunk in self._lines():
             yield chunk[header:]
             header = 0
+            # when its reader comes for the next one
+            count(len(chunk) if is_plain else 0)
+        count(0 if is_plain else self.stop)
 
     def first_line(self) -> bytes:
         """Read the first line, newline included, which may be the file's header; empty if there is none."""

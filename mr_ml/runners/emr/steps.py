@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 from hdfs_layout import open_store
 from mr_ml.errors import InternalError, MrMlError, NotFoundError, UnavailableError, UsageError
+from mr_ml.progress import Stage, stage
 from mr_ml.runners.emr.cluster import Cluster, ClusterLostError, look, ours
 from mr_ml.runners.emr.cost import GO_ON
 from mr_ml.runners.emr.service import DeniedError, ExpiredError, LostAnswerError
@@ -55,12 +56,12 @@ class EmrClient:
     def run(self, arguments: Sequence[str], submission: Submission) -> None:
         """See `JobClient.run`; the first job of a command may start a cluster, and then waits for it."""
         words = ["hadoop-streaming", *arguments]
-        with signals_interrupt():
+        with signals_interrupt(), stage("job on the cluster", unit="steps") as job:
             cluster_id = self.cluster.ready()
             submission.ended = False
             try:
                 step_id = self._add(cluster_id, submission.tag, words)
-                status = self._wait(cluster_id, step_id)
+                status = self._wait(cluster_id, step_id, job)
             except ClusterLostError as error:
                 submission.ended = error.is_over
                 raise
@@ -149,8 +150,8 @@ class EmrClient:
         status: dict[str, Any] = found["Step"]["Status"]
         return status
 
-    def _wait(self, cluster_id: str, step_id: str) -> dict[str, Any]:
-        """Wait for the end of a step.
+    def _wait(self, cluster_id: str, step_id: str, job: Stage) -> dict[str, Any]:
+        """Wait for the end of a step, and tell of it.
 
         Raises
         ------
@@ -161,6 +162,7 @@ class EmrClient:
         pause, looked = FIRST_SECONDS, emr.clock()
         while True:
             status = self._status(cluster_id, step_id)
+            job.tell(f"step {step_id} of {cluster_id}, {status['State'].lower()}")
             if status["State"] == "COMPLETED":
                 return status
             is_over = status["State"] in _OVER

@@ -13,13 +13,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 from typing import Protocol
 
+from mr_ml import progress
 from mr_ml.errors import InternalError, UsageError
 from mr_ml.runners.hadoop.said import failure, has_verdict, unavailable
+from mr_ml.runners.hadoop.seen import JobSeen
 from mr_ml.runners.hadoop.settings import HadoopSettings
 
 # The client ends at once when asked to, unless it hangs; the commands that stop an application take some seconds.
@@ -140,7 +142,7 @@ class HadoopClient:
 
         Without a word on how the job ended, its application is stopped too.
         """
-        with signals_interrupt():
+        with signals_interrupt(), ExitStack() as stack:
             # a session of its own: Ctrl-C in the terminal would end this process before it says what it has started
             process = subprocess.Popen(
                 [self.launcher, "jar", self.streaming_jar, *arguments], env=dict(self.environment),
@@ -152,13 +154,18 @@ class HadoopClient:
             output: deque[str] = deque(maxlen=KEPT_LINES)
             applications: list[str] = []
             lost = threading.Event()
+            stage = stack.enter_context(progress.stage("job on the cluster", unit="steps"))
 
             def listen() -> None:
                 assert process.stdout is not None
-                asks_since = None
+                asks_since, seen = None, JobSeen()
                 for line in process.stdout:
                     output.append(line.rstrip("\n"))
                     applications.extend(_APPLICATION.findall(line))
+                    now = seen.after(line)
+                    if now is not seen:
+                        seen = now
+                        stage.tell(seen.text)
                     if not _RETRIES.search(line):
                         asks_since = None
                     elif asks_since is None:

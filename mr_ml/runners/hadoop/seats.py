@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -85,7 +86,9 @@ class HadoopSeats:
                 error = InternalError(f"the job could not be run: {raised!r}")
             ended(error)
 
-        thread = threading.Thread(target=run, daemon=True)
+        # who listens to this thread hears of the job too
+        context = contextvars.copy_context()
+        thread = threading.Thread(target=lambda: context.run(run), daemon=True)
         thread.start()
         return HadoopStayingTasks(thread, submission)
 

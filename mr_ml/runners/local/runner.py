@@ -23,12 +23,13 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hdfs_layout.faults import of_machine
+from mr_ml import progress
 from mr_ml.errors import StorageError, UsageError
 from mr_ml.runners import task_errors
 from mr_ml.runners.local import tasks as local_tasks
@@ -181,16 +182,22 @@ class InlineRunner(InlineMRJobRunner):  # type: ignore[misc]
         return lambda: self._mrjob_cls
 
     def _run_multiple(self, funcs: Iterable[Callable[[], None]], num_processes: int | None = None) -> None:
-        for name, task in zip(self._task_names, funcs, strict=True):
-            try:
-                task()
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:
-                known = task_errors.as_mr_ml_error(error, where=name)
-                if known is error:
+        with self._stage() as stage:
+            for name, task in zip(self._task_names, funcs, strict=True):
+                try:
+                    task()
+                except KeyboardInterrupt:
                     raise
-                raise known from error
+                except BaseException as error:
+                    known = task_errors.as_mr_ml_error(error, where=name)
+                    if known is error:
+                        raise
+                    raise known from error
+                stage.advance()
+
+    def _stage(self) -> AbstractContextManager[progress.Stage]:
+        kind = next((name.partition(" ")[0] for name in self._task_names), "map")
+        return progress.stage(f"{kind} tasks", unit="tasks", total=len(self._task_names))
 
 
 class WarmLocalRunner(InlineRunner):
@@ -213,7 +220,9 @@ class WarmLocalRunner(InlineRunner):
         # Tasks on other runners import this module with their job class, and never need worker processes.
         from mr_ml.runners.local import workers
 
-        workers.shared_pool(self._num_cores()).run(list(funcs), names=self._task_names)
+        with self._stage() as stage:
+            pool = workers.shared_pool(self._num_cores())
+            pool.run(list(funcs), names=self._task_names, ended=stage.advance)
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,10 @@ class WorkerPool:
         """Process ids of the workers started so far."""
         return tuple(worker.pid for worker in self._workers if worker is not None)
 
-    def run(self, calls: Sequence[Callable[[], None]], *, names: Sequence[str] | None = None) -> None:
+    def run(
+        self, calls: Sequence[Callable[[], None]], *, names: Sequence[str] | None = None,
+        ended: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
         """Make every call in a worker, call i in worker i % `n_workers`, and wait for all.
 
         Parameters
@@ -72,6 +75,8 @@ class WorkerPool:
             As `mr_ml.runners.local.calls` writes them; what they return is dropped.
         names : sequence of str, optional
             What error messages call them; "task i" by default.
+        ended
+            Called after each call that was made.
 
         Raises
         ------
@@ -95,7 +100,7 @@ class WorkerPool:
         with self._running:
             busy: dict[int, int] = {}
             try:
-                self._run(calls, names, busy)
+                self._run(calls, names, busy, ended)
             except Exception:
                 self._discard(*busy)
                 raise
@@ -115,7 +120,10 @@ class WorkerPool:
         for worker in stopping:
             worker.stop()
 
-    def _run(self, calls: Sequence[Callable[[], None]], names: Sequence[str], busy: dict[int, int]) -> None:
+    def _run(
+        self, calls: Sequence[Callable[[], None]], names: Sequence[str], busy: dict[int, int],
+        ended: Callable[[], None],
+    ) -> None:  # fmt: skip
         waiting = {slot: deque(range(slot, len(calls), self.n_workers)) for slot in range(self.n_workers)}
         while True:
             for slot, tasks in waiting.items():
@@ -130,6 +138,7 @@ class WorkerPool:
                 del busy[slot]
                 if error is not None:
                     raise error
+                ended()
 
     def _ready(self, busy: dict[int, int]) -> list[int]:
         slots: dict[object, int] = {}

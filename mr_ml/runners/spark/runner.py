@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from hdfs_layout import Root
 from mr_ml.errors import InternalError, StorageError, UnavailableError
 from mr_ml.ids import unique_id
+from mr_ml.progress import stage
 from mr_ml.runners.base import JobInput, Pair, TaskFile, TaskLines, Tasks, TextSource
 from mr_ml.runners.hadoop.file_systems import check_root
 from mr_ml.runners.hadoop.left import left_parts
@@ -205,7 +206,7 @@ class SparkJobRunner:
         """Start a job; within the block Spark's errors become ours, and afterwards nothing is kept for it."""
         opened = self.shared.opened(self.work)
         try:
-            with opened.working():
+            with opened.working(), stage("job on Spark", unit="steps"):
                 order = tasks.Order(
                     module=job.__module__, name=job.__qualname__, attempts=opened.attempts,
                     reduces=self._reduces(job, request, n_reducers, opened),

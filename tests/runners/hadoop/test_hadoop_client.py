@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextvars
+import threading
 from pathlib import Path
 
 import pytest
 
+from mr_ml import progress
 from mr_ml.errors import InternalError, UnavailableError
+from mr_ml.progress import Listener, Stage
 from mr_ml.runners.hadoop.client import HadoopClient, Submission
 
 SUBMITTED = "INFO impl.YarnClientImpl: Submitted application application_1_0004"
@@ -72,3 +76,33 @@ def test_what_it_starts(tmp_path: Path) -> None:
     (tmp_path / "hadoop").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/started\n')
     found.run(["-D", "a=b"], Submission("tag"))
     assert (tmp_path / "started").read_text() == "jar streaming.jar -D a=b\n"
+
+
+class Told(Listener):
+    """The details of stages, and whether these are over."""
+
+    def __init__(self) -> None:
+        self.details: list[str] = []
+        self.finished_ones: list[str] = []
+
+    def advanced(self, stage: Stage) -> None:
+        self.details.append(stage.detail)
+
+    def finished(self, stage: Stage) -> None:
+        self.finished_ones.append(stage.name)
+
+
+def test_who_listens_hears_how_far_it_is(tmp_path: Path) -> None:
+    """Also where the job is run in another thread for who listens, as for tasks that stay."""
+    lines = [SUBMITTED, "INFO mapreduce.Job:  map 0% reduce 0%", "INFO mapreduce.Job:  map 50% reduce 0%"]
+    made = client(tmp_path, *lines, code=0, state="SUCCEEDED")
+    told = Told()
+    with progress.listening(told):
+        context = contextvars.copy_context()
+        thread = threading.Thread(target=lambda: context.run(made.run, ["-D", "a=b"], Submission("tag")))
+        thread.start()
+        thread.join()
+    assert told.details == [
+        "application_1_0004", "application_1_0004, map 0 %, reduce 0 %", "application_1_0004, map 50 %, reduce 0 %",
+    ]  # fmt: skip
+    assert told.finished_ones == ["job on the cluster"]
