@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from mr_ml.catalog.promoting import promote as promote
     from mr_ml.catalog.promoting import rollback as rollback
     from mr_ml.catalog.promotions import Promotion as Promotion
+    from mr_ml.dataset_ref import DatasetRef as DatasetRef
     from mr_ml.errors import MrMlError as MrMlError
     from mr_ml.exports.api import ExportResult as ExportResult
     from mr_ml.exports.api import export as export
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 # Name -> the module that has it.
 _PLACES = {
     "Dataset": "mr_ml.catalog.dataset",
+    "DatasetRef": "mr_ml.dataset_ref",
     "ExportResult": "mr_ml.exports.api",
     "Inference": "mr_ml.models.inference",
     "LoadedModel": "mr_ml.loaded",
@@ -87,6 +89,7 @@ _PLACES = {
 
 __all__ = [
     "Dataset",
+    "DatasetRef",
     "ExportResult",
     "Inference",
     "LoadedModel",

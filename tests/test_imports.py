@@ -43,7 +43,7 @@ LAYERS = (
     ("mr_ml.where",),
     ("mr_ml.comparing", "mr_ml.exports", "mr_ml.retraining", "mr_ml.tuning"),
     ("mr_ml.reports",),
-    ("mr_ml.api", "mr_ml.api_measuring"),
+    ("mr_ml.api", "mr_ml.api_measuring", "mr_ml.dataset_ref"),
     ("mr_ml.loaded", "mr_ml.sklearn"),
     ("mr_ml.demo",),
     ("mr_ml.cli",),
@@ -55,7 +55,8 @@ APART = (("mr_ml.catalog", "mr_ml.runners"), ("mr_ml.packing", "mr_ml.prediction
 
 DRIVER_ONLY = (
     "mr_ml.api", "mr_ml.api_measuring", "mr_ml.catalog", "mr_ml.cli", "mr_ml.exports", "mr_ml.memory",
-    "mr_ml.models.base", "mr_ml.loaded", "mr_ml.models.linear.kind", "mr_ml.models.problem", "mr_ml.optimize",
+    "mr_ml.dataset_ref", "mr_ml.loaded", "mr_ml.models.base", "mr_ml.models.linear.kind", "mr_ml.models.problem",
+    "mr_ml.optimize",
     "mr_ml.reports", "mr_ml.retraining", "mr_ml.schedulers", "mr_ml.session", "mr_ml.settings", "mr_ml.sklearn",
     "mr_ml.training",
 )  # fmt: skip
