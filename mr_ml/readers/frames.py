@@ -40,15 +40,17 @@ class Frame:
         """Return the values of a column as Python has them; None for a missing one."""
         column = self._columns[name]
         listed: list[Any] = column.to_pylist() if hasattr(column, "to_pylist") else plain_list(column)
-        return [None if _is_missing(value) else value for value in listed]
+        return [None if _is_missing(value) else _plain(value) for value in listed]
 
-    def numbers(self, name: str) -> NDArray[np.float64] | None:
-        """Return a column of numbers, NaN where one is missing, (n_rows,); None if it holds anything else."""
+    def numbers(self, name: str) -> NDArray[Any] | None:
+        """Return a column of whole numbers or of float64, NaN where one is missing, (n_rows,); None if of others."""
         try:
             column = np.asarray(self._columns[name])
         except (TypeError, ValueError):
             return None
-        return column.astype(np.float64) if column.dtype.kind in "fiu" else None
+        if column.dtype.kind == "f":
+            return column.astype(np.float64)
+        return column if column.dtype.kind in "iu" else None
 
 
 def frame_of(x: Any) -> Frame | None:
@@ -80,12 +82,17 @@ def frame_of(x: Any) -> Frame | None:
 
 
 def plain_list(column: Any) -> list[Any]:
-    """Return a column as a list of what Python has: numbers of numpy become its own."""
+    """Return a column as a list."""
     for name in ("to_list", "tolist"):
         if hasattr(column, name):
             listed: list[Any] = getattr(column, name)()
             return listed
-    return [value.item() if isinstance(value, np.generic) else value for value in column]
+    return list(column)
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of numpy as Python's own."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _is_missing(value: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime
+import decimal
 import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -15,6 +16,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from pyarrow import parquet
 from scipy import sparse, special
 
 import mr_ml
@@ -244,6 +246,75 @@ def test_columns_of_every_kind_of_value(tmp_path: Path) -> None:
     single = pd.DataFrame({**columns, "c3": np.float32(0.1)})
     wide = pd.DataFrame({**columns, "c3": float(np.float32(0.1))})
     assert np.array_equal(model.predict_proba(single), model.predict_proba(wide))
+
+
+def test_models_of_parquet_read_values_as_their_files_have_them(tmp_path: Path) -> None:
+    n, root = 60, str(tmp_path / "root")
+    columns = {
+        "day": [datetime.date(2026, 1, 1 + k % 4) for k in range(n)],
+        "at": [datetime.datetime(2026, 1, 1, k % 3, 0, 0, 250_000 * (k % 2)) for k in range(n)],
+        "flag": [k % 3 == 0 for k in range(n)],
+        "code": [k % 5 < 2 for k in range(n)],
+        "price": [decimal.Decimal(k % 7) / 4 for k in range(n)],
+        "size": [np.float32(0.1 * k) for k in range(n)],
+        "label": [k % 2 for k in range(n)],
+    }
+    table = pa.table(columns)
+    parquet.write_table(table, tmp_path / "in.parquet")
+    mr_ml.pack(root, tmp_path / "in.parquet", "rows", categorical=["code"])
+    mr_ml.train(root, "rows", "rows", l2=0.1)
+    model = mr_ml.load("rows", root=root)
+    expected = model.predict_proba(tmp_path / "in.parquet")
+    for x in (columns, table, table.to_pandas(), pl.from_arrow(table), pd.DataFrame(columns)):
+        assert np.array_equal(model.predict_proba(x), expected)
+
+
+SCHEMA = """
+label: label
+columns:
+  price: {kind: numeric, decimal: ",", thousands: ".", missing: mean, indicator: true}
+  share: {kind: numeric, percent: true}
+  colour: {kind: categorical}
+"""
+
+
+def test_models_of_a_schema_file_take_numbers_as_they_are(tmp_path: Path) -> None:
+    """1.234 in a file of theirs is more than a thousand; in a data frame it is a little more than one."""
+    n, root = 80, str(tmp_path / "root")
+    price = [None if k % 9 == 0 else round(1234.5 - 30.125 * k, 3) for k in range(n)]
+    share = [k % 11 / 8 for k in range(n)]
+    colour = [["red", "1", "blue"][k % 3] for k in range(n)]
+    with open(tmp_path / "in.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["price", "share", "colour", "label"])
+        spelled = ["" if p is None else f"{p:,.3f}".translate(str.maketrans(",.", ".,")) for p in price]
+        percent = [f"{100 * s:.4f}%" for s in share]
+        writer.writerows(zip(spelled, percent, colour, [k % 2 for k in range(n)], strict=True))
+    (tmp_path / "schema.yaml").write_text(SCHEMA)
+    mr_ml.pack(root, tmp_path / "in.csv", "rows", schema=tmp_path / "schema.yaml")
+    mr_ml.train(root, "rows", "rows", l2=0.1)
+    model = mr_ml.load("rows", root=root)
+    expected = model.predict_proba(tmp_path / "in.csv")
+    columns = {"price": price, "share": share, "colour": colour}
+    for x in (columns, pd.DataFrame(columns), pl.DataFrame(columns), pd.DataFrame(columns, dtype=object)):
+        np.testing.assert_allclose(model.predict_proba(x), expected, rtol=1e-12)
+    texts = {"price": spelled, "share": percent, "colour": colour}
+    assert np.array_equal(model.predict_proba(texts), expected)
+    with pytest.raises(UsageError, match="numbers or texts in column 'price' of the data frame, found both"):
+        model.predict({**columns, "price": [1.5, *spelled[1:]]})
+
+
+def test_whole_numbers_that_mean_a_missing_value(tmp_path: Path) -> None:
+    root = str(tmp_path / "root")
+    write(tmp_path / "in.csv", {"a": [5, 15, -999, 20, 7], "b": [1, 2, 3, 1, 1], "label": [0, 1, 0, 1, 1]})
+    mr_ml.pack(root, tmp_path / "in.csv", "rows", missing="zero", missing_markers=["-999"], numeric=["a"])
+    mr_ml.train(root, "rows", "rows", l2=1.0)
+    model = mr_ml.load("rows", root=root)
+    expected = model.predict_proba(tmp_path / "in.csv")
+    columns = {"a": [5, 15, -999, 20, 7], "b": [1, 2, 3, 1, 1]}
+    for x in (columns, pd.DataFrame(columns), pl.DataFrame(columns)):
+        assert np.array_equal(model.predict_proba(x), expected)
+    assert np.array_equal(model.predict_proba({**columns, "a": [5, 15, None, 20, 7]}), expected)
 
 
 def test_a_missing_value_in_the_only_column(tmp_path: Path) -> None:

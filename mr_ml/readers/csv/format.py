@@ -208,13 +208,17 @@ class CsvFormat(TextFormat):
 
         return kept.texts(text, schema, rows, keep)
 
+    def text_of(self, value: Any) -> str:
+        """Return the text that a value of a table in memory has in a file; True and False by these names."""
+        return str(value)
+
     def frame_rows(self, frame: Frame, schema: Schema) -> Parsed:
         """See `Format.frame_rows`."""
         from mr_ml.readers.csv import frame as frames
         from mr_ml.readers.csv import reader
 
-        text, bound = frames.text_of(frame, schema)
-        return reader.parse(text, bound, labels="optional")
+        written = frames.text_of(frame, schema, said=self.text_of)
+        return reader.parse(written.text, written.schema, labels="optional", exact=written.exact)
 
     def check_kept(self, bound: Schema, keep: Sequence[str]) -> None:
         """See `Format.check_kept`: any column of the files can be."""

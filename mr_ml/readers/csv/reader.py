@@ -32,11 +32,13 @@ from mr_ml.readers.text.fields import F64, Mask
 from mr_ml.readers.text.options import TextOptions
 
 
-def parse(text: bytes, schema: Schema, *, labels: Literal["required", "optional"]) -> Parsed:
+def parse(
+    text: bytes, schema: Schema, *, labels: Literal["required", "optional"], exact: frozenset[str] = frozenset()
+) -> Parsed:
     """Turn text into rows; see `TextFormat.parse`.
 
     Columns that can be spared (the label where it is optional, weight, group) may be left out of the text: see
-    `csv.schema.bind`.
+    `csv.schema.bind`. `exact` as of `Table`.
 
     Raises
     ------
@@ -56,7 +58,7 @@ def parse(text: bytes, schema: Schema, *, labels: Literal["required", "optional"
     n_dropped = n_unseen = 0
     part: CsvPart = schema.part
     for piece in pieces(text, n_columns=len(plan.roles)) if text else [b""]:
-        table = Table(piece, part.options)
+        table = Table(piece, part.options, exact=exact)
         rows, dropped, unseen, missing = _parse_table(table, plan)
         bad, refused = table.bad_rows()
         parts.append(rows)

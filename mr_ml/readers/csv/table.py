@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -52,6 +53,8 @@ class Table:
         Whole lines without a header.
     options : TextOptions
         With the names of the columns.
+    exact : frozenset of str
+        Columns whose numbers are written plainly, whatever the options say.
 
     Attributes
     ----------
@@ -60,10 +63,11 @@ class Table:
         0-based line of each row.
     """
 
-    def __init__(self, text: bytes, options: TextOptions) -> None:
+    def __init__(self, text: bytes, options: TextOptions, *, exact: frozenset[str] = frozenset()) -> None:
         columns = options.columns or ()
         self._text = text if text.endswith(b"\n") or not text else text + b"\n"
         self._options = options
+        self._exact = exact
         self._columns = columns
         self._position = {name: i for i, name in enumerate(columns)}
         # of ordinary lines the numbers are read at once, and where fields are only if somebody asks
@@ -110,7 +114,13 @@ class Table:
         ok, missing : bool (n_rows, k)
             The field is a finite decimal number; it is empty or a missing marker. Never both.
         """
-        values, ok = self._read(names, self._options if options is None else options)
+        said = self._options if options is None else options
+        if is_plain(said) or self._exact.isdisjoint(names):
+            values, ok = self._read(names, said)
+        else:
+            plain = replace(said, decimal=".", thousands="", percent=False)
+            read = [self._read([name], plain if name in self._exact else said) for name in names]
+            values, ok = (np.stack(columns, axis=1).ravel() for columns in zip(*read, strict=True))
         k = max(len(names), 1)
         missing = np.zeros(len(ok), np.bool_)
         suspects = np.arange(len(ok)) if self._a_marker_is_a_number else np.flatnonzero(~ok)

@@ -196,6 +196,12 @@ class TableFormat(CsvFormat):
         if left:
             yield replace(self.parse(b"", schema, labels=labels), n_bytes=left)
 
+    def text_of(self, value: Any) -> str:
+        """See `CsvFormat.text_of`: as `texts` writes it."""
+        from mr_ml.readers.tables.text import value_text
+
+        return value_text(value)
+
     def resolve(self, options: TextOptions, summary: Summary) -> Schema:
         """See `Format.resolve`."""
         if not summary.n_rows:

@@ -150,6 +150,15 @@ def chunk_of(records: Sequence[Mapping[str, Any]], roles: Mapping[str, str]) -> 
     return bad.chunk("".join(f"{line}\n" for line in lines).encode(errors="surrogatepass"))
 
 
+def value_text(value: Any) -> str:
+    """Return a value as `field_of` has it, whatever it is, without quotes."""
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return time_text(value) if isinstance(value, datetime.date | datetime.time) else str(value)
+
+
 class Number(str):
     """A number as it is written, in what is text."""
 
