@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, Self
 
-from hdfs_layout import Root, append_events, check_name, open_root
+from hdfs_layout import Root, append_events, check_name
 from mr_ml.catalog.attempts import begin, noting_errors
 from mr_ml.catalog.dataset import Dataset, find_dataset, load_dataset
 from mr_ml.catalog.leftovers import sweep_folders
@@ -30,6 +30,7 @@ from mr_ml.models.inference import check_asked
 from mr_ml.models.metric_choices import NO_CHOICES, MetricChoices
 from mr_ml.passes.engines import DEFAULT, ENGINES, Kept, PassesWanted
 from mr_ml.runners.base import RUNNERS, Runner, RunnerOptions
+from mr_ml.runners.roots import use_config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -447,16 +448,3 @@ class Session:
             opened, inputs, to, choices, runner=self.runner, say=self.say,
             longest_line=longest_line(self.memory, rows_bytes),
         )  # fmt: skip
-
-
-def use_config(root: str | os.PathLike[str] | Root, runner: str, config: str | None) -> Root:
-    """Open a root; with settings of a cluster, as the cluster that they name has it.
-
-    Parameters
-    ----------
-    runner
-        Whose settings they are.
-    """
-    if config is not None:
-        RUNNERS.get(runner).look(config)
-    return open_root(root)

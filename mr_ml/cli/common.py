@@ -17,7 +17,8 @@ from hdfs_layout.run_log import finite
 from mr_ml.cli import printable
 from mr_ml.cli.spelling import spelled
 from mr_ml.errors import BadDataError, UsageError
-from mr_ml.session import Session, use_config
+from mr_ml.runners.roots import use_config
+from mr_ml.session import Session
 
 
 def root_of(options: argparse.Namespace) -> Root:

@@ -17,7 +17,7 @@ from mr_ml.errors import UsageError
 from mr_ml.packing.choices import PackChoices
 from mr_ml.retraining.hiding import hidden
 from mr_ml.retraining.window import TEST, TRAIN, Window
-from mr_ml.session import use_config
+from mr_ml.runners.roots import use_config
 from mr_ml.settings.yaml_tree import read_bytes
 
 if TYPE_CHECKING:

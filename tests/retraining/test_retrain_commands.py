@@ -12,10 +12,10 @@ from patches import Killed, kill_at, today
 
 import mr_ml
 from hdfs_layout import LocalStore, open_root
-from mr_ml import session
 from mr_ml.catalog.promotions import fence, manage
 from mr_ml.retraining import requests, status
 from mr_ml.retraining.window import missing_days
+from mr_ml.runners import roots
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_clean_opens_the_root_as_a_retraining_does(daily: Daily, monkeypatch: py
 
     def use_config(*given: Any) -> Any:
         opened.append(given)
-        return session.use_config(*given)
+        return roots.use_config(*given)
 
     monkeypatch.setattr(requests, "use_config", use_config)
     assert Commands(daily.root).run("clean", daily.settings).code == 0
