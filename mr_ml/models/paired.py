@@ -36,10 +36,13 @@ HIGHER = frozenset(
         "recall",
     }
 )  # fmt: skip
-#: Numbers beside metrics, which say nothing of how good a model is.
+#: What is told beside metrics, and says nothing, or not in a number, of how good a model is.
 NO_JUDGES = frozenset(
-    {"auc_error", "average_precision_error", "bias", "ks_error", "mean_label", "n_rows", "weight_sum"}
-)
+    {
+        "auc_by_class", "auc_error", "average_precision_error", "bias", "calibration", "curves", "gains", "ks_error",
+        "mean_label", "n_rows", "weight_sum",
+    }
+)  # fmt: skip
 
 _MEAN, _ERROR = "difference:", "squares:"
 

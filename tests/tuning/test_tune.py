@@ -317,6 +317,7 @@ def test_the_command_shows_the_table_and_shows_it_again(tmp_path: Path) -> None:
         ({"metric": "r2"}, "`metric`: expected one of accuracy, .*, which logistic models have, found 'r2'"),
         ({"metric": "log_loss", "loss": "squared"}, "which squared models have, found 'log_loss'"),
         ({"metric": "weight_sum"}, "found 'weight_sum'"),
+        ({"metric": "curves"}, "recall, which logistic models have, found 'curves'"),
         ({"options": {"per_feature": {"nothing": {"factor": 0.0}}}}, "`per_feature`: expected features of the dataset"),
         ({"options": {"non_negative": True, "solver": "newton"}}, "`solver`: expected auto or one of proximal-newton"),
         ({"loss": ["logistic", "squared_hinge"]}, "`metric`: candidates of different losses"),
