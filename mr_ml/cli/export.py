@@ -13,7 +13,7 @@ def run(options: argparse.Namespace) -> None:
     """Write a model for another program, and say what must be known of it."""
     given = {"dialect": options.dialect, "table": options.table}
     result = export(
-        root_of(options), options.model, options.to, kind=options.kind, unseen_features=options.unseen_features,
+        root_of(options), options.model, options.to, kind=options.kind, unseen=options.unseen,
         **{name: value for name, value in given.items() if value is not None},
     )  # fmt: skip
     say = narrator(options)

@@ -25,7 +25,6 @@ from mr_ml.cli.options import (
     add_group,
     add_memory,
     add_runner,
-    add_unseen_features,
     add_verify,
 )
 from mr_ml.cli.pack_options import add_pack
@@ -196,7 +195,10 @@ def _export(commands: Any) -> None:
     )
     parser.add_argument("--dialect", metavar="NAME", help="sql: duckdb (default), sqlite or spark")
     parser.add_argument("--table", metavar="NAME", help="sql: the table of the rows (default: rows)")
-    add_unseen_features(parser, "libsvm: feature ids that the model does not know")
+    parser.add_argument(
+        "--unseen", choices=("error", "ignore"),
+        help="feature ids and categories that the model does not know: as of mr-ml predict",
+    )  # fmt: skip
     add_config(parser)
 
 

@@ -17,7 +17,10 @@ EXPORTS: Registry[Export] = Registry(
     group="mr_ml.exports",
     built_in={
         "json": "mr_ml.exports.as_json:EXPORT",
+        "onnx": "mr_ml.exports.as_onnx:EXPORT",
+        "pmml": "mr_ml.exports.as_pmml:EXPORT",
         "python": "mr_ml.exports.as_python:EXPORT",
+        "sklearn": "mr_ml.exports.as_sklearn:EXPORT",
         "sql": "mr_ml.exports.as_sql:EXPORT",
     },
 )

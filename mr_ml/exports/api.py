@@ -41,7 +41,7 @@ class ExportResult:
 
 def export(
     root: Place, model: str | Model, to: str | os.PathLike[str], *, kind: str,
-    unseen_features: Literal["error", "ignore"] = "error", **parameters: str,
+    unseen: Literal["error", "ignore"] | None = None, **parameters: str,
 ) -> ExportResult:  # fmt: skip
     """Write a model for another program.
 
@@ -56,8 +56,9 @@ def export(
         replaced.
     kind
         Of export: one of `mr_ml.exports.EXPORTS`, such as "json".
-    unseen_features
-        libsvm: whether a row with features that the model does not know is refused, or these count for nothing.
+    unseen
+        As of `predict`: whether a row with features or categories that the model does not know is refused, or these
+        count for nothing; by default refused, or for categories what was said when rows were packed.
     **parameters
         Of that kind; see docs/exports.md.
 
@@ -83,10 +84,10 @@ def export(
         if name not in known:
             others = f"; it has {', '.join(known)}" if known else ""
             raise UsageError(f"`{name}` is no parameter of the export {kind}{others}")
-    stored.chosen(Literal["error", "ignore"], unseen_features, "unseen_features")
+    stored.chosen(Literal["error", "ignore"] | None, unseen, "unseen")
     store, path = _place_of(os.fspath(to))
     opened = model if isinstance(model, Model) else load_model(open_root(root), model)
-    subject, chosen = Subject.of(opened, unseen_features=unseen_features), {**known, **parameters}
+    subject, chosen = Subject.of(opened, unseen=unseen), {**known, **parameters}
     data = form.write(subject, chosen)
     store.write(path, data)
     return ExportResult(

@@ -10,7 +10,7 @@ never another prediction. A kind is a file in this folder, or of another package
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, Protocol
 
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml import __version__
+from mr_ml.errors import InternalError, UsageError
 from mr_ml.models.base import Model
 from mr_ml.models.formula import Formula
 from mr_ml.readers.base import format_named
@@ -42,8 +43,8 @@ class Subject:
         The classes as users write them; empty for numbers.
     feature_names
         Of the features that have coefficients, (n,).
-    n_features, index_base
-        Of the schema.
+    n_features, index_base, all_names
+        Of the schema; the names of all features, None where they have numbers only.
     """
 
     name: str
@@ -56,15 +57,16 @@ class Subject:
     feature_names: tuple[str, ...]
     n_features: int
     index_base: int
+    all_names: tuple[str, ...] | None
 
     @classmethod
-    def of(cls, model: Model, *, unseen_features: Literal["error", "ignore"] = "error") -> Subject:
+    def of(cls, model: Model, *, unseen: Literal["error", "ignore"] | None = None) -> Subject:
         """Return what exports see of a model.
 
         Parameters
         ----------
-        unseen_features
-            What a row is with features that the model does not know, where these have numbers only.
+        unseen
+            What a row is with features or categories that the model does not know; None as of `Format.with_unseen`.
 
         Raises
         ------
@@ -72,12 +74,18 @@ class Subject:
             If there are no words for its kind, its loss, or the format of its rows.
         """
         formula, form = model.formula(), format_named(model.schema.format)
-        schema = model.schema if unseen_features == "error" else form.with_unseen(model.schema, unseen_features)
+        schema = form.with_unseen(model.schema, unseen)
+        inputs = form.inputs(schema)
+        if inputs.columns is not None and sum(map(_width, inputs.columns)) != schema.n_features:
+            raise InternalError(
+                f"expected columns of {schema.n_features} features in {model.reference}, found those of "
+                f"{sum(map(_width, inputs.columns))}; nothing was exported"
+            )
         return cls(
             name=model.name, version=model.version, loss=str(model.manifest["spec"].get("loss", "")),
-            dataset=str(model.manifest["dataset"]), formula=formula, inputs=form.inputs(schema),
+            dataset=str(model.manifest["dataset"]), formula=formula, inputs=inputs,
             labels=tuple(model.label_texts), feature_names=tuple(map(schema.name_of, formula.features.tolist())),
-            n_features=schema.n_features, index_base=schema.index_base,
+            n_features=schema.n_features, index_base=schema.index_base, all_names=schema.feature_names,
         )  # fmt: skip
 
     @property
@@ -139,6 +147,10 @@ class Subject:
         return weights[:, 0] * (float(column.fill) - self.centre(column))
 
 
+def _width(column: Column) -> int:
+    return 1 if column.categories is None else len(column.categories)
+
+
 def _placed(values: Floats, features: NDArray[np.int64], first: int, n: int) -> Floats:
     """Return the columns of `values`, which are of `features`, for n features in a row; 0 where there is none."""
     found = np.zeros((len(values), n))
@@ -178,11 +190,9 @@ class Export(Protocol):
 
 def only_of(subject: Subject, *, most: int) -> Subject:
     """Return the same subject if its rows have at most so many columns; raises UsageError else."""
-    from mr_ml.errors import UsageError
-
     if len(subject.columns) > most:
         raise UsageError(
             f"expected a model of rows of at most {most} columns for this export, found {len(subject.columns)}; "
             "train with `l1`, which leaves few features, or export as json or python"
         )
-    return replace(subject)
+    return subject

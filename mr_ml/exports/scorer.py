@@ -183,6 +183,8 @@ class Scorer:
 
     def _category(self, value: Any, column: Mapping[str, Any], codes: Mapping[str, int]) -> int | None:
         """Return the position of a category; None where the column adds nothing."""
+        if isinstance(value, bool):
+            value = int(value)
         text = None if value is None or value != value else str(value).strip(self._blanks)
         if text is not None:
             code = codes.get(text)

@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mr_ml.models.linear.losses import loss_from_text
 from mr_ml.sklearn.base import Classifier, Floats, Regressor, checked
+from mr_ml.sklearn.loading import from_file, from_model
 
 __all__ = [
     "GammaRegressor",
@@ -30,6 +31,8 @@ __all__ = [
     "PoissonRegressor",
     "Ridge",
     "TweedieRegressor",
+    "from_file",
+    "from_model",
 ]
 
 

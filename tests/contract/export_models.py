@@ -79,7 +79,7 @@ CASES = {
         "logistic", _two, columns=("age", "city", "exposure"), packed={"offset_column": "exposure"}
     ),
     "logistic, German numbers": Case("logistic", _two, packed={"decimal": ",", "thousands": ".", "delimiter": ";"}),
-    "softmax": Case("softmax", _three, packed=ZERO, unknown=True, missing=True),
+    "softmax": Case("softmax", _three, packed={"missing": "zero"}, unknown=True, missing=True),
     "poisson, offsets": Case(
         "poisson", _count, columns=("age", "zone", "exposure"), packed={"offset_column": "exposure"}
     ),
@@ -117,6 +117,7 @@ class Trained:
         What `mr-ml predict` wrote.
     """
 
+    case: str
     root: Root
     name: str
     unseen: dict[str, Any]
@@ -131,8 +132,9 @@ class Trained:
         return not self.text.startswith(("age", "zone", '"'))
 
 
-def train(case: Case, folder: Path) -> Trained:
+def train(name: str, folder: Path) -> Trained:
     """Pack rows, train the model of a case, and predict other rows."""
+    case = CASES[name]
     root = mr_ml.open_root(str(folder / "root"))
     train_text, _ = _text(case, 400, seed=1, fresh=False)
     text, rows = _text(case, 120, seed=2, fresh=True)
@@ -143,7 +145,7 @@ def train(case: Case, folder: Path) -> Trained:
     mr_ml.pack(root, folder / f"train.{suffix}", "rows", **categorical, **case.packed)
     options = {"l2": 0.01, "max_passes": 40, **case.trained}
     mr_ml.train(root, "rows", "model", loss=case.loss, **options)
-    unseen: dict[str, Any] = {"unseen_features": "ignore"} if case.unknown and not case.columns else {}
+    unseen: dict[str, Any] = {"unseen": "ignore"} if case.unknown else {}
     mr_ml.predict(root, "model", folder / f"new.{suffix}", folder / "predictions", max_bad_rows=len(rows), **unseen)
     lines = (folder / "predictions").read_text(encoding="utf-8").split("\n")[:-1]
     header = lines.pop(0) if case.columns else ""
@@ -154,7 +156,7 @@ def train(case: Case, folder: Path) -> Trained:
         fields = line.split("\t")
         values.append(list(map(float, fields[1:] if has_label else fields)) if line else None)
         labels.append(_unescaped(fields[0]) if line and has_label else "")
-    return Trained(root, "model", unseen, text, rows, values, labels, [*([header] if header else []), *lines])
+    return Trained(name, root, "model", unseen, text, rows, values, labels, [*([header] if header else []), *lines])
 
 
 def _unescaped(label: str) -> str:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import duckdb
+import numpy as np
+import onnx
+import onnxruntime
 import pytest
 from commands import Commands
+from sklearn.linear_model import LogisticRegression
 
 import mr_ml
-from mr_ml.errors import NotFoundError, UsageError
+from mr_ml import sklearn
+from mr_ml.errors import BadDataError, NotFoundError, UsageError
 from mr_ml.exports import EXPORTS
 
 NAMES = (
@@ -73,6 +80,69 @@ def test_hostile_names_in_sql(commands: Commands, tmp_path: Path) -> None:
     assert [row[at] for row in rows] == pytest.approx([float(fields[2]) for fields in expected], abs=1e-13)
 
 
+def test_hostile_names_in_onnx(commands: Commands, tmp_path: Path) -> None:
+    commands("export", "m", "--as", "onnx", "-o", tmp_path / "m.onnx")
+    commands("export", "m", "--as", "onnx", "-o", tmp_path / "again.onnx")
+    assert (tmp_path / "m.onnx").read_bytes() == (tmp_path / "again.onnx").read_bytes()
+    session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
+    with (tmp_path / "rows.csv").open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    given = {name: np.array([[row[name]] for row in rows]) for name in NAMES}
+    given = {name: column.astype(np.float64 if name != NAMES[-1] else object) for name, column in given.items()}
+    assert [output.name for output in session.get_outputs()] == ["label", "probabilities"]
+    label, probabilities = session.run(None, given)
+    expected = predictions(tmp_path)[1:]
+    assert label.tolist() == [fields[0] for fields in expected]
+    assert probabilities.tolist() == [pytest.approx(list(map(float, fields[1:])), abs=1e-13) for fields in expected]
+    about = session.get_modelmeta()
+    assert json.loads(about.custom_metadata_map["labels"]) == ['n"o', "yes"]
+    # what is not finite has no prediction
+    for number in (np.nan, np.inf, -np.inf):
+        label, probabilities = session.run(None, {**given, NAMES[0]: np.full((len(rows), 1), number)})
+        assert set(label.tolist()) == {""}
+        assert np.isnan(probabilities).all()
+
+
+def test_onnx_is_pinned_and_has_no_floats(commands: Commands, tmp_path: Path) -> None:
+    """The operators of ai.onnx.ml compute in floats; only the look-up of texts is taken from there."""
+    commands("export", "m", "--as", "onnx", "-o", tmp_path / "m.onnx")
+    model = onnx.load(tmp_path / "m.onnx")
+    assert (model.ir_version, {item.domain: item.version for item in model.opset_import}) == (
+        8,
+        {"": 15, "ai.onnx.ml": 2},
+    )
+    assert {node.op_type for node in model.graph.node if node.domain} == {"LabelEncoder"}
+    assert onnx.TensorProto.FLOAT not in {tensor.data_type for tensor in model.graph.initializer}
+
+
+def test_without_the_package_onnx_says_what_to_install(
+    commands: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    outcome = commands.run("export", "m", "--as", "onnx", "-o", tmp_path / "m.onnx")
+    assert outcome.code == 2
+    assert "pip install 'mr_ml[onnx]'" in outcome.err
+
+
+def test_hostile_names_in_pmml(commands: Commands, tmp_path: Path) -> None:
+    commands("export", "m", "--as", "pmml", "-o", tmp_path / "m.pmml")
+    pmml = "{http://www.dmg.org/PMML-4_4}"
+    fields = ElementTree.parse(tmp_path / "m.pmml").getroot().findall(f"{pmml}DataDictionary/{pmml}DataField")
+    assert [field.get("name") for field in fields] == [*NAMES, "target"]
+    values = {value.get("value") for field in fields for value in field.findall(f"{pmml}Value")}
+    assert {'x"y', "u'v", "w\\", 'n"o', "yes", ""} <= values
+
+
+def test_what_xml_cannot_hold_is_no_pmml(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("a,b,label\n" + "1,u\x01v,0\n3,w,1\n2,w,0\n" * 9)
+    root = str(tmp_path / "root")
+    mr_ml.pack(root, tmp_path / "rows.csv", "rows")
+    mr_ml.train(root, "rows", "m", l2=1.0)
+    with pytest.raises(UsageError, match=r"PMML, cannot have the character in 'u\\x01v'; rename it"):
+        mr_ml.export(root, "m", tmp_path / "m.pmml", kind="pmml")
+    assert not (tmp_path / "m.pmml").exists()
+
+
 def test_hostile_names_in_python(commands: Commands, tmp_path: Path) -> None:
     found = commands("export", "m@1", "--as", "python", "-o", tmp_path / "m.py")
     assert (found["model"], found["n_bytes"]) == ("m@1", (tmp_path / "m.py").stat().st_size)
@@ -125,6 +195,36 @@ def test_what_is_wrong_is_said(commands: Commands, tmp_path: Path) -> None:
         mr_ml.export(str(commands.root), "m@7", tmp_path / "out", kind="json")
 
 
+def test_arrays_serve_scikit_learn_alone(commands: Commands, tmp_path: Path) -> None:
+    commands("export", "m", "--as", "sklearn", "-o", tmp_path / "m.npz")
+    arrays = np.load(tmp_path / "m.npz", allow_pickle=False)
+    estimator = LogisticRegression()
+    estimator.coef_, estimator.intercept_, estimator.classes_ = arrays["coef"], arrays["intercept"], arrays["classes"]
+    x = np.random.default_rng(0).normal(size=(20, arrays["coef"].shape[1]))
+    model = mr_ml.load_model(str(commands.root), "m")
+    np.testing.assert_allclose(estimator.predict_proba(x), model.predict_proba(x), atol=1e-13)
+    assert estimator.predict(x).tolist() == model.predict(x).tolist()
+
+
+def test_damaged_arrays_make_no_estimator(commands: Commands, tmp_path: Path) -> None:
+    commands("export", "m", "--as", "sklearn", "-o", tmp_path / "m.npz")
+    estimator = sklearn.from_file(tmp_path / "m.npz")
+    assert estimator.feature_names_in_.tolist()[:3] == list(NAMES[:3])
+    assert estimator.classes_.tolist() == ['n"o', "yes"]
+    with np.load(tmp_path / "m.npz", allow_pickle=False) as file:
+        arrays = dict(file)
+    for name, wrong in {
+        "coef": arrays["coef"][:, 1:], "intercept": arrays["intercept"].astype(np.float32), "classes": arrays["coef"],
+        "feature_names": arrays["feature_names"][1:], "more": arrays["coef"],
+    }.items():  # fmt: skip
+        np.savez(tmp_path / "wrong.npz", **{**arrays, name: wrong})
+        with pytest.raises(BadDataError, match=r"wrong\.npz: expected"):
+            sklearn.from_file(tmp_path / "wrong.npz")
+    np.savez(tmp_path / "wrong.npz", **{**arrays, "classes": np.array(["a", None], object)})
+    with pytest.raises(BadDataError, match="not an undamaged"):
+        sklearn.from_file(tmp_path / "wrong.npz")
+
+
 def test_a_file_is_replaced_when_the_new_one_is_whole(commands: Commands, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.write_text("old")
@@ -145,6 +245,19 @@ def test_names_that_one_database_takes_for_one(tmp_path: Path) -> None:
     mr_ml.train(root, "rows", "m", l2=1.0)
     with pytest.raises(UsageError, match="columns 'a' and 'A' have one name in SQL"):
         mr_ml.export(root, "m", tmp_path / "m.sql", kind="sql")
+
+
+def test_transformed_columns_are_refused(tmp_path: Path) -> None:
+    """What is made of them would be left out."""
+    (tmp_path / "rows.csv").write_text("a,b,label\n" + "1,2,0\n3,,1\n2,2,0\n" * 9)
+    (tmp_path / "schema.yaml").write_text("columns: {b: {kind: numeric, missing: mean, indicator: true}}\n")
+    root = str(tmp_path / "root")
+    mr_ml.pack(root, tmp_path / "rows.csv", "rows", schema=tmp_path / "schema.yaml")
+    mr_ml.train(root, "rows", "m", l2=1.0)
+    for kind in EXPORTS:
+        with pytest.raises(UsageError, match=r"columns b are transformed, as a schema file says"):
+            mr_ml.export(root, "m", tmp_path / "out", kind=kind)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_loss_without_words_is_refused(tmp_path: Path) -> None:
