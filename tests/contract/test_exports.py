@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -139,6 +140,29 @@ def by_sqlite(trained: Trained, path: Path) -> list[Prediction]:
     return from_table(trained, [column[0] for column in result.description], result.fetchall())
 
 
+def by_spark(trained: Trained, path: Path) -> list[Prediction]:
+    if shutil.which("java") is None or os.environ.get("MR_ML_SKIP_SPARK"):
+        pytest.skip("needs Java, and no MR_ML_SKIP_SPARK")
+    pytest.importorskip("pyspark", reason="needs mr_ml[spark]")
+    mr_ml.export(trained.root, trained.name, path, kind="sql", dialect="spark", **trained.unseen)
+    names, rows = table_of(trained)
+    kinds = ["double" if trained.is_libsvm or name in NUMBERS else "string" for name in names]
+    process = spark_process()
+    assert process.stdin is not None
+    assert process.stdout is not None
+    print(json.dumps([path.read_text(encoding="utf-8"), names, kinds, rows]), file=process.stdin, flush=True)
+    found, result = json.loads(process.stdout.readline())
+    return from_table(trained, found, result)
+
+
+@cache
+def spark_process() -> subprocess.Popen[str]:
+    program = [sys.executable, str(Path(__file__).parent / "spark_rows.py")]
+    return subprocess.Popen(
+        program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+
+
 def from_table(trained: Trained, names: list[str], rows: list[tuple[Any, ...]]) -> list[Prediction]:
     rows = sorted(rows, key=lambda row: int(row[names.index("n")]))
     predicted = names.index("predicted")
@@ -238,10 +262,11 @@ def jpmml_process() -> subprocess.Popen[str]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _jpmml_ends() -> Iterator[None]:
+def _processes_end() -> Iterator[None]:
     yield
-    if jpmml_process.cache_info().currsize:
-        jpmml_process().communicate()
+    for process in (jpmml_process, spark_process):
+        if process.cache_info().currsize:
+            process().communicate()
 
 
 def by_scikit_learn(trained: Trained, path: Path) -> list[Prediction]:
@@ -295,7 +320,7 @@ READERS: dict[str, list[Callable[[Trained, Path], list[Prediction]]]] = {
     "pmml": [by_jpmml],
     "python": [by_a_bare_python],
     "sklearn": [by_scikit_learn],
-    "sql": [by_duckdb, by_sqlite],
+    "sql": [by_duckdb, by_sqlite, by_spark],
 }
 
 
