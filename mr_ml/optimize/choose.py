@@ -40,6 +40,7 @@ BUILT_IN = {
     "lbfgs-sampled": "mr_ml.optimize.sampled_lbfgs:lbfgs_sampled",
     "newton": "mr_ml.optimize.newton:newton",
     "proximal-lbfgs": "mr_ml.optimize.proximal_lbfgs:proximal_lbfgs",
+    "proximal-lbfgs-sampled": "mr_ml.optimize.proximal_sampled:proximal_lbfgs_sampled",
     "proximal-newton": "mr_ml.optimize.proximal_newton:proximal_newton",
 }
 # Those that `auto` chooses from, fewest passes first; of those side by side the later ones take less of the driver's
@@ -80,9 +81,10 @@ def choose(
         solver = choices(solver, size=size, smooth=smooth)[0].solver
     optimizer = OPTIMIZERS.get(solver)(size=size, tolerance=tolerance, max_passes=max_passes)
     if not (smooth or optimizer.takes_kinks):
-        able = ", ".join(name for names in _AUTOMATIC[False] for name in names)
+        made = {name: OPTIMIZERS.get(name)(size=size, tolerance=tolerance, max_passes=max_passes) for name in BUILT_IN}
+        able = ", ".join([_AUTO, *(name for name, one in made.items() if one.takes_kinks)])
         raise UsageError(
-            f"`solver`: expected {_AUTO} or one of {able}, which can have `l1` and bounds, found {solver}, which cannot"
+            f"`solver`: expected one of {able}, which can have `l1` and bounds, found {solver}, which cannot"
         )
     return optimizer
 

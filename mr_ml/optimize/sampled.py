@@ -43,9 +43,9 @@ _LENGTHS: tuple[float, ...] = tuple((2.0 ** np.arange(0, -13, -1)).tolist())
 _TRIED: tuple[float, ...] = tuple((2.0 ** -np.arange(8)).tolist())
 _ARMIJO = 1e-2
 # A diagonal that has vanished along the step is taken to be this share of the one at its start.
-_LEAST_CURVATURE = 1e-3
+LEAST_CURVATURE = 1e-3
 # A pair's curvature is no less than this share of what the sample says.
-_LEAST_SHARE = 0.2
+LEAST_SHARE = 0.2
 
 Pair = tuple[Floats, Floats]
 
@@ -107,13 +107,21 @@ class SampledModel:
         found = []
         for s, error in self.errors:
             by_sample = self.times(self.loss, s)
-            if s @ (by_sample + error) > _LEAST_SHARE * (s @ by_sample):
+            if s @ (by_sample + error) > LEAST_SHARE * (s @ by_sample):
                 found.append((s, by_sample + error))
         return found
 
     def times(self, loss: SampledLoss, vector: Floats) -> Floats:
         """Multiply B with a vector (n,), H being that of the sample's loss at some point."""
         return np.asarray(self.scale * loss.times(self.scale * vector) + self.rest * vector)
+
+    def change(self, there: SampledLoss, direction: Floats) -> Floats:
+        """Return m'(p) - m'(0), (n,), for a direction p (n,) at whose end the sample's loss is `there`."""
+        return np.asarray(self.scale * (there.gradient - self.loss.gradient) + self.rest * direction)
+
+    def diagonal_at(self, there: SampledLoss) -> Floats:
+        """Return the diagonal of m's Hessian, (n,), where the sample's loss is `there`; it has not vanished."""
+        return np.maximum(self.scale**2 * there.diagonal + self.rest, LEAST_CURVATURE * self.diagonal)
 
     def solve(self, vector: Floats) -> Floats:
         """Return about B^-1 v, (n,)."""
@@ -122,15 +130,14 @@ class SampledModel:
     def refined(self, direction: Floats) -> Floats:
         """Go on from the best length of a direction p_0 (n,) to where m(p) + p' D p_0 is less, D s_k being d_k."""
         direction = self._of_best_length(direction)
-        fixed = self.gradient + self._error_of(direction)
+        fixed = self.gradient + self.error_of(direction)
         enough = _SETTLED * self._size(self.gradient)
         for _ in range(_NEWTON_STEPS):
             there = self.loss.moved(self.scale * direction)
-            slope = fixed + self.scale * (there.gradient - self.loss.gradient) + self.rest * direction
+            slope = fixed + self.change(there, direction)
             if not self._size(slope) > enough:
                 break
-            diagonal = np.maximum(self.scale**2 * there.diagonal + self.rest, _LEAST_CURVATURE * self.diagonal)
-            more = self._solve(there, -slope, diagonal)
+            more = self._solve(there, -slope, self.diagonal_at(there))
             length = self._length(there, slope, more)
             if length is None:
                 break
@@ -147,19 +154,19 @@ class SampledModel:
         best = int(np.argmin(np.where(np.isfinite(model), model, np.inf)))
         return _LENGTHS[best] * direction
 
-    def _error_of(self, vector: Floats) -> Floats:
+    def error_of(self, vector: Floats) -> Floats:
         """Return D v: the least symmetric D, measured by the diagonal, with D s_k = d_k (Powell 1970), step by step."""
+        return _times(self._updates, vector)
+
+    @cached_property
+    def _updates(self) -> list[Pair]:
         updates: list[Pair] = []
-
-        def times(v: Floats) -> Floats:
-            return sum(((b @ v) * a + (a @ v) * b for a, b in updates), np.zeros_like(v))
-
         for s, d in self.errors:
             along = self.diagonal * s
             along /= s @ along
-            left = d - times(s)
+            left = d - _times(updates, s)
             updates.append((left - 0.5 * (s @ left) * along, along))
-        return times(vector)
+        return updates
 
     def _size(self, vector: Floats) -> float:
         return float(np.sqrt(vector @ (vector / self.diagonal)))
@@ -192,3 +199,7 @@ class SampledModel:
             before, size = size, float(left @ scaled)
             towards = scaled + (size / before) * towards
         return found
+
+
+def _times(updates: Sequence[Pair], vector: Floats) -> Floats:
+    return sum(((b @ vector) * a + (a @ vector) * b for a, b in updates), np.zeros_like(vector))

@@ -11,6 +11,7 @@ goes on from every state with the same bits.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -18,9 +19,9 @@ import numpy as np
 
 from mr_ml.optimize.base import Cost, Evaluation, Floats, SampledLoss, SearchProgress
 from mr_ml.optimize.lbfgs import Lbfgs, lbfgs
-from mr_ml.optimize.line_search import SETTLED_STEPS, STEPS, inverse_diagonal
+from mr_ml.optimize.line_search import inverse_diagonal
 from mr_ml.optimize.line_state import LineState
-from mr_ml.optimize.sampled import SampledModel
+from mr_ml.optimize.sampled import Pair, SampledModel
 
 # Up to so many coefficients a sample is worth the time and the vectors.
 SAMPLED_UP_TO = 2_000_000
@@ -72,7 +73,7 @@ class SampledLbfgs(Lbfgs):
 
     def ask_sampled(self, state: LineState) -> Floats | None:
         """Say the point wherever a direction has been chosen, if a sample is of use."""
-        chosen = state.stop is None and state.steps in (STEPS, SETTLED_STEPS) and _believed(state)
+        chosen = state.stop is None and state.steps in (self.steps, self.settled_steps) and _believed(state)
         # Newton's direction, and the one after all else failed, are not to be touched
         other = state.n_iterations > 0 and (state.step == 0 or not len(state.pairs_s))
         return state.point if chosen and not other else None
@@ -94,11 +95,13 @@ class SampledLbfgs(Lbfgs):
         older = pairs[:-_STEPS] if loss.share < 1 else []
         doubt = _DOUBT ** -(-state.missed // _A_MISS)
         model = SampledModel(loss, state.gradient, 1 / inverse_diagonal(state), pairs[-_STEPS:], doubt)
-        direction = model.refined(self.two_loops(state, [*older, *model.pairs], model.solve))
-        least = min(_LEAST_SLOPE * float(state.gradient @ state.direction), 0.0)
-        if not (np.isfinite(direction).all() and state.gradient @ direction < least):
-            return state
-        return replace(state, direction=direction)
+        there = replace(state, direction=self.by_sample(state, model, older))
+        least = min(_LEAST_SLOPE * self.slope(state), 0.0)
+        return there if np.isfinite(there.direction).all() and self.slope(there) < least else state
+
+    def by_sample(self, state: LineState, model: SampledModel, older: Sequence[Pair]) -> Floats:
+        """Return the direction (n,) by a model of the objective; `older` are pairs that it does not know."""
+        return model.refined(self.two_loops(state, [*older, *model.pairs], model.solve))
 
     def progress(self, state: LineState) -> SearchProgress:
         """Report the last accepted point, and that the sample was given up."""

@@ -157,7 +157,9 @@ def test_quadratics_take_one_pass_where_the_hessian_is_known() -> None:
 
 
 def test_methods_for_smooth_objectives_are_refused() -> None:
-    with pytest.raises(UsageError, match="`solver`: expected auto or one of proximal-newton, proximal-lbfgs"):
+    with pytest.raises(
+        UsageError, match="`solver`: expected one of auto, proximal-lbfgs, proximal-lbfgs-sampled, proximal-newton"
+    ):
         choose("lbfgs", size=3, tolerance=1e-6, max_passes=9, smooth=False)
 
 

@@ -116,7 +116,7 @@ def test_a_run_that_goes_on_does_not_read_the_file_again(
     [
         ((), "feature,factor\nz,1\n", "--per-feature: expected features of the dataset, such as 'a', found 'z'"),
         (("--non-negative",), "feature,upper\na,-1\n", "--non-negative: expected upper bounds of at least 0"),
-        (("--solver", "lbfgs"), "feature,lower\na,0\n", "--solver: expected auto or one of proximal-newton"),
+        (("--solver", "lbfgs"), "feature,lower\na,0\n", "--solver: expected one of auto, proximal-lbfgs"),
     ],
 )
 def test_what_does_not_fit_together(

@@ -15,6 +15,7 @@ from mr_ml.data.block import Block
 from mr_ml.data.features import DenseFeatures
 from mr_ml.models.linear.losses import loss_from_text
 from mr_ml.models.linear.reading import RowSpec
+from mr_ml.optimize.base import Ask, Evaluation, Kinks
 from mr_ml.optimize.choose import OPTIMIZERS
 from mr_ml.optimize.line_state import LineState
 
@@ -207,6 +208,34 @@ def test_nonsense_changes_nothing_of_what_is_found(factor: float) -> None:
     np.testing.assert_allclose(found[0], found[1], rtol=1e-5, atol=1e-6)
 
 
+@np.errstate(all="ignore")
+@pytest.mark.parametrize("factor", [np.nan, np.inf, -1e9, 1e300, 0.0])
+def test_nonsense_changes_nothing_of_what_is_found_with_absolute_values_and_bounds(factor: float) -> None:
+    rng = np.random.default_rng(1)
+    a = rng.normal(size=(30, 8))
+    matrix, target = a.T @ a / 30, rng.normal(size=8)
+    kinks = Kinks(np.full(8, 0.3), np.where(np.arange(8) < 4, -0.1, -np.inf), np.full(8, np.inf))
+
+    def evaluation(ask: Ask) -> Evaluation:
+        points = [ask.point if ask.direction is None else ask.point + t * ask.direction for t in ask.steps]
+        values = [0.5 * (p - target) @ matrix @ (p - target) + 0.3 * np.abs(p).sum() for p in points]
+        at = points[ask.chosen]
+        return Evaluation(np.array(values), matrix @ (at - target), np.diag(matrix).copy(), kinks=kinks)
+
+    found = []
+    for nonsense in (True, False):
+        method = OPTIMIZERS.get("proximal-lbfgs-sampled")(size=800, tolerance=1e-9, max_passes=500)
+        state = method.init(np.zeros(8))
+        while (ask := method.ask(state)) is not None:
+            state = method.tell(state, evaluation(ask))
+            if nonsense and method.ask_sampled(state) is not None:
+                state = method.tell_sampled(state, Wrong(8, factor))
+        result = method.result(state)
+        assert result.stop.converged
+        found.append(result.point)
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-5, atol=1e-6)
+
+
 def test_a_sample_whose_steps_are_too_long_is_given_up_soon() -> None:
     x, labels = rows()
     engine, objective = objective_of("logistic", x, labels["binary"])
@@ -258,6 +287,28 @@ def test_within_the_budget_of_passes_and_the_same_bits_by_two_workers(tmp_path: 
     assert here["passes"] <= 0.4 * diagonal["passes"]
 
 
+@pytest.mark.parametrize("n_rows", [20_000, 500])
+def test_absolute_values_within_the_budget_of_passes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_rows: int
+) -> None:
+    """Of all rows, or of a third of them: the same zeros, by fewer passes, and the same bits by two workers."""
+    monkeypatch.setattr("mr_ml.models.linear.sampled.MOST_ROWS", n_rows)
+    mr_ml = Commands(tmp_path / "root")
+    mr_ml("pack", together(tmp_path / "rows"), "--to", "rows", "--partitions", "3")
+    train = ("train", "rows", "--l1", "2e-3", "--solver")
+    plain = mr_ml(*train, "proximal-lbfgs", "--model", "p")
+    here = mr_ml(*train, "proximal-lbfgs-sampled", "--model", "a", "-r", "inline")
+    there = mr_ml(*train, "proximal-lbfgs-sampled", "--model", "b", "-r", "local", "--workers", "2")
+    assert plain["converged"]
+    assert here["converged"]
+    assert here["objective"] == pytest.approx(plain["objective"], rel=1e-6)
+    assert ((mr_ml.coef("a").coef == 0) == (mr_ml.coef("p").coef == 0)).all()
+    assert (here["passes"], here["objective"]) == (there["passes"], there["objective"])
+    assert mr_ml.coef("a").coef.tobytes() == mr_ml.coef("b").coef.tobytes()
+    assert here["passes"] <= (10 if n_rows > 1500 else plain["passes"] + 2)
+    assert n_rows < 1500 or here["passes"] <= 0.5 * plain["passes"]
+
+
 def test_many_classes_within_the_budget_of_passes(tmp_path: Path) -> None:
     """Of words in texts of very different lengths, where a direction of L-BFGS is far too long."""
     rng = np.random.default_rng(4)
@@ -277,7 +328,10 @@ def test_many_classes_within_the_budget_of_passes(tmp_path: Path) -> None:
     assert plain["objective"] > 1.01 * sampled["objective"]
 
 
-def test_a_sample_of_noise_costs_no_pass_and_changes_no_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("solver", "penalty"), [("lbfgs", "--l2"), ("proximal-lbfgs", "--l1")])
+def test_a_sample_of_noise_costs_no_pass_and_changes_no_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, solver: str, penalty: str
+) -> None:
     """Nor how long the first steps are, which another sample says."""
     monkeypatch.setattr("mr_ml.models.linear.sampled.MOST_ROWS", 40)
     rng = np.random.default_rng(6)
@@ -285,8 +339,9 @@ def test_a_sample_of_noise_costs_no_pass_and_changes_no_bit(tmp_path: Path, monk
     y = (x @ rng.normal(size=90) > 0).astype(int)
     mr_ml = Commands(tmp_path / "root")
     mr_ml("pack", write_libsvm(tmp_path / "rows", x, y), "--to", "rows")
-    train = ("train", "rows", "--l2", "1e-3", "-r", "inline", "--solver")
-    plain, said = mr_ml(*train, "lbfgs", "--model", "a"), mr_ml.run(*train, "lbfgs-sampled", "--model", "b", "--json")
+    train = ("train", "rows", penalty, "1e-3", "-r", "inline", "--solver")
+    plain = mr_ml(*train, solver, "--model", "a")
+    said = mr_ml.run(*train, f"{solver}-sampled", "--model", "b", "--json")
     assert said.code == 0
     assert (said.result["passes"], said.result["objective"]) == (plain["passes"], plain["objective"])
     assert said.err.count("a sample of the rows says too little of how features go together") == 1
