@@ -31,7 +31,8 @@ def read(folder: Path, text: str, **said: Any) -> dict[str, Any]:
 
 FAULTS = [
     ("lable: x", ['1: lable: unknown key; did you mean "label"?']),
-    ("label: [x]", ["1: label: expected text or a whole number, found a list"]),
+    # text or a whole number, in either order
+    ("label: [x]", ["1: label: expected ", "a whole number", "found a list"]),
     ("columns: [age]", ['1: columns: expected lines "key: value", found a list']),
     ("columns:\n  age: numric", ['2: columns.age: numric is no kind of column; did you mean "numeric"?']),
     ("columns:\n  age: 3", ["2: columns.age: expected one of "]),
