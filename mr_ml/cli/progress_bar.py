@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 # Below this width there is no room for a bar.
 _ROOM_FOR_BARS = 60
 _BAR_WIDTH = 24
+# Left free: what a terminal echoes of Ctrl-C must not begin a line.
+_ECHO_WIDTH = 3
 _PER_SECOND = 8
 # Outermost ones, of stages within stages.
 _MOST_STAGES = 3
@@ -97,6 +99,7 @@ class Bars(Listener):
             facts = [_pass_words(self._last_pass), seconds_text(stage.seconds)]
         said = Text(printable("  ".join(filter(None, facts))), no_wrap=True, overflow="ellipsis")
         line = Table.grid(padding=(0, 1), expand=True)
+        line.width = max(self._console.width - _ECHO_WIDTH, 1)
         line.add_column(no_wrap=True, overflow="ellipsis", min_width=min(len(name), 16))
         cells: list[RenderableType] = [name]
         if share is not None:

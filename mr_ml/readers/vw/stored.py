@@ -74,6 +74,11 @@ class VwPart:
         """Columns of categories: none."""
         return {}
 
+    @property
+    def hashes(self) -> tuple[range, ...]:
+        """Features that are hashes: all, or none."""
+        return () if self.options.hash_bits is None else (range(1 << self.options.hash_bits),)
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
         return {"options": self.options.to_json(), "weighted": self.weighted, "based": self.based}
