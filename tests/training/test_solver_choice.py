@@ -98,6 +98,16 @@ def test_a_run_goes_on_by_what_it_began_with(
     assert rows.coef("m").coef.tobytes() == rows.coef("p").coef.tobytes()
 
 
+def test_a_run_that_lacked_passes_goes_on_by_what_it_began_with(rows: Commands, short: pytest.MonkeyPatch) -> None:
+    lacking = rows("train", "rows", "--model", "m", "--max-passes", "5", *OPTIONS)
+    short.undo()
+    ended = rows("train", "--resume", lacking["run"], "--max-passes", "300", "-r", "inline")
+    plain = rows("train", "rows", "--model", "p", "--solver", "lbfgs", *OPTIONS)
+    assert not lacking["converged"]
+    assert (ended["solver"], ended["solver_why"], ended["passes"]) == ("lbfgs", NO_MEMORY, plain["passes"])
+    assert rows.coef("m").coef.tobytes() == rows.coef("p").coef.tobytes()
+
+
 def test_a_tuning_holds_no_samples_and_its_best_model_is_trained_as_any_other(rows: Commands) -> None:
     grid = {"l2": [1e-3, 1e-1], "folds": 2}
     result = mr_ml.tune(rows.root, "rows", "tuned", **grid)  # type: ignore[arg-type]
