@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from commands import Commands, write_libsvm
 import mr_ml
 from hdfs_layout import decode_document, encode_document
 from mr_ml.catalog import checkpoints
-from mr_ml.cli import train as train_command
+from mr_ml.cli.progress_plain import PlainLines
 from mr_ml.models.linear.kind import problem
+from mr_ml.progress import PassEnded
 
 LARGE = "the Hessian of 801 coefficients is too large for newton (700)"
 NO_MEMORY = "memory does not hold the sample of the rows that lbfgs-sampled goes by"
@@ -34,12 +36,12 @@ def rows(tmp_path: Path) -> Commands:
 
 
 @pytest.fixture
-def short(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """No memory holds a sample, until this is undone."""
-    context = pytest.MonkeyPatch()
-    context.setattr(problem, "sample_bytes", lambda **found: 1 << 60)
     monkeypatch.setattr(checkpoints, "AT_STAKE_SECONDS", 0.0)
-    return context
+    with pytest.MonkeyPatch.context() as context:
+        context.setattr(problem, "sample_bytes", lambda **found: 1 << 60)
+        yield context
 
 
 def said(mr_ml: Commands, *words: object) -> tuple[dict[str, Any], list[str]]:
@@ -77,12 +79,12 @@ def test_a_run_goes_on_by_what_it_began_with(
 ) -> None:
     """Where there is memory by now; and one of a release that did not write down what it chose."""
 
-    def dies(progress: Any) -> None:
-        if progress.number == 5:
+    def dies(lines: PlainLines, ended: PassEnded) -> None:
+        if ended.number == 5:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(train_command, "progress_watcher", lambda options: dies)
+        patched.setattr(PlainLines, "pass_ended", dies)
         assert rows.run("train", "rows", "--model", "m", *OPTIONS).code == 130
     short.undo()
     (folder,) = (rows.root / "runs").iterdir()
