@@ -319,7 +319,7 @@ def test_the_command_shows_the_table_and_shows_it_again(tmp_path: Path) -> None:
         ({"metric": "weight_sum"}, "found 'weight_sum'"),
         ({"metric": "curves"}, "recall, which logistic models have, found 'curves'"),
         ({"options": {"per_feature": {"nothing": {"factor": 0.0}}}}, "`per_feature`: expected features of the dataset"),
-        ({"options": {"non_negative": True, "solver": "newton"}}, "`solver`: expected auto or one of proximal-newton"),
+        ({"options": {"non_negative": True, "solver": "newton"}}, "`solver`: expected one of auto, proximal-lbfgs, "),
         ({"loss": ["logistic", "squared_hinge"]}, "`metric`: candidates of different losses"),
         ({"first_passes": 3}, "`first_passes` is for `halving`"),
         ({"class_weights": ["9=1"]}, "`class_weights`: expected 'balanced' or LABEL=FACTOR"),

@@ -279,7 +279,7 @@ class LinearInference:
         from scipy import sparse
 
         d, intercept = self.query.rows.n_features, self.spec.intercept
-        published = sparse.diags_array(np.append(1 / self.scaling.scale, np.ones(int(intercept)))).tolil()
+        published = sparse.lil_array(sparse.diags(np.append(1 / self.scaling.scale, np.ones(int(intercept)))))
         if intercept:
             published[d, :d] = -self._taken_off
         told = self.told.matrix
