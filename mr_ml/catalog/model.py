@@ -20,7 +20,7 @@ from mr_ml.models.base import MODEL_KINDS, Arrays, Model, TrainSpec
 from mr_ml.readers.schema import Schema
 
 # Of the files of arrays that this release reads; 1 if a manifest says none.
-_FORMAT = 2
+_FORMAT = 3
 
 
 class _Training(TypedDict):

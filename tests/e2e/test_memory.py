@@ -15,6 +15,7 @@ from hdfs_layout import open_root, read_version
 from mr_ml.catalog.model import publish_model
 from mr_ml.models.linear.kind.model import arrays_of
 from mr_ml.models.linear.shift import NO_SHIFT
+from mr_ml.readers.schema import Schema
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "memory.py"
 
@@ -72,7 +73,8 @@ def test_models_take_memory_where_they_are_used(mr_ml: Commands, tmp_path: Path)
         if key != "coef"
     }
     document["schema"]["n_features"] = 4_000_000
-    arrays, _ = arrays_of(np.zeros((1, 4_000_001)), NO_SHIFT, None, name="m")
+    schema = Schema.from_json(document["schema"])
+    arrays, _ = arrays_of(np.zeros((1, 4_000_001)), NO_SHIFT, None, schema=schema, classes=(0.0, 1.0), name="m")
     publish_model(root, name="m", run="other", document=document, arrays=arrays)
     evaluate, predict = ("evaluate", "m", "d", "--split", "train"), ("predict", "m", tmp_path / "rows", "--to")
     for words, to in ((evaluate, []), (predict, [tmp_path / "p"])):

@@ -18,6 +18,7 @@ from mr_ml.models.base import Measurement, Model
 from mr_ml.models.difference import Difference
 from mr_ml.models.formula import Formula
 from mr_ml.models.inference import Inference, Inferring
+from mr_ml.models.linear.kind.names import check_names, named
 from mr_ml.models.linear.kind.spec import LinearSpec
 from mr_ml.models.linear.losses import loss_from_text
 from mr_ml.models.linear.losses.base import Loss
@@ -31,9 +32,10 @@ from mr_ml.sums.blas import one_thread
 
 Floats = NDArray[np.float64]
 
-# Of the file of the arrays: without it, it has the coefficients of all features, which is still written where it is not
-# wasteful; with it, those of `features`.
+# Of the file of the arrays. It has the coefficients of all features where that is not wasteful, which earlier releases
+# read too; with 2 those of `features`, with 3 also names.
 _OF_SOME_FEATURES = 2
+_NAMED = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,14 +192,17 @@ def _of_features(moments: FeatureMoments, features: NDArray[np.int64]) -> Floats
 
 
 def arrays_of(
-    coef: Floats, shift: Shift, features: NDArray[np.int32] | None, *, name: str
-) -> tuple[dict[str, NDArray[Any]], int | None]:
+    coef: Floats, shift: Shift, features: NDArray[np.int32] | None, *, schema: Schema, classes: tuple[float, ...],
+    name: str,
+) -> tuple[dict[str, NDArray[Any]], int | None]:  # fmt: skip
     """Return what is published of coefficients, and its format.
 
     Parameters
     ----------
     coef
         (n_outputs, n_features + 1), or only of the `features`; of rows less the shift.
+    schema, classes
+        Of the model: what the columns and classes are called.
     name
         Of the model, for messages.
 
@@ -216,6 +221,8 @@ def arrays_of(
             shift_ids=np.array(shift.ids, np.int64), shift_by=np.array(shift.by), shift_target=np.array(shift.target),
             shifted_intercept=coef[:, -1],
         )  # fmt: skip
+    if names := named(schema, classes, features):
+        return {**arrays, **names}, _NAMED
     return arrays, None if features is None else _OF_SOME_FEATURES
 
 
@@ -227,6 +234,7 @@ def model_of(
     features = arrays.pop("features", None)
     if features is not None:
         features = checked_features(features, schema.n_features, where=where)
+    check_names(arrays, schema, classes, features, where=where)
     d = schema.n_features if features is None else len(features)
     loss = loss_from_text(spec.loss)
     k = loss.n_outputs(len(classes))

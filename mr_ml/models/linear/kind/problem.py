@@ -210,7 +210,9 @@ class LinearProblem:
         coef = self.objective.penalty.bounded(self.objective.coef(result.point))
         coef = rows.loss.canonical(coef, penalised=penalised)
         coef, shift, columns = with_absent(self.spec, self.dataset.schema, coef, rows.shift, self.columns)
-        arrays, format = arrays_of(coef, shift, columns, name=self.spec.model)
+        arrays, format = arrays_of(
+            coef, shift, columns, schema=self.dataset.schema, classes=rows.classes, name=self.spec.model
+        )
         return Conclusion(training=training, classes=rows.classes, arrays=arrays, format=format)
 
 
