@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from collections.abc import Mapping
 
 from mr_ml.cli.options import DEFAULT_ROOT
 
@@ -26,11 +27,23 @@ def command_to_go_on(options: argparse.Namespace, run: str) -> str:
     else:
         flags = [flag for flag in _FLAGS if given.get(_dest(flag))]
         words = ["mr-ml", *(["train", "--resume", run, *flags] if flags else ["runs", "resume", run])]
+    return shlex.join([*words, *_where(given)])
+
+
+def command_for_more_passes(options: argparse.Namespace, run: str, max_passes: int) -> str:
+    """Return the command line that goes on with a run that has ended for want of passes, until there are so many."""
+    given = vars(options)
+    flags = [flag for flag in _FLAGS if given.get(_dest(flag))]
+    return shlex.join(["mr-ml", "train", "--resume", run, "--max-passes", str(max_passes), *flags, *_where(given)])
+
+
+def _where(given: Mapping[str, object]) -> list[str]:
+    words = []
     for option, usual in _WHERE.items():
         value = given.get(_dest(option))
         if value is not None and value != usual:
             words += [option, str(value)]
-    return shlex.join(words)
+    return words
 
 
 def _dest(option: str) -> str:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from mr_ml.catalog.promotions import standing
 from mr_ml.catalog.run import read_run
 from mr_ml.cli.common import open_session, print_result
+from mr_ml.cli.going_on import command_for_more_passes
 from mr_ml.errors import UsageError
 from mr_ml.models.base import MODEL_KINDS, UNNAMED_KIND, TrainSpec
 from mr_ml.models.linear.kind.per_feature import read_rules
+from mr_ml.optimize.base import Stop
 from mr_ml.session import Session
 
 if TYPE_CHECKING:
@@ -51,6 +53,9 @@ def print_trained(options: argparse.Namespace, session: Session, result: TrainRe
         f"{result.model}@{result.version}: objective {result.objective:.10g}, |gradient| {result.gradient_norm:.2e} "
         f"after {result.passes} passes in {result.seconds:.2f} s (run {result.run})\n{result.stop}"
     )
+    if result.stop == Stop.PASSES.value:
+        # a run that ended keeps all that it knows
+        text += f"\ngo on with: {command_for_more_passes(options, result.run, 2 * result.passes)}"
     promoted, _ = standing(session.root, result.model, result.version)
     print_result(options, {**vars(result), "promoted": promoted}, text)
 

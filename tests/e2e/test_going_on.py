@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from commands import Commands, write_libsvm
 import mr_ml as package
 from mr_ml.catalog.run_log import read_log
 from mr_ml.errors import UsageError
+from mr_ml.optimize.base import Stop
 
 INLINE = ("-r", "inline")
 #: Of which the last two are of few coefficients, so that the Hessian is asked for at the end.
@@ -69,6 +71,20 @@ def test_the_bits_are_those_of_one_run(
     # what was there stays, and what is new has a run of its own
     assert (again["version"], again["run"] != short["run"]) == (2, True)
     assert rows("models", "show", "m@1")["run"] == short["run"]
+
+
+def test_the_command_that_gives_it_more_passes(rows: Commands) -> None:
+    """Said after a training that lacked them, and a command line that works; what is stored says nothing of it."""
+    words = ("train", "rows", "--model", "m", *METHODS["lbfgs"], *INLINE)
+    said = rows.run(*words, "--max-passes", "4")
+    *_, stop, last = said.out.splitlines()
+    assert stop == Stop.PASSES.value
+    assert last.startswith("go on with: mr-ml train --resume ")
+    assert "--max-passes 8" in last
+    _, _, line = last.partition("go on with: mr-ml ")
+    found = rows(*shlex.split(line))
+    assert (found["version"], found["passes"], found["stop"]) == (2, 8, Stop.PASSES.value)
+    assert "go on with" not in rows.run(*words, "--max-passes", "200").out
 
 
 def test_passes_are_not_made_again(rows: Commands) -> None:
