@@ -57,6 +57,7 @@ def pack(
     missing: str = "error",
     unseen: Literal["error", "ignore"] = "error",
     schema: str | os.PathLike[str] | None = None,
+    dry_run: bool = False,
     **where: Unpack[Where],
 ) -> Dataset:
     """Pack text files to a new version of a dataset: parsed, shuffled, split, in blocks.
@@ -95,6 +96,9 @@ def pack(
         CSV: "error" or "ignore", of categories that are not in the vocabulary.
     schema
         CSV: a schema file, which says what each column is: docs/schema.md.
+    dry_run
+        Do all but publish, and leave nothing behind: the dataset that is returned says what it would be, has version 0,
+        and is nowhere.
     **where
         See `Where`.
 
@@ -120,6 +124,7 @@ def pack(
 
     stored.chosen(bool | None, header, "header")
     stored.chosen(Literal[0, 1] | None, index_base, "index_base")
+    stored.chosen(bool, dry_run, "dry_run")
     text = {
         "index_base": "auto" if index_base is None else str(index_base), "label_weights": label_weights,
         "hash_bits": hash_bits, "delimiter": delimiter,
@@ -138,7 +143,8 @@ def pack(
     }  # fmt: skip
     choices = stored.check(PackChoices, chosen, what="a pack")
     with session_of(root, where) as session:
-        return session.pack([] if isinstance(inputs, Mapping) else _paths(inputs), name, choices)
+        paths = [] if isinstance(inputs, Mapping) else _paths(inputs)
+        return session.pack(paths, name, choices, dry_run=dry_run)
 
 
 def train(

@@ -11,6 +11,9 @@ import pytest
 from commands import Commands
 from pyarrow import orc, parquet
 
+import mr_ml as package
+from mr_ml.cli.describe import summary
+
 N = 30
 ROWS = "".join(f"{i % 2},{i / 4},c{i % 3},{i},{i % 5},u{i},x\n" for i in range(N))
 HEADER = "label,a,color,w,o,user,extra\n"
@@ -49,6 +52,19 @@ def test_a_dry_run_says_the_same_and_leaves_nothing(mr_ml: Commands, tmp_path: P
     assert (tried["dry_run"], tried["version"]) == (True, 0)
     assert {**packed, "dry_run": True, "version": 0} == tried
     before = files_below(tmp_path / "root" / "datasets")
+    in_python = package.pack(
+        tmp_path / "root",
+        path,
+        "d",
+        weight_column="w",
+        offset_column="o",
+        split_by="user",
+        drop=["extra"],
+        dry_run=True,
+    )
+    assert in_python.version == 0
+    assert {**summary(in_python), "dry_run": True, "warnings": tried["warnings"]} == tried
+    assert files_below(tmp_path / "root" / "datasets") == before
     in_workers = Commands(tmp_path / "root", ("-r", "local", "--workers", "2"))
     assert in_workers("pack", path, "--to", "d", *SAID, "--dry-run") == tried
     assert files_below(tmp_path / "root" / "datasets") == before
