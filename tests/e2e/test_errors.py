@@ -380,3 +380,12 @@ def test_as_a_process(shared: Commands) -> None:
     found = shared.process("train", "two", "--model", "new", "--memory", "1M", "--json")
     assert (found.code, found.out, len(found.err.splitlines())) == (2, "", 1)
     assert found.err.startswith("mr-ml: ")
+
+
+@pytest.mark.parametrize("loss", ["gamma", "gamma:link=inverse", "inverse_gaussian", "poisson", "tweedie:power=1.5"])
+def test_labels_of_a_negative_mean_are_refused_in_one_sentence(mine: Commands, tmp_path: Path, loss: str) -> None:
+    """Too many to be listed, so that the first pass finds them; nothing is computed of their mean before."""
+    (tmp_path / "negative").write_text("".join(f"{-1 - k / 1024} 1:{k % 7}\n" for k in range(1200)))
+    mine("pack", tmp_path / "negative", "--to", "negative")
+    found = mine.run("train", "negative", "--model", "m", "--loss", loss)
+    assert (found.code, "expected labels >" in found.err, "Warning" in found.err) == (65, True, False)

@@ -43,7 +43,8 @@ class FamilyLoss(Loss):
 
     def start(self, labels: TrainingLabels) -> Floats | None:
         """Return the intercept of the mean label, if that is known; with offsets it may be far off."""
-        known = np.isfinite(labels.mean) and not labels.has_offsets
+        # a mean below 0 is of labels that the first pass refuses, in words
+        known = np.isfinite(labels.mean) and labels.mean > 0 and not labels.has_offsets
         return np.array([np.log(labels.mean)]) if known else None
 
     @abstractmethod
