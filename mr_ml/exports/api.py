@@ -12,7 +12,7 @@ from mr_ml.catalog.model import load_model
 from mr_ml.data import stored
 from mr_ml.errors import UsageError
 from mr_ml.exports import EXPORTS
-from mr_ml.exports.base import Subject
+from mr_ml.exports.base import Subject, check_transforms
 from mr_ml.models.base import Model
 from mr_ml.where import Place
 
@@ -88,6 +88,7 @@ def export(
     store, path = _place_of(os.fspath(to))
     opened = model if isinstance(model, Model) else load_model(open_root(root), model)
     subject, chosen = Subject.of(opened, unseen=unseen), {**known, **parameters}
+    check_transforms(subject, kind, form)
     data = form.write(subject, chosen)
     store.write(path, data)
     return ExportResult(

@@ -18,8 +18,8 @@ from mr_ml import __version__
 from mr_ml.errors import UsageError
 from mr_ml.exports.base import Export, Subject, only_of
 from mr_ml.exports.onnx_graph import IR_VERSION, OPSETS, Graph, values_of
-from mr_ml.exports.scorer import without_fraction
 from mr_ml.readers.inputs import Column
+from mr_ml.readers.transforms.alone import without_fraction
 
 _MOST_COLUMNS = 20_000
 _MOST_FEATURES = 1_000_000
@@ -32,6 +32,7 @@ class OnnxExport:
     """See `mr_ml.exports.base.Export`."""
 
     suffix = ".onnx"
+    transforms: frozenset[str] = frozenset()
     parameters: ClassVar[Mapping[str, str]] = {}
 
     def notes(self, subject: Subject, chosen: Mapping[str, str]) -> Sequence[str]:

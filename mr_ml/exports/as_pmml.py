@@ -41,6 +41,7 @@ class PmmlExport:
     """See `mr_ml.exports.base.Export`."""
 
     suffix = ".pmml"
+    transforms: frozenset[str] = frozenset()
     parameters: ClassVar[Mapping[str, str]] = {}
 
     def notes(self, subject: Subject, chosen: Mapping[str, str]) -> Sequence[str]:

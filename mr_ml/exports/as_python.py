@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import ClassVar
@@ -9,8 +10,11 @@ from typing import ClassVar
 from mr_ml.errors import InternalError
 from mr_ml.exports.base import Export, Subject
 from mr_ml.exports.document import document_of, text_of
+from mr_ml.readers.transforms.alone import TRANSFORMS
 
 _PLACE = '_DOCUMENT = "{}"\n'
+_FIELDS = re.compile(r"^from mr_ml\.readers\.transforms\.alone import .*\n", re.MULTILINE)
+_FUTURE = "from __future__ import annotations\n"
 
 
 class PythonExport:
@@ -18,6 +22,7 @@ class PythonExport:
 
     suffix = ".py"
     parameters: ClassVar[Mapping[str, str]] = {}
+    transforms = frozenset(TRANSFORMS)
 
     def notes(self, subject: Subject, chosen: Mapping[str, str]) -> Sequence[str]:
         """See `Export.notes`."""
@@ -27,13 +32,19 @@ class PythonExport:
 
     def write(self, subject: Subject, chosen: Mapping[str, str]) -> bytes:
         """See `Export.write`."""
-        source = resources.files("mr_ml.exports").joinpath("scorer.py").read_text(encoding="utf-8")
-        before, place, behind = source.partition(_PLACE)
-        if not place:
+        before, place, behind = _source("mr_ml.exports", "scorer.py").partition(_PLACE)
+        head, *rest = _FIELDS.split(before)
+        _, _, fields = _source("mr_ml.readers.transforms", "alone.py").partition(_FUTURE)
+        if not place or len(rest) != 1 or not fields:
             raise InternalError("the scorer has no place for a model; install mr_ml again")
         # in JSON an apostrophe stands in strings only, and can be written otherwise there
         text = text_of(document_of(subject)).replace("'", "\\u0027")
-        return f"{before}# {subject.made}\n_DOCUMENT = r'''{text}'''\n{behind}".encode()
+        model = f"# {subject.made}\n_DOCUMENT = r'''{text}'''\n"
+        return f"{head.rstrip()}\n{fields}\n\n# --- the model {'-' * 105}\n{rest[0]}{model}{behind}".encode()
+
+
+def _source(package: str, name: str) -> str:
+    return resources.files(package).joinpath(name).read_text(encoding="utf-8")
 
 
 EXPORT: Export = PythonExport()

@@ -24,6 +24,7 @@ class SklearnExport:
     """See `mr_ml.exports.base.Export`."""
 
     suffix = ".npz"
+    transforms: frozenset[str] = frozenset()
     parameters: ClassVar[Mapping[str, str]] = {}
 
     def notes(self, subject: Subject, chosen: Mapping[str, str]) -> Sequence[str]:

@@ -14,10 +14,10 @@ from typing import ClassVar
 
 from mr_ml.errors import UsageError
 from mr_ml.exports.base import Export, Floats, Subject, only_of
-from mr_ml.exports.scorer import without_fraction
 from mr_ml.exports.sql_dialects import DIALECTS, LARGEST, Dialect
 from mr_ml.exports.sql_responses import values_of
 from mr_ml.readers.inputs import Column
+from mr_ml.readers.transforms.alone import without_fraction
 
 # of a table; databases have fewer still
 _MOST_COLUMNS = 20_000
@@ -27,6 +27,7 @@ class SqlExport:
     """See `mr_ml.exports.base.Export`."""
 
     suffix = ".sql"
+    transforms: frozenset[str] = frozenset()
     parameters: ClassVar[Mapping[str, str]] = {"dialect": "duckdb", "table": "rows"}
 
     def notes(self, subject: Subject, chosen: Mapping[str, str]) -> Sequence[str]:

@@ -23,6 +23,7 @@ from mr_ml.models.base import Model
 from mr_ml.models.formula import Formula
 from mr_ml.readers.base import format_named
 from mr_ml.readers.inputs import Column, Inputs
+from mr_ml.readers.rows import listed
 
 Floats = NDArray[np.float64]
 
@@ -76,11 +77,13 @@ class Subject:
         formula, form = model.formula(), format_named(model.schema.format)
         schema = form.with_unseen(model.schema, unseen)
         inputs = form.inputs(schema)
-        if inputs.columns is not None and sum(map(_width, inputs.columns)) != schema.n_features:
-            raise InternalError(
-                f"expected columns of {schema.n_features} features in {model.reference}, found those of "
-                f"{sum(map(_width, inputs.columns))}; nothing was exported"
-            )
+        if inputs.columns is not None:
+            n_found = sum(map(_width, inputs.columns)) + sum(made.n_features for made in inputs.made)
+            if n_found != schema.n_features:
+                raise InternalError(
+                    f"expected columns of {schema.n_features} features in {model.reference}, found those of {n_found}; "
+                    "nothing was exported"
+                )
         return cls(
             name=model.name, version=model.version, loss=str(model.manifest["spec"].get("loss", "")),
             dataset=str(model.manifest["dataset"]), formula=formula, inputs=inputs,
@@ -170,6 +173,10 @@ class Export(Protocol):
     def parameters(self) -> Mapping[str, str]:
         """What can be chosen of this kind only, and what each is if it is not chosen."""
 
+    @property
+    def transforms(self) -> frozenset[str]:
+        """Kinds of transforms of columns that it can carry; models with others are refused before it is asked."""
+
     def notes(self, subject: Subject, chosen: Mapping[str, str]) -> Sequence[str]:
         """Return what users must know to get the same predictions from this model's export, a sentence each."""
 
@@ -186,6 +193,17 @@ class Export(Protocol):
         UsageError
             If it cannot carry such a model, or a choice is none.
         """
+
+
+def check_transforms(subject: Subject, kind: str, form: Export) -> None:
+    """Raise UsageError if a kind of export cannot carry what a schema file makes of columns."""
+    others = [made.title for made in subject.inputs.made if made.kind not in form.transforms]
+    if others:
+        raise UsageError(
+            f"expected columns of numbers and categories as they are, found such as a schema file makes of others: "
+            f"{listed(others)}; the export {kind} cannot say these: export as json or python, or predict with "
+            "`mr-ml predict`"
+        )
 
 
 def only_of(subject: Subject, *, most: int) -> Subject:

@@ -1,7 +1,7 @@
 """The document of a model: what `mr_ml.exports.as_json` writes, and what the stand-alone scorer reads.
 
 docs/exports.md describes it, `model.schema.json` in this folder is its JSON Schema. A field that is added leaves
-`FORMAT_VERSION` as it is; one that is changed does not.
+version as it is; one without which a reader predicts something else does not: version 2 is that of `transforms`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from typing import Any
 
 from mr_ml import __version__
 from mr_ml.exports.base import Subject
+from mr_ml.readers.inputs import Made
 
 FORMAT = "mr_ml.model"
 FORMAT_VERSION = 1
+WITH_TRANSFORMS = 2
 
 
 def document_of(subject: Subject) -> dict[str, Any]:
@@ -22,7 +24,7 @@ def document_of(subject: Subject) -> dict[str, Any]:
     formula, inputs = subject.formula, subject.inputs
     return {
         "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+        "format_version": WITH_TRANSFORMS if inputs.made else FORMAT_VERSION,
         "written_by": f"mr_ml {__version__}",
         "model": subject.name,
         "version": subject.version,
@@ -45,8 +47,13 @@ def document_of(subject: Subject) -> dict[str, Any]:
             "missing_number_texts": list(inputs.missing_number_texts),
             "ignores_unseen": inputs.ignores_unseen,
             "text": inputs.text,
+            **({"transforms": [_made(made) for made in inputs.made]} if inputs.made else {}),
         },
     }
+
+
+def _made(made: Made) -> dict[str, Any]:
+    return {"kind": made.kind, "first": made.first, "n_features": made.n_features, **made.parameters}
 
 
 def _plain(column: dict[str, Any]) -> dict[str, Any]:

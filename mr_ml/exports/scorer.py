@@ -21,24 +21,18 @@ import csv
 import io
 import json
 import math
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+from mr_ml.readers.transforms.alone import TRANSFORMS, Fields, RowError, codes_of, without_fraction
 
 _DOCUMENT = "{}"
 
 MODEL: dict[str, Any] = json.loads(_DOCUMENT)
 
-_PLAIN = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_ALIKE = {" ": ("\u00a0", "\u202f"), "'": ("\u2019",)}
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
-_MOST_ZEROS = 32
 _CSV_FIELD = 1 << 28
-
-
-class RowError(ValueError):
-    """A row that mr_ml would refuse."""
 
 
 class Scorer:
@@ -64,12 +58,12 @@ class Scorer:
         self._columns: list[dict[str, Any]] | None = inputs["columns"]
         self._offset: str | None = inputs["offset"]
         self._ignores_unseen: bool = inputs["ignores_unseen"]
-        self._missing = frozenset(inputs["missing_texts"])
-        self._no_number = self._missing | frozenset(inputs["missing_number_texts"])
-        self._spelled = _spelling(self.text)
-        self._blanks = " \t".replace(self.text.get("delimiter", ","), "")
+        self._fields = Fields(inputs)
+        self._made = [
+            (made["first"], TRANSFORMS[made["kind"]](made, self._fields)) for made in inputs.get("transforms", ())
+        ]
         self._codes = [
-            _codes(column["categories"], whole=column["whole"]) if column["categories"] is not None else {}
+            codes_of(column["categories"], whole=column["whole"]) if column["categories"] is not None else {}
             for column in self._columns or ()
         ]
         self._centred = [k for k, centre in enumerate(self._centres) if centre]
@@ -82,7 +76,7 @@ class Scorer:
         if self._offset is None:
             offset = 0.0
         elif self._offset in row:
-            number = self._number(row[self._offset], self._offset)
+            number = self._fields.number(row[self._offset], self._offset)
             if number is None:
                 raise RowError(f"no value in column {self._offset!a}, the offset")
             offset = number
@@ -136,20 +130,23 @@ class Scorer:
             return
         for column, codes in zip(self._columns, self._codes, strict=True):
             name = column["name"]
-            if name not in row:
-                raise RowError(f"no column {name!a}")
+            value = self._fields.given(row, name)
             if column["categories"] is None:
-                feature, number = column["first"], self._number(row[name], name)
+                feature, number = column["first"], self._fields.number(value, name)
                 if number is None and column["missing"] == "refuse":
                     raise RowError(f"no value in column {name!a}")
                 number = column["fill"] if number is None else number
             else:
-                code, number = self._category(row[name], column, codes), 1.0
+                code, number = self._category(value, column, codes), 1.0
                 if code is None:
                     continue
                 feature = column["first"] + code
             if feature in self._place:
                 yield self._place[feature], number
+        for first, make in self._made:
+            for feature, number in make(row):
+                if first + feature in self._place:
+                    yield self._place[first + feature], number
 
     def _numbered(self, row: Mapping[Any, Any]) -> Iterator[tuple[int, float]]:
         for name, value in row.items():
@@ -158,91 +155,30 @@ class Scorer:
                 if self._ignores_unseen:
                     continue
                 raise RowError(f"feature {name!a}, which the model does not know")
-            number = self._number(value, str(name))
+            number = self._fields.number(value, str(name))
             if number is None:
                 raise RowError(f"no value of feature {name!a}")
             if feature in self._place:
                 yield self._place[feature], number
 
-    def _number(self, value: Any, name: str) -> float | None:
-        """Return a number, None for no value."""
-        if value is None or value != value:
-            return None
-        if isinstance(value, str):
-            text = value.strip(self._blanks)
-            if text in self._no_number:
-                return None
-            plain = self._spelled(text)
-            if plain is None:
-                raise RowError(f"expected a number in column {name!a}, found {text[:60]!a}")
-            value = plain
-        number = float(value)
-        if not math.isfinite(number):
-            raise RowError(f"expected a finite number in column {name!a}, found {value!a}")
-        return number
-
     def _category(self, value: Any, column: Mapping[str, Any], codes: Mapping[str, int]) -> int | None:
         """Return the position of a category; None where the column adds nothing."""
         if isinstance(value, bool):
             value = int(value)
-        text = None if value is None or value != value else str(value).strip(self._blanks)
+        text = None if value is None or value != value else str(value).strip(self._fields.blanks)
         if text is not None:
             code = codes.get(text)
             if code is None and column["whole"]:
                 code = codes.get(without_fraction(text))
             if code is not None:
                 return code
-        if text is None or text in self._missing:
+        if text is None or text in self._fields.missing:
             if column["missing"] == "refuse":
                 raise RowError(f"no value in column {column['name']!a}")
             return None if column["missing"] == "ignore" else codes[column["fill"]]
         if column["unseen"] == "refuse":
             raise RowError(f"column {column['name']!a}: {text[:60]!a} is none of its categories")
         return None
-
-
-# --- how numbers and categories are spelled ---------------------------------------------------------------------------
-
-
-def _spelling(text: Mapping[str, Any]) -> Any:
-    """Return a function from a text to a text that `float` reads, or None of what is no number."""
-    decimal, thousands, percent = text.get("decimal", "."), text.get("thousands", ""), text.get("percent", False)
-    if (decimal, thousands, percent) == (".", "", False):
-        return lambda given: given if _PLAIN.fullmatch(given) else None
-    mark, group = re.escape(decimal), re.escape(thousands)
-    whole = f"[0-9]{{1,3}}(?:{group}[0-9]{{3}})+|[0-9]+" if thousands else "[0-9]+"
-    ending = "([eE][+-]?[0-9]+| ?%)?" if percent else "([eE][+-]?[0-9]+)?"
-    pattern = re.compile(f"([+-]?)(?:({whole})(?:{mark}([0-9]*))?|{mark}([0-9]+)){ending}")
-
-    def spelled(given: str) -> str | None:
-        for other in _ALIKE.get(thousands, ()):
-            given = given.replace(other, thousands)
-        found = pattern.fullmatch(given)
-        if found is None:
-            return None
-        sign, front, fraction, alone, end = found.groups(default="")
-        if thousands:
-            front = front.replace(thousands, "")
-        return f"{sign}{front or 0}.{fraction or alone or 0}{'e-2' if end.endswith('%') else end}"
-
-    return spelled
-
-
-def _codes(categories: Sequence[str], *, whole: bool) -> dict[str, int]:
-    codes = {category: code for code, category in enumerate(categories)}
-    if whole:
-        for category, code in list(codes.items()):
-            codes.setdefault(without_fraction(category), code)
-    return codes
-
-
-def without_fraction(text: str) -> str:
-    """Return a whole number without a plus sign, and without a dot that nothing but zeros follow."""
-    text = text[1:] if text.startswith("+") and len(text) > 1 else text
-    front, dot, zeros = text.partition(".")
-    if dot and front and not zeros.strip("0") and len(zeros) <= _MOST_ZEROS:
-        text = front
-    return "0" if text == "-0" else text
 
 
 # --- what is made of margins ------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from mr_ml.data.stored import shown
 from mr_ml.errors import UsageError
 
 Missing = Literal["refuse", "fill", "ignore"]
+Unseen = Literal["refuse", "ignore"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,30 @@ class Column:
     whole: bool = False
     missing: Missing = "refuse"
     fill: float | str | None = None
-    unseen: Literal["refuse", "ignore"] = "refuse"
+    unseen: Unseen = "refuse"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """Features that a transform makes of columns.
+
+    Attributes
+    ----------
+    title : str
+        The columns and what a schema file calls it, for messages.
+    kind : str
+        Of the transform.
+    first, n_features : int
+        Its first feature, counted from 0, and how many it has.
+    parameters : dict
+        Plain JSON types: what a program that is not mr_ml must know to do the same.
+    """
+
+    title: str
+    kind: str
+    first: int
+    n_features: int
+    parameters: dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +86,8 @@ class Inputs:
         How rows are written as text, in the words of the format's options.
     ignores_unseen : bool
         Without columns: whether features of other numbers count for nothing; else such rows are refused.
+    made : tuple of Made
+        What a schema file makes of columns, beside `columns`, in the order of the features.
     """
 
     columns: tuple[Column, ...] | None
@@ -70,6 +96,7 @@ class Inputs:
     missing_number_texts: tuple[str, ...] = ()
     text: dict[str, Any]
     ignores_unseen: bool = False
+    made: tuple[Made, ...] = ()
 
 
 def no_inputs(form: str) -> UsageError:

@@ -36,6 +36,12 @@ class Case:
         What else `pack` and `train` are told.
     unknown
         Whether rows to predict may have categories and features that the model does not know.
+    missing
+        Whether rows may lack values.
+    n_features
+        Of libsvm text.
+    schema
+        A schema file, for the columns that it names.
     """
 
     loss: str
@@ -46,6 +52,7 @@ class Case:
     unknown: bool = False
     missing: bool = False
     n_features: int = 12
+    schema: str = ""
 
 
 def _number(rng: np.random.Generator, z: float) -> str:
@@ -69,6 +76,38 @@ def _three(rng: np.random.Generator, z: float) -> str:
 
 
 ZERO = {"missing": "zero", "unseen": "ignore"}
+MADE = ("age", "price", "city", "zone", "agent", "when", "since", "note")
+# what is made of columns, with each thing that `missing` may say and keeps rows
+KEEPING = """
+unseen: ignore
+columns:
+  age:
+    - {kind: numeric, missing: mean, indicator: true}
+    - {kind: bucketised, edges: [20, 33.5, 60], missing: category}
+  price: {kind: numeric, decimal: ",", thousands: ".", percent: true, missing: median}
+  city: {kind: categorical, missing: category}
+  zone: [{kind: categorical, missing: none}, {kind: hashed, bits: 3, seed: 5, missing: category}]
+  agent: {kind: hashed, bits: 5, seed: 9007199254740993, missing: none}
+  when: {kind: date, format: ["%d.%m.%Y", iso], parts: [weekday, days, hour, year, quarter], missing: category}
+  since: {kind: date, format: unix-ms, parts: [day, month, days], since: "2001-02-03", missing: none}
+  note: {kind: text, bits: 7, ngrams: [1, 3], weights: tf-idf}
+crossed:
+  - {of: [city, age, zone], bits: 6, missing: category}
+  - {of: [zone, when], bits: 4, seed: 7, missing: none}
+"""
+REFUSING = """
+columns:
+  age: {kind: bucketised, quantiles: 5}
+  price: {kind: numeric, decimal: ",", thousands: ".", percent: true, missing: 1.5}
+  city: {kind: categorical, missing: none}
+  zone: [{kind: numeric, missing: zero, indicator: true}, {kind: hashed, bits: 4, missing: category}]
+  agent: {kind: text, bits: 4, weights: binary, missing: drop}
+  when: {kind: date, format: ["%d.%m.%Y", iso], parts: [month], missing: drop}
+  since: {kind: date, format: unix-ms, parts: [hour], missing: none}
+  note: {kind: text, bits: 5, ngrams: [2, 2]}
+crossed:
+  - {of: [city, age], bits: 6, missing: category}
+"""
 LIBSVM: dict[str, Any] = {"columns": ()}
 CASES = {
     "linear": Case("squared", _number),
@@ -90,6 +129,8 @@ CASES = {
     "squared hinge": Case("squared_hinge", _two),
     "probit": Case("probit", _two),
     "cloglog": Case("cloglog", _two),
+    "schema file, keeping rows": Case("logistic", _two, columns=MADE, schema=KEEPING, unknown=True, missing=True),
+    "schema file, refusing rows": Case("softmax", _three, columns=MADE, schema=REFUSING, missing=True),
     "libsvm": Case("logistic", _two, **LIBSVM),
     "libsvm, sparse coefficients": Case("logistic", _two, **LIBSVM, trained={"l1": 0.02}, unknown=True),
     "libsvm, softmax": Case("softmax", _three, **LIBSVM),
@@ -142,6 +183,9 @@ def train(name: str, folder: Path) -> Trained:
     (folder / f"train.{suffix}").write_text(train_text, encoding="utf-8")
     (folder / f"new.{suffix}").write_text(text, encoding="utf-8")
     categorical: dict[str, Any] = {"categorical": ["zone"]} if "zone" in case.columns else {}
+    if case.schema:
+        (folder / "schema.yaml").write_text(case.schema, encoding="utf-8")
+        categorical = {"schema": folder / "schema.yaml", "max_bad_rows": 400}
     mr_ml.pack(root, folder / f"train.{suffix}", "rows", **categorical, **case.packed)
     options = {"l2": 0.01, "max_passes": 40, **case.trained}
     mr_ml.train(root, "rows", "model", loss=case.loss, **options)
@@ -186,6 +230,8 @@ def _csv(case: Case, n: int, rng: np.random.Generator, *, fresh: bool) -> tuple[
             "zone": f"{zone}",
             "exposure": repr(exposure),
         }
+        if case.schema:
+            whole |= _fields_to_be_made(rng, fresh=fresh)
         if case.packed.get("decimal") == ",":
             for name in ("age", "far"):
                 whole[name] = f"{float(whole[name]):,.9f}".translate(str.maketrans(",.", ".,"))
@@ -202,6 +248,42 @@ def _csv(case: Case, n: int, rng: np.random.Generator, *, fresh: bool) -> tuple[
         writer.writerow({**row, "label": case.label(rng, z) if not fresh or i % 2 else ""})
         rows.append(row)
     return out.getvalue(), rows
+
+
+# what no model has seen, means no value, is no number or no date, or is spelled in another way
+ODD = {
+    "age": ("33.5", "-0", "1e400", "NaN", "1,5", " 20\t", "inf", "+6.E1"),
+    "price": ("1.234,5", "-1.234.567", "12 %", ",5", "1,", "1.23", "5e1", "5e1%", "NaN"),
+    "city": ("<missing>", "berlin", "NA", "0", " x y "),
+    "zone": ("3.00", "+2", "-0", "5", "02", "NA", "1."),
+    "agent": ("a" * 256, "a" * 257, "é" * 200, "12345678", "123456789", "'\"\\\u2028", "?"),
+    "when": ("29.02.2023", "29.02.2024", "2024-02-30", "2024-02-29T23:59", "2024-02-29 23:59:59.1Z", "0001-01-01",
+             "9999-12-31", "2024-02-29T24:00", "2024-02-29T23:59:59.", "2024-02-29Z", "1.1.2024", "\u0661.01.2024"),
+    "since": ("-1", "-62135596800000", "-62135596800001", "253402300799999", "253402300800000", "1e300", "1.5", "x"),
+    "note": ("Straße İstanbul ΣΑΣ", "a a a b", "!!!", "a_b c'd \u0130", "the\u00a0end", "东京 2024", "NA", "X" * 300),
+}  # fmt: skip
+
+
+def _fields_to_be_made(rng: np.random.Generator, *, fresh: bool) -> dict[str, str]:
+    """Fields for the columns of `MADE`, without those of all cases; some that are odd."""
+    words = ("red", "Green", "blue", "grün", "x1", "the", "end")
+    price, days = float(rng.normal() * 2000), int(rng.integers(0, 900))
+    day = np.datetime64("2023-01-01") + days
+    year, month, of_month = str(day).split("-")
+    whole = {
+        "price": f"{price:,.2f}".translate(str.maketrans(",.", ".,")),
+        "agent": f"agent {int(rng.integers(60))}",
+        "when": (f"{of_month}.{month}.{year}", f"{day}T{int(rng.integers(24)):02d}:30")[int(rng.integers(2))],
+        "since": repr(1e12 + days * 86_400_000 + int(rng.integers(10**8))),
+        "note": " ".join(rng.choice(words, int(rng.integers(0, 6)))),
+    }
+    for name in whole:
+        if rng.random() < 0.08:
+            whole[name] = str(rng.choice(MISSING))
+    if fresh and rng.random() < 0.7:
+        name = str(rng.choice(list(ODD)))
+        whole[name] = str(rng.choice(ODD[name]))
+    return whole
 
 
 def _libsvm(case: Case, n: int, rng: np.random.Generator, *, fresh: bool) -> tuple[str, Rows]:

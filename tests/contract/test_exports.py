@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import json_made
 import jsonschema
 import numpy as np
 import pandas
@@ -32,6 +33,7 @@ from mr_ml.exports import EXPORTS
 from mr_ml.exports.base import Subject
 from mr_ml.exports.document import document_of
 from mr_ml.exports.scorer import Scorer
+from mr_ml.readers.transforms.alone import RowError
 
 NUMBERS = ("age", "far", "exposure")
 # A prediction of a row: label ("" without classes) and values; None for a row that is refused.
@@ -71,21 +73,36 @@ def by_plain_formula(trained: Trained, path: Path) -> list[Prediction]:
     for row in trained.rows:
         try:
             scored = scorer.predict(row)
-        except ValueError:
+        except RowError:
             found.append(None)
+            if document["format_version"] == 2 and not document["inputs"]["columns"]:
+                assert json_made.refuses(document, row), row
             continue
         x = np.zeros(len(document["features"]))
         for k, number in scorer._features(row):
             x[k] = number
+        if document["format_version"] == 2:
+            x = with_made(document, row, x)
         offset = float(row[document["inputs"]["offset"]]) if document["inputs"]["offset"] else 0.0
         z = np.array(document["coefficients"]) @ (x - document["centres"]) + document["intercepts"] + offset
         values = list((scored.get("probabilities") or scored.get("decisions") or scored).values())
         if document["response"] == "sigmoid":
-            assert close(values, [1 / (1 + np.exp(z[0])), 1 / (1 + np.exp(-z[0]))])
+            with np.errstate(over="ignore"):
+                assert close(values, [1 / (1 + np.exp(z[0])), 1 / (1 + np.exp(-z[0]))])
         if document["response"] == "normalised_exponentials":
             assert close(values, (np.exp(z) / np.exp(z).sum()).tolist())
         found.append((scored.get("label", ""), values))
     return found
+
+
+def with_made(document: dict[str, Any], row: dict[str, str], x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Replace what the scorer makes of columns; it must have been the same."""
+    first = {column["first"] for column in document["inputs"]["columns"]}
+    assert all(column["categories"] is None for column in document["inputs"]["columns"])
+    made = json_made.features(document, row)
+    own = [x[k] if feature in first else made.get(feature, 0.0) for k, feature in enumerate(document["features"])]
+    np.testing.assert_allclose(x, own, rtol=1e-13, atol=0)
+    return np.array(own)
 
 
 def by_a_bare_python(trained: Trained, path: Path) -> list[Prediction]:
@@ -309,6 +326,11 @@ REFUSED = {
     ("sklearn", "poisson, offsets"): OFFSETS,
     **{
         ("sklearn", name): NO_ESTIMATOR for name in ("gamma, inverse", "inverse gaussian", "huber", "probit", "cloglog")
+    },
+    **{
+        (kind, name): "such as a schema file makes of others"
+        for kind in ("onnx", "pmml", "sklearn", "sql")
+        for name in ("schema file, keeping rows", "schema file, refusing rows")
     },
     ("pmml", "gamma, inverse"): "PMML has no infinite mean",
     ("pmml", "inverse gaussian"): "PMML has no infinite mean",

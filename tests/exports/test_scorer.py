@@ -13,12 +13,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import mr_ml
 from mr_ml.exports import scorer
 from mr_ml.models.formula import Response
 from mr_ml.models.linear.losses import LOSSES, PARAMETERS, loss_from_text
 from mr_ml.readers.csv.categories import Categories
 from mr_ml.readers.csv.numbers import numbers_of
+from mr_ml.readers.text.fields import hash_fields
 from mr_ml.readers.text.options import TextOptions
+from mr_ml.readers.transforms import alone
+from mr_ml.readers.transforms.hashing import buckets
+from mr_ml.readers.transforms.logarithm import log
 
 MARGINS = (-800.0, -709.5, -40.0, -6.0, -3.0, -0.3, -1e-9, 0.0, 1e-300, 1e-9, 0.3, 2.0, 5.5, 7.0, 38.0, 709.5, 800.0)
 
@@ -70,11 +75,31 @@ SPELLINGS = (
 @example("5e1%", SPELLINGS[6])
 def test_numbers_are_read_as_mr_ml_reads_them(text: str, options: TextOptions) -> None:
     text = text.strip(" \t")
-    spelled = scorer._spelling({"decimal": options.decimal, "thousands": options.thousands, "percent": options.percent})
+    spelled = alone.spelling({"decimal": options.decimal, "thousands": options.thousands, "percent": options.percent})
     plain = spelled(text)
     number = None if plain is None else float(plain)
     expected = numbers_of([text], options).get(text)
     assert (None if number is None or abs(number) == np.inf else number) == expected
+
+
+@given(st.text(max_size=300), st.integers(1, 20), st.integers(0, 2**63 - 1))
+@example("", 20, 0)
+@example("x" * 256, 9, 1)
+@example("x" * 257, 9, 1)
+@example("12345678", 5, 2**63 - 1)
+def test_hashes_are_those_of_mr_ml(text: str, bits: int, seed: int) -> None:
+    data = np.frombuffer(text.encode(), np.uint8)
+    keys = hash_fields(data, np.array([0]), np.array([len(data)]))
+    assert alone.hash_of(text) == int(keys[0])
+    expected = int(buckets(keys, bits=bits, seed=seed)[0])
+    assert alone._bucket(alone.hash_of(text), {"bits": bits, "seed": seed}) == expected
+
+
+@given(st.floats(min_value=5e-324, max_value=1.7e308))
+@example(1.0)
+@example(0.7071067811865475)
+def test_logarithms_are_those_of_mr_ml_to_the_bit(x: float) -> None:
+    assert alone.logarithm(x) == float(log(np.array([x]))[0])
 
 
 @given(st.text(alphabet="0123.+-", max_size=6))
@@ -84,12 +109,16 @@ def test_whole_categories_are_known_by_any_spelling(text: str) -> None:
     values = ("-3", "0", "1", "12.0", "30")
     buffer = np.frombuffer(text.encode() + b"\n", np.uint8)
     expected = int(Categories(values).find(buffer, np.array([0]), np.array([len(text)]))[0])
-    codes = scorer._codes(values, whole=True)
-    assert codes.get(text, codes.get(scorer.without_fraction(text), -1)) == expected
+    codes = alone.codes_of(values, whole=True)
+    assert codes.get(text, codes.get(alone.without_fraction(text), -1)) == expected
 
 
-def test_it_imports_the_standard_library_only() -> None:
-    tree = ast.parse(Path(scorer.__file__).read_text(encoding="utf-8"))
+def test_it_imports_the_standard_library_only(tmp_path: Path) -> None:
+    (tmp_path / "rows").write_text("1 1:1\n2 1:3\n2 1:4\n" * 9)
+    mr_ml.pack(str(tmp_path / "root"), tmp_path / "rows", "rows")
+    mr_ml.train(str(tmp_path / "root"), "rows", "m", l2=1.0)
+    mr_ml.export(str(tmp_path / "root"), "m", tmp_path / "m.py", kind="python")
+    tree = ast.parse((tmp_path / "m.py").read_text(encoding="utf-8"))
     imported = {
         name.name.partition(".")[0] if isinstance(node, ast.Import) else str(node.module).partition(".")[0]
         for node in ast.walk(tree)

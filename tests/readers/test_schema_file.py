@@ -16,6 +16,7 @@ from schema_files import table
 
 import mr_ml
 from mr_ml.errors import BadDataError, NotFoundError, UsageError
+from mr_ml.exports.scorer import Scorer
 from mr_ml.readers.transforms.registry import TRANSFORMS
 from mr_ml.settings import table_schema
 from mr_ml.settings.table_file import read_table
@@ -320,7 +321,7 @@ def test_means_are_of_the_training_files_where_the_split_goes_by_file(tmp_path: 
     assert by_kind[0]["category"] == by_kind[2]["category"] == ["new", "old"]
 
 
-def test_models_predict_data_frames_and_are_not_exported_as_something_else(tmp_path: Path) -> None:
+def test_models_predict_data_frames_and_are_exported_as_what_can_say_it(tmp_path: Path) -> None:
     """A frame has numbers and dates where the text had them as it likes."""
     rng = np.random.default_rng(8)
     n = 120
@@ -349,9 +350,13 @@ def test_models_predict_data_frames_and_are_not_exported_as_something_else(tmp_p
     by_text = predictions(tmp_path / "out")
     by_frame = mr_ml.load("m", root=tmp_path / "root").predict_proba(frame)[:, 1]
     assert by_frame.tolist() == by_text
-    for kind in ("json", "python", "sql"):
+    for kind in ("onnx", "pmml", "sklearn", "sql"):
         refused = commands.run("export", "m", "-o", tmp_path / "m", "--as", kind)
         assert refused.code == 2
         made = "price (numeric), age (bucketised), city*age (crossed), day (date), note (text)"
-        assert f"found such as a schema file makes of others: {made}; exports cannot" in refused.err
+        assert f"found such as a schema file makes of others: {made}; the export {kind} cannot" in refused.err
         assert not (tmp_path / "m").exists()
+    commands("export", "m", "-o", tmp_path / "m.json", "--as", "json")
+    alone = Scorer(json.loads((tmp_path / "m.json").read_bytes()))
+    values = [alone.values(row)[1] for row in frame.assign(day=frame["day"].dt.date).to_dict("records")]
+    np.testing.assert_allclose(values, by_text, rtol=1e-12, atol=0)

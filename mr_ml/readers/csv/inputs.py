@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from mr_ml.errors import UsageError
 from mr_ml.readers.csv.categories import MISSING_CATEGORY, are_whole
-from mr_ml.readers.csv.stored import CsvPart, missing_value_of
-from mr_ml.readers.inputs import Column, Inputs, Missing
-from mr_ml.readers.rows import listed
+from mr_ml.readers.csv.stored import CsvPart, Placed, missing_value_of
+from mr_ml.readers.inputs import Column, Inputs, Made, Missing, Unseen
 from mr_ml.readers.schema import Schema
 
 
 def inputs_of(schema: Schema) -> Inputs:
-    """Return what the rows of a schema are read from; see `Format.inputs`.
-
-    Raises
-    ------
-    UsageError
-        Columns are made to features as a schema file says it, which no export knows.
-    """
+    """Return what the rows of a schema are read from; see `Format.inputs`."""
     part: CsvPart = schema.part
-    if part.transforms:
-        made = [f"{placed.transform.title} ({placed.transform.written})" for placed in part.transforms]
-        raise UsageError(
-            f"expected columns of numbers and categories as they are, found such as a schema file makes of others: "
-            f"{listed(made)}; exports cannot say these: predict with `mr-ml predict`"
-        )
     options = part.options
     features = {name: use["first"] for name, use in part.columns.items() if use["first"] is not None}
     columns = sorted((_column(part, name, first) for name, first in features.items()), key=lambda column: column.first)
@@ -41,6 +25,20 @@ def inputs_of(schema: Schema) -> Inputs:
             "columns": list(options.columns or ()), "decimal": options.decimal, "thousands": options.thousands,
             "percent": options.percent,
         },
+        made=tuple(_made(placed, _unseen(part)) for placed in part.transforms),
+    )  # fmt: skip
+
+
+def _unseen(part: CsvPart) -> Unseen:
+    return "ignore" if part.options.unseen == "ignore" else "refuse"
+
+
+def _made(placed: Placed, unseen: Unseen) -> Made:
+    one = placed.transform
+    parameters = {name: value for name, value in one.exported(unseen=unseen).items() if name != "kind"}
+    return Made(
+        title=f"{one.title} ({one.written})", kind=one.kind, first=placed.first, n_features=one.n_features,
+        parameters=parameters,
     )  # fmt: skip
 
 
@@ -49,7 +47,7 @@ def _column(part: CsvPart, name: str, first: int) -> Column:
     categories = part.vocabularies.get(name)
     if categories is None:
         return Column(name=name, first=first, missing="refuse" if fill is None else "fill", fill=fill)
-    unseen: Literal["refuse", "ignore"] = "ignore" if part.options.unseen == "ignore" else "refuse"
+    unseen = _unseen(part)
     has_own = MISSING_CATEGORY in categories
     # a missing value that is no category of its own is one that no row of training had
     missing: Missing = "fill" if has_own else "refuse" if fill is None else unseen

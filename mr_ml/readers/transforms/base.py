@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.errors import UsageError
+from mr_ml.readers.inputs import Unseen
 from mr_ml.readers.text.marks import check_marks
 from mr_ml.readers.transforms.registry import TRANSFORMS
 from mr_ml.readers.transforms.seen import Seen
@@ -208,6 +209,16 @@ class Transform(ABC):
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types, what was learnt among them: all that is to be known to do the same elsewhere."""
         return {"kind": self.kind, **{item.name: _plain(getattr(self, item.name)) for item in fields(self)}}
+
+    def exported(self, *, unseen: Unseen) -> dict[str, Any]:
+        """Plain JSON types: what a program that is not mr_ml must know to do the same, once it has learnt.
+
+        Parameters
+        ----------
+        unseen
+            What a row is with a value that the transform has not learnt.
+        """
+        return self.to_json()
 
     @property
     @abstractmethod

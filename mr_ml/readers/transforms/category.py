@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from mr_ml.data import stored
 from mr_ml.errors import BadDataError
-from mr_ml.readers.csv.categories import Categories, one_spelling
+from mr_ml.readers.csv.categories import Categories, are_whole, one_spelling
 from mr_ml.readers.csv.values import distinct
+from mr_ml.readers.inputs import Unseen
 from mr_ml.readers.transforms.base import MISSING, Cells, Entries, Mask, Reading, Transform
 from mr_ml.readers.transforms.seen import MAX_CHARACTERS, Seen, Texts
 
@@ -42,6 +43,10 @@ class Category(Transform):
     def columns(self) -> tuple[str, ...]:
         """See `Transform.columns`."""
         return (self.column,)
+
+    def exported(self, *, unseen: Unseen) -> dict[str, Any]:
+        """See `Transform.exported`: with `unseen`, and whether each spelling of a whole number is one category."""
+        return {**self.to_json(), "whole": are_whole(self.learnt or ()), "unseen": unseen}
 
     def read(self, cells: Cells) -> Reading:
         """See `Transform.read`."""
