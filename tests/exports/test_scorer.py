@@ -95,6 +95,11 @@ def test_hashes_are_those_of_mr_ml(text: str, bits: int, seed: int) -> None:
     assert alone._bucket(alone.hash_of(text), {"bits": bits, "seed": seed}) == expected
 
 
+def test_the_hashes_of_the_guide_are_right() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "exports.md").read_text(encoding="utf-8")
+    assert f'`hash("12345678")` is {alone.hash_of("12345678"):#018x}, `hash("")` {alone.hash_of(""):#018x}.' in guide
+
+
 @given(st.floats(min_value=5e-324, max_value=1.7e308))
 @example(1.0)
 @example(0.7071067811865475)
