@@ -147,9 +147,9 @@ def test_an_application_does_not_outlive_its_step(site: Site, tmp_path: Path) ->
     before = len(site.states())
     process = site.start(*TRAIN, "--model", "m", "--cluster-id", cluster_id, "--config", str(site.config))
     until(lambda: "RUNNING" in site.states()[before:], process)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=LIMIT_SECONDS)
-    assert process.returncode == 130, err
+    assert process.returncode == 143, err
     assert site.states()[before:] == ["KILLED"]
     assert not site.store.exists("tmp")
     assert site.agent.alive() == [cluster_id]

@@ -59,7 +59,7 @@ def engine(root: str, settings: HadoopSettings = SETTINGS, *, name: str = "mapre
 def test_interrupted_and_resumed_training_ends_in_the_local_model(
     packed: ClusterCommands, on_cluster: HadoopCluster, tmp_path: Path
 ) -> None:
-    """Ctrl-C in a pass that is a job kills the application; tasks that stay go on, to the model of one process."""
+    """SIGTERM in a pass that is a job kills the application; tasks that stay go on, to the model of one process."""
     trace = tmp_path / "trace"
     command = [sys.executable, "-m", "mr_ml", *TRAIN, "--model", "m", "--max-passes", "2", "--root", packed.root]
     running = subprocess.Popen(
@@ -67,9 +67,9 @@ def test_interrupted_and_resumed_training_ends_in_the_local_model(
         env={**environment(), "MR_ML_HADOOP_TRACE": str(trace)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     application = wait_for_application(on_cluster, running, after=applications(on_cluster))
-    running.send_signal(signal.SIGINT)
+    running.send_signal(signal.SIGTERM)
     _, said = running.communicate(timeout=120)
-    assert running.returncode == 130, said.decode()
+    assert running.returncode == 143, said.decode()
     assert applications(on_cluster)[application] == "KILLED"
     assert nothing_left(packed.store)
     assert jvm_starts(trace) == ["jar", "application"]
