@@ -188,10 +188,8 @@ def test_evaluate_and_the_commands_without_jobs(
     assert jvm_starts(trace) == ["jar"]
     assert scored.here("describe", "rows") == scored.local("describe", "rows")
     # but for when that was, by each storage's clock
-    listed = [
-        [{**one, "published": ""} for one in of("models", "list")["models"]] for of in (scored.here, scored.local)
-    ]
-    assert listed[0] == listed[1]
+    there, local = scored.here("models", "list")["models"], scored.local("models", "list")["models"]
+    assert [{**one, "published": ""} for one in there] == [{**one, "published": ""} for one in local]
     shown, here = scored.here("models", "show", "numbered"), scored.local("models", "show", "numbered")
     assert shown["coef_uri"].startswith(scored.root)
     assert {**shown, "coef_uri": ""} == {**here, "coef_uri": ""}
