@@ -46,10 +46,16 @@ def write(folder: Path) -> tuple[Path, Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for file, customers in zip(files, (known, new), strict=True):
-            with file.open("x", encoding="utf-8", newline="") as out:
-                writer = csv.DictWriter(out, list(customers[0]), lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(customers)
+            # whole, or not there
+            part = file.with_name(f".{file.name}.part")
+            try:
+                with part.open("w", encoding="utf-8", newline="") as out:
+                    writer = csv.DictWriter(out, list(customers[0]), lineterminator="\n")
+                    writer.writeheader()
+                    writer.writerows(customers)
+                part.rename(file)
+            finally:
+                part.unlink(missing_ok=True)
     except OSError as error:
         raise storage_error(error, doing="write the demo's rows to", place=str(folder)) from error
     return files

@@ -12,6 +12,8 @@ import time
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from mr_ml.errors import UsageError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -160,6 +162,8 @@ class _Passes(Listener):
 @contextmanager
 def calling(on_pass: Callable[[PassEnded], object] | None) -> Iterator[None]:
     """Call a function with each pass of a training within the block; who listens already goes on to; None for none."""
+    if on_pass is not None and not callable(on_pass):
+        raise UsageError(f"`on_pass`: expected a function of a pass, found {on_pass!r}")
     if on_pass is None:
         yield
         return

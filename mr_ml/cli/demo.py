@@ -8,10 +8,11 @@ from itertools import islice
 from pathlib import Path
 
 from mr_ml import demo
+from mr_ml.cli import main
 from mr_ml.cli.common import narrator, print_result, table
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> int:
     """Write rows, and run the commands on them that a newcomer needs, saying each."""
     folder = Path(options.folder)
     # what is told is a part of the result, and stands between what the commands print
@@ -34,7 +35,9 @@ def run(options: argparse.Namespace) -> None:
     )  # fmt: skip
     for title, words in commands:
         say(f"\n== {title}\n$ mr-ml {shlex.join([*words, '--root', root])}")
-        _run([*words, "--root", root, *(["--quiet"] if options.quiet else [])])
+        code = main([*words, "--root", root, *(["--quiet"] if options.quiet else [])])
+        if code:
+            return code
     with (folder / "predictions.tsv").open(encoding="utf-8") as predictions:
         header, *first = [line.rstrip("\n").split("\t") for line in islice(predictions, 4)]
     say(f"the first of them:\n{table(header, first)}")
@@ -49,14 +52,8 @@ def run(options: argparse.Namespace) -> None:
         {"folder": str(folder), "root": root, "dataset": "customers", "model": "churn"},
         f"\nTo go on: export MR_ML_ROOT={where}; mr-ml train customers --model churn --l2 1e-2; mr-ml --help",
     )
+    return 0
 
 
 def _print(text: str) -> None:
     print(text, flush=True)
-
-
-def _run(words: list[str]) -> None:
-    from mr_ml.cli.parser import make_parser
-
-    options = make_parser().parse_args(words)
-    options.command_module()(options)

@@ -7,6 +7,7 @@ from typing import Any
 from mr_ml.cli.numbers import finite, share
 from mr_ml.cli.options import (
     MODEL,
+    Once,
     add_command,
     add_engine,
     add_memory,
@@ -31,7 +32,10 @@ def add_evaluate(commands: Any) -> None:
     )  # fmt: skip
     parser.add_argument("--split", default="test", help="(default test)")
     parser.add_argument(
-        "--by", metavar="COLUMN", help="also groups of rows: by the categories of a column, or whether a feature is 0"
+        "--by",
+        action=Once,
+        metavar="COLUMN",
+        help="also groups of rows: by the categories of a column, or whether a feature is 0",
     )
     parser.add_argument("--weights", choices=("rows", "none"), default="rows", help="use row weights, if any (default)")
     parser.add_argument(

@@ -64,6 +64,24 @@ class Parser(argparse.ArgumentParser):
         raise argparse.ArgumentError(action, f"{value!r} is none of {', '.join(choices)}{guess}")
 
 
+class Once(argparse.Action):
+    """Stores a value, and refuses a second one: it would take the place of the first without a word."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Store the value."""
+        given = vars(namespace).setdefault("_given", set())
+        if self.dest in given:
+            raise argparse.ArgumentError(self, "is given twice; it can be given once")
+        given.add(self.dest)
+        setattr(namespace, self.dest, values)
+
+
 def add_group(commands: Any, name: str, summary: str) -> Any:
     """Add what has commands of its own; returns what these are added to."""
     parser = commands.add_parser(name, help=summary, description=summary)

@@ -40,8 +40,13 @@ def choices(options: argparse.Namespace) -> PackChoices:
         unseen_features=options.unseen_features,
         max_bad_rows=options.max_bad_rows,
         format=options.format,
-        text={name: getattr(options, name) for name in names},
+        text={name: _said(getattr(options, name)) for name in names},
     )
+
+
+def _said(value: object) -> object:
+    """Return what an option says; of lists that may be given several times all of it."""
+    return ",".join(value) if isinstance(value, list) else value
 
 
 def split_inputs(named: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -80,18 +80,24 @@ def add_pack(commands: Any) -> None:
     group.add_argument("--label-column", metavar="COLUMN", help="CSV (default: one called label, target or y)")
     group.add_argument("--weight-column", metavar="COLUMN", help="CSV: row weights, >= 0")
     group.add_argument("--offset-column", metavar="COLUMN", help="CSV: a known part of the margin")
-    group.add_argument("--drop", metavar="COLUMN,...", default="", help="CSV: columns to leave out")
+    group.add_argument("--drop", action="append", metavar="COLUMN,...", default=[], help="CSV: columns to leave out")
     group.add_argument(
         "--categorical",
+        action="append",
         metavar="COLUMN,...",
-        default="",
+        default=[],
         help="CSV: columns to encode one-hot although they are numbers",
     )
     group.add_argument(
-        "--numeric", metavar="COLUMN,...", default="", help="CSV: columns in which anything but a number is a bad row"
+        "--numeric",
+        action="append",
+        metavar="COLUMN,...",
+        default=[],
+        help="CSV: columns in which anything but a number is a bad row",
     )
     group.add_argument(
         "--missing-markers",
+        action="append",
         metavar="TEXT,...",
         help="CSV: texts that mean no value, in place of all default ones (NA, N/A, NULL, NaN, ? and others, and - in "
         "columns of numbers)",

@@ -15,6 +15,7 @@ from mr_ml.cli.numbers import not_negative, whole
 from mr_ml.cli.options import (
     EXIT_CODES,
     MODEL,
+    Once,
     Parser,
     add_bad_rows,
     add_command,
@@ -106,6 +107,7 @@ def _train(commands: Any) -> None:
     group = parser.add_argument_group("what is fitted")
     group.add_argument(
         "--loss",
+        action=Once,
         type=registered(LOSSES, name_in),
         default="logistic",
         metavar=LOSS,
@@ -118,7 +120,7 @@ def _train(commands: Any) -> None:
     group.add_argument(
         "--l2", type=not_negative, default=0.0, metavar="X", help="L2 penalty relative to the mean loss (default 0)"
     )
-    group.add_argument("--class-weights", metavar="SPEC", help="'balanced', or LABEL=FACTOR,...")
+    group.add_argument("--class-weights", action=Once, metavar="SPEC", help="'balanced', or LABEL=FACTOR,...")
     group.add_argument(
         "--warm-start",
         metavar="MODEL[@V]",

@@ -37,6 +37,7 @@ def block_of(schema: Schema, x: Any, *, offsets: Floats | None, unseen: Unseen |
     frame = frame_of(x)
     if frame is None:
         features, found = sparse_rows(x, schema.n_features), None
+        _check_numbers(features, schema)
     else:
         rows = _frame_rows(frame, schema, unseen)
         features, found = SparseFeatures(narrow_indptr(rows.indptr), rows.indices, rows.values), rows.offsets
@@ -47,6 +48,19 @@ def block_of(schema: Schema, x: Any, *, offsets: Floats | None, unseen: Unseen |
         if found.shape != (features.n_rows,):
             raise UsageError(f"expected offsets of {features.n_rows} rows; found shape {found.shape}")
     return Block(features, np.zeros(features.n_rows), None, found)
+
+
+def _check_numbers(features: SparseFeatures, schema: Schema) -> None:
+    """Refuse what is no number: NaN in a margin would choose a class."""
+    wrong = np.flatnonzero(~np.isfinite(features.values))
+    if len(wrong):
+        first = int(wrong[0])
+        row = int(np.searchsorted(features.indptr, first, side="right")) - 1
+        name = schema.name_of(int(features.indices[first]))
+        raise BadDataError(
+            f"expected numbers, found {len(wrong)} that are none, the first in row {row}, counted from 0, of feature "
+            f"{name!r}: {features.values[first]}; fill them in, or leave such rows out"
+        )
 
 
 def _frame_rows(frame: Frame, schema: Schema, unseen: Unseen | None) -> Rows:

@@ -343,6 +343,17 @@ def test_numbered_features_take_no_frames(tmp_path: Path) -> None:
     assert model.predict(frame.to_numpy()).tolist() == model.predict(sparse.csr_array([[1.0, 0.5]])).tolist()
 
 
+def test_what_is_no_number_is_refused(root: str) -> None:
+    """As in a file and in a data frame: by NaN alone the first class would be chosen."""
+    for name in MODELS:
+        model = mr_ml.load(name, root=root)
+        row = np.zeros((2, len(model.feature_names)))
+        for value in (np.nan, np.inf):
+            row[1, 0] = value
+            with pytest.raises(BadDataError, match=f"the first in row 1, counted from 0, .*: {value}"):
+                model.predict(row)
+
+
 def test_the_table_of_coefficients(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in MODELS:
         model = mr_ml.load(name, root=root)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import math
+import signal
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from commands import Commands, read_coef
 
 from mr_ml import demo
@@ -48,3 +50,16 @@ def test_it_writes_over_nothing(mr_ml: Commands, tmp_path: Path) -> None:
     assert found.code == 2
     assert "is there already" in found.err
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["new_customers.csv"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_when_it_is_asked(mr_ml: Commands, tmp_path: Path, number: signal.Signals) -> None:
+    """Not only the command that it is at."""
+    process = mr_ml.start("demo", tmp_path / "demo")
+    runs = tmp_path / "demo" / "mr_ml_data" / "runs"
+    while process.poll() is None and not runs.exists():
+        pass
+    process.send_signal(number)
+    assert process.wait(60) == 128 + number
+    assert not (tmp_path / "demo" / "predictions.tsv").exists()

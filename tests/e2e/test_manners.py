@@ -171,3 +171,34 @@ def test_a_project_file_of_another_folder_is_not_read(tmp_path: Path, monkeypatc
     (tmp_path / "mr_ml.toml").write_text('runner = "of another user"\n')
     monkeypatch.chdir(tmp_path / "below")
     assert make_parser().parse_args(["train", "flowers", "--model", "m"]).runner == "local"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "train flowers --model m --loss logistic --loss squared",
+        "train flowers --model m --class-weights 0=2 --class-weights 1=3",
+        "evaluate petals flowers --by length --by width",
+    ],
+)
+def test_what_can_be_said_once_is_not_said_twice(line: str, abc: Commands) -> None:
+    found = abc.run(*line.split())
+    assert found.code == 2
+    assert "is given twice" in found.err
+
+
+def test_lists_add_up(abc: Commands, tmp_path: Path) -> None:
+    text = tmp_path / "lists.csv"
+    text.write_text("a,b,c,d,label\n1,2,x,4,0\n2,-,z,5,1\n3,1,x,6,0\n1,none,y,7,1\n")
+    found = abc(
+        "pack", text, "--to", "lists", "--drop", "a", "--drop", "d", "--categorical", "b", "--categorical", "c",
+        "--missing-markers", "-", "--missing-markers", "none", "--missing", "drop",
+    )  # fmt: skip
+    assert found["columns"]["dropped"] == ["a", "d"]
+    assert sorted(found["columns"]["categorical"]) == ["b", "c"]
+
+
+def test_predictions_are_not_called_compressed(abc: Commands, tmp_path: Path) -> None:
+    found = abc.run("predict", "petals", tmp_path / "abc.csv", "--to", tmp_path / "out.tsv.gz")
+    assert found.code == 2
+    assert "not compressed" in found.err

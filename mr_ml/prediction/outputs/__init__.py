@@ -8,11 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hdfs_layout.registry import Registry
+from mr_ml.errors import UsageError
 
 if TYPE_CHECKING:
     from mr_ml.prediction.outputs.base import OutputFormat
 
 DEFAULT = "tsv"
+
+#: Such files would not be what their names say.
+COMPRESSED = (".gz", ".bz2", ".zst", ".xz")
 
 OUTPUT_FORMATS: Registry[OutputFormat] = Registry(
     "output format",
@@ -33,8 +37,12 @@ def output_format_of(name: str | None, *, to: str) -> OutputFormat:
     Raises
     ------
     UsageError
-        If there is none of that name, or what it needs is not installed.
+        If there is none of that name, or what it needs is not installed, or the path ends as compressed files do.
     """
+    if to.lower().rstrip("/").endswith(COMPRESSED):
+        raise UsageError(
+            f"`to`: expected a name of a file that is not compressed, found {to!r}; compress it afterwards"
+        )
     if name is None:
         by_suffix = (OUTPUT_FORMATS.get(known) for known in OUTPUT_FORMATS.built_in)
         form = next((form for form in by_suffix if to.lower().rstrip("/").endswith(form.suffix)), None)

@@ -285,6 +285,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     record = dict(pairs)
     if len(record) < len(pairs):
         raise ValueError("a name twice")
+    if "" in record:
+        raise ValueError("a name without a letter")
     return record
 
 
