@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -196,6 +197,34 @@ def test_telling_features_are_those_of_the_definition(data: st.DataObject) -> No
             return bool(np.ptp(x[:, j])) and any((side >= 0).all() for side in sides)
 
         assert sides.telling_features(intercept=intercept).tolist() == [j for j in range(3) if tells(j)]
+
+
+@given(data=st.data())
+def test_a_bound_stops_a_feature_that_tells_only_on_the_side_on_which_it_is(data: st.DataObject) -> None:
+    """By the definition: some line along which no row's lead falls and some row's rises, where coefficients may go."""
+    x = data.draw(hnp.arrays(np.float64, (6, 3), elements=st.sampled_from([-1.0, 0.0, 0.0, 2.0])))
+    free = data.draw(hnp.arrays(np.bool_, (2, 3)))
+    loss, n = data.draw(st.sampled_from([("logistic", 2), ("poisson", 0), ("softmax", 2), ("softmax", 3)]))
+    labels = [float(k) for k in range(n or 3)]
+    y = np.array([*labels, *data.draw(st.lists(st.sampled_from(labels), min_size=6 - len(labels), max_size=6))][:6])
+    rows = RowSpec(loss_from_json(loss), 3, classes=tuple(labels[:n]))
+    query = SidesQuery(rows)
+    sides = query.read(make_engine(x, y, block_rows=3).run(query))
+
+    def tells(j: int, thresholds: list[float]) -> bool:
+        for output, sign, c in product(range(rows.n_outputs), (-1, 1), thresholds):
+            margins = np.zeros((6, rows.n_outputs))
+            margins[:, output] = sign * (x[:, j] - c)
+            # of two coefficients or more, to lower one is to raise all others
+            may = free[(sign + 1) // 2, j] or (rows.n_outputs > 1 and free[:, j].any())
+            least, most = rows.loss.lead(margins, y)
+            if may and (least >= 0).all() and (most > 0).any():
+                return True
+        return False
+
+    for intercept, thresholds in ((True, [-1.0, 0.0, 2.0]), (False, [0.0])):
+        expected = [j for j in range(3) if np.ptp(x[:, j]) and tells(j, thresholds)]
+        assert sides.telling_features(intercept=intercept, free=free).tolist() == expected
 
 
 def test_features_that_nearly_repeat_each_other_are_fitted_where_few_steps_have_seen_them() -> None:

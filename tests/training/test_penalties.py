@@ -204,3 +204,41 @@ def test_what_is_not_penalised_may_have_no_optimum(tmp_path: Path, solver: str) 
         assert again.converged
     bounded: Any = mr_ml.load_model(f"{tmp_path}/root", "m")
     assert bounded.coef[0, 0] == 5.0
+
+
+def one_tells(loss: str) -> tuple[Any, Any]:
+    """1500 rows of 720 features, of which x5 is 1 in rows of label 1 only, or of label 0 where rows are counts."""
+    rng = np.random.default_rng(6 if loss == "logistic" else 3)
+    x = (rng.random((1500, 720)) < 0.02) * 1.0
+    x[:, 0] = rng.normal(size=1500)
+    if loss == "logistic":
+        y = (x[:, 0] + rng.logistic(size=1500) > 0) * 1.0
+        y[x[:, 5] > 0] = 1
+    else:
+        y = rng.poisson(np.exp(0.3 * x[:, 0])) * 1.0
+        y[x[:, 5] > 0] = 0
+    return x, y
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize(
+    ("loss", "open_side", "closed_side"),
+    [("logistic", {"lower": 0.0}, {"upper": 4.0}), ("poisson", {"upper": 0.3}, {"lower": -3.0})],
+)
+def test_a_bound_behind_a_feature_that_tells_leaves_no_optimum(
+    tmp_path: Path, loss: str, open_side: dict[str, float], closed_side: dict[str, float], solver: str
+) -> None:
+    """It may go for ever to the other side, also by a leap to where all slopes of its rows are 0."""
+    x, y = one_tells(loss)
+    rules = {f"x{j}": open_side for j in range(720)}
+    _, done = fit(x, y, str(tmp_path), loss=loss, per_feature=rules, solver=solver)
+    assert not done.converged
+    assert "no finite optimum" in done.stop
+    assert "x5;" in done.warnings[0]
+    # with a bound ahead of it, alone or beside the other one, there is an optimum, which is on it
+    for rule in (closed_side, {**open_side, **closed_side}):
+        root, by_feature = f"{tmp_path}/root", {**rules, "x5": rule}
+        again = mr_ml.train(root, "rows", "m", loss=loss, per_feature=by_feature, solver=solver)
+        assert again.converged, again.stop
+        bounded: Any = mr_ml.load_model(root, "m")
+        assert bounded.coef[0, 5] == next(iter(closed_side.values()))

@@ -77,9 +77,9 @@ class Objective:
         return self.rows.loss.may_separate and not kept
 
     @property
-    def is_free(self) -> NDArray[np.bool_]:
-        """Which features' coefficients are neither penalised nor bounded, (n_features,)."""
-        return self.penalty.is_free(self.scaling)
+    def left_free(self) -> NDArray[np.bool_]:
+        """Which features' coefficients may fall (first) and rise (second) for ever, (2, n_features)."""
+        return self.penalty.leaves_free(self.scaling)
 
     @property
     def kinks(self) -> Kinks | None:

@@ -108,8 +108,11 @@ class Penalty(Protocol):
             Those aside that have less than such a curvature and nothing else.
         """
 
-    def is_free(self, scaling: Scaling) -> Bools:
-        """Return which features' coefficients are neither penalised nor bounded, (n_features,)."""
+    def leaves_free(self, scaling: Scaling) -> Bools:
+        """Return which features' coefficients may fall (first) and rise (second) for ever, (2, n_features).
+
+        A bound on one side only leaves the other one free.
+        """
 
     def l1_weights(self, scaling: Scaling) -> Floats:
         """Return what an `l1` of 1 is, or would be, multiplied by for each feature in theta, (n_features,)."""
@@ -157,9 +160,9 @@ class L2Penalty:
         """Return which features it keeps from growing for ever, (n_features,)."""
         return (self.curvatures(scaling) >= slightly) & (not self.is_zero)
 
-    def is_free(self, scaling: Scaling) -> Bools:
-        """Return which features' coefficients are neither penalised nor bounded, (n_features,)."""
-        return ~self.keeps(scaling)
+    def leaves_free(self, scaling: Scaling) -> Bools:
+        """Return which features' coefficients may fall (first) and rise (second) for ever, (2, n_features)."""
+        return np.tile(~self.keeps(scaling), (2, 1))
 
     def l1_weights(self, scaling: Scaling) -> Floats:
         """Return what an `l1` of 1 would be multiplied by for each feature in theta, (n_features,)."""
@@ -234,11 +237,11 @@ class FeaturePenalty:
             kept |= np.isfinite(self.lower) & np.isfinite(self.upper)
         return kept
 
-    def is_free(self, scaling: Scaling) -> Bools:
-        """Return which features' coefficients are neither penalised nor bounded, (n_features,)."""
-        free = ~self.keeps(scaling)
-        for bound in (self.lower, self.upper):
-            free &= True if bound is None else np.isinf(bound)
+    def leaves_free(self, scaling: Scaling) -> Bools:
+        """Return which features' coefficients may fall (first) and rise (second) for ever, (2, n_features)."""
+        free = np.tile(~self.keeps(scaling), (2, 1))
+        for side, bound in zip(free, (self.lower, self.upper), strict=True):
+            side &= True if bound is None else np.isinf(bound)
         return free
 
     def bounded(self, coef: Floats) -> Floats:

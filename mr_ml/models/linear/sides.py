@@ -4,6 +4,10 @@ Feature j tells class k from all others if some c has x_ij >= c in every row of 
 reverse, and x_ij is not the same everywhere. Moving the coefficient of j and the intercept of k along then raises no
 row's loss and lowers some row's for ever (quasi-complete separation: Albert & Anderson 1984). Without an intercept, c
 is 0. Words that one class alone uses are of this kind, and so are categories all of whose rows are of one class.
+
+Where there is one coefficient vector for two groups of rows, its margins grow towards the last of them, so that the
+coefficient of j has to rise or has to fall, and a bound on that side stops it. With one for each class, to raise that
+of k is to lower those of all others: only bounds on both sides stop it.
 """
 
 from __future__ import annotations
@@ -69,7 +73,10 @@ class SidesQuery(RowQuery, ColumnQuery):
         # rows that store nothing in a column hold a zero there
         full = total.sum("stored") == total.sum("class_rows")[:, None]
         lows, highs = (total.part_of(name, Minimum).value for name in ("lows", "highs"))
-        return Sides(np.where(full, lows, np.minimum(lows, 0)), np.where(full, -highs, np.maximum(-highs, 0)))
+        return Sides(
+            np.where(full, lows, np.minimum(lows, 0)), np.where(full, -highs, np.maximum(-highs, 0)),
+            one_output=self.rows.n_outputs == 1,
+        )  # fmt: skip
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Return JSON and arrays from which `from_parts` makes the same query."""
@@ -83,20 +90,37 @@ class SidesQuery(RowQuery, ColumnQuery):
 
 @dataclass(frozen=True, eq=False)
 class Sides:
-    """The least and the largest value of each feature in the rows of each class, (n_classes, n_features)."""
+    """The least and the largest value of each feature in the rows of each class, (n_classes, n_features).
+
+    Attributes
+    ----------
+    one_output
+        Whether there is one coefficient vector for all classes, which are then two.
+    """
 
     low: Floats
     high: Floats
+    one_output: bool
 
-    def telling_features(self, *, intercept: bool) -> Array:
-        """Return the numbers of the features that tell some class from all others, ascending."""
+    def telling_features(self, *, intercept: bool, free: NDArray[np.bool_] | None = None) -> Array:
+        """Return the numbers of the features that tell some class from all others, ascending.
+
+        Parameters
+        ----------
+        free
+            Which features' coefficients may fall (first) and rise (second) for ever, (2, n_features); others tell
+            nothing. None for all of them.
+        """
         low, high = self.low, self.high
-        tells = np.zeros(low.shape[1], bool)
+        above, below = np.zeros(low.shape, bool), np.zeros(low.shape, bool)
         for k in range(len(low)):
             others = np.arange(len(low)) != k
             rest_low, rest_high = low[others].min(axis=0), high[others].max(axis=0)
             if intercept:
-                tells |= (low[k] >= rest_high) | (high[k] <= rest_low)
+                above[k], below[k] = low[k] >= rest_high, high[k] <= rest_low
             else:
-                tells |= ((low[k] >= 0) & (rest_high <= 0)) | ((high[k] <= 0) & (rest_low >= 0))
-        return np.flatnonzero(tells & (low.min(axis=0) < high.max(axis=0)))
+                above[k], below[k] = (low[k] >= 0) & (rest_high <= 0), (high[k] <= 0) & (rest_low >= 0)
+        ways = np.stack([below[-1], above[-1]] if self.one_output else [(above | below).any(axis=0)] * 2)
+        if free is not None:
+            ways &= free
+        return np.flatnonzero(ways.any(axis=0) & (low.min(axis=0) < high.max(axis=0)))

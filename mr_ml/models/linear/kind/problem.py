@@ -186,8 +186,8 @@ class LinearProblem:
         if stop is Stop.DIVERGED:
             raise NoModelError(stop.value)
         if proof is not None:
-            telling = SidesQuery(self.objective.rows).read(proof).telling_features(intercept=self.spec.intercept)
-            telling = telling[self.objective.is_free[telling]]
+            sides = SidesQuery(self.objective.rows).read(proof)
+            telling = sides.telling_features(intercept=self.spec.intercept, free=self.objective.left_free)
             stop = Stop.SEPARABLE if len(telling) else stop
         if stop.converged and len(self.almost) and Stop.FLAT not in result.rules_out:
             stop = Stop.FLAT
