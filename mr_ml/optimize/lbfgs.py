@@ -71,7 +71,7 @@ class Lbfgs(LineMethod):
     def cost(self, size: int) -> Cost:
         """Count vectors and pairs, and the Hessian if it is asked for."""
         vector_bytes = (4 if size >= NARROW_FROM else 8) * size
-        history_bytes = 2 * min(self.memory, self.max_passes) * vector_bytes
+        history_bytes = 2 * self.memory * vector_bytes
         return replace(vector_cost(size, hessian=self.checks_hessian), history_bytes=history_bytes)
 
     def direction(self, state: LineState, ev: Evaluation) -> tuple[Floats, float]:

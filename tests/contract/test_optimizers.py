@@ -326,6 +326,13 @@ def test_a_state_is_stored_under_a_name_that_makes_the_same_optimizer(solver: st
     assert cost.pass_bytes >= 8 * size
 
 
+@pytest.mark.parametrize("size", [3, 10_000])
+def test_what_a_search_takes_does_not_depend_on_how_many_passes_it_is_given(solver: str, size: int) -> None:
+    """By it a run is given a solver, by which it has to go on with more passes."""
+    few, many = (make(solver, size, max_passes=max_passes).cost(size) for max_passes in (1, 500))
+    assert few == many
+
+
 # --- in the product ---------------------------------------------------------------------------------------------------
 
 
