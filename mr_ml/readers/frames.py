@@ -19,6 +19,9 @@ from mr_ml.errors import UsageError
 # What a value that is missing is called where it is an object: pandas has one of its own for numbers and one for times.
 _MISSING = ("NoneType", "NAType", "NaTType")
 
+# How the names of types of floats begin, of numpy, pandas, polars and pyarrow.
+_FLOATS = ("float", "double", "halffloat")
+
 
 @dataclass(frozen=True, eq=False)
 class Frame:
@@ -43,13 +46,18 @@ class Frame:
         return [None if _is_missing(value) else _plain(value) for value in listed]
 
     def numbers(self, name: str) -> NDArray[Any] | None:
-        """Return a column of whole numbers or of float64, NaN where one is missing, (n_rows,); None if of others."""
+        """Return a column of whole numbers or of float64, NaN where one is missing, (n_rows,); None if of others.
+
+        Whole numbers of which some are missing are others: of these numpy makes floats, which are written otherwise.
+        """
+        held = self._columns[name]
         try:
-            column = np.asarray(self._columns[name])
+            column = np.asarray(held)
         except (TypeError, ValueError):
             return None
         if column.dtype.kind == "f":
-            return column.astype(np.float64)
+            type_ = str(getattr(held, "dtype", getattr(held, "type", "")))
+            return column.astype(np.float64) if type_.lower().startswith(_FLOATS) else None
         return column if column.dtype.kind in "iu" else None
 
 

@@ -105,7 +105,7 @@ def _is_number(value: Any) -> bool:
 
 
 def number_texts(numbers: Any) -> list[bytes]:
-    """Return the shortest texts that read back as the same numbers, whole ones without a dot; of NaN nothing."""
+    """Return numbers as texts: integers without a dot, floats as `repr` writes them, of NaN nothing."""
     if numbers.dtype.kind != "f":
         return [b"%d" % number for number in numbers.tolist()]
     n = len(numbers)
