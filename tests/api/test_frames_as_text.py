@@ -101,3 +101,26 @@ def test_floats_are_written_as_pandas_writes_them(tmp_path: Path) -> None:
     frame.assign(label=0, b=1.5).to_csv(tmp_path / "by_pandas.csv", index=False)
     assert model.predict_proba(tmp_path / "by_pandas.csv")[:, 1].tolist() == expected
     assert model.predict_proba(frame.assign(b=1.5))[:, 1].tolist() == expected
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "jsonl"])
+@pytest.mark.parametrize(
+    "how", [_SCHEMA, "columns:\n  a: {kind: categorical, missing: category}\n"], ids=["hashed", "categorical"]
+)
+def test_blanks_around_texts_are_no_part_of_them(tmp_path: Path, form: str, how: str) -> None:
+    texts = ["a", "a\t", "\tb", " \t b \t", "a\tb", '\t"', "\t", "c "]
+    values = [texts[k % 5 * k % len(texts)] for k in range(N)]
+    model, expected = model_of(tmp_path, form, values, how=how)
+    assert model.predict_proba({"a": values, "b": [1.5] * N})[:, 1].tolist() == expected
+
+
+def test_a_tab_at_the_end_counts_where_tabs_end_fields(tmp_path: Path) -> None:
+    values = ["a\t" if k % 3 else "a" for k in range(N)]
+    path = tmp_path / "rows.csv"
+    path.write_text("label\ta\n" + "".join(f'{k % 3 % 2}\t"{value}"\n' for k, value in enumerate(values)))
+    mr_ml.pack(str(tmp_path / "root"), path, "d", delimiter="\t", categorical=["a"])
+    mr_ml.train(str(tmp_path / "root"), "d", "m", l2=0.01)
+    model = mr_ml.load("m", root=str(tmp_path / "root"))
+    expected = model.predict_proba(path)[:, 1].tolist()
+    assert len(set(expected)) == 2
+    assert model.predict_proba({"a": values})[:, 1].tolist() == expected

@@ -17,7 +17,7 @@ from mr_ml.data import kernels
 from mr_ml.errors import UsageError
 from mr_ml.readers.csv import schema as schemas
 from mr_ml.readers.csv.numbers import is_plain
-from mr_ml.readers.csv.stored import CsvPart
+from mr_ml.readers.csv.stored import CsvPart, delimiter_of
 from mr_ml.readers.frames import Frame
 from mr_ml.readers.schema import Schema
 
@@ -83,8 +83,10 @@ def text_of(frame: Frame, schema: Schema, *, said: Callable[[Any], str]) -> Fram
 def _column(frame: Frame, name: str, part: CsvPart, said: Callable[[Any], str]) -> tuple[list[bytes], bool]:
     """Return the fields of a column, and whether they are numbers that are written plainly."""
     kind = part.columns[name]["kind"]
+    # as files are read: where a tab ends fields, a quoted one may end with it
+    blanks = " \t".replace(chr(delimiter_of(part.options)), "")
     if kind == "categorical":
-        return [_field(value, part.options.decimal, said) for value in frame.values(name)], False
+        return [_field(value, part.options.decimal, said, blanks) for value in frame.values(name)], False
     numbers = frame.numbers(name)
     if numbers is not None:
         return number_texts(numbers), True
@@ -97,7 +99,7 @@ def _column(frame: Frame, name: str, part: CsvPart, said: Callable[[Any], str]) 
             f"expected numbers or texts in column {name!r} of the data frame, found both; the texts may be numbers "
             "that are written as the model's files write them"
         )
-    return [_field(value, ".", said) for value in values], are_numbers == {True}
+    return [_field(value, ".", said, blanks) for value in values], are_numbers == {True}
 
 
 def _is_number(value: Any) -> bool:
@@ -117,12 +119,12 @@ def number_texts(numbers: Any) -> list[bytes]:
     return [b"" if one == b"nan" else one for one in text.split(b"\n")[:n]]
 
 
-def _field(value: Any, decimal: str, said: Callable[[Any], str]) -> bytes:
+def _field(value: Any, decimal: str, said: Callable[[Any], str], blanks: str) -> bytes:
     if value is None:
         return b""
     if isinstance(value, float):
         return repr(value).replace(".", decimal).encode()
-    text = said(value).translate(_LINE_ENDS)
+    text = said(value).translate(_LINE_ENDS).strip(blanks)
     if '"' in text or _TAB in text:
         text = '"' + text.replace('"', '""') + '"'
     return text.encode(errors="surrogatepass")
