@@ -124,3 +124,12 @@ def test_a_tab_at_the_end_counts_where_tabs_end_fields(tmp_path: Path) -> None:
     expected = model.predict_proba(path)[:, 1].tolist()
     assert len(set(expected)) == 2
     assert model.predict_proba({"a": values})[:, 1].tolist() == expected
+
+
+@pytest.mark.parametrize("form", WRITERS)
+@pytest.mark.parametrize("how", [_SCHEMA, "columns:\n  a: {kind: categorical, missing: category}\n"])
+def test_true_and_false_are_what_the_files_have(tmp_path: Path, form: str, how: str) -> None:
+    values = [None if k % 9 == 4 else k % 2 == 0 for k in range(N)]
+    model, expected = model_of(tmp_path, form, values, how=how)
+    for frame in (pd.DataFrame({"a": pd.array(values, dtype="boolean")}), pl.DataFrame({"a": values}), {"a": values}):
+        assert model.predict_proba({"a": frame["a"], "b": [1.5] * N})[:, 1].tolist() == expected

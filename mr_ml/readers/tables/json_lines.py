@@ -145,6 +145,10 @@ class JsonLinesFormat(CsvFormat):
             kept = self.kept(chunk.text, schema, parsed.rows, keep) if keep else ()
             yield replace(chunk.parsed(parsed), n_bytes=len(text), kept=kept)
 
+    def text_of(self, value: Any) -> str:
+        """See `CsvFormat.text_of`; true and false are 1 and 0."""
+        return ("0", "1")[value] if isinstance(value, bool) else super().text_of(value)
+
     def declared(self, options: TextOptions, summary: Summary) -> tuple[TextOptions, list[str]]:
         """See `Format.declared`."""
         more = _with_all(options, summary)
