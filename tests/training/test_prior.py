@@ -151,3 +151,17 @@ def test_categories_need_a_precision(tmp_path: Path) -> None:
     )
     refused = place.run("train", "--resume", done["run"], "--prior", "old")
     assert (refused.code, "leave --prior and --prior-precision out" in refused.err) == (2, True)
+
+
+def test_it_is_said_what_keeps_a_model_from_having_standard_errors(tmp_path: Path) -> None:
+    """Rules of features that an earlier model made are none that the user gave."""
+    days(tmp_path)
+    mr_ml.train(tmp_path, "today", "new", loss="squared", prior="old")
+    with pytest.raises(UsageError, match=r"train without `prior` \(or priors of `per_feature`\)$"):
+        mr_ml.infer(tmp_path, "new")
+    mr_ml.train(tmp_path, "today", "both", loss="squared", prior="old", per_feature={"a": {"lower": 0.0}})
+    with pytest.raises(UsageError, match="train without `prior` and `per_feature`$"):
+        mr_ml.infer(tmp_path, "both")
+    mr_ml.train(tmp_path, "today", "bounded", loss="squared", per_feature={"a": {"lower": 0.0}})
+    with pytest.raises(UsageError, match="train without `per_feature`$"):
+        mr_ml.infer(tmp_path, "bounded")

@@ -98,11 +98,22 @@ class LinearSpec(TrainSpec):
                 f"no interval around them is one for the truth; train without `{'l1' if self.l1 else 'l2'}`"
             )
         if self.non_negative or self.per_feature is not None:
+            without = ["`non_negative`"] if self.non_negative else self._rules_of
             return (
                 "bounds and priors of coefficients make their distribution another one than standard errors are about; "
-                f"train without `{'non_negative' if self.non_negative else 'per_feature'}`"
+                f"train without {' and '.join(without)}"
             )
         return None
+
+    @property
+    def _rules_of(self) -> list[str]:
+        """What rules of single features may come from: those of an earlier model are priors and nothing else."""
+        rules = (self.per_feature or {}).values()
+        by_model = any(rule.keys() == {"prior_mean", "prior_precision"} for rule in rules)
+        by_hand = any(rule.keys() != {"prior_mean", "prior_precision"} for rule in rules)
+        if by_model and not by_hand:
+            return ["`prior` (or priors of `per_feature`)"]
+        return [*(["`prior`"] if by_model else []), "`per_feature`"]
 
     def check_stored(self) -> None:
         """Raise ValueError if the loss does not have these parameters, or no feature can be what is said of it."""
