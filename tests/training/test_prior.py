@@ -160,8 +160,8 @@ def test_it_is_said_what_keeps_a_model_from_having_standard_errors(tmp_path: Pat
     with pytest.raises(UsageError, match=r"train without `prior` \(or priors of `per_feature`\)$"):
         mr_ml.infer(tmp_path, "new")
     mr_ml.train(tmp_path, "today", "both", loss="squared", prior="old", per_feature={"a": {"lower": 0.0}})
-    with pytest.raises(UsageError, match="train without `prior` and `per_feature`$"):
+    with pytest.raises(UsageError, match=r"train without `prior` and `per_feature`$"):
         mr_ml.infer(tmp_path, "both")
     mr_ml.train(tmp_path, "today", "bounded", loss="squared", per_feature={"a": {"lower": 0.0}})
-    with pytest.raises(UsageError, match="train without `per_feature`$"):
+    with pytest.raises(UsageError, match=r"train without `per_feature`$"):
         mr_ml.infer(tmp_path, "bounded")
