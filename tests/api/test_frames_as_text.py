@@ -16,6 +16,7 @@ import pyarrow.parquet
 import pytest
 
 import mr_ml
+from mr_ml.data import kernels
 
 N = 60
 _SCHEMA = "columns:\n  a: {kind: hashed, bits: 10}\n"
@@ -133,3 +134,38 @@ def test_true_and_false_are_what_the_files_have(tmp_path: Path, form: str, how: 
     model, expected = model_of(tmp_path, form, values, how=how)
     for frame in (pd.DataFrame({"a": pd.array(values, dtype="boolean")}), pl.DataFrame({"a": values}), {"a": values}):
         assert model.predict_proba({"a": frame["a"], "b": [1.5] * N})[:, 1].tolist() == expected
+
+
+FLOATS = [1.0, -0.0, 0.0, 1e-05, 1.5e-05, 1e-07, 0.0001, 0.1, 1e15, 1e16, 12345678901.25, 1e22, 101.0, 1e300]
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet", "orc"])
+@pytest.mark.parametrize("compiled", [True, False])
+def test_floats_are_one_text_in_all_formats(
+    tmp_path: Path, form: str, compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not compiled:
+        monkeypatch.setattr(kernels, "native", None)
+    values = [None if k % 9 == 4 else FLOATS[k % len(FLOATS)] for k in range(N)]
+    texts = ["" if value is None else repr(value) for value in values]
+    how = "columns:\n  a: {kind: categorical, missing: category}\ncrossed: [{of: [a, b], bits: 12}]\n"
+    (tmp_path / "text").mkdir()
+    by_text, expected = model_of(tmp_path / "text", "csv", texts, how=how)
+    model, found = model_of(tmp_path, form, values, how=how)
+    assert found == expected
+    assert model.feature_names == by_text.feature_names
+    for frame in (pd.DataFrame({"a": values}), pl.DataFrame({"a": values}), pa.table({"a": values}), {"a": values}):
+        columns = {"a": frame["a"], "b": [1.5] * N}
+        assert model.predict_proba(columns)[:, 1].tolist() == expected
+
+
+def test_floats_that_are_kept_are_one_text_in_all_formats(tmp_path: Path) -> None:
+    columns = {"label": [0, 1], "a": [1.0, 1e-05]}
+    kept = []
+    for form, write in WRITERS.items():
+        root, path = str(tmp_path / form), write(tmp_path / f"rows.{form}", columns)
+        mr_ml.pack(root, path, "d")
+        mr_ml.train(root, "d", "m", l2=0.01)
+        mr_ml.predict(root, "m", path, tmp_path / f"{form}.csv", keep=["a"], output_format="csv")
+        kept.append([line.split(",")[0] for line in (tmp_path / f"{form}.csv").read_text().splitlines()])
+    assert kept == [["a", "1.0", "1e-05"]] * 4

@@ -110,13 +110,17 @@ def number_texts(numbers: Any) -> list[bytes]:
     """Return numbers as texts: integers without a dot, floats as `repr` writes them, of NaN nothing."""
     if numbers.dtype.kind != "f":
         return [b"%d" % number for number in numbers.tolist()]
+    return [b"" if one == b"nan" else one for one in bytes(float_lines(numbers)).splitlines()]
+
+
+def float_lines(numbers: Any) -> bytes | memoryview:
+    """Return lines of text, one for each of some floats (n,), as `repr` writes it."""
     n = len(numbers)
     written = kernels.write_rows(
         numbers[:, None], starts=b"", start_ends=np.zeros(1, np.int64), choice=np.zeros(n, np.int64),
         lines=np.arange(n), n_lines=n,
     )  # fmt: skip
-    text = "".join(f"{number!r}\n" for number in numbers.tolist()).encode() if written is None else bytes(written)
-    return [b"" if one == b"nan" else one for one in text.split(b"\n")[:n]]
+    return "".join(f"{number!r}\n" for number in numbers.tolist()).encode() if written is None else written
 
 
 def _field(value: Any, decimal: str, said: Callable[[Any], str], blanks: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mr_ml.errors import BadDataError
+from mr_ml.readers.csv.frame import float_lines
 from mr_ml.readers.rows import excerpt
 from mr_ml.readers.tables.columns import Column, Kind, partitions
 from mr_ml.readers.tables.text import AS_NUMBERS, EXACT_BELOW, BadRows, Chunk
@@ -108,8 +110,7 @@ def _fields(column: Any, name: str, role: str, bad: BadRows) -> Any:
         return pc.cast(pc.cast(column, pa.int8()), _TEXT)
     if pa.types.is_floating(type_):
         # the shortest text of a float32 is not that of the same number as a float64
-        column = pc.cast(column, pa.float64())
-        return pc.cast(pc.if_else(pc.is_nan(column), pa.scalar(None, pa.float64()), column), _TEXT)
+        return _floats(pc.cast(column, pa.float64()))
     if pa.types.is_integer(type_) and role in AS_NUMBERS and type_.bit_width == 64:
         for row, value in _inexact(column):
             bad.refuse(row, "inexact_value", name, str(value))
@@ -126,6 +127,18 @@ def _fields(column: Any, name: str, role: str, bad: BadRows) -> Any:
         # it stays within its line, which is left blank
         column = pc.if_else(breaks, pa.scalar("", _TEXT), column)
     return _quoted(column)
+
+
+def _floats(column: Any) -> Any:
+    """Return numbers as `repr` writes them: Arrow's own texts of whole, small and large ones are others."""
+    values = pc.fill_null(column, fill_value=math.nan).to_numpy(zero_copy_only=False)
+    lines = np.frombuffer(float_lines(values), np.uint8)
+    is_end = lines == ord("\n")
+    ends = np.zeros(len(values) + 1, np.int64)
+    # without the line feeds before it and its own
+    ends[1:] = np.flatnonzero(is_end) - np.arange(len(values))
+    texts = pa.LargeStringArray.from_buffers(len(values), pa.py_buffer(ends), pa.py_buffer(lines[~is_end]))
+    return pc.if_else(pa.array(np.isnan(values)), pa.scalar(None, _TEXT), texts)
 
 
 def _plain(column: Any) -> Any:
