@@ -32,6 +32,8 @@ from hdfs_layout.paths import HIDDEN, join, split_path, writing_path
 from hdfs_layout.store import Address, Entry
 
 _WRITE_BUFFER_BYTES = 1 << 20
+# to make a folder, while other processes remove empty ones above it
+_MOST_TRIES = 10
 
 _NO_HARD_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 # Some network mounts cannot sync a folder: there, nothing stronger can be had.
@@ -311,6 +313,13 @@ def _open_private(place: str, flags: int) -> int:
 
 def _make_folders(folder: str) -> None:
     """Make a folder and those above it, each brought to the disk before anything is put into it."""
+    for _ in range(_MOST_TRIES):
+        with contextlib.suppress(FileNotFoundError):  # another process has just removed one of them that was empty
+            return _make_missing(folder)
+    return _make_missing(folder)
+
+
+def _make_missing(folder: str) -> None:
     missing = []
     while not os.path.isdir(folder):
         missing.append(folder)

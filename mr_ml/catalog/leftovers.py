@@ -47,7 +47,8 @@ def pack_of(name: str) -> str | None:
 class UnfinishedPack:
     """The data of a pack: within the block it is known as unfinished, and left without `publish` it goes.
 
-    At the start of the block goes what killed packs of the same dataset left.
+    At the start of the block goes what killed packs of the same dataset left. With the data go folders of this machine
+    that were made for it, unless something else is in them by then.
 
     Attributes
     ----------
@@ -63,12 +64,19 @@ class UnfinishedPack:
         if place is not None:
             _sweep_packs(root, name, place)
         self._publishing = False
+        data = root.store.local_path(root.layout.dataset_data(name, data_id))
+        self._made = [] if data is None else _missing(os.path.dirname(data))
 
     def __enter__(self) -> UnfinishedPack:
         if self._note is not None:
             self._root.store.make_folder(self._folder)
             try:
-                open(self._note, "xb").close()
+                try:
+                    open(self._note, "xb").close()
+                except FileNotFoundError:
+                    # another pack, for which the folder was made, has ended just now
+                    self._root.store.make_folder(self._folder)
+                    open(self._note, "xb").close()
             except OSError as error:
                 raise storage_error(error, doing="write", place=self._note) from error
         return self
@@ -98,6 +106,19 @@ class UnfinishedPack:
                 self._root.store.remove_tree(self._root.layout.dataset_data(self._name, self.data_id))
             if self._note is not None:
                 os.unlink(self._note)
+            # the first that is not empty ends it: another pack, or a version, is there
+            for folder in self._made:
+                with suppress(FileNotFoundError):
+                    os.rmdir(folder)
+
+
+def _missing(folder: str) -> list[str]:
+    """Return a folder and those above it that are not there, the deepest first."""
+    missing = []
+    while not os.path.lexists(folder):
+        missing.append(folder)
+        folder = os.path.dirname(folder)
+    return missing
 
 
 def _may_be_visible(error: BaseException) -> bool:

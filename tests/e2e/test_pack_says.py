@@ -13,6 +13,7 @@ from pyarrow import orc, parquet
 
 import mr_ml as package
 from mr_ml.cli.describe import summary
+from mr_ml.errors import StorageError
 
 N = 30
 ROWS = "".join(f"{i % 2},{i / 4},c{i % 3},{i},{i % 5},u{i},x\n" for i in range(N))
@@ -44,7 +45,7 @@ def test_a_dry_run_says_the_same_and_leaves_nothing(mr_ml: Commands, tmp_path: P
     path = tmp_path / "rows.csv"
     path.write_text(HEADER + ROWS)
     tried = mr_ml("pack", path, "--to", "d", *SAID, "--dry-run")
-    assert files_below(tmp_path / "root" / "datasets") == []
+    assert not (tmp_path / "root").exists()
     said = mr_ml.run("pack", path, "--to", "d", *SAID, "--dry-run")
     assert said.out.startswith("dry run: nothing is published")
     assert mr_ml.run("describe", "d").code == 74
@@ -70,6 +71,28 @@ def test_a_dry_run_says_the_same_and_leaves_nothing(mr_ml: Commands, tmp_path: P
     assert files_below(tmp_path / "root" / "datasets") == before
     path.write_text(HEADER + ROWS + "1,2\n")
     assert mr_ml.run("pack", path, "--to", "d", *SAID, "--dry-run").code == 65
+
+
+def test_a_pack_that_fails_leaves_no_folders_but_those_of_others(
+    mr_ml: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(HEADER + ROWS)
+    full = StorageError("the disk is full")
+
+    def fail(*args: object, **named: object) -> None:
+        raise full
+
+    with monkeypatch.context() as patched:
+        patched.setattr("mr_ml.packing.driver.described", fail)
+        assert mr_ml.run("pack", path, "--to", "d", *SAID).code == full.exit_code
+        assert not (tmp_path / "root").exists()
+        (tmp_path / "root" / "datasets").mkdir(parents=True)
+        assert mr_ml.run("pack", path, "--to", "d", *SAID).code == full.exit_code
+    assert list((tmp_path / "root").rglob("*")) == [tmp_path / "root" / "datasets"]
+    mr_ml("pack", path, "--to", "other", *SAID)
+    mr_ml("pack", path, "--to", "d", *SAID, "--dry-run")
+    assert [one.name for one in (tmp_path / "root" / "datasets").iterdir()] == ["other"]
 
 
 def as_orc(path: Path) -> None:

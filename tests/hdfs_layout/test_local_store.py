@@ -388,3 +388,20 @@ def test_a_missing_root_is_missing_until_the_first_write(store: LocalStore) -> N
         store.list("")
     assert publish_version(store, "models/ctr", {}) == 1
     assert store.list("") == ("models",)
+
+
+def test_a_folder_that_another_process_removes_meanwhile_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").mkdir()
+    mkdir, removed = os.mkdir, list[str]()
+
+    def late(path: str) -> None:
+        if not removed:
+            removed.append(path)
+            os.rmdir(tmp_path / "a")
+        mkdir(path)
+
+    monkeypatch.setattr(os, "mkdir", late)
+    LocalStore(str(tmp_path)).make_folder("a/b")
+    assert removed and (tmp_path / "a" / "b").is_dir()
