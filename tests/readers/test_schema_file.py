@@ -246,6 +246,41 @@ def test_parquet_is_packed_to_the_same_bytes(tmp_path: Path) -> None:
     assert one["feature_names"] == ["age", "age=<missing>", "city=<missing>", "city=Bern", "city=Genf"]
 
 
+def test_quantiles_of_a_sample_are_the_same_in_all_formats(tmp_path: Path) -> None:
+    """Whatever is dropped, and in whatever order columns stand."""
+    pytest.importorskip("pyarrow")
+    rng = np.random.default_rng(3)
+    n = 12_000
+    real = rng.normal(size=n) * 10.0 ** rng.integers(-7, 13, n)
+    frame = pd.DataFrame(
+        {
+            "k": np.arange(n),
+            "price": real,
+            "size": np.where(rng.random(n) < 0.1, np.nan, rng.normal(size=n).round(4) * 1000),
+            "city": rng.choice(["Bern", "Genf", "a, b"], n),
+            "unused": rng.normal(size=n),
+            "label": np.arange(n) % 2,
+        }
+    )
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    frame.assign(unused=7)[["unused", *frame.columns[:4][::-1], "label"]].to_csv(tmp_path / "order.csv", index=False)
+    frame.to_parquet(tmp_path / "rows.parquet", index=False)
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    (tmp_path / "schema.yaml").write_text(
+        "id: k\ndrop: unused\ncolumns:\n  price: {kind: bucketised, quantiles: 9}\n"
+        "  size: {kind: numeric, missing: median}\n  city: {kind: categorical}\n",
+        encoding="utf-8",
+    )
+    mr_ml = Commands(tmp_path / "root", ("-r", "inline"))
+    found = []
+    for name in ("rows.csv", "order.csv", "rows.parquet", "rows.jsonl"):
+        mr_ml("pack", tmp_path / name, "--to", "d", "--schema", tmp_path / "schema.yaml")
+        transforms = mr_ml.manifest(f"d@{len(found) + 1}")["schema"]["transforms"]
+        found.append(sorted(json.dumps({**one, "first": 0}, sort_keys=True) for one in transforms))
+    assert found == [found[0]] * 4
+
+
 def predictions(path: Path) -> list[float]:
     lines = path.read_text(encoding="utf-8").splitlines()
     return [float(line.split("\t")[-1]) for line in lines[1:]]

@@ -81,7 +81,8 @@ def _scan_piece(
         table.refuse("missing_label", names, cells)
     table.refuse_numbers("bad_label", read, strange & is_numeric & is_label)
     table.refuse_numbers("bad_value", read, strange & is_numeric & ~is_label)
-    read_by = transformed.read(table, options, options.transforms)
+    used = [name for name, role in roles.items() if role != "dropped"]
+    read_by = transformed.read(table, options, options.transforms, sampled_by=used)
     no_value = np.hstack([missing & ~is_label, no_category & ~is_no_feature])
     kept, n_dropped = table.kept([*read, *declared], no_value, incomplete=read_by.incomplete)
     bad, counts = table.bad_rows()

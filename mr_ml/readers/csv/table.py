@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -166,11 +166,10 @@ class Table:
         """Buffer, starts and ends of the fields of a column."""
         return self._buffer, *self._spans([name])
 
-    @cached_property
-    def row_keys(self) -> U64:
-        """A hash of the fields of each row."""
+    def row_keys(self, names: Iterable[str]) -> U64:
+        """Hash the fields of each row in some columns; in which order these stand does not matter."""
         keys = np.zeros(self.n_rows, np.uint64)
-        for name in self._columns:
+        for name in sorted(names):
             keys = mixed(keys ^ self.hashes(name))
         return keys
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +22,17 @@ _NO_NUMBER = "bad_value"
 
 @dataclass(frozen=True)
 class TableCells:
-    """A table as transforms see it: `mr_ml.readers.transforms.base.Cells`."""
+    """A table as transforms see it: `mr_ml.readers.transforms.base.Cells`.
+
+    Attributes
+    ----------
+    sampled_by
+        The columns that tell rows apart.
+    """
 
     table: Table
     options: TextOptions
+    sampled_by: Sequence[str]
 
     @property
     def n_rows(self) -> int:
@@ -50,7 +58,11 @@ class TableCells:
 
     def row_keys(self) -> U64:
         """See `Cells.row_keys`."""
-        return self.table.row_keys
+        return self._row_keys
+
+    @cached_property
+    def _row_keys(self) -> U64:
+        return self.table.row_keys(self.sampled_by)
 
 
 @dataclass(frozen=True)
@@ -87,9 +99,18 @@ class Readings:
         return {title: count for title, count in counts.items() if count}
 
 
-def read(table: Table, options: TextOptions, transforms: Sequence[Transform]) -> Readings:
-    """Read a table, and refuse the rows that a transform refuses."""
-    cells = TableCells(table, options)
+def read(
+    table: Table, options: TextOptions, transforms: Sequence[Transform], *, sampled_by: Sequence[str] = ()
+) -> Readings:
+    """Read a table, and refuse the rows that a transform refuses.
+
+    Parameters
+    ----------
+    sampled_by
+        The columns that tell rows apart, where something is to be learnt of them: those that are used, since not all
+        formats read the others.
+    """
+    cells = TableCells(table, options, sampled_by)
     readings = [transform.read(cells) for transform in transforms]
     incomplete = np.zeros(table.n_rows, np.bool_)
     for transform, reading in zip(transforms, readings, strict=True):

@@ -97,7 +97,10 @@ class Cells(Protocol):
         """Whether fields are empty or mean a missing value in whatever column, (n,)."""
 
     def row_keys(self) -> U64:
-        """Return a hash of each whole row, (n,): of equal rows equal, however they are read."""
+        """Return a hash of each row, (n,), of the columns that are used: of equal rows equal, however they are read.
+
+        Only for what is to be learnt; where features are made, rows are not told apart.
+        """
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 Of up to `SIZE` different values all are counted, and quantiles are exact. Of more, those of the rows are kept whose
 hash is among the `SIZE` least: a random sample, since the hash of a row says nothing of its value, and the same one in
 whatever order parts are added up (Cohen and Kaplan 2007, "Summarizing data using bottom-k sketches"). Rows that are
-equal in all columns are kept together, with their number.
+equal in all columns that are used are kept together, with their number.
 
 With p the share of rows below a quantile that is found, the standard deviation of p is about sqrt(p (1 - p) / SIZE),
 0.0055 at most, if rows are not equal.
