@@ -322,6 +322,20 @@ def test_damaged_files(mr_ml: Commands, tmp_path: Path, form: str) -> None:
     assert (failed.code, "compressed as a whole" in failed.err) == (2, True)
 
 
+def test_a_flipped_bit_that_the_checksums_of_a_file_show(mr_ml: Commands, tmp_path: Path) -> None:
+    values = [float(i + 1) for i in range(N)]
+    how = {"write_page_checksum": True, "compression": "none", "use_dictionary": False}
+    path = parquet(tmp_path / "d.parquet", {"a": values}, **how)
+    mr_ml("pack", path, "--to", "d")
+    content = bytearray(path.read_bytes())
+    at = content.index(np.array(values).tobytes())
+    content[at + 6] ^= 1
+    path.write_bytes(content)
+    assert pa.parquet.read_table(path)["a"].to_pylist() != values
+    said = pack_fails(mr_ml, path)
+    assert f"{path}: expected Parquet, found a file that is damaged or of another format" in said
+
+
 def test_what_csv_alone_has_is_refused(mr_ml: Commands, tmp_path: Path) -> None:
     path = parquet(tmp_path / "d.parquet", {"a": [1.0] * N})
     failed = mr_ml.run("pack", path, "--to", "d", "--delimiter", ";")

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 # Of each column at a time, while a row group is read.
 _BUFFER_BYTES = 1 << 20
 # The timestamps of Hive and older Spark, INT96, are nanoseconds otherwise, among which years from 1678 to 2261 are all
-# there is: others would become some of these without a word.
-_READING: Mapping[str, Any] = {"pre_buffer": False, "coerce_int96_timestamp_unit": "us"}
+# there is: others would become some of these without a word. Checksums are read by request only, where files have them.
+_READING: Mapping[str, Any] = {
+    "pre_buffer": False, "coerce_int96_timestamp_unit": "us", "page_checksum_verification": True,
+}  # fmt: skip
 
 
 class ParquetFormat(TableFormat):
