@@ -17,6 +17,7 @@ from mr_ml.models.needs import Needs
 from mr_ml.readers.text.chunks import MAX_LINE_BYTES
 from mr_ml.runners.base import Runner
 from mr_ml.runners.local.tasks import SORT_IN_MEMORY_BYTES
+from mr_ml.sizes import parse_size
 
 # What numpy, scipy and mrjob occupy and what the work on one block takes, of a driver with its fork server, of a
 # worker, and of a driver that does all the work; measured by scripts/memory.py, which checks that the sum above holds.
@@ -29,8 +30,6 @@ QUERY_COPIES = 3
 
 # Of all processes together: bytes, or a size such as 2G; None for half of what is free.
 Memory = int | str | None
-
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 def longest_line(memory: Memory, rows: int) -> int:
@@ -118,7 +117,7 @@ def _share(memory: Memory, runner: Runner, base: int, *, taken_by: str) -> int:
                 f"this machine has {installed >> 20}M; use fewer `workers`, a larger machine, or hash the ids to fewer"
             )
         return max((free_memory() // 2 - base) // n_tasks, 0)
-    total = memory if isinstance(memory, int) else parse_size(memory)
+    total = memory if isinstance(memory, int) else _parsed(memory)
     if total < base:
         raise UsageError(
             f"`memory` {memory}: {base >> 20}M are taken before there is any data, by {n_tasks} "
@@ -127,18 +126,11 @@ def _share(memory: Memory, runner: Runner, base: int, *, taken_by: str) -> int:
     return (total - base) // n_tasks
 
 
-def parse_size(text: str) -> int:
-    """Return bytes of a size such as 500M or 2G (powers of 1024).
-
-    Raises
-    ------
-    UsageError
-        If it is not one.
-    """
-    match = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE | re.ASCII)
-    if not match:
-        raise UsageError(f"expected a size such as 500M or 2G, found {text[:40]!r}")
-    return int(float(match[1]) * _UNITS[match[2].upper()])
+def _parsed(memory: str) -> int:
+    try:
+        return parse_size(memory)
+    except UsageError as error:
+        raise UsageError(f"`memory`: {error}") from None
 
 
 def free_memory() -> int:

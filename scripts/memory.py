@@ -35,11 +35,11 @@ from mr_ml.data.block import Block
 from mr_ml.data.features import DenseFeatures
 from mr_ml.data.partition_file import PartitionFacts, PartitionShelf
 from mr_ml.ids import unique_id
-from mr_ml.memory import parse_size
 from mr_ml.packing.plan import Segment, make_plan
 from mr_ml.readers.libsvm.stored import LibsvmPart
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.text.options import TextOptions
+from mr_ml.sizes import parse_size
 
 SAMPLE_SECONDS = 0.01
 

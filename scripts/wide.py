@@ -27,7 +27,7 @@ import numpy as np
 from memory import Peaks, family
 
 from hdfs_layout import open_store
-from mr_ml.memory import parse_size
+from mr_ml.sizes import parse_size
 
 SAMPLE_SECONDS = 0.05
 CHUNK_ROWS = 2000

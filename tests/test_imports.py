@@ -23,7 +23,16 @@ OURS = tuple(FOLDERS)
 # From the ground up: a package may import itself and those before it. A module's own name goes before its package's.
 LAYERS = (
     ("hdfs_layout",),
-    ("mr_ml", "mr_ml.errors", "mr_ml.ids", "mr_ml.interrupts", "mr_ml.progress", "mr_ml.ticks", "mr_ml.whoami"),
+    (
+        "mr_ml",
+        "mr_ml.errors",
+        "mr_ml.ids",
+        "mr_ml.interrupts",
+        "mr_ml.progress",
+        "mr_ml.sizes",
+        "mr_ml.ticks",
+        "mr_ml.whoami",
+    ),
     ("mr_ml.data",),
     ("mr_ml.sums",),
     # the words in which objectives and optimizers talk, not an optimizer

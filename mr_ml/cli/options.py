@@ -13,7 +13,7 @@ from hdfs_layout.registry import Registry
 from hdfs_layout.suggestions import did_you_mean
 from mr_ml.cli import printable
 from mr_ml.cli.numbers import not_negative, whole
-from mr_ml.cli.project import setting
+from mr_ml.cli.project import MOST_WORKERS, setting
 from mr_ml.errors import UsageError
 
 DEFAULT_ROOT = "./mr_ml_data"
@@ -178,7 +178,7 @@ def add_runner(parser: Any, *, jobs: Sequence[str], kinds: Sequence[Registry[Any
     )  # fmt: skip
     group.add_argument(
         "--workers",
-        type=whole(1, 1024),
+        type=whole(1, MOST_WORKERS),
         metavar="N",
         default=setting("workers"),
         help="worker processes of -r local (default: the processors)",

@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 from hdfs_layout.open import STORES, scheme_of
 from mr_ml.data import stored
 from mr_ml.errors import UsageError
-from mr_ml.memory import parse_size
 from mr_ml.models.base import MODEL_KINDS, TrainSpec
 from mr_ml.readers.base import format_named
 from mr_ml.readers.registry import FORMATS
@@ -19,6 +18,7 @@ from mr_ml.retraining.zones import zone_named
 from mr_ml.runners.base import RUNNERS
 from mr_ml.settings.faults import suggestion
 from mr_ml.settings.yaml_tree import Fault, Node
+from mr_ml.sizes import parse_size
 
 Found = Iterator[Fault]
 

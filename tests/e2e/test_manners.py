@@ -147,11 +147,15 @@ def test_a_project_file_says_what_options_are(abc: Commands, tmp_path: Path, mon
     {
         "root = data": "expected lines such as",
         'rot = "data"': "did you mean 'root'?",
-        "root = 1.5": "expected a text or a whole number",
+        "root = 1.5": "mr_ml.toml: root: expected a text",
+        "root = 5": "mr_ml.toml: root: expected a text",
         "root = true": "found True",
         'root = ""': "found ''",
         '[train]\nl2 = "1"': "found 'train'",
-        "workers = 0": "workers",
+        "workers = 0": "mr_ml.toml: workers: expected a whole number of at least 1 and at most 1024, found '0'",
+        'workers = "two"': "mr_ml.toml: workers: expected a whole number, found 'two'",
+        'memory = "lots"': "mr_ml.toml: memory: expected a size such as 500M or 2G, found 'lots'",
+        "memory = 1.5": "mr_ml.toml: memory: expected a size in bytes",
     }.items(),
     ids=str,
 )
