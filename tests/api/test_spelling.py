@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,6 +42,20 @@ def test_every_parameter_is_an_option(name: str) -> None:
 )
 def test_nothing_else_changes(text: str) -> None:
     assert spelled(text) == text
+
+
+def test_every_option_that_messages_name_as_a_parameter_is_known() -> None:
+    ours = {option.removeprefix("--").replace("-", "_") for option in options(make_parser()) if option[:2] == "--"}
+    lacking = []
+    for path in [*(CHECKOUT / "mr_ml").rglob("*.py"), *(CHECKOUT / "hdfs_layout").rglob("*.py")]:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        # which are for readers of the code, where any name stands in backquotes
+        docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
+                named = set(re.findall(r"`([a-z][a-z0-9_]*)`", node.value)) & ours
+                lacking += [f"{path.name}:{node.lineno}: {name}" for name in named - PARAMETERS - OTHERWISE.keys()]
+    assert not lacking, "\n".join(lacking)
 
 
 # What a run stores of why it ended is as earlier releases wrote it, and alike.
