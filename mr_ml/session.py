@@ -207,9 +207,9 @@ class Session:
         if warm_start is not None:
             document["warm_start"] = load_model(self.root, warm_start).reference
         chosen: type[TrainSpec] = MODEL_KINDS.get(kind).spec
-        made = stored.check(chosen, document, what=f"a {kind} model")
-        from mr_ml.training.prior import with_prior
+        from mr_ml.training.prior import OF_TRAINING, with_prior
 
+        made = stored.check(chosen, document, what=f"a {kind} model", besides=OF_TRAINING)
         return with_prior(self.root, made, prior=prior, prior_precision=precision, say=self.say)
 
     def train(self, spec: TrainSpec, *, verify_bytes: bool = False, inference: bool = False) -> TrainResult:

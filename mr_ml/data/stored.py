@@ -21,11 +21,12 @@ import os
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar
 
+from hdfs_layout.suggestions import did_you_mean
 from mr_ml.data.rules import NEWER, REMEDY, Rule, at_least, at_most, matching, registered
 from mr_ml.errors import BadDataError, UsageError
 
@@ -97,7 +98,7 @@ def read(kind: type[T], value: Any, *, where: str) -> T:
         ) from None
 
 
-def check(kind: type[T], values: Mapping[str, Any], *, what: str) -> T:
+def check(kind: type[T], values: Mapping[str, Any], *, what: str, besides: Sequence[str] = ()) -> T:
     """Make a `kind` of what a user chose: as `read`, but fields that have defaults may be left out.
 
     Parameters
@@ -108,6 +109,8 @@ def check(kind: type[T], values: Mapping[str, Any], *, what: str) -> T:
         By the names of its fields; as `plain` takes them.
     what
         It is, for messages.
+    besides
+        What else can be chosen of it, elsewhere; for messages.
 
     Raises
     ------
@@ -117,7 +120,10 @@ def check(kind: type[T], values: Mapping[str, Any], *, what: str) -> T:
     known = {item.name: item.default for item in fields(kind)}  # type: ignore[arg-type]
     for name in values:
         if name not in known:
-            raise UsageError(f"`{name}` cannot be chosen of {what}; what can is {', '.join(known)}")
+            can = (*known, *besides)
+            raise UsageError(
+                f"`{name}` cannot be chosen of {what}{did_you_mean(name, can)}; what can is {', '.join(can)}"
+            )
     chosen = {name: default for name, default in known.items() if default is not MISSING}
     try:
         checked: T = _reader(kind)(plain({**chosen, **values}))  # type: ignore[arg-type]

@@ -13,6 +13,9 @@ from mr_ml.errors import UsageError
 from mr_ml.models.base import UNNAMED_KIND, TrainSpec
 from mr_ml.models.prior import Prior
 
+# What can be chosen of a training besides its spec.
+OF_TRAINING = ("prior", "prior_precision", "inference")
+
 
 def with_prior(
     root: Root, spec: TrainSpec, *, prior: str | None, prior_precision: float | None, say: Callable[[str], None]

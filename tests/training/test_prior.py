@@ -165,3 +165,10 @@ def test_it_is_said_what_keeps_a_model_from_having_standard_errors(tmp_path: Pat
     mr_ml.train(tmp_path, "today", "bounded", loss="squared", per_feature={"a": {"lower": 0.0}})
     with pytest.raises(UsageError, match=r"train without `per_feature`$"):
         mr_ml.infer(tmp_path, "bounded")
+
+
+def test_what_can_be_chosen_names_the_prior(tmp_path: Path) -> None:
+    days(tmp_path)
+    options: dict[str, Any] = {"prior_precison": 1.0}
+    with pytest.raises(UsageError, match=r"did you mean 'prior_precision'.* prior, prior_precision, inference$"):
+        mr_ml.train(tmp_path, "today", "new", loss="squared", **options)
