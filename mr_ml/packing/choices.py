@@ -12,7 +12,7 @@ from mr_ml.errors import UsageError
 from mr_ml.packing.plan import check_shares, is_split_name
 from mr_ml.packing.sniff import DEFAULT, format_by_content, format_by_options
 from mr_ml.packing.spec import PackSpec
-from mr_ml.readers.base import format_by_names, format_named, is_named_as
+from mr_ml.readers.base import format_by_names, format_named, formats_by_name, is_named_as
 from mr_ml.readers.registry import FORMATS
 from mr_ml.readers.schema import Options, Schema
 from mr_ml.readers.text.source import expand
@@ -154,6 +154,8 @@ def _options(inputs: Sequence[str], choices: PackChoices, format: str | None = N
     files = [] if chosen or format_by_names(inputs) else expand(inputs)
     names = [file.path for file in files] or ([] if chosen else list(inputs))
     named = chosen or format_by_names(names)
+    if named is None:
+        _check_mixed(names)
     form = format_named(named or format_by_content(files) or format_by_options(choices.text) or DEFAULT)
     for another in map(format_named, FORMATS.built_in):
         for name, unsaid in another.parameters.items():
@@ -169,6 +171,17 @@ def _options(inputs: Sequence[str], choices: PackChoices, format: str | None = N
     own = {name: value for name, value in choices.text.items() if name in form.parameters}
     options: Options = form.options({**own, "split_by": choices.split_by})
     return options
+
+
+def _check_mixed(files: Sequence[str]) -> None:
+    """Refuse files whose names say that they are of several formats."""
+    found = formats_by_name(files)
+    if len(found) > 1:
+        named = ", ".join(f"{file} ({form})" for form, file in found.items())
+        raise UsageError(
+            f"expected files of one format, found names of {len(found)}: {named}; pack those of one format at a time, "
+            "or say `format` if all are of one"
+        )
 
 
 def _borrowed(inputs: Sequence[str], choices: PackChoices, like: Options) -> Options:

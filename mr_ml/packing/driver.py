@@ -344,9 +344,9 @@ def _judge(total: Summary, spec: PackSpec, say: Say, reasons: Sequence[str]) -> 
         hints = [] if total.n_rows else form.hints(spec.options, total, is_said=spec.format_is_given)
         report = "\n".join([_bad_rows(total), *reasons[:_SHOWN_REASONS], *hints])
         if total.n_bad > spec.max_bad_rows:
-            raise BadDataError(
-                f"{report}\nNothing was packed. Fix the rows, or allow them with `max_bad_rows` {total.n_bad}"
-            )
+            # without them no row would be left
+            allow = f", or allow them with `max_bad_rows` {total.n_bad}" if total.n_rows else ""
+            raise BadDataError(f"{report}\nNothing was packed. Fix the rows{allow}")
         say(report)
     if not total.n_rows:
         raise BadDataError(f"expected rows, found none in {', '.join(spec.inputs)[:500]}")

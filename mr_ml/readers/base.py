@@ -364,6 +364,16 @@ def format_by_names(files: Sequence[str]) -> str | None:
     return next((form.name for form in built_in if all(is_named_as(file, form) for file in files)), None)
 
 
+def formats_by_name(files: Sequence[str]) -> dict[str, str]:
+    """Return the built-in formats that names of files say, each with the first of these files."""
+    found: dict[str, str] = {}
+    for form in map(format_named, FORMATS.built_in):
+        named = next((file for file in files if is_named_as(file, form)), None)
+        if named is not None:
+            found[form.name] = named
+    return found
+
+
 def listing(form: str, pieces: Sequence[StoredPiece]) -> bytes:
     """Return the one line of a task's input file."""
     return json.dumps([form, [piece.to_json() for piece in pieces]], separators=(",", ":")).encode() + b"\n"

@@ -147,7 +147,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "a column number that is not there": (pack("text.csv", "--drop", "9"), 2, ("9",)),
     "a delimiter of two characters": (pack("text.csv", "--delimiter", "::"), 2, ("::",)),
     "an unknown policy": (pack("text.csv", "--missing", "guess"), 2, ("guess",)),
-    "csv read as libsvm": (pack("text.csv", "--format", "libsvm"), 65, ("text.csv:1:", "--max-bad-rows")),
+    "csv read as libsvm": (pack("text.csv", "--format", "libsvm"), 65, ("text.csv:1:", "Fix the rows")),
     "libsvm read as csv": (pack("two", "--format", "csv"), 2, ("column", "--label-column")),
     "a csv option of libsvm": (pack("two", "--label-column", "0"), 2, ("/two is not called .csv", "--format csv")),
     "a csv switch of libsvm": (pack("two", "--header", "--format", "libsvm"), 2, ("--header", "read as libsvm")),

@@ -145,3 +145,27 @@ def test_names_go_before_options(mr_ml: Commands, tmp_path: Path) -> None:
     (tmp_path / "rows").write_text("1 1:2\n0 1:3\n")
     refused = mr_ml.run("pack", tmp_path / "rows", "--to", "d", "--label-column", "y")
     assert (refused.code, "is for csv text, but the text is read as libsvm" in refused.err) == (2, True)
+
+
+def test_files_of_mixed_formats_are_refused_by_their_names(mr_ml: Commands, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("label,a\n1,2\n0,1\n")
+    parquet.write_table(pa.table({"label": [1, 0], "a": [2.0, 1.0]}), tmp_path / "t.parquet")
+    found = mr_ml.run("pack", tmp_path / "t.parquet", tmp_path / "t.csv", "--to", "d")
+    assert found.code == 2
+    assert "expected files of one format, found names of 2" in found.err
+    assert f"{tmp_path / 't.csv'} (csv)" in found.err
+    assert f"{tmp_path / 't.parquet'} (parquet)" in found.err
+    assert "or say --format" in found.err
+
+
+def test_rows_without_labels_may_have_weights_behind_them(mr_ml: Commands, tmp_path: Path) -> None:
+    path = tmp_path / "w.libsvm"
+    path.write_text("1:0.5 3:2\n-1:1.5 2:1\n1:2 1:1\n")
+    found = mr_ml.run("pack", path, "--to", "d")
+    assert found.code == 65
+    assert "If rows begin with label:weight, say --label-weights" in found.err
+    # of which none would be left
+    assert "--max-bad-rows" not in found.err
+    mr_ml("pack", path, "--to", "d", "--label-weights")
+    path.write_text("1 3:2\n1:0.5 3:2\n")
+    assert mr_ml.run("pack", path, "--to", "d").err.rstrip().endswith("or allow them with --max-bad-rows 1")

@@ -86,10 +86,12 @@ class LibsvmFormat(TextFormat):
 
     def hints(self, options: Options, summary: Summary, *, is_said: bool) -> list[str]:
         """See `Format.hints`."""
+        weights = ["If rows begin with label:weight, say `label_weights`"] if "no_label" in summary.bad_counts else []
         if is_said:
-            return []
+            return weights
         return [
-            "Taken for libsvm text; if it is CSV, say `format` csv, and `delimiter` tab if tabs stand between fields"
+            *weights,
+            "Taken for libsvm text; if it is CSV, say `format` csv, and `delimiter` tab if tabs stand between fields",
         ]
 
     def inputs(self, schema: Schema) -> Inputs:
