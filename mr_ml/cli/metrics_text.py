@@ -28,13 +28,13 @@ def metrics_lines(metrics: Mapping[str, Any], *, everything: bool) -> Iterator[s
         if metrics.get(name) is not None:
             error = metrics.get(f"{name}_error")
             yield f"  {name:<24}{metrics[name]:.6f}{f' (within {error:.1e})' if error else ''}"
-    if "groups" in metrics:
-        yield from _by_group(metrics)
     labels = [one_line(label) for label in metrics["labels"]]
     if labels:
         yield from _of_classes(metrics, labels, everything=everything)
     elif everything and metrics["calibration"]:
         yield from _section("tenths of the rows, by prediction", _calibration_of_numbers(metrics["calibration"]))
+    if "groups" in metrics:
+        yield from _by_group(metrics)
 
 
 def evaluated(told: Mapping[str, Any]) -> str:

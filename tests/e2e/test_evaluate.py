@@ -131,7 +131,8 @@ def test_groups_are_measured_as_if_they_were_alone(packed: Commands, tmp_path: P
     assert [of["group"] for of in north] == ["not 0", "0"]
     assert north[0]["log_loss"] == groups["north"]["log_loss"]
     shown = packed.run("evaluate", "m", "rows", "--by", "region", "-r", "inline").out
-    assert "by region:" in shown
+    # behind all that is said of the rows as a whole
+    assert shown.index("truth \\ predicted") < shown.index("by region:")
     assert max(map(len, shown.splitlines())) <= 80
 
 
