@@ -14,6 +14,7 @@ from mr_ml.cli.common import print_result, root_of, table
 from mr_ml.cli.spelling import spelled
 from mr_ml.readers.base import format_named
 from mr_ml.readers.labels import label_texts
+from mr_ml.readers.rows import counted
 
 MOST_COLUMNS = 200
 SHOWN_COLUMNS = 20
@@ -31,7 +32,7 @@ def run(options: argparse.Namespace) -> None:
     data = {**summary(dataset), "verified_partitions": n_verified, "features": features}
     text = summary_text(dataset)
     if options.verify:
-        text += f"\n{n_verified} partitions verified: every byte is as it was packed"
+        text += f"\n{counted(n_verified, 'partition')} verified: every byte is as it was packed"
     for split, of_split in moments.items():
         text += f"\n\n{split}: features\n{_feature_table(dataset, of_split, options.features)}"
     print_result(options, data, text)
@@ -71,24 +72,25 @@ def summary_text(dataset: Dataset) -> str:
     first = label_texts(schema, tuple(map(float, codes[:10])))
     labels = ", ".join(first) + (", ..." if len(codes) > 10 else "") or "continuous"
     lines = [
-        f"{dataset.reference}: {data['n_rows']} rows x {data['n_features']} features, {data['nnz']} values "
-        f"({density:.1%} of all), {data['bytes']} bytes in {data['blocks']} block(s) of "
-        f"{data['partitions']} partition(s), read as {data['format']}",
+        f"{dataset.reference}: {counted(data['n_rows'], 'row')} x {counted(data['n_features'], 'feature')}, "
+        f"{counted(data['nnz'], 'value')} "
+        f"({density:.1%} of all), {data['bytes']} bytes in {counted(data['blocks'], 'block')} of "
+        f"{counted(data['partitions'], 'partition')}, read as {data['format']}",
         f"labels: {labels}",
     ]
     for split, rows in data["splits"].items():
         counts = data["label_counts"].get(split, {})
         shown = ", ".join(f"{label}: {n}" for label, n in list(counts.items())[:10])
-        lines.append(f"  {split}: {rows} rows" + (f" ({shown})" if shown else ""))
+        lines.append(f"  {split}: {counted(rows, 'row')}" + (f" ({shown})" if shown else ""))
     form = format_named(schema.format)
     columns = form.columns_text(schema, most=SHOWN_COLUMNS)
     if columns:
         lines.append(columns)
     n_bad = sum(data["bad_rows"].values())
     if n_bad:
-        lines.append(f"left out as bad rows: {n_bad} rows")
+        lines.append(f"left out as bad rows: {counted(n_bad, 'row')}")
     if data["dropped_rows"]:
-        lines.append(f"left out for missing values (--missing drop): {data['dropped_rows']} rows")
+        lines.append(f"left out for missing values (--missing drop): {counted(data['dropped_rows'], 'row')}")
     if data["unseen_values"]:
         what, option = map(spelled, form.unseen)
         lines.append(f"unseen values ignored, of {what} ({option} ignore): {data['unseen_values']}")

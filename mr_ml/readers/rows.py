@@ -285,6 +285,11 @@ def listed(names: Sequence[str]) -> str:
     return f"{shown}, ... ({len(names)} in all)" if len(names) > 20 else shown or "none"
 
 
+def counted(n: int, noun: str) -> str:
+    """Return a number of things, whose name takes an s where it is not one."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
 def _printable(character: str) -> str:
     if character.isprintable() and character != "\\":
         return character

@@ -36,9 +36,19 @@ def test_the_use_of_each_column_is_said(mr_ml: Commands, tmp_path: Path) -> None
     found = mr_ml.run("pack", path, "--to", "d", *SAID, "--numeric", "a", "--max-bad-rows", 1)
     assert "columns: numeric: a; categorical: color (3 values)\n" in found.out
     assert "other columns: label: label; weight: w; offset: o; group: user; dropped: extra\n" in found.out
-    assert "left out as bad rows: 1 rows" in found.out
-    assert "partition(s), read as csv\n" in found.out
+    assert "left out as bad rows: 1 row\n" in found.out
+    assert " of 1 partition, read as csv\n" in found.out
     assert mr_ml("describe", "d")["bad_rows"] == {"bad_value": 1}
+
+
+def test_ids_of_a_schema_file_are_listed_and_one_thing_is_no_plural(mr_ml: Commands, tmp_path: Path) -> None:
+    (tmp_path / "schema.yaml").write_text("id: key\nlabel: y\n")
+    (tmp_path / "rows.csv").write_text("key,y,a\nk1,0,2\nk2,1,3\n")
+    said = mr_ml.run("pack", tmp_path / "rows.csv", "--to", "d", "--schema", tmp_path / "schema.yaml").out
+    assert "other columns: label: y; id: key\n" in said
+    assert "2 rows x 1 feature, 2 values" in said
+    assert "in 1 block of 1 partition, read" in said
+    assert "1 partition verified" in mr_ml.run("describe", "d", "--verify").out
 
 
 def test_a_dry_run_says_the_same_and_leaves_nothing(mr_ml: Commands, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from mr_ml.readers.csv.facts import CsvFacts
 from mr_ml.readers.csv.stored import CsvPart, delimiter_of, missing_value_of
 from mr_ml.readers.frames import Frame
 from mr_ml.readers.inputs import Inputs
-from mr_ml.readers.rows import Parsed, Rows, listed
+from mr_ml.readers.rows import Parsed, Rows, counted, listed
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.summary import Summary
 from mr_ml.readers.text.format import TextFormat
@@ -275,7 +275,7 @@ class CsvFormat(TextFormat):
             more = [f"... {n - most} more"] if n > most else []
             shown.append(f"{kind}: {', '.join([*texts[:most], *more]) or 'none'}")
         made = [
-            f"{placed.transform.title} ({placed.transform.written}, {placed.transform.n_features} features)"
+            f"{placed.transform.title} ({placed.transform.written}, {counted(placed.transform.n_features, 'feature')})"
             for placed in part.transforms
         ]
         if made:
@@ -284,7 +284,7 @@ class CsvFormat(TextFormat):
         unnamed = (part.options.columns or ())[:1] == ("",)
         text = f"columns: {'; '.join(shown)}" + ("; the first, which has no name, is left out" if unnamed else "")
         others = []
-        for kind in ("label", "weight", "offset", "group", "dropped"):
+        for kind in ("label", "weight", "offset", "group", "id", "dropped"):
             names = [
                 name for name in (*(part.options.columns or ()), *part.columns) if part.columns[name]["kind"] == kind
             ]

@@ -27,6 +27,7 @@ from mr_ml.models.linear.shift import NO_SHIFT, Shift
 from mr_ml.models.metric_choices import NO_CHOICES, MetricChoices
 from mr_ml.models.parameters import CoefficientTests, Parameters
 from mr_ml.models.rows_in_memory import Unseen, block_of
+from mr_ml.readers.rows import counted
 from mr_ml.readers.schema import Schema
 from mr_ml.sums.blas import one_thread
 
@@ -140,8 +141,10 @@ class LinearModel(Model):
         l1, own, bounded = spec.get("l1", 0.0), spec.get("per_feature") or {}, spec.get("non_negative", False)
         words = [
             spec["loss"], *([f"l1 {l1:g}"] if l1 else []), f"l2 {spec['l2']:g}",
-            *(["not negative"] if bounded else []), *([f"{len(own)} features with rules of their own"] if own else []),
-            f"{self.n_features} features", *([f"{self.n_nonzero} coefficients not 0"] if l1 or own or bounded else []),
+            *(["not negative"] if bounded else []),
+            *([f"{counted(len(own), 'feature')} with rules of their own"] if own else []),
+            counted(self.n_features, "feature"),
+            *([f"{self.n_nonzero} coefficients not 0"] if l1 or own or bounded else []),
         ]  # fmt: skip
         return ", ".join(words)
 
