@@ -47,6 +47,9 @@ _HESSIAN_CHECK = (0.0,)
 # What the distance may be where the Hessian is known, in tolerances.
 EXACT_SLACK = 10.0
 _MAX_SHRINKS = 2
+# How far the last direction that is tried moves a coefficient, if all slopes point the same way: in margins per
+# standard deviation of the feature.
+_LONGEST = 16.0
 # When the curvature is asked for, which is as large as the gradient: at first, and where it may have changed. Asked for
 # at every iteration it saves no pass.
 _CURVATURE_FIRST = 3
@@ -315,7 +318,18 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
             return self._within_budget(replace(state, steps=steps, chosen=0, shrinks=state.shrinks + 1))
         if len(state.pairs_s):
             return self._restart(replace(state, direction=self.descent(state)))
+        if state.shrinks == _MAX_SHRINKS:
+            cautious = replace(state, direction=self._cautious(state), steps=self.steps, chosen=0)
+            if not _is_rounding(state, self.slope(cautious)):
+                return self._within_budget(replace(cautious, shrinks=_MAX_SHRINKS + 1))
         return replace(state, stop=Stop.LINE_SEARCH)
+
+    def _cautious(self, state: LineState) -> Floats:
+        """Return a direction (n,) down of bounded length, for where curvatures say nothing of how far to go.
+
+        Offsets that are sure of the wrong class leave rows slopes but no curvature, and an optimum that is far away.
+        """
+        return self.descent(replace(state, curvature=np.maximum(state.curvature, state.unit / _LONGEST)))
 
     def _restart(self, state: LineState) -> LineState:
         return self._within_budget(replace(state, pairs_s=(), pairs_y=(), steps=self.steps, chosen=0, shrinks=0))

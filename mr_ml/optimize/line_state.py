@@ -35,7 +35,7 @@ class LineState:
     steps, chosen
         Those of the open ask.
     shrinks
-        How often the steps were replaced by much shorter ones.
+        How often the steps were replaced by much shorter ones, and then by those along one more direction.
     step
         The last accepted step; 0 if none was.
     n_passes, n_iterations

@@ -13,7 +13,8 @@ from glum import GeneralizedLinearRegressor
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from optimality import Penalised
-from scipy.optimize import lsq_linear
+from scipy.optimize import lsq_linear, minimize
+from scipy.special import expit
 from sklearn.linear_model import ElasticNet, LogisticRegression
 
 import mr_ml
@@ -242,3 +243,28 @@ def test_a_bound_behind_a_feature_that_tells_leaves_no_optimum(
         assert again.converged, again.stop
         bounded: Any = mr_ml.load_model(root, "m")
         assert bounded.coef[0, 5] == next(iter(closed_side.values()))
+
+
+@pytest.mark.parametrize("solver", ["newton", "lbfgs", *SOLVERS])
+@pytest.mark.parametrize("size", [40.0, 80.0, 300.0])
+def test_offsets_that_are_sure_of_wrong_classes_end_no_search_where_it_starts(
+    tmp_path: Path, size: float, solver: str
+) -> None:
+    """No row has curvature there, so that full steps lead out of all bounds; scipy finds the optimum."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2000, 3))
+    offsets = size * rng.choice([-1.0, 1.0], 2000)
+    y = (x @ np.array([1.0, -1.0, 0.5]) + rng.logistic(size=2000) > 0) * 1.0
+    a, penalised = np.column_stack([x, np.ones(2000)]), np.array([1.0, 1.0, 1.0, 0.0])
+
+    def value(w: Any) -> Any:
+        z = a @ w + offsets
+        gradient = a.T @ (expit(z) - y) / 2000 + 1e-4 * penalised * w
+        return (np.logaddexp(0, z) - y * z).mean() + 0.5e-4 * (penalised * w) @ w, gradient
+
+    theirs = minimize(value, np.zeros(4), jac=True, method="L-BFGS-B", options={"ftol": 1e-15, "gtol": 1e-10})
+    model, done = fit(x, y, str(tmp_path), offsets=offsets, loss="logistic", l2=1e-4, solver=solver)
+    assert done.converged, done.stop
+    assert done.passes < 100
+    assert done.objective == pytest.approx(theirs.fun, rel=1e-9)
+    np.testing.assert_allclose(model.coef[0], theirs.x, atol=1e-4 * size)
