@@ -37,6 +37,8 @@ ALLOWED = {
     "mr_ml/models/sparse_rows.py: hasattr(x, 'tocsr')": "a matrix of scipy, likewise",
     "mr_ml/exports/api.py: isinstance(model, Model)": "a model or the name of one, whatever its kind",
     "mr_ml/packing/arrays.py: getattr(x, 'columns', None)": "a data frame, likewise",
+    "mr_ml/readers/frames.py: getattr(held, 'dtype', getattr(held, 'type', ''))": "a column of any library, likewise",
+    "mr_ml/readers/frames.py: getattr(held, 'type', '')": "a column of pyarrow, likewise",
     "mr_ml/readers/frames.py: hasattr(column, 'to_pylist')": "a column of pyarrow, likewise",
     "mr_ml/readers/frames.py: hasattr(x, 'column_names')": "a table of pyarrow, likewise",
     "mr_ml/readers/frames.py: hasattr(x, 'columns')": "a data frame, likewise",

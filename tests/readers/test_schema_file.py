@@ -273,7 +273,7 @@ def test_quantiles_of_a_sample_are_the_same_in_all_formats(tmp_path: Path) -> No
         encoding="utf-8",
     )
     mr_ml = Commands(tmp_path / "root", ("-r", "inline"))
-    found = []
+    found: list[list[str]] = []
     for name in ("rows.csv", "order.csv", "rows.parquet", "rows.jsonl"):
         mr_ml("pack", tmp_path / name, "--to", "d", "--schema", tmp_path / "schema.yaml")
         transforms = mr_ml.manifest(f"d@{len(found) + 1}")["schema"]["transforms"]
