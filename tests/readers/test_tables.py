@@ -267,6 +267,19 @@ def test_folders_name_columns(mr_ml: Commands, tmp_path: Path) -> None:
     assert [one["feature"] for one in mr_ml("describe", "d")["features"]["train"]] == ["dt=own"]
 
 
+@pytest.mark.parametrize("names", [("k=%FE", "k=%FF"), ("%FFk=1",), ("k=\udcfe", "k=\udcff")])
+def test_folders_that_are_no_utf8_are_refused(mr_ml: Commands, tmp_path: Path, names: Sequence[str]) -> None:
+    content = parquet(tmp_path / "d.parquet", {"a": [1.5] * N}).read_bytes()
+    for name in names:
+        path = tmp_path / "in" / name / "d.parquet"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+    said = pack_fails(mr_ml, path if len(names) == 1 else tmp_path / "in")
+    shown = names[0].replace("\udcfe", "\\xfe")
+    assert f"in/{shown}/d.parquet: expected folders that name a column and its value in UTF-8, found '{shown}'" in said
+    assert "rename it" in said
+
+
 def test_texts_that_are_numbers_are_said(mr_ml: Commands, tmp_path: Path) -> None:
     path = parquet(tmp_path / "d.parquet", {"zip": ["01", "02"] * (N // 2)})
     packed = mr_ml("pack", path, "--to", "d")

@@ -73,13 +73,27 @@ class FileColumns:
 
 
 def partitions(file: str) -> dict[str, str | None]:
-    """Return the columns that the folders right above a file name, ``dt=2026-11-01``, with their values in it."""
+    """Return the columns that the folders right above a file name, ``dt=2026-11-01``, with their values in it.
+
+    Raises
+    ------
+    BadDataError
+        Such a name is no UTF-8: of several such values one would be made.
+    """
     found: list[tuple[str, str | None]] = []
     for folder in reversed(file.split("/")[:-1]):
         match = _PARTITION.fullmatch(folder)
         if match is None:
             break
-        name, value = unquote(match[1]), unquote(match[2])
+        try:
+            name, value = (unquote(text, errors="strict") for text in match.groups())
+            (name + value).encode()
+        except UnicodeError:
+            shown = file.encode(errors="surrogateescape").decode(errors="backslashreplace")
+            raise BadDataError(
+                f"{shown}: expected folders that name a column and its value in UTF-8, found "
+                f"'{excerpt(folder.encode(errors='surrogateescape'))}'; rename it"
+            ) from None
         found.append((name, None if value == _NO_VALUE else value))
     return dict(reversed(found))
 
