@@ -208,6 +208,12 @@ def test_lines_that_are_refused(mr_ml: Commands, tmp_path: Path, line: str, kind
     assert mr_ml("pack", path, "--to", "d", "--numeric", "a", "--max-bad-rows", 1)["n_rows"] == 2
 
 
+def test_bytes_that_are_no_utf8_are_shown_as_they_are(mr_ml: Commands, tmp_path: Path) -> None:
+    path = tmp_path / "d.jsonl"
+    path.write_bytes(b'{"label": 0, "a": 1}\n{"label": 1, "a": "\xff"}\n')
+    assert f'{path}:2: {{"label": 1, "a": "\\xff"}}' in fails(mr_ml, path)
+
+
 def test_numbers_are_read_as_they_are_written(mr_ml: Commands, tmp_path: Path) -> None:
     texts = ["0.1", "1e-7", "123456789012345678", "-0.0", "4.35"]
     path = tmp_path / "d.jsonl"

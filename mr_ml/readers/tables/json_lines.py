@@ -247,11 +247,11 @@ def _chunk(text: bytes, roles: Mapping[str, str], names: set[str] | None) -> Chu
         try:
             record = _record(line)
         except UnicodeDecodeError:
-            bad.refuse(number, "not_utf8", "", line[:200].decode(errors="surrogateescape"))
+            bad.refuse_line(number, "not_utf8", line[:200])
             continue
         except (ValueError, RecursionError):
             kind = "bom" if line.startswith(_BOM) else "bad_record"
-            bad.refuse(number, kind, "", line[:200].decode(errors="replace"))
+            bad.refuse_line(number, kind, line[:200])
             continue
         if names is not None:
             names.update(record)

@@ -64,7 +64,11 @@ class BadRows:
     def refuse(self, line: int, kind: str, column: str, value: str) -> None:
         """Refuse a row; of several reasons the first of `BAD_KINDS` counts."""
         shown = f"{column}={value[:_SHOWN]}" if column else value[:_SHOWN]
-        row = BadRow(line, kind, excerpt(shown.encode(errors="surrogatepass")))
+        self.refuse_line(line, kind, shown.encode(errors="surrogatepass"))
+
+    def refuse_line(self, line: int, kind: str, content: bytes) -> None:
+        """Refuse a row for what its line is."""
+        row = BadRow(line, kind, excerpt(content))
         known = self._found.setdefault(line, row)
         if _RANK[kind] < _RANK[known.kind]:
             self._found[line] = row
