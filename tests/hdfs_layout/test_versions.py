@@ -275,6 +275,18 @@ def test_numbers_of_removed_versions_are_not_given_again(store: LocalStore) -> N
         read_version(store, "models/ctr", 3)
 
 
+def test_a_name_without_versions_is_not_taken_for_another(store: LocalStore) -> None:
+    publish_version(store, "models/ctr", {"run": "a"})
+    publish_version(store, "models/cta", {"run": "a"})
+    mark_removed(store, "models/ctr", 1, {"at": "2026-11-28T00:00:00Z"})
+    store.remove("models/ctr/v000001.json")
+    with pytest.raises(NotFoundError) as found:
+        read_version(store, "models/ctr")
+    assert "did you mean" not in str(found.value)
+    with pytest.raises(NotFoundError, match=r"did you mean 'ctr'"):
+        read_version(store, "models/ctrr")
+
+
 def test_a_number_that_is_removed_while_the_folder_is_listed_is_not_given(store: LocalStore) -> None:
     """A listing may miss both the manifest that goes and the note that came before it."""
 
