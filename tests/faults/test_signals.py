@@ -111,7 +111,7 @@ def test_a_signal_at_any_instant(  # type: ignore[no-untyped-def]
     # what was about to be published is, and says so
     assert code == (128 + signal.Signals[number] if not out else 0), errors
     assert not out or share > 0.5, "the signal was not heard"
-    told = ("run ", "warning: stopped: ", "mr-ml: go on with: mr-ml ", "mr-ml: stops after this pass; ")
+    told = ("run ", "solver: ", "warning: stopped: ", "mr-ml: go on with: mr-ml ", "mr-ml: stops after this pass; ")
     assert [line for line in errors.splitlines() if line and not line.startswith(told)] == (
         [] if out else [f"mr-ml: {SENTENCES[number]}; nothing half-written is visible"]
     )
