@@ -105,7 +105,7 @@ def test_words_of_one_class_are_found_where_steps_leap(mr_ml: Commands, tmp_path
     (tmp_path / "text").write_text("\n".join(lines) + "\n")
     mr_ml("pack", str(tmp_path / "text"), "--to", "text")
     found = mr_ml("train", "text", "--model", "text", "-r", runner)
-    assert (found["solver"], found["converged"]) == ("lbfgs", False)
+    assert (found["solver"], found["converged"]) == ("lbfgs-sampled", False)
     assert any("more features" in warning for warning in found["warnings"])
 
 

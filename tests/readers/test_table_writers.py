@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -149,15 +152,23 @@ def test_dates_that_nanoseconds_cannot_hold(tmp_path: Path) -> None:
     assert packed(tmp_path / "root", tmp_path / "d.parquet") == packed(tmp_path / "text", expected)
 
 
+# In a process of its own: it ends the one session that a process has, which other tests go on with.
+WITH_SPARK = """
+import json, sys
+from pyspark.sql import SparkSession
+rows, folder = json.load(sys.stdin), sys.argv[1]
+session = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
+frame = session.createDataFrame(rows, "label int, real double, whole smallint, text string, flag int")
+for form in ("parquet", "orc"):
+    frame.repartition(3).write.format(form).save(folder + "/" + form)
+session.stop()
+"""
+
+
 def test_spark(tmp_path: Path, expected: list[bytes]) -> None:
     """Written by Spark itself, where that is installed."""
-    sql = pytest.importorskip("pyspark.sql")
-    spark = sql.SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
-    try:
-        rows = list(zip(*columns().values(), strict=True))
-        frame = spark.createDataFrame(rows, "label int, real double, whole smallint, text string, flag int")
-        for form in ("parquet", "orc"):
-            frame.repartition(3).write.format(form).save(str(tmp_path / form))
-            assert packed(tmp_path / f"root-{form}", tmp_path / form) == expected
-    finally:
-        spark.stop()
+    pytest.importorskip("pyspark.sql")
+    rows = json.dumps(list(zip(*columns().values(), strict=True)))
+    subprocess.run([sys.executable, "-c", WITH_SPARK, tmp_path], input=rows, text=True, check=True)
+    for form in ("parquet", "orc"):
+        assert packed(tmp_path / f"root-{form}", tmp_path / form) == expected
