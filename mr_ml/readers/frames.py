@@ -83,7 +83,10 @@ def frame_of(x: Any) -> Frame | None:
         twice = next(text for text in texts if texts.count(text) > 1)
         raise UsageError(f"expected a data frame whose columns have names of their own, found {twice!r} twice")
     columns = {text: x[name] for text, name in zip(texts, names, strict=True)}
-    lengths = {len(column) for column in columns.values()}
+    try:
+        lengths = {len(column) for column in columns.values()}
+    except TypeError:
+        raise UsageError("expected columns with a value for each row, such as lists; found single values") from None
     if len(lengths) > 1:
         raise UsageError(f"expected columns of one length, found {sorted(lengths)} rows")
     return Frame(tuple(texts), lengths.pop() if lengths else 0, columns)

@@ -343,6 +343,12 @@ def test_numbered_features_take_no_frames(tmp_path: Path) -> None:
     assert model.predict(frame.to_numpy()).tolist() == model.predict(sparse.csr_array([[1.0, 0.5]])).tolist()
 
 
+def test_a_row_of_single_values_is_no_table(root: str) -> None:
+    model = mr_ml.load(next(iter(MODELS)), root=root)
+    with pytest.raises(UsageError, match="found single values"):
+        model.predict(dict.fromkeys(model.feature_names, 1.0))
+
+
 def test_what_is_no_number_is_refused(root: str) -> None:
     """As in a file and in a data frame: by NaN alone the first class would be chosen."""
     for name in MODELS:
