@@ -198,7 +198,8 @@ def test_what_is_wrong_is_said(commands: Commands, tmp_path: Path) -> None:
 
 def test_arrays_serve_scikit_learn_alone(commands: Commands, tmp_path: Path) -> None:
     commands("export", "m", "--as", "sklearn", "-o", tmp_path / "m.npz")
-    arrays = np.load(tmp_path / "m.npz", allow_pickle=False)
+    with np.load(tmp_path / "m.npz", allow_pickle=False) as file:
+        arrays = dict(file)
     estimator = LogisticRegression()
     estimator.coef_, estimator.intercept_, estimator.classes_ = arrays["coef"], arrays["intercept"], arrays["classes"]
     x = np.random.default_rng(0).normal(size=(20, arrays["coef"].shape[1]))
