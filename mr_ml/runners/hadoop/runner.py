@@ -53,11 +53,15 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     from mrjob.hadoop import HadoopJobRunner as MrjobHadoopRunner
 
+_LOG = logging.getLogger(__name__)
 RUNNER = "hadoop"
 CODE_NAME = "mr_ml.zip"
 REQUEST_NAME = "request"
 # What a job is started with is the client's to know; mrjob asks for some word.
 _LAUNCHER, _STREAMING_JAR = "hadoop", "STREAMING_JAR"
+# A job may end well without what its reduce tasks wrote. Seen once, where a node was killed in a pass: perhaps two
+# application masters were at work for a while, and one moved finished output away that the other one published.
+_MOST_GOES = 2
 # Only to tell mrjob that properties have their names of Hadoop 2 and later.
 _HADOOP_VERSION = "3.0.0"
 
@@ -148,8 +152,7 @@ class HadoopJobRunner:
     def _output(self, folder: str) -> list[Pair]:
         """Return what tasks wrote, or raise what one of them raised."""
         try:
-            parts = [f"{folder}/{name}" for name in self.root.store.list(folder) if name.startswith("part-")]
-            pairs = [pair_of(line) for part in parts for line in self.root.store.read(part).splitlines()]
+            pairs = [pair_of(line) for part in self._parts(folder) for line in self.root.store.read(part).splitlines()]
         except NotFoundError:
             raise InternalError(f"the job left no output in {self.root.store.uri(folder)}; run it again") from None
         error = first_error(pairs)
@@ -262,16 +265,34 @@ class HadoopJobRunner:
         made = job([*arguments, *addresses(input, few_files=files_there.few_files)])
         made.HADOOP_INPUT_FORMAT = cut_by
         command = [*job.CLUSTER_COMMAND, *self.python.command, CODE_NAME, job.__module__, job.__qualname__]
-        with only_from(logging.ERROR, "mrjob"):
-            runner = _StreamingRunner(
-                client=self._client, submission=submission, files=files, archive=self.python.archive, command=command,
-                **made._runner_kwargs(),
-            )  # fmt: skip
-            try:
-                runner.run()
-            except (InternalError, UnavailableError) as error:
-                self._blame_store(error)
-                raise
+        for goes in range(1, _MOST_GOES + 1):
+            with only_from(logging.ERROR, "mrjob"):
+                runner = _StreamingRunner(
+                    client=self._client, submission=submission, files=files, archive=self.python.archive,
+                    command=command, **made._runner_kwargs(),
+                )  # fmt: skip
+                try:
+                    runner.run()
+                except (InternalError, UnavailableError) as error:
+                    self._blame_store(error)
+                    raise
+            n_parts = 0
+            with suppress(NotFoundError):
+                n_parts = len(self._parts(output))
+            if n_parts >= reduces:
+                return
+            said = (
+                f"expected the files of {reduces} reduce task(s) in {self.root.store.uri(output)}, found {n_parts}, "
+                "though the job ended well; that was seen where nodes are lost"
+            )
+            if goes == _MOST_GOES:
+                raise UnavailableError(f"{said}; it ran {goes} times. Look at the cluster's nodes and run it again")
+            _LOG.warning("%s: the job runs once more", said)
+            self.root.store.remove_tree(output)
+
+    def _parts(self, folder: str) -> list[str]:
+        """Files of tasks in a job's output."""
+        return [f"{folder}/{name}" for name in self.root.store.list(folder) if name.startswith("part-")]
 
     def _blame_store(self, error: InternalError | UnavailableError) -> None:
         """Raise UnavailableError if the store stopped during a job, whose own error does not say so."""
