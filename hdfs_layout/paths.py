@@ -312,6 +312,10 @@ class Layout:
         """Path of what the run was asked to do."""
         return f"{self.run(run)}/spec.json"
 
+    def run_warm_start(self, run: str) -> str:
+        """Path of the file of coefficients that the run begins with, as it was when it began."""
+        return f"{self.run(run)}/warm_start"
+
     def run_log(self, run: str) -> str:
         """Events of the run, a JSON object a line."""
         return f"{self.run(run)}/log.jsonl"

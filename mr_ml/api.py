@@ -199,7 +199,8 @@ def train(
     **options
         Of the kind of model; of linear ones `loss` ("logistic", "tweedie:power=1.6", ...: see docs/models.md), `l1`,
         `l2`, `non_negative`, `per_feature` (a dict), `penalty_space`, `intercept`, `row_weights`, `class_weights`,
-        `solver`, `tolerance` and `max_passes`, and `prior` and
+        `solver`, `tolerance` and `max_passes`; `warm_start`, a model, or `warm_start_from`, a file of coefficients or
+        a dict of arrays (`coef`, `intercept`, `feature_names`, `classes`), to begin with; and `prior` and
         `prior_precision`, an earlier model that counts as well: see
         `mr_ml.models.linear.kind.spec.LinearSpec`, and docs/training.md.
 

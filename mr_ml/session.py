@@ -25,7 +25,7 @@ from mr_ml.data import stored
 from mr_ml.errors import NoModelError, UsageError
 from mr_ml.ids import unique_id
 from mr_ml.memory import Memory, block_budget, free_memory, longest_line, predict_budget, rows_budget
-from mr_ml.models.base import MODEL_KINDS, Model, TrainSpec
+from mr_ml.models.base import Model, TrainSpec
 from mr_ml.models.inference import check_asked
 from mr_ml.models.metric_choices import NO_CHOICES, MetricChoices
 from mr_ml.passes.engines import DEFAULT, ENGINES, Kept, PassesWanted
@@ -80,6 +80,8 @@ class Session:
     warn: Say = ignore_message
     watch: Callable[[Progress], None] = ignore_message
     _kept: Kept = field(default_factory=Kept, init=False, repr=False, compare=False)
+    # reads the files of coefficients that specs name by their digests
+    _begins: dict[str, Callable[[], bytes]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def open(
@@ -194,23 +196,16 @@ class Session:
     def spec(self, kind: str, dataset: str, model: str, split: str, options: Mapping[str, Any]) -> TrainSpec:
         """Return what a training is asked for, with the versions that the dataset and a warm start's model have now.
 
+        A file that it begins with (`warm_start_from`) is looked at, and read again when the run begins.
+
         Raises
         ------
         UsageError
             If there is no such kind of model, or it has no such option or value of one.
         """
-        check_name(model, kind="model")
-        reference = load_dataset(self.root, dataset).reference
-        document = {"dataset": reference, "model": model, "split": split, **options}
-        prior, precision = document.pop("prior", None), document.pop("prior_precision", None)
-        warm_start = stored.chosen(str | None, options.get("warm_start"), "warm_start")
-        if warm_start is not None:
-            document["warm_start"] = load_model(self.root, warm_start).reference
-        chosen: type[TrainSpec] = MODEL_KINDS.get(kind).spec
-        from mr_ml.training.prior import OF_TRAINING, with_prior
+        from mr_ml.training.asked import spec_of
 
-        made = stored.check(chosen, document, what=f"a {kind} model", besides=OF_TRAINING)
-        return with_prior(self.root, made, prior=prior, prior_precision=precision, say=self.say)
+        return spec_of(self.root, kind, dataset, model, split, options, say=self.say, begins=self._begins)
 
     def train(self, spec: TrainSpec, *, verify_bytes: bool = False, inference: bool = False) -> TrainResult:
         """Train and publish a model; raises as `fit` and `publish`.
@@ -282,6 +277,7 @@ class Session:
     def _fit(
         self, document: RunDocument, dataset: Dataset, *, run: str, is_begun: bool, verify_bytes: bool
     ) -> Fitted:  # fmt: skip
+        from mr_ml.training.begin import begin_data
         from mr_ml.training.solver import chosen
         from mr_ml.training.train import fit, make_problem, warm_start
 
@@ -298,8 +294,10 @@ class Session:
             verify(root.store, partitions)
         solver = problem.choice
         if not is_begun:
-            warm_start(problem, spec, dataset, root)
-            start_run(root, run, replace(document, solver=solver))
+            data = begin_data(root, spec, document.continues, self._begins)
+            warm_start(problem, spec, dataset, root, data=data)
+            start_run(root, run, replace(document, solver=solver), warm_start=data)
+            del data
         del problem
         self.say(f"run {run}: {spec.title} on {dataset.reference} {spec.split}, {dataset.n_rows(spec.split)} rows")
         if solver.why:

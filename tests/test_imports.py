@@ -38,6 +38,7 @@ LAYERS = (
     # the words in which objectives and optimizers talk, not an optimizer
     ("mr_ml.readers", "mr_ml.optimize.base"),
     ("mr_ml.settings",),
+    ("mr_ml.coefficients",),
     ("mr_ml.models",),
     ("mr_ml.optimize",),
     # what a kind of model knows of data
@@ -63,9 +64,9 @@ LAYERS = (
 APART = (("mr_ml.catalog", "mr_ml.runners"), ("mr_ml.packing", "mr_ml.prediction", "mr_ml.training"))
 
 DRIVER_ONLY = (
-    "mr_ml.api", "mr_ml.api_measuring", "mr_ml.catalog", "mr_ml.cli", "mr_ml.exports", "mr_ml.memory",
-    "mr_ml.dataset_ref", "mr_ml.loaded", "mr_ml.models.base", "mr_ml.models.linear.kind", "mr_ml.models.problem",
-    "mr_ml.optimize",
+    "mr_ml.api", "mr_ml.api_measuring", "mr_ml.catalog", "mr_ml.cli", "mr_ml.coefficients", "mr_ml.exports",
+    "mr_ml.memory", "mr_ml.dataset_ref", "mr_ml.loaded", "mr_ml.models.base", "mr_ml.models.linear.kind",
+    "mr_ml.models.problem", "mr_ml.optimize",
     "mr_ml.reports", "mr_ml.retraining", "mr_ml.schedulers", "mr_ml.session", "mr_ml.settings", "mr_ml.sklearn",
     "mr_ml.training",
 )  # fmt: skip

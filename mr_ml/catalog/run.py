@@ -57,8 +57,13 @@ class RunDocument:
         return {name: value for name, value in plain.items() if name not in seldom or value is not None}
 
 
-def start_run(root: Root, run: str, document: RunDocument) -> None:
+def start_run(root: Root, run: str, document: RunDocument, *, warm_start: bytes | None = None) -> None:
     """Write down what the run is to do, and after which version; everything after this can be resumed.
+
+    Parameters
+    ----------
+    warm_start
+        The file of coefficients that it begins with, if with one, of which a copy is kept.
 
     Raises
     ------
@@ -71,6 +76,8 @@ def start_run(root: Root, run: str, document: RunDocument) -> None:
         where = root.store.uri(folder)
         raise StorageError(f"{where}: version {after} is the last that can be; train under another name")
     begun = replace(document, run=run, after=after)
+    if warm_start is not None:
+        root.store.write(root.layout.run_warm_start(run), warm_start)
     root.store.write(root.layout.run_spec(run), encode_document(begun.to_json()))
 
 

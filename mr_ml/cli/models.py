@@ -104,6 +104,8 @@ def _head(model: Model, manifest: ModelManifest) -> Iterator[str]:
         f"{model.reference}: {model.summary()}, "
         f"trained on {manifest.n_rows} rows of {manifest.dataset} {manifest.spec.split} (run {manifest.run})"
     )
+    if manifest.spec.began_with is not None:
+        yield f"began with {manifest.spec.began_with}"
     yield f"objective {training['objective']:.10g} after {training['passes']} passes; {training['stop']}"
 
 

@@ -23,6 +23,7 @@ PARAMETERS = frozenset(
         "prior_precision", "progress", "quiet", "reason", "resume", "root", "row_weights", "rule", "runner", "save",
         "schema", "seed", "solver", "split", "split_by", "split_inputs", "table", "tasks", "thousands", "threshold",
         "timezone", "to", "tolerance", "unseen", "unseen_features", "user", "validation", "verify", "warm_start",
+        "warm_start_format", "warm_start_from",
         "weight_column", "workers",
     }
 )  # fmt: skip

@@ -62,7 +62,9 @@ def print_trained(options: argparse.Namespace, session: Session, result: TrainRe
 
 def _spec(options: argparse.Namespace, session: Session) -> TrainSpec:
     chosen = _chosen(options, MODEL_KINDS.get(UNNAMED_KIND).spec)
-    chosen.update(prior=options.prior, prior_precision=options.prior_precision)
+    chosen.update(
+        prior=options.prior, prior_precision=options.prior_precision, warm_start_format=options.warm_start_format
+    )
     return session.spec(UNNAMED_KIND, options.dataset, options.model, chosen.pop("split"), chosen)
 
 
@@ -83,8 +85,9 @@ def _chosen(options: argparse.Namespace, spec: type[TrainSpec]) -> dict[str, Any
 
 def _check_same(options: argparse.Namespace, spec: TrainSpec) -> None:
     """Refuse choices beside --resume that the run did not make: they would be ignored."""
-    if options.prior is not None or options.prior_precision is not None:
-        raise UsageError("--resume goes on with what the run was asked to do; leave `prior` and `prior_precision` out")
+    for name in ("prior", "prior_precision", "warm_start_from", "warm_start_format"):
+        if vars(options)[name] is not None:
+            raise UsageError(f"--resume goes on with what the run was asked to do; leave `{name}` out")
     defaults = {item.name: item.default for item in fields(spec)}
     for name, value in _chosen(options, type(spec)).items():
         if name not in spec.limits and value not in (defaults[name], getattr(spec, name)):

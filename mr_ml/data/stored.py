@@ -160,11 +160,16 @@ def chosen(kind: Any, value: Any, name: str) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON has it: arrays and sequences as lists, numpy's numbers as numbers, paths as text."""
+    """Return a value as JSON has it: arrays and sequences as lists, numpy's numbers as numbers, paths as text.
+
+    A dataclass is what `_record` reads it from.
+    """
     if hasattr(value, "tolist"):
         return value.tolist()
     if isinstance(value, os.PathLike):
         return os.fspath(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {item.name: plain(vars(value)[item.name]) for item in fields(value)}
     if isinstance(value, Mapping):
         return {plain(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

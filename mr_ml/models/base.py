@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
@@ -30,6 +30,7 @@ from mr_ml.models.parameters import Parameters
 from mr_ml.models.predictor import Predictor
 from mr_ml.models.problem import Problem
 from mr_ml.models.rows_in_memory import Unseen, block_of
+from mr_ml.models.warm_start import WarmFile
 from mr_ml.readers.labels import label_texts
 from mr_ml.readers.schema import Schema
 from mr_ml.sums.blas import one_thread
@@ -61,19 +62,22 @@ class TrainSpec:
         Of the dataset.
     warm_start
         The model with whose coefficients the search begins, by names of features, ``name@3``; None for none.
+    warm_start_from
+        The file of coefficients with which it begins instead; None for none.
     limits
         Which of `max_passes` and `tolerance` the kind has, both or none: they say when the search ends, and change
         nothing before that.
     """
 
     kind: ClassVar[str]
-    may_lack: ClassVar[frozenset[str]] = frozenset({"warm_start"})
+    may_lack: ClassVar[frozenset[str]] = frozenset({"warm_start", "warm_start_from"})
     limits: ClassVar[frozenset[str]] = frozenset()
 
     dataset: stored.Versioned
     model: stored.Name
     split: stored.Name = "train"
     warm_start: stored.Versioned | None = None
+    warm_start_from: WarmFile | None = None
 
     @property
     def title(self) -> str:
@@ -84,6 +88,11 @@ class TrainSpec:
     def penalty(self) -> str:
         """How parameters are penalised and bounded, in a few words; empty if they are not."""
         return ""
+
+    @property
+    def began_with(self) -> str | None:
+        """What the search begins with, for people; None if with nothing."""
+        return self.warm_start if self.warm_start_from is None else self.warm_start_from.title
 
     @property
     def strictness(self) -> tuple[float, ...]:
@@ -101,7 +110,10 @@ class TrainSpec:
         """Return the document that `mr_ml.data.stored.read` turns into the same spec, as earlier releases wrote it."""
         named = {} if self.kind == UNNAMED_KIND else {"kind": self.kind}
         defaults = {item.name: item.default for item in fields(self) if item.name in self.may_lack}
-        return {**named, **{k: v for k, v in vars(self).items() if k not in defaults or v != defaults[k]}}
+        said = {k: v for k, v in vars(self).items() if k not in defaults or v != defaults[k]}
+        if self.warm_start_from is not None:
+            said["warm_start_from"] = asdict(self.warm_start_from)
+        return {**named, **said}
 
     @classmethod
     def stored_as(cls, document: Mapping[str, Any]) -> tuple[type[TrainSpec], Mapping[str, Any]]:

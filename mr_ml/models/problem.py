@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.catalog.feature_moments import FeatureMoments
+from mr_ml.coefficients.base import Coefficients
 from mr_ml.data.folds import FoldRows, Folds
 from mr_ml.models.needs import Needs
 from mr_ml.models.objective import Objective
@@ -84,9 +85,25 @@ class Problem(Protocol):
         Raises
         ------
         UsageError
-            If the model is of another loss, or other labels.
+            If the model is of another loss, or other labels, or none of its features is in the dataset.
         BadDataError
             If its features cannot be told among those of the dataset.
+        """
+
+    def begin_from(self, found: Coefficients, title: str, moments: FeatureMoments) -> WarmStart:
+        """Return where the search starts that knows coefficients of another program, from a file.
+
+        Parameters
+        ----------
+        title
+            What they are called in messages.
+
+        Raises
+        ------
+        UsageError
+            If they are of another loss, or other labels, or none of their features is in the dataset.
+        BadDataError
+            If the features cannot be told among those of the dataset.
         """
 
     def needs(self) -> Needs:

@@ -38,6 +38,7 @@ from mr_ml.passes.base import Engine
 from mr_ml.progress import stage
 from mr_ml.sums.blas import on_one_thread
 from mr_ml.sums.statistic import Statistic
+from mr_ml.training.begin import coefficients_in, kept
 from mr_ml.training.early_steps import EarlySteps
 from mr_ml.training.going_on import TOLERANCE, earlier_state
 from mr_ml.training.loop import Progress, Watch, search
@@ -241,8 +242,15 @@ def publish(
     return TrainResult(model=spec.model, version=version, run=run, seconds=seconds, **end.training)
 
 
-def warm_start(problem: Problem, spec: TrainSpec, dataset: Dataset, root: Root) -> WarmStart | None:
+def warm_start(
+    problem: Problem, spec: TrainSpec, dataset: Dataset, root: Root, *, data: bytes | None = None
+) -> WarmStart | None:
     """Return where the search begins that a spec with a warm start asks for, else None.
+
+    Parameters
+    ----------
+    data
+        The file of coefficients that the spec names, if it names one.
 
     Raises
     ------
@@ -253,6 +261,11 @@ def warm_start(problem: Problem, spec: TrainSpec, dataset: Dataset, root: Root) 
     BadDataError
         If it is damaged, or its features cannot be told among those of the dataset.
     """
+    file = spec.warm_start_from
+    if file is not None and data is not None:
+        found = coefficients_in(data, file)
+        start = problem.begin_from(found, file.title, FeatureMoments.load(root.store, dataset, spec.split))
+        return replace(start, file=file, notes=found.notes)
     if spec.warm_start is None:
         return None
     model = load_model(root, spec.warm_start)
@@ -265,7 +278,8 @@ def warm_start(problem: Problem, spec: TrainSpec, dataset: Dataset, root: Root) 
 def _first_state(
     problem: Problem, spec: TrainSpec, dataset: Dataset, *, run: str, root: Root, say: Callable[[str], None]
 ) -> Any:
-    start = warm_start(problem, spec, dataset, root)
+    data = None if spec.warm_start_from is None else kept(root, run, spec.warm_start_from)
+    start = warm_start(problem, spec, dataset, root, data=data)
     if start is None:
         return problem.optimizer.init(problem.start())
     say(start.text)

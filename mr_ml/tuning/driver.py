@@ -128,7 +128,7 @@ def _noted(session: Session, spec: TrainSpec, plan: TuningPlan, *, run: str, is_
 
 def with_options(spec: TrainSpec, options: dict[str, Any]) -> TrainSpec:
     """Return the spec of a candidate; raises UsageError if it cannot have these options."""
-    fixed = options.keys() & {"dataset", "model", "split", "warm_start"}
+    fixed = options.keys() & {"dataset", "model", "split", "warm_start", "warm_start_from"}
     if fixed:
         raise UsageError(f"`{min(fixed)}` is the same for all candidates")
     return stored.check(type(spec), {**vars(spec), **options}, what="a candidate")

@@ -33,8 +33,8 @@ def _pairs(facts: Facts) -> Iterator[tuple[str, str]]:
         yield "Model", f"{spec.model}: {spec.title}"
     if spec is not None:
         yield "Rows", f"{spec.dataset}, split {spec.split}"
-        if spec.warm_start is not None:
-            yield "Began with", spec.warm_start
+        if spec.began_with is not None:
+            yield "Began with", spec.began_with
     if dataset is not None:
         splits = ", ".join(f"{split} {count(dataset.n_rows(split))}" for split in dataset.splits)
         yield "Dataset", f"{dataset.reference}: {count(dataset.n_rows())} rows ({splits})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mr_ml.catalog.checkpoints import state_bytes
 from mr_ml.catalog.dataset import Dataset
 from mr_ml.catalog.feature_moments import FeatureMoments
+from mr_ml.coefficients.base import Coefficients
 from mr_ml.data.block import DENSE_FROM, Block
 from mr_ml.data.features import SparseFeatures
 from mr_ml.data.folds import FoldRows, Folds
@@ -48,6 +49,9 @@ from mr_ml.optimize.choose import Choice, choices, choose
 from mr_ml.readers.labels import label_texts
 from mr_ml.sums.slices import is_wide
 from mr_ml.sums.statistic import Receipts, Statistic
+
+if TYPE_CHECKING:
+    from mr_ml.models.linear.kind.earlier import Earlier
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -115,11 +119,22 @@ class LinearProblem:
         return self.objective.start()
 
     def warm_start(self, model: Model, moments: FeatureMoments) -> WarmStart:
-        """Return where the search starts that knows a model; see `mr_ml.models.base.Problem.warm_start`."""
-        from mr_ml.models.linear.kind.warm_start import warm_start
+        """Return where the search starts that knows a model; see `mr_ml.models.problem.Problem.warm_start`."""
+        from mr_ml.models.linear.kind.earlier import Earlier
 
         assert isinstance(model, LinearModel)
-        found = warm_start(self, model, moments)
+        return self._begun(Earlier.of_model(model, self), moments)
+
+    def begin_from(self, found: Coefficients, title: str, moments: FeatureMoments) -> WarmStart:
+        """Return where the search starts that knows a file; see `mr_ml.models.problem.Problem.begin_from`."""
+        from mr_ml.models.linear.kind.earlier import Earlier
+
+        return self._begun(Earlier.of_file(found, title, self), moments)
+
+    def _begun(self, earlier: Earlier, moments: FeatureMoments) -> WarmStart:
+        from mr_ml.models.linear.kind.warm_start import warm_start
+
+        found = warm_start(self, earlier, moments)
         return replace(found, point=self.objective.within(found.point))
 
     def needs(self) -> Needs:

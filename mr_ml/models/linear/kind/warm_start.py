@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from mr_ml.catalog.feature_moments import FeatureMoments
 from mr_ml.errors import UsageError
-from mr_ml.models.linear.kind.by_name import columns_of
-from mr_ml.models.linear.kind.model import LinearModel
+from mr_ml.models.linear.kind.earlier import Earlier
 from mr_ml.models.linear.shift import Shift
 from mr_ml.models.warm_start import Changed, WarmStart
 from mr_ml.readers.labels import label_texts
+from mr_ml.readers.rows import listed
 
 if TYPE_CHECKING:
     from mr_ml.models.linear.kind.problem import LinearProblem
@@ -29,23 +29,31 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 
-def warm_start(problem: LinearProblem, model: LinearModel, moments: FeatureMoments) -> WarmStart:
-    """Return where the search begins; raises as `mr_ml.models.base.Problem.warm_start`."""
+def warm_start(problem: LinearProblem, earlier: Earlier, moments: FeatureMoments) -> WarmStart:
+    """Return where the search begins; raises as `mr_ml.models.problem.Problem.warm_start`."""
     schema, rows, scaling = problem.dataset.schema, problem.objective.rows, problem.objective.scaling
-    taken, signs = _outputs(problem, model)
-    at = _places(columns_of(model, problem.dataset), problem.columns)
+    taken, signs = _outputs(problem, earlier)
+    n_known = int((earlier.columns >= 0).sum())
+    if not n_known and len(earlier.columns):
+        some = [earlier.name_of(k) for k in range(min(len(earlier.columns), 5))]
+        raise UsageError(
+            f"`{earlier.asked_by}`: expected features of {problem.dataset.reference}, such as "
+            f"{listed([schema.name_of(k) for k in range(min(schema.n_features, 5))])}, found none of them among those "
+            f"of {earlier.title}, such as {listed(some)}"
+        )
+    at = _places(earlier.columns, problem.columns)
     occurs = moments.nonzero > 0
     known = at >= 0
     known[known] = occurs[at[known]]
     at = at[known]
 
-    weights, constant = model.reading_coef[:, :-1], model.reading_coef[:, -1] + model.shift.target - rows.shift.target
-    off = _taken_off(rows.shift, rows.n_features)[at] - _taken_off(model.shift, len(known))[known]
+    weights, constant = earlier.weights, earlier.intercepts - rows.shift.target
+    off = _taken_off(rows.shift, rows.n_features)[at] - earlier.centres[known]
     kept = weights[:, known]
     constant = constant + kept @ off
     tells = (moments.deviation > 0) | ~np.bool_(scaling.intercept)
     kept = np.where(tells[at], kept, 0.0)
-    mapped = np.zeros((len(model.reading_coef), rows.n_features + 1))
+    mapped = np.zeros((len(weights), rows.n_features + 1))
     mapped[:, at], mapped[:, -1] = kept, constant
     point = problem.start().reshape(rows.n_outputs, -1)
     for output, (source, sign) in enumerate(zip(taken, signs, strict=True)):
@@ -57,35 +65,32 @@ def warm_start(problem: LinearProblem, model: LinearModel, moments: FeatureMomen
     lost = np.flatnonzero(~known & weights.any(axis=0))
     theirs = label_texts(schema, rows.classes)
     return WarmStart(
-        model=model.reference,
+        model=earlier.title,
         point=point.ravel(),
+        n_known=n_known,
+        n_features=len(earlier.columns),
         appeared=Changed.among(np.flatnonzero(unknown), lambda k: schema.name_of(moments.feature(k))),
-        vanished=Changed.among(lost, lambda k: model.schema.name_of(model.feature(k))),
-        new_labels=Changed.of([text for text in theirs if text not in model.label_texts]),
-        old_labels=Changed.of([text for text in model.label_texts if text not in theirs]),
+        vanished=Changed.among(lost, earlier.name_of),
+        new_labels=Changed.of([text for text in theirs if text not in earlier.labels]),
+        old_labels=Changed.of([text for text in earlier.labels if text not in theirs]),
     )
 
 
-def _outputs(problem: LinearProblem, model: LinearModel) -> tuple[list[int], list[float]]:
+def _outputs(problem: LinearProblem, earlier: Earlier) -> tuple[list[int], list[float]]:
     """Return which of the model's outputs each of the problem's begins with, -1 for none, and its sign."""
     rows, dataset = problem.objective.rows, problem.dataset
-    if model.loss != rows.loss:
-        raise UsageError(
-            f"`warm_start`: expected a model of the {rows.loss.name} loss, which is to be trained, found "
-            f"{model.reference}, which is of the {model.loss.name} loss"
-        )
-    ours, theirs = model.label_texts, label_texts(dataset.schema, rows.classes)
+    ours, theirs = list(earlier.labels), label_texts(dataset.schema, rows.classes)
     if rows.n_outputs == len(theirs) > 1:
         taken = [ours.index(text) if text in ours else -1 for text in theirs]
         if max(taken) >= 0:
             return taken, [1.0] * len(taken)
-    elif ours == theirs and len(model.reading_coef) == rows.n_outputs:
+    elif ours == theirs and len(earlier.weights) == rows.n_outputs:
         return list(range(rows.n_outputs)), [1.0] * rows.n_outputs
     elif rows.n_outputs == 1 and ours == theirs[::-1]:
         return [0], [-1.0]
     raise UsageError(
-        f"`warm_start`: expected a model of the labels of {dataset.reference}, which are {theirs[:10]}, found "
-        f"{model.reference}, whose labels are {ours[:10]}; train without it"
+        f"`{earlier.asked_by}`: expected a model of the labels of {dataset.reference}, which are {theirs[:10]}, found "
+        f"{earlier.title}, whose labels are {ours[:10]}{earlier.remedy}; train without it"
     )
 
 
