@@ -6,6 +6,7 @@ import re
 
 from mr_ml.errors import UsageError
 
+_NAMES = ("bytes", "kB", "MB", "GB", "TB", "PB")
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -21,3 +22,11 @@ def parse_size(text: str) -> int:
     if not match:
         raise UsageError(f"expected a size such as 500M or 2G, found {text[:40]!r}")
     return int(float(match[1]) * _UNITS[match[2].upper()])
+
+
+def size_text(n_bytes: float) -> str:
+    """Return a number of bytes for people, in powers of 1000."""
+    power = 0
+    while n_bytes >= 1000 and power < len(_NAMES) - 1:
+        n_bytes, power = n_bytes / 1000, power + 1
+    return f"{n_bytes:.3g} {_NAMES[power]}" if power else f"{n_bytes:.0f} bytes"

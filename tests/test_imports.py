@@ -30,6 +30,7 @@ LAYERS = (
         "mr_ml.interrupts",
         "mr_ml.progress",
         "mr_ml.sizes",
+        "mr_ml.spent",
         "mr_ml.ticks",
         "mr_ml.whoami",
     ),

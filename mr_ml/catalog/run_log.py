@@ -21,14 +21,27 @@ class _Event(TypedDict):
     event: str
 
 
-class PassEvent(_Event):
-    """A finished pass."""
+class SpentOnPass(TypedDict, total=False):
+    """What is known of where the time of a pass went, by `mr_ml.spent`; a later release may know more."""
 
+    seconds: dict[str, stored.NotNegative]
+    task_seconds: dict[str, stored.NotNegative]
+    bytes: dict[str, stored.NotNegative]
+
+
+class _PassEvent(_Event):
     number: Annotated[int, stored.at_least(1), stored.at_most(MAX_PASS)]
     objective: Number
     gradient_norm: Number
     step: Number
     rows_per_second: Number
+
+
+class PassEvent(_PassEvent, total=False):
+    """A finished pass."""
+
+    seconds: Number
+    spent: Annotated[SpentOnPass, stored.MORE]
 
 
 class PublishedEvent(_Event):

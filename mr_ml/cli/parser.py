@@ -367,7 +367,9 @@ def _runs(commands: Any) -> None:
     add_command(actions, "list", "runs", "list_all", "runs and how far they came")
     show = add_command(actions, "show", "runs", "show", "one run, pass by pass")
     show.add_argument("run")
-    show.add_argument("--plot", action="store_true", help="a plot of the gradient by pass, in place of the table")
+    in_place = show.add_mutually_exclusive_group()
+    in_place.add_argument("--plot", action="store_true", help="a plot of the gradient by pass, in place of the table")
+    in_place.add_argument("--times", action="store_true", help="what each pass took and moved, in place of the table")
     resume = add_command(
         actions, "resume", "runs", "resume", "go on with a run that was interrupted, a training or a retraining",
         "mr-ml runs resume 20261123T061259-652dc8ec",

@@ -23,6 +23,7 @@ from mr_ml.cli.common import (
     table,
 )
 from mr_ml.cli.spelling import spelled
+from mr_ml.cli.times import by_pass, summary
 from mr_ml.errors import BadDataError, UsageError
 
 DAMAGED = "damaged"
@@ -85,7 +86,13 @@ def show(options: argparse.Namespace) -> None:
         text += f"began {data['started']}, {duration_text(data['seconds'])} at work{where}\n"
     if log.continues is not None:
         text += f"goes on where run {log.continues['run']} was after {log.continues['after']} passes\n"
-    text += _plot(log, document) if options.plot else table(["pass", "objective", "|gradient|", "step", "rows/s"], rows)
+    if options.times:
+        text += by_pass(log.passes) if log.passes else "no passes yet"
+    else:
+        header = ["pass", "objective", "|gradient|", "step", "rows/s"]
+        text += _plot(log, document) if options.plot else table(header, rows)
+    if took := summary(log.passes):
+        text += f"\n{took}"
     if log.tuned is not None:
         from mr_ml.cli.tune import table_of
 

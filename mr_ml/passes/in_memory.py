@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from mr_ml import spent
 from mr_ml.data.block import StoredBlock
 from mr_ml.errors import BadDataError
 from mr_ml.passes.base import Array, check_receipts
@@ -50,7 +51,7 @@ class InMemoryEngine:
     def run(self, query: Query, *, columns: Array | None = None) -> Statistic:
         """See `Engine.run`."""
         sums: PartialSums[Statistic] = PartialSums(self.tree, Statistic.absorb)
-        with one_thread():
+        with one_thread(), spent.current().part("map"):
             for stored in self.blocks:
                 over = stored if columns is None else stored.over(columns)
                 add_block(sums, self.tree, query, replace(over, block=query.prepare(over.block)))

@@ -222,15 +222,24 @@ class Plot:
             above = at[1] - 4 if at[1] > _TOP + 14 else at[1] + 12
             self._label(label, WIDTH - _RIGHT - 2, above, "end", "level-label")
 
-    def bars(self, xs: Sequence[float], ys: Sequence[float]) -> None:
-        """Add bars from the bottom up, one for each x, as wide as there is room."""
+    def bars(
+        self, xs: Sequence[float], ys: Sequence[float], *, series: int = 0, below: Sequence[float] | None = None
+    ) -> None:
+        """Add bars up to each y, one for each x, as wide as there is room.
+
+        Parameters
+        ----------
+        below
+            Where each begins, as on top of others; by default at the bottom.
+        """
         room = (WIDTH - _LEFT - _RIGHT) / max(self._x.high - self._x.low, 1)
         wide = max(min(room * 0.8, 28.0), 0.5)
-        for x, y in zip(xs, ys, strict=True):
-            at = self._place(x, y)
-            if at is not None:
-                box = {"x": at[0] - wide / 2, "y": at[1], "width": wide, "height": HEIGHT - _BOTTOM - at[1]}
-                ET.SubElement(self._svg, "rect", {"class": "bar s0", **{k: f"{v:.2f}" for k, v in box.items()}})
+        for x, low, y in zip(xs, [self._y.low] * len(xs) if below is None else below, ys, strict=True):
+            at, foot = self._place(x, y), self._place(x, low)
+            if at is not None and foot is not None and foot[1] > at[1]:
+                box = {"x": at[0] - wide / 2, "y": at[1], "width": wide, "height": foot[1] - at[1]}
+                looks = f"bar s{series % SERIES}"
+                ET.SubElement(self._svg, "rect", {"class": looks, **{k: f"{v:.2f}" for k, v in box.items()}})
 
     def whisker(self, x: float, low: float, high: float) -> None:
         """Add a vertical interval."""

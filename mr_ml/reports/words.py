@@ -11,8 +11,6 @@ T = TypeVar("T")
 #: Where there is no number.
 NONE = "\u2013"
 
-_UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
-
 
 def number(value: object, digits: int = 4) -> str:
     """Return a number with so many significant digits; a dash where there is none."""
@@ -65,14 +63,6 @@ def seconds(value: float) -> str:
     minutes, rest = divmod(round(value), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
-
-
-def size(n_bytes: float) -> str:
-    """Return a number of bytes."""
-    power = 0
-    while n_bytes >= 1000 and power < len(_UNITS) - 1:
-        n_bytes, power = n_bytes / 1000, power + 1
-    return f"{n_bytes:.3g} {_UNITS[power]}" if power else f"{n_bytes:.0f} bytes"
 
 
 def some(items: Sequence[T], most: int) -> list[T]:

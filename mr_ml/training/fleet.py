@@ -154,7 +154,8 @@ class FleetSearch:
         """
         fleet = self.fleet
         while (ask := fleet.ask(state)) is not None:
-            state = fleet.tell(state, self._evaluated(ask, first=not state.passes))
+            with watch.measuring():
+                state = fleet.tell(state, self._evaluated(ask, first=not state.passes))
             progress = watch.seen(fleet.progress(state))
             journal.add(state, progress.event)
             watch.tell(progress)

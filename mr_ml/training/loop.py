@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from mr_ml import interrupts
+from mr_ml import interrupts, spent
 from mr_ml import progress as listener
 from mr_ml.catalog.attempts import now
 from mr_ml.catalog.checkpoints import Journal
@@ -32,6 +33,8 @@ class Progress:
         That time.
     note
         A sentence for the user about it, if there is one.
+    spent
+        What is known of where the time went, and of bytes; see `mr_ml.spent`.
     """
 
     number: int
@@ -41,6 +44,7 @@ class Progress:
     rows_per_second: float
     seconds: float = 0.0
     note: str | None = None
+    spent: Mapping[str, Any] | None = None
 
     @property
     def event(self) -> dict[str, Any]:
@@ -72,6 +76,14 @@ class Watch:
     ) -> None:  # fmt: skip
         self._tell, self._say, self._tolerance = tell, say, tolerance
         self._n_rows, self._last = n_rows, time.monotonic()
+        self._spent: Mapping[str, Any] = {}
+
+    @contextmanager
+    def measuring(self) -> Iterator[None]:
+        """Note what the pass takes that is run within the block, as far as it is told."""
+        with spent.metering() as meter:
+            yield
+        self._spent = meter.spent
 
     def tell(self, progress: Progress) -> None:
         """Tell the caller of a pass."""
@@ -91,7 +103,8 @@ class Watch:
         before, self._last = self._last, time.monotonic()
         seconds = max(self._last - before, 1e-9)
         rate = self._n_rows / seconds
-        return Progress(done.passes, done.value, done.gradient_norm, done.step, rate, seconds, done.note)
+        told, self._spent = self._spent, {}
+        return Progress(done.passes, done.value, done.gradient_norm, done.step, rate, seconds, done.note, told or None)
 
 
 def search(
@@ -109,7 +122,8 @@ def search(
     optimizer, objective, columns = problem.optimizer, problem.objective, problem.columns
     # with millions of features everything here is large: nothing is kept that the next pass does not need
     while (ask := optimizer.ask(state)) is not None:
-        state = optimizer.tell(state, objective.finish(ask, engine.run(objective.query(ask), columns=columns)))
+        with watch.measuring():
+            state = optimizer.tell(state, objective.finish(ask, engine.run(objective.query(ask), columns=columns)))
         del ask
         state = sample.advised(optimizer, state)
         progress = watch.seen(optimizer.progress(state))

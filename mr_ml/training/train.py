@@ -193,7 +193,8 @@ def fit(
     with interrupts.after_a_pass(), training, Journal(checkpoints, keeps_two=True) as journal:
         result = search(problem, state, engine=engine, sample=sample, journal=journal, watch=passes)
     del state
-    result, proof = _proved(problem, result, engine)
+    with passes.measuring():
+        result, proof = _proved(problem, result, engine)
     if proof is not None:
         progress = passes.seen(result.progress)
         append_events(root.store, root.layout.run_log(run), [progress.event])

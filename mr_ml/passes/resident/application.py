@@ -19,7 +19,7 @@ from mr_ml.passes.resident.addresses import driver_addresses
 from mr_ml.passes.resident.invitation import Invitation
 from mr_ml.passes.resident.members import ANSWER, HELLO, LOST, OPENED, SUMMED, Event, Member, Reception
 from mr_ml.passes.resident.peers import Peer
-from mr_ml.passes.resident.wire import SECRET_BYTES
+from mr_ml.passes.resident.wire import SECRET_BYTES, Wire
 from mr_ml.runners.staying import Seats, StayingTasks
 
 ENDED = "ended"
@@ -101,6 +101,7 @@ class Application:
         # of what tasks hold blocks: by split and number of units, the number of the first one
         self._data, self._firsts = "", dict[tuple[str, int], int]()
         self._sums_bytes = self._first = 0
+        self._wires: list[Wire] = []
 
     def start(self, turn: Turn) -> None:
         """Start the job, for a first turn.
@@ -181,6 +182,11 @@ class Application:
         self._n_asks += 1
         return self._n_asks
 
+    @property
+    def traffic(self) -> tuple[int, int]:
+        """Bytes that were sent to all tasks so far, also to those that are lost, and received from them."""
+        return sum(wire.bytes_sent for wire in self._wires), sum(wire.bytes_received for wire in self._wires)
+
     # --- what its tasks say -------------------------------------------------------------------------------------------
 
     def heard(self) -> Iterator[Event]:
@@ -223,6 +229,7 @@ class Application:
             if member not in self.members:
                 self.n_came += 1
                 self.members.append(member)
+                self._wires.append(member.wire)
                 member.clear(sums_bytes=self._sums_bytes)
                 member.turn_to(self._first)
         elif event.kind == OPENED and event.message is not None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from hdfs_layout import Address, Store
+from mr_ml import spent
 from mr_ml.catalog.dataset import Dataset
 from mr_ml.errors import UsageError
 from mr_ml.passes.base import Array, check_receipts
@@ -28,6 +29,7 @@ from mr_ml.passes.resident.units import UNIT_BYTES, Unit, cut, runs_of
 from mr_ml.passes.resident.wire import Payload
 from mr_ml.runners import task_errors
 from mr_ml.runners.staying import Seats
+from mr_ml.spent import Meter
 from mr_ml.sums.query import Query
 from mr_ml.sums.statistic import Statistic
 from mr_ml.sums.tree import SumTree
@@ -204,12 +206,16 @@ class ResidentEngine:
         request = Payload(encoded_request(query, self._tree, self.dataset, self.split, columns=columns))
         # with millions of features both are large
         del query
-        self._begin(request)
-        now = self._pass(request)
+        meter = spent.current()
+        with meter.part("start"):
+            self._begin(request)
+        now, (sent, received) = self._pass(request), self.application.traffic
         try:
-            totals = self._totals(now)
+            totals = self._totals(now, meter)
         finally:
             now.end(self._shares.members)
+        after = self.application.traffic
+        meter.bytes(sent=after[0] - sent, received=after[1] - received)
         for total in totals:
             check_receipts(
                 total, tree=self._tree, expected=self.dataset.expected(self.split),
@@ -247,8 +253,8 @@ class ResidentEngine:
                 f"pass are too much for this process, more than {self.most_bytes >> 20}"
             )
 
-    def _totals(self, now: Pass) -> list[Statistic]:
-        """Run a pass to its end; the pieces of the sum."""
+    def _totals(self, now: Pass, meter: Meter) -> list[Statistic]:
+        """Run a pass to its end, and say what that took; the pieces of the sum."""
         # what failed in a pass that raised may work in this one
         self._failures.clear()
         for member in self._shares.members:
@@ -257,12 +263,13 @@ class ResidentEngine:
             self._handle(event, now)
         self._shares.balance()
         while not now.is_over:
-            self._shares.relieve(now, slow_seconds=self.slow_seconds, say=self.say)
-            self._shares.give_out()
-            self._ask(now)
-            now.go_on()
-            if (said := self.application.next()) is not None:
-                self._handle(said, now)
+            with meter.part("start" if not self._shares.members else "map" if now.missing else "reduce"):
+                self._shares.relieve(now, slow_seconds=self.slow_seconds, say=self.say)
+                self._shares.give_out()
+                self._ask(now)
+                now.go_on()
+                if (said := self.application.next()) is not None:
+                    self._handle(said, now)
         return now.totals()
 
     def _ask(self, now: Pass) -> None:

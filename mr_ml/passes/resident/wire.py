@@ -84,6 +84,11 @@ class Wire:
     most_bytes
         Of a message that is received.
 
+    Attributes
+    ----------
+    bytes_sent, bytes_received
+        Of whole messages so far.
+
     Raises
     ------
     RefusedError
@@ -97,6 +102,7 @@ class Wire:
     def __init__(self, connection: socket.socket, *, secret: bytes, role: str, most_bytes: int) -> None:
         self._socket, self._most = connection, most_bytes
         self._sending, self._sent, self._received = threading.Lock(), 0, 0
+        self.bytes_sent = self.bytes_received = 0
         try:
             connection.settimeout(HANDSHAKE_SECONDS)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -139,7 +145,9 @@ class Wire:
             self._sent += 1
             for part in (start, *(body.data for body in bodies), mac):
                 self._write(part)
-        return len(start) + sum(len(body.data) for body in bodies) + len(mac)
+            n_bytes = len(start) + sum(len(body.data) for body in bodies) + len(mac)
+            self.bytes_sent += n_bytes
+        return n_bytes
 
     def receive(self) -> Message:
         """Return the next message.
@@ -168,6 +176,7 @@ class Wire:
         if not hmac.compare_digest(bytes(self._read(_MAC_BYTES)), expected):
             raise RefusedError("a message that the other side did not send, or not now")
         self._received += 1
+        self.bytes_received += len(sizes) + len(lengths) + n_header + sum(each) + _MAC_BYTES
         try:
             header = json.loads(text)
         except ValueError as error:

@@ -9,7 +9,8 @@ from mr_ml.catalog.dataset import Dataset
 from mr_ml.reports.base import Section
 from mr_ml.reports.blocks import Block, Paragraph, Table, Terms
 from mr_ml.reports.facts import Facts
-from mr_ml.reports.words import count, percent, seconds, size, some
+from mr_ml.reports.words import count, percent, seconds, some
+from mr_ml.sizes import size_text
 from mr_ml.whoami import described
 
 _MOST_LABELS = 20
@@ -40,7 +41,7 @@ def _pairs(facts: Facts) -> Iterator[tuple[str, str]]:
         yield "Dataset", f"{dataset.reference}: {count(dataset.n_rows())} rows ({splits})"
         yield "Features", f"{count(dataset.schema.n_features)}, {count(dataset.nnz)} values that are not 0"
         n_bytes = sum(partition.facts.n_bytes for partition in dataset.partitions)
-        yield "Size", f"{size(n_bytes)} in {len(dataset.partitions)} partitions, format {dataset.schema.format}"
+        yield "Size", f"{size_text(n_bytes)} in {len(dataset.partitions)} partitions, format {dataset.schema.format}"
     elif manifest is not None:
         yield "Dataset", f"{manifest.dataset}: {count(manifest.n_rows)} rows of {manifest.spec.split}"
         yield "Features", count(manifest.schema.n_features)
@@ -56,7 +57,7 @@ def _pairs(facts: Facts) -> Iterator[tuple[str, str]]:
     if provenance.missing_days:
         yield "Days without data", ", ".join(provenance.missing_days)
     files = provenance.inputs
-    yield "Text", f"{count(len(files))} files, {size(sum(file.size for file in files))}"
+    yield "Text", f"{count(len(files))} files, {size_text(sum(file.size for file in files))}"
     yield "Made by", described(provenance.by)
     code = ", ".join(f"{name} {value}" for name, value in provenance.code.items())
     packages = ", ".join(f"{name} {version}" for name, version in provenance.packages.items())

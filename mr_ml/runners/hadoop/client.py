@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Protocol
 
-from mr_ml import progress
+from mr_ml import progress, spent
 from mr_ml.errors import InternalError, UsageError
 from mr_ml.runners.hadoop.said import failure, has_verdict, unavailable
 from mr_ml.runners.hadoop.seen import JobSeen
 from mr_ml.runners.hadoop.settings import HadoopSettings
+from mr_ml.runners.hadoop.took import JobTook
 
 # The client ends at once when asked to, unless it hangs; the commands that stop an application take some seconds.
 END_SECONDS = 10.0
@@ -153,6 +154,7 @@ class HadoopClient:
             submission.cancelled_by(process.terminate)
             output: deque[str] = deque(maxlen=KEPT_LINES)
             applications: list[str] = []
+            took = JobTook(time.monotonic())
             lost = threading.Event()
             stage = stack.enter_context(progress.stage("job on the cluster", unit="steps"))
 
@@ -162,6 +164,7 @@ class HadoopClient:
                 for line in process.stdout:
                     output.append(line.rstrip("\n"))
                     applications.extend(_APPLICATION.findall(line))
+                    took.hear(line, time.monotonic())
                     now = seen.after(line)
                     if now is not seen:
                         seen = now
@@ -205,6 +208,7 @@ class HadoopClient:
                 return
         if status:
             raise failure(list(output), application=applications[-1] if applications else None)
+        took.tell(spent.current())
 
     def stop(self, tag: str, applications: Sequence[str] = ()) -> bool:
         """See `JobClient.stop`; kills the YARN applications given, or else those that have the tag."""

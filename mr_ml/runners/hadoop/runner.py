@@ -27,6 +27,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from hdfs_layout import NotFoundError, Root
+from mr_ml import spent
 from mr_ml.errors import InternalError, StorageError, UnavailableError
 from mr_ml.ids import unique_id
 from mr_ml.runners.base import NO_PROPERTIES, JobInput, Pair, StoredLines, Tasks, pair_of
@@ -152,7 +153,9 @@ class HadoopJobRunner:
     def _output(self, folder: str) -> list[Pair]:
         """Return what tasks wrote, or raise what one of them raised."""
         try:
-            pairs = [pair_of(line) for part in self._parts(folder) for line in self.root.store.read(part).splitlines()]
+            texts = [self.root.store.read(part) for part in self._parts(folder)]
+            spent.current().bytes(received=sum(map(len, texts)))
+            pairs = [pair_of(line) for text in texts for line in text.splitlines()]
         except NotFoundError:
             raise InternalError(f"the job left no output in {self.root.store.uri(folder)}; run it again") from None
         error = first_error(pairs)
@@ -255,6 +258,7 @@ class HadoopJobRunner:
         chosen[_TAGS] = ",".join(filter(None, (submission.tag, chosen.get(_TAGS))))
         chosen.setdefault("mapreduce.job.name", f"mr_ml {job.__name__} {self.work}")
         self.root.store.write(path, request, private=private)
+        spent.current().bytes(sent=len(request))
         files = {REQUEST_NAME: self.root.store.uri(path), CODE_NAME: self._code_uri, **self._native_files}
         arguments = ["-r", RUNNER, "--no-conf", "--request", self.root.store.uri(path)]
         arguments += ["--output-dir", self.root.store.uri(output)]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hdfs_layout.faults import storage_error
+from mr_ml import spent
 from mr_ml.errors import InternalError, UsageError
 from mr_ml.runners.base import JobInput, Pair, TaskLines, Tasks, pair_of
 from mr_ml.runners.local.scratch import scratch_folder
@@ -101,8 +102,10 @@ class LocalJobRunner:
             if made.SCRATCH_BYTES is not None:
                 # what tasks of a pass write grows with the model
                 made.SCRATCH_BYTES = max(made.SCRATCH_BYTES, 4 * needs)
+            spent.current().bytes(sent=len(request))
             del request
             lines = run_job(made).lines
+            spent.current().bytes(received=sum(map(len, lines)))
             pairs = []
             while lines:
                 # together they may be as large as several models of millions of features

@@ -23,13 +23,13 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hdfs_layout.faults import of_machine
-from mr_ml import progress
+from mr_ml import progress, spent
 from mr_ml.errors import StorageError, UsageError
 from mr_ml.runners import task_errors
 from mr_ml.runners.local import tasks as local_tasks
@@ -133,7 +133,10 @@ class InlineRunner(InlineMRJobRunner):  # type: ignore[misc]
             os.rename(path, self._task_output_path("reducer", step_num, task_num))
         self._reduces = not left
         if self._reduces:
-            super()._sort_reducer_input(step_num, num_map_tasks)
+            mapped = [self._task_output_path("mapper", step_num, task_num) for task_num in range(num_map_tasks)]
+            spent.current().bytes(shuffled=sum(map(os.path.getsize, mapped)))
+            with spent.current().part("shuffle"):
+                super()._sort_reducer_input(step_num, num_map_tasks)
 
     def _left_as_mapped(self, step_num: int, num_map_tasks: int) -> list[str]:
         """Return the output of the map tasks, if the reader of the job's output gets it as it is."""
@@ -167,11 +170,13 @@ class InlineRunner(InlineMRJobRunner):  # type: ignore[misc]
             f"map task {task_num} of step {step_num} (input {split['file']})"
             for task_num, split in enumerate(map_splits)
         ]
-        super()._run_mappers_and_combiners(step_num, map_splits)
+        with spent.current().part("map"):
+            super()._run_mappers_and_combiners(step_num, map_splits)
 
     def _run_reducers(self, step_num: int, num_reducer_tasks: int) -> None:
         self._task_names = [f"reduce task {task_num} of step {step_num}" for task_num in range(num_reducer_tasks)]
-        super()._run_reducers(step_num, num_reducer_tasks)
+        with spent.current().part("reduce") if num_reducer_tasks else nullcontext():
+            super()._run_reducers(step_num, num_reducer_tasks)
 
     def _invoke_task_func(self, task_type: str, step_num: int, task_num: int) -> Callable[..., None]:
         reads = "manifest" if step_num == 0 and task_type == "mapper" and self._uses_input_manifest() else "lines"

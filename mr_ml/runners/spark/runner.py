@@ -20,6 +20,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from hdfs_layout import Root
+from mr_ml import spent
 from mr_ml.errors import InternalError, StorageError, UnavailableError
 from mr_ml.ids import unique_id
 from mr_ml.progress import stage
@@ -145,7 +146,10 @@ class SparkJobRunner:
                 mapped = started.fed(self._rows(started.opened, input), feeding.text_of(input))
             else:
                 mapped = started.told(input.lines(n_tasks=n_tasks))
-            pairs: list[Pair] = started.reduced(mapped).collect()
+            # Spark runs what it reads, maps and reduces as one job, and says no times of its stages
+            with spent.current().part("job"):
+                pairs: list[Pair] = started.reduced(mapped).collect()
+        spent.current().bytes(sent=len(request), received=sum(len(key) + len(value) for key, value in pairs))
         error = first_error(pairs)
         if error is not None:
             raise error
