@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout import append_events
+from mr_ml.catalog.attempts import noting_errors, now
 from mr_ml.catalog.dataset import Dataset, load_dataset
-from mr_ml.errors import UsageError
+from mr_ml.errors import StorageError, UsageError
 from mr_ml.ids import unique_id
 from mr_ml.models.base import UNNAMED_KIND
 from mr_ml.readers.labels import label_texts
@@ -97,7 +99,15 @@ def fit_rows(ref: DatasetRef, options_of: Callable[[Dataset], dict[str, Any]]) -
         dataset = load_dataset(session.root, ref.dataset)
         dataset.of_split(ref.split)
         spec = session.spec(UNNAMED_KIND, dataset.reference, _MODEL, ref.split, options_of(dataset))
-        return session.fit(spec, run=unique_id())
+        run = unique_id()
+        with noting_errors(session.root, run):
+            fitted = session.fit(spec, run=run, publishes=False)
+        try:
+            event = {"event": "fitted", "at": now(), **fitted.training}
+            append_events(session.root.store, session.root.layout.run_log(run), [event])
+        except StorageError as error:
+            session.warn(f"the fit is done, but the log of run {run} does not say so: {error}")
+        return fitted
 
 
 def classes_of(dataset: Dataset, split: str) -> tuple[list[str], NDArray[Any]]:

@@ -248,7 +248,7 @@ class Session:
 
     def fit(
         self, spec: TrainSpec, *, run: str, verify_bytes: bool = False, part_of: str | None = None,
-        continues: str | None = None,
+        continues: str | None = None, publishes: bool = True,
     ) -> Fitted:  # fmt: skip
         """Fit a model and publish nothing: begin the run, or go on with it if it was begun.
 
@@ -256,6 +256,8 @@ class Session:
         ----------
         part_of, continues
             The run of the tuning that chose the model; the run from whose state this one begins.
+        publishes
+            Whether a model is to come of the run: else nobody can go on with it.
 
         Raises
         ------
@@ -271,7 +273,9 @@ class Session:
             )
         dataset = load_dataset(self.root, spec.dataset)
         with using(self.root, dataset):
-            document = begun or RunDocument(run=run, spec=spec, part_of=part_of, continues=continues)
+            document = begun or RunDocument(
+                run=run, spec=spec, part_of=part_of, continues=continues, publishes=publishes
+            )
             return self._fit(document, dataset, run=run, is_begun=begun is not None, verify_bytes=verify_bytes)
 
     def _fit(

@@ -85,7 +85,7 @@ class Attempt:
     error
         What ended it, if that was an error.
     published
-        Whether it published a model, after which only a retraining has something left to do.
+        Whether it published a model, after which only a retraining has something left to do; or fitted an estimator.
     """
 
     owner: str
@@ -127,7 +127,7 @@ def attempts_of(events: Sequence[Mapping[str, Any]]) -> tuple[Attempt, ...]:
             attempts.append(Attempt(owner=event["owner"], host=event["host"], pid=event["pid"], begun=at, last=at))
         elif attempts and isinstance(event.get("at"), str):
             last = replace(attempts[-1], last=seconds_of(event["at"]))
-            last = replace(last, published=last.published or event["event"] == "published")
+            last = replace(last, published=last.published or event["event"] in ("published", "fitted"))
             if event["event"] == "stopped":
                 last = replace(last, ended=True, interrupted=event["interrupted"], error=event.get("error"))
             attempts[-1] = last

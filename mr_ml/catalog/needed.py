@@ -155,7 +155,7 @@ def _has_ended(root: Root, run: str, say: Say) -> bool:
     except BadDataError as error:
         say(f"run {run} counts as unfinished: {error}")
         return False
-    return log.published is not None or log.failed is not None
+    return log.published is not None or log.failed is not None or log.fitted is not None
 
 
 def read_journals(root: Root, folder: Folder, *, now: float, say: Say) -> list[Journal]:

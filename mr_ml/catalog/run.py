@@ -32,6 +32,8 @@ class RunDocument:
         The run from whose state this one goes on, with more passes or a smaller tolerance.
     solver
         Which it goes by, and why; None in those of releases that did not write it, and of tunings.
+    publishes
+        Whether a model is to come of it; not of an estimator's fit, whose coefficients are its program's.
     """
 
     kind: Literal["train"] = "train"
@@ -42,8 +44,11 @@ class RunDocument:
     part_of: stored.Name | None = None
     continues: stored.Name | None = None
     solver: Choice | None = None
+    publishes: bool = True
 
-    may_lack: ClassVar[frozenset[str]] = frozenset({"run", "after", "tuning", "part_of", "continues", "solver"})
+    may_lack: ClassVar[frozenset[str]] = frozenset(
+        {"run", "after", "tuning", "part_of", "continues", "solver", "publishes"}
+    )
 
     def to_json(self) -> dict[str, Any]:
         """Return the document."""
@@ -52,6 +57,7 @@ class RunDocument:
             "part_of": self.part_of,
             "continues": self.continues,
             "solver": None if self.solver is None else vars(self.solver),
+            "publishes": None if self.publishes else False,
         }
         plain = {**vars(self), "spec": self.spec.to_json(), **seldom}
         return {name: value for name, value in plain.items() if name not in seldom or value is not None}

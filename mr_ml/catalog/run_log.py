@@ -57,6 +57,12 @@ class FailedEvent(_Event):
     stop: str
 
 
+class FittedEvent(_Event):
+    """The end of a fit that publishes nothing: why it ended."""
+
+    stop: str
+
+
 class TunedEvent(_Event):
     """What came of a tuning, before the model that was chosen is trained on all rows."""
 
@@ -102,6 +108,7 @@ KINDS: dict[str, Any] = {
     "pass": Annotated[PassEvent, stored.MORE],
     "published": Annotated[PublishedEvent, stored.MORE],
     "failed": Annotated[FailedEvent, stored.MORE],
+    "fitted": Annotated[FittedEvent, stored.MORE],
     "tuned": Annotated[TunedEvent, stored.MORE],
     "retrain": Annotated[RetrainEvent, stored.MORE],
     "begun": Annotated[BegunEvent, stored.MORE],
@@ -128,6 +135,7 @@ class RunLog:
     tuned: Tuned | None = None
     attempts: tuple[Attempt, ...] = ()
     continues: ContinuesEvent | None = None
+    fitted: FittedEvent | None = None
 
     @property
     def retrained(self) -> tuple[str, str] | None:
@@ -167,12 +175,15 @@ def read_log(root: Root, run: str) -> RunLog:
             in_order.append(event)
     # who resumes a run that has ended makes its last pass again
     passes = {event["number"]: event for event in events["pass"]}
-    published, failed = (events[kind][-1] if events[kind] else None for kind in ("published", "failed"))
+    published, failed, fitted = (
+        events[kind][-1] if events[kind] else None for kind in ("published", "failed", "fitted")
+    )
     tuned = events["tuned"][-1]["tuned"] if events["tuned"] else None
     continues = events["continues"][-1] if events["continues"] else None
     return RunLog(
-        tuple(passes.values()), published, failed, tuple(events["retrain"]), tuned, attempts_of(in_order), continues
-    )
+        tuple(passes.values()), published, failed, tuple(events["retrain"]), tuned, attempts_of(in_order), continues,
+        fitted,
+    )  # fmt: skip
 
 
 def published_version(root: Root, run: str, document: RunDocument) -> int | None:

@@ -13,6 +13,7 @@ from hdfs_layout import Root
 from mr_ml.catalog.attempts import seconds_of
 from mr_ml.catalog.run import RunDocument, find_run
 from mr_ml.catalog.run_log import RunLog, published_version, read_log
+from mr_ml.catalog.run_status import status_of
 from mr_ml.cli.common import (
     names_in,
     one_line,
@@ -27,7 +28,6 @@ from mr_ml.cli.times import by_pass, summary
 from mr_ml.errors import BadDataError, UsageError
 
 DAMAGED = "damaged"
-UNFINISHED = "unfinished"
 # Of a retraining: what cannot be gone on with.
 _DECIDED = ("published", "refused", "superseded")
 _HEADER = ("run", "model", "dataset", "passes", "status", "began (UTC)", "took", "host")
@@ -195,19 +195,16 @@ def _summary(root: Root, run: str) -> dict[str, Any] | None:
 
 
 def _whole(root: Root, run: str, document: RunDocument | None, log: RunLog) -> dict[str, Any]:
-    ended, version, model, dataset, window = log.published or log.failed, None, None, None, None
+    ended, version, model, dataset, window = log.published or log.failed or log.fitted, None, None, None, None
     if document is not None:
         model, dataset = document.spec.model, document.spec.dataset
         # a kill, or an accident to the log, may have left it without its last line
         version = published_version(root, run, document) if log.published is None else log.published["version"]
     last = log.attempts[-1] if log.attempts else None
-    # earlier releases did not say who is at work
-    at_work = UNFINISHED if last is None else last.status
-    status = "done" if version is not None else at_work if ended is None else "failed"
+    status = status_of(log, version=version)
     if log.retrained is not None:
         model, window = log.retrained
         dataset = dataset or next((event["dataset"] for event in log.retrain if "dataset" in event), None)
-        status = log.outcome if log.outcome != UNFINISHED else _of_retraining(at_work)
     stop = log.retrain[-1].get("message") if window is not None else None if ended is None else ended["stop"]
     errors = [stop if status == "failed" else None, None if last is None or status != "failed" else last.error]
     began = [attempt.begun for attempt in log.attempts] + [seconds_of(step["at"]) for step in log.retrain]
@@ -223,13 +220,11 @@ def _whole(root: Root, run: str, document: RunDocument | None, log: RunLog) -> d
         "seconds": None if last is None else round(sum(attempt.seconds for attempt in log.attempts), 3),
         "host": None if last is None else last.host,
         "error": next((error for error in errors if error), None),
-        "can_resume": version is None and log.failed is None and status not in ("running", *_DECIDED),
+        "can_resume": version is None
+        and log.failed is None
+        and (document is None or document.publishes)
+        and status not in ("running", *_DECIDED),
     }
-
-
-def _of_retraining(at_work: str) -> str:
-    """Return the status of a retraining that is not over: its last training may have ended long before it did."""
-    return at_work if at_work in ("running", "interrupted") else UNFINISHED if at_work == "failed" else at_work
 
 
 def duration_text(seconds: float | None) -> str:

@@ -17,6 +17,8 @@ WIDTH, HEIGHT = 360.0, 236.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58.0, 12.0, 12.0, 40.0
 # What is larger stands at the end of its axis, where there is room for round numbers beyond it.
 _MOST = 1e300
+# Of the letters of a label: width, which is a little more than most have, and height; and the room around it.
+_LETTER, _TALL, _AROUND = 7.2, 10.0, 3.5
 #: So many series have colours of their own.
 SERIES = 10
 
@@ -136,6 +138,8 @@ class Plot:
 
     def __init__(self, name: str, *, title: str, description: str, x: Axis, y: Axis) -> None:
         self._x, self._y = x, y
+        # what is drawn of lines, as pieces from point to point
+        self._drawn: list[tuple[tuple[float, float], tuple[float, float]]] = []
         self._svg = ET.Element(
             "svg", {
                 "xmlns": "http://www.w3.org/2000/svg", "viewBox": f"0 0 {WIDTH:g} {HEIGHT:g}", "role": "img",
@@ -206,6 +210,7 @@ class Plot:
             else:
                 runs[-1].append(at)
         for run in filter(None, runs):
+            self._drawn += zip(run, run[1:] or run, strict=False)
             points = " ".join(f"{x:.2f},{y:.2f}" for x, y in run)
             ET.SubElement(self._svg, "polyline", {"class": looks, "points": points})
         if dots or sum(map(len, runs)) == 1:
@@ -215,12 +220,26 @@ class Plot:
                 })  # fmt: skip
 
     def level(self, y: float, label: str) -> None:
-        """Add a level line with its name, such as a tolerance."""
+        """Add a level line with its name, such as a tolerance; the name stands where no line is that was added."""
         at = self._place(self._x.low, y)
-        if at is not None:
-            self._line((_LEFT, at[1]), (WIDTH - _RIGHT, at[1]), "level")
-            above = at[1] - 4 if at[1] > _TOP + 14 else at[1] + 12
-            self._label(label, WIDTH - _RIGHT - 2, above, "end", "level-label")
+        if at is None:
+            return
+        self._line((_LEFT, at[1]), (WIDTH - _RIGHT, at[1]), "level")
+        wide = len(visible(label)) * _LETTER
+        middle = (_LEFT + WIDTH - _RIGHT) / 2
+        sides: list[tuple[float, Anchor]] = [(WIDTH - _RIGHT - 2, "end"), (_LEFT + 4, "start"), (middle, "middle")]
+        feet = [foot for foot in (at[1] - 4, at[1] + 13) if _TOP + _TALL < foot < HEIGHT - _BOTTOM - 2]
+        places = [(x, foot, anchor) for x, anchor in sides for foot in feet or [at[1] + 13]]
+
+        def crossed(place: tuple[float, float, Anchor]) -> int:
+            x, foot, anchor = place
+            left = x - wide * {"start": 0.0, "middle": 0.5, "end": 1.0}[anchor]
+            box = left - _AROUND, foot - _TALL - _AROUND, left + wide + _AROUND, foot + _AROUND
+            return sum(_crosses(start, end, box) for start, end in self._drawn)
+
+        # the first of those that fewest lines cross
+        x, foot, anchor = min(places, key=crossed)
+        self._label(label, x, foot, anchor, "level-label")
 
     def bars(
         self, xs: Sequence[float], ys: Sequence[float], *, series: int = 0, below: Sequence[float] | None = None
@@ -256,6 +275,20 @@ class Plot:
     def drawing(self) -> Drawing:
         """Return the chart."""
         return _drawing(self._svg)
+
+
+def _crosses(start: tuple[float, float], end: tuple[float, float], box: tuple[float, float, float, float]) -> bool:
+    """Whether a piece of a line has a point within a box: left, top, right, bottom (Liang and Barsky 1984)."""
+    first, last = 0.0, 1.0
+    for at, low, high in ((0, box[0], box[2]), (1, box[1], box[3])):
+        way = end[at] - start[at]
+        if way == 0:
+            if not low <= start[at] <= high:
+                return False
+            continue
+        near, far = sorted(((low - start[at]) / way, (high - start[at]) / way))
+        first, last = max(first, near), min(last, far)
+    return first <= last
 
 
 _BAR_WIDTH, _BAR_HEIGHT = 120.0, 14.0

@@ -20,6 +20,7 @@ from mr_ml.catalog.model import ModelManifest, load_model, read_manifest
 from mr_ml.catalog.promotions import Promotion, read_promotions
 from mr_ml.catalog.run import RunDocument, find_run
 from mr_ml.catalog.run_log import RunLog, published_version, read_log
+from mr_ml.catalog.run_status import status_of
 from mr_ml.errors import BadDataError, NotFoundError, UsageError
 from mr_ml.models.base import Model, TrainSpec
 from mr_ml.models.inference import Inference
@@ -29,8 +30,6 @@ from mr_ml.retraining.gate.facts import Drift, SchemaChange
 from mr_ml.retraining.gate.profile import Profile, profile_of, published_profile
 
 T = TypeVar("T")
-
-UNFINISHED = "unfinished"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -110,17 +109,8 @@ class Facts:
 
     @property
     def status(self) -> str:
-        """What has come of it: published, failed, running, interrupted, killed, or unfinished where that is not known.
-
-        Of a retraining also refused or superseded.
-        """
-        if self.log is not None and self.log.retrained is not None and self.log.outcome != UNFINISHED:
-            return self.log.outcome
-        if self.version is not None:
-            return "published"
-        if self.log is not None and self.log.failed is not None:
-            return "failed"
-        return self.attempts[-1].status if self.attempts else UNFINISHED
+        """What has become of it, in the word of `mr-ml runs list`; see `mr_ml.catalog.run_status`."""
+        return status_of(self.log, version=self.version)
 
     @property
     def why(self) -> str | None:
@@ -130,7 +120,7 @@ class Facts:
         if self.log is None:
             return None
         said = self.log.retrain[-1].get("message") if self.log.retrain else None
-        ended = self.log.published or self.log.failed
+        ended = self.log.published or self.log.failed or self.log.fitted
         if said or ended is not None:
             return str(said) if ended is None else ended["stop"]
         return self.attempts[-1].error if self.attempts else None

@@ -24,7 +24,7 @@ from mr_ml.reports.words import count, number
 _TEMPLATE, _STYLE = "page.html.j2", "page.css"
 # Of the metrics of an evaluation or a decision, what says most.
 _SAYS_MOST = ("auc", "accuracy", "r2", "d2", "log_loss", "mean_loss", "mean_deviance", "root_mean_squared_error")
-_TONES = {"published": "good", "failed": "bad", "refused": "bad"}
+_TONES = {"done": "good", "fitted": "good", "published": "good", "failed": "bad", "refused": "bad"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +100,10 @@ def _subtitle(facts: Facts) -> str:
     if facts.model is not None:
         return f"{facts.model.summary()}, trained on {facts.model.manifest['dataset']}"
     spec = facts.spec
-    return "nothing was trained yet" if spec is None else f"{spec.title}, to be {spec.model}, on {spec.dataset}"
+    if spec is None:
+        return "nothing was trained yet"
+    publishes = facts.document is None or facts.document.publishes
+    return f"{spec.title}, {f'to be {spec.model}' if publishes else 'the fit of an estimator'}, on {spec.dataset}"
 
 
 def _key_figures(facts: Facts) -> list[tuple[str, str]]:

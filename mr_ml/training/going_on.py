@@ -48,7 +48,7 @@ def to_resume(root: Root, run: str, asked: Mapping[str, float | None]) -> Resume
     ------
     UsageError
         If there is no such run; if it is part of a retraining, since its model would be published without the gate, or
-        of a tuning; or if it would not go further.
+        of a tuning; if it is the fit of an estimator, which publishes nothing; or if it would not go further.
     """
     log = read_log(root, run)
     if log.retrained is not None:
@@ -58,6 +58,11 @@ def to_resume(root: Root, run: str, asked: Mapping[str, float | None]) -> Resume
     tuning = run if document.tuning is not None else document.part_of
     if tuning is not None:
         raise UsageError(f"run {run} is part of a tuning: go on with it by `mr-ml runs resume {tuning}`")
+    if not document.publishes:
+        raise UsageError(
+            f"run {run} is the fit of an estimator (mr_ml.sklearn), which publishes nothing: no model comes of it. "
+            f"Fit the estimator again, or make a model of {document.spec.dataset} by `mr-ml train`"
+        )
     given = {name: value for name, value in asked.items() if value is not None}
     spec = spec_to_go_on(document.spec, log, given)
     if spec is document.spec:

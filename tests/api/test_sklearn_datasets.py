@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from commands import Commands
 from sklearn.base import clone
 
 import mr_ml
 from mr_ml import sklearn as ours
+from mr_ml.errors import UsageError
 from mr_ml.readers.summary import MAX_LABELS
 
 N = 240
@@ -156,3 +158,37 @@ def test_what_cannot_be_fitted(root: str) -> None:
         fitted.predict({**COLUMNS, "colour": ["mauve"] * N})
     with pytest.raises(ValueError, match="requires y to be passed"):
         estimator.fit(X)
+
+
+def test_the_run_of_a_fit_is_done_and_cannot_be_resumed(root: str, tmp_path: Path) -> None:
+    """It is listed as `fitted`, keeps its passes, and publishes nothing, whatever somebody asks for."""
+    commands = Commands(tmp_path / "root")
+    mr_ml.pack(commands.root, Path(root).parent / "two.csv", "two", drop=["weight"])
+    ours.LogisticRegression(root=commands.root).fit("two")
+    (listed,) = commands("runs", "list")["runs"]
+    assert (listed["status"], listed["error"], listed["can_resume"]) == ("fitted", None, False)
+    assert listed["passes"] > 1
+    assert listed["stop"].startswith("converged")
+    with pytest.raises(UsageError, match=r"fit of an estimator .* publishes nothing"):
+        mr_ml.resume(commands.root, listed["run"])
+    with pytest.raises(UsageError, match="publishes nothing"):
+        mr_ml.resume(commands.root, listed["run"], max_passes=900)
+    assert commands("models", "list")["models"] == []
+    mr_ml.report(commands.root, listed["run"], tmp_path / "report.html")
+    shown = (tmp_path / "report.html").read_text()
+    assert '<p class="status good">fitted</p>' in shown
+    assert "the fit of an estimator, on two@1" in shown
+
+
+def test_a_fit_that_fails_or_is_interrupted_says_so(root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands = Commands(tmp_path / "root")
+    mr_ml.pack(commands.root, Path(root).parent / "two.csv", "two", drop=["weight"])
+
+    def interrupted(*args: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mr_ml.training.train.search", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        ours.LogisticRegression(root=commands.root).fit("two")
+    (listed,) = commands("runs", "list")["runs"]
+    assert (listed["status"], listed["can_resume"]) == ("interrupted", False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from xml.etree import ElementTree as ET
 
@@ -89,3 +90,44 @@ def test_words_stay_as_they_are() -> None:
         assert visible(text) == text
     assert visible(pages.BIDI) == r"\u202egnp.exe\u2066 \u200b"
     assert visible("a\nb\x00\udcff\ufeff") == r"a\nb\x00\udcff\ufeff"
+
+
+@pytest.mark.parametrize(
+    "ys",
+    [
+        [1.0, 0.1, 1e-2, 1e-3, 1e-4, 1e-5, 2e-6, 1e-9],  # crosses the level near its end, where the name would be
+        [1.0, 2e-6, 5e-7, 1e-6, 1e-3, 1e-2, 1e-2, 1e-2],
+        [1e-6] * 4 + [1.0] * 4,
+        [1e-3, math.nan, 1e-6, 1e-6, 1e-6, math.nan, 1e-2, 1.0],
+    ],
+)
+def test_the_name_of_a_level_is_free_of_the_line(ys: list[float]) -> None:
+    """No point of the line, of which a thousand are looked at, is within the box of the text."""
+    plot = Plot(
+        "x", title="t", description="d", x=Axis.over(range(1, 9), label="x", whole=True),
+        y=Axis.over([*ys, 1e-6], label="y", log=True),
+    )  # fmt: skip
+    plot.line(range(1, 9), ys, dots=True)
+    plot.level(1e-6, "tolerance 1e-06")
+    svg = ET.fromstring(plot.drawing().svg)
+    (text,) = [one for one in svg.iter() if one.get("class") == "level-label"]
+    wide = 7.0 * len("tolerance 1e-06")
+    left = float(text.attrib["x"]) - wide * {"start": 0, "middle": 0.5, "end": 1}[text.attrib["text-anchor"]]
+    foot = float(text.attrib["y"])
+    for line in (one for one in svg.iter() if one.get("class") == "line s0"):
+        points = [tuple(map(float, pair.split(","))) for pair in line.attrib["points"].split()]
+        for (x0, y0), (x1, y1) in itertools.pairwise(points):
+            for k in range(1001):
+                x, y = x0 + (x1 - x0) * k / 1000, y0 + (y1 - y0) * k / 1000
+                assert not (left <= x <= left + wide and foot - 10 <= y <= foot), (x, y)
+
+
+def test_bars_stand_on_each_other() -> None:
+    """Two parts of 1 and 3 seconds: the second begins where the first ends, and is three times as high."""
+    plot = Plot("x", title="t", description="d", x=Axis(label="x", low=0, high=2), y=Axis(label="y", low=0, high=4))
+    plot.bars([1.0, 2.0], [1.0, math.nan])
+    plot.bars([1.0, 2.0], [4.0, math.nan], series=3, below=[1.0, math.nan])
+    first, second = [one.attrib for one in ET.fromstring(plot.drawing().svg).iter() if one.tag.endswith("rect")]
+    assert (first["class"], second["class"]) == ("bar s0", "bar s3")
+    assert float(second["y"]) + float(second["height"]) == pytest.approx(float(first["y"]), abs=0.02)
+    assert float(second["height"]) == pytest.approx(3 * float(first["height"]), abs=0.05)

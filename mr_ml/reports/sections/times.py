@@ -20,10 +20,12 @@ _MOST_ROWS = 60
 # By part of a pass, the number of a series' colour.
 _COLOURS = {"start": 4, "map": 0, "shuffle": 1, "reduce": 2, "job": 5, "driver": 3}
 _UNKNOWN = 7
-_MEANT = (
-    "Start: until tasks run. Reduce: adding up by tasks, with bringing sums to them where that cannot be told apart. "
-    "Job: all that a cluster does, where its parts cannot be told apart. Driver: the rest."
-)
+_MEANT = {
+    "start": "Start: until tasks run.",
+    "reduce": "Reduce: adding up by tasks, with bringing sums to them where that cannot be told apart.",
+    "job": "Job: all that a cluster does, where its parts cannot be told apart.",
+    "driver": "Driver: the rest.",
+}
 # Of a step of a retraining, what is not shown beside its name.
 _NOT_SHOWN = frozenset({"event", "step", "at", "model", "window", "checks"})
 
@@ -122,7 +124,9 @@ def _chart(passes: Sequence[PassEvent], each: Sequence[PassTimes]) -> Chart:
     if any(map(math.isfinite, whole)):
         legend.append((_UNKNOWN, "not known"))
     return Chart(
-        drawing=plot.drawing(), caption="Seconds of each pass by what they were spent on. " + _MEANT, legend=legend
+        drawing=plot.drawing(),
+        caption=" ".join(["Seconds of each pass by what they were spent on.", *filter(None, map(_MEANT.get, names))]),
+        legend=legend,
     )
 
 
