@@ -320,6 +320,10 @@ class Layout:
         """Events of the run, a JSON object a line."""
         return f"{self.run(run)}/log.jsonl"
 
+    def run_report(self, run: str) -> str:
+        """Page of HTML on the run, if one was written there."""
+        return f"{self.run(run)}/report.html"
+
     def retrain(self, model: str, window: str) -> str:
         """Folder of the journals of a model's retraining for a window: versions, of which the latest counts."""
         return f"{self.retrains(model)}/{check_name(window, kind='window')}"

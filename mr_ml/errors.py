@@ -21,6 +21,7 @@ __all__ = [
     "GateRefusedError",
     "InternalError",
     "LockedError",
+    "MissingPackageError",
     "MrMlError",
     "NoModelError",
     "NotFoundError",
@@ -36,6 +37,10 @@ class GateRefusedError(MrMlError):
     """The quality gate refused to publish a model; the published version stays."""
 
     exit_code = 3
+
+
+class MissingPackageError(UsageError, ImportError):
+    """A module cannot be imported, for want of a package that is not installed with mr_ml by itself."""
 
 
 class NoModelError(BadDataError):

@@ -52,8 +52,10 @@ LAYERS = (
     ("mr_ml.memory",),
     ("mr_ml.session",),
     ("mr_ml.where",),
-    ("mr_ml.comparing", "mr_ml.exports", "mr_ml.retraining", "mr_ml.tuning"),
+    # the gate measures how rows have moved, which reports show; retraining writes reports
+    ("mr_ml.comparing", "mr_ml.exports", "mr_ml.retraining.gate", "mr_ml.tuning"),
     ("mr_ml.reports",),
+    ("mr_ml.retraining",),
     ("mr_ml.api", "mr_ml.api_measuring", "mr_ml.dataset_ref"),
     ("mr_ml.loaded", "mr_ml.sklearn"),
     ("mr_ml.demo",),

@@ -118,7 +118,7 @@ KINDS: dict[str, Any] = {
 # What a retraining has come to, by its last step; of the step "ended", what that says.
 _ENDS = {"ended": "outcome", "failed": "step", "superseded": "step"}
 # Steps that tell of the outcome, whatever it is.
-_TELLING = ("notified", "metrics")
+_TELLING = ("notified", "metrics", "report")
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,8 @@ def _text(result: RetrainResult) -> str:
     from mr_ml.cli.retrained import decision_lines
 
     lines = [] if result.decision is None or result.repeated else list(decision_lines(result.decision))
+    if result.report is not None:
+        lines.append(f"report: {result.report}")
     if result.exit_code:
         # why is said as the error that it is
         return "\n".join([*lines, f"{result.window}: {result.outcome}"])

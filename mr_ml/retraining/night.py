@@ -138,8 +138,7 @@ class Night:
             if not work.attempt.notified:
                 self._tell(work)
             result = self._result(work.journal, repeated=True)
-            finish(self.config, self.root, result, warn=self.warn)
-            return result
+            return finish(self.config, self.root, result, warn=self.warn)
         work.all_steps()
         return self._tell(work)
 
@@ -221,7 +220,7 @@ class Night:
     def _tell(self, work: Work) -> RetrainResult:
         """Tell those who wait of what came of a window, and return it."""
         result = self._result(work.journal, removed=work.removed)
-        finish(self.config, self.root, result, warn=self.warn)
+        result = finish(self.config, self.root, result, warn=self.warn)
         work.told()
         return result
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mr_ml.retraining.config import RetrainConfig
 
 # On which neither a model nor the decision about it depends.
-_NO_MATTER = ("root", "runner", "retention", "on_unfinished", "lock", "notify", "metrics_file")
+_NO_MATTER = ("root", "runner", "retention", "on_unfinished", "lock", "notify", "metrics_file", "report")
 # On which what is packed depends, beside the files.
 _PACK = ("dataset", "reader", "split")
 _ID_DIGITS = 16

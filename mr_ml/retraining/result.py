@@ -54,6 +54,8 @@ class RetrainResult:
         How many things retention removed.
     training
         How training ended: passes, objective and so on, as the manifest has it.
+    report
+        Where its report lies; None if none was asked for, or could be written.
     """
 
     model: str
@@ -75,6 +77,7 @@ class RetrainResult:
     missing_days: tuple[str, ...] = ()
     removed: int = 0
     training: Mapping[str, Any] = field(default_factory=dict)
+    report: str | None = None
 
     @property
     def candidate(self) -> str | None:

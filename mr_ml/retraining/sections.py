@@ -277,6 +277,8 @@ class RetrainConfig:
         Who is told what.
     metrics_file
         A file that is rewritten after every retraining, for the textfile collector of Prometheus' node exporter.
+    report
+        Whether a page of HTML tells of every retraining: report.html in the folder of its run.
     """
 
     # read by pydantic, which need not be installed for it; sections have the same, being inside of this one
@@ -298,6 +300,7 @@ class RetrainConfig:
     lock: LockRules = field(default_factory=LockRules)
     notify: tuple[NotifyRules, ...] = ()
     metrics_file: str | None = None
+    report: bool = False
 
     @property
     def dataset_name(self) -> str:

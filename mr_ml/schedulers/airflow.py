@@ -10,10 +10,17 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from mr_ml.errors import BadDataError, MissingPackageError, UsageError
 
-from mr_ml.errors import BadDataError, UsageError
+try:
+    from airflow.sdk import BaseOperator
+    from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+except ImportError as error:
+    raise MissingPackageError(
+        f"mr_ml.schedulers.airflow needs Airflow 3, which cannot be imported ({error}): install mr_ml into Airflow's "
+        "environment, or Airflow here by pip install 'mr_ml[airflow]' with Airflow's constraints"
+    ) from error
+
 from mr_ml.schedulers.process import Ended, RetrainProcess
 
 if TYPE_CHECKING:

@@ -16,8 +16,19 @@ from abc import abstractmethod
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import d2_tweedie_score
-from sklearn.utils.validation import check_is_fitted
+
+from mr_ml.errors import MissingPackageError
+
+try:
+    from sklearn.metrics import d2_tweedie_score
+
+    # the youngest of what is needed of it
+    from sklearn.utils.validation import check_is_fitted, validate_data  # noqa: F401
+except ImportError as error:
+    raise MissingPackageError(
+        f"mr_ml.sklearn needs scikit-learn 1.6 or later, which cannot be imported ({error}): "
+        "pip install 'mr_ml[sklearn]'"
+    ) from error
 
 from mr_ml.models.linear.losses import loss_from_text
 from mr_ml.sklearn.base import Classifier, Floats, Regressor, checked

@@ -51,6 +51,7 @@ def test_every_path_is_spelled_as_documented() -> None:
     assert LAYOUT.run_spec("run-1") == "runs/run-1/spec.json"
     assert LAYOUT.run_warm_start("run-1") == "runs/run-1/warm_start"
     assert LAYOUT.run_log("run-1") == "runs/run-1/log.jsonl"
+    assert LAYOUT.run_report("run-1") == "runs/run-1/report.html"
     assert LAYOUT.passes("run-1") == "runs/run-1/passes"
     assert LAYOUT.run_pass("run-1", 12) == "runs/run-1/passes/000012"
     assert LAYOUT.pass_state("run-1", 12) == "runs/run-1/passes/000012/state"

@@ -14,9 +14,16 @@ import sys
 from collections.abc import Sequence
 from datetime import date
 
-import luigi
-from luigi.configuration import get_config
-from luigi.retcodes import run_with_retcodes
+from mr_ml.errors import MissingPackageError
+
+try:
+    import luigi
+    from luigi.configuration import get_config
+    from luigi.retcodes import run_with_retcodes
+except ImportError as error:
+    raise MissingPackageError(
+        f"mr_ml.schedulers.luigi needs Luigi, which cannot be imported ({error}): pip install 'mr_ml[luigi]'"
+    ) from error
 
 from mr_ml.retraining.config import load_config
 from mr_ml.retraining.journal import Attempt, read_journal
