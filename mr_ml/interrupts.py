@@ -2,8 +2,9 @@
 
 After `install`, signals are recorded and not raised. Within `heard` the first of them is raised as `Interrupted`, which
 is a `KeyboardInterrupt`; within `uninterrupted` it waits for the end of the block. Later signals are ignored, so that
-clean-up is not interrupted: wrappers and terminals send the same signal twice. A signal that comes `PATIENCE_SECONDS`
-after the first ends the process at once.
+clean-up is not interrupted: it stops jobs on clusters, which would run on, and wrappers and terminals send the same
+signal twice. One that comes `TWICE_SECONDS` later is from somebody who waits, and is told what for, once. Who cannot
+wait has SIGQUIT, which nothing here touches.
 
 Within `after_a_pass` the first Ctrl-C only asks: it is raised when the pass that runs is over and written down, or by a
 second one that comes `TWICE_SECONDS` later. Other signals are raised at once: who sends them does not wait.
@@ -26,10 +27,12 @@ if TYPE_CHECKING:
 
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# A signal that comes so much later than the first one is from a user who does not want to wait.
-PATIENCE_SECONDS = 2.0
-# A second Ctrl-C that comes sooner is the first one once more, passed on by a wrapper.
+# A second signal that comes sooner is the first one once more, passed on by a wrapper.
 TWICE_SECONDS = 0.3
+ENDING = (
+    "is ending: it stops what it has started and removes what is half-written. Ctrl-\\ ends it at once, and leaves "
+    "that to the next command"
+)
 ASKED = "stops after this pass; Ctrl-C once more stops at once"
 # After an interrupt got lost in a place from which Python lets no exception out.
 _AGAIN_SECONDS = 0.01
@@ -52,6 +55,8 @@ class _SignalState:
     received = 0
     raised = False
     since = 0.0
+    # whether somebody who sent one more was told that it is ending
+    told = False
     # how many blocks wait for the end of a pass, and when one was asked for
     waiting = 0
     asked = 0.0
@@ -73,9 +78,9 @@ class _SignalState:
         if not self.received:
             self.received, self.since = number, time.monotonic()
             self.raise_received()
-        elif time.monotonic() - self.since > PATIENCE_SECONDS:
-            os.write(2, b"mr-ml: ended at once, without cleaning up; the next command does that\n")
-            os._exit(128 + number)
+        elif not self.told and time.monotonic() - self.since > TWICE_SECONDS:
+            self.told = True
+            os.write(2, f"\nmr-ml: {ENDING}\n".encode("ascii"))
 
     def raise_received(self) -> None:
         """Raise the signal that was received, if it may be raised now."""

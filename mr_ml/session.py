@@ -105,7 +105,6 @@ class Session:
             Path of the YAML settings of a cluster.
         cluster_id, master, max_hours, max_cost
             As of `mr_ml.runners.base.RunnerOptions`.
-
         engine
             One of `mr_ml.passes.engines.ENGINES`, such as "mapreduce"; None for "auto".
 
@@ -254,10 +253,8 @@ class Session:
 
         Parameters
         ----------
-        part_of, continues
-            The run of the tuning that chose the model; the run from whose state this one begins.
-        publishes
-            Whether a model is to come of the run: else nobody can go on with it.
+        part_of, continues, publishes
+            The run of the tuning that chose the model; the run from whose state this one begins; as of `RunDocument`.
 
         Raises
         ------
@@ -273,9 +270,8 @@ class Session:
             )
         dataset = load_dataset(self.root, spec.dataset)
         with using(self.root, dataset):
-            document = begun or RunDocument(
-                run=run, spec=spec, part_of=part_of, continues=continues, publishes=publishes
-            )
+            told: dict[str, Any] = {"part_of": part_of, "continues": continues, "publishes": publishes}
+            document = begun or RunDocument(run=run, spec=spec, **told)
             return self._fit(document, dataset, run=run, is_begun=begun is not None, verify_bytes=verify_bytes)
 
     def _fit(

@@ -11,12 +11,11 @@ from hdfs_layout.lock import hold
 from mr_ml.catalog.retention import KeepRuns, KeepVersions, Removal, RetentionRules, carry_out, plan, plan_deletion
 from mr_ml.cli.common import narrator, print_result, root_of, table
 from mr_ml.errors import UsageError
+from mr_ml.sizes import size_text
 from mr_ml.whoami import whoami
 
 if TYPE_CHECKING:
     from mr_ml.retraining.config import RetrainConfig
-
-_UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -114,9 +113,3 @@ def _lines(rows: Iterable[Sequence[str]]) -> str:
     for what, size, path, reason in rows:
         shown += [[f"{what}  {path}", size], [f"  {reason}", ""]]
     return table(["what", "size"], shown)
-
-
-def size_text(n_bytes: int) -> str:
-    """Return a number of bytes in the unit that suits it."""
-    power = min((len(str(n_bytes)) - 1) // 3, len(_UNITS) - 1)
-    return f"{n_bytes / 1000**power:.3g} {_UNITS[power]}"

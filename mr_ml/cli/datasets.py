@@ -12,9 +12,10 @@ from hdfs_layout import NotFoundError, Root, list_versions, read_version
 from hdfs_layout.paths import version_of
 from mr_ml.catalog.dataset import load_dataset
 from mr_ml.catalog.retention import carry_out, plan_deletion, plan_pruning
-from mr_ml.cli.clean import print_removed, size_text
+from mr_ml.cli.clean import print_removed
 from mr_ml.cli.common import names_in, narrator, print_result, report_damaged, root_of, table
 from mr_ml.errors import BadDataError
+from mr_ml.sizes import size_text
 from mr_ml.whoami import whoami
 
 # Models that are named in a line of the table.

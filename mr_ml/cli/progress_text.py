@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mr_ml.cli.clean import size_text
 from mr_ml.progress import PassEnded, Stage
+from mr_ml.sizes import size_text
 
 
 def seconds_text(seconds: float) -> str:

@@ -34,6 +34,17 @@ def interrupted(self, query, **options):
 MapReduceEngine.run = interrupted
 run()
 """
+# And while it ends, some more.
+LATER = """
+import os, signal
+import mr_ml.catalog.attempts as attempts
+event = attempts._stopped_event
+def insisted(error):
+    for sent in (signal.SIGINT, signal.SIGINT, signal.SIGTERM, signal.SIGINT):
+        os.kill(os.getpid(), sent)
+    return event(error)
+attempts._stopped_event = insisted
+"""
 TRAIN = ("train", "rows", "--model", "m", "--l2", "1e-4", "--solver", "lbfgs", "-r", "inline")
 TUNE = ("tune", "rows", "--model", "m", "--l2", "1e-4,1e-2", "--folds", "2", "--solver", "lbfgs", "-r", "inline")
 
@@ -80,6 +91,16 @@ def test_a_training(rows: Commands, times: int, apart: float, passes: int) -> No
     assert b"m@1" in done.stdout
     rows("train", "rows", "--model", "whole", *TRAIN[4:])
     assert rows.coef("m").sha256 == rows.coef("whole").sha256
+
+
+def test_a_third_and_more_do_not_break_what_stops_it(rows: Commands) -> None:
+    """The run says that it was interrupted, and the command how to go on: both are written after the signals."""
+    found = rows.process(*TRAIN, program=("-c", LATER + PROGRAM, "3", "2", "0", "SIGINT"))
+    assert found.code == 130
+    assert found.err.count("mr-ml: is ending") == 1
+    (run,) = rows("runs", "list")["runs"]
+    assert (run["passes"], run["status"]) == (2, "interrupted")
+    assert go_on(found)[:4] == ["mr-ml", "runs", "resume", run["run"]]
 
 
 @pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP"])

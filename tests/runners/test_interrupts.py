@@ -92,16 +92,41 @@ def test_is_raised_again_if_it_got_lost() -> None:
     )
 
 
-def test_who_insists_is_obeyed() -> None:
+@pytest.mark.parametrize("apart", [0.0, 60.0], ids=["by-hand", "by-a-wrapper"])
+def test_clean_up_is_not_interrupted_by_who_insists(apart: float) -> None:
+    """However often and by whatever signal; who sends them is told once, unless they come as if from a wrapper."""
+    done = subprocess.run(
+        [
+            sys.executable, "-c", textwrap.dedent(START) + textwrap.dedent(f"""
+            interrupts.TWICE_SECONDS = {apart}
+            try:
+                with heard():
+                    try:
+                        send(signal.SIGINT)
+                    finally:
+                        for number in (signal.SIGINT, signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
+                            send(number)
+                        print("cleaned up", flush=True)
+            except Interrupted as error:
+                sys.exit(128 + error.number)
+            """),
+        ],
+        env={**os.environ, "PYTHONPATH": ROOT}, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (130, "cleaned up\n")
+    assert done.stderr.count("mr-ml: is ending") == (1 if apart == 0.0 else 0)
+    assert ("Ctrl-\\ ends it at once" in done.stderr) == (apart == 0.0)
+
+
+def test_who_cannot_wait_has_another_signal() -> None:
     run(
         """
-        interrupts.PATIENCE_SECONDS = 0.0
         with heard(), uninterrupted():
             send()
-            send(signal.SIGHUP)
+            send(signal.SIGQUIT)
             print("not reached")
     """,
-        code=128 + signal.SIGHUP,
+        code=-signal.SIGQUIT,
     )
 
 

@@ -33,6 +33,7 @@ from mr_ml.runners.spark import feeding, tasks
 from mr_ml.runners.spark.context import Opened, SharedContext
 from mr_ml.runners.spark.master import Master
 from mr_ml.runners.spark.settings import SparkSettings
+from mr_ml.runners.spark.watching import watched
 from mr_ml.runners.task_errors import first_error
 
 if TYPE_CHECKING:
@@ -208,9 +209,10 @@ class SparkJobRunner:
     @contextmanager
     def _job(self, job: Any, request: bytes, n_reducers: int | None) -> Iterator[_Job]:
         """Start a job; within the block Spark's errors become ours, and afterwards nothing is kept for it."""
-        opened = self.shared.opened(self.work)
+        with spent.current().part("start"):
+            opened = self.shared.opened(self.work)
         try:
-            with opened.working(), stage("job on Spark", unit="steps"):
+            with opened.working(), stage("job on Spark", unit="steps") as shown, watched(opened.context, shown):
                 order = tasks.Order(
                     module=job.__module__, name=job.__qualname__, attempts=opened.attempts,
                     reduces=self._reduces(job, request, n_reducers, opened),
