@@ -15,6 +15,7 @@ from mr_ml.errors import UsageError
 from mr_ml.memory import Memory
 from mr_ml.models.base import UNNAMED_KIND, Model
 from mr_ml.progress import PassEnded, calling
+from mr_ml.readers.frames import frame_of
 from mr_ml.session import Session, ignore_message
 from mr_ml.where import Place, TrainWhere, Where, session_of
 
@@ -354,11 +355,24 @@ def load_dataset(root: Place, reference: str) -> Dataset:
     return datasets.load_dataset(open_root(root), reference)
 
 
+_ROWS = (
+    "rows in memory are packed by `mr_ml.pack_arrays`, as arrays of numbers; or write them to a file, such as "
+    "frame.to_parquet('rows.parquet'), which keeps texts too"
+)
+
+
 def _paths(inputs: Paths) -> list[str]:
     found = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
     if not isinstance(found, Iterable) or isinstance(found, bytes):
         raise UsageError(f"`inputs`: expected a path or paths, found {stored.shown(inputs)}")
-    paths = [_path(path, "inputs") for path in found]
+    if found is inputs and frame_of(inputs) is not None:
+        # the names of its columns would be taken for paths
+        raise UsageError(f"`inputs`: expected paths of files, found rows in memory ({type(inputs).__name__}); {_ROWS}")
+    items = list(found)
+    if any(not isinstance(item, str | os.PathLike) for item in items):
+        kind = next(type(item).__name__ for item in items if not isinstance(item, str | os.PathLike))
+        raise UsageError(f"`inputs`: expected paths of files, found one of type {kind}; {_ROWS}")
+    paths = [_path(path, "inputs") for path in items]
     if not paths:
         raise UsageError("`inputs`: expected files, folders or globs, found none")
     return paths

@@ -85,10 +85,14 @@ def print_tuned(options: argparse.Namespace, result: TuneResult) -> None:
     trained, tuned = result.trained, result.tuned
     text = (
         f"{table_of(tuned)}\n{trained.model}@{trained.version}: objective {trained.objective:.10g} after "
-        f"{tuned.passes} passes for all candidates and {trained.passes} for the model in {trained.seconds:.2f} s (run "
-        f"{tuned.run})\n{trained.stop}"
+        f"{tuned.passes} passes for all candidates and {trained.passes} for the model in {result.seconds:.2f} s, "
+        f"{trained.seconds:.2f} s of it for the model (run {tuned.run})\n{trained.stop}"
     )
-    print_result(options, {"tuned": tuned.to_json(), **vars(trained)}, text)
+    print_result(
+        options,
+        {"tuned": tuned.to_json(), **vars(trained), "seconds": result.seconds, "model_seconds": trained.seconds},
+        text,
+    )
 
 
 def table_of(tuned: Tuned) -> str:

@@ -20,7 +20,7 @@ from mr_ml.prediction.choices import PredictChoices
 from mr_ml.prediction.output import Target
 from mr_ml.prediction.outputs.base import Columns, OutputFormat
 from mr_ml.prediction.tasks import PredictRequest, RangeReport
-from mr_ml.readers.base import format_named
+from mr_ml.readers.base import format_by_names, format_named
 from mr_ml.readers.rows import BAD_KINDS, listed
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.text.source import TextFile
@@ -160,7 +160,17 @@ def _bound(
 ) -> tuple[list[TextFile], Schema]:
     """Find the files without their headers, and the schema for the columns that they have."""
     form = format_named(schema.format)
-    files, bound = form.bind(text.files, schema, first_line=text.first_line)
+    try:
+        files, bound = form.bind(text.files, schema, first_line=text.first_line)
+    except BadDataError as error:
+        other = format_by_names([file.path for file in text.files])
+        if other in (None, schema.format):
+            raise
+        raise BadDataError(
+            f"{error}. The model was trained on {schema.format} and reads only that; by their names the files are "
+            f"{other}. Write them as {schema.format}, or give them as a data frame to `mr_ml.load(...).predict`, which "
+            "knows columns by name"
+        ) from error
     # an empty file has no columns
     if keep and any(file.size for file in files):
         form.check_kept(bound, keep)

@@ -74,7 +74,8 @@ def tune(
     Returns
     -------
     TuneResult
-        `tuned`: what was tried, with `chosen`, the number of the best; `trained`: as `mr_ml.train` returns it.
+        `tuned`: what was tried, with `chosen`, the number of the best; `trained`: as `mr_ml.train` returns it;
+        `seconds`: of both together.
 
     Raises
     ------

@@ -6,6 +6,7 @@ its own, `RUN-best`, with the bits that `mr-ml train` would give it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -51,10 +52,11 @@ _SCORE_BYTES, _MOST_SCORES = 24, 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class TuneResult:
-    """The result of a tuning: what was tried, and the model that came of the best."""
+    """The result of a tuning: what was tried, the model that came of the best, and the seconds of all of it."""
 
     tuned: Tuned
     trained: TrainResult
+    seconds: float
 
 
 def folds_of(dataset: Dataset, split: str, n_folds: int | None) -> Folds:
@@ -107,11 +109,15 @@ def resume(session: Session, run: str) -> TuneResult:
 
 
 def _tuned(session: Session, spec: TrainSpec, plan: TuningPlan, *, run: str, is_begun: bool) -> TuneResult:
+    began = time.monotonic()
     with noting_errors(session.root, run):
-        return _noted(session, spec, plan, run=run, is_begun=is_begun)
+        tuned, trained = _noted(session, spec, plan, run=run, is_begun=is_begun)
+    return TuneResult(tuned=tuned, trained=trained, seconds=time.monotonic() - began)
 
 
-def _noted(session: Session, spec: TrainSpec, plan: TuningPlan, *, run: str, is_begun: bool) -> TuneResult:
+def _noted(
+    session: Session, spec: TrainSpec, plan: TuningPlan, *, run: str, is_begun: bool
+) -> tuple[Tuned, TrainResult]:  # fmt: skip
     specs = [with_options(spec, options) for options in plan.candidates]
     _check_judges(specs, plan)
     dataset = load_dataset(session.root, spec.dataset)
@@ -123,7 +129,7 @@ def _noted(session: Session, spec: TrainSpec, plan: TuningPlan, *, run: str, is_
     trained = session.publish(fitted, tuned=tuned)
     event = {"event": "published", "at": now(), "version": trained.version, "stop": trained.stop}
     append_events(session.root.store, session.root.layout.run_log(run), [event])
-    return TuneResult(tuned=tuned, trained=trained)
+    return tuned, trained
 
 
 def with_options(spec: TrainSpec, options: dict[str, Any]) -> TrainSpec:

@@ -15,7 +15,7 @@ from mr_ml.readers.csv.facts import CsvFacts
 from mr_ml.readers.csv.stored import CsvPart, delimiter_of, missing_value_of
 from mr_ml.readers.frames import Frame
 from mr_ml.readers.inputs import Inputs
-from mr_ml.readers.rows import Parsed, Rows, counted, listed
+from mr_ml.readers.rows import Parsed, Rows, counted, excerpt, listed
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.summary import Summary
 from mr_ml.readers.text.format import TextFormat
@@ -271,12 +271,13 @@ class CsvFormat(TextFormat):
         shown = []
         for kind in ("numeric", "categorical"):
             n, names = columns[f"n_{kind}"], columns.get(kind, [])
-            texts = [f"{name} ({names[name]} values)" if kind == "categorical" else name for name in names]
+            texts = [_shown(name) + (f" ({names[name]} values)" if kind == "categorical" else "") for name in names]
             more = [f"... {n - most} more"] if n > most else []
             shown.append(f"{kind}: {', '.join([*texts[:most], *more]) or 'none'}")
         made = [
-            f"{placed.transform.title} ({placed.transform.written}, {counted(placed.transform.n_features, 'feature')})"
-            for placed in part.transforms
+            f"{_shown(made.title)} ({made.written}, {counted(made.n_features, 'feature')}"
+            f"{f'; {made.knows}' if made.knows else ''})"
+            for made in (placed.transform for placed in part.transforms)
         ]
         if made:
             more = [f"... {len(made) - most} more"] if len(made) > most else []
@@ -288,11 +289,16 @@ class CsvFormat(TextFormat):
             names = [
                 name for name in (*(part.options.columns or ()), *part.columns) if part.columns[name]["kind"] == kind
             ]
-            names = list(dict.fromkeys(filter(None, names)))
+            names = list(map(_shown, dict.fromkeys(filter(None, names))))
             if names:
                 more = [f"... {len(names) - most} more"] if len(names) > most else []
                 others.append(f"{kind}: {', '.join([*names[:most], *more])}")
         return f"{text}\nother columns: {'; '.join(others)}" if others else text
+
+
+def _shown(name: str) -> str:
+    """Return the name of a column as one printable line: names in JSON may hold line feeds."""
+    return excerpt(name.encode(errors="surrogateescape"))
 
 
 def _bound(schema: Schema, first_line: bytes, *, needs_all: bool = False) -> Schema:

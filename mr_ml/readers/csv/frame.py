@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from mr_ml.data import kernels
-from mr_ml.errors import UsageError
+from mr_ml.errors import BadDataError, UsageError
 from mr_ml.readers.csv import schema as schemas
 from mr_ml.readers.csv.numbers import is_plain
 from mr_ml.readers.csv.stored import CsvPart, delimiter_of
@@ -71,7 +71,12 @@ def text_of(frame: Frame, schema: Schema, *, said: Callable[[Any], str]) -> Fram
     rest = "rest"
     while rest in frame.names or rest in part.columns:
         rest += "_"
-    bound = schemas.bind(named, [rest, *used])
+    try:
+        bound = schemas.bind(named, [rest, *used])
+    except BadDataError:
+        # in the words of whoever has the frame, which has no such column
+        schemas.bind(named, frame.names)
+        raise
     options = replace(bound.part.options, delimiter=_TAB, header=False)
     bound = replace(bound, part=replace(bound.part, options=options))
     columns = {name: _column(frame, name, part, said) for name in used}

@@ -208,7 +208,7 @@ def bind(schema: Schema, columns: Sequence[str], *, needs_all: bool = False) -> 
         hint = "is there a header in the first line? " if numbers_of(columns, part.options) else ""
         raise BadDataError(
             f"expected the columns {listed(needed)}; of these lack {listed(lacking)}; found are {listed(columns)}. "
-            f"{hint}The text does not belong to this schema"
+            f"{hint}These rows do not belong to this schema"
         )
     unknown = [name for name in columns if name not in kinds]
     kinds |= dict.fromkeys(unknown, "dropped")

@@ -261,6 +261,11 @@ class Transform(ABC):
         return " and ".join(self.columns)
 
     @property
+    def knows(self) -> str:
+        """Return what it learnt that its features do not say by their names, for people; empty if there is nothing."""
+        return ""
+
+    @property
     @abstractmethod
     def n_features(self) -> int:
         """Number of features, once it has learnt."""

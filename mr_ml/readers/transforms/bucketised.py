@@ -14,6 +14,9 @@ from mr_ml.readers.transforms.base import I64, MISSING, Bad, Beside, Cells, Entr
 from mr_ml.readers.transforms.sample import Sample
 from mr_ml.readers.transforms.seen import Alone, Seen
 
+# Of the edges, as many are shown.
+_SHOWN = 10
+
 
 @dataclass(frozen=True, kw_only=True)
 class Bucketised(Spelling, Transform):
@@ -85,6 +88,14 @@ class Bucketised(Spelling, Transform):
             return replace(self, learnt=self.edges)
         cuts = seen.quantiles(self.column, range(1, self.quantiles), self.quantiles, of="quantiles")
         return replace(self, learnt=tuple(sorted(set(cuts))))
+
+    @property
+    def knows(self) -> str:
+        """See `Transform.knows`: where the data was cut."""
+        if self.quantiles is None or not self.learnt:
+            return ""
+        more = ", ..." if len(self.learnt) > _SHOWN else ""
+        return f"cut at {', '.join(map(_text, self.learnt[:_SHOWN]))}{more}"
 
     @property
     def n_intervals(self) -> int:

@@ -79,6 +79,13 @@ class Quantity(Spelling, Transform):
         return replace(self, learnt=0.0 if isinstance(self.missing, str) else self.missing)
 
     @property
+    def knows(self) -> str:
+        """See `Transform.knows`: what stands for a missing value."""
+        of = f", the {self.missing}" if self.missing in ("mean", "median") else ""
+        stands = self.learnt is not None and self.missing not in ("error", "drop")
+        return f"{self.learnt:.6g} where missing{of}" if stands else ""
+
+    @property
     def n_features(self) -> int:
         """See `Transform.n_features`."""
         return 1 + self.indicator

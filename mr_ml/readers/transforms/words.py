@@ -126,6 +126,16 @@ class Words(Transform):
         return replace(self, learnt=Frequencies(seen.n_rows, tuple(rows_with.tolist())))
 
     @property
+    def knows(self) -> str:
+        """See `Transform.knows`: the least and the largest inverse frequency of what the rows have."""
+        if self.learnt is None or not any(self.learnt.rows_with):
+            return ""
+        with_it = np.array([most := max(self.learnt.rows_with), min(filter(None, self.learnt.rows_with))], np.float64)
+        low, high = (log((1.0 + self.learnt.n_rows) / (1.0 + with_it)) + 1.0).tolist()
+        times = "1 row" if most == 1 else f"{most} rows"
+        return f"idf from {low:.4g}, of what {times} have, to {high:.4g}"
+
+    @property
     def n_features(self) -> int:
         """See `Transform.n_features`."""
         return 1 << self.bits
