@@ -153,15 +153,18 @@ class HadoopJobRunner:
     def _output(self, folder: str) -> list[Pair]:
         """Return what tasks wrote, or raise what one of them raised."""
         try:
-            texts = [self.root.store.read(part) for part in self._parts(folder)]
-            spent.current().bytes(received=sum(map(len, texts)))
-            pairs = [pair_of(line) for text in texts for line in text.splitlines()]
+            pairs = [pair_of(line) for part in self._parts(folder) for line in self._read(part).splitlines()]
         except NotFoundError:
             raise InternalError(f"the job left no output in {self.root.store.uri(folder)}; run it again") from None
         error = first_error(pairs)
         if error is not None:
             raise error
         return pairs
+
+    def _read(self, part: str) -> bytes:
+        text = self.root.store.read(part)
+        spent.current().bytes(received=len(text))
+        return text
 
     def produce(self, job: Any, *, request: bytes, input: JobInput, output: str, n_reducers: int | None = None) -> None:
         """See `Runner.produce`; by default as many reduce tasks as the settings say, none if the job has no reducer."""
