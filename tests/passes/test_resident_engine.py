@@ -6,6 +6,7 @@ import re
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -22,8 +23,10 @@ from hypothesis import strategies as st
 from resident_cases import N_FEATURES, bits, ended, line_query, make_case
 from resident_tasks import Fault, Staying, ThreadSeats, Web, WebStore
 
+from mr_ml import spent
 from mr_ml.errors import InternalError
 from mr_ml.models.linear.losses import LOSSES, name_in
+from mr_ml.passes.mapreduce import encoded_request
 from mr_ml.passes.resident import task
 from mr_ml.passes.resident.invitation import Invitation
 from mr_ml.passes.resident.members import Event, Member
@@ -124,6 +127,30 @@ def test_a_late_task_takes_a_share_and_what_the_first_gave_away_it_forgets(web: 
         held = [member.units for member in engine.application.members]
         assert sorted(map(len, held)) == [3, 3]
         assert set.union(*held) == set(range(6))
+
+
+@pytest.mark.parametrize("wide_bytes", [0, 1 << 30], ids=["from task to task", "to the driver"])
+def test_a_pass_says_what_it_took(web: Web, tmp_path: Path, wide_bytes: int) -> None:
+    """Its parts are within its time; what each task got is the query at least where all get it from the driver."""
+    case = make_case(tmp_path, web, [[3, 3], [3, 3]])
+    query = line_query("squared")
+    with ended(case.engine(ThreadSeats(tmp_path, n_tasks=2), unit_bytes=1, wide_bytes=wide_bytes)) as engine:
+        told = []
+        for _ in range(2):
+            began = time.monotonic()
+            with spent.metering() as meter:
+                engine.run(query)
+            told.append(meter.spent)
+            seconds = meter.spent["seconds"]
+            assert {"start", "map"} <= seconds.keys() <= {"start", "map", "reduce"}
+            assert 0 < sum(seconds.values()) <= time.monotonic() - began + 1e-5
+            assert ("reduce" in seconds) == (wide_bytes == 0)
+            assert meter.spent["bytes"]["received"] > 0
+        # the first pass also told tasks what to read
+        assert told[0]["bytes"]["sent"] > told[1]["bytes"]["sent"] > 0
+        if wide_bytes:
+            size = len(encoded_request(query, case.dataset.tree("train"), case.dataset, "train", columns=None))
+            assert told[1]["bytes"]["sent"] > size
 
 
 # --- answers that are none --------------------------------------------------------------------------------------------

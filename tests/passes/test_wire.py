@@ -124,6 +124,10 @@ def test_messages_arrive_as_they_were_sent_both_ways(ends: tuple[socket.socket, 
 
             _, got = both(send, receive)
             assert [(message.header, message.payloads) for message in got] == sent
+        # both ends count the same, headers and MACs too
+        payloads = sum(len(payload) for _, bodies in sent for payload in bodies)
+        for one, other in ((driver, task), (task, driver)):
+            assert one.bytes_sent == other.bytes_received > payloads + len(sent) * 32
 
 
 def test_the_bytes_on_the_way_are_those_of_the_description(by_hand: tuple[Wire, Peer]) -> None:
