@@ -229,7 +229,7 @@ class LocalStore:
         """See `Store.local_path`."""
         return self._place(path)
 
-    def addresses(self, path: str, *, offset: int, length: int) -> tuple[Address, ...]:
+    def addresses(self, path: str, *, offset: int = 0, length: int | None = None) -> tuple[Address, ...]:
         """See `Store.addresses`; a folder of this machine has none."""
         self._place(path)
         return ()

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO, Protocol
 
 from hdfs_layout.errors import AlreadyExistsError, StorageError
@@ -47,10 +47,10 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Address:
-    """Where a program that has no store of ours reads a range of a file, by a GET that follows redirects.
+    """Where a program that has no store of ours reads a range of a file, or all of it, by a GET that follows redirects.
 
-    The URL and the headers may hold what lets whoever has them read that range: they are for the reader alone, for some
-    minutes, and never to be shown.
+    The URL and the headers may hold what lets whoever has them read that: they are for the reader alone, for as long as
+    its store says, and never to be shown.
 
     Attributes
     ----------
@@ -65,6 +65,9 @@ class Address:
     services : tuple of str
         Names of a service of Hadoop that asks who reads: the reader's job has a token of one, and sends that along; see
         `hdfs_layout.job_tokens`. Empty where nobody is asked.
+    part_query, part_headers : str, mapping
+        Of the address of all of a file: what is put behind the URL, and what is sent along, to get a range of it, with
+        ``{offset}``, ``{last}`` (its last byte) and ``{length}`` in it.
     """
 
     url: str = field(repr=False)
@@ -72,6 +75,17 @@ class Address:
     proxies: bool = False
     authorities: str = field(default="", repr=False)
     services: tuple[str, ...] = ()
+    part_query: str = ""
+    part_headers: Mapping[str, str] = field(default_factory=dict)
+
+    def part(self, *, offset: int, length: int) -> Address:
+        """Return the address of a range, of at least one byte, where this one is that of all of the file."""
+        numbers = {"offset": offset, "last": offset + length - 1, "length": length}
+        headers = {name: value.format(**numbers) for name, value in self.part_headers.items()}
+        return replace(
+            self, url=self.url + self.part_query.format(**numbers), headers={**self.headers, **headers}, part_query="",
+            part_headers={},
+        )  # fmt: skip
 
 
 class Store(Protocol):
@@ -242,8 +256,10 @@ class Store(Protocol):
         directly has none of the promises of `write`: only new files, brought to the disk before a manifest names them.
         """
 
-    def addresses(self, path: str, *, offset: int, length: int) -> tuple[Address, ...]:
+    def addresses(self, path: str, *, offset: int = 0, length: int | None = None) -> tuple[Address, ...]:
         """Return HTTP addresses at which any program reads a range of a file, of at least one byte.
+
+        Without a length they are those of all of the file, see `Address.part`.
 
         For programs that have no credentials, such as tasks on other machines. Each is as good as the others. Does not
         look whether the file exists. None where the store gives out no such addresses.

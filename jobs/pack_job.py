@@ -12,7 +12,13 @@ class MRPack(TextJob):
     REQUEST = PackRequest
 
     def map_opened(self, texts):
-        """Yield pointers to the rows of each range by partition, then a report on it; rows go into a file."""
+        """Yield pointers to the rows of each range by partition, then a report on it; rows go into a file.
+
+        Without a folder for such files, on a cluster, the rows themselves.
+        """
+        if not self.request.spill:
+            yield from super().map_opened(texts)
+            return
         with SpillFile(self.request.spill) as spill:
             for text in texts:
                 yield from spill_text(self.request, text, spill)

@@ -10,7 +10,13 @@ class MRPredict(TextJob):
     REQUEST = PredictRequest
 
     def map_opened(self, texts):
-        """Yield, for each range, the file with its lines and the report on it."""
+        """Yield, for each range, the file with its lines and the report on it.
+
+        Without a folder for such files, on a cluster, the lines are the output of this task.
+        """
+        if not self.request.folder:
+            yield from super().map_opened(texts)
+            return
         for text in texts:
             yield predict_to_file(self.request, text)
 

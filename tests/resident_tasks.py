@@ -103,8 +103,8 @@ class WebStore(LocalStore):
 
     server: Web | None = None
 
-    def addresses(self, path: str, *, offset: int, length: int) -> tuple[Address, ...]:
-        if self.server is None:
+    def addresses(self, path: str, *, offset: int = 0, length: int | None = None) -> tuple[Address, ...]:
+        if self.server is None or length is None:
             return ()
         return (Address(url=self.server.url(self._place(path), offset=offset, length=length)),)
 

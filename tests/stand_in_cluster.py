@@ -20,11 +20,12 @@ from far_store import far_stores
 from hdfs_layout import Root, open_root, open_store, split_uri
 from mr_ml.errors import MrMlError
 from mr_ml.runners import task_errors
-from mr_ml.runners.base import JobInput, Pair, Tasks
+from mr_ml.runners.base import Pair, Tasks
 from mr_ml.runners.hadoop import file_systems, streamed_text
 from mr_ml.runners.hadoop.file_systems import FileSystem
 from mr_ml.runners.hadoop.streamed_text import StreamedText
 from mr_ml.runners.hadoop.text import ClusterText
+from mr_ml.runners.job_input import JobInput
 from mr_ml.runners.reduce_keys import hash_of
 from mr_ml.runners.task_errors import ERROR_KEY, first_error
 
@@ -109,6 +110,8 @@ class StandIn:
 
 def _splits(input: JobInput) -> list[Split]:
     splits: list[Split] = []
+    if input.told is not None:
+        return [("pieces", 0, 0, piece.line) for piece in input.told]
     for uri in input.uris():
         root, path = split_uri(uri)
         data = open_store(root).read(path)

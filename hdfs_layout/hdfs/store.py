@@ -36,6 +36,8 @@ from hdfs_layout.store import Address, Entry
 
 _RENAME_ATTEMPTS = 4
 _READ_BUFFER_BYTES = 1 << 20
+# What the parts of a file that is opened are asked for by.
+_PART = "&offset={offset}&length={length}"
 
 
 def open_hdfs(root: str) -> HdfsStore:
@@ -237,14 +239,16 @@ class HdfsStore:
         self._place(path)
         return None
 
-    def addresses(self, path: str, *, offset: int, length: int) -> tuple[Address, ...]:
+    def addresses(self, path: str, *, offset: int = 0, length: int | None = None) -> tuple[Address, ...]:
         """See `Store.addresses`; one for each NameNode, which sends the reader to a DataNode near it.
 
         With Kerberos they are of use to tasks of a job of Hadoop alone, which have its token.
         """
-        urls = self.client.urls_to_read(self._place(path), offset=offset, length=length)
+        urls = self.client.urls_to_read(self._place(path))
         services = services_of(self.root) if self.client.user is None else ()
-        return tuple(Address(url=url, authorities=authorities(), services=services) for url in urls)
+        trusted = authorities() if any(url.startswith("https:") for url in urls) else ""
+        wholes = [Address(url=url, authorities=trusted, services=services, part_query=_PART) for url in urls]
+        return tuple(wholes if length is None else (whole.part(offset=offset, length=length) for whole in wholes))
 
     def uri(self, path: str) -> str:
         """See `Store.uri`. Spelled as ``hadoop fs`` takes it, with nothing escaped."""

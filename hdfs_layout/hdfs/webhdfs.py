@@ -136,9 +136,9 @@ class WebHdfs:
         """Bytes of a file. HDFS refuses an offset beyond the end."""
         return self._exchange("GET", path, "OPEN", _range(offset, length), _read_all)
 
-    def urls_to_read(self, path: str, *, offset: int, length: int) -> tuple[str, ...]:
-        """Return the addresses at which these bytes of a file are read; with Kerberos by those who have a token."""
-        place = self._place(path, "OPEN", _range(offset, length))
+    def urls_to_read(self, path: str) -> tuple[str, ...]:
+        """Return the addresses at which a file is read; with Kerberos by those who have a token."""
+        place = self._place(path, "OPEN", _NO_OPTIONS)
         return tuple(url + place for url in sorted(self.urls, key=lambda url: url != _answered.get(self.urls)))
 
     def checksum(self, path: str) -> str:

@@ -34,6 +34,8 @@ from hdfs_layout.store import Address, Entry
 
 # A task reads what it is told to as soon as it has done what it was told before.
 ADDRESS_SECONDS = 900
+# Of all of a file: its reader may wait for a cluster to start, and for others' jobs there.
+FILE_ADDRESS_SECONDS = 12 * 3600
 _READ_BUFFER_BYTES = 1 << 20
 _DELETED_AT_ONCE = 1000
 _COPIES_AT_ONCE = 8
@@ -222,18 +224,21 @@ class S3Store:
         self._prefix(path)
         return None
 
-    def addresses(self, path: str, *, offset: int, length: int) -> tuple[Address, ...]:
+    def addresses(self, path: str, *, offset: int = 0, length: int | None = None) -> tuple[Address, ...]:
         """See `Store.addresses`; one, signed by who asks, for a GET of this range within `ADDRESS_SECONDS`.
 
-        It ends earlier where the credentials do.
+        That of all of a file is for `FILE_ADDRESS_SECONDS`. Either ends earlier where the credentials do.
         """
-        headers = {"Range": f"bytes={offset}-{offset + length - 1}"}
+        headers = {} if length is None else {"Range": f"bytes={offset}-{offset + length - 1}"}
         place = self._place(path)
+        seconds = FILE_ADDRESS_SECONDS if length is None else ADDRESS_SECONDS
         with self.errors("make an address of", path):
             url = signer(self.bucket).generate_presigned_url(
-                "get_object", Params={**place, **headers}, ExpiresIn=ADDRESS_SECONDS
+                "get_object", Params={**place, **headers}, ExpiresIn=seconds
             )
-        return (Address(url=url, headers=headers, proxies=True, authorities=authorities()),)
+        # of a file that is signed without a range, any may be asked for
+        parts = {"Range": "bytes={offset}-{last}"} if length is None else {}
+        return (Address(url=url, headers=headers, proxies=True, authorities=authorities(), part_headers=parts),)
 
     def uri(self, path: str) -> str:
         """See `Store.uri`. Spelled as ``aws s3`` and ``hadoop fs`` take it, with nothing escaped."""

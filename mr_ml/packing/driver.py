@@ -78,7 +78,7 @@ def pack(
             return _pack(spec, text, exchange, root=root, runner=runner, say=say, warn=warn, dry_run=dry_run)
 
     with runner.text(spec.inputs, longest_line=memory.longest_line) as text:
-        if not is_small(text.files, runner):
+        if not is_small(text.files, spec.options.format, runner):
             return packed(text, runner)
         say(
             f"packing in this process: text of up to {runner.tasks.pack_bytes >> 20} MB takes it less time than a job "
@@ -163,7 +163,7 @@ class _Packing:
     def _expected(self) -> tuple[Schema, PackPlan] | None:
         """Return the schema and the plan to which a sample of the text leads, where a job is spared by knowing them."""
         spec, options = self.spec, self.opened.options
-        if not self.exchange.may_scan:
+        if not (self.exchange.may_scan and self.form.has_lines):
             return None
         by_split: dict[str, list[TextFile]] = {split: [] for split in spec.split_of_input or ("",)}
         for file in self.opened.files:
@@ -308,7 +308,7 @@ def splits_known_as(spec: PackSpec, text: TextSource, files: Sequence[TextFile])
     """
     splits: dict[str, str] = {}
     for file in files:
-        path, split = text.known_as(file), spec.split_of(file)
+        path, split = text.known_as(file, spec.options.format), spec.split_of(file)
         if splits.setdefault(path, split) != split:
             raise UsageError(
                 f"`split_inputs`: found {path} in two stores, for the splits {splits[path]} and {split}; copy one of "

@@ -23,7 +23,8 @@ from mr_ml.progress import stage
 from mr_ml.readers.schema import Options, Schema
 from mr_ml.readers.summary import Summary
 from mr_ml.readers.text.source import TextFile
-from mr_ml.runners.base import JobInput, Pair, Place, Runner, TextSource
+from mr_ml.runners.base import Pair, Place, Runner, TextSource
+from mr_ml.runners.job_input import JobInput
 from mr_ml.runners.reading import reading
 from mr_ml.sums.moments import MomentSums
 

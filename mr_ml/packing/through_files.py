@@ -19,7 +19,8 @@ from mr_ml.packing.split_moments import MOMENTS
 from mr_ml.packing.tasks import AGAIN, REPORT, PackRequest, ScanRequest, facts_of
 from mr_ml.readers.schema import Options, Schema
 from mr_ml.readers.text.source import TextFile
-from mr_ml.runners.base import JobInput, Pair, Runner, TaskLines
+from mr_ml.runners.base import Pair, Runner
+from mr_ml.runners.job_input import JobInput, TaskLines
 from mr_ml.runners.local.scratch import scratch_folder
 from mr_ml.sums.slices import is_wide
 

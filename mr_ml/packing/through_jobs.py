@@ -27,7 +27,8 @@ from mr_ml.packing.exchange import Target
 from mr_ml.packing.tasks import PackRequest, ScanRequest
 from mr_ml.readers.schema import Options, Schema
 from mr_ml.readers.text.source import TextFile
-from mr_ml.runners.base import JobInput, Pair, Runner, StoredLines, pair_of
+from mr_ml.runners.base import Pair, Runner, pair_of
+from mr_ml.runners.job_input import JobInput, StoredLines
 from mr_ml.runners.task_errors import first_error
 
 # Of partition files: some 7 s of processor time.

@@ -18,7 +18,8 @@ from mr_ml.passes.base import Array, check_receipts
 from mr_ml.passes.engines import PassesWanted
 from mr_ml.passes.request import PassRequest, assign, task_line
 from mr_ml.passes.tasks import decode_value
-from mr_ml.runners.base import NO_PROPERTIES, Runner
+from mr_ml.runners.base import Runner
+from mr_ml.runners.job_input import NO_PROPERTIES
 from mr_ml.sums.query import Query
 from mr_ml.sums.statistic import Statistic
 from mr_ml.sums.tree import PartialSums, SumTree
@@ -58,6 +59,10 @@ class PartitionInput:
     def properties(self) -> Mapping[str, str]:
         """See `JobInput.properties`."""
         return NO_PROPERTIES
+
+    @property
+    def told(self) -> None:
+        """See `JobInput.told`."""
 
     @property
     def n_mixable(self) -> int:

@@ -89,7 +89,8 @@ def predict(
         names = [""] * len(files) if output.is_one else output_names([f.path for f in files], inputs, form=form)
         uris = [output.uri(name) for name in dict.fromkeys(names)]
         with output:
-            request = PredictRequest(schema, model.predictor(), columns, output.scratch, form.name)
+            folder = output.scratch if runner.tasks.share_files else ""
+            request = PredictRequest(schema, model.predictor(), columns, folder, form.name)
             with _scored(runner, text, request, files) as scored:
                 n_bad = _check_bad(scored, choices.max_bad_rows, model.schema, say)
                 n_lost = _say_lost(scored, model.schema, say)

@@ -52,7 +52,7 @@ class PredictRequest:
     columns
         What the output consists of.
     folder
-        Where each task that opens its text leaves its lines.
+        Where each task that opens its text leaves its lines; empty on a cluster, where they are the task's output.
     output
         Name of the output format.
     """

@@ -139,6 +139,13 @@ class Format(Protocol):
     def has_lines(self) -> bool:
         """Whether files are lines of text, which Hadoop can stream to tasks."""
 
+    @property
+    def reads_addresses(self) -> bool:
+        """Whether the pieces of a file that has addresses, `TextFile.at`, are read there, by tasks without a store.
+
+        Nobody asks for lines of text, which are streamed.
+        """
+
     def options(self, chosen: Mapping[str, Any]) -> Any:
         """Make options of what the user chose: of `parameters`, and as ``split_by`` of the groups of rows.
 
@@ -334,15 +341,15 @@ def format_named(name: str) -> Format:
     return format
 
 
-def check_has_lines(form: Format) -> None:
-    """Check that Hadoop can stream files of this format to tasks.
+def check_reaches_tasks(form: Format) -> None:
+    """Check that tasks on a cluster can get files of this format.
 
     Raises
     ------
     UsageError
-        If they are not lines of text.
+        If they are not lines of text, which are streamed to tasks, and tasks cannot read them by themselves.
     """
-    if not form.has_lines:
+    if not (form.has_lines or form.reads_addresses):
         raise UsageError(
             f"`runner` hadoop: expected lines of text, found format {form.name!r}, which Hadoop cannot stream to "
             "tasks; use `runner` local, which reads files of HDFS and S3 where they are and packs to any root, or "

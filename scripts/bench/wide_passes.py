@@ -197,7 +197,7 @@ class Served(LocalStore):
 
     address: str = ""
 
-    def addresses(self, path: str, *, offset: int, length: int) -> tuple[Address, ...]:
+    def addresses(self, path: str, *, offset: int = 0, length: int | None = None) -> tuple[Address, ...]:
         return (Address(url=f"{self.address}{quote(str(self._place(path)))}?offset={offset}&length={length}"),)
 
 

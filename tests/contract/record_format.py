@@ -106,6 +106,7 @@ class RecordFormat:
     facts: type[Any] = RecordFacts
     unseen: tuple[str, str] = ("features", "--unseen-features")
     has_lines: bool = False
+    reads_addresses: bool = False
 
     def options(self, said: Mapping[str, Any]) -> RecordOptions:
         return RecordOptions()

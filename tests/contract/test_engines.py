@@ -21,6 +21,7 @@ from resident_tasks import Fault, Staying, ThreadSeats, Web, WebStore
 
 from hdfs_layout import open_root
 from mr_ml.catalog.dataset import load_dataset
+from mr_ml.data import over_http
 from mr_ml.data.folds import FoldRows, Folds
 from mr_ml.errors import BadDataError, InternalError, UnavailableError
 from mr_ml.models.linear.inference_query import InferenceQuery
@@ -34,7 +35,7 @@ from mr_ml.passes.base import Engine
 from mr_ml.passes.engines import ENGINES, Kept, PassesWanted
 from mr_ml.passes.mapreduce import MapReduceEngine
 from mr_ml.passes.resident import engine as engine_module
-from mr_ml.passes.resident import gathering, peers, reading, task
+from mr_ml.passes.resident import gathering, peers, task
 from mr_ml.passes.resident.application import NoTasksError
 from mr_ml.runners.base import RUNNERS, RunnerOptions
 from mr_ml.sums.moments import MomentsQuery
@@ -289,7 +290,7 @@ def test_resident_is_refused_where_tasks_do_not_stay(packed: Path) -> None:
 def test_a_unit_that_one_task_cannot_read_is_read_by_another(
     wanted: PassesWanted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read, lock = reading.read, threading.Lock()
+    read, lock = over_http.read, threading.Lock()
     both, mine, off = threading.Barrier(2), threading.local(), list[int]()
 
     def failing(addresses: Any, n_bytes: int, *, where: str) -> bytearray:

@@ -32,7 +32,7 @@ from mr_ml.readers.base import (
     Format,
     Opened,
     Piece,
-    check_has_lines,
+    check_reaches_tasks,
     format_by_names,
     format_named,
     listed,
@@ -349,9 +349,13 @@ def test_commands_take_every_format(form: Format, case: Case, tmp_path: Path) ->
     assert len(lines) == N_ROWS + case.n_header_lines
 
 
-def test_only_lines_are_fed_by_hadoop(form: Format) -> None:
-    with contextlib.nullcontext() if form.has_lines else pytest.raises(UsageError, match=form.name):
-        check_has_lines(form)
+def test_lines_and_what_is_read_at_addresses_reach_tasks_on_a_cluster(form: Format) -> None:
+    with (
+        contextlib.nullcontext()
+        if form.has_lines or form.reads_addresses
+        else pytest.raises(UsageError, match=form.name)
+    ):
+        check_reaches_tasks(form)
 
 
 def test_names_say_the_format(form: Format, case: Case) -> None:

@@ -61,8 +61,9 @@ def test_an_address_gives_a_range(store: Store, store_kind: Kind) -> None:
     store.write("folder/a file", content)
     for offset, length in ((0, len(content)), (5, 300), (700, 68)):
         addresses = store.addresses("folder/a file", offset=offset, length=length)
-        assert bool(addresses) == store_kind.has_addresses
-        for address in addresses:
+        wholes = store.addresses("folder/a file")
+        assert bool(addresses) == bool(wholes) == store_kind.has_addresses
+        for address in (*addresses, *(whole.part(offset=offset, length=length) for whole in wholes)):
             assert address.url.startswith("http")
             assert "http" not in f"{address!r}"
             with urllib.request.urlopen(urllib.request.Request(address.url, headers=dict(address.headers))) as answer:

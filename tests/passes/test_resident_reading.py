@@ -16,8 +16,8 @@ from certificates import Certificate, certificate
 from resident_tasks import Web, give
 
 from hdfs_layout import Address
+from mr_ml.data import over_http
 from mr_ml.errors import NotFoundError, StorageError, UnavailableError
-from mr_ml.passes.resident import reading
 
 TEXT = bytes(range(200))
 Answer = Callable[[BaseHTTPRequestHandler], None]
@@ -25,7 +25,7 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 @pytest.fixture
 def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
-    monkeypatch.setattr(reading, "_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(over_http, "_PAUSE_SECONDS", 0.0)
     # nothing on the way to a node is a proxy's
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     with resident_tasks.web() as server:
@@ -81,7 +81,7 @@ def redirect(place: str) -> Answer:
 
 def get(*addresses: str | Address) -> bytes:
     given = [Address(url=one) if isinstance(one, str) else one for one in addresses]
-    return bytes(reading.read(given, 50, where="hdfs://some/file"))
+    return bytes(over_http.read(given, 50, where="hdfs://some/file"))
 
 
 def test_a_range_is_read(web: Web, url: str) -> None:

@@ -12,19 +12,19 @@ from refusing_server import Said
 
 from hdfs_layout import Address, Store, open_store
 from hdfs_layout.s3.store import ADDRESS_SECONDS
+from mr_ml.data import over_http
 from mr_ml.errors import NotFoundError, StorageError, UnavailableError
-from mr_ml.passes.resident import reading
 
 CONTENT = bytes(range(200))
 
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(over_http, "_PAUSE_SECONDS", 0.0)
 
 
 def get(store: Store, *addresses: Address) -> bytes:
-    return bytes(reading.read(addresses, 50, where=store.uri("file")))
+    return bytes(over_http.read(addresses, 50, where=store.uri("file")))
 
 
 def query_of(address: Address) -> dict[str, list[str]]:

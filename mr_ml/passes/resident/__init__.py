@@ -4,7 +4,7 @@
              Turns (turns): which engine has the application now
              Application (application): the job, and its tasks that are there (members)
     wire     messages over TCP, each side sure of the other (wire)
-    task     reads the units that it is given (reading), keeps their blocks (kept), answers queries (task)
+    task     reads the units that it is given (mr_ml.data.over_http), keeps their blocks (kept), answers queries (task)
     wide     passes of large models: the driver's side (gathering), a task's (holding), from task to task (peers)
 
 Tasks connect to the driver. It gives each of them units, which are nodes of the tree of sums; a task that is lost

@@ -17,6 +17,7 @@ import numpy as np
 
 from hdfs_layout import Address
 from mr_ml.data.block import BlockAddress
+from mr_ml.data.over_http import read
 from mr_ml.errors import InternalError, UnavailableError
 from mr_ml.passes.in_memory import add_block
 from mr_ml.passes.request import PassRequest
@@ -24,7 +25,6 @@ from mr_ml.passes.resident.holding import Holding
 from mr_ml.passes.resident.invitation import MOST_BYTES, Invitation
 from mr_ml.passes.resident.kept import KeptBlocks
 from mr_ml.passes.resident.peers import UnreachedError
-from mr_ml.passes.resident.reading import read
 from mr_ml.passes.resident.wire import TASK, Message, Payload, RefusedError, Wire
 from mr_ml.runners import task_errors
 from mr_ml.sums.blas import one_thread

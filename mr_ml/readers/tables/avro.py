@@ -64,13 +64,13 @@ class AvroFormat(TableFormat):
 
     def texts(self, piece: TablePiece, roles: Mapping[str, str]) -> Iterator[Chunk]:
         """See `TableFormat.texts`."""
-        fastavro = library("fastavro", extra="avro", what=piece.file)
+        fastavro = library("fastavro", extra="avro", what=piece.file, on_node=piece.is_sent)
         from mr_ml.readers.tables.columns import partitions
         from mr_ml.readers.tables.source import reading
         from mr_ml.readers.tables.text import chunk_of
 
         named = partitions(piece.file)
-        with reading(piece.file, what="Avro", errors=_errors()) as stream:
+        with reading(piece.file, what="Avro", errors=_errors(), piece=piece) as stream:
             mark = fastavro.schemaless_reader(stream, _HEADER, None)["sync"]
             header_bytes = stream.tell()
             stream.seek(0)

@@ -41,6 +41,7 @@ class TableFormat(CsvFormat):
     }
     magic: ClassVar[bytes]
     has_lines = False
+    reads_addresses = True
 
     @abstractmethod
     def layout(self, file: TextFile) -> Layout:
@@ -169,7 +170,7 @@ class TableFormat(CsvFormat):
         """See `Format.piece_from_json`."""
         from mr_ml.readers.tables.source import TablePiece
 
-        return TablePiece(**document)
+        return TablePiece.from_json(document)
 
     def scan(self, piece: Piece, options: Any, *, keep: Callable[[Draft | None], None] | None = None) -> Summary:
         """See `Format.scan`."""

@@ -38,11 +38,11 @@ class OrcFormat(TableFormat):
 
     def texts(self, piece: TablePiece, roles: Mapping[str, str]) -> Iterator[Chunk]:
         """See `TableFormat.texts`."""
-        orc = library("pyarrow.orc", extra="columnar", what=piece.file)
+        orc = library("pyarrow.orc", extra="columnar", what=piece.file, on_node=piece.is_sent)
         from mr_ml.readers.tables import pyarrow as arrow
         from mr_ml.readers.tables.source import reading
 
-        with reading(piece.file, what="ORC", errors=arrow.ERRORS) as stream:
+        with reading(piece.file, what="ORC", errors=arrow.ERRORS, piece=piece) as stream:
             opened = orc.ORCFile(stream)
             names = opened.schema.names
             # in a list of columns a dot is one within another

@@ -47,11 +47,11 @@ class ParquetFormat(TableFormat):
 
     def texts(self, piece: TablePiece, roles: Mapping[str, str]) -> Iterator[Chunk]:
         """See `TableFormat.texts`."""
-        parquet = library("pyarrow.parquet", extra="columnar", what=piece.file)
+        parquet = library("pyarrow.parquet", extra="columnar", what=piece.file, on_node=piece.is_sent)
         from mr_ml.readers.tables import pyarrow as arrow
         from mr_ml.readers.tables.source import reading
 
-        with reading(piece.file, what="Parquet", errors=arrow.ERRORS) as stream:
+        with reading(piece.file, what="Parquet", errors=arrow.ERRORS, piece=piece) as stream:
             opened = parquet.ParquetFile(stream, buffer_size=_BUFFER_BYTES, **_READING)
             batches = opened.iter_batches(
                 batch_size=arrow.rows_at_once(len(roles)), row_groups=list(range(piece.first, piece.last)),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import Any, BinaryIO, cast
+from dataclasses import asdict, dataclass, field
+from typing import Any, BinaryIO, Self, cast
 
-from hdfs_layout import open_store, scheme_of, split_uri
+from hdfs_layout import Address, open_store, scheme_of, split_uri
 from hdfs_layout.faults import storage_error
 from mr_ml.errors import BadDataError, MrMlError
 from mr_ml.readers.rows import excerpt
@@ -36,13 +36,28 @@ class Layout:
 
 @dataclass(frozen=True, order=True)
 class TablePiece:
-    """Parts of a file, first to last - 1 of those that its `Layout` has, which lie in bytes [start, stop)."""
+    """Parts of a file, first to last - 1 of those that its `Layout` has, which lie in bytes [start, stop).
+
+    Attributes
+    ----------
+    size
+        Of the file.
+    at
+        Where a task reads it that has no store; else it opens it by its name.
+    """
 
     file: str
     start: int
     stop: int
     first: int
     last: int
+    size: int = 0
+    at: tuple[Address, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether a task on another machine reads it."""
+        return bool(self.at)
 
     def chunks(self) -> Iterator[Any]:
         """See `Piece.chunks`: only the format can read it."""
@@ -56,6 +71,11 @@ class TablePiece:
         """Plain JSON types: the arguments of the class."""
         return asdict(self)
 
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Undo `to_json`."""
+        return cls(**{**document, "at": tuple(Address(**one) for one in document["at"])})
+
 
 def pieces(
     files: Sequence[TextFile], starts_of: Callable[[TextFile], Sequence[int]], *, n_tasks: int
@@ -68,13 +88,15 @@ def pieces(
         first = 0
         for k, end in enumerate(ends[: len(starts)]):
             if end - starts[first] >= source.RANGE_BYTES or k == len(starts) - 1:
-                found.append(TablePiece(file.path, starts[first], end, first, k + 1))
+                found.append(TablePiece(file.path, starts[first], end, first, k + 1, file.size, file.at))
                 first = k + 1
     return source.dealt(found, n_tasks=n_tasks)
 
 
 @contextmanager
-def reading(name: str, *, what: str, errors: tuple[type[Exception], ...] = ()) -> Iterator[BinaryIO]:
+def reading(
+    name: str, *, what: str, errors: tuple[type[Exception], ...] = (), piece: TablePiece | None = None
+) -> Iterator[BinaryIO]:
     """Open a file to be read at any place; what a library then finds wrong with it is said as such.
 
     Parameters
@@ -83,6 +105,8 @@ def reading(name: str, *, what: str, errors: tuple[type[Exception], ...] = ()) -
         Name of the format, for messages.
     errors
         That its library raises for damaged files, besides `OSError` without a number.
+    piece
+        Of the file, of which a task reads it where that is said.
 
     Raises
     ------
@@ -92,7 +116,7 @@ def reading(name: str, *, what: str, errors: tuple[type[Exception], ...] = ()) -
         It cannot be read.
     """
     try:
-        with _opened(name) as stream:
+        with _opened(name) if piece is None or not piece.is_sent else _fetched(piece) as stream:
             yield stream
     except MrMlError:
         raise
@@ -113,6 +137,12 @@ def _opened(name: str) -> BinaryIO:
     if not scheme_of(name):
         return open(name, "rb")
     return cast("BinaryIO", io.BufferedReader(_StoredFile(name), _BUFFER_BYTES))
+
+
+def _fetched(piece: TablePiece) -> BinaryIO:
+    from mr_ml.data.fetched import FetchedFile
+
+    return cast("BinaryIO", io.BufferedReader(FetchedFile(piece.file, piece.size, piece.at)))
 
 
 class _StoredFile(io.RawIOBase):

@@ -34,6 +34,7 @@ class TextFormat(ABC):
     facts: ClassVar[type[Any]]
     unseen: ClassVar[tuple[str, str]]
     has_lines = True
+    reads_addresses = False
 
     @abstractmethod
     def draft(

@@ -12,11 +12,11 @@ from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, BinaryIO, Protocol, TypeVar
 
-from hdfs_layout import NotFoundError, open_store, scheme_of, split_uri
+from hdfs_layout import Address, NotFoundError, open_store, scheme_of, split_uri
 from hdfs_layout.faults import storage_error
 from mr_ml.errors import BadDataError
 from mr_ml.readers.text import chunks as text
@@ -47,6 +47,8 @@ class TextFile:
         What changes when the file does.
     input
         Number of the input that names it, from 0.
+    at
+        Where tasks read it that have no store; see `mr_ml.readers.base.Format.reads_addresses`.
     """
 
     path: str
@@ -54,6 +56,7 @@ class TextFile:
     header_bytes: int = 0
     stamp: tuple[Hashable, ...] = ()
     input: int = 0
+    at: tuple[Address, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def compression(self) -> text.Compression:

@@ -13,7 +13,7 @@ from pathlib import Path
 from hdfs_layout import Root
 from mr_ml.ids import unique_id
 from mr_ml.runners import node_report
-from mr_ml.runners.base import StoredLines
+from mr_ml.runners.job_input import StoredLines
 
 # The words before the code's name are the node's Python. Its program comes through standard input. A line that a task
 # prints ends at a carriage return too, for Hadoop.

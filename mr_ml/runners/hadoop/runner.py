@@ -5,6 +5,7 @@ What a job needs and leaves is stored below the root, by the store:
     env/code-<hash>.zip       the code, uploaded when it is not there yet
     tmp/<work>/owner          which process waits for the job, see `mr_ml.runners.hadoop.work`
     tmp/<work>/request        what to do, which tasks get by -files
+    tmp/<work>/pieces         which pieces of files tasks read, where they open these themselves
     tmp/<work>/output-<id>/   the output
 
 tmp/<work>/ is removed when the job has ended.
@@ -30,7 +31,7 @@ from hdfs_layout import NotFoundError, Root
 from mr_ml import spent
 from mr_ml.errors import InternalError, StorageError, UnavailableError
 from mr_ml.ids import unique_id
-from mr_ml.runners.base import NO_PROPERTIES, JobInput, Pair, StoredLines, Tasks, pair_of
+from mr_ml.runners.base import Pair, Tasks, pair_of
 from mr_ml.runners.hadoop.client import HadoopClient, JobClient, Submission
 from mr_ml.runners.hadoop.code import shipped_code, stored_code
 from mr_ml.runners.hadoop.env import FOLDER, NodePython, find_python
@@ -39,9 +40,10 @@ from mr_ml.runners.hadoop.left import WHOLE_LINES, LeftPart, left_parts
 from mr_ml.runners.hadoop.properties import default_properties
 from mr_ml.runners.hadoop.seats import STAYING, HadoopSeats
 from mr_ml.runners.hadoop.settings import HadoopSettings
-from mr_ml.runners.hadoop.splits import LINE_BY_LINE, addresses, input_format
+from mr_ml.runners.hadoop.splits import LINE_BY_LINE, LINES, addresses, dealt, input_format
 from mr_ml.runners.hadoop.text import ClusterText
 from mr_ml.runners.hadoop.work import OWNER_NAME, Owner, tag_of, take_over
+from mr_ml.runners.job_input import NO_PROPERTIES, JobInput, StoredLines
 from mr_ml.runners.local.runner import only_from
 from mr_ml.runners.staying import Seats
 from mr_ml.runners.task_errors import first_error
@@ -58,6 +60,7 @@ _LOG = logging.getLogger(__name__)
 RUNNER = "hadoop"
 CODE_NAME = "mr_ml.zip"
 REQUEST_NAME = "request"
+PIECES_NAME = "pieces"
 # What a job is started with is the client's to know; mrjob asks for some word.
 _LAUNCHER, _STREAMING_JAR = "hadoop", "STREAMING_JAR"
 # A job may end well without what its reduce tasks wrote. Seen once, where a node was killed in a pass: perhaps two
@@ -143,7 +146,7 @@ class HadoopJobRunner:
 
     def run(self, job: Any, *, request: bytes, input: JobInput, n_reducers: int | None = None) -> list[Pair]:
         """See `Runner.run`."""
-        if not input.uris():
+        if not (input.uris() if input.told is None else input.told):
             return []
         with self._working() as submission:
             output = f"{self._folder}/output-{uuid.uuid4().hex}"
@@ -174,6 +177,9 @@ class HadoopJobRunner:
     @contextmanager
     def left(self, job: Any, *, request: bytes, input: JobInput) -> Iterator[list[LeftPart]]:
         """See `Runner.left`; the files are the output of one job, below the root."""
+        if input.told is not None and not input.told:
+            yield []
+            return
         folder = self.root.layout.job(f"left-{unique_id()}")
         output = f"{folder}/output"
         try:
@@ -182,7 +188,7 @@ class HadoopJobRunner:
             with self._working() as submission:
                 self._produce(
                     job, submission, request=request, input=input, output=output, n_reducers=None,
-                    properties=WHOLE_LINES,
+                    properties={**WHOLE_LINES, LINES: "1"},
                 )  # fmt: skip
             yield left_parts(self.root.store, output)
         finally:
@@ -253,10 +259,17 @@ class HadoopJobRunner:
         cut_by, cutting = input_format(input, self.settings, few_files=files_there.few_files)
         if line_by_line:
             cut_by, cutting = LINE_BY_LINE
+        n_bytes, feeding = input.n_bytes, input.properties
+        if input.told is not None:
+            lines, n_together = dealt(input.told, self.settings, few=files_there.few_files)
+            pieces = f"{self._folder}/{PIECES_NAME}"
+            self.root.store.write(pieces, b"".join(lines), private=True)
+            input = StoredLines((self.root.store.uri(pieces),), n_bytes)
+            cut_by, cutting = LINE_BY_LINE[0], {**LINE_BY_LINE[1], LINES: str(n_together)}
         chosen = {
             **default_properties(), **files_there.properties, **cutting,
-            **self.settings.properties(input_bytes=input.n_bytes), **_PROPERTIES,
-            "mapreduce.job.reduces": str(reduces), **input.properties, **properties,
+            **self.settings.properties(input_bytes=n_bytes), **_PROPERTIES,
+            "mapreduce.job.reduces": str(reduces), **feeding, **properties,
         }  # fmt: skip
         chosen[_TAGS] = ",".join(filter(None, (submission.tag, chosen.get(_TAGS))))
         chosen.setdefault("mapreduce.job.name", f"mr_ml {job.__name__} {self.work}")

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from mr_ml.runners.base import JobInput
 from mr_ml.runners.hadoop.settings import HadoopSettings
+from mr_ml.runners.job_input import JobInput, Told
 
 COMBINING = "org.apache.hadoop.mapred.lib.CombineTextInputFormat"
 TASK_MB = 128
 # A task for each line; of a format that it does not know Streaming would also write the keys.
 LINE_BY_LINE = "org.apache.hadoop.mapred.lib.NLineInputFormat", {"stream.map.input.ignoreKey": "true"}
+# The property that says how many lines a task gets; one by default.
+LINES = "mapreduce.input.lineinputformat.linespermap"
 _DIGITS = "0123456789"
 
 
@@ -40,6 +42,29 @@ def addresses(input: JobInput, *, few_files: int) -> Sequence[str]:
     """Return what names the input's files on a command line, by patterns where there are many."""
     uris = input.uris()
     return shortened(uris) if input.n_mixable > few_files else uris
+
+
+def dealt(told: Sequence[Told], settings: HadoopSettings, *, few: int) -> tuple[list[bytes], int]:
+    """Put lines that name pieces in such an order that so many following ones are about a task's bytes.
+
+    Parameters
+    ----------
+    few
+        So many pieces have a task each.
+
+    Returns
+    -------
+    lines, n_together
+        A task gets so many of them.
+    """
+    target = (settings.split_mb or TASK_MB) << 20
+    n_tasks = max(-(-sum(piece.n_bytes for piece in told) // target), 1)
+    if len(told) <= few:
+        n_tasks = len(told)
+    # the largest ones each in another task, then the next ones
+    ordered = sorted(told, key=lambda piece: -piece.n_bytes)
+    lines = [piece.line for first in range(n_tasks) for piece in ordered[first::n_tasks]]
+    return lines, max(-(-len(told) // max(n_tasks, 1)), 1)
 
 
 def shortened(uris: Iterable[str]) -> list[str]:

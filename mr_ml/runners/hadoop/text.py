@@ -10,35 +10,43 @@ whole, as it is, and the task decompresses it as `mr_ml.readers.text.compressed`
     else as a copy below the root, under a name without suffix, as files of this machine are
 
 A name that holds what Hadoop's jobs read as a pattern or a list goes by its alias or as a copy too.
+
+Files that are no lines, such as Parquet, no job can stream: its tasks are told which parts of which file are theirs,
+and at which addresses of the store they read these.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import cached_property
 
-from hdfs_layout import Root, scheme_of
+from hdfs_layout import Address, Root, open_store, scheme_of, split_uri
 from hdfs_layout.open import path_of
 from mr_ml.errors import BadDataError, InternalError, MrMlError, StorageError, UnavailableError, UsageError
 from mr_ml.ids import unique_id
-from mr_ml.readers.base import check_has_lines, format_named
+from mr_ml.readers.base import StoredPiece, check_reaches_tasks, format_named, listing
 from mr_ml.readers.text import chunks as text
 from mr_ml.readers.text import source
 from mr_ml.readers.text.find import Found, find
 from mr_ml.readers.text.local_tree import LOCAL_TREE
 from mr_ml.readers.text.source import TextFile
 from mr_ml.readers.text.store_tree import trees_of
-from mr_ml.runners.base import Place, StoredLines
+from mr_ml.runners.base import Place
 from mr_ml.runners.hadoop.file_systems import FILE_SYSTEMS, INTERPRETED, cluster_reads
 from mr_ml.runners.hadoop.streamed_text import DELIMITER, PACKED, PROPERTY, WITH_HEADER, WITHOUT_HEADER
+from mr_ml.runners.job_input import JobInput, StoredLines, Told, ToldPieces
+from mr_ml.runners.local.text import check_pieces
 
 # Hadoop 3.3.1 has it, 3.2 has not: it leaves the files with one suffix as they are.
 _CODECS, _NO_CODEC = "io.compression.codecs", "org.apache.hadoop.io.compress.PassthroughCodec"
 _NO_CODEC_SUFFIX = "io.compress.passthrough.extension"
+# Whose services ask tasks for the token of their job, and the property by which a job gets those of further clusters.
+_WITH_TOKENS, _ALSO_READ = frozenset({"hdfs"}), "mapreduce.job.hdfs-servers"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -50,6 +58,9 @@ class ClusterText:
     root
         Below which files are put that jobs cannot read in place.
     """
+
+    # by which tasks know files whose pieces they are told
+    _told_names: frozenset[str] = frozenset()
 
     def __init__(self, root: Root, inputs: Sequence[str]) -> None:
         self.root = root
@@ -113,9 +124,11 @@ class ClusterText:
             yield file, line
         self._is_checked = True
 
-    def input(self, files: Sequence[TextFile], form: str) -> StoredLines:
+    def input(self, files: Sequence[TextFile], form: str) -> JobInput:
         """See `TextSource.input`; all files are on the cluster afterwards, until the end of the block."""
-        check_has_lines(format_named(form))
+        check_reaches_tasks(format_named(form))
+        if not format_named(form).has_lines:
+            return self._told(files, form)
         if not self._is_checked:
             # unless their headers were asked for; rows are not kept
             deque(self._checked_first_lines(), maxlen=0)
@@ -127,9 +140,40 @@ class ClusterText:
         n_bytes = sum(file.size for file in files)
         return StoredLines(tuple(map(self._bring, files)), n_bytes, whole=packed, feeding=feeding)
 
-    def known_as(self, file: TextFile) -> str:
+    def _told(self, files: Sequence[TextFile], form: str) -> ToldPieces:
+        """Name the pieces of files to tasks that read them at their addresses."""
+        addressed = [replace(file, at=self._at(file)) for file in files if file.size]
+        pieces = [piece for task in _pieces(addressed, form) for piece in task]
+        self._told_names = frozenset(file.path for file in addressed)
+        others = {split_uri(file.path)[0] for file in addressed if scheme_of(file.path) in _WITH_TOKENS}
+        others.discard(split_uri(self.root.store.root)[0])
+        properties = {_ALSO_READ: ",".join(sorted(others))} if others else {}
+        n_bytes = sum(file.size for file in files)
+        # pieces of a file are about the same size
+        sizes, n_pieces = {file.path: file.size for file in addressed}, Counter(piece.file for piece in pieces)
+        told = [Told(sizes[piece.file] // n_pieces[piece.file], listing(form, [piece])) for piece in pieces]
+        return ToldPieces(tuple(told), n_bytes, properties=properties)
+
+    def _at(self, file: TextFile) -> tuple[Address, ...]:
+        """Return where tasks read a file that is no text, uploaded if it is one of this machine.
+
+        Raises
+        ------
+        UsageError
+            If its store gives out no addresses.
+        """
+        root, path = split_uri(file.path if scheme_of(file.path) else self._bring(file))
+        addresses = open_store(root).addresses(path)
+        if not addresses:
+            raise UsageError(
+                f"expected files in stores that give tasks an address to read them at, HDFS or S3; found {file.path}. "
+                "Use `runner` local"
+            )
+        return addresses
+
+    def known_as(self, file: TextFile, form: str) -> str:
         """See `TextSource.known_as`."""
-        return path_of(self._bring(file))
+        return path_of(self._bring(file) if format_named(form).has_lines else file.path)
 
     def place(self, file: str, start: int, n_bytes: int | None = None) -> Place:
         """See `TextSource.place`."""
@@ -143,6 +187,8 @@ class ClusterText:
         InternalError
             If no such file was to be read.
         """
+        if fed in self._told_names:
+            return fed
         known = self._names.get(path_of(fed), {})
         # Hadoop's configuration may spell the host in another way
         name = known.get(fed.partition("://")[2]) or (next(iter(known.values())) if len(known) == 1 else None)
@@ -171,7 +217,10 @@ class ClusterText:
         return message
 
     def check_read(self, files: Sequence[TextFile], form: str, places: Sequence[Place], *, doing: str) -> None:
-        """See `TextSource.check_read`; by the bytes that tasks read."""
+        """See `TextSource.check_read`; by the bytes that tasks read, or the pieces that they were told."""
+        if not format_named(form).has_lines:
+            check_pieces(_pieces(files, form), files, places, doing=doing)
+            return
         total = dict.fromkeys((file.path for file in files), 0)
         seen = set[tuple[str, int]]()
         for name, start, n_bytes in places:
@@ -190,6 +239,10 @@ class ClusterText:
     def check_rest(self, files: Sequence[TextFile]) -> None:
         """See `TextSource.check_rest`."""
         source.check_rest(files)
+
+
+def _pieces(files: Sequence[TextFile], form: str) -> Sequence[Sequence[StoredPiece]]:
+    return format_named(form).pieces(files, n_tasks=1, longest_line=text.MAX_LINE_BYTES)
 
 
 def _found(inputs: Sequence[str]) -> list[Found]:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from hdfs_layout.faults import storage_error
 from mr_ml import spent
 from mr_ml.errors import InternalError, UsageError
-from mr_ml.runners.base import JobInput, Pair, TaskLines, Tasks, pair_of
+from mr_ml.runners.base import Pair, Tasks, pair_of
+from mr_ml.runners.job_input import JobInput, TaskLines
 from mr_ml.runners.local.scratch import scratch_folder
 
 if TYPE_CHECKING:

@@ -9,11 +9,12 @@ from functools import cached_property
 
 from hdfs_layout.open import path_of, scheme_of
 from mr_ml.errors import BadDataError, InternalError
-from mr_ml.readers.base import StoredPiece, check_has_lines, format_named, listing
+from mr_ml.readers.base import StoredPiece, check_reaches_tasks, format_named, listing
 from mr_ml.readers.text import source
 from mr_ml.readers.text.chunks import MAX_LINE_BYTES
 from mr_ml.readers.text.source import TextFile
-from mr_ml.runners.base import Place, TaskLines, TextSource
+from mr_ml.runners.base import Place, TextSource
+from mr_ml.runners.job_input import TaskLines
 
 
 class LocalText:
@@ -58,7 +59,7 @@ class LocalText:
     def _pieces(self, files: Sequence[TextFile], form: str) -> Sequence[Sequence[StoredPiece]]:
         return format_named(form).pieces(files, n_tasks=self.n_tasks, longest_line=self.longest_line)
 
-    def known_as(self, file: TextFile) -> str:
+    def known_as(self, file: TextFile, form: str) -> str:
         """See `TextSource.known_as`."""
         return path_of(file.path)
 
@@ -68,26 +69,7 @@ class LocalText:
 
     def check_read(self, files: Sequence[TextFile], form: str, places: Sequence[Place], *, doing: str) -> None:
         """See `TextSource.check_read`. Compressed files prove their own end."""
-        wanted = Counter((text.file, text.start) for task in self._pieces(files, form) for text in task)
-        answered = Counter((place.file, place.start) for place in places)
-        for differ, what in (
-            (wanted - answered, "gave no answer"),
-            (answered - wanted, "was done twice, or was not part of the job"),
-        ):
-            if differ:
-                name, start = min(differ)
-                raise InternalError(f"{doing} {name} from byte {start} {what}; run it again")
-        read: dict[str, int] = {}
-        for place in places:
-            if place.n_bytes is not None:
-                read[place.file] = read.get(place.file, 0) + place.n_bytes
-        for file in files:
-            expected = file.size - file.header_bytes
-            if file.compression == "none" and read.get(file.path, expected) != expected:
-                raise BadDataError(
-                    f"{file.path} changed while it was read: expected {expected} bytes of rows, found "
-                    f"{read[file.path]}; run it again when nothing writes to it"
-                )
+        check_pieces(self._pieces(files, form), files, places, doing=doing)
 
     def check_rest(self, files: Sequence[TextFile]) -> None:
         """See `TextSource.check_rest`."""
@@ -96,6 +78,32 @@ class LocalText:
     def renaming(self) -> contextlib.AbstractContextManager[None]:
         """See `TextSource.renaming`; tasks know files by the names that users give them."""
         return contextlib.nullcontext()
+
+
+def check_pieces(
+    tasks: Sequence[Sequence[StoredPiece]], files: Sequence[TextFile], places: Sequence[Place], *, doing: str
+) -> None:
+    """Prove that tasks which open files themselves have read the pieces of them; see `TextSource.check_read`."""
+    wanted = Counter((text.file, text.start) for task in tasks for text in task)
+    answered = Counter((place.file, place.start) for place in places)
+    for differ, what in (
+        (wanted - answered, "gave no answer"),
+        (answered - wanted, "was done twice, or was not part of the job"),
+    ):
+        if differ:
+            name, start = min(differ)
+            raise InternalError(f"{doing} {name} from byte {start} {what}; run it again")
+    read: dict[str, int] = {}
+    for place in places:
+        if place.n_bytes is not None:
+            read[place.file] = read.get(place.file, 0) + place.n_bytes
+    for file in files:
+        expected = file.size - file.header_bytes
+        if file.compression == "none" and read.get(file.path, expected) != expected:
+            raise BadDataError(
+                f"{file.path} changed while it was read: expected {expected} bytes of rows, found "
+                f"{read[file.path]}; run it again when nothing writes to it"
+            )
 
 
 class ClusterTextHere(LocalText):
@@ -119,8 +127,8 @@ class ClusterTextHere(LocalText):
 
     def input(self, files: Sequence[TextFile], form: str) -> TaskLines:
         """See `TextSource.input`."""
-        check_has_lines(format_named(form))
-        for file in files[:1]:
+        check_reaches_tasks(format_named(form))
+        for file in files[:1] if format_named(form).has_lines else ():
             # which looks at the beginnings of all
             self.first_line(file)
         return super().input(files, form)

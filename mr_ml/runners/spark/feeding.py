@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mr_ml.runners.base import JobInput
 from mr_ml.runners.hadoop.streamed_text import PACKED, PROPERTY, WITH_HEADER
+from mr_ml.runners.job_input import JobInput
 from mr_ml.runners.spark.tasks import Text
 
 _WHOLE = "mapreduce.input.fileinputformat.split.minsize"

@@ -24,10 +24,11 @@ from mr_ml import spent
 from mr_ml.errors import InternalError, StorageError, UnavailableError
 from mr_ml.ids import unique_id
 from mr_ml.progress import stage
-from mr_ml.runners.base import JobInput, Pair, TaskFile, TaskLines, Tasks, TextSource
+from mr_ml.runners.base import Pair, TaskFile, Tasks, TextSource
 from mr_ml.runners.hadoop.file_systems import check_root
 from mr_ml.runners.hadoop.left import left_parts
 from mr_ml.runners.hadoop.work import OWNER_NAME, Owner, tag_of, take_over
+from mr_ml.runners.job_input import JobInput, TaskLines
 from mr_ml.runners.local.machine import left_files
 from mr_ml.runners.spark import feeding, tasks
 from mr_ml.runners.spark.context import Opened, SharedContext
@@ -140,13 +141,15 @@ class SparkJobRunner:
         self, job: Any, *, request: bytes, input: JobInput, n_reducers: int | None, n_tasks: int | None
     ) -> list[Pair]:
         """Run a job; of so many tasks that open their input themselves, or, for None, of tasks that are fed."""
-        if not (input.uris() if n_tasks is None else input.lines(n_tasks=n_tasks)):
+        if n_tasks is None and input.told is None:
+            lines, n_lines = None, len(input.uris())
+        else:
+            lines = input.lines(n_tasks=n_tasks or 1)
+            n_lines = len(lines)
+        if not n_lines:
             return []
         with self._job(job, request, n_reducers) as started:
-            if n_tasks is None:
-                mapped = started.fed(self._rows(started.opened, input), feeding.text_of(input))
-            else:
-                mapped = started.told(input.lines(n_tasks=n_tasks))
+            mapped = self._mapped(started, input) if lines is None else started.told(lines)
             # Spark runs what it reads, maps and reduces as one job, and says no times of its stages
             with spent.current().part("job"):
                 pairs: list[Pair] = started.reduced(mapped).collect()
@@ -161,8 +164,13 @@ class SparkJobRunner:
         if self._master.is_here:
             raise InternalError(f"`runner` {self.name} on this machine leaves no output in a store")
         with self._job(job, request, n_reducers) as started:
-            mapped = started.fed(self._rows(started.opened, input), feeding.text_of(input))
-            started.reduced(mapped).map(b"\t".join).saveAsTextFile(self.root.store.uri(output))
+            started.reduced(self._mapped(started, input)).map(b"\t".join).saveAsTextFile(self.root.store.uri(output))
+
+    def _mapped(self, started: _Job, input: JobInput) -> Any:
+        """Return the RDD of what map tasks on a cluster yield."""
+        if input.told is not None:
+            return started.told([line for _, line in input.told])
+        return started.fed(self._rows(started.opened, input), feeding.text_of(input))
 
     @contextmanager
     def left(self, job: Any, *, request: bytes, input: JobInput) -> Iterator[Sequence[TaskFile]]:
@@ -170,16 +178,22 @@ class SparkJobRunner:
         if self._master.is_here:
             yield left_files(self.run(job, request=request, input=input))
             return
+        if input.told is not None and not input.told:
+            yield []
+            return
         store, folder = self.root.store, self.root.layout.job(f"{_WORK}{unique_id()}")
         output = f"{folder}/output"
         self._take_over  # noqa: B018 - once
         try:
             # should this process be killed outright, the next driver removes what it left
             store.write(f"{folder}/{OWNER_NAME}", Owner.here().encode())
-            text = feeding.text_of(input)
-            assert text is not None
             with self._job(job, request, None) as started:
-                lines = started.left(self._rows(started.opened, input), text)
+                if input.told is not None:
+                    lines = started.left_told([line for _, line in input.told])
+                else:
+                    text = feeding.text_of(input)
+                    assert text is not None
+                    lines = started.left(self._rows(started.opened, input), text)
                 lines.saveAsTextFile(store.uri(output))
             yield left_parts(store, output, separator=b"", may_be_empty=True)
         finally:
@@ -282,8 +296,14 @@ class _Job:
 
     def told(self, lines: Sequence[bytes]) -> Any:
         """Return the RDD of what map tasks yield that get one of these lines each."""
-        source = self.opened.context.parallelize([line.rstrip(b"\n") for line in lines], len(lines))
-        return source.mapPartitions(partial(tasks.map_lines, self.order, self.sent))
+        return self._each(lines).mapPartitions(partial(tasks.map_lines, self.order, self.sent))
+
+    def left_told(self, lines: Sequence[bytes]) -> Any:
+        """Return the RDD of what map tasks leave, as `left`, that get one of these lines each."""
+        return self._each(lines).mapPartitions(partial(tasks.leave_of_lines, self.order, self.sent))
+
+    def _each(self, lines: Sequence[bytes]) -> Any:
+        return self.opened.context.parallelize([line.rstrip(b"\n") for line in lines], len(lines))
 
     def fed(self, rows: Any, text: tasks.Text | None) -> Any:
         """Return the RDD of what map tasks yield that are fed rows."""

@@ -109,13 +109,24 @@ def map_text(order: Order, sent: Any, how: Text, rows: Iterable[Row]) -> Iterato
 def leave_lines(order: Order, sent: Any, how: Text, rows: Iterable[Row]) -> Iterator[bytes]:
     """Run a map task that leaves lines: yields these, megabytes without their last line feed, then its pairs."""
     fed = iter(rows)
+    return _left(
+        order, sent, fed, lambda job: itertools.chain.from_iterable(map(job.map_text, _pieces(fed, how)))
+    )  # fmt: skip
+
+
+def leave_of_lines(order: Order, sent: Any, lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Run a map task that leaves lines, see `leave_lines`, over lines that say what it reads."""
+    fed = iter(lines)
+    return _left(order, sent, fed, lambda job: job.map_lines(fed))
+
+
+def _left(order: Order, sent: Any, fed: Iterator[Any], map_: Callable[[Any], Iterator[Pair]]) -> Iterator[bytes]:
     with tempfile.SpooledTemporaryFile(_HELD_BYTES) as left:
 
         def run() -> Iterator[Pair]:
             job = order.job(sent.value)
             job.sandbox(stdout=left)
-            for text in _pieces(fed, how):
-                yield from job.map_text(text)
+            yield from map_(job)
 
         pairs = list(_reported(order, fed, run, is_map=True))
         left.seek(0)

@@ -17,6 +17,7 @@ from mr_ml.runners.hadoop.file_systems import FileSystem
 from mr_ml.runners.hadoop.text import ClusterText
 
 ROWS = b"1 1:1\n0 1:2\n"
+WHOLE = "mapreduce.input.fileinputformat.split.minsize"
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +53,7 @@ def test_where_jobs_read(tmp_path: Path) -> None:
             assert source.place(uri, 0).file == name
         assert read.properties["io.compression.codecs"] == "org.apache.hadoop.io.compress.PassthroughCodec"
         assert read.properties["io.compress.passthrough.extension"] == ".gz"
-        assert read.whole
+        assert read.properties[WHOLE] == str(1 << 60)
     assert root.store.walk("") == ()
 
 
@@ -60,7 +61,7 @@ def test_plain_text_needs_no_codec(tmp_path: Path) -> None:
     open_store(f"far://{tmp_path}/raw").write("a", ROWS)
     with ClusterText(open_root(str(tmp_path / "root")), [f"far://{tmp_path}/raw/*"]) as source:
         read = source.input(source.files, "libsvm")
-    assert not read.whole
+    assert WHOLE not in read.properties
     assert not [name for name in read.properties if name.startswith("io.")]
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mr_ml.runners.base import TaskLines
 from mr_ml.runners.hadoop.settings import HadoopSettings
 from mr_ml.runners.hadoop.splits import COMBINING, input_format, shortened
+from mr_ml.runners.job_input import TaskLines
 
 MB = 1 << 20
 FEW = 16

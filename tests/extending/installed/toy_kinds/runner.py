@@ -8,17 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hdfs_layout import Root
-from mr_ml.runners.base import (
-    RUNNERS,
-    JobInput,
-    Pair,
-    Runner,
-    RunnerKind,
-    RunnerOptions,
-    TaskFile,
-    Tasks,
-    TextSource,
-)
+from mr_ml.runners.base import RUNNERS, Pair, Runner, RunnerKind, RunnerOptions, TaskFile, Tasks, TextSource
+from mr_ml.runners.job_input import JobInput
 
 
 @dataclass(frozen=True)

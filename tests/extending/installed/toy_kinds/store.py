@@ -26,7 +26,7 @@ class ToyStore:
     def local_path(self, path: str) -> str | None:
         return self.folder.local_path(path)
 
-    def addresses(self, path: str, *, offset: int, length: int) -> tuple[Address, ...]:
+    def addresses(self, path: str, *, offset: int = 0, length: int | None = None) -> tuple[Address, ...]:
         return ()
 
     def read(self, path: str) -> bytes:

@@ -1,4 +1,4 @@
-"""How a task reads its units: over HTTP, with what Python itself brings, at the addresses that the driver gives.
+"""How a task reads parts of files: over HTTP, with what Python itself brings, at the addresses that the driver gives.
 
 Nodes have no store of ours: they need no packages for it, no credentials and no settings of the cluster. What is said
 of a failure never has an address: that may be as good as a key.
