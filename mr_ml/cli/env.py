@@ -48,7 +48,7 @@ def build(options: argparse.Namespace) -> None:
 
     root = root_of(options)
     say = narrator(options)
-    archive = hadoop_env_build.collect(interpreter=options.interpreter)
+    archive = hadoop_env_build.collect(interpreter=options.interpreter, tables=options.tables)
     path = root.layout.environment(archive.hash)
     if root.store.exists(path):
         n_bytes, is_new = root.store.size(path), False

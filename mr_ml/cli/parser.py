@@ -336,6 +336,7 @@ def _env(commands: Any) -> None:
         "mr-ml env build --root hdfs:///user/me/mr_ml",
     )  # fmt: skip
     build.add_argument("--interpreter", action="store_true", help="with the Python itself, for nodes without it")
+    build.add_argument("--tables", action="store_true", help="with what reads Parquet, ORC and Avro files")
     add_config(build)
 
 

@@ -21,10 +21,9 @@ PARAMETERS = frozenset(
         "memory", "metric", "missing", "missing_markers", "model", "non_negative", "numeric", "offset_column",
         "orphans_days", "output", "output_format", "partitions", "penalty_space", "per_feature", "percent", "prior",
         "prior_precision", "progress", "quiet", "reason", "resume", "root", "row_weights", "rule", "runner", "save",
-        "schema", "seed", "solver", "split", "split_by", "split_inputs", "table", "tasks", "thousands", "threshold",
-        "timezone", "to", "tolerance", "unseen", "unseen_features", "user", "validation", "verify", "warm_start",
-        "warm_start_format", "warm_start_from",
-        "weight_column", "workers",
+        "schema", "seed", "solver", "split", "split_by", "split_inputs", "table", "tables", "tasks", "thousands",
+        "threshold", "timezone", "to", "tolerance", "unseen", "unseen_features", "user", "validation", "verify",
+        "warm_start", "warm_start_format", "warm_start_from", "weight_column", "workers",
     }
 )  # fmt: skip
 #: Those that the command line spells in other words.

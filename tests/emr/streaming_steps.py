@@ -1,8 +1,8 @@
 """Steps that really run, without Hadoop: what Hadoop Streaming does with a job, in processes here.
 
-A file is a map task, whole. Maps write what `-mapper` says to lines, keys are partitioned by Hadoop's hash and sorted
-by their bytes, and the output lies on S3 in files part-00000 and so on. Shuffles are lists in memory; nothing is tried
-again.
+A file is a map task, whole, or each few of its lines where the job says so. Maps write what `-mapper` says to lines,
+keys are partitioned by Hadoop's hash and sorted by their bytes, and the output lies on S3 in files part-00000 and so
+on. Shuffles are lists in memory; nothing is tried again.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from mr_ml.runners.reduce_keys import hash_of
 
 _OPTION = re.compile(r"-[a-zA-Z]+")
 _TICK_SECONDS = 0.1
+_LINES = "mapreduce.input.lineinputformat.linespermap"
 
 
 class CancelledError(Exception):
@@ -135,10 +136,14 @@ class _Job:
             matching = [name for name in names if fnmatch.fnmatchcase(name, pattern)]
             assert matching, f"Input path does not exist: {given}"
             for name in matching:
-                yield (
-                    f"{given.partition('://')[0]}://{given.partition('://')[2].partition('/')[0]}/{name}",
-                    store.read(name),
-                )
+                uri = f"{given.partition('://')[0]}://{given.partition('://')[2].partition('/')[0]}/{name}"
+                yield from ((uri, content) for content in self._cut(store.read(name)))
+
+    def _cut(self, content: bytes) -> list[bytes]:
+        if not self.options.get("-inputformat", [""])[0].endswith(".NLineInputFormat"):
+            return [content]
+        lines, n = content.splitlines(keepends=True), int(self.properties[_LINES])
+        return [b"".join(lines[first : first + n]) for first in range(0, len(lines), n)]
 
     def _pair(self, line: bytes) -> tuple[bytes, bytes]:
         if "stream.num.map.output.key.fields" in self.properties:

@@ -13,13 +13,16 @@ from typing import cast
 
 import boto3
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 from agent import SMALL, Agent
-from commands import Commands, write_libsvm
+from commands import Commands, copy, write_libsvm
 from damage import changed, said_of
 from streaming_steps import StreamingSteps
 
 from hdfs_layout import LocalStore, open_store
+from mr_ml.readers.text import source
 
 pytestmark = pytest.mark.slow
 ROOT = "s3://data/root"
@@ -57,6 +60,22 @@ def test_from_text_to_predictions_on_one_cluster(
     there("predict", "m", "s3://data/raw/rows", "--to", tmp_path / "there")
     here("predict", "m", rows, "--to", tmp_path / "here")
     assert (tmp_path / "there").read_bytes() == (tmp_path / "here").read_bytes()
+
+    # row groups of Parquet, which tasks without credentials read themselves
+    columns = pyarrow.table({"x": x[:, 0], "z": x[:, 1], "label": (x[:, 0] > 0).astype(int)})
+    pyarrow.parquet.write_table(columns, tmp_path / "columns.parquet", row_group_size=150)
+    open_store("s3://data/raw").write("columns.parquet", (tmp_path / "columns.parquet").read_bytes())
+    monkeypatch.setattr(source, "RANGE_BYTES", 1)
+    pack = ("--to", "columns", "--partitions", "2")
+    assert there("pack", "s3://data/raw/columns.parquet", *pack) == here("pack", tmp_path / "columns.parquet", *pack)
+    packed = {os.path.basename(path): store.read(path) for path in store.walk("datasets/columns/data")}
+    assert packed == {os.path.basename(path): local.read(path) for path in local.walk("datasets/columns/data")}
+    here("train", "columns", *LOGISTIC, "--model", "c")
+    copy(local, store, "models/c")
+    there("predict", "c", "s3://data/raw/columns.parquet", "--to", tmp_path / "there-columns")
+    here("predict", "c", tmp_path / "columns.parquet", "--to", tmp_path / "here-columns")
+    assert (tmp_path / "there-columns").read_bytes() == (tmp_path / "here-columns").read_bytes()
+
     options = ("rows", *LOGISTIC, "--model", "never")
     damaged = said_of(changed, store, "rows", there.run, options)
     assert damaged == said_of(changed, local, "rows", here.run, options)

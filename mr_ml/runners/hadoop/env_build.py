@@ -1,10 +1,10 @@
 """Make an archive of this Python's packages for the nodes of a cluster, perhaps with the Python itself.
 
 What is in it: numpy and scipy with the libraries that their wheels bring, and pybase64 and zstandard where this machine
-has them, without their tests; with the interpreter also the standard library (without its tests, Tk and package
-installer), the executable and Python's own shared library. What is not: the C library and whatever else the operating
-system has (zlib, OpenSSL, libffi...), which the nodes must have in versions that are not much older; mr_ml and mrjob,
-which go to the nodes as their code changes.
+has them, without their tests; for tables what reads Parquet, ORC and Avro; with the interpreter also the standard
+library (without its tests, Tk and package installer), the executable and Python's own shared library. What is not: the
+C library and whatever else the operating system has (zlib, OpenSSL, libffi...), which the nodes must have in versions
+that are not much older; mr_ml and mrjob, which go to the nodes as their code changes.
 
 The same files make an archive of the same name: it is called by a hash of their names and contents.
 """
@@ -34,6 +34,8 @@ from mr_ml.runners.hadoop.env import Environment, site_packages
 
 NEEDED = ("numpy", "scipy")
 WELCOME = ("pybase64", "zstandard")
+# Distributions that read files of columns, and what of each tasks import.
+TABLES = {"pyarrow": ("pyarrow.parquet", "pyarrow.orc"), "fastavro": ("fastavro",), "cramjam": ("cramjam",)}
 _LEFT_OUT_FOLDERS = frozenset({"__pycache__", "tests", "test"})
 _LEFT_OUT_SUFFIXES = (".pyc", ".pyi", ".h", ".a", ".lib", ".pxd", ".pyx")
 # Of the standard library.
@@ -50,7 +52,8 @@ _TRIAL = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
     "import numpy, scipy.sparse, scipy.special, scipy.linalg, scipy.sparse.linalg; "
     "assert numpy.ones((2, 2)) @ numpy.ones(2) @ scipy.special.expit(numpy.zeros(2)) == 2; "
-    "import ctypes, mmap, subprocess, zlib; "
+    "import ctypes, importlib, mmap, subprocess, zlib; "
+    "[importlib.import_module(name) for name in sys.argv[2:]]; "
     "print(numpy.__file__); print(zlib.__file__ if hasattr(zlib, '__file__') else subprocess.__file__)"
 )
 _TRIAL_SECONDS = 120
@@ -115,30 +118,37 @@ def python_version() -> str:
     return f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
-def collect(*, interpreter: bool) -> Archive:
+def collect(*, interpreter: bool, tables: bool = False) -> Archive:
     """Find the files.
 
     Parameters
     ----------
     interpreter
         Whether the Python itself goes along.
+    tables
+        Whether what this machine has to read Parquet, ORC and Avro goes along.
 
     Raises
     ------
     UsageError
-        If a package is not installed in a way that says which files it has.
+        If a package is not installed in a way that says which files it has, or there is none for tables.
     """
     files: dict[str, Path] = {}
     packages = []
-    for name in (*NEEDED, *WELCOME):
+    for name in (*NEEDED, *WELCOME, *(TABLES if tables else ())):
         try:
             distribution = importlib.metadata.distribution(name)
         except importlib.metadata.PackageNotFoundError:
-            if name in WELCOME:
+            if name not in NEEDED:
                 continue
             raise UsageError(f"expected {name} beside {sys.executable}, found none; pip install {name}") from None
         packages.append((name, distribution.version))
         files.update(_of_distribution(distribution, name))
+    if tables and not {"pyarrow", "fastavro"} & dict(packages).keys():
+        raise UsageError(
+            f"`tables`: expected pyarrow or fastavro beside {sys.executable}, found neither; pip install "
+            "'mr_ml[columnar,avro]'"
+        )
     library = None
     if interpreter:
         files.update(_of_interpreter())
@@ -232,11 +242,12 @@ def try_out(archive: Archive, file: IO[bytes]) -> None:
             tar.extractall(name, filter="fully_trusted")  # noqa: S202 - made by this process, modes included
         python = [f"{name}/bin/python3"] if archive.has_interpreter else [sys.executable]
         packages = f"{name}/{site_packages(python_version())}"
+        modules = [module for name, _ in archive.packages for module in TABLES.get(name, ())]
         environment = {"PATH": os.defpath, "OPENBLAS_NUM_THREADS": "1"}
         if archive.has_shared_library:
             environment["LD_LIBRARY_PATH"] = f"{name}/lib"
         done = subprocess.run(
-            [*python, "-S", "-s", "-B", "-c", _TRIAL, packages],
+            [*python, "-S", "-s", "-B", "-c", _TRIAL, packages, *modules],
             env=environment, capture_output=True, text=True, errors="replace", timeout=_TRIAL_SECONDS, check=False,
             cwd=name,
         )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.metadata
 import io
 import json
 import socket
@@ -89,6 +90,25 @@ def test_what_is_collected_are_whole_packages_without_their_tests() -> None:
         assert f"{folder}/{wanted}" in names
     assert not [name for name in names if "/tests/" in name or name.endswith(".pyc") or ".." in name]
     assert all(name.startswith(folder) for name in names)
+
+
+def test_for_tables_come_their_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = dict(hadoop_env_build.collect(interpreter=False).packages)
+    found = hadoop_env_build.collect(interpreter=False, tables=True)
+    names = {name for name, _ in found.files}
+    folder = hadoop_env.site_packages(hadoop_env_build.python_version())
+    assert {f"{folder}/pyarrow/parquet/core.py", f"{folder}/fastavro/__init__.py"} <= names
+    assert dict(found.packages).keys() - plain.keys() >= {"pyarrow", "fastavro"}
+    known = importlib.metadata.distribution
+
+    def missing(name: str) -> importlib.metadata.Distribution:
+        if name in hadoop_env_build.TABLES:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return known(name)
+
+    monkeypatch.setattr(importlib.metadata, "distribution", missing)
+    with pytest.raises(UsageError, match=r"pip install 'mr_ml\[columnar,avro\]'"):
+        hadoop_env_build.collect(interpreter=False, tables=True)
 
 
 def test_with_the_interpreter_comes_its_library() -> None:
