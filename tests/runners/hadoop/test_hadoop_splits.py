@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mr_ml.runners.hadoop.settings import HadoopSettings
-from mr_ml.runners.hadoop.splits import COMBINING, input_format, shortened
-from mr_ml.runners.job_input import TaskLines
+from mr_ml.runners.hadoop.splits import COMBINING, dealt, input_format, shortened
+from mr_ml.runners.job_input import TaskLines, Told
 
 MB = 1 << 20
 FEW = 16
@@ -64,3 +64,23 @@ def test_a_hundred_thousand_files_fit_a_command_line() -> None:
 
 def test_names_without_numbers_stay() -> None:
     assert shortened(["hdfs://host/b", "hdfs://host/a"]) == ["hdfs://host/b", "hdfs://host/a"]
+
+
+@given(
+    sizes=st.lists(st.integers(0, 300), max_size=60),
+    split_mb=st.none() | st.integers(1, 200),
+    few=st.integers(0, 20),
+)
+def test_pieces_that_tasks_are_told_of(sizes: list[int], split_mb: int | None, few: int) -> None:
+    """Each once; a task for each of a few, and else none with much more than its bytes."""
+    told = [Told(size * MB, b"%d\n" % k) for k, size in enumerate(sizes)]
+    lines, n_together = dealt(told, HadoopSettings(split_mb=split_mb), few=few)
+    assert sorted(lines) == sorted(piece.line for piece in told)
+    tasks = [lines[first : first + n_together] for first in range(0, len(lines), n_together)]
+    if len(sizes) <= few:
+        assert n_together == 1
+    target = split_mb or 128
+    loads = [sum(sizes[int(line)] for line in task) for task in tasks]
+    assert len(tasks) <= max(-(-sum(sizes) // target), 1) or len(sizes) <= few
+    # of the largest pieces two at most
+    assert max(loads, default=0) <= 2 * target + 2 * max(sizes, default=0)
