@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from hdfs_layout import Root
 from hdfs_layout.registry import Registry
 from mr_ml.errors import UsageError
-from mr_ml.runners.job_input import JobInput
+from mr_ml.runners.job_input import JobInput as JobInput
+from mr_ml.runners.job_input import StoredLines as StoredLines
+from mr_ml.runners.job_input import TaskLines as TaskLines
 
 if TYPE_CHECKING:
     from mr_ml.readers.text.source import TextFile
