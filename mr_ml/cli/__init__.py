@@ -53,14 +53,14 @@ def _command(argv: Sequence[str] | None) -> int:
     if sys.version_info < (3, 12) and "_distutils_hack" in sys.modules:
         # mrjob imports distutils: the standard library's loads much faster than the copy that setuptools puts before it
         sys.modules["_distutils_hack"].remove_shim()
-    from mr_ml.cli.parser import make_parser
+    from mr_ml.cli.parser import make_parser, parser_for
 
-    parser = make_parser()
     if "_ARGCOMPLETE" in os.environ:
         from mr_ml.cli.completion import complete
 
-        complete(parser)
-    options = parser.parse_args(argv)
+        complete(make_parser())
+    words = sys.argv[1:] if argv is None else list(argv)
+    options = parser_for(words).parse_args(words)
     check_address_space()
     if getattr(options, "runner", None) is not None:
         from mr_ml.runners.base import RUNNERS

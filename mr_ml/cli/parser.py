@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hdfs_layout.paths import MAX_VERSION
@@ -38,8 +39,15 @@ from mr_ml.readers.registry import FORMATS
 from mr_ml.sums.query_kinds import QUERIES
 
 
-def make_parser() -> Parser:
-    """Make the parser of all commands; what it parses names the function of the command."""
+def make_parser(alone: str | None = None) -> Parser:
+    """Make the parser of all commands; what it parses names the function of the command.
+
+    Parameters
+    ----------
+    alone
+        The command that will be parsed, where that is known: the options of the others are not made, which would take
+        most of the time that a small command takes.
+    """
     parser = Parser(
         prog="mr-ml",
         description="Train linear models on data that lives on Hadoop: pack rows once, then iterate MapReduce passes.",
@@ -48,25 +56,14 @@ def make_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"mr-ml {__version__}")
     add_everywhere(parser, here=True)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    add_pack(commands)
-    _describe(commands)
-    add_datasets(commands)
-    _train(commands)
-    add_tune(commands)
-    add_evaluate(commands)
-    add_compare(commands)
-    _predict(commands)
-    _export(commands)
-    _models(commands)
-    _report(commands)
-    _runs(commands)
-    _retrain(commands)
-    _clean(commands)
-    _schedule(commands)
-    _env(commands)
-    _cluster(commands)
-    _demo(commands)
+    for add in COMMANDS.values() if alone is None else [COMMANDS[alone]]:
+        add(commands)
     return parser
+
+
+def parser_for(words: Sequence[str]) -> Parser:
+    """Make the parser of a command line: of its command alone where that is the first word, of all otherwise."""
+    return make_parser(words[0] if words and words[0] in COMMANDS else None)
 
 
 def _demo(commands: Any) -> None:
@@ -400,9 +397,36 @@ def _retrain(commands: Any) -> None:
     parser.add_argument(
         "--force", metavar="REASON", help="promote the candidate even if the gate refuses it; the reason is recorded"
     )
+
+
+def _status(commands: Any) -> None:
     status = add_command(
         commands, "status", "retrain", "status",
         "how the retraining of a model stands: last success, age, why the last candidate was refused",
         "mr-ml status retrain.yaml --json",
     )  # fmt: skip
     status.add_argument("settings", metavar="FILE", help="retrain.yaml, as for mr-ml retrain")
+
+
+# in the order of the help
+COMMANDS: dict[str, Callable[[Any], None]] = {
+    "pack": add_pack,
+    "describe": _describe,
+    "datasets": add_datasets,
+    "train": _train,
+    "tune": add_tune,
+    "evaluate": add_evaluate,
+    "compare": add_compare,
+    "predict": _predict,
+    "export": _export,
+    "models": _models,
+    "report": _report,
+    "runs": _runs,
+    "retrain": _retrain,
+    "status": _status,
+    "clean": _clean,
+    "schedule": _schedule,
+    "env": _env,
+    "cluster": _cluster,
+    "demo": _demo,
+}
