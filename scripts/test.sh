@@ -23,9 +23,10 @@
 # MR_ML_FUZZ=4000           so many commands on stored nonsense (tests/e2e/test_sealed_nonsense.py), not 60
 # MR_ML_COVERAGE=1          say which lines of the drivers' process the round with the lowest versions does not run
 #
-# Style and types come first and stop everything else. Without arguments the tests on Hadoop, which mostly wait for it,
-# and the round with the lowest versions run beside all others: what they say comes at the end, pytest's closing line of
-# each is the last one of its part, and the exit code is that of a part that failed.
+# Style and types come first and stop everything else; Hadoop alone is started while mypy looks. Without arguments the
+# tests on Hadoop, which mostly wait for it, the round with the lowest versions and half of the other tests run beside
+# the other half: what they say comes at the end, pytest's closing line of each is the last one of its part, and the
+# exit code is that of a part that failed. Their files, but for those on Hadoop, lie in memory where /dev/shm has 8 GB.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # hundreds of processes are started from here: compiling what they import once saves a third of the start of each
@@ -57,12 +58,13 @@ done
 
 bin=.venv-test-$main/bin
 parts=$(mktemp -d)
+memory=
 declare -A running=() # part of the tests -> its process
 
 # whatever this script is ended by, also while it waits for pytest
 end_parts() {
     for process in "${running[@]}"; do kill -INT "$process" 2>/dev/null && wait "$process" || true; done
-    rm -rf "$parts"
+    rm -rf "$parts" ${memory:+"$memory"}
 }
 trap end_parts EXIT
 
@@ -105,21 +107,10 @@ say "ruff check"
 "$bin/ruff" check .
 say "ruff format --check"
 "$bin/ruff" format --check .
-say "mypy --strict (Python $main)"
-"$bin/mypy"
-for conftest in tests/*/conftest.py tests/*/*/conftest.py; do # one name, so one at a time
-    "$bin/mypy" "$conftest" | grep -v ^Success || [ "${PIPESTATUS[0]}" -eq 0 ]
-done
+run_beside types "$bin/mypy"
 if [ -n "${running[setup]:-}" ]; then
     say_what_came_of setup
     [ $code -eq 0 ] || exit $code
-fi
-
-# Reports are looked at in a real browser; without one those tests say that they are skipped.
-if [ -z "${MR_ML_SKIP_CHROMIUM:-}" ] && [ -z "${MR_ML_TEST_CHROMIUM:-}" ] && ! command -v chromium >/dev/null &&
-    [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
-    say "Chromium: installing it by apt-get"
-    { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends chromium; } >&2 || true
 fi
 
 # nothing takes so long but what waits for ever; pytest then says what that is
@@ -128,9 +119,50 @@ others=("$@")
 modest=()
 if [ $# -eq 0 ] && [ -z "${MR_ML_SKIP_HADOOP:-}" ]; then
     others=(-m "not hadoop")
+    # the only ones that do not wait for what types say, by which they are ended
     run_beside hadoop "${patient[@]}" "$bin/python" -m pytest -m hadoop
     # they take longest, for they wait for each other: whatever they leave of the processors is for all the rest
     modest=(nice -n 5)
+fi
+
+say "mypy --strict (Python $main)"
+say_what_came_of types
+# They have one name, of which mypy takes one: as copies they have names of their own, and one start is enough.
+mkdir "$parts/conftests"
+for conftest in tests/*/conftest.py tests/*/*/conftest.py; do
+    folder=${conftest%/conftest.py}
+    cp "$conftest" "$parts/conftests/conftest_of_${folder//\//_}.py"
+done
+"$bin/mypy" "$parts"/conftests/*.py || code=$?
+[ $code -eq 0 ] || exit $code
+
+# Reports are looked at in a real browser; without one those tests say that they are skipped.
+if [ -z "${MR_ML_SKIP_CHROMIUM:-}" ] && [ -z "${MR_ML_TEST_CHROMIUM:-}" ] && ! command -v chromium >/dev/null &&
+    [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+    say "Chromium: installing it by apt-get"
+    { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends chromium; } >&2 || true
+fi
+
+# Everything that is published is brought to the disk first (fsync), thousands of times, for which tests would wait.
+# Not where this is a small piece of memory, or one from which nothing can be run, as in many containers.
+if [ $# -eq 0 ] && [ "$(df --output=avail /dev/shm 2>/dev/null | tail -n 1)" -gt $((8 << 20)) ] 2>/dev/null &&
+    memory=$(mktemp -d /dev/shm/mr_ml-tests-XXXXXX); then
+    printf '#!/bin/sh\n' >"$memory/runs"
+    chmod +x "$memory/runs"
+    "$memory/runs" 2>/dev/null || { rm -rf "$memory" && memory=; }
+fi
+# files_of PART: options of pytest on where this part's files are
+files_of() {
+    files=()
+    if [ -n "$memory" ]; then files=(--basetemp "$memory/$1" -o tmp_path_retention_policy=failed); fi
+}
+
+half=() # of the other tests: that of all which need Spark or servers of S3 and EMR
+if [ $# -eq 0 ]; then
+    half=(tests/{contract,emr,exports,runners,s3})
+    files_of half
+    run_beside half "${modest[@]}" "${patient[@]}" "$bin/python" -m pytest "${files[@]}" "${others[@]}" "${half[@]}"
+    others+=("${half[@]/#/--ignore=}")
 fi
 
 lowest=()
@@ -148,7 +180,8 @@ if [ "$main" = 3.11 ]; then
     lowest=(-m pytest -m "not slow and not hadoop" --hypothesis-profile few "${chosen[@]}")
     if [ -n "${MR_ML_COVERAGE:-}" ]; then lowest=(-m coverage run "${lowest[@]}"); fi
     if [ $# -eq 0 ]; then
-        run_beside lowest "${modest[@]}" "${patient[@]}" .venv-test-lowest/bin/python "${lowest[@]}"
+        files_of lowest
+        run_beside lowest "${modest[@]}" "${patient[@]}" .venv-test-lowest/bin/python "${lowest[@]}" "${files[@]}"
     fi
 fi
 
@@ -178,7 +211,12 @@ if [ $# -gt 0 ] && [ ${#lowest[@]} -gt 0 ]; then
 fi
 
 say "pytest (Python $main)"
-run "${modest[@]}" "$bin/python" -m pytest "${others[@]}" || code=$?
+files_of main
+run "${modest[@]}" "$bin/python" -m pytest "${files[@]}" "${others[@]}" || code=$?
+if [ -n "${running[half]:-}" ]; then
+    say "pytest (Python $main), the other half: ${half[*]}"
+    say_what_came_of half
+fi
 if [ -n "${running[lowest]:-}" ]; then
     say "pytest (Python $main, lowest versions of all packages), without the slow tests"
     say_what_came_of lowest
