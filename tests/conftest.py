@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         assert isinstance(item, pytest.Function)
         given = item.callspec.params.values() if hasattr(item, "callspec") else ()
-        kinds = {str(getattr(value, "name", value)) for value in given}
+        kinds = {name for value in given if isinstance(name := getattr(value, "name", value), str)}
         fixtures = {"hadoop_cluster", "start_hadoop_cluster"}.intersection(item.fixturenames)
         if item.path.parent == _ON_HADOOP or fixtures or not kinds.isdisjoint({"hdfs", "hadoop", "hadoop_cluster"}):
             item.add_marker(pytest.mark.hadoop)

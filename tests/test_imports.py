@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -121,8 +122,8 @@ def _imports(node: ast.AST, package: str, *, at_once: bool, spared: bool) -> Ite
             start = ".".join(package.split(".")[: len(package.split(".")) - child.level + 1]) if child.level else ""
             base = ".".join(filter(None, (start, child.module)))
             yield Import((base, *(f"{base}.{alias.name}" for alias in child.names)), at_once, spared, child.lineno)
-        else:
-            later = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        elif not isinstance(child, ast.expr):
+            later = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
             typing_only = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
             yield from _imports(
                 child,
@@ -133,7 +134,12 @@ def _imports(node: ast.AST, package: str, *, at_once: bool, spared: bool) -> Ite
 
 
 SOURCES = sources()
-IMPORTS = {module: tuple(imports_of(module, path)) for module, path in SOURCES.items()}
+
+
+@cache
+def imports_in(module: str) -> tuple[Import, ...]:
+    """Those of a module, which is read when it is first asked for: pytest loads this file also where it runs others."""
+    return tuple(imports_of(module, SOURCES[module]))
 
 
 def ours(names: tuple[str, ...]) -> list[str]:
@@ -158,7 +164,7 @@ def closure(start: str) -> dict[str, str]:
     while todo:
         module = todo.pop()
         parents = [".".join(module.split(".")[:n]) for n in range(1, module.count(".") + 1)]
-        loaded = [name for found in IMPORTS[module] if found.at_once for name in ours(found.names)]
+        loaded = [name for found in imports_in(module) if found.at_once for name in ours(found.names)]
         for name in [*parents, *loaded]:
             if name in SOURCES and name not in chains:
                 chains[name] = f"{chains[module]} -> {name}"
@@ -180,8 +186,8 @@ def may_come_later(module: str, name: str) -> bool:
 def test_no_layer_imports_a_later_one() -> None:
     wrong = [
         f"{SOURCES[module].relative_to(CHECKOUT)}:{found.line} imports {name}"
-        for module, all_found in IMPORTS.items()
-        for found in all_found
+        for module in SOURCES
+        for found in imports_in(module)
         for name in ours(found.names)
         if layer(name) > layer(module) and not (may_come_later(module, name) and not found.at_once)
     ]
@@ -195,7 +201,7 @@ def test_packages_of_one_layer_do_not_know_each_other() -> None:
         for package in packages
         for module in SOURCES
         if is_within(module, (package,))
-        for found in IMPORTS[module]
+        for found in imports_in(module)
         for name in ours(found.names)
         if is_within(name, packages) and not is_within(name, (package,))
     ]
@@ -256,7 +262,7 @@ def test_commands_load_only_what_they_compute_with(tmp_path: Path) -> None:
 
 def test_nothing_is_imported_in_a_circle_at_loading() -> None:
     for module in SOURCES:
-        names = {name for found in IMPORTS[module] if found.at_once for name in ours(found.names)} - {module}
+        names = {name for found in imports_in(module) if found.at_once for name in ours(found.names)} - {module}
         circles = [name for name in sorted(names) if module in _reachable(name) and not module.startswith(name + ".")]
         assert not circles, f"{module} and {', '.join(circles)} import each other"
 
@@ -264,7 +270,9 @@ def test_nothing_is_imported_in_a_circle_at_loading() -> None:
 def test_readers_do_not_import_each_other_in_a_circle_late_either() -> None:
     """Neither within functions nor for type checkers."""
     left = {
-        module: {name for found in IMPORTS[module] for name in ours(found.names) if name.startswith("mr_ml.readers.")}
+        module: {
+            name for found in imports_in(module) for name in ours(found.names) if name.startswith("mr_ml.readers.")
+        }
         for module in SOURCES
         if module.startswith("mr_ml.readers.")
     }
@@ -279,7 +287,7 @@ def _reachable(start: str) -> set[str]:
     """What `start` names in its imports, and so on; packages that merely hold a module are left out."""
     seen, todo = {start}, [start]
     while todo:
-        for found in IMPORTS[todo.pop()]:
+        for found in imports_in(todo.pop()):
             for name in ours(found.names[-1:]) if found.at_once else ():
                 if name not in seen:
                     seen.add(name)
@@ -314,8 +322,8 @@ def test_only_declared_packages_are_imported() -> None:
     required, optional = declared()
     assert {"mrjob", "numpy"} <= required
     wrong = []
-    for module, all_found in IMPORTS.items():
-        for found in all_found:
+    for module in SOURCES:
+        for found in imports_in(module):
             top = found.names[0].partition(".")[0]
             if top in sys.stdlib_module_names or top in OURS or top in required:
                 continue
@@ -332,7 +340,7 @@ def test_hdfs_layout_needs_the_standard_library_only() -> None:
         name
         for module in SOURCES
         if is_within(module, ("hdfs_layout",))
-        for found in IMPORTS[module]
+        for found in imports_in(module)
         for name in [ours(found.names)[-1] if ours(found.names) else found.names[0].partition(".")[0]]
         if name not in sys.stdlib_module_names and not is_within(name, ("hdfs_layout",))
     }
