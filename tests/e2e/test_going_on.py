@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,13 +26,21 @@ METHODS = {
 }
 
 
-@pytest.fixture
-def rows(mr_ml: Commands, tmp_path: Path) -> Commands:
-    """Rows whose features go together, so that a search takes some passes."""
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Commands:
+    """Rows whose features go together, so that a search takes some passes; tests work on copies."""
+    folder = tmp_path_factory.mktemp("packed")
     rng = np.random.default_rng(4)
     x = rng.normal(size=(600, 12)) @ rng.normal(size=(12, 12)) ** 3
     y = (x @ rng.normal(size=12) + 8 * rng.normal(size=600) > 0).astype(int)
-    mr_ml("pack", write_libsvm(tmp_path / "rows", x, y), "--to", "rows", *INLINE)
+    commands = Commands(folder / "root")
+    commands("pack", write_libsvm(folder / "rows", x, y), "--to", "rows", *INLINE)
+    return commands
+
+
+@pytest.fixture
+def rows(packed: Commands, mr_ml: Commands) -> Commands:
+    shutil.copytree(packed.root, mr_ml.root)
     return mr_ml
 
 
