@@ -26,7 +26,7 @@
 # Style and types come first and stop everything else; Hadoop alone is started while mypy looks. Without arguments the
 # tests on Hadoop, which mostly wait for it, the round with the lowest versions and half of the other tests run beside
 # the other half: what they say comes at the end, pytest's closing line of each is the last one of its part, and the
-# exit code is that of a part that failed. Their files, but for those on Hadoop, lie in memory where /dev/shm has 8 GB.
+# exit code is that of a part that failed. Their files, but for those on Hadoop, lie in memory where /dev/shm has 4 GB.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # hundreds of processes are started from here: compiling what they import once saves a third of the start of each
@@ -145,7 +145,7 @@ fi
 
 # Everything that is published is brought to the disk first (fsync), thousands of times, for which tests would wait.
 # Not where this is a small piece of memory, or one from which nothing can be run, as in many containers.
-if [ $# -eq 0 ] && [ "$(df --output=avail /dev/shm 2>/dev/null | tail -n 1)" -gt $((8 << 20)) ] 2>/dev/null &&
+if [ $# -eq 0 ] && [ "$(df --output=avail /dev/shm 2>/dev/null | tail -n 1)" -gt $((4 << 20)) ] 2>/dev/null &&
     memory=$(mktemp -d /dev/shm/mr_ml-tests-XXXXXX); then
     printf '#!/bin/sh\n' >"$memory/runs"
     chmod +x "$memory/runs"
@@ -157,9 +157,9 @@ files_of() {
     if [ -n "$memory" ]; then files=(--basetemp "$memory/$1" -o tmp_path_retention_policy=failed); fi
 }
 
-half=() # of the other tests: that of all which need Spark or servers of S3 and EMR
+half=() # of the other tests
 if [ $# -eq 0 ]; then
-    half=(tests/{contract,emr,exports,runners,s3})
+    half=(tests/{contract,emr,exports,faults,retraining,runners,s3,training})
     files_of half
     run_beside half "${modest[@]}" "${patient[@]}" "$bin/python" -m pytest "${files[@]}" "${others[@]}" "${half[@]}"
     others+=("${half[@]/#/--ignore=}")
