@@ -46,7 +46,8 @@ class Lbfgs(LineMethod):
         Pairs that are remembered; each takes 16 bytes per coefficient, 8 from `NARROW_FROM` coefficients on.
     checks_hessian
         Whether the Hessian is asked for once where the search seems to have converged: is the optimum as near as it
-        seems? A distance by the curvature along few steps may miss directions that are almost flat.
+        seems? A distance by the curvature along few steps may miss directions that are almost flat, and steps may have
+        leapt to where rows go on for ever: see `mr_ml.optimize.leaps`.
     """
 
     memory: int = 20
@@ -65,8 +66,8 @@ class Lbfgs(LineMethod):
 
     @property
     def rules_out(self) -> frozenset[Stop]:  # type: ignore[override]
-        """Never SEPARABLE: a step may be so long that all probabilities are one and no row moves any more."""
-        return frozenset({Stop.FLAT}) if self.checks_hessian else frozenset()
+        """Nothing without the Hessian: a step may be so long that all probabilities are one, and no row moves then."""
+        return frozenset({Stop.FLAT, Stop.SEPARABLE}) if self.checks_hessian else frozenset()
 
     def cost(self, size: int) -> Cost:
         """Count vectors and pairs, and the Hessian if it is asked for."""

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mr_ml.optimize import line_state, stopping
+from mr_ml.optimize import leaps, line_state, stopping
 from mr_ml.optimize.base import (
     Ask,
     Cost,
@@ -44,6 +44,8 @@ _START = (0.0,)
 _WARM_START = (1.0, 0.0, 0.5)
 # The steps of the one evaluation with the Hessian where the search seems to have converged.
 _HESSIAN_CHECK = (0.0,)
+# Those of the same where floating point allows no more progress, after which rows are looked at whatever it says.
+_LAST_CHECK = (0.0, 0.0)
 # What the distance may be where the Hessian is known, in tolerances.
 EXACT_SLACK = 10.0
 _MAX_SHRINKS = 2
@@ -176,14 +178,28 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
         return due or state.value < _CURVATURE_BELOW * state.curvature_value
 
     def tell(self, state: LineState, evaluation: Evaluation) -> LineState:
-        """Accept a step, or try others."""
+        """Accept a step, or try others; where it ends, see that rows do not go on for ever, if the Hessian is small."""
+        told = self._told(state, evaluation)
+        converged = told.stop is not None and told.stop.converged and told.separation is not None
+        if not converged or not self.checks_hessian or leaps.is_look(state):
+            return told
+        return self._within_budget(replace(told, stop=None, steps=_LAST_CHECK, chosen=0))
+
+    def _told(self, state: LineState, evaluation: Evaluation) -> LineState:
         state = replace(state, kinks=evaluation.kinks)
         passed = replace(state, n_passes=state.n_passes + 1)
         value = float(evaluation.values[state.chosen])
         if _is_start(state):
             return self._started(passed, value, evaluation)
+        if state.steps == _LAST_CHECK:
+            assert evaluation.curvature is not None
+            there = replace(passed, curvature=evaluation.curvature, curvature_value=value)
+            return self._looks(self._with_direction(there, evaluation), evaluation)
         if _is_hessian_check(state):
             return self._accept(passed, state.point, value, evaluation, 0.0)
+        if leaps.is_look(state):
+            stop = stopping.gradient_stop(state, tolerance=self.tolerance) or Stop.ROUNDING
+            return self._within_budget(leaps.seen(passed, evaluation.separation, stop=stop, steps=self.steps))
         step = state.steps[state.chosen]
         slope = self.slope(state)
         best = _best_step(state, evaluation.values, slope)
@@ -294,10 +310,17 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
         judged = stopping.judge(
             state, small_enough, before=before, fit_tolerance=slack * self.tolerance, patience=self.patience
         )
-        if known or judged.stop is None or not judged.stop.converged or not self.checks_hessian:
+        if judged.stop is None or not judged.stop.converged or not self.checks_hessian:
             return self._within_budget(judged)
-        # a distance by what few steps have seen may miss directions that are almost flat
-        return judged if judged.n_passes >= self.max_passes else replace(judged, stop=None, steps=_HESSIAN_CHECK)
+        if not known:
+            # a distance by what few steps have seen may miss directions that are almost flat
+            return judged if judged.n_passes >= self.max_passes else replace(judged, stop=None, steps=_HESSIAN_CHECK)
+        if ev.separation is None:
+            return judged
+        return self._looks(judged, ev)
+
+    def _looks(self, state: LineState, ev: Evaluation) -> LineState:
+        return self._within_budget(leaps.look(state, ev, unit=np.sqrt(inverse_diagonal(state))))
 
     def _shorten(self, state: LineState, slope: float) -> LineState:
         """Try much shorter steps where none was good enough, then forget the pairs, then give up."""
@@ -355,7 +378,7 @@ def _is_start(state: LineState) -> bool:
 
 
 def _is_hessian_check(state: LineState) -> bool:
-    return state.steps == _HESSIAN_CHECK and not _is_start(state)
+    return state.steps in (_HESSIAN_CHECK, _LAST_CHECK) and not _is_start(state)
 
 
 def _is_rounding(state: LineState, slope: float) -> bool:

@@ -17,6 +17,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from mr_ml.optimize import leaps
 from mr_ml.optimize.base import Cost, Evaluation, Floats, SampledLoss, SearchProgress
 from mr_ml.optimize.lbfgs import Lbfgs, lbfgs
 from mr_ml.optimize.line_search import inverse_diagonal
@@ -64,7 +65,7 @@ class SampledLbfgs(Lbfgs):
     def tell(self, state: LineState, evaluation: Evaluation) -> LineState:
         """Accept a step, or try others; give the sample up where too many passes bring none."""
         told = super().tell(state, evaluation)
-        along_it = np.isfinite(state.curvature_value) and evaluation.hessian is None
+        along_it = np.isfinite(state.curvature_value) and evaluation.hessian is None and not leaps.is_look(state)
         if not (along_it and _believed(state)):
             return told
         missed = _A_MISS if told.n_iterations == state.n_iterations else -1

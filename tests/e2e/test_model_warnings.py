@@ -94,3 +94,20 @@ def test_they_are_shown_with_the_model(mr_ml: Commands, tmp_path: Path) -> None:
     del document["training"]["warnings"]
     path.write_bytes(encode_document(document))
     assert "warning:" not in mr_ml.run("models", "show", "m").out
+
+
+def test_margins_so_large_that_nothing_is_known(tmp_path: Path) -> None:
+    """Of more coefficients than have a small Hessian; one row is far out, and no feature alone tells a class."""
+    rng = np.random.default_rng(3)
+    level = np.repeat(np.arange(720), 6)
+    x = np.zeros((len(level), 721))
+    x[np.arange(len(level)), level] = 1
+    x[:, -1] = rng.normal(size=len(level))
+    y = ((np.arange(len(level)) % 2) ^ (rng.random(len(level)) < 0.1)).astype(float)
+    y[::6], y[1::6] = 0, 1
+    x[:, -1] += y
+    assert not any("is not known" in text for text in trained(tmp_path / "plain", x, y, solver="lbfgs"))
+    x[np.flatnonzero(y == 1)[0], -1] = 1000.0
+    (said,) = [text for text in trained(tmp_path / "far", x, y, solver="lbfgs") if "is not known" in text]
+    assert said.startswith("some rows have a margin of ")
+    assert "--solver newton" in said

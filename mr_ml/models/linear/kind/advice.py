@@ -24,6 +24,8 @@ _ALMOST = 1e-4
 _ROUNDED = 1e-11
 # A label of fewer rows than so many, and of less than that share of them, is rare.
 _FEW_ROWS, _RARE = 10, 0.01
+# A row that is ahead by so much has next to no slope left.
+_FAR_AHEAD = 12.0
 
 
 def warnings(
@@ -54,6 +56,14 @@ def warnings(
             f"{by or strongest(result.point if whole else result.direction)}{more}",
             whole=whole, margin=-result.separation.minus_max_gap,
         )  # fmt: skip
+    elif result.stop.converged and objective.may_separate and Stop.SEPARABLE not in result.rules_out:
+        ahead = 0.0 if result.separation is None else -result.separation.minus_max_gap
+        if ahead > _FAR_AHEAD:
+            yield (
+                f"some rows have a margin of {ahead:.3g}, at which they have next to no slope: no feature alone tells "
+                "them apart without fail, but whether several together do, so that there is no finite optimum, is not "
+                "known; --solver newton finds out where its Hessian has room, and with --l2 there is no such question"
+            )
     if result.stop is Stop.FLAT and len(almost):
         names = ", ".join([name_of(j) for j in almost[:_NAMED].tolist()])
         yield (

@@ -1,0 +1,66 @@
+"""No solver calls converged what has no finite optimum, all do where there is one; linear programming decides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import count
+
+import numpy as np
+import pytest
+from separable_cases import LOSSES, Case, has_no_optimum, random_case, searched
+
+from mr_ml.optimize.base import Stop
+from mr_ml.optimize.choose import OPTIMIZERS, choose
+
+SOLVERS = [name for name in OPTIMIZERS.built_in if name != "auto"]
+PROXIMAL = [name for name in SOLVERS if choose(name, size=3, tolerance=1, max_passes=1).takes_kinks]
+# of each kind so many
+N = 2
+# where steps of L-BFGS leap to probabilities of 1
+LEAP = ("softmax", 25)
+
+
+def some(loss: str, *, bounded: bool = False) -> Iterator[tuple[int, Case, bool]]:
+    """Yield the first cases that have an optimum, and the first ones that have none."""
+    left = {True: N, False: N}
+    for seed in count():
+        case = random_case(loss, seed, bounded=bounded)
+        none = has_no_optimum(case)
+        left[none] -= 1
+        if left[none] >= 0:
+            yield seed, case, none
+        if max(left.values()) <= 0:
+            return
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_converged_means_that_there_is_an_optimum(loss: str, solver: str) -> None:
+    for seed, case, none in some(loss):
+        stop = searched(case, solver).stop
+        assert stop is Stop.SEPARABLE if none else stop.converged, (seed, stop)
+
+
+def test_a_leap_is_seen() -> None:
+    assert searched(random_case(*LEAP), "lbfgs").stop is Stop.SEPARABLE
+
+
+@pytest.mark.parametrize("solver", PROXIMAL)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_bounds_are_known_to_hold_coefficients(loss: str, solver: str) -> None:
+    """Coefficients that must not fall below 0: planes that need such ones separate nothing."""
+    for seed, case, none in some(loss, bounded=True):
+        stop = searched(case, solver).stop
+        assert stop.converged is not none, (seed, stop)
+
+
+def test_the_oracle_knows_cases_that_are_plain() -> None:
+    """Rows on both sides of each other, a gap, and a plane with both classes on it."""
+    case = random_case("logistic", 0)
+    x = np.array([[0.0], [1.0], [2.0], [3.0]])
+    for y, none in (([0, 1, 0, 1], False), ([0, 0, 1, 1], True), ([0, 1, 1, 1], True)):
+        assert has_no_optimum(replace(case, x=x, y=np.array(y, float), offsets=None)) is none
+    both = replace(case, x=np.array([[1.0], [1.0], [2.0]]), y=np.array([0.0, 1.0, 1.0]), offsets=None)
+    assert has_no_optimum(both)
+    assert not has_no_optimum(replace(both, x=-both.x, bounded=True))
