@@ -134,6 +134,7 @@ def test_fewer_rows_than_features_is_said(solver: Solver, loss: str) -> None:
     done = solver.mr_ml.run("train", solver.packed(problem), "--model", f"wide-{loss}", "--loss", loss)
     assert done.code == 0
     assert "10 rows" in done.err
+    assert ("one optimum of many" in done.err) is (loss == "squared")
     assert "--l2" in done.err
 
 

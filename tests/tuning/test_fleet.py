@@ -106,6 +106,8 @@ def test_halving_drops_the_teams_that_are_worse_at_its_rungs(at_once: int) -> No
     assert all(member.ended is not None for member in state.members[2:4])
     times = {k: sum(k in members for members, _ in asked) for k in range(N)}
     whole, _ = searched(fleet(), LOSSES)
+    # rungs are judged in passes that others make
+    assert at_once < N or state.passes <= whole.passes
     # a pass more than the rung where it was told of in the one that judges
     assert all(3 <= times[k] <= 4 for k in (4, 5))
     assert all(6 <= times[k] <= 7 for k in (0, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -39,8 +40,8 @@ class TrainingLabels:
     codes, texts, counts
         The dataset's label values as blocks hold them and as users write them, and rows of the split with each; empty
         where continuous.
-    mean
-        Of the labels as numbers, over the rows of the split; not a number where the dataset does not say.
+    mean, variance
+        Of the labels as numbers, over the rows of the split; not numbers where the dataset does not say.
     has_offsets
         Whether rows have offsets.
     dataset, split
@@ -55,6 +56,7 @@ class TrainingLabels:
     has_offsets: bool
     dataset: str
     split: str
+    variance: float = math.nan
 
 
 class LabelDomain(ABC):
@@ -192,7 +194,8 @@ class Numbers(LabelDomain):
                 f"the {loss} loss needs {self._expected}, {counts[wrong].sum()} rows of {place} have others: {texts}; "
                 "drop or fix these rows, or use another `loss`"
             )
-        if labels.mean == self.bound:
+        # others may have that mean too, if some are below: those are refused where they are read, by block and row
+        if labels.mean == self.bound and not labels.variance > 0:
             raise BadDataError(
                 f"the {loss} loss needs labels of which some are > {self.bound:g}, all of {place} are {self.bound:g}: "
                 "there is nothing to learn; pack with other shares or more data"

@@ -24,6 +24,7 @@ _ALMOST = 1e-4
 _ROUNDED = 1e-11
 # A label of fewer rows than so many, and of less than that share of them, is rare.
 _FEW_ROWS, _RARE = 10, 0.01
+_ONE_OF_MANY = ", these are one optimum of many, and what a single one of them says is chance"
 # A row that is ahead by so much has next to no slope left.
 _FAR_AHEAD = 12.0
 
@@ -74,7 +75,10 @@ def warnings(
         yield f"not determined are combinations of {strongest(result.direction)}"
     n_rows, per_output = dataset.n_rows(split), objective.size // objective.rows.n_outputs
     if objective.penalty.is_zero and per_output > n_rows:
-        yield f"{per_output} coefficients are not determined by {n_rows} rows: others would fit as well; give --l2"
+        yield (
+            f"{per_output} coefficients are not determined by {n_rows} rows: others would fit as well"
+            f"{_ONE_OF_MANY if result.stop.converged else ''}; give --l2"
+        )
 
 
 def unweighted_deviations(spec: LinearSpec, dataset: Dataset, moments: FeatureMoments) -> tuple[str, ...]:

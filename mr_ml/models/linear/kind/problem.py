@@ -320,6 +320,7 @@ def _training_labels(spec: LinearSpec, dataset: Dataset, moments: FeatureMoments
         has_offsets=schema.has_offsets,
         dataset=dataset.reference,
         split=spec.split,
+        variance=moments.label_variance,
     )
 
 
