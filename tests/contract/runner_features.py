@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from all_at_once import searches
 from damage import changed, said_of, truncated
 from mr_ml_jobs.pass_job import MRPass
 from runner_kinds import Ground
@@ -168,6 +169,11 @@ def lbfgs(done: Done) -> Any:
     return {one: done.model(one) for one in done.trainings("lbfgs")}
 
 
+def losses(done: Done) -> Any:
+    """All losses under all penalties."""
+    return searches(done.ground)
+
+
 def evaluate(done: Done) -> Any:
     found = {}
     for one in done.trainings("newton"):
@@ -279,6 +285,7 @@ FEATURES = {
     "local_text": Feature("pack text of the driver's machine", local_text),
     "newton": Feature("train by `newton`", newton),
     "lbfgs": Feature("train by `lbfgs`", lbfgs),
+    "losses": Feature("train all losses under all penalties", losses),
     "wide": Feature("train more than 500,000 features", wide),
     "resume": Feature("go on with an interrupted training", resume),
     "evaluate": Feature("evaluate", evaluate),

@@ -23,11 +23,13 @@ from spark_contexts import QUICK_JAVA, SparkContexts
 from hdfs_layout import Store, open_store
 
 # Where a job takes seconds; `scripts/runner_matrix.py` has all kinds show everything.
-ON_SPARK = frozenset({"pack", "newton", "lbfgs", "evaluate", "predict", "damaged"})
+ON_SPARK = frozenset({"pack", "newton", "lbfgs", "losses", "evaluate", "predict", "damaged"})
 # `lbfgs` there is in tests/runners/spark, while an executor is killed.
-ON_EXECUTORS = ON_SPARK - {"lbfgs"}
-# Where a job takes half a minute of all processors: fewer jobs show the same in tests/hadoop and tests/emr.
-ON_HADOOP: frozenset[str] = frozenset()
+ON_EXECUTORS = ON_SPARK - {"lbfgs", "losses"}
+# Where a job takes half a minute of all processors: fewer jobs show the rest in tests/hadoop and tests/emr.
+ON_HADOOP = frozenset({"losses"})
+# The same jobs by way of another store, or one job a pass: in tests/s3 and tests/emr.
+ON_S3: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,8 +189,8 @@ KINDS = (
     Kind(name="inline", open=_on_this_machine("-r", "inline")),
     Kind(name="local", open=_on_this_machine("-r", "local", "--workers", "2")),
     Kind(name="hadoop", open=_on_hadoop(_hdfs), marks=CLUSTER, always=ON_HADOOP),
-    Kind(name="hadoop-s3", title="`hadoop`, root on S3", open=_on_hadoop(_bucket), marks=CLUSTER, always=ON_HADOOP),
-    Kind(name="emr", open=_emr, marks=CLUSTER, always=ON_HADOOP),
+    Kind(name="hadoop-s3", title="`hadoop`, root on S3", open=_on_hadoop(_bucket), marks=CLUSTER, always=ON_S3),
+    Kind(name="emr", open=_emr, marks=CLUSTER, always=ON_S3),
     Kind(name="spark", title="`spark` here", open=_on_spark("local[2]"), marks=SPARK, always=ON_SPARK),
     Kind(name="spark-cluster", title="`spark`", open=_on_spark(EXECUTORS), marks=SPARK, always=ON_EXECUTORS),
 )
