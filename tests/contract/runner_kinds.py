@@ -24,7 +24,7 @@ from hdfs_layout import Store, open_store
 
 # Where a job takes seconds; `scripts/runner_matrix.py` has all kinds show everything.
 ON_SPARK = frozenset({"pack", "newton", "lbfgs", "losses", "evaluate", "predict", "damaged"})
-# `lbfgs` there is in tests/runners/spark, while an executor is killed.
+# `lbfgs` there is in tests/runners/spark, while an executor is killed; for sums it is as Spark here.
 ON_EXECUTORS = ON_SPARK - {"lbfgs", "losses"}
 # Where a job takes half a minute of all processors: fewer jobs show the rest in tests/hadoop and tests/emr.
 ON_HADOOP = frozenset({"losses"})
