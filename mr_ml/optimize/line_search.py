@@ -99,6 +99,8 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
     # the steps that are tried, the same once they seem settled
     steps: ClassVar[tuple[float, ...]] = STEPS
     settled_steps: ClassVar[tuple[float, ...]] = SETTLED_STEPS
+    # what a step changes a margin by that may go on for ever
+    moves: ClassVar[float] = stopping.MOVES
     # the largest gap of a row at a warm start, where classes may be separable: with no penalty, or with a slight one.
     # Gradients have nothing of rows that are further out, so that it would not be noticed if these could go on for ever
     warm_gaps: ClassVar[tuple[float, float]] = (0.0, 10.0)
@@ -308,7 +310,12 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
         state = state if known else replace(state, distance=self.max_distance(state))
         slack = EXACT_SLACK if known else self.distance_slack
         judged = stopping.judge(
-            state, small_enough, before=before, fit_tolerance=slack * self.tolerance, patience=self.patience
+            state,
+            small_enough,
+            before=before,
+            fit_tolerance=slack * self.tolerance,
+            patience=self.patience,
+            moves=self.moves,
         )
         if judged.stop is None or not judged.stop.converged or not self.checks_hessian:
             return self._within_budget(judged)
@@ -327,11 +334,11 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
         small_enough = stopping.gradient_stop(state, tolerance=self.tolerance)
         if small_enough is not None:
             # it went on for the sake of the fit only
-            return replace(state, stop=stopping.last_stop(state))
+            return replace(state, stop=stopping.last_stop(state, moves=self.moves))
         if _is_rounding(state, slope):
             fresh = replace(state, direction=self.descent(state))
             if not len(state.pairs_s) or _is_rounding(state, self.slope(fresh)):
-                return replace(state, stop=stopping.last_stop(state))
+                return replace(state, stop=stopping.last_stop(state, moves=self.moves))
             return self._restart(fresh)
         if state.steps == self.settled_steps:
             return self._within_budget(replace(state, steps=self.steps, chosen=0))

@@ -38,6 +38,9 @@ class Newton(LineMethod):
     name: ClassVar[str] = "newton"
     hessian: ClassVar[bool] = True
     rules_out: ClassVar[frozenset[Stop]] = frozenset({Stop.SEPARABLE, Stop.FLAT})
+    # they soon move none by as much where there is an optimum; of some losses slopes vanish so fast that they move rows
+    # that go on for ever by little more
+    moves: ClassVar[float] = 1e-3
     # its steps move them by a unit wherever the Hessian holds more than rounding
     warm_gaps: ClassVar[tuple[float, float]] = (20.0, 20.0)
 

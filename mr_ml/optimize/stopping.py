@@ -35,7 +35,7 @@ _LAST_OF_START = 1e-9
 # Mean absolute slope of separated classes at which the model has nothing more to learn.
 _LEARNED = 0.01
 # A step that changes a margin by so much, and no other the wrong way by more than a share of that, may go on for ever.
-_MOVES = 0.1
+MOVES = 0.1
 _WRONG_WAY = 0.1
 _SUSPICIONS = 6
 # What rounding does to the changes of gaps, as a share of the largest of them.
@@ -70,7 +70,9 @@ def all_separated(state: LineState) -> bool:
     return _every_row_is_right(state) and float(state.unit.max()) <= _LEARNED
 
 
-def judge(state: LineState, stop: Stop, *, before: float, fit_tolerance: float, patience: int) -> LineState:
+def judge(
+    state: LineState, stop: Stop, *, before: float, fit_tolerance: float, patience: int, moves: float = MOVES
+) -> LineState:
     """Stop a search whose gradient is small enough, or let it go on.
 
     Parameters
@@ -85,6 +87,8 @@ def judge(state: LineState, stop: Stop, *, before: float, fit_tolerance: float, 
         What the distance must not exceed, in units of the fit.
     patience
         Stop after so many iterations in a row that did not halve the distance.
+    moves
+        Steps that change a margin by more may go on for ever, if they move hardly any other one the wrong way.
 
     Returns
     -------
@@ -95,18 +99,18 @@ def judge(state: LineState, stop: Stop, *, before: float, fit_tolerance: float, 
         return replace(state, stop=Stop.SEPARABLE)
     if _has_no_slopes(state):
         return replace(state, stop=Stop.FLAT)
-    if _goes_on_for_ever(state):
+    if _goes_on_for_ever(state, moves):
         suspicions = state.suspicions + 1
         return replace(state, suspicions=suspicions, stop=Stop.SEPARABLE if suspicions >= _SUSPICIONS else None)
     if state.distance <= max(fit_tolerance * state.fit_unit, 16 * _EPS * margin_bound(state)):
         return replace(state, stop=stop)
     stalls = state.stalls + 1 if state.distance > _PROGRESS * before else 0
-    return replace(state, stalls=stalls, stop=last_stop(state) if stalls >= patience else None)
+    return replace(state, stalls=stalls, stop=last_stop(state, moves=moves) if stalls >= patience else None)
 
 
-def last_stop(state: LineState) -> Stop:
+def last_stop(state: LineState, *, moves: float = MOVES) -> Stop:
     """Say why to stop where floating point allows no more progress."""
-    if _every_row_is_right(state) or _goes_on_for_ever(state):
+    if _every_row_is_right(state) or _goes_on_for_ever(state, moves):
         return Stop.SEPARABLE
     fits = state.distance <= max(_LAST_FIT * state.fit_unit, _LAST_OF_START * state.start_unit)
     return Stop.ROUNDING if fits else Stop.FLAT
@@ -128,10 +132,10 @@ def _has_no_slopes(state: LineState) -> bool:
     return lost and state.separation is not None and state.separation.minus_max_gap < 0
 
 
-def _goes_on_for_ever(state: LineState) -> bool:
+def _goes_on_for_ever(state: LineState, moves: float) -> bool:
     """Whether the last step changed margins by much, and none of them the wrong way by much."""
     if state.separation is None or not state.step:
         return False
     furthest = -state.separation.minus_max_gap_change * state.step
     wrong_way = -state.separation.min_gap_change * state.step
-    return furthest > _MOVES and wrong_way <= _WRONG_WAY * furthest
+    return furthest > moves and wrong_way <= _WRONG_WAY * furthest

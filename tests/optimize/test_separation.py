@@ -8,7 +8,7 @@ from itertools import count
 
 import numpy as np
 import pytest
-from separable_cases import LOSSES, Case, has_no_optimum, random_case, searched
+from separable_cases import LOSSES, TWO_CLASSES, Case, has_no_optimum, random_case, searched
 
 from mr_ml.optimize.base import Stop
 from mr_ml.optimize.choose import OPTIMIZERS, choose
@@ -44,6 +44,20 @@ def test_converged_means_that_there_is_an_optimum(loss: str, solver: str) -> Non
 
 def test_a_leap_is_seen() -> None:
     assert searched(random_case(*LEAP), "lbfgs").stop is Stop.SEPARABLE
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize(("n_rows", "n_apart"), [(40, 6), (4000, 3)])
+@pytest.mark.parametrize("loss", TWO_CLASSES)
+def test_short_steps_go_on_for_ever_too(loss: str, n_rows: int, n_apart: int, solver: str) -> None:
+    """Of the second class `cloglog` has slopes of exp(-exp(z)) alone, for which Newton's steps become short."""
+    random = np.random.default_rng(0)
+    x = np.column_stack([random.normal(size=n_rows).round(2), np.arange(n_rows) < n_apart])
+    y = (random.random(n_rows) < 0.5).astype(np.float64)
+    y[:n_apart] = 1
+    assert searched(Case(loss, x, y), solver).stop is Stop.SEPARABLE
+    y[0] = 0
+    assert searched(Case(loss, x, y), solver).stop.converged
 
 
 @pytest.mark.parametrize("solver", PROXIMAL)
