@@ -99,7 +99,7 @@ static PyObject *read_libsvm(PyObject *self, PyObject *args)
         }
         if (n_rows >= max_rows)
             goto unusual;
-        double label = read_number(p, &end);
+        double label = read_number(p, stop, &end);
         if (end && *end == ':' && !labels_required)
             label = NAN;
         else if (!end || !(is_blank(*end) || *end == '\n' || (*end == '\r' && end[1] == '\n')))

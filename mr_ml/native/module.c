@@ -1,9 +1,10 @@
-#include "native.h"
+#include "numbers.h"
 
 static int add_functions(PyObject *module)
 {
     PyMethodDef *all[] = {libsvm_methods, csv_methods,    row_methods,  product_methods,
                           column_methods, narrow_methods, write_methods};
+    fill_powers();
     for (size_t k = 0; k < sizeof all / sizeof *all; k++)
         if (PyModule_AddFunctions(module, all[k]))
             return -1;

@@ -27,6 +27,13 @@
 #define EACH_PROCESSOR
 #endif
 
+/* The same for words of bits, of which newer processors count zeros in one step. */
+#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
+#define EACH_GENERATION __attribute__((target_clones("arch=x86-64-v3", "default")))
+#else
+#define EACH_GENERATION
+#endif
+
 /* The same for products of 64-bit integers, of which only the widest registers do several at once. */
 #if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
 #define MULTIPLIES_64 __attribute__((target_clones("arch=x86-64-v4", "default")))
@@ -35,6 +42,8 @@
 #endif
 
 #define ALWAYS_INLINE inline __attribute__((always_inline))
+/* What is rare leaves the registers to what is not. */
+#define NOT_INLINE __attribute__((noinline))
 
 /* The functions of each file. */
 extern PyMethodDef libsvm_methods[];
