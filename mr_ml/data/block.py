@@ -113,12 +113,17 @@ class StoredBlock:
         return replace(self, block=self.block.over(columns))
 
 
+def is_dense(nnz: int, n_rows: int, width: int) -> bool:
+    """Whether a block of so many entries is dense; its last column has one."""
+    return nnz >= DENSE_FROM * n_rows * width
+
+
 def as_stored(block: Block) -> Block:
     """Return the block as a reader will see it: dense or sparse as it is stored, the numbers unchanged."""
     features = block.features
     if isinstance(features, DenseFeatures):
         return block
-    if features.nnz >= DENSE_FROM * features.n_rows * features.width:
+    if is_dense(features.nnz, features.n_rows, features.width):
         return replace(block, features=DenseFeatures(features.toarray(n_features=features.width)))
     return replace(block, features=replace(features, indptr=narrow_indptr(features.indptr)))
 

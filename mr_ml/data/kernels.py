@@ -152,6 +152,15 @@ def hash_entries(start: int, column: int, indptr: Array, indices: Array, values:
     return out
 
 
+def hash_matrix(start: int, column: int, array: Array, places: int) -> NDArray[np.uint64] | None:
+    """As `hash_entries`, of the entries that are not zero in (n_rows, n_features), in few bytes as by `narrow`."""
+    if native is None or not array.shape[1]:
+        return None
+    out = np.empty(len(array), np.uint64)
+    native.hash_matrix(start, column, np.ascontiguousarray(array), array.dtype.kind == "f", 10.0**places, out)
+    return out
+
+
 def count_bytes(text: bytes, characters: bytes) -> tuple[int, ...] | None:
     """How often each of the characters is in the text, or None."""
     return None if native is None else tuple(native.count_bytes(text, characters))

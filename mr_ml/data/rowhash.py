@@ -72,9 +72,31 @@ def mix(x: Hashes) -> Hashes:
 
 def row_hashes(rows: Rows, *, salt: int = 0) -> Hashes:
     """64-bit hash of each row's content, (n_rows,); another `salt` gives an independent hash."""
-    start = np.uint64(int(mix(np.array([salt], np.uint64))[0]))
+    start = _start(salt)
     compiled = kernels.hash_entries(int(start), int(_COLUMN), rows.indptr, rows.indices, rows.values)
-    h = _hash_entries(rows, start) if compiled is None else compiled
+    return _with_columns(_hash_entries(rows, start) if compiled is None else compiled, rows, start)
+
+
+def matrix_hashes(rows: Rows, array: NDArray[Any], places: int) -> Hashes:
+    """As `row_hashes`, of rows whose entries are what is not zero in a matrix, (n_rows, n_features).
+
+    Parameters
+    ----------
+    array, places
+        The matrix as `mr_ml.data.narrow.narrow` gives it.
+    """
+    start = _start(0)
+    compiled = kernels.hash_matrix(int(start), int(_COLUMN), array, places)
+    return row_hashes(rows) if compiled is None else _with_columns(compiled, rows, start)
+
+
+def _start(salt: int) -> np.uint64:
+    return np.uint64(int(mix(np.array([salt], np.uint64))[0]))
+
+
+def _with_columns(sums: Hashes, rows: Rows, start: np.uint64) -> Hashes:
+    """Return the hashes of rows of which `sums` are those of the entries."""
+    h = sums
     for column in (rows.labels, rows.weights, rows.offsets):
         h = h * _GOLDEN
         if column is not None:

@@ -56,6 +56,60 @@ done:
     return result;
 }
 
+/* Numbers of a matrix that are in full at a time. */
+#define WIDENED 512
+
+MULTIPLIES_64 static uint64_t sum_of_nonzero_mixes(const double *values, Py_ssize_t n, uint64_t start, uint64_t column)
+{
+    uint64_t sum = 0;
+    for (Py_ssize_t k = 0; k < n; k++) {
+        uint64_t bits;
+        memcpy(&bits, values + k, sizeof bits);
+        /* without its sign zero is zero */
+        sum += bits << 1 ? mix(bits + start + (uint64_t)k * column) : 0;
+    }
+    return sum;
+}
+
+PyDoc_STRVAR(hash_matrix_doc, "hash_matrix(start, column, values, is_float, scale, out)\n\n"
+                              "As hash_entries, of the entries of a matrix of as many rows as out, other than zero.");
+
+static PyObject *hash_matrix(PyObject *self, PyObject *args)
+{
+    PyObject *objects[2];
+    unsigned long long start, column;
+    int is_float;
+    double scale;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "KKOpdO", &start, &column, &objects[0], &is_float, &scale, &objects[1]))
+        return NULL;
+    Buffer b[2] = {{.held = 0}};
+    PyObject *result = NULL;
+    if (!acquire(objects[0], &b[0], 0, 0) || !acquire(objects[1], &b[1], 8, 1))
+        goto done;
+    Held held = held_values(&b[0], is_float, scale);
+    uint64_t *out = b[1].view.buf;
+    Py_ssize_t n = items(&b[1]), width = n ? items(&b[0]) / n : 0;
+    if (!are_values(&held) || width * n != items(&b[0])) {
+        PyErr_SetString(PyExc_ValueError, "arrays do not fit together");
+        goto done;
+    }
+    double row[WIDENED];
+    for (Py_ssize_t i = 0; i < n; i++) {
+        out[i] = 0;
+        for (Py_ssize_t at = 0; at < width; at += WIDENED) {
+            Py_ssize_t count = width - at < WIDENED ? width - at : WIDENED;
+            widen_values(&held, i * width + at, count, row);
+            out[i] += sum_of_nonzero_mixes(row, count, start + (uint64_t)(at + 1) * column, column);
+        }
+    }
+    result = Py_None;
+    Py_INCREF(result);
+done:
+    release(b, 2);
+    return result;
+}
+
 int open_entries(PyObject *item, Entries *e)
 {
     PyObject *objects[3];
@@ -186,6 +240,7 @@ done:
 
 PyMethodDef row_methods[] = {
     {"hash_entries", hash_entries, METH_VARARGS, hash_entries_doc},
+    {"hash_matrix", hash_matrix, METH_VARARGS, hash_matrix_doc},
     {"gather_rows", gather_rows, METH_VARARGS, gather_rows_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -18,7 +18,7 @@ from mr_ml.data.block import BlockAddress, decode_line, encode_line
 from mr_ml.data.partition_file import PartitionTally
 from mr_ml.errors import BadDataError
 from mr_ml.packing.equal_rows import lines_of_others
-from mr_ml.packing.miniblock import Array, JoinedRows, cut, joined, ranked
+from mr_ml.packing.miniblock import Array, RowSource, cut, joined, ranked
 from mr_ml.packing.plan import MAX_BLOCK_ROWS, PackPlan
 from mr_ml.packing.split_moments import MOMENTS, SplitMoments
 from mr_ml.packing.tasks import AGAIN, REPORT, PackRequest, facts_line
@@ -84,12 +84,12 @@ class SpreadReduceTask:
         yield from _lines(rows, ranked(rows).rows, partition, self._plan)
 
 
-def _joined(partition: int, values: Iterable[bytes]) -> JoinedRows:
+def _joined(partition: int, values: Iterable[bytes]) -> RowSource:
     where = f"the shuffle of partition {partition}"
     return joined([frame.from_text(value, where=where) for value in values], where=where)
 
 
-def _lines(rows: JoinedRows, rank: Array, partition: int, plan: PackPlan) -> Iterator[Pair]:
+def _lines(rows: RowSource, rank: Array, partition: int, plan: PackPlan) -> Iterator[Pair]:
     for index, block in enumerate(cut(rows, rank, block_rows=plan.block_rows)):
         line = encode_line(block, BlockAddress(partition, index))
         number, _, rest = line.removesuffix(b"\n").partition(b"\t")

@@ -16,15 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.data import frame, kernels
-from mr_ml.data.block import Block
-from mr_ml.data.features import SparseFeatures
+from mr_ml.data.block import Block, is_dense
+from mr_ml.data.features import DenseFeatures, SparseFeatures
 from mr_ml.data.narrow import narrow, narrow_ids, shared_ids, widen
-from mr_ml.data.rowhash import Hashes, Purpose, again, row_hashes
+from mr_ml.data.rowhash import Hashes, Purpose, again, matrix_hashes, row_hashes
 from mr_ml.errors import BadDataError
 from mr_ml.packing.plan import PackPlan
 from mr_ml.readers.rows import Rows
 
 KIND = "miniblock"
+# In which features travel: as entries, or as a matrix.
+_FEATURES = frozenset({"ends", "indices", "values", "matrix"})
 
 Array = NDArray[Any]
 
@@ -46,12 +48,14 @@ class Met(NamedTuple):
 
 def deal(rows: Rows, plan: PackPlan, met: Met | None = None) -> tuple[NDArray[np.int64], Hashes, list[Stretch]]:
     """Sort rows by partition: their indices, their order hashes, and the stretch of each partition."""
-    hashes = row_hashes(rows)
+    hashes = row_hashes(rows) if rows.matrix is None else matrix_hashes(rows, *rows.matrix)
     if met is None:
         partition, order = plan.assign(hashes, rows.groups if plan.by_group else None)
     else:
         partition, order = plan.assign_again(again(hashes, met.numbers), home=met.home)
-    ranks = np.argsort(partition, kind="stable")
+    # numbers of two bytes are sorted by counting
+    small = plan.n_partitions <= 1 << 16
+    ranks = np.argsort(partition.astype(np.uint16) if small else partition, kind="stable")
     sorted_partition = partition[ranks]
     firsts = np.flatnonzero(np.diff(sorted_partition, prepend=-1))
     lasts = [*firsts[1:].tolist(), len(ranks)]
@@ -62,7 +66,15 @@ def deal(rows: Rows, plan: PackPlan, met: Met | None = None) -> tuple[NDArray[np
 def split_rows(rows: Rows, plan: PackPlan, met: Met | None = None) -> Iterator[tuple[int, bytes]]:
     """Yield (partition, encoded mini-block) for each partition that has rows here."""
     ranks, order, stretches = deal(rows, plan, met)
-    yield from _encoded(take(rows, ranks), order, stretches)
+    if rows.matrix is None:
+        yield from _encoded(take(rows, ranks), order, stretches)
+        return
+    array, places = rows.matrix
+    array = array.take(ranks, axis=0)
+    by_row = {"order": order, **_columns(rows, ranks)}
+    for partition, first, last in stretches:
+        arrays = {name: column[first:last] for name, column in by_row.items()}
+        yield partition, frame.encode(KIND, {"places": places}, {**arrays, "matrix": array[first:last]})
 
 
 def encoded(rows: Rows, order: Hashes) -> bytes:
@@ -92,6 +104,12 @@ def take(rows: Rows, chosen: NDArray[np.int64]) -> Rows:
     return _with_entries(rows, chosen, _gathered([whole], np.zeros(len(chosen), np.int32), chosen.astype(np.int32)))
 
 
+def _columns(rows: _ByRow, chosen: NDArray[np.int64]) -> dict[str, Any]:
+    """Return what there is of the chosen rows beside their entries."""
+    columns = {"labels": rows.labels, "weights": rows.weights, "offsets": rows.offsets}
+    return {name: column[chosen] for name, column in columns.items() if column is not None}
+
+
 class _ByRow(Protocol):
     """What there is of each row beside its entries."""
 
@@ -106,15 +124,8 @@ class _ByRow(Protocol):
 def _with_entries(source: _ByRow, chosen: NDArray[np.int64], entries: tuple[Array, Array, Array]) -> Rows:
     """Return the chosen rows, of which `entries` are indptr, indices and values."""
     indptr, indices, values = entries
-    return Rows(
-        labels=source.labels[chosen],
-        indptr=indptr,
-        indices=indices,
-        values=values,
-        lines=np.zeros(len(chosen), np.int64),
-        weights=None if source.weights is None else source.weights[chosen],
-        offsets=None if source.offsets is None else source.offsets[chosen],
-    )
+    lines = np.zeros(len(chosen), np.int64)
+    return Rows(indptr=indptr, indices=indices, values=values, lines=lines, **_columns(source, chosen))
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,8 +155,58 @@ class JoinedRows:
         """Return the chosen rows, in that order."""
         return _with_entries(self, chosen, _gathered(self.pieces, self.piece[chosen], self.row[chosen]))
 
+    def block(self, chosen: NDArray[np.int64]) -> Block:
+        """Return the chosen rows as a block, in that order."""
+        part = self.take(chosen)
+        return Block(SparseFeatures(part.indptr, part.indices, part.values), part.labels, part.weights, part.offsets)
 
-def joined(miniblocks: Sequence[bytes], *, where: str) -> JoinedRows:
+
+@dataclass(frozen=True, eq=False)
+class JoinedMatrix:
+    """The rows of several mini-blocks that all came as matrices.
+
+    Attributes
+    ----------
+    array, places
+        Features as `narrow` gives them, shape (n, n_features); what is zero is no entry.
+    order, labels, weights, offsets
+        As of `JoinedRows`.
+    """
+
+    array: Array
+    places: int
+    order: Hashes
+    labels: NDArray[np.float64]
+    weights: NDArray[np.float64] | None
+    offsets: NDArray[np.float64] | None
+
+    def take(self, chosen: NDArray[np.int64]) -> Rows:
+        """Return the chosen rows, in that order."""
+        array = self.array.take(chosen, axis=0)
+        entries = _entries_of(array, self.places)
+        indptr = np.concatenate([np.zeros(1, np.int64), entries.ends])
+        values = widen(entries.values, self.places)
+        return _with_entries(self, chosen, (indptr, entries.indices, values))
+
+    def block(self, chosen: NDArray[np.int64]) -> Block:
+        """Return the chosen rows as a block, in that order."""
+        array = self.array.take(chosen, axis=0)
+        if not is_dense(int(np.count_nonzero(array)), *array.shape) or not array[:, -1:].any():
+            part = self.take(chosen)
+            return Block(
+                SparseFeatures(part.indptr, part.indices, part.values), part.labels, part.weights, part.offsets
+            )
+        return Block(DenseFeatures(widen(array, self.places)), **_columns(self, chosen))
+
+
+def _entries_of(array: Array, places: int) -> kernels.Entries:
+    """Return what is not zero in a matrix."""
+    rows, columns = np.nonzero(array)
+    ends = np.cumsum(np.bincount(rows, minlength=len(array))).astype(np.int32)
+    return kernels.Entries(ends, columns.astype(np.int32), array[rows, columns], places)
+
+
+def joined(miniblocks: Sequence[bytes], *, where: str) -> RowSource:
     """Join the rows of all encoded mini-blocks of one partition; there must be at least one.
 
     Raises
@@ -155,26 +216,35 @@ def joined(miniblocks: Sequence[bytes], *, where: str) -> JoinedRows:
     """
     frames = [frame.decode(data, kind=KIND, where=where) for data in miniblocks]
     parts = [opened.arrays for opened in frames]
-    if any(set(part) != set(parts[0]) for part in parts):
+    if any((part.keys() ^ parts[0].keys()) - _FEATURES for part in parts):
         raise BadDataError(f"{where}: some input has weights or offsets and some has not")
-    sizes = [len(part["labels"]) for part in parts]
-    columns = {
+    columns: dict[str, Any] = {
         name: np.concatenate([part[name] for part in parts]) if name in parts[0] else None
-        for name in ("weights", "offsets")
+        for name in ("order", "labels", "weights", "offsets")
     }
+    matrices = [
+        (part["matrix"], opened.meta["places"]) for part, opened in zip(parts, frames, strict=True) if "matrix" in part
+    ]
+    if (
+        len(matrices) == len(parts)
+        and len({(array.shape[1], array.dtype.kind, places) for array, places in matrices}) == 1
+    ):
+        return JoinedMatrix(np.concatenate([array for array, _ in matrices]), matrices[0][1], **columns)
+    sizes = [len(part["labels"]) for part in parts]
     return JoinedRows(
-        pieces=[
-            kernels.Entries(
-                opened.arrays["ends"], opened.arrays["indices"], opened.arrays["values"], opened.meta["places"]
-            )
-            for opened in frames
-        ],
+        pieces=[_entries(opened) for opened in frames],
         piece=np.repeat(np.arange(len(parts), dtype=np.int32), sizes),
         row=np.concatenate([np.arange(n, dtype=np.int32) for n in sizes]),
-        order=np.concatenate([part["order"] for part in parts]),
-        labels=np.concatenate([part["labels"] for part in parts]),
         **columns,
     )
+
+
+def _entries(opened: frame.Frame) -> kernels.Entries:
+    """Return the entries of a mini-block."""
+    arrays, places = opened.arrays, opened.meta["places"]
+    if "matrix" in arrays:
+        return _entries_of(arrays["matrix"], places)
+    return kernels.Entries(arrays["ends"], arrays["indices"], arrays["values"], places)
 
 
 def _gathered(pieces: Sequence[kernels.Entries], piece: Array, row: Array) -> tuple[Array, Array, Array]:
@@ -208,6 +278,9 @@ class RowSource(Protocol):
 
     def take(self, chosen: NDArray[np.int64]) -> Rows:
         """Return the chosen rows, in that order."""
+
+    def block(self, chosen: NDArray[np.int64]) -> Block:
+        """Return the chosen rows as a block, in that order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,6 +339,4 @@ def ranked(source: RowSource) -> Ranked:
 def cut(source: RowSource, rank: NDArray[np.int64], *, block_rows: int) -> Iterator[Block]:
     """Cut blocks of rows of one partition, which are in order."""
     for start in range(0, len(rank), block_rows):
-        part = source.take(rank[start : start + block_rows])
-        features = SparseFeatures(part.indptr, part.indices, part.values)
-        yield Block(features, part.labels, part.weights, part.offsets)
+        yield source.block(rank[start : start + block_rows])

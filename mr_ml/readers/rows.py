@@ -120,6 +120,14 @@ class Rows:
         return len(self.labels)
 
     @property
+    def matrix(self) -> tuple[NDArray[Any], int] | None:
+        """The features once more as (n, n_features), as `mr_ml.data.narrow` holds numbers, if they came so.
+
+        Then no value is an explicit zero: what is zero there is no entry.
+        """
+        return None
+
+    @property
     def nbytes(self) -> int:
         """Bytes of all arrays."""
         columns = (self.labels, self.lines, self.weights, self.offsets, self.groups)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -61,17 +62,60 @@ class Draft:
         """Return what `parse` finds in the same text."""
         part: CsvPart = schema.part
         label = next(k for k, name in enumerate(self.columns) if part.columns[name]["kind"] == "label")
-        n, n_features = sum(len(piece) for piece, _ in self.pieces), len(self.columns) - 1
-        labels, values = np.empty(n), np.empty((n, n_features))
-        at = 0
-        for piece in (widen(*piece) for piece in self.pieces):
-            rows = slice(at, at + len(piece))
-            np.add(piece[:, label], 0.0, out=labels[rows])  # -0.0 becomes 0.0
-            values[rows, :label], values[rows, label:] = piece[:, :label], piece[:, label + 1 :]
-            at = rows.stop
-        indptr, indices, stored = sparse_rows(values, np.arange(n_features, dtype=np.int32))
-        rows_of_text = Rows(labels=labels, indptr=indptr, indices=indices, values=stored, lines=np.arange(n))
-        return Parsed(rows=rows_of_text, bad=(), bad_counts={}, n_lines=n)
+        labels = np.concatenate([np.zeros(0), *(widen(array[:, label], places) for array, places in self.pieces)])
+        labels += 0.0  # -0.0 becomes 0.0
+        rows = MatrixRows(
+            labels, *_joined([(np.delete(array, label, axis=1), places) for array, places in self.pieces])
+        )
+        return Parsed(rows=rows, bad=(), bad_counts={}, n_lines=len(labels))
+
+
+class MatrixRows(Rows):
+    """Rows that came as a matrix; their entries are made where they are asked for.
+
+    Parameters
+    ----------
+    labels : float64 (n,)
+    array, places
+        The features, (n, n_features), as `narrow` gives them.
+    """
+
+    def __init__(self, labels: F64, array: NDArray[Any], places: int) -> None:
+        self.__dict__.update(labels=labels, lines=np.arange(len(labels)), weights=None, offsets=None, groups=None)
+        self.__dict__["_matrix"] = array, places
+
+    @property
+    def matrix(self) -> tuple[NDArray[Any], int]:
+        """See `Rows.matrix`."""
+        matrix: tuple[NDArray[Any], int] = self.__dict__["_matrix"]
+        return matrix
+
+    @cached_property
+    def _entries(self) -> tuple[NDArray[np.int64], NDArray[np.int32], F64]:
+        values = widen(*self.matrix)
+        return sparse_rows(values, np.arange(values.shape[1], dtype=np.int32))
+
+    @property
+    def indptr(self) -> NDArray[np.int64]:
+        """See `Rows`."""
+        return self._entries[0]
+
+    @property
+    def indices(self) -> NDArray[np.int32]:
+        """See `Rows`."""
+        return self._entries[1]
+
+    @property
+    def values(self) -> F64:
+        """See `Rows`."""
+        return self._entries[2]
+
+
+def _joined(pieces: Sequence[tuple[NDArray[Any], int]]) -> tuple[NDArray[Any], int]:
+    """Return narrow matrices, one below the other, as one."""
+    if len({(array.dtype.kind, places) for array, places in pieces}) == 1:
+        return np.concatenate([array for array, _ in pieces]), pieces[0][1]
+    return narrow(np.concatenate([widen(*piece) for piece in pieces]))
 
 
 def sparse_rows(values: F64, ids: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int32], F64]:
