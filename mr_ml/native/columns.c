@@ -93,27 +93,63 @@ done:
     return result;
 }
 
-/* Rows of all columns, one after the other: each loop goes along a row, so that many columns are done at a time. */
-EACH_PROCESSOR static void add_dense_row(const double *restrict row, Py_ssize_t d, double *restrict sums,
-                                         double *restrict low, double *restrict high, int64_t *restrict nonzero)
+/* Rows of all columns, one after the other: each loop goes along some rows, so that many columns are done at a time and
+ * what is summed up is loaded once for these rows. */
+#define ROWS_AT_ONCE 4
+
+static ALWAYS_INLINE void add_rows(const double *restrict rows, Py_ssize_t n_rows, Py_ssize_t d, double *restrict sums,
+                                   double *restrict low, double *restrict high, int64_t *restrict nonzero)
 {
     for (Py_ssize_t j = 0; j < d; j++) {
-        double v = row[j];
-        sums[j] += v;
-        low[j] = (v != 0) & (v < low[j]) ? v : low[j];
-        high[j] = (v != 0) & (v > high[j]) ? v : high[j];
-        nonzero[j] += v != 0;
+        double sum = sums[j], least = low[j], most = high[j];
+        int64_t count = nonzero[j];
+        for (Py_ssize_t i = 0; i < n_rows; i++) {
+            double v = rows[i * d + j];
+            sum += v;
+            least = (v != 0) & (v < least) ? v : least;
+            most = (v != 0) & (v > most) ? v : most;
+            count += v != 0;
+        }
+        sums[j] = sum;
+        low[j] = least;
+        high[j] = most;
+        nonzero[j] = count;
     }
 }
 
-EACH_PROCESSOR static void add_dense_deviations(const double *restrict row, Py_ssize_t d, const double *restrict mean,
-                                                double *restrict left, double *restrict squares)
+EACH_PROCESSOR static void add_dense_rows(const double *restrict values, Py_ssize_t n_rows, Py_ssize_t d,
+                                          double *restrict sums, double *restrict low, double *restrict high,
+                                          int64_t *restrict nonzero)
+{
+    for (; n_rows >= ROWS_AT_ONCE; n_rows -= ROWS_AT_ONCE, values += ROWS_AT_ONCE * d)
+        add_rows(values, ROWS_AT_ONCE, d, sums, low, high, nonzero);
+    for (; n_rows; n_rows--, values += d)
+        add_rows(values, 1, d, sums, low, high, nonzero);
+}
+
+static ALWAYS_INLINE void add_deviations(const double *restrict rows, Py_ssize_t n_rows, Py_ssize_t d,
+                                         const double *restrict mean, double *restrict left, double *restrict squares)
 {
     for (Py_ssize_t j = 0; j < d; j++) {
-        double deviation = row[j] - mean[j];
-        left[j] += deviation;
-        squares[j] += deviation * deviation;
+        double sum = left[j], square = squares[j];
+        for (Py_ssize_t i = 0; i < n_rows; i++) {
+            double deviation = rows[i * d + j] - mean[j];
+            sum += deviation;
+            square += deviation * deviation;
+        }
+        left[j] = sum;
+        squares[j] = square;
     }
+}
+
+EACH_PROCESSOR static void add_dense_deviations(const double *restrict values, Py_ssize_t n_rows, Py_ssize_t d,
+                                                const double *restrict mean, double *restrict left,
+                                                double *restrict squares)
+{
+    for (; n_rows >= ROWS_AT_ONCE; n_rows -= ROWS_AT_ONCE, values += ROWS_AT_ONCE * d)
+        add_deviations(values, ROWS_AT_ONCE, d, mean, left, squares);
+    for (; n_rows; n_rows--, values += d)
+        add_deviations(values, 1, d, mean, left, squares);
 }
 
 PyDoc_STRVAR(dense_sums_doc, "dense_sums(values, sums, low, high, nonzero)\n\n"
@@ -138,8 +174,7 @@ static PyObject *dense_sums(PyObject *self, PyObject *args)
         PyErr_SetString(PyExc_ValueError, "arrays do not fit together");
         goto done;
     }
-    for (Py_ssize_t at = 0; at < n; at += d)
-        add_dense_row(values + at, d, sums, low, high, nonzero);
+    add_dense_rows(values, n / d, d, sums, low, high, nonzero);
     result = Py_None;
     Py_INCREF(result);
 done:
@@ -168,8 +203,7 @@ static PyObject *dense_deviations(PyObject *self, PyObject *args)
         PyErr_SetString(PyExc_ValueError, "arrays do not fit together");
         goto done;
     }
-    for (Py_ssize_t at = 0; at < n; at += d)
-        add_dense_deviations(values + at, d, mean, left, squares);
+    add_dense_deviations(values, n / d, d, mean, left, squares);
     result = Py_None;
     Py_INCREF(result);
 done:
