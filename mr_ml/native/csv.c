@@ -119,7 +119,7 @@ EACH_GENERATION static Py_ssize_t read_lines(const char *text, Py_ssize_t size, 
             int is_last = !--until_last;
             if (*last != (is_last ? '\n' : delimiter))
                 return -1;
-            if (last - text < 16 || !read_field(first, last, values + at)) {
+            if (last - text < FIELD_BYTES || !read_field(first, last, values + at)) {
                 int known = read_other(first, last, text + size, values + at);
                 if (known < 0 || (first == last && n_columns == 1)) /* which is an empty line */
                     return -1;

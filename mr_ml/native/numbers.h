@@ -179,8 +179,10 @@ static inline double read_value(const char *p, const char *stop, const char **en
     return negative ? -value : value;
 }
 
-/* The number that a field, of up to 16 bytes without its sign, plainly is: digits with a dot between them or not.
- * Returns 0 if that is to be told by others. 16 bytes before its end and, for little, 8 must be readable. */
+/* The number that a field, of up to 24 bytes without its sign, plainly is: digits with a dot between them or not.
+ * Returns 0 if that is to be told by others. FIELD_BYTES before its end must be readable. */
+#define FIELD_BYTES 24
+
 static ALWAYS_INLINE int read_field(const char *first, const char *last, double *value)
 {
     int negative = *first == '-';
@@ -218,6 +220,20 @@ static ALWAYS_INLINE int read_field(const char *first, const char *last, double 
             before = (before & ((1ULL << at) - 1)) << 8 | (before & (~0xFFULL << at));
         }
         mantissa = eight_digits(before) * 100000000 + eight_digits(word);
+    } else if (n - 1 < 24) { /* as Python writes a double: 17 digits and a dot */
+        int junk = 192 - 8 * (int)n;
+        uint64_t word = word_at(last - 8), before = word_at(last - 16), top = word_at(last - 24) >> junk << junk;
+        uint64_t others = not_digits(top);
+        int at = others ? __builtin_ctzll(others) & 56 : 0;
+        if (!others || ((top >> at) & 0xFF) != DOT || (others & (others - 1)) | not_digits(word) | not_digits(before))
+            return 0;
+        places = 23 - at / 8;
+        top = eight_digits((top & ((1ULL << at) - 1)) << 8 | (top & (~0xFFULL << at)));
+        mantissa = (top * 100000000 + eight_digits(before)) * 100000000 + eight_digits(word);
+        if (top > 999 || !round_decimal(mantissa, -places, value))
+            return 0;
+        *value = negative ? -*value : *value;
+        return 1;
     } else
         return 0;
     /* 15 digits at most where there is a dot: exact as a double, so either way this is one rounding */

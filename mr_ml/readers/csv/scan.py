@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mr_ml.data.narrow import narrow
 from mr_ml.readers.csv import transformed
 from mr_ml.readers.csv.columns import NAMELESS, label_kind_of, roles_of
 from mr_ml.readers.csv.draft import Draft
@@ -41,14 +44,15 @@ def draft(text: bytes, options: TextOptions, *, file: str, seen: Summary | None 
         if role in ("label", "either", "categorical")
     }
     summary = Summary(facts=CsvFacts(nothing))
-    kept: list[F64] | None = []
+    kept: list[tuple[NDArray[Any], int]] | None = []
     for piece in pieces(text, n_columns=len(roles)):
         piece_summary, values = _scan_piece(piece, options, roles, summary.facts.columns)
         moved = tuple((file, replace(row, line=summary.n_lines + row.line)) for _, row in piece_summary.examples)
         summary += replace(piece_summary, examples=moved)
-        kept = None if kept is None or values is None else [*kept, values]
+        # at once, while it is near the processor
+        kept = None if kept is None or values is None else [*kept, narrow(values)]
     columns = tuple(name for name, role in roles.items() if role in _READ)
-    return summary, None if kept is None else Draft(columns, [(values, 0) for values in kept])
+    return summary, None if kept is None else Draft(columns, kept)
 
 
 def _scan_piece(

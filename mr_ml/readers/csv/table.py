@@ -25,7 +25,7 @@ from mr_ml.readers.text.options import TextOptions
 
 _BEGINS_NUMBER = np.isin(np.arange(256), np.frombuffer(b"0123456789.+-", np.uint8))
 _SHOWN = 100
-_PIECE_BYTES = 1 << 20
+_PIECE_BYTES = 3 << 19
 _PIECE_BYTES_PER_COLUMN = 256
 
 
