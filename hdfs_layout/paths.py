@@ -14,14 +14,12 @@ import re
 from dataclasses import dataclass
 
 from hdfs_layout.errors import BadDataError, UsageError
+from hdfs_layout.limits import MAX_PARTITION, MAX_PASS, MAX_VERSION
 from hdfs_layout.owners import owned
 
 MAX_NAME_LENGTH = 100
-MAX_VERSION = 999_999
 # What stands for the number of the latest version, whatever that is.
 NEWEST = "latest"
-MAX_PASS = 999_999
-MAX_PARTITION = 99_999
 
 # Stores do not list names that begin with a dot (Hadoop's input formats skip them too), so what is still being written
 # is never taken for data.

@@ -25,8 +25,8 @@ from hdfs_layout.errors import (
     StorageError,
     StoreUnavailableError,
 )
+from hdfs_layout.limits import MAX_VERSION
 from hdfs_layout.paths import (
-    MAX_VERSION,
     join,
     removed_file,
     removed_of,

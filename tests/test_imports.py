@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import hdfs_layout
 from mr_ml.data import kernels
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -142,9 +143,13 @@ def imports_in(module: str) -> tuple[Import, ...]:
     return tuple(imports_of(module, SOURCES[module]))
 
 
+# Names of the package that load the module that has them when they are first asked for.
+LAZY = {f"hdfs_layout.{name}": place for name, place in hdfs_layout._PLACES.items()}
+
+
 def ours(names: tuple[str, ...]) -> list[str]:
     """Those of the names that are modules of ours; the others are what such modules define."""
-    return [name for name in names if name in SOURCES]
+    return [name for name in (LAZY.get(name, name) for name in names) if name in SOURCES]
 
 
 def layer(module: str) -> int:
@@ -258,6 +263,19 @@ def test_commands_load_only_what_they_compute_with(tmp_path: Path) -> None:
     packing, *_, at_last = [line.split() for line in done.stdout.splitlines() if line.startswith("LOADED")]
     assert "scipy" not in at_last
     assert not {"mr_ml.optimize.newton", "mr_ml.optimize.lbfgs", "mr_ml.training"} & set(packing)
+
+
+def test_help_loads_next_to_nothing() -> None:
+    """What it loads is what it takes: every command, and every completion of one, begins with the same."""
+    code = "import sys; before = set(sys.modules)\nfrom mr_ml.cli import main\n"
+    code += "try: main(['--help'])\nexcept SystemExit: print('LOADED', *sorted(set(sys.modules) - before))"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(CHECKOUT), *sys.path])}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    loaded = set(done.stdout.splitlines()[-1].split()[1:])
+    slow = {"dataclasses", "inspect", "json", "hashlib", "logging", "numpy", "importlib.metadata", "hdfs_layout.paths"}
+    assert "mr_ml.cli.parser" in loaded
+    assert not loaded & slow
+    assert len([name for name in loaded if name.split(".")[0] in OURS]) <= 40
 
 
 def test_nothing_is_imported_in_a_circle_at_loading() -> None:

@@ -21,7 +21,8 @@ from typing import Annotated, Any, ClassVar
 from numpy.typing import NDArray
 
 from hdfs_layout import NotFoundError, Root, append_events
-from hdfs_layout.paths import MAX_PASS, pass_of
+from hdfs_layout.limits import MAX_PASS
+from hdfs_layout.paths import pass_of
 from mr_ml.catalog.states import DamagedError, Owner, seal, unseal
 from mr_ml.data import stored
 from mr_ml.errors import BadDataError, MrMlError

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypedDict
 from numpy.typing import NDArray
 
 from hdfs_layout import Root, Store, find_version, parse_reference, read_version
-from hdfs_layout.paths import MAX_PARTITION
+from hdfs_layout.limits import MAX_PARTITION
 from mr_ml.data import stored
 from mr_ml.data.partition_file import PartitionFacts
 from mr_ml.errors import BadDataError, UsageError

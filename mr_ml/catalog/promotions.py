@@ -33,7 +33,8 @@ from hdfs_layout import (
     publish_version_as,
     read_version,
 )
-from hdfs_layout.paths import MAX_VERSION, join, version_file
+from hdfs_layout.limits import MAX_VERSION
+from hdfs_layout.paths import join, version_file
 from mr_ml.data import stored
 from mr_ml.errors import AlreadyExistsError, BadDataError, LockedError, MrMlError, NotFoundError, UsageError
 from mr_ml.whoami import described

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 from hdfs_layout import NotFoundError, Root, decode_document, encode_document, latest_version
-from hdfs_layout.paths import MAX_VERSION
+from hdfs_layout.limits import MAX_VERSION
 from mr_ml.catalog.tuning import TuningPlan
 from mr_ml.data import stored
 from mr_ml.errors import BadDataError, StorageError, UsageError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hdfs_layout.paths import MAX_VERSION
+from hdfs_layout.limits import MAX_VERSION
 from mr_ml.cli.numbers import whole
 from mr_ml.cli.options import add_command, add_config, add_dry_run, add_group
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from hdfs_layout.paths import MAX_PASS
+from hdfs_layout.limits import MAX_PASS
 from mr_ml.cli.names import registered
 from mr_ml.cli.numbers import not_negative, whole
 from mr_ml.cli.options import add_command, add_engine, add_memory, add_runner
 from mr_ml.data.limits import MOST_CANDIDATES, MOST_FOLDS
 from mr_ml.models.linear.losses import LOSSES, PARAMETERS, name_in
-from mr_ml.optimize.choose import BUILT_IN
+from mr_ml.optimize.built_in import BUILT_IN
 from mr_ml.sums.query_kinds import QUERIES
 
 LOSS = "NAME[:PARAMETER=VALUE,...]"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hdfs_layout.paths import MAX_PARTITION
+from hdfs_layout.limits import MAX_PARTITION
 from mr_ml.cli.names import registered
 from mr_ml.cli.numbers import whole
 from mr_ml.cli.options import add_bad_rows, add_command, add_memory, add_runner, add_unseen_features

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from hdfs_layout.paths import MAX_VERSION
+from hdfs_layout.limits import MAX_VERSION
 from mr_ml import __version__
 from mr_ml.cli.datasets_options import add_datasets
 from mr_ml.cli.fitting import LOSS, LOSSES_HELP, add_fitting, add_tune

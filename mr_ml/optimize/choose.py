@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from hdfs_layout.registry import Registry
 from mr_ml.errors import UsageError
+from mr_ml.optimize.built_in import AUTO, BUILT_IN
 
 if TYPE_CHECKING:
     from mr_ml.optimize.base import Ask, Evaluation, Optimizer
@@ -33,16 +34,6 @@ class Factory(Protocol):
         """
 
 
-_AUTO = "auto"
-BUILT_IN = {
-    _AUTO: "mr_ml.optimize.choose:auto",
-    "lbfgs": "mr_ml.optimize.lbfgs:lbfgs",
-    "lbfgs-sampled": "mr_ml.optimize.sampled_lbfgs:lbfgs_sampled",
-    "newton": "mr_ml.optimize.newton:newton",
-    "proximal-lbfgs": "mr_ml.optimize.proximal_lbfgs:proximal_lbfgs",
-    "proximal-lbfgs-sampled": "mr_ml.optimize.proximal_sampled:proximal_lbfgs_sampled",
-    "proximal-newton": "mr_ml.optimize.proximal_newton:proximal_newton",
-}
 # Those that `auto` chooses from, fewest passes first; of those side by side the later ones take less of the driver's
 # memory. Never an installed one: what a run does must not depend on what else there is on a machine. Those of
 # objectives that are smooth, and of others.
@@ -77,12 +68,12 @@ def choose(
     UsageError
         If there is no such solver, or it is for smooth objectives and this one is not.
     """
-    if solver == _AUTO:
+    if solver == AUTO:
         solver = choices(solver, size=size, smooth=smooth)[0].solver
     optimizer = OPTIMIZERS.get(solver)(size=size, tolerance=tolerance, max_passes=max_passes)
     if not (smooth or optimizer.takes_kinks):
         made = {name: OPTIMIZERS.get(name)(size=size, tolerance=tolerance, max_passes=max_passes) for name in BUILT_IN}
-        able = ", ".join([_AUTO, *(name for name, one in made.items() if one.takes_kinks)])
+        able = ", ".join([AUTO, *(name for name, one in made.items() if one.takes_kinks)])
         raise UsageError(
             f"`solver`: expected one of {able}, which can have `l1` and bounds, found {solver}, which cannot"
         )
@@ -95,7 +86,7 @@ def choices(solver: str, *, size: int, smooth: bool = True) -> tuple[Choice, ...
     Each takes less of the driver's memory than the one before. The last one is also what runs of releases went by that
     did not write down what they chose.
     """
-    if solver != _AUTO:
+    if solver != AUTO:
         return (Choice(solver, ""),)
     reasons: list[str] = []
     for names in _AUTOMATIC[smooth]:
@@ -109,4 +100,4 @@ def choices(solver: str, *, size: int, smooth: bool = True) -> tuple[Choice, ...
 
 def auto(*, size: int, tolerance: float, max_passes: int) -> Optimizer[Any, Ask, Evaluation]:
     """Make what `auto` means where the objective is smooth; a `Factory`."""
-    return choose(_AUTO, size=size, tolerance=tolerance, max_passes=max_passes)
+    return choose(AUTO, size=size, tolerance=tolerance, max_passes=max_passes)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
-from hdfs_layout.paths import MAX_PARTITION
+from hdfs_layout.limits import MAX_PARTITION
 from mr_ml.data import stored
 from mr_ml.errors import UsageError
 from mr_ml.packing.plan import check_shares, is_split_name

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from hdfs_layout.paths import MAX_PARTITION
+from hdfs_layout.limits import MAX_PARTITION
 from mr_ml.catalog.retention_rules import RetentionRules
 from mr_ml.data import stored
 from mr_ml.models.base import UNNAMED_KIND

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypedDict
 
 from hdfs_layout import Root
-from hdfs_layout.paths import MAX_PASS
+from hdfs_layout.limits import MAX_PASS
 from mr_ml.catalog.checkpoints import Checkpoints
 from mr_ml.catalog.dataset import Dataset
 from mr_ml.catalog.run import find_run, read_run

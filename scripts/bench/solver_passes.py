@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, sparse, special
 
-from mr_ml.optimize.choose import BUILT_IN
+from mr_ml.optimize.built_in import BUILT_IN
 
 Array = NDArray[Any]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from hdfs_layout.paths import MAX_PASS
+from hdfs_layout.limits import MAX_PASS
 from mr_ml.data import stored
 from mr_ml.errors import UsageError
 from mr_ml.models.base import TrainSpec
