@@ -30,12 +30,11 @@ from mr_ml.models.linear.losses import loss_from_text
 from mr_ml.models.linear.metrics import MetricsQuery
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.models.needs import Needs
-from mr_ml.passes import automatic
 from mr_ml.passes.base import Engine
 from mr_ml.passes.engines import ENGINES, Kept, PassesWanted
 from mr_ml.passes.mapreduce import MapReduceEngine
+from mr_ml.passes.resident import automatic, gathering, peers, task
 from mr_ml.passes.resident import engine as engine_module
-from mr_ml.passes.resident import gathering, peers, task
 from mr_ml.passes.resident.application import NoTasksError
 from mr_ml.runners.base import RUNNERS, RunnerOptions
 from mr_ml.sums.moments import MomentsQuery
