@@ -8,7 +8,8 @@ Nelder 1989, sec. 2.5).
 
 Of a quadratic objective the step ends at the optimum. Where the condition number leaves no doubt of that, no other pass
 is made to see it; else the next pass brings a factor of the Hessian, which has twice the digits, and the step solves a
-least squares problem: see `mr_ml.optimize.least_squares`.
+least squares problem: see `mr_ml.optimize.least_squares`. Of others the last step is taken unseen where what it leaves
+is known to be small enough: see `mr_ml.optimize.last_step`.
 """
 
 from __future__ import annotations
@@ -18,9 +19,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from mr_ml.optimize import least_squares, stopping
+from mr_ml.optimize import last_step, least_squares, stopping
 from mr_ml.optimize.base import Cost, Evaluation, Floats, Stop
-from mr_ml.optimize.line_search import LineMethod, inverse_diagonal, scaled_descent, vector_cost, with_distance
+from mr_ml.optimize.line_search import (
+    EXACT_SLACK,
+    LineMethod,
+    inverse_diagonal,
+    scaled_descent,
+    vector_cost,
+    with_distance,
+)
 from mr_ml.optimize.line_state import LineState
 from mr_ml.sums.blas import one_thread
 
@@ -62,9 +70,22 @@ class Newton(LineMethod):
         if ev.factor is not None and there.stop is not None and there.stop.converged:
             # near enough by what the pass found, and nearer by what it brought
             return replace(least_squares.moved(there, ev), stop=there.stop)
-        if there.stop is not None or not ev.quadratic:
+        if not ev.quadratic and there.stop in (None, Stop.GRADIENT, Stop.PASSES):
+            return self._last_step(there, ev)
+        if there.stop is not None:
             return there
         return least_squares.at_optimum(there, ev, tolerance=self.tolerance) or replace(there, fine=True)
+
+    def _last_step(self, state: LineState, ev: Evaluation) -> LineState:
+        """Go to the end of the next step, if it is proved that no pass needs to look at it.
+
+        Also from where the search has converged: it costs nothing, and squares what is left.
+        """
+        # where a search begins, a step shows whether there is an optimum
+        if not state.step:
+            return state
+        length = lambda vector: newton_direction(replace(state, gradient=vector), ev)[1]  # noqa: E731
+        return last_step.at_optimum(state, ev, tolerance=self.tolerance, slack=EXACT_SLACK, length=length) or state
 
 
 def newton(*, size: int, tolerance: float, max_passes: int) -> Newton:

@@ -25,7 +25,7 @@ from mr_ml.models.linear.penalty import NO_PENALTY, Penalty, PenaltyOfTheta, Qua
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.models.linear.sampled import RowSample
 from mr_ml.models.linear.scaling import Scaling
-from mr_ml.optimize.base import Ask, Evaluation, Kinks, Separation
+from mr_ml.optimize.base import Ask, Evaluation, Kinks, Reach, Separation
 from mr_ml.sums.parts import Triangle
 from mr_ml.sums.statistic import Statistic
 
@@ -50,12 +50,15 @@ class Objective:
         Of the coefficients in the space of features as they are read.
     first_intercepts
         Where the search starts, (n_outputs,), beside coefficients of 0; None for 0.
+    extremes
+        (n_features,) how large values are at most as `rows` and `scaling` make them; None if that is not known.
     """
 
     rows: RowSpec
     scaling: Scaling
     penalty: Penalty = NO_PENALTY
     first_intercepts: Floats | None = None
+    extremes: Floats | None = None
 
     @cached_property
     def _of_theta(self) -> PenaltyOfTheta:
@@ -69,6 +72,12 @@ class Objective:
     def sample(self, blocks: Iterable[Block], *, n_rows: int) -> RowSample | None:
         """Return the first rows of stored blocks that have `n_rows` in all; None if they weigh nothing."""
         return RowSample.of(blocks, n_rows=n_rows, spec=self.rows, scaling=self.scaling, penalty=self._of_theta)
+
+    @cached_property
+    def _reach(self) -> Reach | None:
+        if self.extremes is None or not self.rows.loss.bends_by_reach:
+            return None
+        return Reach(np.append(self.extremes, 1.0) if self.scaling.intercept else self.extremes)
 
     @property
     def may_separate(self) -> bool:
@@ -200,7 +209,7 @@ class Objective:
             unit=units if len(units) == 1 else np.repeat(units, self.size // len(units)),
             # in this order, since squares of slopes may be no numbers any more
             fit_unit=float(np.sqrt(np.sum((slopes[known] / np.sqrt(second[known])) ** 2))),
-            separation=Separation(*leads) if leads else None, kinks=penalty.kinks,
+            separation=Separation(*leads) if leads else None, kinks=penalty.kinks, reach=self._reach,
         )  # fmt: skip
 
     def _factor(self, raw: Floats, theta: Floats) -> Floats:

@@ -70,6 +70,12 @@ class Shift:
         left[list(self.ids)] = 0.0
         return left
 
+    def of_features(self, n_features: int) -> Floats:
+        """Return what is taken off each of all features, (n_features,)."""
+        off = np.zeros(n_features)
+        off[list(self.ids)] = self.by
+        return off
+
     def placed(self, columns: NDArray[np.int32], among: NDArray[np.int32]) -> Shift:
         """Return the same where more columns are read, which are not shifted; both are ascending."""
         return replace(self, ids=tuple(np.searchsorted(among, columns[list(self.ids)]).tolist()))

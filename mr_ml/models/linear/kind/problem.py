@@ -271,7 +271,9 @@ def make_objective(spec: LinearSpec, dataset: Dataset, moments: FeatureMoments) 
     )  # fmt: skip
     # of labels as they are read
     first = loss.start(replace(labels, mean=labels.mean - shift.target))
-    return Objective(rows, scaling, penalty_of(spec, dataset.schema, moments), first)
+    off, read = scaling.mean + shift.of_features(moments.n_features), (moments.minimum, moments.maximum)
+    extremes = np.maximum(*(np.abs(value - off) for value in read)) / scaling.scale
+    return Objective(rows, scaling, penalty_of(spec, dataset.schema, moments), first, extremes)
 
 
 def mostly_dense(dataset: Dataset, moments: FeatureMoments) -> bool:

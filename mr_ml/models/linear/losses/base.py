@@ -54,6 +54,9 @@ class Loss(ABC):
         the search.
     needs_intercept
         Whether margins of 0 stand for no prediction, so that a search cannot start from there.
+    bends_by_reach
+        Whether slopes and second derivatives change by no more than e^a along changes of the margins, a being the
+        largest of these, or of their differences in a row of several: see `mr_ml.optimize.reach`.
     higher
         Which metrics that other losses do not have are better the larger they are.
     """
@@ -66,6 +69,7 @@ class Loss(ABC):
     identifiable: ClassVar[bool] = True
     exact_curvature: ClassVar[bool] = True
     needs_intercept: ClassVar[bool] = False
+    bends_by_reach: ClassVar[bool] = False
     higher: ClassVar[frozenset[str]] = frozenset()
 
     def n_outputs(self, n_classes: int) -> int:

@@ -25,6 +25,7 @@ class LogisticLoss(Loss):
     name: ClassVar[str] = "logistic"
     label_domain: ClassVar[LabelDomain] = TWO_CLASSES
     may_separate: ClassVar[bool] = True
+    bends_by_reach: ClassVar[bool] = True
 
     @property
     def ratio(self) -> str:

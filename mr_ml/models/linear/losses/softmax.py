@@ -27,6 +27,7 @@ class SoftmaxLoss(Loss):
     name: ClassVar[str] = "softmax"
     label_domain: ClassVar[LabelDomain] = CLASSES
     may_separate: ClassVar[bool] = True
+    bends_by_reach: ClassVar[bool] = True
     identifiable: ClassVar[bool] = False
 
     def n_outputs(self, n_classes: int) -> int:
