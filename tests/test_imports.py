@@ -248,6 +248,7 @@ def test_commands_load_only_what_they_compute_with(tmp_path: Path) -> None:
     lines = (
         "pack rows --to rows",
         "train rows --model m --solver lbfgs --max-passes 2 --l2 1",
+        "train rows --model m --solver lbfgs-sampled --max-passes 4 --l2 1",
         "predict m rows --to out",
     )
     given = [f"{line} --root root -r inline" for line in lines]
