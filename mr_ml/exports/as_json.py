@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from mr_ml.exports.base import Export, Subject
 from mr_ml.exports.document import document_of, text_of
+from mr_ml.readers.inputs import Made
 from mr_ml.readers.transforms.alone import TRANSFORMS
 
 
@@ -15,8 +16,10 @@ class JsonExport:
 
     suffix = ".json"
     parameters: ClassVar[Mapping[str, str]] = {}
-    # those that docs/exports.md describes
-    transforms = frozenset(TRANSFORMS)
+
+    def carries(self, made: Made) -> bool:
+        """See `Export.carries`: those that docs/exports.md describes."""
+        return made.kind in TRANSFORMS
 
     def notes(self, subject: Subject, chosen: Mapping[str, str]) -> Sequence[str]:
         """See `Export.notes`: there is nothing that it leaves out."""

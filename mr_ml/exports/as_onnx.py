@@ -9,7 +9,7 @@ that compute are not used, since they do so in floats: categories are looked up,
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,8 +18,8 @@ from mr_ml import __version__
 from mr_ml.errors import UsageError
 from mr_ml.exports.base import Export, Subject, only_of
 from mr_ml.exports.onnx_graph import IR_VERSION, OPSETS, Graph, values_of
-from mr_ml.readers.inputs import Column
-from mr_ml.readers.transforms.alone import without_fraction
+from mr_ml.exports.onnx_terms import OnnxTerms, linear
+from mr_ml.readers.inputs import Made
 
 _MOST_COLUMNS = 20_000
 _MOST_FEATURES = 1_000_000
@@ -32,8 +32,11 @@ class OnnxExport:
     """See `mr_ml.exports.base.Export`."""
 
     suffix = ".onnx"
-    transforms: frozenset[str] = frozenset()
     parameters: ClassVar[Mapping[str, str]] = {}
+
+    def carries(self, made: Made) -> bool:
+        """See `Export.carries`."""
+        return made.terms is not None
 
     def notes(self, subject: Subject, chosen: Mapping[str, str]) -> Sequence[str]:
         """See `Export.notes`."""
@@ -43,7 +46,7 @@ class OnnxExport:
                 f"the input {_FEATURES!r} has a column for each feature that has coefficients, in the order of "
                 "feature_names in the metadata, 0 for what a row lacks"
             )
-        elif any(column.categories is not None for column in subject.columns):
+        elif any(False in found for found in subject.reads.values()):
             notes.append(
                 "texts of categories are taken as they are: without blanks around them, whole numbers as 1 or 1.0"
             )
@@ -72,9 +75,9 @@ def _model(subject: Subject) -> Any:
     from onnx import TensorProto, helper
 
     is_numbered = subject.inputs.columns is None
-    named = [] if is_numbered else [column.name for column in subject.columns]
+    columns = {} if is_numbered else subject.only_one_type("onnx")
     offset = subject.inputs.offset
-    graph = Graph([*named, *([offset] if offset is not None else []), *([_FEATURES] if is_numbered else [])])
+    graph = Graph([*columns, *([offset] if offset is not None else []), *([_FEATURES] if is_numbered else [])])
     inputs: list[Any] = []
 
     def add_input(name: str, kind: int, width: int) -> str:
@@ -84,13 +87,12 @@ def _model(subject: Subject) -> Any:
     if is_numbered:
         n = len(subject.formula.features)
         x = add_input(_FEATURES, TensorProto.DOUBLE, n)
-        terms = list(_linear(graph, x, subject.formula.centres, subject.formula.coefficients.T))
+        terms = list(linear(graph, x, subject.formula.centres, subject.formula.coefficients.T))
         intercepts = subject.formula.intercepts
     else:
-        for column in subject.columns:
-            kind = TensorProto.DOUBLE if column.categories is None else TensorProto.STRING
-            add_input(column.name, kind, 1)
-        terms = list(_terms(subject, graph))
+        for name, is_number in columns.items():
+            add_input(name, TensorProto.DOUBLE if is_number else TensorProto.STRING, 1)
+        terms = list(OnnxTerms(subject, graph).all())
         intercepts = subject.intercepts
     if offset is not None:
         add_input(offset, TensorProto.DOUBLE, 1)
@@ -109,59 +111,6 @@ def _model(subject: Subject) -> Any:
     }  # fmt: skip
     helper.set_model_props(model, about)
     return model
-
-
-def _terms(subject: Subject, graph: Graph) -> Iterator[str]:
-    """Yield what the columns add, (n_rows, n_margins) each, or (n_rows, 1) for all."""
-    numbers = [column for column in subject.columns if column.categories is None]
-    if numbers:
-        x = graph.op("Concat", *(column.name for column in numbers), axis=1)
-        fills = [np.nan if column.fill is None else float(column.fill) for column in numbers]
-        if not all(map(np.isnan, fills)):
-            x = graph.op("Where", graph.op("IsNaN", x), graph.constant(np.array(fills)[None]), x)
-        centres = np.array([subject.centre(column) for column in numbers])
-        weights = np.concatenate([subject.weights(column) for column in numbers], axis=1)
-        yield from _linear(graph, x, centres, weights.T)
-    for column in subject.columns:
-        if column.categories is not None:
-            yield _category(subject, graph, column)
-
-
-def _linear(graph: Graph, x: str, centres: Any, weights: Any) -> Iterator[str]:
-    """Yield (x - centres) weights, and what makes rows NaN that are not finite."""
-    left = graph.op("Sub", x, graph.constant(centres[None])) if centres.any() else x
-    yield graph.op("MatMul", left, graph.constant(np.ascontiguousarray(weights)))
-    yield graph.op("ReduceSum", graph.op("Sub", x, x), graph.constant(np.array([1], np.int64)), keepdims=1)
-
-
-def _category(subject: Subject, graph: Graph, column: Column) -> str:
-    """Add the look-up of a column: code of its text, and the coefficients at that code."""
-    assert column.categories is not None
-    weights, filled = subject.weights(column), subject.filled(column)
-    n = len(column.categories)
-    refused = np.full(len(weights), np.nan)
-    unseen = np.zeros(len(weights)) if column.unseen == "ignore" else refused
-    rows = [*weights.T, refused if filled is None else filled, unseen]
-    codes = {category: code for code, category in enumerate(column.categories)}
-    for text in subject.inputs.missing_texts:
-        codes.setdefault(text, n)
-    if column.whole:
-        for category, code in list(codes.items())[:n]:
-            for spelled in _spellings(without_fraction(category)):
-                codes.setdefault(spelled, code)
-    texts = graph.op("Reshape", column.name, graph.constant(np.array([-1], np.int64)))
-    place = graph.op(
-        "LabelEncoder", texts, domain="ai.onnx.ml", keys_strings=list(codes), values_int64s=list(codes.values()),
-        default_int64=n + 1,
-    )  # fmt: skip
-    return graph.op("Gather", graph.constant(np.array(rows)), place, axis=0)
-
-
-def _spellings(whole: str) -> Iterator[str]:
-    """Yield how tables spell a whole number."""
-    signed = [whole, f"+{whole}", *(["-0"] if whole == "0" else [])]
-    for text in signed:
-        yield from (text, f"{text}.", f"{text}.0")
 
 
 def _outputs(subject: Subject, graph: Graph, values: str) -> list[Any]:

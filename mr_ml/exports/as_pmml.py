@@ -17,8 +17,9 @@ from xml.etree import ElementTree
 from mr_ml import __version__
 from mr_ml.errors import UsageError
 from mr_ml.exports.base import Export, Subject, only_of
+from mr_ml.exports.pmml_terms import PmmlTerms
 from mr_ml.models.formula import Response
-from mr_ml.readers.inputs import Column
+from mr_ml.readers.inputs import Made
 
 _NAMESPACE = "http://www.dmg.org/PMML-4_4"
 _MOST_COLUMNS = 20_000
@@ -41,15 +42,18 @@ class PmmlExport:
     """See `mr_ml.exports.base.Export`."""
 
     suffix = ".pmml"
-    transforms: frozenset[str] = frozenset()
     parameters: ClassVar[Mapping[str, str]] = {}
+
+    def carries(self, made: Made) -> bool:
+        """See `Export.carries`."""
+        return made.terms is not None
 
     def notes(self, subject: Subject, chosen: Mapping[str, str]) -> Sequence[str]:
         """See `Export.notes`."""
         notes = ["a row that mr-ml predict would refuse has an invalid value, for which evaluators give an error"]
         if subject.inputs.columns is None:
             notes.append("fields are called f1, f2, ...; what is missing is 0, and those without weight are left out")
-        elif any(column.whole for column in subject.columns):
+        elif any(False in found for found in subject.reads.values()):
             notes.append("categories that are whole numbers are known in one spelling only, such as 1")
         return notes
 
@@ -74,9 +78,8 @@ class _Document:
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
         self._offset = subject.inputs.offset
-        self._taken = {column.name for column in subject.columns} | (
-            {self._offset} if self._offset is not None else set()
-        )
+        self._taken = subject.reads.keys() | ({self._offset} if self._offset is not None else set())
+        self._terms = PmmlTerms(subject, self._free)
         is_sides = subject.formula.response is Response.SIDES
         self._target = self._free("margin" if is_sides else "target")
         self.root = ElementTree.Element("PMML", {"xmlns": _NAMESPACE, "version": "4.4"})
@@ -103,15 +106,16 @@ class _Document:
     def _dictionary(self) -> None:
         subject = self._subject
         dictionary = _add(self.root, "DataDictionary")
-        for column in subject.columns:
-            if column.categories is None:
-                _number(dictionary, column.name)
+        for name in subject.reads:
+            categories = self._terms.categories.get(name)
+            if categories is None:
+                _number(dictionary, name, self._terms.bounds.get(name))
                 continue
-            field = _add(dictionary, "DataField", name=column.name, optype="categorical", dataType="string")
-            for category in column.categories:
+            field = _add(dictionary, "DataField", name=name, optype="categorical", dataType="string")
+            for category in categories:
                 _add(field, "Value", value=category)
             for text in subject.inputs.missing_texts:
-                if text not in column.categories:
+                if text not in categories:
                     _add(field, "Value", value=text, property="missing")
         if self._offset is not None:
             _number(dictionary, self._offset)
@@ -125,8 +129,8 @@ class _Document:
     def _mining_schema(self) -> None:
         schema = _add(self._model, "MiningSchema")
         _add(schema, "MiningField", name=self._target, usageType="target")
-        for column in self._subject.columns:
-            _add(schema, "MiningField", name=column.name, **_treatment(column))
+        for name in self._subject.reads:
+            _add(schema, "MiningField", name=name, **self._terms.treatment(name))
         if self._offset is not None:
             treatment = {"missingValueTreatment": "returnInvalid", "invalidValueTreatment": "returnInvalid"}
             _add(schema, "MiningField", name=self._offset, **treatment)
@@ -163,20 +167,9 @@ class _Document:
                 _add(output, "OutputField", name=self._free(f"probability_{label}"), value=label, **kind)
 
     def _transformations(self) -> None:
-        """Add a derived field for each column of numbers from which something is taken off."""
-        self._fields = {column.name: column.name for column in self._subject.columns}
-        centred = [
-            column for column in self._subject.columns if column.categories is None and self._subject.centre(column)
-        ]
-        if not centred:
-            return
-        transformations = _add(self._model, "LocalTransformations")
-        for column in centred:
-            name = self._fields[column.name] = self._free(f"{column.name} centred")
-            field = _add(transformations, "DerivedField", name=name, optype="continuous", dataType="double")
-            less = _add(field, "Apply", function="-")
-            _add(less, "FieldRef", field=column.name)
-            _add(less, "Constant", dataType="double").text = repr(self._subject.centre(column))
+        """Add the fields that are made of columns."""
+        if self._terms.derived:
+            _add(self._model, "LocalTransformations").extend(self._terms.derived)
 
     def _tables(self) -> None:
         subject = self._subject
@@ -194,33 +187,22 @@ class _Document:
         subject = self._subject
         target = {} if label is None else {"targetCategory": label}
         table = _add(self._model, "RegressionTable", intercept=repr(float(subject.intercepts[k])), **target)
-        for column in subject.columns:
-            if column.categories is None:
-                weight = repr(float(subject.weights(column)[k, 0]))
-                _add(table, "NumericPredictor", name=self._fields[column.name], coefficient=weight)
+        for numeric in self._terms.numeric:
+            weight = repr(float(numeric.weights[k]))
+            _add(table, "NumericPredictor", name=numeric.field, coefficient=weight)
         if self._offset is not None:
             _add(table, "NumericPredictor", name=self._offset, coefficient="1")
-        for column in subject.columns:
-            if column.categories is not None:
-                for category, weight in zip(column.categories, subject.weights(column)[k].tolist(), strict=True):
-                    _add(table, "CategoricalPredictor", name=column.name, value=category, coefficient=repr(weight))
+        for one in self._terms.categorical:
+            for value, weight in zip(one.values, map(repr, one.weights[k].tolist()), strict=True):
+                _add(table, "CategoricalPredictor", name=one.field, value=value, coefficient=weight)
 
 
-def _number(dictionary: ElementTree.Element, name: str) -> None:
+def _number(dictionary: ElementTree.Element, name: str, bounds: tuple[float, float] | None = None) -> None:
     field = _add(dictionary, "DataField", name=name, optype="continuous", dataType="double")
-    _add(field, "Interval", closure="closedClosed", leftMargin=f"-{_LARGEST}", rightMargin=_LARGEST)
-
-
-def _treatment(column: Column) -> dict[str, str]:
-    """Return what is said of values that are missing or unknown. A category that matches nothing adds nothing."""
-    ignores = column.categories is not None and column.unseen == "ignore"
-    found = {"invalidValueTreatment": "asIs" if ignores else "returnInvalid"}
-    if column.missing == "refuse":
-        return {**found, "missingValueTreatment": "returnInvalid"}
-    if column.missing == "fill":
-        fill = column.fill if column.categories is not None else repr(float(column.fill or 0.0))
-        return {**found, "missingValueReplacement": str(fill), "missingValueTreatment": "asValue"}
-    return {**found, "missingValueTreatment": "asIs"}
+    if bounds is None:
+        _add(field, "Interval", closure="closedClosed", leftMargin=f"-{_LARGEST}", rightMargin=_LARGEST)
+    else:
+        _add(field, "Interval", closure="closedOpen", leftMargin=repr(bounds[0]), rightMargin=repr(bounds[1]))
 
 
 def _add(parent: ElementTree.Element, tag: str, **attributes: str) -> ElementTree.Element:

@@ -10,6 +10,7 @@ from typing import ClassVar
 from mr_ml.errors import InternalError
 from mr_ml.exports.base import Export, Subject
 from mr_ml.exports.document import document_of, text_of
+from mr_ml.readers.inputs import Made
 from mr_ml.readers.transforms.alone import TRANSFORMS
 
 _PLACE = '_DOCUMENT = "{}"\n'
@@ -22,7 +23,10 @@ class PythonExport:
 
     suffix = ".py"
     parameters: ClassVar[Mapping[str, str]] = {}
-    transforms = frozenset(TRANSFORMS)
+
+    def carries(self, made: Made) -> bool:
+        """See `Export.carries`: those that docs/exports.md describes."""
+        return made.kind in TRANSFORMS
 
     def notes(self, subject: Subject, chosen: Mapping[str, str]) -> Sequence[str]:
         """See `Export.notes`."""

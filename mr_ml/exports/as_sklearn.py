@@ -2,11 +2,13 @@
 
     coef (n_outputs, n_features), intercept (n_outputs,), classes (n_classes,), feature_names (n_features,), loss ()
 
-Rows of an estimator are features, not the columns that they came from.
+Rows of an estimator are features, not the columns that they came from; but where a schema file makes features of
+columns, the file has the schema too, schema (), and rows are data frames with these columns.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from mr_ml.data.npz import to_npz
 from mr_ml.errors import UsageError
 from mr_ml.exports.base import Export, Subject
+from mr_ml.readers.inputs import Made
 
 _MOST_BYTES = 1 << 30
 
@@ -24,12 +27,17 @@ class SklearnExport:
     """See `mr_ml.exports.base.Export`."""
 
     suffix = ".npz"
-    transforms: frozenset[str] = frozenset()
     parameters: ClassVar[Mapping[str, str]] = {}
+
+    def carries(self, made: Made) -> bool:
+        """See `Export.carries`: all, since mr_ml itself makes the features."""
+        return True
 
     def notes(self, subject: Subject, chosen: Mapping[str, str]) -> Sequence[str]:
         """See `Export.notes`."""
         notes = ["its rows are features, a column for each category; missing values and unknown categories are yours"]
+        if subject.inputs.made:
+            notes = ["mr_ml.sklearn.from_file makes a pipeline of it, whose rows are data frames as the model's files"]
         if subject.formula.centres.any():
             notes.append("its intercept is that of rows as they are, with fewer digits than mr-ml predict has")
         return notes
@@ -66,6 +74,8 @@ def arrays_of(subject: Subject) -> dict[str, NDArray[Any]]:
     }
     if subject.all_names is not None:
         arrays["feature_names"] = np.array(subject.all_names, np.str_)
+    if subject.inputs.made:
+        arrays["schema"] = np.array(json.dumps(subject.schema), np.str_)
     return arrays
 
 

@@ -13,11 +13,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from mr_ml.errors import UsageError
-from mr_ml.exports.base import Export, Floats, Subject, only_of
-from mr_ml.exports.sql_dialects import DIALECTS, LARGEST, Dialect
+from mr_ml.exports.base import Export, Subject, only_of
+from mr_ml.exports.sql_dialects import DIALECTS, Dialect
 from mr_ml.exports.sql_responses import values_of
-from mr_ml.readers.inputs import Column
-from mr_ml.readers.transforms.alone import without_fraction
+from mr_ml.exports.sql_terms import SqlTerms
+from mr_ml.readers.inputs import Made
 
 # of a table; databases have fewer still
 _MOST_COLUMNS = 20_000
@@ -27,13 +27,16 @@ class SqlExport:
     """See `mr_ml.exports.base.Export`."""
 
     suffix = ".sql"
-    transforms: frozenset[str] = frozenset()
     parameters: ClassVar[Mapping[str, str]] = {"dialect": "duckdb", "table": "rows"}
+
+    def carries(self, made: Made) -> bool:
+        """See `Export.carries`."""
+        return made.terms is not None
 
     def notes(self, subject: Subject, chosen: Mapping[str, str]) -> Sequence[str]:
         """See `Export.notes`."""
         notes = ["a row that mr-ml predict would refuse has NULL for every output"]
-        if any(column.categories is None for column in subject.columns):
+        if any(True in found for found in subject.reads.values()):
             notes.append("columns of numbers must be of a numeric type: what text means is lost by a cast")
         if subject.inputs.columns is None:
             notes.append(
@@ -76,7 +79,7 @@ class _Names:
     def __init__(self, subject: Subject, dialect: Dialect) -> None:
         inputs, n_margins = subject.inputs, len(subject.formula.intercepts)
         text_columns = inputs.text.get("columns", [])
-        needed = [column.name for column in subject.columns] + ([inputs.offset] if inputs.offset else [])
+        needed = [*subject.reads] + ([inputs.offset] if inputs.offset else [])
         folded: dict[str, str] = {}
         for name in needed:
             if dialect.folds_names and (other := folded.setdefault(name.lower(), name)) != name:
@@ -103,56 +106,9 @@ def _terms(subject: Subject, dialect: Dialect) -> Iterable[list[str]]:
     """Yield the terms of each margin, the intercept aside."""
     offset = subject.inputs.offset
     for k in range(len(subject.formula.intercepts)):
-        terms = []
-        for column in subject.columns:
-            weights, filled = subject.weights(column)[k], subject.filled(column)
-            add = _number if column.categories is None else _category
-            instead = "NULL" if filled is None else dialect.number(float(filled[k]))
-            terms.append(add(subject, column, weights, instead, dialect))
-        if offset is not None:
-            terms.append(_finite(f"mr_ml_t.{dialect.name(offset)}", "{x}", dialect))
-        yield terms
-
-
-def _number(subject: Subject, column: Column, weights: Floats, instead: str, dialect: Dialect) -> str:
-    name, centre = f"mr_ml_t.{dialect.name(column.name)}", subject.centre(column)
-    value = "{x}" if centre == 0 else f"({{x}} - {dialect.number(centre)})"
-    term = _finite(name, f"{dialect.number(float(weights[0]))} * {value}", dialect)
-    if instead == "NULL":
-        return term
-    return f"CASE WHEN {dialect.is_missing(name)} THEN {instead} ELSE {term} END"
-
-
-def _finite(name: str, term: str, dialect: Dialect) -> str:
-    """Return a term of a number x, which is NULL where x is not finite."""
-    x = dialect.as_number(name)
-    return f"CASE WHEN {x} BETWEEN -{LARGEST} AND {LARGEST} THEN {term.replace('{x}', x)} END"
-
-
-def _category(subject: Subject, column: Column, weights: Floats, instead: str, dialect: Dialect) -> str:
-    assert column.categories is not None
-    name = f"mr_ml_t.{dialect.name(column.name)}"
-    unseen = "0e0" if column.unseen == "ignore" else "NULL"
-    plain = dialect.as_text(name)
-    spellings = column.categories
-    if column.whole:
-        # also 1.0, +1 and -0
-        plain, spellings = dialect.whole(plain), tuple(map(without_fraction, spellings))
-    # a missing text that is a category is a category
-    known = set(spellings)
-    missing = [text for text in subject.inputs.missing_texts if text not in known]
-    cases = [
-        *(
-            f"WHEN {dialect.text(category)} THEN {dialect.number(weight)}"
-            for category, weight in zip(spellings, weights.tolist(), strict=True)
-        ),
-        *(f"WHEN {dialect.text(text)} THEN {instead}" for text in missing),
-    ]
-    if column.whole and "0" in known:
-        zero = float(weights[spellings.index("0")])
-        cases.append(f"WHEN {dialect.text('-0')} THEN {dialect.number(zero)}")
-    spelled = f"CASE {plain} {' '.join(cases)} ELSE {unseen} END"
-    return f"CASE WHEN {name} IS NULL THEN {instead} ELSE {spelled} END"
+        adder = SqlTerms(subject, dialect, k)
+        terms = [term.added_by(adder) for term in subject.terms]
+        yield terms if offset is None else [*terms, adder.offset(offset)]
 
 
 def _label(values: Sequence[str], labels: Sequence[str], dialect: Dialect) -> str:

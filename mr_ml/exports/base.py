@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,9 @@ from mr_ml.errors import InternalError, UsageError
 from mr_ml.models.base import Model
 from mr_ml.models.formula import Formula
 from mr_ml.readers.base import format_named
-from mr_ml.readers.inputs import Column, Inputs
+from mr_ml.readers.inputs import Column, Inputs, Made
 from mr_ml.readers.rows import listed
+from mr_ml.readers.terms import REFUSED, Chosen, Measured, Number, Term, reads
 
 Floats = NDArray[np.float64]
 
@@ -46,6 +47,8 @@ class Subject:
         Of the features that have coefficients, (n,).
     n_features, index_base, all_names
         Of the schema; the names of all features, None where they have numbers only.
+    schema
+        In plain JSON types, as mr_ml stores it, for those that read rows by mr_ml.
     """
 
     name: str
@@ -59,6 +62,7 @@ class Subject:
     n_features: int
     index_base: int
     all_names: tuple[str, ...] | None
+    schema: dict[str, Any]
 
     @classmethod
     def of(cls, model: Model, *, unseen: Literal["error", "ignore"] | None = None) -> Subject:
@@ -89,6 +93,7 @@ class Subject:
             dataset=str(model.manifest["dataset"]), formula=formula, inputs=inputs,
             labels=tuple(model.label_texts), feature_names=tuple(map(schema.name_of, formula.features.tolist())),
             n_features=schema.n_features, index_base=schema.index_base, all_names=schema.feature_names,
+            schema=schema.to_json(),
         )  # fmt: skip
 
     @property
@@ -104,50 +109,65 @@ class Subject:
         return "probability" if self.formula.response.is_probability else "decision"
 
     @cached_property
-    def columns(self) -> tuple[Column, ...]:
-        """The columns of a table of such rows.
+    def terms(self) -> tuple[Term, ...]:
+        """What adds to the margins of a table's rows, in the order of the features.
 
-        Features that have numbers only are called f and their number, f1, f2..., one that a row lacks is 0, and those
-        without weight are left out.
+        Features that have numbers only are in columns called f and their number, f1, f2..., of which one that a row
+        lacks is 0, and those without weight are left out. What a schema file makes of columns is among them if there
+        are words for it.
         """
-        if self.inputs.columns is not None:
-            return self.inputs.columns
-        weighty = np.flatnonzero((self.formula.coefficients != 0).any(axis=0)).tolist()
-        return tuple(
-            Column(name=f"f{self.feature_names[k]}", first=int(self.formula.features[k]), missing="fill", fill=0.0)
-            for k in weighty
-        )
+        if self.inputs.columns is None:
+            weighty = np.flatnonzero((self.formula.coefficients != 0).any(axis=0)).tolist()
+            return tuple(
+                Measured(
+                    number=Number(column=f"f{self.feature_names[k]}"), feature=int(self.formula.features[k]), fill=0.0
+                )
+                for k in weighty
+            )
+        placed: list[tuple[int, tuple[Term, ...]]] = [(column.first, (column.term,)) for column in self.inputs.columns]
+        placed += [(made.first, made.terms) for made in self.inputs.made if made.terms is not None]
+        return tuple(term for _, terms in sorted(placed, key=lambda one: one[0]) for term in terms)
 
-    def weights(self, column: Column) -> Floats:
-        """Return the coefficients of a column, (n_margins, n); n is 1, or the number of its categories."""
-        n = 1 if column.categories is None else len(column.categories)
-        return _placed(self.formula.coefficients, self.formula.features, column.first, n)
+    @cached_property
+    def reads(self) -> dict[str, set[bool]]:
+        """The columns of a table of such rows, but for offsets, and as what each is read: numbers, texts, or both."""
+        return reads(self.terms)
 
-    def centre(self, column: Column) -> float:
-        """Return what is taken off a column of numbers."""
-        return float(_placed(self.formula.centres[None], self.formula.features, column.first, 1)[0, 0])
+    def only_one_type(self, kind: str) -> dict[str, bool]:
+        """Return the columns, and whether each holds numbers; raises UsageError if one is read as both."""
+        both = [name for name, found in self.reads.items() if len(found) > 1]
+        if both:
+            raise UsageError(
+                f"expected columns of numbers or of texts, found such as are read as both: {listed(both)}; a column "
+                f"has one type in the export {kind}: export as json, python or sql"
+            )
+        return {name: True in found for name, found in self.reads.items()}
+
+    def weights(self, feature: int) -> Floats:
+        """Return the coefficients of a feature, (n_margins,)."""
+        return _placed(self.formula.coefficients, self.formula.features, feature, 1)[:, 0]
+
+    def centre(self, feature: int) -> float:
+        """Return what is taken off a feature that is a number."""
+        return float(_placed(self.formula.centres[None], self.formula.features, feature, 1)[0, 0])
+
+    def outcomes(self, term: Chosen) -> Floats:
+        """Return what each code adds, no value and another text behind them, (n_margins, n + 2); NaN if refused."""
+        features = np.array(term.features)
+        known = np.unique(features[features >= 0])
+        first, last = (int(known[0]), int(known[-1])) if len(known) else (0, 0)
+        table = _placed(self.formula.coefficients, self.formula.features, first, last - first + 1)
+        found = np.where(features >= 0, table[:, np.maximum(features - first, 0)], 0.0)
+        found[:, features == REFUSED] = np.nan
+        return np.asarray(found)
 
     @cached_property
     def intercepts(self) -> Floats:
-        """Those of a table's rows, (n_margins,): less what is taken off categories, which are 0 or 1."""
-        taken_off = np.zeros(len(self.formula.intercepts))
-        for column in self.columns:
-            if column.categories is not None:
-                n = len(column.categories)
-                centres = _placed(self.formula.centres[None], self.formula.features, column.first, n)[0]
-                taken_off += self.weights(column) @ centres
-        return np.asarray(self.formula.intercepts - taken_off)
-
-    def filled(self, column: Column) -> Floats | None:
-        """Return what a column adds where it has no value, (n_margins,); None if such a row is refused."""
-        weights = self.weights(column)
-        if column.missing == "refuse":
-            return None
-        if column.missing == "ignore" or column.fill is None:
-            return np.zeros(len(weights))
-        if column.categories is not None:
-            return weights[:, column.categories.index(str(column.fill))]
-        return weights[:, 0] * (float(column.fill) - self.centre(column))
+        """Those of a table's rows, (n_margins,): less what is taken off features that are 0 or 1."""
+        formula = self.formula
+        measured = [feature for term in self.terms for feature in term.numbers]
+        others = ~np.isin(formula.features, measured)
+        return np.asarray(formula.intercepts - formula.coefficients[:, others] @ formula.centres[others])
 
 
 def _width(column: Column) -> int:
@@ -173,9 +193,8 @@ class Export(Protocol):
     def parameters(self) -> Mapping[str, str]:
         """What can be chosen of this kind only, and what each is if it is not chosen."""
 
-    @property
-    def transforms(self) -> frozenset[str]:
-        """Kinds of transforms of columns that it can carry; models with others are refused before it is asked."""
+    def carries(self, made: Made) -> bool:
+        """Whether it can carry what a transform makes of columns; models with others are refused before it is asked."""
 
     def notes(self, subject: Subject, chosen: Mapping[str, str]) -> Sequence[str]:
         """Return what users must know to get the same predictions from this model's export, a sentence each."""
@@ -197,20 +216,19 @@ class Export(Protocol):
 
 def check_transforms(subject: Subject, kind: str, form: Export) -> None:
     """Raise UsageError if a kind of export cannot carry what a schema file makes of columns."""
-    others = [made.title for made in subject.inputs.made if made.kind not in form.transforms]
+    others = [made.title for made in subject.inputs.made if not form.carries(made)]
     if others:
         raise UsageError(
-            f"expected columns of numbers and categories as they are, found such as a schema file makes of others: "
-            f"{listed(others)}; the export {kind} cannot say these: export as json or python, or predict with "
-            "`mr-ml predict`"
+            f"expected columns that the export {kind} can say, found such as it has no words for: {listed(others)}; "
+            "export as json, python or sklearn, which have mr_ml's hashes of texts too, or predict with `mr-ml predict`"
         )
 
 
 def only_of(subject: Subject, *, most: int) -> Subject:
     """Return the same subject if its rows have at most so many columns; raises UsageError else."""
-    if len(subject.columns) > most:
+    if len(subject.reads) > most:
         raise UsageError(
-            f"expected a model of rows of at most {most} columns for this export, found {len(subject.columns)}; "
+            f"expected a model of rows of at most {most} columns for this export, found {len(subject.reads)}; "
             "train with `l1`, which leaves few features, or export as json or python"
         )
     return subject

@@ -47,6 +47,21 @@ class Graph:
         self.nodes.append(helper.make_node(kind, list(inputs), [output], domain=domain, **attributes))
         return output
 
+    def as_integer(self, a: str) -> str:
+        """Return a tensor as whole numbers of 64 bits."""
+        return self._cast(a, "INT64")
+
+    def as_double(self, a: str) -> str:
+        """Return a tensor as doubles."""
+        return self._cast(a, "DOUBLE")
+
+    def _cast(self, a: str, kind: str) -> str:
+        from onnx import TensorProto, helper
+
+        output = self.free(f"mr_ml_{len(self.nodes)}")
+        self.nodes.append(helper.make_node("Cast", [a], [output], to=TensorProto.DataType.Value(kind)))
+        return output
+
     def constant(self, value: Any) -> str:
         """Add an array, or a number, which becomes a double; returns its name."""
         from onnx import TensorProto, helper, numpy_helper

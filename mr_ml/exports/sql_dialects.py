@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
+from mr_ml.readers.terms import Number
+from mr_ml.readers.transforms.alone import ALIKE, written
+
 LARGEST = "1.7976931348623157e308"
+#: In a pattern: one digit, and one or more.
+DIGIT, DIGITS = "[0-9]", "[0-9]+"
 
 
 class Dialect(ABC):
@@ -42,6 +48,36 @@ class Dialect(ABC):
         """Return whether a column of numbers has no value."""
         return f"({column} IS NULL OR isnan({self.as_number(column)}))"
 
+    def number_in(self, column: str, said: Number, missing: Sequence[str]) -> tuple[str, str]:
+        """Return a column as a double, and whether it has no value.
+
+        Parameters
+        ----------
+        missing
+            Texts that mean that there is none, for those that read numbers that are written otherwise.
+        """
+        return self.as_number(column), self.is_missing(column)
+
+    def is_one_of(self, column: str, text: str, texts: Sequence[str]) -> str:
+        """Return whether a column is NULL, or its text one of some texts."""
+        return f"({column} IS NULL OR {text} IN ({', '.join(map(self.text, texts))}))"
+
+    @abstractmethod
+    def matches(self, text: str, pattern: Sequence[str]) -> str:
+        """Return whether a text consists of these characters, `DIGIT` and `DIGITS` among them."""
+
+    @abstractmethod
+    def div(self, a: str, b: str) -> str:
+        """Return a whole number that is not negative divided by another one, without the rest."""
+
+    @abstractmethod
+    def whole_number(self, text: str) -> str:
+        """Return a text of digits as a whole number."""
+
+    def long(self, number: int) -> str:
+        """Return a literal of 64 bits."""
+        return f"CAST({number} AS BIGINT)"
+
     def as_text(self, column: str) -> str:
         """Return a column as text without blanks around it."""
         return self.trimmed(f"CAST({column} AS {self.text_type})")
@@ -59,8 +95,61 @@ class Dialect(ABC):
         return values[0] if len(values) == 1 else f"GREATEST({', '.join(values)})"
 
 
-class DuckDB(Dialect):
+class _WithPatterns(Dialect):
+    """What has regular expressions, casts that may fail, and a type for each column, which is known before it runs."""
+
+    text_type_name = "VARCHAR"
+
+    @abstractmethod
+    def fits(self, text: str, expression: str) -> str:
+        """Return whether a regular expression describes the whole text."""
+
+    def number_in(self, column: str, said: Number, missing: Sequence[str]) -> tuple[str, str]:
+        """See `Dialect.number_in`: where a column of numbers that are written otherwise holds text, that is read."""
+        if said == Number(column=said.column):
+            return super().number_in(column, said, missing)
+        text = self.as_text(column)
+        is_text, number = f"typeof({column}) = {self.text(self.text_type_name)}", self.tried(column, self.number_type)
+        given = text
+        for other in ALIKE.get(said.thousands, ()):
+            given = f"replace({given}, {self.text(other)}, {self.text(said.thousands)})"
+        digits = f"replace({given}, {self.text(said.thousands)}, '')" if said.thousands else given
+        if said.decimal != ".":
+            digits = f"replace({digits}, {self.text(said.decimal)}, '.')"
+        if said.percent:
+            digits = f"regexp_replace({digits}, ' ?%$', 'e-2')"
+        is_number = self.fits(given, written(said.decimal, said.thousands, percent=said.percent))
+        read = f"CASE WHEN {is_number} THEN {self.tried(digits, self.number_type)} END"
+        return (
+            f"(CASE WHEN {is_text} THEN {read} ELSE {number} END)",
+            f"({column} IS NULL OR CASE WHEN {is_text} THEN {text} IN ({', '.join(map(self.text, missing))}) "
+            f"ELSE isnan({number}) END)",
+        )
+
+    def matches(self, text: str, pattern: Sequence[str]) -> str:
+        """See `Dialect.matches`."""
+        tokens = (one if one in (DIGIT, DIGITS) else re.escape(one) for one in pattern)
+        return self.fits(text, "".join(tokens))
+
+    def whole_number(self, text: str) -> str:
+        """See `Dialect.whole_number`."""
+        return self.tried(text, "INTEGER")
+
+    def tried(self, value: str, kind: str) -> str:
+        """Return a value as another type, NULL where it is none."""
+        return f"TRY_CAST({value} AS {kind})"
+
+
+class DuckDB(_WithPatterns):
     """DuckDB."""
+
+    def fits(self, text: str, expression: str) -> str:
+        """Return whether a regular expression describes the whole text."""
+        return f"regexp_full_match({text}, {self.text(expression)})"
+
+    def div(self, a: str, b: str) -> str:
+        """See `Dialect.div`."""
+        return f"({a} // {b})"
 
     def trimmed(self, text: str) -> str:
         """Return a text without blanks and tabs around it."""
@@ -103,11 +192,44 @@ class SQLite(Dialect):
         """Return the largest of some numbers."""
         return values[0] if len(values) == 1 else f"max({', '.join(values)})"
 
+    def div(self, a: str, b: str) -> str:
+        """See `Dialect.div`."""
+        return f"({a} / {b})"
 
-class Spark(Dialect):
+    def whole_number(self, text: str) -> str:
+        """See `Dialect.whole_number`."""
+        return f"CAST({text} AS INTEGER)"
+
+    def matches(self, text: str, pattern: Sequence[str]) -> str:
+        """See `Dialect.matches`: GLOB has no repetitions."""
+        if DIGITS not in pattern:
+            return f"{text} GLOB {self._glob(pattern)}"
+        k = list(pattern).index(DIGITS)
+        end = len(pattern) - k - 1
+        inside = f"substr({text}, {k + 1}, length({text}) - {k + end})"
+        parts = [f"length({text}) > {k + end}", f"{inside} NOT GLOB '*[^0-9]*'"]
+        parts.append(f"substr({text}, 1, {k}) GLOB {self._glob(pattern[:k])}")
+        if end:
+            parts.append(f"substr({text}, -{end}) = {self.text(''.join(pattern[k + 1 :]))}")
+        return f"({' AND '.join(parts)})"
+
+    def _glob(self, pattern: Sequence[str]) -> str:
+        return self.text("".join(f"[{one}]" if one in "*?[" else one for one in pattern))
+
+
+class Spark(_WithPatterns):
     """Spark SQL, and what reads it, such as Databricks."""
 
     text_type = "STRING"
+    text_type_name = "string"
+
+    def fits(self, text: str, expression: str) -> str:
+        """Return whether a regular expression describes the whole text."""
+        return f"({text} RLIKE {self.text(f'^(?:{expression})' + chr(92) + 'z')})"
+
+    def div(self, a: str, b: str) -> str:
+        """See `Dialect.div`."""
+        return f"({a} div {b})"
 
     def name(self, name: str) -> str:
         """Return a name in quotes."""

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from mr_ml.data.stored import shown
 from mr_ml.errors import UsageError
+from mr_ml.readers import terms as words
+from mr_ml.readers.terms import Term
 
 Missing = Literal["refuse", "fill", "ignore"]
 Unseen = Literal["refuse", "ignore"]
@@ -31,7 +33,7 @@ class Column:
     whole : bool
         Whether its categories are whole numbers, of which each spelling is one: 1, +1 and 1.0.
     missing : {'refuse', 'fill', 'ignore'}
-        What a row without a value is: refused, read as if it had `fill`, or one in which the column adds nothing.
+        What a row without a value is: refused, read as if it had `fill`, or, of categories, one that has none of them.
     fill : float, str or None
         The number or category of a row without a value.
     unseen : {'refuse', 'ignore'}
@@ -45,6 +47,19 @@ class Column:
     missing: Missing = "refuse"
     fill: float | str | None = None
     unseen: Unseen = "refuse"
+
+    @property
+    def term(self) -> Term:
+        """The same in words that other languages have too."""
+        if self.categories is None:
+            fill = None if self.fill is None or self.missing == "refuse" else float(self.fill)
+            return words.Measured(number=words.Number(column=self.name), feature=self.first, fill=fill)
+        code = words.Category(column=self.name, known=self.categories, whole=self.whole)
+        missing = words.REFUSED if self.missing == "refuse" else words.NOTHING
+        if self.missing == "fill":
+            missing = self.first + self.categories.index(str(self.fill))
+        unseen = words.NOTHING if self.unseen == "ignore" else words.REFUSED
+        return words.chosen(code, self.first, missing=missing, unseen=unseen)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +76,8 @@ class Made:
         Its first feature, counted from 0, and how many it has.
     parameters : dict
         Plain JSON types: what a program that is not mr_ml must know to do the same.
+    terms : tuple of Term, or None
+        The same in words that other languages have too; None if there are none, as for hashes of texts.
     """
 
     title: str
@@ -68,6 +85,7 @@ class Made:
     first: int
     n_features: int
     parameters: dict[str, Any]
+    terms: tuple[Term, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from mr_ml.data.stored import REMEDY, shown
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.models.linear.losses import loss_from_text
 from mr_ml.models.linear.losses.base import Loss
+from mr_ml.readers.schema import Schema
 
 _NAMES = frozenset({"coef", "intercept", "classes", "loss"})
 
@@ -24,7 +26,8 @@ _NAMES = frozenset({"coef", "intercept", "classes", "loss"})
 def from_model(root: Any, model: str) -> Any:
     """Return the fitted estimator of a published model, `root` and `model` as `mr_ml.load_model` takes them.
 
-    Its rows are the model's features; its parameters are the defaults, whatever it was trained with.
+    Its rows are the model's features; its parameters are the defaults, whatever it was trained with. Where a schema
+    file makes features of columns it is a pipeline, whose rows are data frames with these columns.
 
     Raises
     ------
@@ -52,7 +55,7 @@ def estimator_of(arrays: Mapping[str, NDArray[Any]], *, where: str) -> Any:
     BadDataError
         If these are no such arrays.
     """
-    if arrays.keys() - {"feature_names"} != _NAMES:
+    if arrays.keys() - {"feature_names", "schema"} != _NAMES:
         raise BadDataError(f"{where}: expected the arrays {sorted(_NAMES)}, found {shown(sorted(arrays))}; {REMEDY}")
     coef, intercept, classes = arrays["coef"], arrays["intercept"], arrays["classes"]
     names = arrays.get("feature_names")
@@ -64,13 +67,30 @@ def estimator_of(arrays: Mapping[str, NDArray[Any]], *, where: str) -> Any:
         raise BadDataError(f"{where}: expected arrays that fit together, found others; {REMEDY}")
     estimator = _unfitted(loss, classes)
     estimator.n_features_in_ = n
-    if names is not None:
+    schema = arrays.get("schema")
+    if names is not None and schema is None:
         estimator.feature_names_in_ = names.astype(object)
     if len(classes):
         estimator.coef_, estimator.intercept_ = coef, intercept
     else:
         estimator.coef_, estimator.intercept_ = coef[0], float(intercept[0])
-    return estimator
+    return estimator if schema is None else _of_tables(schema, estimator, where=where)
+
+
+def _of_tables(schema: NDArray[Any], estimator: Any, *, where: str) -> Any:
+    """Return the estimator behind what makes its features of the columns of data frames."""
+    from sklearn.pipeline import Pipeline
+
+    from mr_ml.sklearn.table import TableFeatures
+
+    text = str(schema[()]) if schema.dtype.kind == "U" and not schema.ndim else ""
+    try:
+        read = Schema.from_json(json.loads(text))
+    except ValueError as error:
+        raise BadDataError(f"{where}: expected a schema in JSON, found none: {error}; {REMEDY}") from error
+    if read.n_features != estimator.n_features_in_ or read.feature_names is None:
+        raise BadDataError(f"{where}: expected a schema of {estimator.n_features_in_} features; {REMEDY}")
+    return Pipeline([("columns", TableFeatures(text)), ("model", estimator)])
 
 
 def _unfitted(loss: Loss, classes: NDArray[np.str_]) -> Any:

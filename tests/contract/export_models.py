@@ -42,6 +42,8 @@ class Case:
         Of libsvm text.
     schema
         A schema file, for the columns that it names.
+    numbers
+        Columns that are numbers for programs whose columns have types.
     """
 
     loss: str
@@ -53,6 +55,7 @@ class Case:
     missing: bool = False
     n_features: int = 12
     schema: str = ""
+    numbers: tuple[str, ...] = ("age", "far", "exposure", "price", "since")
 
 
 def _number(rng: np.random.Generator, z: float) -> str:
@@ -108,6 +111,49 @@ columns:
 crossed:
   - {of: [city, age], bits: 6, missing: category}
 """
+# what other languages have words for
+TOLD = ("age", "price", "city", "zone")
+TOLD_KEEPING = """
+unseen: ignore
+columns:
+  age:
+    - {kind: numeric, missing: mean, indicator: true}
+    - {kind: bucketised, edges: [0, 20, 33.5, 60], missing: category}
+  price:
+    - {kind: numeric, decimal: ",", thousands: ".", percent: true, missing: median}
+    - {kind: bucketised, decimal: ",", thousands: ".", percent: true, quantiles: 4, missing: none}
+  city: {kind: categorical, missing: category}
+  zone: {kind: categorical, missing: none}
+crossed:
+  - {of: [price, age], bits: 4, missing: category}
+"""
+TOLD_REFUSING = """
+columns:
+  age:
+    - {kind: bucketised, quantiles: 5, missing: drop}
+    - {kind: numeric, missing: zero}
+  price: {kind: bucketised, decimal: ",", thousands: ".", percent: true, edges: [-1234567, 0, 12], missing: none}
+  city: {kind: categorical, missing: none}
+  zone: {kind: numeric, missing: 2.5, indicator: true}
+crossed:
+  - {of: [age, price], bits: 3, seed: 3, missing: none}
+  - {of: [price, age], bits: 2, missing: error}
+"""
+DATES = """
+columns:
+  age: {kind: numeric, missing: zero}
+  when: {kind: date, format: ["%d.%m.%Y", iso], parts: [weekday, days, hour, year, quarter], missing: category}
+"""
+EPOCHS = """
+columns:
+  age: {kind: numeric, missing: zero}
+  since:
+    - kind: date
+      format: unix-ms
+      parts: [day, weekday, month, days, year, hour, quarter]
+      since: "2001-02-03"
+      missing: category
+"""
 LIBSVM: dict[str, Any] = {"columns": ()}
 CASES = {
     "linear": Case("squared", _number),
@@ -131,6 +177,12 @@ CASES = {
     "cloglog": Case("cloglog", _two),
     "schema file, keeping rows": Case("logistic", _two, columns=MADE, schema=KEEPING, unknown=True, missing=True),
     "schema file, refusing rows": Case("softmax", _three, columns=MADE, schema=REFUSING, missing=True),
+    "schema file, in words": Case("softmax", _three, columns=TOLD, schema=TOLD_KEEPING, unknown=True, missing=True),
+    "schema file, in words, refusing": Case(
+        "logistic", _two, columns=TOLD, schema=TOLD_REFUSING, missing=True, numbers=("age", "price", "zone")
+    ),
+    "schema file, dates": Case("squared", _number, columns=("age", "when"), schema=DATES, missing=True),
+    "schema file, epochs": Case("logistic", _two, columns=("age", "since"), schema=EPOCHS, missing=True),
     "libsvm": Case("logistic", _two, **LIBSVM),
     "libsvm, sparse coefficients": Case("logistic", _two, **LIBSVM, trained={"l1": 0.02}, unknown=True),
     "libsvm, softmax": Case("softmax", _three, **LIBSVM),
@@ -231,7 +283,7 @@ def _csv(case: Case, n: int, rng: np.random.Generator, *, fresh: bool) -> tuple[
             "exposure": repr(exposure),
         }
         if case.schema:
-            whole |= _fields_to_be_made(rng, fresh=fresh)
+            whole |= _fields_to_be_made(rng, case.columns, fresh=fresh)
         if case.packed.get("decimal") == ",":
             for name in ("age", "far"):
                 whole[name] = f"{float(whole[name]):,.9f}".translate(str.maketrans(",.", ".,"))
@@ -252,8 +304,8 @@ def _csv(case: Case, n: int, rng: np.random.Generator, *, fresh: bool) -> tuple[
 
 # what no model has seen, means no value, is no number or no date, or is spelled in another way
 ODD = {
-    "age": ("33.5", "-0", "1e400", "NaN", "1,5", " 20\t", "inf", "+6.E1"),
-    "price": ("1.234,5", "-1.234.567", "12 %", ",5", "1,", "1.23", "5e1", "5e1%", "NaN"),
+    "age": ("33.5", "-0", "1e400", "NaN", "1,5", " 20\t", "inf", "+6.E1", "20", "60.0", "0", "1e300", "-1e290"),
+    "price": ("1.234,5", "-1.234.567", "12 %", ",5", "1,", "1.23", "5e1", "5e1%", "NaN", "0", "12", "1200 %"),
     "city": ("<missing>", "berlin", "NA", "0", " x y "),
     "zone": ("3.00", "+2", "-0", "5", "02", "NA", "1."),
     "agent": ("a" * 256, "a" * 257, "é" * 200, "12345678", "123456789", "'\"\\\u2028", "?"),
@@ -264,7 +316,7 @@ ODD = {
 }  # fmt: skip
 
 
-def _fields_to_be_made(rng: np.random.Generator, *, fresh: bool) -> dict[str, str]:
+def _fields_to_be_made(rng: np.random.Generator, columns: tuple[str, ...], *, fresh: bool) -> dict[str, str]:
     """Fields for the columns of `MADE`, without those of all cases; some that are odd."""
     words = ("red", "Green", "blue", "grün", "x1", "the", "end")
     price, days = float(rng.normal() * 2000), int(rng.integers(0, 900))
@@ -281,7 +333,7 @@ def _fields_to_be_made(rng: np.random.Generator, *, fresh: bool) -> dict[str, st
         if rng.random() < 0.08:
             whole[name] = str(rng.choice(MISSING))
     if fresh and rng.random() < 0.7:
-        name = str(rng.choice(list(ODD)))
+        name = str(rng.choice([name for name in ODD if name in columns]))
         whole[name] = str(rng.choice(ODD[name]))
     return whole
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
+import math
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -28,14 +30,14 @@ import scipy.sparse
 from export_models import CASES, MISSING, Trained, close, columns_of, train
 
 import mr_ml
-from mr_ml.errors import UsageError
+from mr_ml.errors import BadDataError, UsageError
 from mr_ml.exports import EXPORTS
 from mr_ml.exports.base import Subject
 from mr_ml.exports.document import document_of
 from mr_ml.exports.scorer import Scorer
+from mr_ml.readers.text.options import MISSING_MARKERS, NUMBER_MARKERS
 from mr_ml.readers.transforms.alone import RowError
 
-NUMBERS = ("age", "far", "exposure")
 # A prediction of a row: label ("" without classes) and values; None for a row that is refused.
 Prediction = tuple[str, list[float]] | None
 
@@ -50,8 +52,17 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def typed(trained: Trained, name: str, text: str | None) -> float | str | None:
     """What a table has for a field."""
-    if text is None or (name not in NUMBERS and not trained.is_libsvm):
+    case = CASES[trained.case]
+    if text is None or (name not in case.numbers and not trained.is_libsvm):
         return text
+    if case.schema:
+        spelled = {"decimal": ",", "thousands": ".", "percent": True} if name == "price" else {}
+        no_number = {"missing_texts": ("", *MISSING_MARKERS), "missing_number_texts": NUMBER_MARKERS}
+        try:
+            return json_made.number_of(spelled, no_number, text)
+        except ValueError:
+            # it refuses a row as what is no number does
+            return math.inf
     if ";" in trained.text.split("\n")[0]:
         text = text.replace(".", "").replace(",", ".")
     return None if text in MISSING else float(text)
@@ -61,6 +72,21 @@ def table_of(trained: Trained) -> tuple[list[str], list[list[Any]]]:
     names = columns_of(trained)
     rows = [[typed(trained, name, row.get(name)) for name in names] for row in trained.rows]
     return ([f"f{name}" for name in names] if trained.is_libsvm else names), rows
+
+
+def is_number(trained: Trained, name: str) -> bool:
+    return trained.is_libsvm or name in CASES[trained.case].numbers
+
+
+def with_texts(
+    trained: Trained, names: list[str], rows: list[list[Any]], kinds: list[str]
+) -> tuple[list[str], list[list[Any]], list[str]]:
+    """Return a table in which prices are texts as they were in the file."""
+    if "price" not in names:
+        return names, rows, kinds
+    at, of_text = names.index("price"), {"DOUBLE": "VARCHAR", "double": "string"}
+    given = [[*row[:at], text["price"], *row[at + 1 :]] for row, text in zip(rows, trained.rows, strict=True)]
+    return names, given, [*kinds[:at], of_text[kinds[at]], *kinds[at + 1 :]]
 
 
 def by_plain_formula(trained: Trained, path: Path) -> list[Prediction]:
@@ -133,7 +159,9 @@ def by_duckdb(trained: Trained, path: Path) -> list[Prediction]:
     names, rows = table_of(trained)
     database = duckdb.connect()
     quoted = ['"' + name.replace('"', '""') + '"' for name in names]
-    kinds = ["DOUBLE" if trained.is_libsvm or name in NUMBERS else "VARCHAR" for name in names]
+    kinds = ["DOUBLE" if is_number(trained, name) else "VARCHAR" for name in names]
+    # what is written in another way is read from text too
+    names, rows, kinds = with_texts(trained, names, rows, kinds)
     database.execute(
         f"CREATE TABLE rows (n INTEGER, {', '.join(f'{a} {b}' for a, b in zip(quoted, kinds, strict=True))})"
     )
@@ -163,7 +191,8 @@ def by_spark(trained: Trained, path: Path) -> list[Prediction]:
     pytest.importorskip("pyspark", reason="needs mr_ml[spark]")
     mr_ml.export(trained.root, trained.name, path, kind="sql", dialect="spark", **trained.unseen)
     names, rows = table_of(trained)
-    kinds = ["double" if trained.is_libsvm or name in NUMBERS else "string" for name in names]
+    kinds = ["double" if is_number(trained, name) else "string" for name in names]
+    names, rows, kinds = with_texts(trained, names, rows, kinds)
     process = spark_process()
     assert process.stdin is not None
     assert process.stdout is not None
@@ -209,8 +238,8 @@ def by_onnxruntime(trained: Trained, path: Path) -> list[Prediction]:
     else:
         for j, name in enumerate(names):
             column = [row[j] for row in rows]
-            numbers = name in NUMBERS
-            filled = [np.nan if value is None else value for value in column] if numbers else column
+            numbers = is_number(trained, name)
+            filled = [np.nan if value is None else value for value in column] if numbers else texts_for_onnx(column)
             given[name] = np.array(filled, np.float64 if numbers else object)[:, None]
     *label, values = session.run(None, given)
     found: list[Prediction] = []
@@ -219,6 +248,11 @@ def by_onnxruntime(trained: Trained, path: Path) -> list[Prediction]:
         assert not label or bool(text) != bool(np.isnan(row[0]))
         found.append(None if np.isnan(row[0]) else (text, row))
     return found
+
+
+def texts_for_onnx(column: list[Any]) -> list[Any]:
+    """What `OnnxExport.notes` asks for: no blanks around texts, no more zeros than one behind a dot."""
+    return [text.strip(" \t") if not text.endswith(".00") else text[:-1] for text in column]
 
 
 def by_jpmml(trained: Trained, path: Path) -> list[Prediction]:
@@ -243,9 +277,11 @@ def by_jpmml(trained: Trained, path: Path) -> list[Prediction]:
 
 
 def spelled(value: object) -> object:
-    """A whole number in the only spelling that PMML knows: see `PmmlExport.notes`."""
-    plain = str(value).lstrip("+").removesuffix(".0").removesuffix(".")
-    return plain if isinstance(value, str) and plain.isdigit() else value
+    """A whole number in the only spelling that PMML and ONNX know: see `notes` of these exports; and no blanks."""
+    plain = re.sub(r"\.0*$", "", str(value).strip(" \t").lstrip("+"))
+    if not isinstance(value, str) or plain == "-0":
+        return "0" if value == "-0" else value
+    return plain if plain.isdigit() else value.strip(" \t")
 
 
 def jpmml(path: Path, rows: list[dict[str, Any]]) -> list[Any]:
@@ -293,6 +329,8 @@ def by_scikit_learn(trained: Trained, path: Path) -> list[Prediction]:
     same = estimators.from_model(trained.root, trained.name)
     assert type(estimator) is type(same)
     model = mr_ml.load_model(trained.root, trained.name)
+    if CASES[trained.case].schema:
+        return by_pipeline(trained, estimator, same)
     names = list(model.feature_names)
     assert estimator.n_features_in_ == len(names)
     x, known = scipy.sparse.lil_matrix((len(trained.rows), len(names))), []
@@ -316,6 +354,26 @@ def by_scikit_learn(trained: Trained, path: Path) -> list[Prediction]:
     return [pair if is_known else None for pair, is_known in zip(pairs, known, strict=True)]
 
 
+def by_pipeline(trained: Trained, pipeline: Any, same: Any) -> list[Prediction]:
+    """Data frames with the columns of the rows; one at a time, for a refused one is an error."""
+    found: list[Prediction] = []
+    for row in trained.rows:
+        frame = pandas.DataFrame([row])
+        try:
+            (predicted,) = pipeline.predict(frame)
+        except BadDataError:
+            found.append(None)
+            continue
+        assert same.predict(frame) == predicted
+        values = pipeline.predict_proba(frame)[0].tolist() if any(trained.labels) else [predicted]
+        found.append((str(predicted) if any(trained.labels) else "", values))
+    # the data says which rows, so all at once are the same
+    known = [row for row, one in zip(trained.rows, found, strict=True) if one is not None]
+    predicted = pipeline.predict(pandas.DataFrame(known))
+    assert [one and (one[0] or one[1][0]) for one in found if one] == predicted.tolist()
+    return found
+
+
 # Of kinds that say in their notes that digits are lost.
 TOLERANCES = {"sklearn": 1e-9}
 # Models that a kind cannot carry, and what it then says: when they are written, or by what reads them.
@@ -328,10 +386,12 @@ REFUSED = {
         ("sklearn", name): NO_ESTIMATOR for name in ("gamma, inverse", "inverse gaussian", "huber", "probit", "cloglog")
     },
     **{
-        (kind, name): "such as a schema file makes of others"
-        for kind in ("onnx", "pmml", "sklearn", "sql")
+        (kind, name): "such as it has no words for"
+        for kind in ("onnx", "pmml", "sql")
         for name in ("schema file, keeping rows", "schema file, refusing rows")
     },
+    ("onnx", "schema file, dates"): "dates that are texts: 'when'",
+    ("pmml", "schema file, dates"): "dates that are texts: 'when'",
     ("pmml", "gamma, inverse"): "PMML has no infinite mean",
     ("pmml", "inverse gaussian"): "PMML has no infinite mean",
 }

@@ -38,7 +38,7 @@ def _made(placed: Placed, unseen: Unseen) -> Made:
     parameters = {name: value for name, value in one.exported(unseen=unseen).items() if name != "kind"}
     return Made(
         title=f"{one.title} ({one.written})", kind=one.kind, first=placed.first, n_features=one.n_features,
-        parameters=parameters,
+        parameters=parameters, terms=one.told(first=placed.first, unseen=unseen),
     )  # fmt: skip
 
 

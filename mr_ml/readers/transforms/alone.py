@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 _PLAIN = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_ALIKE = {" ": ("\u00a0", "\u202f"), "'": ("\u2019",)}
+#: What is read as a mark of thousands too.
+ALIKE = {" ": ("\u00a0", "\u202f"), "'": ("\u2019",)}
 _MOST_ZEROS = 32
 
 
@@ -27,18 +28,23 @@ class RowError(ValueError):
 # --- how numbers and categories are spelled ---------------------------------------------------------------------------
 
 
+def written(decimal: str, thousands: str, *, percent: bool) -> str:
+    """Return a regular expression of numbers: sign, whole part, fraction, fraction of no whole part, and the end."""
+    mark, group = re.escape(decimal), re.escape(thousands)
+    whole = f"[0-9]{{1,3}}(?:{group}[0-9]{{3}})+|[0-9]+" if thousands else "[0-9]+"
+    ending = "([eE][+-]?[0-9]+| ?%)?" if percent else "([eE][+-]?[0-9]+)?"
+    return f"([+-]?)(?:({whole})(?:{mark}([0-9]*))?|{mark}([0-9]+)){ending}"
+
+
 def spelling(text: Mapping[str, Any]) -> Any:
     """Return a function from a text to a text that `float` reads, or None of what is no number."""
     decimal, thousands, percent = text.get("decimal", "."), text.get("thousands", ""), text.get("percent", False)
     if (decimal, thousands, percent) == (".", "", False):
         return lambda given: given if _PLAIN.fullmatch(given) else None
-    mark, group = re.escape(decimal), re.escape(thousands)
-    whole = f"[0-9]{{1,3}}(?:{group}[0-9]{{3}})+|[0-9]+" if thousands else "[0-9]+"
-    ending = "([eE][+-]?[0-9]+| ?%)?" if percent else "([eE][+-]?[0-9]+)?"
-    pattern = re.compile(f"([+-]?)(?:({whole})(?:{mark}([0-9]*))?|{mark}([0-9]+)){ending}")
+    pattern = re.compile(written(decimal, thousands, percent=percent))
 
     def spelled(given: str) -> str | None:
-        for other in _ALIKE.get(thousands, ()):
+        for other in ALIKE.get(thousands, ()):
             given = given.replace(other, thousands)
         found = pattern.fullmatch(given)
         if found is None:

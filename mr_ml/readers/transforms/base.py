@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from mr_ml.errors import UsageError
 from mr_ml.readers.inputs import Unseen
+from mr_ml.readers.terms import Number, Term
 from mr_ml.readers.text.marks import check_marks
 from mr_ml.readers.transforms.registry import TRANSFORMS
 from mr_ml.readers.transforms.seen import Seen
@@ -54,6 +55,10 @@ class Spelling:
     decimal: Literal[".", ","] = "."
     thousands: str = ""
     percent: bool = False
+
+    def number_in(self, column: str) -> Number:
+        """Return the numbers of a column that are written so."""
+        return Number(column=column, decimal=self.decimal, thousands=self.thousands, percent=self.percent)
 
     def check_spelling(self) -> None:
         """Raise ValueError if the marks cannot be told from each other."""
@@ -222,6 +227,18 @@ class Transform(ABC):
             What a row is with a value that the transform has not learnt.
         """
         return self.to_json()
+
+    def told(self, *, first: int, unseen: Unseen) -> tuple[Term, ...] | None:
+        """Return what it computes in words that other languages have, once it has learnt; None if there are none.
+
+        Parameters
+        ----------
+        first
+            The number of its first feature.
+        unseen
+            What a row is with a value that the transform has not learnt.
+        """
+        return None
 
     @property
     @abstractmethod

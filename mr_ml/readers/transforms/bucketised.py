@@ -10,6 +10,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 
 from mr_ml.data import stored
+from mr_ml.readers import terms
+from mr_ml.readers.inputs import Unseen
 from mr_ml.readers.transforms.base import I64, MISSING, Bad, Beside, Cells, Entries, Mask, Reading, Spelling, Transform
 from mr_ml.readers.transforms.sample import Sample
 from mr_ml.readers.transforms.seen import Alone, Seen
@@ -57,6 +59,16 @@ class Bucketised(Spelling, Transform):
     def unsaid(cls, beside: Beside) -> dict[str, Any]:
         """See `Transform.unsaid`."""
         return {**super().unsaid(beside), **vars(beside.spelling)}
+
+    @property
+    def interval(self) -> terms.Interval:
+        """The interval of a row."""
+        return terms.Interval(of=self.number_in(self.column), edges=self.learnt or ())
+
+    def told(self, *, first: int, unseen: Unseen) -> tuple[terms.Term, ...]:
+        """See `Transform.told`."""
+        missing = terms.of_missing(self.missing, first + self.n_intervals)
+        return (terms.chosen(self.interval, first, missing=missing),)
 
     @property
     def columns(self) -> tuple[str, ...]:

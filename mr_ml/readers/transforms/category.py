@@ -9,6 +9,7 @@ import numpy as np
 
 from mr_ml.data import stored
 from mr_ml.errors import BadDataError
+from mr_ml.readers import terms
 from mr_ml.readers.csv.categories import Categories, are_whole, one_spelling
 from mr_ml.readers.csv.values import distinct
 from mr_ml.readers.inputs import Unseen
@@ -47,6 +48,14 @@ class Category(Transform):
     def exported(self, *, unseen: Unseen) -> dict[str, Any]:
         """See `Transform.exported`: with `unseen`, and whether each spelling of a whole number is one category."""
         return {**self.to_json(), "whole": are_whole(self.learnt or ()), "unseen": unseen}
+
+    def told(self, *, first: int, unseen: Unseen) -> tuple[terms.Term, ...]:
+        """See `Transform.told`: a missing value that is no category is one that was not learnt."""
+        known = self.learnt or ()
+        of_others = terms.NOTHING if unseen == "ignore" else terms.REFUSED
+        own = first + known.index(MISSING) if MISSING in known else of_others
+        code = terms.Category(column=self.column, known=known, whole=are_whole(known))
+        return (terms.chosen(code, first, missing=terms.of_missing(self.missing, own), unseen=of_others),)
 
     def read(self, cells: Cells) -> Reading:
         """See `Transform.read`."""

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
 from mr_ml.data import stored
+from mr_ml.readers import terms
+from mr_ml.readers.inputs import Unseen
 from mr_ml.readers.text.fields import hash_fields, mixed
 from mr_ml.readers.transforms.base import Beside, Cells, Entries, Mask, Reading, Spelling, Transform
 from mr_ml.readers.transforms.bucketised import Bucketised
 from mr_ml.readers.transforms.hashing import NOTHING, Bits, Seed, bucket_names, buckets
 from mr_ml.readers.transforms.seen import Alone, Seen
 
+# of which an export lists each
+_MOST_COMBINATIONS = 4096
 _SEVERAL = stored.Rule(
     "a list of two columns or more, each once", lambda of: len(set(of)) == len(of) > 1,
     schema=(("minItems", 2), ("uniqueItems", True)),
@@ -55,6 +60,21 @@ class Crossed(Transform):
         """See `Transform.among`."""
         known = {other.column: other for other in beside.transforms if isinstance(other, Bucketised)}
         return replace(self, intervals=tuple(known[name] for name in self.of if name in known))
+
+    def told(self, *, first: int, unseen: Unseen) -> tuple[terms.Term, ...] | None:
+        """See `Transform.told`: there are so many combinations of intervals, while of texts any may come."""
+        code = terms.Combination(of=tuple(one.interval for one in self.intervals))
+        if len(self.intervals) < len(self.of) or code.n > _MOST_COMBINATIONS:
+            return None
+        codes = np.array(list(itertools.product(*map(range, code.sizes))), np.uint64)
+        is_none = codes == np.array(code.sizes, np.uint64) - 1
+        keys = np.zeros(len(codes), np.uint64)
+        for k in range(len(self.of)):
+            keys = mixed(keys ^ np.where(is_none[:, k], NOTHING, mixed(codes[:, k])))
+        features = first + buckets(keys, bits=self.bits, seed=self.seed)
+        if self.missing != "category":
+            features[is_none.any(axis=1)] = terms.of_missing(self.missing, 0)
+        return (terms.Chosen(code=code, features=(*features.tolist(), terms.NOTHING, terms.NOTHING)),)
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -10,6 +10,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from mr_ml.readers import terms
+from mr_ml.readers.inputs import Unseen
 from mr_ml.readers.transforms.base import I64, MISSING, U8, Bad, Cells, Entries, Mask, Reading, Spelling, Transform
 
 Part = Literal["weekday", "day", "month", "quarter", "hour", "year", "days"]
@@ -80,6 +82,26 @@ class Date(Transform):
     def _formats(self) -> tuple[str, ...]:
         given = (self.format,) if isinstance(self.format, str) else self.format
         return tuple(one for name in given for one in _NAMED.get(name, (name,)))
+
+    def told(self, *, first: int, unseen: Unseen) -> tuple[terms.Term, ...]:
+        """See `Transform.told`."""
+        unit = _EPOCHS.get(str(self.format))
+        when = terms.Moment(column=self.column, formats=self._formats if unit is None else (), in_second=unit)
+        since = (datetime.date.fromisoformat(self.since) - datetime.date(1970, 1, 1)).days
+        missing = terms.of_missing(self.missing, terms.NOTHING)
+        found: list[terms.Term] = []
+        for part, at, n in self._places():
+            if n > 1:
+                found.append(terms.chosen(terms.Calendar(of=when, part=part), first + at, missing=missing))
+            else:
+                number = terms.Days(of=when, part=part, since=since)
+                fill = None if missing == terms.REFUSED else 0.0
+                found.append(terms.Measured(number=number, feature=first + at, fill=fill))
+        if self.missing == "category":
+            any_moment = terms.Calendar(of=when, part="quarter")
+            own = first + self.n_features - 1
+            found.append(terms.Chosen(code=any_moment, features=(*[terms.NOTHING] * any_moment.n, own, terms.NOTHING)))
+        return tuple(found)
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -7,6 +7,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from mr_ml.readers import terms
+from mr_ml.readers.inputs import Unseen
 from mr_ml.readers.transforms.base import F64, MISSING, Bad, Beside, Cells, Entries, Mask, Reading, Spelling, Transform
 from mr_ml.readers.transforms.sample import Sample
 from mr_ml.readers.transforms.seen import ExactSum, Seen
@@ -43,6 +45,17 @@ class Quantity(Spelling, Transform):
     def unsaid(cls, beside: Beside) -> dict[str, Any]:
         """See `Transform.unsaid`."""
         return {"missing": beside.missing, **vars(beside.spelling)}
+
+    def told(self, *, first: int, unseen: Unseen) -> tuple[terms.Term, ...]:
+        """See `Transform.told`."""
+        number = self.number_in(self.column)
+        fill = None if self.missing in ("error", "drop") else self.learnt
+        value = terms.Measured(number=number, feature=first, fill=fill)
+        if not self.indicator:
+            return (value,)
+        any_number = terms.Interval(of=number, edges=())
+        missing = terms.REFUSED if fill is None else first + 1
+        return value, terms.Chosen(code=any_number, features=(terms.NOTHING, missing, terms.NOTHING))
 
     @property
     def columns(self) -> tuple[str, ...]:
