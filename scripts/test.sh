@@ -53,6 +53,8 @@ for version in "${versions[@]}"; do
     # in one environment only; pip keeps what it has built, so another checkout has it in seconds
     if [ "$version" = "$main" ]; then extras=test,docs; fi
     if [ "$version" = "$main" ] && [ -z "${MR_ML_SKIP_SPARK:-}" ]; then extras=$extras,spark; fi
+    # exported PMML is evaluated by a program of Java; without one those tests say that they are skipped
+    if [ "$version" = "$main" ] && command -v java >/dev/null; then extras=$extras,test-pmml; fi
     MR_ML_PYTHON=${pythons[$version]} scripts/setup_env.sh ".venv-test-$version" "$extras"
 done
 

@@ -54,7 +54,7 @@ class PmmlExport:
         if subject.inputs.columns is None:
             notes.append("fields are called f1, f2, ...; what is missing is 0, and those without weight are left out")
         elif any(False in found for found in subject.reads.values()):
-            notes.append("categories that are whole numbers are known in one spelling only, such as 1")
+            notes.append("texts of categories are taken as they are: without blanks around them, whole numbers as 1")
         return notes
 
     def write(self, subject: Subject, chosen: Mapping[str, str]) -> bytes:

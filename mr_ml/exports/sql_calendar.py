@@ -9,7 +9,6 @@ import itertools
 import re
 from collections.abc import Callable, Sequence
 
-from mr_ml.exports import calendar
 from mr_ml.exports.calendar import BEFORE, DAY, FIRST, LAST, MARCH
 from mr_ml.exports.sql_dialects import DIGIT, DIGITS, Dialect
 from mr_ml.readers.terms import Moment
@@ -89,21 +88,11 @@ def _case(text: str, places: dict[str, int], matches: Sequence[str], part: str, 
     return f"WHEN ({' OR '.join(matches)}) AND {' AND '.join(bounds)} THEN {found}"
 
 
-class _InSql:
-    def __init__(self, dialect: Dialect) -> None:
-        self._dialect = dialect
-
-    def do(self, operation: str, a: str, b: str | int) -> str:
-        return self._dialect.div(a, str(b)) if operation == "/" else f"({a} {operation} {b})"
-
-    def reaches(self, a: str, b: int) -> str:
-        return f"(CASE WHEN {a} >= {b} THEN 1 ELSE 0 END)"
-
-
 def _of_number(x: str, in_second: int, part: str, dialect: Dialect) -> str:
-    whole = f"floor({x} / {dialect.number(float(in_second))})"
-    seconds = f"CAST({whole} AS BIGINT)"
+    exact = f"{x} / {dialect.number(float(in_second))}"
+    seconds = f"CAST(floor({exact}) AS BIGINT)"
     if part != "seconds":
-        seconds = calendar.part_of(f"({seconds} + {dialect.long(-FIRST)})", part, _InSql(dialect))
+        seconds = dialect.part(f"({seconds} + {dialect.long(-FIRST)})", part)
     first, last = dialect.number(float(FIRST)), dialect.number(float(LAST))
-    return f"(CASE WHEN {whole} >= {first} AND {whole} < {last} THEN {seconds} END)"
+    # before it is rounded, for which some databases have whole numbers only
+    return f"(CASE WHEN {exact} >= {first} AND {exact} < {last} THEN {seconds} END)"

@@ -6,6 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
+from mr_ml.exports import calendar
 from mr_ml.readers.terms import Number
 from mr_ml.readers.transforms.alone import ALIKE, written
 
@@ -62,6 +63,10 @@ class Dialect(ABC):
         """Return whether a column is NULL, or its text one of some texts."""
         return f"({column} IS NULL OR {text} IN ({', '.join(map(self.text, texts))}))"
 
+    def choice(self, code: str, outcomes: Sequence[str]) -> str:
+        """Return the outcome at a code, which counts from 0; NULL where that is NULL."""
+        return f"CASE {code} {' '.join(f'WHEN {k} THEN {one}' for k, one in enumerate(outcomes))} END"
+
     @abstractmethod
     def matches(self, text: str, pattern: Sequence[str]) -> str:
         """Return whether a text consists of these characters, `DIGIT` and `DIGITS` among them."""
@@ -69,6 +74,18 @@ class Dialect(ABC):
     @abstractmethod
     def div(self, a: str, b: str) -> str:
         """Return a whole number that is not negative divided by another one, without the rest."""
+
+    def do(self, operation: str, a: str, b: str | int) -> str:
+        """See `mr_ml.exports.calendar.Arithmetic`."""
+        return self.div(a, str(b)) if operation == "/" else f"({a} {operation} {b})"
+
+    def reaches(self, a: str, b: int) -> str:
+        """See `mr_ml.exports.calendar.Arithmetic`."""
+        return f"(CASE WHEN {a} >= {b} THEN 1 ELSE 0 END)"
+
+    def part(self, seconds: str, part: str) -> str:
+        """Return a part of a moment; see `mr_ml.exports.calendar.part_of`."""
+        return calendar.part_of(seconds, part, self)
 
     @abstractmethod
     def whole_number(self, text: str) -> str:
@@ -226,6 +243,17 @@ class Spark(_WithPatterns):
     def fits(self, text: str, expression: str) -> str:
         """Return whether a regular expression describes the whole text."""
         return f"({text} RLIKE {self.text(f'^(?:{expression})' + chr(92) + 'z')})"
+
+    def choice(self, code: str, outcomes: Sequence[str]) -> str:
+        """See `Dialect.choice`: a CASE would write the code once more for each outcome before it runs."""
+        return f"array({', '.join(outcomes)})[{code}]"
+
+    def part(self, seconds: str, part: str) -> str:
+        """See `Dialect.part`: by functions of dates, since it writes an expression anew wherever it is used."""
+        if part == "hour":
+            return super().part(seconds, part)
+        date = f"date_add(DATE '0001-01-01', CAST({self.div(seconds, str(calendar.DAY))} AS INT))"
+        return f"{part}({date})" if part in ("weekday", "year") else f"({part}({date}) - 1)"
 
     def div(self, a: str, b: str) -> str:
         """See `Dialect.div`."""

@@ -94,7 +94,7 @@ class SqlTerms:
         code = f"({' + '.join(f'({one})' for one in codes)})"
 
         def expression(outcomes: Sequence[str]) -> str:
-            return f"CASE {code} {' '.join(f'WHEN {k} THEN {one}' for k, one in enumerate(outcomes[:-2]))} END"
+            return self._dialect.choice(code, outcomes[:-2])
 
         return expression
 
@@ -126,8 +126,7 @@ class SqlTerms:
 
         def expression(outcomes: Sequence[str]) -> str:
             *parts, missing, _ = outcomes
-            cases = " ".join(f"WHEN {k} THEN {outcome}" for k, outcome in enumerate(parts))
-            return self._of_moment(said.of, said.part, missing, lambda part: f"CASE {part} {cases} END")
+            return self._of_moment(said.of, said.part, missing, lambda part: self._dialect.choice(part, parts))
 
         return expression
 

@@ -12,7 +12,10 @@ import sys
 from pyspark.sql import SparkSession
 from pyspark.sql.types import DoubleType, IntegerType, StringType, StructField, StructType
 
-session = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
+# of expressions that run once for a few rows classes are not worth making
+builder = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
+builder = builder.config("spark.sql.codegen.wholeStage", "false").config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
+session = builder.getOrCreate()
 for line in sys.stdin:
     sql, names, kinds, rows = json.loads(line)
     types = {"double": DoubleType(), "string": StringType()}
