@@ -4,7 +4,7 @@
     Chosen:    the row has a code, 0..n-1, n for no value or n + 1 for a text that is none of those known;
                features[code] is 1, all others are 0
 
-A transform says its features so by `mr_ml.readers.transforms.base.Transform.terms`; an export says each of these words
+A transform says its features so by `mr_ml.readers.transforms.base.Transform.told`; an export says each of these words
 in its own language (`Words`). What is no number, not finite or no date refuses the row. Nothing here loads numpy.
 """
 
