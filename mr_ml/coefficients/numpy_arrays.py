@@ -23,7 +23,9 @@ from mr_ml.errors import BadDataError
 _SAVE = "numpy.savez(FILE, coef=..., intercept=..., feature_names=list(...), classes=list(...))"
 # of `coef.npz` alone; see `mr_ml.models.linear.kind.model.arrays_of`
 _OURS = ("features", "shift_ids", "shift_by", "shift_target", "shifted_intercept")
-_KNOWN = ("coef", "intercept", "feature_names", "classes", *_OURS)
+# what an export as sklearn says besides; see `mr_ml.exports.as_sklearn.arrays_of`
+_EXPORTED = ("loss", "schema")
+_KNOWN = ("coef", "intercept", "feature_names", "classes", *_OURS, *_EXPORTED)
 
 
 class NumpyArrays:

@@ -94,6 +94,10 @@ def test_the_pipeline_of_a_file(hostile: tuple[Root, list[list[float]], Path], t
     frame = pandas.DataFrame(ROWS, columns=[NUMBER, TEXT, "label"])
     np.testing.assert_allclose(pipeline.predict_proba(frame), expected, atol=1e-12)
     assert list(pipeline[:-1].get_feature_names_out()) == list(mr_ml.load_model(root, "m").feature_names)
+    # its coefficients are a beginning too: there is nothing left to find
+    mr_ml.train(root, "rows", "again", l2=0.1, warm_start_from=tmp_path / "m.npz")
+    again = mr_ml.load_model(root, "again").predict_proba(frame)
+    np.testing.assert_allclose(again, expected, atol=1e-4)
     with pytest.raises(TypeError, match="expected a data frame"):
         pipeline.predict(np.zeros((2, 2)))
     with pytest.raises(BadDataError):
