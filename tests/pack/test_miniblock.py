@@ -15,7 +15,7 @@ from mr_ml.data import frame, kernels
 from mr_ml.data.block import Block, BlockAddress, encode_line
 from mr_ml.data.features import SparseFeatures
 from mr_ml.errors import BadDataError
-from mr_ml.packing.miniblock import JoinedRows, cut, encoded, joined, ranked, split_rows, take
+from mr_ml.packing.miniblock import RowSource, cut, encoded, joined, ranked, split_rows, take
 from mr_ml.packing.plan import make_plan
 
 values = st.sampled_from([0.0, 1.0, -2.5, 1e300])
@@ -41,7 +41,7 @@ def content(block: Block) -> list[tuple[Any, ...]]:
     return found
 
 
-def blocks_of(rows: JoinedRows, block_rows: int) -> Any:
+def blocks_of(rows: RowSource, block_rows: int) -> Any:
     return cut(rows, ranked(rows).rows, block_rows=block_rows)
 
 
