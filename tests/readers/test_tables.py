@@ -335,6 +335,16 @@ def test_damaged_files(mr_ml: Commands, tmp_path: Path, form: str) -> None:
     assert (failed.code, "compressed as a whole" in failed.err) == (2, True)
 
 
+def test_orc_timestamps_that_are_no_nanoseconds_are_told_and_can_be_dropped(mr_ml: Commands, tmp_path: Path) -> None:
+    path = tmp_path / "d.orc"
+    until = pa.array([dt.datetime(2026, 11, 1), dt.datetime(9999, 12, 31)] * (N // 2), pa.timestamp("us"))
+    pa.orc.write_table(pa.table({"label": LABELS, "a": [1.0, 2.0] * (N // 2), "until": until}), path)
+    said = pack_fails(mr_ml, path)
+    assert f"{path}: expected timestamps from 1677-09-21 to 2262-04-11" in said
+    assert "found one in some column of until. Drop such columns" in said
+    mr_ml("pack", path, "--to", "d", "--drop", "until")
+
+
 def test_a_flipped_bit_that_the_checksums_of_a_file_show(mr_ml: Commands, tmp_path: Path) -> None:
     values = [float(i + 1) for i in range(N)]
     how = {"write_page_checksum": True, "compression": "none", "use_dictionary": False}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from mr_ml.errors import BadDataError
 from mr_ml.readers.base import Format
+from mr_ml.readers.rows import listed
 from mr_ml.readers.tables.format import TableFormat
 from mr_ml.readers.tables.needs import library
 
@@ -49,9 +52,25 @@ class OrcFormat(TableFormat):
             wanted = None if any("." in name for name in names) else arrow.read_names(names, roles)
             at_once = arrow.rows_at_once(len(roles))
             for k in range(piece.first, piece.last):
-                stripe = opened.read_stripe(k, columns=wanted)
+                stripe = _stripe(opened, k, wanted, piece.file)
                 for start in range(0, stripe.num_rows, at_once):
                     yield arrow.chunk_of(stripe.slice(start, at_once), roles, piece.file)
+
+
+def _stripe(opened: Any, k: int, wanted: list[str] | None, file: str) -> Any:
+    """Read a stripe; pyarrow refuses timestamps that are no nanoseconds of 64 bits, such as 9999-12-31."""
+    try:
+        return opened.read_stripe(k, columns=wanted)
+    except ValueError as error:
+        if not re.search("timestamp .* is out of range for nanosecond", str(error)):
+            raise
+        schema = opened.schema
+        times = [name for name in wanted or schema.names if str(schema.field(name).type).startswith("timestamp")]
+        raise BadDataError(
+            f"{file}: expected timestamps from 1677-09-21 to 2262-04-11 in the columns that are used, for pyarrow "
+            f"reads no others of ORC; found one in some column of {listed(times)}. Drop such columns, or have them "
+            "written as dates or texts"
+        ) from error
 
 
 FORMAT: Format = OrcFormat()
