@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +18,22 @@ from hdfs_layout import append_events, open_root, read_events
 from mr_ml.cli.runs import duration_text
 
 INLINE = ("-r", "inline")
-#: Which never ends by itself.
-ENDLESS = ("train", "rows", "--model", "m", "--solver", "lbfgs", "--tolerance", "0", "--max-passes", "999999", *INLINE)
+# In its third pass this process says so and waits for what never comes.
+HELD = """
+import sys
+from mr_ml.cli import run
+from mr_ml.passes.mapreduce import MapReduceEngine
+whole, calls = MapReduceEngine.run, []
+def held(self, query, **options):
+    calls.append(1)
+    if len(calls) == 3:
+        print("held", flush=True)
+        sys.stdin.read()
+    return whole(self, query, **options)
+MapReduceEngine.run = held
+run()
+"""
+TRAIN = ("train", "rows", "--model", "m", "--solver", "lbfgs", *INLINE)
 
 
 @pytest.fixture
@@ -25,6 +42,22 @@ def rows(mr_ml: Commands, tmp_path: Path) -> Commands:
     y = (x.sum(axis=1) + np.random.default_rng(1).normal(size=400) > 0).astype(int)
     mr_ml("pack", write_libsvm(tmp_path / "rows", x, y), "--to", "rows", *INLINE)
     return mr_ml
+
+
+@contextmanager
+def held(commands: Commands) -> Iterator[subprocess.Popen[bytes]]:
+    """A training in the midst of its third pass."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with commands.start(*TRAIN, program=("-c", HELD), **pipes) as running:
+        try:
+            assert running.stdout is not None
+            while line := running.stdout.readline():
+                if line == b"held\n":
+                    break
+            assert line, "it ended before"
+            yield running
+        finally:
+            running.kill()
 
 
 def only_run(commands: Commands) -> dict[str, object]:
@@ -44,13 +77,9 @@ def test_a_run_that_is_done(rows: Commands) -> None:
 
 
 def test_running_and_killed(rows: Commands) -> None:
-    running = rows.start(*ENDLESS)
-    try:
-        while not list(rows.root.glob("runs/*/log.jsonl")):
-            assert running.poll() is None
+    with held(rows) as running:
         run = only_run(rows)
         assert (run["status"], run["can_resume"]) == ("running", False)
-    finally:
         running.send_signal(signal.SIGKILL)
         running.wait()
     run = only_run(rows)
@@ -59,11 +88,9 @@ def test_running_and_killed(rows: Commands) -> None:
 
 
 def test_interrupted(rows: Commands) -> None:
-    running = rows.start(*ENDLESS)
-    while not list(rows.root.glob("runs/*/passes/*/state")):
-        assert running.poll() is None
-    running.send_signal(signal.SIGTERM)
-    assert running.wait() == 143
+    with held(rows) as running:
+        running.send_signal(signal.SIGTERM)
+        assert running.wait() == 143
     run = only_run(rows)
     assert (run["status"], run["can_resume"], run["error"]) == ("interrupted", True, None)
 

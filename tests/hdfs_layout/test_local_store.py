@@ -337,10 +337,11 @@ FORBIDDEN = """
 import os, sys
 from hdfs_layout import open_store
 from mr_ml.errors import StorageError
+store = open_store(sys.argv[1])
+store.exists("")  # all that it takes is loaded, also where nobody else may read that
 if os.geteuid() == 0:  # who may do everything, so become somebody who may not
     os.setegid(65534)
     os.seteuid(65534)
-store = open_store(sys.argv[1])
 for name in ("read", "size", "list", "walk", "exists", "remove", "remove_tree"):
     try:
         print(name, "worked", getattr(store, name)("folder/file"))

@@ -14,7 +14,7 @@ from mr_ml.packing.driver import splits_known_as
 from mr_ml.readers.text.source import TextFile
 
 # as on a cluster
-TEXT: Any = SimpleNamespace(known_as=lambda file: path_of(file.path))
+TEXT: Any = SimpleNamespace(known_as=lambda file, form: path_of(file.path))
 
 
 def test_the_same_path_on_two_clusters() -> None:
