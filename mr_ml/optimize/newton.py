@@ -19,7 +19,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from mr_ml.optimize import last_step, least_squares, stopping
+from mr_ml.optimize import cholesky, last_step, least_squares, stopping
 from mr_ml.optimize.base import Cost, Evaluation, Floats, Stop
 from mr_ml.optimize.line_search import (
     EXACT_SLACK,
@@ -119,26 +119,26 @@ def newton_direction(state: LineState, ev: Evaluation) -> tuple[Floats, float]:
     # some versions of scipy raise for empty arrays
     if not (ev.hessian.size and np.isfinite(ev.hessian).all() and np.isfinite(state.gradient).all()):
         return with_distance(state, scaled_descent(state))
-    with one_thread("scipy.linalg"):
-        return hessian_direction(state, ev.hessian) if ev.factor is None else least_squares.direction(state, ev.factor)
+    if ev.factor is not None:
+        with one_thread("scipy.linalg"):
+            return least_squares.direction(state, ev.factor)
+    with one_thread():
+        return hessian_direction(state, ev.hessian)
 
 
 def hessian_direction(state: LineState, hessian: Floats) -> tuple[Floats, float]:
     """Return what `newton_direction` does, of a Hessian (n, n) that is finite, n > 0; BLAS has one thread."""
-    # here, since a search that never asks for the Hessian does without, and it takes 0.1 s to load
-    from scipy import linalg
-
     unit = np.sqrt(inverse_diagonal(state))
     scaled = hessian * unit * unit[:, None]
     ridge = RIDGE * max(len(unit), 8)
     scaled[np.diag_indices_from(scaled)] += ridge
     try:
-        factor = linalg.cho_factor(scaled, lower=True)
-        if (np.diag(factor[0]) ** 2 > _FLAT).all():
-            return with_distance(state, -unit * linalg.cho_solve(factor, unit * state.gradient))
-    except linalg.LinAlgError:
+        factor = np.linalg.cholesky(scaled)
+        if (np.diag(factor) ** 2 > _FLAT).all():
+            return with_distance(state, -unit * cholesky.solved(factor, unit * state.gradient))
+    except np.linalg.LinAlgError:
         pass
-    curvature, vectors = linalg.eigh(scaled)
+    curvature, vectors = np.linalg.eigh(scaled)
     along = vectors.T @ (unit * state.gradient)
     known = np.maximum(curvature, ridge)
     rounding = np.linalg.norm(unit * stopping.gradient_rounding(state))

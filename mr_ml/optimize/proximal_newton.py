@@ -18,7 +18,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mr_ml.optimize import least_squares, stopping
+from mr_ml.optimize import cholesky, least_squares, stopping
 from mr_ml.optimize.base import Cost, Evaluation, Floats, Kinks, Stop
 from mr_ml.optimize.line_search import LineMethod, inverse_diagonal
 from mr_ml.optimize.line_state import LineState
@@ -120,7 +120,7 @@ def model_direction(state: LineState, ev: Evaluation) -> tuple[Floats, float]:
     assert hessian is not None
     if not (hessian.size and np.isfinite(hessian).all() and np.isfinite(state.gradient).all()):
         return along(state, _fallback(state, kinks))
-    with one_thread("scipy.linalg"):
+    with one_thread():
         found = _minimum(state, hessian, kinks)
         direction, distance = along(state, found - state.point)
         face = _face(found, kinks)
@@ -234,13 +234,11 @@ def _change(matrix: Floats, slopes: Floats, move: Floats) -> float:
 
 
 def _solved(matrix: Floats, slopes: Floats) -> Floats:
-    from scipy import linalg
-
     ridge = _EPS * len(slopes)
     while True:
         try:
-            return np.asarray(linalg.cho_solve(linalg.cho_factor(matrix, lower=True), slopes))
-        except linalg.LinAlgError:
+            return cholesky.solved(np.linalg.cholesky(matrix), slopes)
+        except np.linalg.LinAlgError:
             # rounding has made it indefinite, or the objective is not convex
             ridge *= 100
             matrix = matrix + ridge * np.eye(len(slopes))
