@@ -9,9 +9,9 @@
     a^x:55432:0.158336 1.52845 2         namespace^feature, and what its updates remember behind the weight
     Constant:116060:0.0563117
 
-Names are those that the format `vw` of rows has. `--readable_model` writes no names and is refused. An SGD with `--l1`
-or `--l2` keeps what it has not yet taken off the weights: a prediction takes min(|w|, l1_state) off, and multiplies by
-l2_state (`trunc_weight` and `contraction` in VW's gd.cc).
+Names are those that the format `vw` of rows has. `--readable_model` writes no names and is refused. An SGD with an L1
+or L2 penalty keeps what it has not yet taken off the weights: a prediction takes min(|w|, l1_state) off, and multiplies
+by l2_state (`trunc_weight` and `contraction` in VW's gd.cc).
 """
 
 from __future__ import annotations

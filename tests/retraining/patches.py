@@ -38,9 +38,10 @@ def today(number: int, monkeypatch: pytest.MonkeyPatch, *, without: int | None =
 
 
 def tell_to(told: list[RetrainResult], monkeypatch: pytest.MonkeyPatch) -> None:
-    def heard(config: object, root: object, result: RetrainResult, *, warn: object) -> None:
+    def heard(config: object, root: object, result: RetrainResult, *, warn: object) -> RetrainResult:
         if not result.repeated:
             told.append(result)
+        return result
 
     for name in ("finish", "tell"):
         monkeypatch.setattr(night, name, heard)

@@ -305,7 +305,8 @@ def test_a_model_of_libsvm_rows(here: Here) -> None:
     mr_ml.export(here.root, "first", here.folder / "model.json", kind="json")
     (path,) = (here.root / "models/first/data").glob("*/coef.npz")
     for given in (here.folder / "model.json", path):
-        here.begins_at_the_optimum("d", given, l2=0.1)
+        # the objective that newton tells of its own end is that of its last step, where no pass was needed to look
+        here.begins_at_the_optimum("d", given, digits=1e-10, l2=0.1)
 
 
 # --- what is said, kept and refused -----------------------------------------------------------------------------------

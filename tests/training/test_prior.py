@@ -150,7 +150,7 @@ def test_categories_need_a_precision(tmp_path: Path) -> None:
         ["x", "k=0.0", "k=1.0", "k=2.0"], 0.5
     )
     refused = place.run("train", "--resume", done["run"], "--prior", "old")
-    assert (refused.code, "leave --prior and --prior-precision out" in refused.err) == (2, True)
+    assert (refused.code, "leave --prior out" in refused.err) == (2, True)
 
 
 def test_it_is_said_what_keeps_a_model_from_having_standard_errors(tmp_path: Path) -> None:
@@ -170,5 +170,5 @@ def test_it_is_said_what_keeps_a_model_from_having_standard_errors(tmp_path: Pat
 def test_what_can_be_chosen_names_the_prior(tmp_path: Path) -> None:
     days(tmp_path)
     options: dict[str, Any] = {"prior_precison": 1.0}
-    with pytest.raises(UsageError, match=r"did you mean 'prior_precision'.* prior, prior_precision, inference$"):
+    with pytest.raises(UsageError, match=r"did you mean 'prior_precision'.* prior, prior_precision, inference, "):
         mr_ml.train(tmp_path, "today", "new", loss="squared", **options)
