@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Lower = NDArray[np.floating[Any]]
 
 
-def solved(lower: Floats, b: Floats) -> Floats:
+def solved(lower: Lower, b: Floats) -> Floats:
     """Solve L L' x = b by substitution.
 
     Parameters

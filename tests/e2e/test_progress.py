@@ -7,6 +7,7 @@ import pty
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -189,13 +190,32 @@ def test_texts() -> None:
     assert pass_text(several) == "pass   7  objective 0.5  |gradient| 2.00e+00  step 1         0.5 s, 10 rows/s"
 
 
-def in_terminal(commands: Commands, *args: object, columns: int, **variables: str) -> str:
-    """What a command shows in a pseudo terminal of some width."""
+# In its third pass this process waits for Enter.
+HELD = """
+import sys
+from mr_ml.cli import run
+from mr_ml.passes.mapreduce import MapReduceEngine
+whole, calls = MapReduceEngine.run, []
+def held(self, query, **options):
+    calls.append(1)
+    if len(calls) == 3:
+        sys.stdin.readline()
+    return whole(self, query, **options)
+MapReduceEngine.run = held
+run()
+"""
+
+
+def in_terminal(
+    commands: Commands, *args: object, columns: int, program: Sequence[str] = ("-m", "mr_ml"),
+    enter_after: re.Pattern[bytes] | None = None, **variables: str,
+) -> str:  # fmt: skip
+    """What a command shows in a pseudo terminal of some width, where Enter is pressed once it has shown something."""
     ours, theirs = pty.openpty()
     env = {**environment(), "TERM": "xterm-256color", "COLUMNS": str(columns), "LINES": "24", **variables}
     env = {name: value for name, value in env.items() if value != "unset"}
     started = subprocess.Popen(
-        [sys.executable, "-m", "mr_ml", *commands.arguments(*args)], stdin=theirs, stdout=theirs, stderr=theirs, env=env
+        [sys.executable, *program, *commands.arguments(*args)], stdin=theirs, stdout=theirs, stderr=theirs, env=env
     )
     os.close(theirs)
     shown = b""
@@ -207,6 +227,9 @@ def in_terminal(commands: Commands, *args: object, columns: int, **variables: st
         if not piece:
             break
         shown += piece
+        if enter_after is not None and enter_after.search(shown):
+            os.write(ours, b"\n")
+            enter_after = None
     os.close(ours)
     assert started.wait() == 0, shown
     return shown.decode()
@@ -217,7 +240,8 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 @pytest.mark.parametrize("columns", [40, 120])
 def test_bars_in_a_terminal(rows: Commands, columns: int) -> None:
-    shown = in_terminal(rows, *TRAIN, "--tolerance", "0", "--max-passes", "400", *INLINE, columns=columns)
+    drawn_once = re.compile(rb"training m[^\r\n]*pass ")
+    shown = in_terminal(rows, *TRAIN, *INLINE, columns=columns, program=("-c", HELD), enter_after=drawn_once)
     assert "\x1b[?25l" in shown
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
     drawn = [line for line in ESCAPES.sub("", shown).replace("\r", "\n").splitlines() if "training m" in line]
