@@ -6,7 +6,6 @@ cost no more than what is read of them.
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from typing import Any
 from hdfs_layout import Address
 from hdfs_layout.faults import storage_error
 from mr_ml.data.over_http import read
+from mr_ml.data.random_access import RandomAccess
 
 PART_BYTES = 1 << 20
 # More are asked for at once, where so much is wanted.
@@ -25,7 +25,7 @@ _MOST_PARTS = 8
 _WORD_SECONDS = 30.0
 
 
-class FetchedFile(io.RawIOBase):
+class FetchedFile(RandomAccess):
     """A stream over a file of so many bytes.
 
     Attributes
@@ -35,8 +35,8 @@ class FetchedFile(io.RawIOBase):
     """
 
     def __init__(self, name: str, size: int, addresses: Sequence[Address], *, folder: str | None = None) -> None:
-        self._name, self._size, self._addresses = name, size, tuple(addresses)
-        self._position = 0
+        super().__init__(size)
+        self._name, self._addresses = name, tuple(addresses)
         self.n_fetched = 0
         self._there = bytearray(-(-size // PART_BYTES))
         self._folder = os.getcwd() if folder is None else folder
@@ -46,26 +46,8 @@ class FetchedFile(io.RawIOBase):
             raise storage_error(error, doing="keep parts of the input in", place=self._folder) from error
         self._said = time.monotonic()
 
-    def readable(self) -> bool:
-        """Return True: see `io.IOBase`."""
-        return True
-
-    def seekable(self) -> bool:
-        """Return True: see `io.IOBase`."""
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a place; see `io.IOBase`."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        self._position = max(base + offset, 0)
-        return self._position
-
-    def tell(self) -> int:
-        """Return the place."""
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill the buffer as far as there is content and return the number of bytes.
+    def _bytes_at(self, offset: int, length: int) -> bytes:
+        """See `RandomAccess`.
 
         Raises
         ------
@@ -74,14 +56,9 @@ class FetchedFile(io.RawIOBase):
         StorageError
             What has come cannot be kept.
         """
-        length = min(len(buffer), max(self._size - self._position, 0))
-        if not length:
-            return 0
-        self._fetch(self._position // PART_BYTES, -(-(self._position + length) // PART_BYTES))
-        data = self._on_disk(lambda kept: os.pread(kept, length, self._position))
-        buffer[: len(data)] = data
-        self._position += len(data)
-        return len(data)
+        self._fetch(offset // PART_BYTES, -(-(offset + length) // PART_BYTES))
+        data: bytes = self._on_disk(lambda kept: os.pread(kept, length, offset))
+        return data
 
     def close(self) -> None:
         """Remove what was kept."""

@@ -51,11 +51,9 @@ def look(state: LineState, ev: Evaluation, *, unit: Floats) -> LineState:
     free = _free(state.point, ev)
     newton, away = state.direction, np.zeros_like(state.point)
     if free.size and np.isfinite(ev.hessian).all():
-        from scipy import linalg
-
         of = unit[free]
-        with one_thread("scipy.linalg"):
-            curvature, vectors = linalg.eigh(ev.hessian[np.ix_(free, free)] * of * of[:, None])
+        with one_thread():
+            curvature, vectors = np.linalg.eigh(ev.hessian[np.ix_(free, free)] * of * of[:, None])
         flat = vectors[:, curvature <= _FLAT]
         away[free] = of * (flat @ (flat.T @ (state.point[free] / of)))
         if away.any() and _is_endless(away, ev):

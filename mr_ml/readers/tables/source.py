@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Self, cast
 
 from hdfs_layout import Address, open_store, scheme_of, split_uri
 from hdfs_layout.faults import storage_error
+from mr_ml.data.random_access import RandomAccess
 from mr_ml.errors import BadDataError, MrMlError
 from mr_ml.readers.rows import excerpt
 from mr_ml.readers.tables.columns import FileColumns
@@ -145,32 +146,13 @@ def _fetched(piece: TablePiece) -> BinaryIO:
     return cast("BinaryIO", io.BufferedReader(FetchedFile(piece.file, piece.size, piece.at)))
 
 
-class _StoredFile(io.RawIOBase):
+class _StoredFile(RandomAccess):
     """A file in a store, of which only what is asked for is brought here."""
 
     def __init__(self, name: str) -> None:
         root, self._path = split_uri(name)
         self._store = open_store(root)
-        self._size = self._store.size(self._path)
-        self._position = 0
+        super().__init__(self._store.size(self._path))
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        self._position = max(base + offset, 0)
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        length = min(len(buffer), max(self._size - self._position, 0))
-        data = self._store.read_range(self._path, offset=self._position, length=length) if length else b""
-        buffer[: len(data)] = data
-        self._position += len(data)
-        return len(data)
+    def _bytes_at(self, offset: int, length: int) -> bytes:
+        return self._store.read_range(self._path, offset=offset, length=length)
