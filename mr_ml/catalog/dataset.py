@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypedDict
 
 from numpy.typing import NDArray
 
-from hdfs_layout import Root, Store, find_version, parse_reference, read_version
+from hdfs_layout import NotFoundError, Root, Store, find_version, parse_reference, read_version
 from hdfs_layout.limits import MAX_PARTITION
 from mr_ml.data import stored
 from mr_ml.data.partition_file import PartitionFacts
@@ -165,14 +166,22 @@ def load_dataset(root: Root, reference: str) -> Dataset:
     Raises
     ------
     UsageError
-        If the reference is not one.
+        If the reference is not one, or is a file or folder of rows that nobody has packed.
     StorageError
         If there is no such dataset.
     BadDataError
         If its manifest is damaged.
     """
-    wanted = parse_reference(reference, kind="dataset")
-    version = read_version(root.store, root.layout.dataset(wanted.name), wanted.version)
+    try:
+        wanted = parse_reference(reference, kind="dataset")
+        version = read_version(root.store, root.layout.dataset(wanted.name), wanted.version)
+    except (UsageError, NotFoundError) as fault:
+        if "://" in reference or os.path.exists(reference):
+            raise UsageError(
+                f"expected the name of a dataset in {root.store.root}, found where rows lie: {reference[:500]!r}; "
+                "pack them first (mr-ml pack) and give the name that they are packed `to`"
+            ) from fault
+        raise
     where = root.store.uri(version.path)
     manifest = stored.read(DatasetManifest, version.document, where=where)
     if manifest.name != wanted.name:
