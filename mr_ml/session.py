@@ -81,7 +81,7 @@ class Session:
     watch: Callable[[Progress], None] = ignore_message
     _kept: Kept = field(default_factory=Kept, init=False, repr=False, compare=False)
     # reads the files of coefficients that specs name by their digests
-    _begins: dict[str, Callable[[], bytes]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    begins: dict[str, Callable[[], bytes]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def open(
@@ -204,7 +204,7 @@ class Session:
         """
         from mr_ml.training.asked import spec_of
 
-        return spec_of(self.root, kind, dataset, model, split, options, say=self.say, begins=self._begins)
+        return spec_of(self.root, kind, dataset, model, split, options, say=self.say, begins=self.begins)
 
     def train(self, spec: TrainSpec, *, verify_bytes: bool = False, inference: bool = False) -> TrainResult:
         """Train and publish a model; raises as `fit` and `publish`.
@@ -294,7 +294,7 @@ class Session:
             verify(root.store, partitions)
         solver = problem.choice
         if not is_begun:
-            data = begin_data(root, spec, document.continues, self._begins)
+            data = begin_data(root, spec, document.continues or document.part_of, self.begins)
             warm_start(problem, spec, dataset, root, data=data)
             start_run(root, run, replace(document, solver=solver), warm_start=data)
             del data

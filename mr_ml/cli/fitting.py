@@ -8,6 +8,7 @@ from hdfs_layout.limits import MAX_PASS
 from mr_ml.cli.names import registered
 from mr_ml.cli.numbers import not_negative, whole
 from mr_ml.cli.options import add_command, add_engine, add_memory, add_runner
+from mr_ml.coefficients import COEFFICIENT_FILES
 from mr_ml.data.limits import MOST_CANDIDATES, MOST_FOLDS
 from mr_ml.models.linear.losses import LOSSES, PARAMETERS, name_in
 from mr_ml.optimize.built_in import BUILT_IN
@@ -48,6 +49,19 @@ def add_fitting(parser: Any, group: Any) -> None:
         "--solver", default="auto", metavar="NAME",
         help=f"{', '.join(BUILT_IN)}, or one of an installed package; auto (default): newton up to 700 coefficients, "
         "else lbfgs-sampled, or lbfgs if a sample of the rows is too large; with --l1 or bounds the proximal ones",
+    )  # fmt: skip
+    group.add_argument(
+        "--warm-start", metavar="MODEL[@V]",
+        help="begin with the coefficients of an earlier model, by names of features",
+    )  # fmt: skip
+    group.add_argument(
+        "--warm-start-from", metavar="FILE",
+        help="begin with the coefficients in a file: of mr-ml export --as json, of numpy.savez (scikit-learn), of "
+        "liblinear, or of Vowpal Wabbit (--invert_hash)",
+    )  # fmt: skip
+    group.add_argument(
+        "--warm-start-format", type=registered(COEFFICIENT_FILES), metavar="NAME",
+        help=f"of that file: {', '.join(COEFFICIENT_FILES.built_in)} (default: by how it begins)",
     )  # fmt: skip
     group = parser.add_argument_group("when to stop")
     group.add_argument(

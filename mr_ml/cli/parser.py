@@ -30,7 +30,6 @@ from mr_ml.cli.options import (
     add_verify,
 )
 from mr_ml.cli.pack_options import add_pack
-from mr_ml.coefficients import COEFFICIENT_FILES
 from mr_ml.exports import EXPORTS
 from mr_ml.models.linear.losses import LOSSES, name_in
 from mr_ml.models.predictor import PREDICTORS
@@ -119,20 +118,6 @@ def _train(commands: Any) -> None:
         "--l2", type=not_negative, default=0.0, metavar="X", help="L2 penalty relative to the mean loss (default 0)"
     )
     group.add_argument("--class-weights", action=Once, metavar="SPEC", help="'balanced', or LABEL=FACTOR,...")
-    group.add_argument(
-        "--warm-start",
-        metavar="MODEL[@V]",
-        help="begin with the coefficients of an earlier model, by names of features",
-    )
-    group.add_argument(
-        "--warm-start-from", metavar="FILE",
-        help="begin with the coefficients in a file: of mr-ml export --as json, of numpy.savez (scikit-learn), of "
-        "liblinear, or of Vowpal Wabbit (--invert_hash)",
-    )  # fmt: skip
-    group.add_argument(
-        "--warm-start-format", type=registered(COEFFICIENT_FILES), metavar="NAME",
-        help=f"of that file: {', '.join(COEFFICIENT_FILES.built_in)} (default: by how it begins)",
-    )  # fmt: skip
     group.add_argument(
         "--prior", metavar="MODEL[@V]",
         help="what an earlier model knows counts as well: its coefficients, by names of features, are the means of a "

@@ -80,8 +80,8 @@ def _show_preview(options: argparse.Namespace, config: RetrainConfig, root: Root
         table(["day", "files", "bytes"], rows),
         f"missing days: {', '.join(map(str, window.missing)) or 'none'}",
         *(f"split {split}: {n} files" for split, n in found.splits.items()),
-        f"promoted now: {found.promoted or 'nothing'}; training would start "
-        f"{f'from {found.promoted}' if found.warm_start else 'from nothing'}",
+        f"promoted now: {found.promoted or 'nothing'}; training would start from "
+        f"{found.promoted if found.warm_start else found.warm_start_from or 'nothing'}",
         *(f"would remove {one.what}: {one.reason} ({one.bytes:,} bytes)" for one in found.removals),
     ]
     print_result(options, found.to_json(), "\n".join(lines))

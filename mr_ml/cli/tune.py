@@ -41,7 +41,8 @@ def _check_nothing_else(options: argparse.Namespace) -> None:
     names = (
         "l1", "l2", "loss", "class_weights", "draws", "seed", "halving", "first_passes", "folds", "validation",
         "metric", "rule", "split", "non_negative", "per_feature",
-        "penalty_space", "no_intercept", "weights", "solver", "tolerance", "max_passes",
+        "penalty_space", "no_intercept", "weights", "solver", "tolerance", "max_passes", "warm_start",
+        "warm_start_from", "warm_start_format",
     )  # fmt: skip
     chosen = [name for name in names if getattr(options, name) != options.parser.get_default(name)]
     if chosen:
@@ -73,7 +74,8 @@ def _tuned(options: argparse.Namespace, session: Session) -> TuneResult:
         "non_negative": options.non_negative,
         "per_feature": None if options.per_feature is None else read_rules(options.per_feature),
         "penalty_space": options.penalty_space, "intercept": not options.no_intercept,
-        "row_weights": options.weights == "rows", "solver": options.solver,
+        "row_weights": options.weights == "rows", "solver": options.solver, "warm_start": options.warm_start,
+        "warm_start_from": options.warm_start_from, "warm_start_format": options.warm_start_format,
     }  # fmt: skip
     limits = {"tolerance": options.tolerance, "max_passes": options.max_passes}
     common |= {name: value for name, value in limits.items() if value is not None}

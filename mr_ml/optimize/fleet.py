@@ -114,8 +114,8 @@ class Fleet(Optimizer[FleetState, FleetAsk, FleetEvaluation]):
     ----------
     searches, sizes
         The optimizer of each member, and how many coefficients it is about.
-    start
-        Where a member starts.
+    begin
+        Makes the state of a member before its first pass.
     teams
         The number of each member's team, from 0 on.
     at_once
@@ -129,7 +129,7 @@ class Fleet(Optimizer[FleetState, FleetAsk, FleetEvaluation]):
     searches: tuple[Optimizer[Any, Ask, Evaluation], ...]
     sizes: tuple[int, ...]
     teams: tuple[int, ...]
-    start: Callable[[int], Floats]
+    begin: Callable[[int], Any]
     at_once: int
     halving: Halving | None = None
     judges_apart: bool = False
@@ -141,7 +141,7 @@ class Fleet(Optimizer[FleetState, FleetAsk, FleetEvaluation]):
         return "fleet"
 
     def init(self, point: Floats) -> FleetState:
-        """Make the state before the first pass; members know where they start."""
+        """Make the state before the first pass; members know where they begin."""
         return FleetState(tuple(Member() for _ in self.searches))
 
     def ask(self, state: FleetState) -> FleetAsk | None:
@@ -287,7 +287,7 @@ class Fleet(Optimizer[FleetState, FleetAsk, FleetEvaluation]):
 
     def _of(self, state: FleetState, k: int) -> Any:
         of = state.members[k].state
-        return self.searches[k].init(self.start(k)) if of is None else of
+        return self.begin(k) if of is None else of
 
     def _point(self, state: FleetState, k: int) -> Floats:
         member = state.members[k]

@@ -60,6 +60,11 @@ def _root(config: RetrainConfig, tree: Node) -> Found:
         yield blamed(tree, (), "`root`: expected a folder or a URI, found nothing; leave the key out for MR_ML_ROOT")
 
 
+def _warm_start_from(config: RetrainConfig, tree: Node) -> Found:
+    if config.warm_start_from == "":
+        yield blamed(tree, (), "`warm_start_from`: expected a file, found nothing; leave the key out for none")
+
+
 def _timezone(config: RetrainConfig, tree: Node) -> Found:
     try:
         zone_named(config.timezone)
@@ -202,6 +207,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[[RetrainConfig, Node], Found]], .
     ((), _secrets),
     (("notify",), _commands),
     (("root",), _root),
+    (("warm_start_from",), _warm_start_from),
     (("timezone",), _timezone),
     (("input", "split"), _days),
     (("split",), _split),

@@ -86,6 +86,7 @@ def _placed(config: RetrainConfig, folder: str) -> RetrainConfig:
         reader=reader if reader.schema is None else replace(reader, schema=_absolute(reader.schema, folder)),
         runner=runner if runner.config is None else replace(runner, config=_absolute(runner.config, folder)),
         notify=notify,
+        warm_start_from=None if config.warm_start_from is None else _absolute(config.warm_start_from, folder),
         metrics_file=None if config.metrics_file is None else _absolute(config.metrics_file, folder),
     )
 

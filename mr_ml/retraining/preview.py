@@ -36,6 +36,8 @@ class Preview:
         What the name of the model means now, ``ctr@7``; None if nothing.
     warm_start
         Whether training would start from that.
+    warm_start_from
+        The file from which it would start otherwise, if there is one.
     would
         In a sentence: begin, go on, or do nothing.
     removals
@@ -46,6 +48,7 @@ class Preview:
     splits: Mapping[str, int]
     promoted: str | None
     warm_start: bool
+    warm_start_from: str | None
     would: str
     removals: tuple[Removal, ...]
 
@@ -64,6 +67,7 @@ class Preview:
             "splits": dict(self.splits),
             "promoted": self.promoted,
             "warm_start": self.promoted if self.warm_start else None,
+            "warm_start_from": None if self.warm_start else self.warm_start_from,
             "would": self.would,
             "would_remove": [{"what": one.what, "reason": one.reason, "bytes": one.bytes} for one in self.removals],
         }
@@ -83,6 +87,7 @@ def preview(config: RetrainConfig, root: Root, *, last: date | None = None, warn
         splits={split: len(paths) for split, paths in choices.split_inputs.items()},
         promoted=None if number is None else f"{config.model}@{number}",
         warm_start=config.warm_start and number is not None,
+        warm_start_from=config.warm_start_from,
         would=_would(None if journal is None else journal.attempt, why),
         removals=removals,
     )

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # On which neither a model nor the decision about it depends.
 _NO_MATTER = ("root", "runner", "retention", "on_unfinished", "lock", "notify", "metrics_file", "report")
+# Of these null says nothing: earlier releases did not write them.
+_LATER = ("warm_start_from",)
 # On which what is packed depends, beside the files.
 _PACK = ("dataset", "reader", "split")
 _ID_DIGITS = 16
@@ -64,7 +66,9 @@ def reason_of(force: str | None) -> str | None:
 
 def settings_digest(config: RetrainConfig) -> str:
     """Return a sha256 of the settings on which a model, or the decision about it, depends."""
-    matters = {name: value for name, value in config.to_json().items() if name not in _NO_MATTER}
+    said = config.to_json()
+    left_out = (*_NO_MATTER, *(name for name in _LATER if said[name] is None))
+    matters = {name: value for name, value in said.items() if name not in left_out}
     return _digest({**matters, **_files(config)})
 
 

@@ -262,6 +262,9 @@ class RetrainConfig:
         What is fitted: `kind`, by default linear, and the options of that kind of model.
     warm_start
         Whether training starts from the published model.
+    warm_start_from
+        A file of coefficients, here or at a URI, from which training starts where it does not start from the published
+        model: on the first night, and with `warm_start: false` on every one.
     runner
         Where jobs run.
     gate
@@ -293,6 +296,7 @@ class RetrainConfig:
     split: SplitRules = field(default_factory=SplitRules)
     train: Mapping[str, Any] = field(default_factory=dict)
     warm_start: bool = True
+    warm_start_from: str | None = None
     runner: RunnerRules = field(default_factory=RunnerRules)
     gate: GateRules = field(default_factory=GateRules)
     retention: RetentionRules = field(default_factory=RetentionRules)

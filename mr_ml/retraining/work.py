@@ -28,6 +28,7 @@ from mr_ml.retraining.provenance import provenance_of
 from mr_ml.retraining.requests import pack_choices
 from mr_ml.retraining.window import TRAIN, Window
 from mr_ml.session import Session
+from mr_ml.training.begin import look_at
 from mr_ml.whoami import whoami
 
 if TYPE_CHECKING:
@@ -119,6 +120,9 @@ class Work:
         attempt = self.attempt
         if attempt.dataset is not None:
             return load_dataset(self.root, attempt.dataset)
+        if not self._starts_from_published:
+            # what is wrong with a file is said before the work
+            self._file_options()
         began = time.monotonic()
         inputs, choices = pack_choices(self.config, self.window)
         dataset = self.session.pack(inputs, self.config.dataset_name, choices, request=attempt.request)
@@ -173,6 +177,18 @@ class Work:
     def _base(self) -> str | None:
         return None if self.attempt.base is None else f"{self.config.model}@{self.attempt.base}"
 
+    @property
+    def _starts_from_published(self) -> bool:
+        return self.config.warm_start and self._base is not None
+
+    def _file_options(self) -> dict[str, str]:
+        """Return the option by which training begins with the file of the settings, if any, which is looked at."""
+        file = self.config.warm_start_from
+        if file is None:
+            return {}
+        look_at(file, None)
+        return {"warm_start_from": file}
+
     def _spec(self, dataset: Dataset) -> TrainSpec:
         """Return what is fitted; a start from a model of another kind, loss or labels is left out."""
         from mr_ml.training.train import make_problem, warm_start
@@ -181,17 +197,19 @@ class Work:
         begun = find_run(root, self.attempt.run)
         if begun is not None:
             return begun.spec
-        cold = self.session.spec(config.kind, dataset.reference, config.model, TRAIN, config.train_options)
-        if not config.warm_start or self._base is None:
-            return cold
+        where = config.kind, dataset.reference, config.model, TRAIN
+        if not self._starts_from_published:
+            return self.session.spec(*where, {**config.train_options, **self._file_options()})
+        cold = self.session.spec(*where, config.train_options)
         warm = replace(cold, warm_start=self._base)
         problem = make_problem(warm, dataset, root)
         try:
             with self._reading_published():
                 warm_start(problem, warm, dataset, root)
         except UsageError as error:
-            self.session.warn(f"training starts from nothing: {error}")
-            return cold
+            file = config.warm_start_from
+            self.session.warn(f"training starts from {'nothing' if file is None else file}: {error}")
+            return self.session.spec(*where, {**config.train_options, **self._file_options()})
         return warm
 
     @contextmanager

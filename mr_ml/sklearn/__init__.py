@@ -64,6 +64,10 @@ class LogisticRegression(Classifier):
         Largest component of the gradient, in units of the mean absolute slope: ``--tolerance`` of ``mr-ml train``.
     max_iter
         Most passes over the data.
+    warm_start
+        Whether a fit begins where the last one ended: fewer passes, the same optimum. Features go by the names of
+        columns where both fits have them, else by their order. The last fit may be that of another program, given to
+        the estimator as `coef_`, `intercept_` and `classes_`.
     root, runner
         For datasets: where they are kept, and where jobs run. A `mr_ml.DatasetRef` can say both, and more.
     """
@@ -88,7 +92,7 @@ class LinearSVC(Classifier):
 
     Parameters
     ----------
-    C, fit_intercept, class_weight, tol, max_iter, root, runner
+    C, fit_intercept, class_weight, tol, max_iter, warm_start, root, runner
         As of `LogisticRegression`.
     """
 
@@ -108,17 +112,18 @@ class LinearRegression(Regressor):
     ----------
     fit_intercept
         Whether there is an intercept.
-    tol, max_iter, root, runner
+    tol, max_iter, warm_start, root, runner
         As of `LogisticRegression`.
     """
 
     def __init__(
-        self, *, fit_intercept: bool = True, tol: float = 1e-6, max_iter: int = 500, root: Any = None,
-        runner: str = "inline",
+        self, *, fit_intercept: bool = True, tol: float = 1e-6, max_iter: int = 500,
+        warm_start: bool = False, root: Any = None, runner: str = "inline",
     ) -> None:  # fmt: skip
         self.fit_intercept = fit_intercept
         self.tol = tol
         self.max_iter = max_iter
+        self.warm_start = warm_start
         self.root = root
         self.runner = runner
 
@@ -134,12 +139,13 @@ class _Penalised(Regressor):
 
     def __init__(
         self, alpha: float = 1.0, *, fit_intercept: bool = True, tol: float = 1e-6, max_iter: int = 500,
-        root: Any = None, runner: str = "inline",
+        warm_start: bool = False, root: Any = None, runner: str = "inline",
     ) -> None:  # fmt: skip
         self.alpha = alpha
         self.fit_intercept = fit_intercept
         self.tol = tol
         self.max_iter = max_iter
+        self.warm_start = warm_start
         self.root = root
         self.runner = runner
 
@@ -151,7 +157,7 @@ class Ridge(_Penalised):
     ----------
     alpha
         Strength of the penalty.
-    fit_intercept, tol, max_iter, root, runner
+    fit_intercept, tol, max_iter, warm_start, root, runner
         As of `LinearRegression`.
     """
 
@@ -189,7 +195,7 @@ class PoissonRegressor(_Glm):
     ----------
     alpha
         Strength of the penalty.
-    fit_intercept, tol, max_iter, root, runner
+    fit_intercept, tol, max_iter, warm_start, root, runner
         As of `LinearRegression`.
     """
 
@@ -205,7 +211,7 @@ class GammaRegressor(_Glm):
 
     Parameters
     ----------
-    alpha, fit_intercept, tol, max_iter, root, runner
+    alpha, fit_intercept, tol, max_iter, warm_start, root, runner
         As of `PoissonRegressor`.
     """
 
@@ -223,16 +229,17 @@ class TweedieRegressor(_Glm):
     ----------
     power
         Of the mean, to which the variance is proportional; between 1 and 2.
-    alpha, fit_intercept, tol, max_iter, root, runner
+    alpha, fit_intercept, tol, max_iter, warm_start, root, runner
         As of `PoissonRegressor`.
     """
 
     def __init__(
         self, *, power: float = 1.5, alpha: float = 1.0, fit_intercept: bool = True, tol: float = 1e-6,
-        max_iter: int = 500, root: Any = None, runner: str = "inline",
+        max_iter: int = 500, warm_start: bool = False, root: Any = None, runner: str = "inline",
     ) -> None:  # fmt: skip
         super().__init__(
-            alpha, fit_intercept=fit_intercept, tol=tol, max_iter=max_iter, root=root, runner=runner
+            alpha, fit_intercept=fit_intercept, tol=tol, max_iter=max_iter, warm_start=warm_start, root=root,
+            runner=runner,
         )  # fmt: skip
         self.power = power
 

@@ -28,6 +28,7 @@ from mr_ml.models.base import UNNAMED_KIND
 from mr_ml.models.linear.losses import loss_from_text
 from mr_ml.readers.frames import frame_of
 from mr_ml.session import Session
+from mr_ml.sklearn.last_fit import LastFit
 
 if TYPE_CHECKING:
     from mr_ml.training.train import Fitted
@@ -53,6 +54,7 @@ class Linear(BaseEstimator, ABC):
     fit_intercept: bool
     tol: float
     max_iter: int
+    warm_start: bool
     root: Any
     runner: str
 
@@ -64,18 +66,19 @@ class Linear(BaseEstimator, ABC):
     def _l2(self, weight_sum: float) -> float:
         """Return the penalty relative to the mean loss."""
 
-    def _fit(self, x: Any, y: Floats, weights: Floats | None) -> Floats:
+    def _fit(self, x: Any, y: Floats, weights: Floats | None, last: LastFit | None) -> Floats:
         """Fit; return the coefficients, (n_outputs, n_features + 1), intercepts last."""
         from mr_ml.packing.arrays import pack_rows, rows_of, schema_of
 
-        names = vars(self).get("feature_names_in_")
-        names = [f"x{k}" for k in range(x.shape[1])] if names is None else list(map(str, names))
+        named = vars(self).get("feature_names_in_")
+        names = [f"x{k}" for k in range(x.shape[1])] if named is None else list(map(str, named))
+        begins = {} if last is None else last.for_rows(names, named=named, classes=vars(self).get("classes_"))
         try:
             rows = rows_of(x, y, weights=weights)
             weight_sum = float(rows.n_rows if weights is None else weights.sum())
             if not weight_sum > 0:
                 raise ValueError("expected weights with a positive sum, found none")
-            options = self._options(self._l2(weight_sum))
+            options = self._options(self._l2(weight_sum)) | begins
             with tempfile.TemporaryDirectory(prefix="mr_ml-fit-") as folder:
                 root = open_root(folder)
                 dataset = pack_rows(rows, schema_of(rows, names, n_features=x.shape[1]), root=root, name="rows")
@@ -83,18 +86,19 @@ class Linear(BaseEstimator, ABC):
                     spec = session.spec(UNNAMED_KIND, dataset.reference, "model", "train", options)
                     fitted = session.fit(spec, run=unique_id())
         except MrMlError as error:
-            raise ValueError(str(error)) from error
+            raise ValueError(_spelled(error)) from error
         self.__dict__.pop("model_", None)
         return self._coef_of(fitted)
 
-    def _fit_dataset(self, ref: DatasetRef, *others: Any) -> Floats:
+    def _fit_dataset(self, ref: DatasetRef, last: LastFit | None, *others: Any) -> Floats:
         """Fit to a dataset; return as `_fit`."""
         if any(other is not None for other in others):
             raise ValueError("expected a dataset alone, found y or sample_weight beside it; it has its own")
+        begins = {} if last is None else last.for_dataset()
         try:
-            fitted = fit_rows(ref, lambda dataset: self._dataset_options(dataset, ref.split))
+            fitted = fit_rows(ref, lambda dataset: self._dataset_options(dataset, ref.split) | begins)
         except MrMlError as error:
-            raise ValueError(str(error)) from error
+            raise ValueError(_spelled(error)) from error
         self.model_ = fitted.model
         self.n_features_in_ = fitted.model.n_features
         self.__dict__.pop("feature_names_in_", None)
@@ -161,14 +165,15 @@ class Regressor(RegressorMixin, Linear):
         ValueError
             If these are not such numbers, or the loss does not take such labels.
         """
+        last = LastFit.of(self)
         ref = dataset_ref_of(X, root=self.root, runner=self.runner)
         if ref is not None:
-            coef = self._fit_dataset(ref, y, sample_weight)
+            coef = self._fit_dataset(ref, last, y, sample_weight)
             self.coef_, self.intercept_ = coef[0, :-1], float(coef[0, -1])
             return self
         x, y = validate_data(self, X, y, accept_sparse="csr", dtype=np.float64, y_numeric=True)
         weights = None if sample_weight is None else _check_sample_weight(sample_weight, x, dtype=np.float64)
-        coef = self._fit(x, np.asarray(y, np.float64), weights)
+        coef = self._fit(x, np.asarray(y, np.float64), weights, last)
         self.coef_, self.intercept_ = coef[0, :-1], float(coef[0, -1])
         return self
 
@@ -182,13 +187,14 @@ class Classifier(ClassifierMixin, Linear):
 
     def __init__(
         self, C: float = 1.0, *, fit_intercept: bool = True, class_weight: Any = None, tol: float = 1e-6,
-        max_iter: int = 500, root: Any = None, runner: str = "inline",
+        max_iter: int = 500, warm_start: bool = False, root: Any = None, runner: str = "inline",
     ) -> None:  # fmt: skip
         self.C = C
         self.fit_intercept = fit_intercept
         self.class_weight = class_weight
         self.tol = tol
         self.max_iter = max_iter
+        self.warm_start = warm_start
         self.root = root
         self.runner = runner
 
@@ -210,9 +216,10 @@ class Classifier(ClassifierMixin, Linear):
         ValueError
             If these are not such rows, or there are fewer or more classes than the loss takes.
         """
+        last = LastFit.of(self)
         ref = dataset_ref_of(X, root=self.root, runner=self.runner)
         if ref is not None:
-            coef = self._fit_dataset(ref, y, sample_weight)
+            coef = self._fit_dataset(ref, last, y, sample_weight)
             self.coef_, self.intercept_ = coef[:, :-1], coef[:, -1]
             return self
         x, y = validate_data(self, X, y, accept_sparse="csr", dtype=np.float64)
@@ -223,7 +230,7 @@ class Classifier(ClassifierMixin, Linear):
         if self.class_weight is not None:
             of_class = self._class_weights(y, codes, weights)
             weights = of_class if weights is None else weights * of_class
-        coef = self._fit(x, codes.astype(np.float64), weights)
+        coef = self._fit(x, codes.astype(np.float64), weights, last)
         self.coef_, self.intercept_ = coef[:, :-1], coef[:, -1]
         return self
 
@@ -264,6 +271,11 @@ class Classifier(ClassifierMixin, Linear):
         margins = self.decision_function(X)
         chosen = (margins > 0).astype(np.intp) if margins.ndim == 1 else margins.argmax(axis=1)
         return np.asarray(self.classes_[chosen])
+
+
+def _spelled(error: MrMlError) -> str:
+    """Return what is wrong in the words of the parameters."""
+    return str(error).replace("`warm_start_from`", "warm_start")
 
 
 def checked(value: Any, name: str, *, above_zero: bool = False) -> float:

@@ -102,13 +102,13 @@ def kept(root: Root, run: str, file: WarmFile) -> bytes:
     return data
 
 
-def begin_data(root: Root, spec: TrainSpec, continues: str | None, known: Mapping[str, Read]) -> bytes | None:
+def begin_data(root: Root, spec: TrainSpec, kept_by: str | None, known: Mapping[str, Read]) -> bytes | None:
     """Return the file that a run of this spec will begin with; None if with none.
 
     Parameters
     ----------
-    continues
-        The run whose spec it was.
+    kept_by
+        A run that began with it, such as the one that this one continues, or the tuning that it is a part of.
     known
         What reads files that were looked at, by their digests.
     """
@@ -117,9 +117,9 @@ def begin_data(root: Root, spec: TrainSpec, continues: str | None, known: Mappin
         return None
     if file.sha256 in known:
         return known[file.sha256]()
-    if continues is None:
+    if kept_by is None:
         raise UsageError(f"`{_PARAMETER}`: expected {file.name} to have been looked at in this session")
-    return kept(root, continues, file)
+    return kept(root, kept_by, file)
 
 
 def check_is_no_file(reference: str) -> None:

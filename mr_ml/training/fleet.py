@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hdfs_layout import Store
 from mr_ml import interrupts
@@ -38,10 +39,19 @@ class Seat:
         Over the rows that it is trained on.
     judged_by
         The rows of the same split that it is judged by; None if it is judged by another split.
+    guess
+        (size,) where a search begins that knows an earlier model; None of one that does not.
     """
 
     problem: Problem
     judged_by: FoldRows | None
+    guess: NDArray[np.float64] | None = None
+
+    def begin(self) -> Any:
+        """Return the state of its search before the first pass."""
+        problem = self.problem
+        start, optimizer = problem.start(), problem.optimizer
+        return optimizer.init(start) if self.guess is None else optimizer.init_warm(start, self.guess)
 
 
 # Of what a loss has, the first one is what it minimises.
@@ -126,7 +136,7 @@ class FleetSearch:
             searches=tuple(problem.optimizer for problem in problems),
             sizes=tuple(problem.objective.size for problem in problems),
             teams=self.teams,
-            start=lambda k: problems[k].start(),
+            begin=lambda k: self.seats[k].begin(),
             at_once=self.at_once,
             halving=self.halving,
             judges_apart=self.judge is not None,

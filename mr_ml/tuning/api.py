@@ -67,7 +67,7 @@ def tune(
     rule
         "best" for the best mean; "one-se" for the largest penalties within one standard error of it.
     options
-        That all candidates share, as of `mr_ml.train`: `solver`, `tolerance` and so on.
+        That all candidates share, as of `mr_ml.train`: `solver`, `tolerance`, `warm_start_from` and so on.
     **where
         As of `mr_ml.train`.
 

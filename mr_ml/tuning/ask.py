@@ -80,8 +80,6 @@ def tune(
     candidates = grid(choices) if draws is None else drawn(choices, n=draws, seed=asked.seed)
     varied = [name for name in choices if len({str(one[name]) for one in candidates}) > 1]
     fixed = {name: value for name, value in candidates[0].items() if name not in varied}
-    if {**common, **fixed}.get("warm_start_from") is not None:
-        raise UsageError("`warm_start_from` is for `mr-ml train`, not for a tuning, whose candidates begin anew")
     spec = session.spec(kind, dataset, model, split, {**common, **fixed})
     data = load_dataset(session.root, spec.dataset)
     plan = stored.check(

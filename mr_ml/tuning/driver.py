@@ -12,6 +12,9 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hdfs_layout import append_events
 from mr_ml import interrupts
 from mr_ml.catalog.attempts import begin, noting_errors, now
@@ -37,6 +40,7 @@ from mr_ml.training.fleet import FleetSearch, Metric, Seat
 from mr_ml.training.loop import Watch
 from mr_ml.training.solver import frugal
 from mr_ml.training.train import TrainResult, make_problem
+from mr_ml.tuning.begin import file_of, guesses
 from mr_ml.tuning.choose import chosen, mean_and_error
 from mr_ml.tuning.report import candidates, words
 
@@ -188,18 +192,23 @@ def _judged(
     # of many models each would hold a sample of the rows
     problems = [frugal(make_problem(one, dataset, root)) for one in specs]
     metric = _metric(specs, problems, plan)
-    seats, teams = _seats(problems, folds)
+    data = file_of(session, spec, run, is_begun=is_begun)
+    begins, told = guesses(problems, specs, dataset, root, data)
+    seats, teams = _seats(problems, folds, begins)
     at_once, needs = _at_once(session, dataset, spec.split, [seat.problem for seat in seats])
     of_work = session.runner.of_work(run)
     # what does not fit together is found before there is a run
     engine = session.engine_over(dataset, spec.split, needs, runner=of_work)
     if not is_begun:
-        start_run(root, run, RunDocument(spec=spec, tuning=plan))
-    begin(root, run)
+        start_run(root, run, RunDocument(spec=spec, tuning=plan), warm_start=data)
+    del data
+    begin(root, run, [] if told is None or is_begun else [told.event])
     session.say(
         f"run {run}: {candidates(len(specs))}, {len(seats)} models on {dataset.reference} {spec.split}, "
         f"{dataset.n_rows(spec.split)} rows" + (f", {at_once} at once" if at_once < len(seats) else "")
     )
+    if told is not None:
+        session.say(told.text)
     sweep_folders(root.store, layout.run(run))
     with closing(engine):
         judge = None
@@ -224,13 +233,21 @@ def _judged(
     return tuned
 
 
-def _seats(problems: Sequence[Problem], folds: Folds | None) -> tuple[list[Seat], tuple[int, ...]]:
+def _seats(
+    problems: Sequence[Problem], folds: Folds | None, begins: Sequence[NDArray[np.float64] | None]
+) -> tuple[list[Seat], tuple[int, ...]]:
     """Return the models of all candidates, and the candidate of each."""
+    each = list(zip(problems, begins, strict=True))
     if folds is None:
-        return [Seat(problem=problem, judged_by=None) for problem in problems], tuple(range(len(problems)))
+        seats = [Seat(problem=problem, judged_by=None, guess=guess) for problem, guess in each]
+        return seats, tuple(range(len(seats)))
     seats = [
-        Seat(problem=problem.over(FoldRows(folds, k, inside=False)), judged_by=FoldRows(folds, k, inside=True))
-        for problem in problems
+        Seat(
+            problem=problem.over(FoldRows(folds, k, inside=False)),
+            judged_by=FoldRows(folds, k, inside=True),
+            guess=guess,
+        )
+        for problem, guess in each
         for k in range(folds.n_folds)
     ]
     return seats, tuple(k // folds.n_folds for k in range(len(seats)))

@@ -191,8 +191,6 @@ def test_commands_refuse_with_their_exit_codes(here: Here) -> None:
     trained = commands("train", "numbered", "--model", "m", "--l2", "0.1", "--warm-start-from", good)
     refused = commands.run("train", "--resume", trained["run"], "--warm-start-from", good)
     assert (refused.code, "leave --warm-start-from out" in refused.err) == (2, True), refused.err
-    with pytest.raises(UsageError, match="not for a tuning"):
-        mr_ml.tune(here.root, "numbered", "m", l2=[0.1, 0.2], options={"warm_start_from": good})
 
 
 WAYS: list[Callable[[Path], Any]] = [str, Path, lambda path: f"file://{path}"]

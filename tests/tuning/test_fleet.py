@@ -35,7 +35,7 @@ def fleet(*, at_once: int = N, halving: Halving | None = None, solver: str = "lb
     # L-BFGS asks for the Hessian at the end, which this objective does not say
     search = replace(search, checks_hessian=False)  # type: ignore[type-var]
     return Fleet(
-        searches=(search,) * N, sizes=(3,) * N, teams=(0, 0, 1, 1, 2, 2), start=lambda k: np.zeros(3),
+        searches=(search,) * N, sizes=(3,) * N, teams=(0, 0, 1, 1, 2, 2), begin=lambda k: search.init(np.zeros(3)),
         at_once=at_once, halving=halving,
     )  # fmt: skip
 
