@@ -42,6 +42,7 @@ def pack(
     format: str | None = None,
     index_base: Literal[0, 1] | None = None,
     label_weights: bool = False,
+    offset_feature: int | None = None,
     hash_bits: int | None = None,
     delimiter: str = ",",
     header: bool | None = None,
@@ -80,6 +81,8 @@ def pack(
         Vowpal Wabbit's text: features are numbered by hashes of so many bits; None: by a list of their names.
     label_weights
         libsvm: whether rows have weights behind their labels, ``label:weight``.
+    offset_feature
+        libsvm: the id of the feature whose value is the offset of its row; 0 where it lacks.
     header
         CSV: whether the first line names the columns; None for yes, unless it looks like a row, which is an error.
     label_column, weight_column, offset_column
@@ -128,7 +131,7 @@ def pack(
     stored.chosen(bool, dry_run, "dry_run")
     text = {
         "index_base": "auto" if index_base is None else str(index_base), "label_weights": label_weights,
-        "hash_bits": hash_bits, "delimiter": delimiter,
+        "offset_feature": offset_feature, "hash_bits": hash_bits, "delimiter": delimiter,
         "no_header": header is False, "header": header is True, "label_column": label_column,
         "weight_column": weight_column, "offset_column": offset_column, "drop": drop, "categorical": categorical,
         "numeric": numeric, "missing_markers": missing_markers, "decimal": decimal, "thousands": thousands,

@@ -63,6 +63,10 @@ def add_pack(commands: Any) -> None:
         "--label-weights", action="store_true", help="libsvm: rows have weights behind their labels, label:weight"
     )
     group.add_argument(
+        "--offset-feature", type=whole(0, 2**31 - 1), metavar="ID",
+        help="libsvm: the feature whose value is the offset of its row, a known part of the margin; 0 where it lacks",
+    )  # fmt: skip
+    group.add_argument(
         "--schema", metavar="FILE", help="CSV: a schema file (YAML) says what each column is: see docs/schema.md"
     )
     group.add_argument(

@@ -19,6 +19,7 @@ PARAMETERS = frozenset(
         "label_column", "label_weights", "level", "like", "loss", "master", "max_bad_rows", "max_cost", "max_hours",
         "max_passes",
         "memory", "metric", "missing", "missing_markers", "model", "non_negative", "numeric", "offset_column",
+        "offset_feature",
         "orphans_days", "output", "output_format", "partitions", "penalty_space", "per_feature", "percent", "prior",
         "prior_precision", "progress", "quiet", "reason", "resume", "root", "row_weights", "rule", "runner", "save",
         "schema", "seed", "solver", "split", "split_by", "split_inputs", "table", "tables", "tasks", "thousands",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # On which neither a model nor the decision about it depends.
 _NO_MATTER = ("root", "runner", "retention", "on_unfinished", "lock", "notify", "metrics_file", "report")
 # Of these null says nothing: earlier releases did not write them.
-_LATER = ("warm_start_from",)
+_LATER = (("warm_start_from",), ("reader", "offset_feature"))
 # On which what is packed depends, beside the files.
 _PACK = ("dataset", "reader", "split")
 _ID_DIGITS = 16
@@ -66,10 +66,20 @@ def reason_of(force: str | None) -> str | None:
 
 def settings_digest(config: RetrainConfig) -> str:
     """Return a sha256 of the settings on which a model, or the decision about it, depends."""
-    said = config.to_json()
-    left_out = (*_NO_MATTER, *(name for name in _LATER if said[name] is None))
-    matters = {name: value for name, value in said.items() if name not in left_out}
+    matters = {name: value for name, value in _said(config).items() if name not in _NO_MATTER}
     return _digest({**matters, **_files(config)})
+
+
+def _said(config: RetrainConfig) -> dict[str, Any]:
+    """Return the settings as a release that did not know some keys would have them, where these say nothing."""
+    said = config.to_json()
+    for *sections, name in _LATER:
+        within = said
+        for section in sections:
+            within = within[section]
+        if within[name] is None:
+            del within[name]
+    return said
 
 
 def _files(config: RetrainConfig) -> dict[str, str]:
@@ -80,7 +90,7 @@ def _files(config: RetrainConfig) -> dict[str, str]:
 
 def pack_request(config: RetrainConfig, window: Window) -> str:
     """Return a name for what is packed: the same for the same files and the same settings of packing."""
-    settings = config.to_json()
+    settings = _said(config)
     digest = _digest([window.fingerprint, *(settings[name] for name in _PACK), *_files(config).values()])
     return f"{window.label}-{digest[:_ID_DIGITS]}"
 

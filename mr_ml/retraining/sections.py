@@ -50,6 +50,8 @@ class ReaderRules:
         libsvm: the first feature id, 0 or 1; None to find out.
     label_weights
         libsvm: whether rows have weights behind their labels, label:weight.
+    offset_feature
+        libsvm: the id of the feature whose value is the offset of its row, 0 where it lacks; null for none.
     hash_bits
         Vowpal Wabbit's text: features are numbered by hashes of so many bits; None for a list of their names.
     delimiter
@@ -93,6 +95,7 @@ class ReaderRules:
     unseen_features: Literal["error", "ignore"] = "error"
     index_base: Literal[0, 1] | None = None
     label_weights: bool = False
+    offset_feature: Annotated[int, stored.at_least(0), stored.at_most(2**31 - 1)] | None = None
     hash_bits: Annotated[int, stored.at_least(1), stored.at_most(30)] | None = None
     delimiter: str = ","
     header: bool | None = None

@@ -28,7 +28,7 @@ def with_file(daily: Daily, *more: str, **changed: object) -> None:
 
 def begun_with(daily: Daily, version: int) -> tuple[str | None, str | None]:
     spec = read_manifest(open_root(daily.root), "ctr", version)[0].spec
-    return spec.warm_start, spec.warm_start_from and spec.warm_start_from.name
+    return spec.warm_start, None if spec.warm_start_from is None else spec.warm_start_from.name
 
 
 def test_the_first_night_begins_with_the_file_and_later_ones_need_it_no_more(daily: Daily) -> None:
@@ -43,7 +43,7 @@ def test_the_first_night_begins_with_the_file_and_later_ones_need_it_no_more(dai
     manifest = read_manifest(root, "warm", 1)[0]
     assert manifest.spec.warm_start_from is not None
     assert (manifest.spec.warm_start_from.name, manifest.spec.warm_start_from.format) == ("start.npz", "npz")
-    objectives = [read_log(root, str(night["run"])).passes[0]["objective"] for night in (cold, first)]
+    objectives = [float(read_log(root, str(night["run"])).passes[0]["objective"]) for night in (cold, first)]
     assert objectives[1] < objectives[0]
     found = [mr_ml.load_model(daily.root, name).manifest["training"]["objective"] for name in ("ctr", "warm")]
     assert abs(found[0] - found[1]) < 1e-9

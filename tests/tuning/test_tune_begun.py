@@ -49,7 +49,7 @@ def optimum(here: Here) -> dict[str, Any]:
 @pytest.mark.parametrize("validation", [False, True])
 def test_the_same_optimum_in_fewer_passes(here: Here, way: str, validation: bool) -> None:
     arrays = optimum(here)
-    given = {
+    given: dict[str, Any] = {
         "file": {"warm_start_from": here.write(files.npz(**arrays))}, "arrays": {"warm_start_from": arrays},
         "model": {"warm_start": "between"},
     }[way]  # fmt: skip
@@ -73,8 +73,8 @@ def test_the_same_optimum_in_fewer_passes(here: Here, way: str, validation: bool
     for run in (warm.tuned.run, warm.trained.run):
         log = (here.root / "runs" / run / "log.jsonl").read_text()
         assert log.count('"warm_start"') == 1, log
-    passes = read_log(open_root(str(here.root)), warm.tuned.run).passes
-    assert passes[0]["objective"] < read_log(open_root(str(here.root)), cold.tuned.run).passes[0]["objective"]
+    first = [read_log(open_root(str(here.root)), one.tuned.run).passes[0]["objective"] for one in (warm, cold)]
+    assert float(first[0]) < float(first[1])
 
 
 @pytest.mark.parametrize("passes", [1, 2])

@@ -28,7 +28,9 @@ class LibsvmFormat(TextFormat):
     """``label[:weight] [qid:N] id:value ... [# comment]``; see `mr_ml.readers.libsvm.reader`."""
 
     name = "libsvm"
-    parameters: ClassVar[Mapping[str, Any]] = {"index_base": "auto", "label_weights": False}
+    parameters: ClassVar[Mapping[str, Any]] = {
+        "index_base": "auto", "label_weights": False, "offset_feature": None,
+    }  # fmt: skip
     part = LibsvmPart
     facts = LibsvmFacts
     unseen = ("features", "`unseen_features`")
@@ -42,6 +44,7 @@ class LibsvmFormat(TextFormat):
             "format": self.name,
             "index_base": None if base == "auto" else int(base),
             "label_weights": chosen.get("label_weights", False),
+            "offset_feature": chosen.get("offset_feature"),
         }
         return stored.check(TextOptions, text, what="libsvm text")
 

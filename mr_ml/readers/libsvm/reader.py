@@ -19,6 +19,7 @@ import numpy as np
 from mr_ml.data import kernels
 from mr_ml.errors import BadDataError
 from mr_ml.readers.libsvm.long_lines import LongLine, has_long_token, read_long_line
+from mr_ml.readers.libsvm.offsets import beyond, with_offsets
 from mr_ml.readers.libsvm.stored import LibsvmFacts, LibsvmPart
 from mr_ml.readers.libsvm.tokens import KINDS, NO_GROUP, Lines, read_lines
 from mr_ml.readers.libsvm.weights import Weights, kept_rows, taken_out
@@ -41,10 +42,13 @@ def draft(text: bytes, options: TextOptions, *, file: str, seen: Summary | None 
     base = 1 if options.index_base is None else options.index_base
     bare, weights = taken_out(text) if options.label_weights else (text, None)
     read = _read(
-        bare, lowest_id=options.index_base or 0, highest_id=MAX_ID + base, base=base, labels_required=True
+        bare, lowest_id=min(options.index_base or 0, _offset_id(options, base)), highest_id=MAX_ID + base, base=base,
+        labels_required=True,
     )  # fmt: skip
     if weights is not None:
         read = _weighted(read, weights)
+    if options.offset_feature is not None:
+        read = _offset(read, options.offset_feature)
     rows = read.rows
     assert isinstance(rows, Rows)
     distinct = np.unique(rows.labels)
@@ -115,12 +119,19 @@ def parse(text: bytes, schema: Schema, *, labels: Literal["required", "optional"
     base = schema.index_base
     part: LibsvmPart = schema.part
     bare, weights = taken_out(text) if part.options.label_weights else (text, None)
+    known_id = schema.n_features - 1 + base if part.options.unseen == "error" else None
+    # where the feature that is the offset is beyond those that are known, unknown ones are told from it afterwards
+    tells = known_id is None or _offset_id(part.options, known_id) <= known_id
     read = _read(
-        bare, lowest_id=base, highest_id=base + MAX_ID, base=base, labels_required=labels == "required",
-        known_id=schema.n_features - 1 + base if part.options.unseen == "error" else None,
+        bare, lowest_id=min(base, _offset_id(part.options, base)), highest_id=base + MAX_ID, base=base,
+        labels_required=labels == "required", known_id=known_id if tells else None,
     )  # fmt: skip
     if weights is not None:
         read = _weighted(read, weights) if labels == "required" else _surely_labelled(read, weights, schema)
+    if part.options.offset_feature is not None:
+        read = _offset(read, part.options.offset_feature)
+    if not tells:
+        read = _all_known(read, schema)
     parsed = read.under(schema)
     return parsed if read.highest - base < schema.n_features else _known(parsed, schema.n_features)
 
@@ -130,6 +141,25 @@ def _weighted(read: Draft, weights: Weights) -> Draft:
     assert isinstance(read.rows, Rows)
     rows, bad, counts = weights.of(read.rows)
     return _refused(replace(read, rows=rows), bad, counts)
+
+
+def _offset_id(options: TextOptions, otherwise: int) -> int:
+    return otherwise if options.offset_feature is None else options.offset_feature
+
+
+def _offset(read: Draft, feature: int) -> Draft:
+    """Return the rows with their offsets, and what is left of the ids."""
+    assert isinstance(read.rows, Rows)
+    return _with_rows(read, with_offsets(read.rows, feature - read.base))
+
+
+def _all_known(read: Draft, schema: Schema) -> Draft:
+    """Return the rows that have no features but the schema's; the others are bad."""
+    rows = read.rows
+    assert isinstance(rows, Rows)
+    is_bad, bad = beyond(rows, schema.n_features, base=read.base)
+    counts = {"unseen_feature": int(np.count_nonzero(is_bad))} if bad else {}
+    return _refused(replace(read, rows=kept_rows(rows, ~is_bad)) if bad else read, bad, counts)
 
 
 def _surely_labelled(read: Draft, weights: Weights, schema: Schema) -> Draft:
@@ -157,12 +187,18 @@ def _refused(read: Draft, bad: list[BadRow], counts: dict[str, int]) -> Draft:
     """Add rows that are refused although they could be read; they are in `read.rows` no more."""
     if not counts:
         return read
-    rows = read.rows
-    assert isinstance(rows, Rows)
+    assert isinstance(read.rows, Rows)
+    return replace(
+        _with_rows(read, read.rows), bad=tuple(sorted((*read.bad, *bad))),
+        bad_counts=dict(sorted({**read.bad_counts, **counts}.items())),
+    )  # fmt: skip
+
+
+def _with_rows(read: Draft, rows: Rows) -> Draft:
+    """Return the draft with some of its rows, or of what is in them."""
     has_some = len(rows.indices) > 0
     return replace(
-        read, bad=tuple(sorted((*read.bad, *bad))), bad_counts=dict(sorted({**read.bad_counts, **counts}.items())),
-        lowest=int(rows.indices.min()) + read.base if has_some else MAX_ID + 2,
+        read, rows=rows, lowest=int(rows.indices.min()) + read.base if has_some else MAX_ID + 2,
         highest=int(rows.indices.max()) + read.base if has_some else -1,
     )  # fmt: skip
 

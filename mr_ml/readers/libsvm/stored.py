@@ -24,7 +24,10 @@ class LibsvmPart:
     vocabularies: dict[str, Any] = field(default_factory=dict)
     columns: dict[str, Any] = field(default_factory=dict)
 
-    has_offsets = False
+    @property
+    def has_offsets(self) -> bool:
+        """Whether a feature stands for the offset."""
+        return self.options.offset_feature is not None
 
     @property
     def has_weights(self) -> bool:

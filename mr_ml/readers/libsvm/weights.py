@@ -88,6 +88,8 @@ def kept_rows(rows: Rows, kept: Mask) -> Rows:
         indices=rows.indices[entries],
         values=rows.values[entries],
         lines=rows.lines[kept],
+        weights=None if rows.weights is None else rows.weights[kept],
+        offsets=None if rows.offsets is None else rows.offsets[kept],
         groups=None if rows.groups is None else rows.groups[kept],
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from mr_ml.data import stored
 from mr_ml.readers.transforms.base import Transform
@@ -35,6 +35,8 @@ class TextOptions:
         libsvm: what feature ids count from. None: 0 if any id is 0, else 1.
     label_weights : bool
         libsvm: whether the weight of a row stands behind its label, ``label:weight``.
+    offset_feature : int or None
+        libsvm: the id, as it stands there, of the feature whose value is the offset of its row; 0 where it lacks.
     delimiter : str
         CSV: one ASCII character.
     header : bool
@@ -77,6 +79,7 @@ class TextOptions:
     format: str = "libsvm"
     index_base: Literal[0, 1] | None = None
     label_weights: bool = False
+    offset_feature: Annotated[int, stored.at_least(0), stored.at_most(2**31 - 1)] | None = None
     delimiter: str = ","
     header: bool = True
     columns: tuple[str, ...] | None = None
@@ -102,8 +105,8 @@ class TextOptions:
 
     # before there were markers among numbers, such texts were bad rows
     formerly: ClassVar[Mapping[str, Any]] = {
-        "label_weights": False, "number_markers": [], "decimal": ".", "thousands": "", "percent": False,
-        "id_columns": [], "transforms": [], "drop_others": False,
+        "label_weights": False, "offset_feature": None, "number_markers": [], "decimal": ".",
+        "thousands": "", "percent": False, "id_columns": [], "transforms": [], "drop_others": False,
     }  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
