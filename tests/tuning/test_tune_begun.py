@@ -49,10 +49,11 @@ def optimum(here: Here) -> dict[str, Any]:
 @pytest.mark.parametrize("validation", [False, True])
 def test_the_same_optimum_in_fewer_passes(here: Here, way: str, validation: bool) -> None:
     arrays = optimum(here)
-    given: dict[str, Any] = {
+    ways: dict[str, dict[str, Any]] = {
         "file": {"warm_start_from": here.write(files.npz(**arrays))}, "arrays": {"warm_start_from": arrays},
         "model": {"warm_start": "between"},
-    }[way]  # fmt: skip
+    }  # fmt: skip
+    given = ways[way]
     judged: dict[str, Any] = {"validation": "validation"} if validation else {"folds": 3}
     if validation:
         here.said.clear()
