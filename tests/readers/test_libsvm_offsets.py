@@ -129,6 +129,8 @@ def test_a_model_is_the_one_of_the_same_rows_in_csv_on_every_way(tmp_path: Path)
     one, other = (mr_ml.load_model(root, name) for name in ("libsvm", "csv"))
     np.testing.assert_allclose(one.coef, other.coef, rtol=1e-7)  # type: ignore[attr-defined]
     np.testing.assert_allclose(predicted[0], predicted[1], rtol=1e-6)
+    with pytest.raises(UsageError, match="libsvm text with offsets, which no export has a place for"):
+        mr_ml.export(root, "libsvm", tmp_path / "m.json", kind="json")
     # by tasks, each of which reads a part of the text
     lines = (tmp_path / "rows.txt").read_text().splitlines(keepends=True)
     (tmp_path / "parts").mkdir()

@@ -100,6 +100,12 @@ class LibsvmFormat(TextFormat):
     def inputs(self, schema: Schema) -> Inputs:
         """See `Format.inputs`."""
         part: LibsvmPart = schema.part
+        if part.has_offsets:
+            # as a column it would be one of the features
+            raise UsageError(
+                "the model's rows are libsvm text with offsets, which no export has a place for; predict with "
+                "`mr-ml predict`, or train on CSV, where the offset is a column of its own"
+            )
         return Inputs(columns=None, text={"format": "libsvm"}, ignores_unseen=part.options.unseen == "ignore")
 
     def with_unseen(self, schema: Schema, unseen: Literal["error", "ignore"] | None) -> Schema:
