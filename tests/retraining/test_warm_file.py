@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 
 import coefficient_files as files
-from daily import SETTINGS, Daily
+import pytest
+from daily import SETTINGS, Daily, day
+from patches import Killed, kill_at
 
 import mr_ml
 from hdfs_layout import open_root
@@ -51,6 +53,27 @@ def test_the_first_night_begins_with_the_file_and_later_ones_need_it_no_more(dai
     daily.published(5)
     later = read_manifest(root, "warm", 2)[0].spec
     assert (later.warm_start, later.warm_start_from) == ("warm@1", None)
+
+
+def test_a_night_that_was_killed_goes_on_without_the_file(daily: Daily, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_file(daily)
+    daily.configure(daily.settings.read_text().replace("root: root", "root: whole"))
+    whole = mr_ml.retrain(daily.settings, last=day(4))
+    with_file(daily)
+    with monkeypatch.context() as patch:
+        kill_at("fitted", patch)
+        with pytest.raises(Killed):
+            mr_ml.retrain(daily.settings, last=day(4))
+    (daily.folder / "start.npz").unlink()
+    (run,) = (daily.root / "runs").iterdir()
+    for state in (run / "passes").rglob("*"):
+        if state.is_file():
+            state.unlink()
+    daily.published(4)
+    models = [mr_ml.load_model(daily.folder / name, "ctr") for name in ("whole", "root")]
+    assert whole.candidate == "ctr@1"
+    assert begun_with(daily, 1) == (None, "start.npz")
+    assert models[0].coef.tobytes() == models[1].coef.tobytes()  # type: ignore[attr-defined]
 
 
 def test_every_night_begins_with_the_file_if_none_begins_with_the_model(daily: Daily) -> None:
