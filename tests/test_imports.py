@@ -39,7 +39,7 @@ LAYERS = (
     ("mr_ml.data",),
     ("mr_ml.sums",),
     # the words in which objectives and optimizers talk, not an optimizer
-    ("mr_ml.readers", "mr_ml.optimize.base", "mr_ml.optimize.kinks", "mr_ml.optimize.reach"),
+    ("mr_ml.readers", "mr_ml.optimize.base", "mr_ml.optimize.columns", "mr_ml.optimize.kinks", "mr_ml.optimize.reach"),
     ("mr_ml.settings",),
     ("mr_ml.coefficients",),
     ("mr_ml.models",),

@@ -19,6 +19,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mr_ml.optimize.columns import Columns as Columns
 from mr_ml.optimize.kinks import Kinks as Kinks
 from mr_ml.optimize.reach import Reach as Reach
 
@@ -112,6 +113,8 @@ class Evaluation:
         What is not smooth; None where all is.
     reach
         How far steps move the derivatives of the loss at most; None where that is not known.
+    columns
+        How columns go together, where the Hessian says so.
     """
 
     values: Floats
@@ -125,6 +128,7 @@ class Evaluation:
     separation: Separation | None = None
     kinks: Kinks | None = None
     reach: Reach | None = None
+    columns: Columns | None = None
 
 
 class SampledLoss(Protocol):
@@ -244,6 +248,9 @@ class Result:
         At the end.
     separation
         How far classes are apart at the point, if the last evaluation said so.
+    flat
+        (k, n_columns) directions along which no row changes, see `mr_ml.optimize.columns`; None where that is not
+        known.
     """
 
     point: Floats
@@ -252,6 +259,7 @@ class Result:
     rules_out: frozenset[Stop]
     progress: SearchProgress
     separation: Separation | None = None
+    flat: Floats | None = None
 
 
 @dataclass(frozen=True)

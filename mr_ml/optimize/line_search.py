@@ -188,7 +188,9 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
         return self._within_budget(replace(told, stop=None, steps=_LAST_CHECK, chosen=0))
 
     def _told(self, state: LineState, evaluation: Evaluation) -> LineState:
-        state = replace(state, kinks=evaluation.kinks)
+        columns = evaluation.columns
+        flat = state.flat if columns is None else columns.after(state.flat)
+        state = replace(state, kinks=evaluation.kinks, flat=flat)
         passed = replace(state, n_passes=state.n_passes + 1)
         value = float(evaluation.values[state.chosen])
         if _is_start(state):
@@ -271,6 +273,7 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
             rules_out=self.rules_out if state.stop.converged else frozenset(),
             progress=self.progress(state),
             separation=state.separation,
+            flat=state.flat,
         )
 
     def encode(self, state: LineState) -> tuple[dict[str, Any], dict[str, Stored]]:

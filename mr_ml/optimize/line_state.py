@@ -61,6 +61,8 @@ class LineState:
         up; 0 if it was not.
     kinks
         What is not smooth, as the last evaluation said; not stored, since the next one says it again.
+    flat
+        As of `Result`, by what all evaluations so far said.
     """
 
     point: Floats
@@ -90,6 +92,7 @@ class LineState:
     missed: int = 0
     unsampled: int = 0
     kinks: Kinks | None = None
+    flat: Floats | None = None
 
     @property
     def slopes(self) -> Floats:
@@ -114,6 +117,8 @@ def encode(state: LineState) -> tuple[dict[str, Any], dict[str, Stored]]:
         arrays["leads"] = np.array(astuple(state.separation))
     if state.left is not None:
         arrays["left"] = state.left
+    if state.flat is not None:
+        arrays["flat"] = state.flat
     meta = {name: getattr(state, name) for name in _COUNTS}
     some = {name: value for name in _OF_SOME if (value := getattr(state, name))}
     return {**meta, **some, "stop": state.stop and state.stop.name}, arrays
@@ -145,7 +150,8 @@ def decode(meta: Mapping[str, Any], arrays: Mapping[str, Stored], *, size: int) 
         stop=None if meta["stop"] is None else Stop[meta["stop"]],
         unit=given.get("unit", np.ones(1)), fit_unit=fit_unit, start_unit=start_unit, distance=distance,
         separation=Separation(*given["leads"].tolist()) if "leads" in given else None,
-        left=given.get("left"), **{name: meta.get(name, default) for name, default in _OF_SOME.items()},
+        left=given.get("left"), flat=given.get("flat"),
+        **{name: meta.get(name, default) for name, default in _OF_SOME.items()},
     )  # fmt: skip
     _check(state, size)
     return state
@@ -160,6 +166,10 @@ def _check(state: LineState, size: int) -> None:
         _check_vector(name, getattr(state, name), ((size,),), (np.float64,))
     if state.left is not None:
         _check_vector("left", state.left, ((size,),), (np.float64,))
+    if state.flat is not None:
+        n_columns = state.flat.shape[-1] if state.flat.ndim == 2 else 0
+        if not n_columns or size % n_columns or len(state.flat) > n_columns or not np.isfinite(state.flat).all():
+            raise ValueError(f"flat of shape {state.flat.shape}, or not finite")
     # a unit that is not known yet is one for all
     _check_vector("unit", state.unit, ((size,), (1,)), (np.float64,))
     for name in PAIRS:

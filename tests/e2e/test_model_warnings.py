@@ -59,6 +59,25 @@ def test_categories_that_a_split_lacks_are_no_news(mr_ml: Commands, tmp_path: Pa
     assert said.startswith("same=only: one number in all rows")
 
 
+def test_categories_of_a_column_are_no_sum_of_each_other(mr_ml: Commands, tmp_path: Path) -> None:
+    """Those of another column are that follow from them, and so are numbers that do."""
+    random = np.random.default_rng(3)
+    lines = []
+    for k in range(400):
+        city, size = int(random.integers(9)), random.normal()
+        lines.append(f"c{city},s{city // 3},{city // 3 * 2 + 1},{size!r},{size * 2.5!r},{int(random.random() < 0.5)}")
+        lines[-1] += f",{'x' if k % 2 else 'y'}"
+    (tmp_path / "rows.csv").write_text("\n".join(["city,state,region,cm,inch,y,side", *lines]) + "\n")
+    for name, drop in (("all", ()), ("few", ("--drop", "region,state,inch"))):
+        mr_ml("pack", tmp_path / "rows.csv", "--to", name, "--label-column", "y", *drop)
+    for options in ((), ("--no-intercept",), ("--loss", "softmax"), ("--l2", "0.1")):
+        (said,) = mr_ml("train", "all", "--model", "m", *options)["warnings"]
+        assert said.startswith("collinear features, to 7 digits or more: state follows from city; region follows from ")
+        assert "region follows from city; inch = 2.5 cm: " in said
+        assert f"warning: {said}" in mr_ml.run("models", "show", "m").out
+        assert mr_ml("train", "few", "--model", "m", *options)["warnings"] == []
+
+
 @pytest.mark.parametrize("loss", ["logistic", "softmax"])
 def test_labels_of_few_rows(tmp_path: Path, loss: str) -> None:
     x, _ = some_rows()

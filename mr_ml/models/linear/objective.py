@@ -25,7 +25,7 @@ from mr_ml.models.linear.penalty import NO_PENALTY, Penalty, PenaltyOfTheta, Qua
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.models.linear.sampled import RowSample
 from mr_ml.models.linear.scaling import Scaling
-from mr_ml.optimize.base import Ask, Evaluation, Kinks, Reach, Separation
+from mr_ml.optimize.base import Ask, Columns, Evaluation, Kinks, Reach, Separation
 from mr_ml.sums.parts import Triangle
 from mr_ml.sums.statistic import Statistic
 
@@ -34,6 +34,8 @@ Floats = NDArray[np.float64]
 _LEAST_UNIT = 1e-6
 # of a feature's penalty, per standard deviation
 _SLIGHT = 1e-8
+# Margins up to this leave rows a curvature that sums hold; and of the largest one, what is not short of it by a row.
+_VISIBLE, _WHOLE = 20.0, 1 - 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +158,7 @@ class Objective:
             cross=ask.curvature and self.scaling.centred,
             hessian=ask.hessian and not self._factors(ask),
             factor=self._factors(ask),
-            leads=self._watched,
+            leads=self._watched or self._asks_margins(ask),
         )
 
     def values(self, ask: Ask, sums: LineSums) -> Floats:
@@ -185,16 +187,19 @@ class Objective:
         values = self.values(ask, sums)
         gradient = self.scaling.gradient(sums.gradient_sum / weight_sum)
         gradient += penalty.gradient(_at(ask, ask.steps[ask.chosen]))
-        curvature = hessian = factor = None
+        curvature = hessian = factor = rows = None
+        of_loss = np.empty(0)
         if ask.curvature:
             cross = sums.cross_sum / weight_sum if self.scaling.centred else None
             curvature = self.scaling.curvature(sums.curvature_sum / weight_sum, cross)
             curvature += penalty.curvature
         if self._factors(ask):
-            factor = self._factor(sums.factor / np.sqrt(weight_sum), _at(ask, ask.steps[ask.chosen]))
-            hessian = factor[:, :-1].T @ factor[:, :-1]
+            raw = self.scaling.factor(sums.factor / np.sqrt(weight_sum))
+            factor, rows = self._factor(raw, _at(ask, ask.steps[ask.chosen])), raw[:, :-1]
+            hessian, of_loss = factor[:, :-1].T @ factor[:, :-1], np.einsum("ij,ij->j", rows, rows)
         elif ask.hessian:
             hessian = self.scaling.hessian(sums.hessian_sum / weight_sum, self.rows.n_outputs)
+            of_loss = np.diag(hessian).copy()
             hessian[np.diag_indices_from(hessian)] += penalty.curvature
         if hessian is not None and curvature is None:
             curvature = np.diag(hessian).copy()
@@ -204,18 +209,55 @@ class Objective:
         if leads and not (self.penalty.is_cone or self._costs_nothing(_at(ask, ask.steps[ask.chosen]))):
             # rows on their right side are no proof then
             leads[0] = -np.inf
+        separation = Separation(*leads) if leads else None
+        columns = None
+        if hessian is not None:
+            columns = Columns(
+                hessian=hessian, loss_diagonal=of_loss, means=self._taken_off[0], shifts=self._taken_off[1], rows=rows,
+                bend=float(second.sum()), shows_all=self._shows_all(ask, sums, second),
+            )  # fmt: skip
         return Evaluation(
             values, gradient, curvature, hessian, self.rows.loss.quadratic, factor,
             unit=units if len(units) == 1 else np.repeat(units, self.size // len(units)),
             # in this order, since squares of slopes may be no numbers any more
             fit_unit=float(np.sqrt(np.sum((slopes[known] / np.sqrt(second[known])) ** 2))),
-            separation=Separation(*leads) if leads else None, kinks=penalty.kinks, reach=self._reach,
+            separation=separation, kinks=penalty.kinks, reach=self._reach, columns=columns,
         )  # fmt: skip
 
-    def _factor(self, raw: Floats, theta: Floats) -> Floats:
+    def _factor(self, of_rows: Floats, theta: Floats) -> Floats:
         """Return `Evaluation.factor` at theta: that of the rows in theta's coordinates, and of the penalty's."""
         of_penalty = [_factor_of(quadratic, theta) for quadratic in self._of_theta.quadratics]
-        return Triangle.of(np.concatenate([self.scaling.factor(raw), *of_penalty])).r
+        return Triangle.of(np.concatenate([of_rows, *of_penalty])).r
+
+    @cached_property
+    def _taken_off(self) -> tuple[Floats, Floats]:
+        """What is taken off columns after they are summed up, and in all, in their scales; (n_columns,) each."""
+        none = np.zeros(int(self.scaling.intercept))
+        by_shift = self.rows.shift.of_features(self.rows.n_features)
+        offs = (self.scaling.mean, self.scaling.mean + by_shift)
+        after, in_all = (np.append(off / self.scaling.scale, none) for off in offs)
+        return after, in_all
+
+    def _asks_margins(self, ask: Ask) -> bool:
+        """Whether a pass that looks at the Hessian where the search has ended is to say how large margins are."""
+        looks = ask.hessian and not any(ask.steps) and self.rows.loss.bends_by_reach
+        return looks and not self._furthest(ask.point) <= _VISIBLE
+
+    def _furthest(self, theta: Floats) -> float:
+        """Bound margins, offsets aside."""
+        return np.inf if self._reach is None else self._reach.of(theta)
+
+    def _shows_all(self, ask: Ask, sums: LineSums, second: Floats) -> bool:
+        """Whether every row has a share of curvature, (n_outputs,) per weight, where the Hessian is of."""
+        loss, theta = self.rows.loss, _at(ask, ask.steps[ask.chosen])
+        if loss.quadratic:
+            return True
+        if not theta.reshape(self.rows.n_outputs, -1)[:, : self.rows.n_features].any():
+            # all rows have the same margin, offsets aside
+            return loss.most_curved is None or bool((second >= _WHOLE * loss.most_curved).all())
+        if loss.bends_by_reach and (self._watched or self._asks_margins(ask)):
+            return bool(np.abs(sums.leads[:2]).max() <= _VISIBLE)
+        return self._furthest(theta) <= _VISIBLE
 
 
 def _factor_of(quadratic: Quadratic, theta: Floats) -> Floats:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mr_ml.catalog.feature_moments import FeatureMoments
 from mr_ml.models.contrasts import NO_CONTRASTS, Contrast, Contrasts
 from mr_ml.models.inference import INTERCEPT
+from mr_ml.models.linear.kind.collinear import columns_of_categories
 from mr_ml.readers.schema import Schema
 
 if TYPE_CHECKING:
@@ -47,9 +48,8 @@ class Combinations:
         held = np.arange(moments.n_features) if moments.features is None else moments.features
         names = [*(schema.name_of(int(j)) for j in held), *([INTERCEPT] if intercept else [])]
         complete = list[tuple[str, list[int], int]]()
-        for column, features in schema.categories.items():
-            first, last = np.searchsorted(held, [features.start, features.stop]).tolist()
-            if int(moments.nonzero[first:last].sum()) == moments.count:
+        for column, first, last, is_complete in columns_of_categories(schema, moments):
+            if is_complete:
                 base = first + int(np.flatnonzero(moments.nonzero[first:last])[0])
                 complete.append((column, list(range(first, last)), base))
         at_bases = [len(names) - 1] if intercept else []

@@ -27,6 +27,7 @@ from mr_ml.models.linear.kind.advice import (
     warnings,
 )
 from mr_ml.models.linear.kind.class_weights import class_weights
+from mr_ml.models.linear.kind.collinear import Encoding, collinear
 from mr_ml.models.linear.kind.model import LinearModel, arrays_of
 from mr_ml.models.linear.kind.penalising import penalty_of, with_absent
 from mr_ml.models.linear.kind.spec import LinearSpec
@@ -66,6 +67,8 @@ class LinearProblem:
 
     Attributes
     ----------
+    encoding
+        What features stand for.
     of_moments
         Warnings that follow from the moments of the features.
     almost
@@ -79,6 +82,7 @@ class LinearProblem:
     objective: Objective
     columns: NDArray[np.int32] | None
     almost: Ints
+    encoding: Encoding
     of_moments: tuple[str, ...]
     chosen: Choice | None = None
 
@@ -88,6 +92,7 @@ class LinearProblem:
         objective = make_objective(spec, dataset, moments)
         return cls(
             spec, dataset, objective, moments.features, almost_indicators(moments, objective),
+            Encoding.of(dataset.schema, moments),
             (*unweighted_deviations(spec, dataset, moments), *constant_columns(spec, dataset, moments)),
         )  # fmt: skip
 
@@ -219,6 +224,13 @@ class LinearProblem:
                 *self.of_moments,
                 *rare_labels(self.dataset, self.spec.split, self.objective.rows.classes),
                 *warnings(self.objective, self.dataset, self.spec.split, result, telling, self.almost, self.columns),
+                *collinear(
+                    result.flat,
+                    self.objective,
+                    self.encoding,
+                    n_rows=self.dataset.n_rows(self.spec.split),
+                    name_of=lambda j: self.dataset.schema.name_of(j if self.columns is None else int(self.columns[j])),
+                ),
             ),
         }
         rows, penalised = self.objective.rows, not self.objective.penalty.is_zero

@@ -57,6 +57,8 @@ class Loss(ABC):
     bends_by_reach
         Whether slopes and second derivatives change by no more than e^a along changes of the margins, a being the
         largest of these, or of their differences in a row of several: see `mr_ml.optimize.reach`.
+    most_curved
+        The second derivative of a row that has one, if rows may have none; None where all have some.
     higher
         Which metrics that other losses do not have are better the larger they are.
     """
@@ -70,6 +72,7 @@ class Loss(ABC):
     exact_curvature: ClassVar[bool] = True
     needs_intercept: ClassVar[bool] = False
     bends_by_reach: ClassVar[bool] = False
+    most_curved: ClassVar[float | None] = None
     higher: ClassVar[frozenset[str]] = frozenset()
 
     def n_outputs(self, n_classes: int) -> int:

@@ -27,6 +27,7 @@ class SquaredHingeLoss(Loss):
 
     name: ClassVar[str] = "squared_hinge"
     label_domain: ClassVar[LabelDomain] = TWO_SIDES
+    most_curved: ClassVar[float | None] = 2.0
 
     def value(self, margins: Floats, labels: Floats) -> Floats:
         """Return l, (n_rows,)."""
