@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 from scipy.optimize import linprog
 
 from mr_ml.models.linear.losses import loss_from_text
+from mr_ml.models.linear.objective import Objective
 from mr_ml.models.linear.penalty import FeaturePenalty
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.optimize.base import Result
 from mr_ml.optimize.choose import choose
+from mr_ml.passes.in_memory import InMemoryEngine
 
 Floats = NDArray[np.float64]
 
@@ -126,6 +128,13 @@ def _bounds(case: Case) -> list[tuple[int | None, None]]:
 
 def searched(case: Case, solver: str, *, tolerance: float = 1e-6, max_passes: int = 300) -> Result:
     """Search as a training does, with a sample of the rows for those that ask for one."""
+    return ended(case, solver, tolerance=tolerance, max_passes=max_passes)[0]
+
+
+def ended(
+    case: Case, solver: str, *, tolerance: float = 1e-6, max_passes: int = 300
+) -> tuple[Result, Objective, InMemoryEngine]:
+    """Search, and return what was searched with besides."""
     blocks = make_blocks(case.x, case.y, weights=case.weights, offsets=case.offsets, form="dense", block_rows=4096)
     engine = engine_of(blocks)
     spec = RowSpec(loss_from_text(case.loss), case.x.shape[1], classes=case.classes)
@@ -141,4 +150,4 @@ def searched(case: Case, solver: str, *, tolerance: float = 1e-6, max_passes: in
             point = optimizer.ask_sampled(state)
             if point is not None and sample is not None:
                 state = optimizer.tell_sampled(state, sample.at(point))
-    return optimizer.result(state)
+    return optimizer.result(state), objective, engine

@@ -248,6 +248,8 @@ class Result:
         At the end.
     separation
         How far classes are apart at the point, if the last evaluation said so.
+    curvature
+        (n,) the Hessian's diagonal there, or not long before; None where that is not known.
     flat
         (k, n_columns) directions along which no row changes, see `mr_ml.optimize.columns`; None where that is not
         known.
@@ -259,6 +261,7 @@ class Result:
     rules_out: frozenset[Stop]
     progress: SearchProgress
     separation: Separation | None = None
+    curvature: Floats | None = None
     flat: Floats | None = None
 
 

@@ -273,6 +273,7 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
             rules_out=self.rules_out if state.stop.converged else frozenset(),
             progress=self.progress(state),
             separation=state.separation,
+            curvature=state.curvature,
             flat=state.flat,
         )
 

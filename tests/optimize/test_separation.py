@@ -8,8 +8,10 @@ from itertools import count
 
 import numpy as np
 import pytest
-from separable_cases import LOSSES, TWO_CLASSES, Case, has_no_optimum, random_case, searched
+from separable_cases import LOSSES, TWO_CLASSES, Case, ended, has_no_optimum, random_case, searched
 
+from mr_ml.models.linear.kind.endless import endless
+from mr_ml.models.linear.sides import SidesQuery
 from mr_ml.optimize.base import Stop
 from mr_ml.optimize.choose import OPTIMIZERS, choose
 
@@ -19,6 +21,8 @@ PROXIMAL = [name for name in SOLVERS if choose(name, size=3, tolerance=1, max_pa
 N = 2
 # where steps of L-BFGS leap to probabilities of 1
 LEAP = ("softmax", 25)
+# where L-BFGS ends in rounding, on most processors
+LOST = ("softmax", 29)
 
 
 def some(loss: str, *, bounded: bool = False) -> Iterator[tuple[int, Case, bool]]:
@@ -44,6 +48,14 @@ def test_converged_means_that_there_is_an_optimum(loss: str, solver: str) -> Non
 
 def test_a_leap_is_seen() -> None:
     assert searched(random_case(*LEAP), "lbfgs").stop is Stop.SEPARABLE
+
+
+def test_where_rounding_ends_the_search_the_rows_prove_why() -> None:
+    """One class is so far from two others that nothing of it is left in slopes."""
+    result, objective, engine = ended(random_case(*LOST), "lbfgs")
+    directions = endless(objective, result)
+    query = SidesQuery(objective.rows, tuple(map(objective.coef, directions)))
+    assert query.read(engine.run(query)).endless() is not None
 
 
 @pytest.mark.parametrize("solver", SOLVERS)

@@ -227,6 +227,27 @@ def test_a_bound_stops_a_feature_that_tells_only_on_the_side_on_which_it_is(data
         assert sides.telling_features(intercept=intercept, free=free).tolist() == expected
 
 
+@given(data=st.data())
+def test_directions_that_move_no_row_back_are_found(data: st.DataObject) -> None:
+    """By the definition, in all blocks, and whatever rows of weight 0 do."""
+    x = data.draw(hnp.arrays(np.float64, (6, 3), elements=st.sampled_from([-1.0, 0.0, 0.0, 2.0])))
+    loss, n = data.draw(st.sampled_from([("logistic", 2), ("poisson", 0), ("softmax", 3)]))
+    y = np.array([0.0, 1.0, *data.draw(st.lists(st.sampled_from([0.0, 1.0, 2.0][: n or 3]), min_size=4, max_size=4))])
+    weights = np.array([1.0, *data.draw(st.lists(st.sampled_from([0.0, 1.0]), min_size=5, max_size=5))])
+    rows = RowSpec(loss_from_json(loss), 3, classes=tuple(float(k) for k in range(n)))
+    shape = (rows.n_outputs, 4)
+    directions = tuple(
+        data.draw(hnp.arrays(np.float64, shape, elements=st.sampled_from([-1.0, 0.0, 1.0]))) for _ in "ab"
+    )
+    query = SidesQuery(rows, directions)
+    found = query.read(make_engine(x, y, weights=weights, block_rows=2).run(query)).endless()
+    proofs = []
+    for direction in directions:
+        least, most = rows.loss.lead(x @ direction[:, :3].T + direction[:, 3], y)
+        proofs.append((least[weights > 0] >= 0).all() and (most[weights > 0] > 0).any())
+    assert found == next((k for k, proof in enumerate(proofs) if proof), None)
+
+
 def test_features_that_nearly_repeat_each_other_are_fitted_where_few_steps_have_seen_them() -> None:
     """What they differ by matters, and the gradient hardly shows it; by least squares on what differs."""
     rng = np.random.default_rng(7)

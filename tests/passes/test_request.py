@@ -25,7 +25,7 @@ from mr_ml.models.groups import GroupsQuery
 from mr_ml.models.linear.fold_counts import FoldCountsQuery
 from mr_ml.models.linear.inference_query import InferenceQuery, NullQuery
 from mr_ml.models.linear.line_query import LineQuery
-from mr_ml.models.linear.losses import LOSSES
+from mr_ml.models.linear.losses import LOSSES, loss_from_text
 from mr_ml.models.linear.metrics import MetricsQuery
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.models.linear.shift import NO_SHIFT, Shift
@@ -64,6 +64,9 @@ lines = st.builds(
     leads=st.booleans(),
 )
 others = st.builds(MomentsQuery, st.integers(0, 10**9)) | st.builds(SidesQuery, specs)
+others |= st.just(
+    SidesQuery(RowSpec(loss_from_text("logistic"), 2, classes=(0.0, 1.0)), (np.eye(1, 3), np.ones((1, 3))))
+)
 measuring = st.builds(MetricsQuery, specs, coefs)
 columns = st.none() | st.just(np.array([0, 2, 5], np.int32))
 pairs = st.builds(PairedQuery, st.tuples(measuring, measuring), st.tuples(columns, columns))

@@ -26,7 +26,7 @@ _ROUNDED = 1e-11
 _FEW_ROWS, _RARE = 10, 0.01
 _ONE_OF_MANY = ", these are one optimum of many, and what a single one of them says is chance"
 # A row that is ahead by so much has next to no slope left.
-_FAR_AHEAD = 12.0
+FAR_AHEAD = 12.0
 
 
 def warnings(
@@ -58,13 +58,18 @@ def warnings(
             whole=whole, margin=-result.separation.minus_max_gap,
         )  # fmt: skip
     elif result.stop.converged and objective.may_separate and Stop.SEPARABLE not in result.rules_out:
-        ahead = 0.0 if result.separation is None else -result.separation.minus_max_gap
-        if ahead > _FAR_AHEAD:
+        ahead = _ahead(result)
+        if ahead > FAR_AHEAD:
             yield (
                 f"some rows have a margin of {ahead:.3g}, at which they have next to no slope: no feature alone tells "
                 "them apart without fail, but whether several together do, so that there is no finite optimum, is not "
                 "known; --solver newton finds out where its Hessian has room, and with --l2 there is no such question"
             )
+    elif result.stop is Stop.PASSES and objective.may_separate and _ahead(result) > FAR_AHEAD:
+        yield (
+            f"some rows have a margin of {_ahead(result):.3g}, at which they have next to no slope: if classes can be "
+            "separated there is no finite optimum, and no number of passes reaches it; with --l2 there is one"
+        )
     if result.stop is Stop.FLAT and len(almost):
         names = ", ".join([name_of(j) for j in almost[:_NAMED].tolist()])
         yield (
@@ -148,6 +153,11 @@ def almost_indicators(moments: FeatureMoments, objective: Objective) -> Ints:
         spread = np.abs(furthest / middle - 1)
     kept = objective.penalty.keeps(objective.scaling, slightly=_ALMOST**2)
     return np.flatnonzero(some & (spread > _ROUNDED) & (spread < _ALMOST) & ~kept)
+
+
+def _ahead(result: Result) -> float:
+    """Return the largest margin of a row."""
+    return 0.0 if result.separation is None else -result.separation.minus_max_gap
 
 
 def _strongest(objective: Objective, direction: Floats) -> list[int]:

@@ -28,6 +28,7 @@ from mr_ml.models.linear.kind.advice import (
 )
 from mr_ml.models.linear.kind.class_weights import class_weights
 from mr_ml.models.linear.kind.collinear import Encoding, collinear
+from mr_ml.models.linear.kind.endless import endless
 from mr_ml.models.linear.kind.model import LinearModel, arrays_of
 from mr_ml.models.linear.kind.penalising import penalty_of, with_absent
 from mr_ml.models.linear.kind.spec import LinearSpec
@@ -195,10 +196,14 @@ class LinearProblem:
         return FoldCountsQuery(rows, tuple(label_texts(self.dataset.schema, rows.classes)))
 
     def proof(self, result: Result) -> SidesQuery | None:
-        """Return the query for features that alone tell a class without fail, if the search cannot rule these out."""
+        """Return the query for what tells a class without fail, if the search cannot rule that out."""
         # where the budget is used up there is no pass left to ask why
         sure = result.stop in (Stop.PASSES, Stop.DIVERGED) or Stop.SEPARABLE in result.rules_out
-        return SidesQuery(self.objective.rows) if self.objective.may_separate and not sure else None
+        if sure or not self.objective.may_separate:
+            return None
+        return SidesQuery(
+            self.objective.rows, tuple(self.objective.coef(one) for one in endless(self.objective, result))
+        )
 
     def conclude(self, result: Result, proof: Statistic | None) -> Conclusion:
         """Return what comes of the end of the search; see `mr_ml.models.base.Problem.conclude`."""
@@ -206,9 +211,13 @@ class LinearProblem:
         if stop is Stop.DIVERGED:
             raise NoModelError(stop.value)
         if proof is not None:
-            sides = SidesQuery(self.objective.rows).read(proof)
+            directions = endless(self.objective, result)
+            sides = SidesQuery(self.objective.rows, tuple(map(self.objective.coef, directions))).read(proof)
             telling = sides.telling_features(intercept=self.spec.intercept, free=self.objective.left_free)
             stop = Stop.SEPARABLE if len(telling) else stop
+            proved = sides.endless()
+            if proved is not None and stop is not Stop.SEPARABLE:
+                stop, result = Stop.SEPARABLE, replace(result, direction=directions[proved])
         if stop.converged and len(self.almost) and Stop.FLAT not in result.rules_out:
             stop = Stop.FLAT
         result = replace(result, stop=stop)
