@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hdfs_layout import NotFoundError, Root, Store, find_version, parse_reference, read_version
 from hdfs_layout.limits import MAX_PARTITION
+from hdfs_layout.suggestions import did_you_mean
 from mr_ml.data import stored
 from mr_ml.data.partition_file import PartitionFacts
 from mr_ml.errors import BadDataError, UsageError
@@ -96,6 +97,13 @@ class Dataset:
     weights: RowWeights | None = None
     request: stored.Name | None = None
 
+    def __repr__(self) -> str:
+        # a schema has a name for each feature, which may be a million
+        rows = ", ".join(f"{self.n_rows(split)} {split}" for split in self.splits)
+        return (
+            f"Dataset({self.reference}: {self.schema.n_features} features, {rows} rows, read as {self.schema.format})"
+        )
+
     @property
     def weight_exponent(self) -> int:
         """That of the power of two that brings the largest weight to between 1/2 and 1."""
@@ -123,7 +131,15 @@ class Dataset:
         """
         chosen = tuple(p for p in self.partitions if p.split == split)
         if not chosen:
-            raise UsageError(f"{self.reference} has no split {split!r}; it has {', '.join(self.splits)}")
+            guess = did_you_mean(split, self.splits)
+            instead = (
+                f"; say `split` {self.splits[0]}, or pack with shares, such as train=0.8,test=0.2"
+                if len(self.splits) == 1
+                else ""
+            )
+            raise UsageError(
+                f"{self.reference} has no split {split!r}{guess}; it has {', '.join(self.splits)}{instead}"
+            )
         if not sum(p.facts.rows for p in chosen):
             raise BadDataError(f"split {split!r} of {self.reference} has no rows; pack with other shares or more data")
         return chosen

@@ -28,7 +28,12 @@ _BY_SIGNAL = {
     signal.SIGHUP: "ended by SIGHUP, as when a terminal is closed",
 }
 # Made while there is memory: it is needed to say that there is none.
-_OBEYED = re.compile(r"[^\t\n\x20-\x7e\xa0-\U0010ffff]|[\ud800-\udfff]")
+_OBEYED = re.compile(
+    r"[^\t\n\x20-\x7e\xa0-\U0010ffff]|[\ud800-\udfff]"
+    # letters that are not seen, and hide or reorder what stands beside them, as in `mr_ml/reports/visible.py`
+    r"|[\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    r"\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001-\U000e007f]"
+)
 
 
 # The command that goes on with what was interrupted.
@@ -157,5 +162,5 @@ def _written_out(code: int) -> int:
 
 
 def printable(text: str) -> str:
-    """Escape what a terminal would obey: names of files and labels come from others."""
+    """Escape what a terminal would obey, and what hides or reorders letters: names and labels come from others."""
     return _OBEYED.sub(lambda match: ascii(match[0])[1:-1], text)

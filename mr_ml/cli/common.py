@@ -86,6 +86,12 @@ def names_in(store: Store, folder: str, *, kind: str) -> list[str]:
     return names
 
 
+def say_none(options: argparse.Namespace, root: Root, what: str, *, found: Sequence[Any]) -> None:
+    """Say of a list with nothing in it where that was looked for: most often the root is another one."""
+    if not found:
+        narrator(options)(f"no {what} in {root.store.root}; another folder is named by `root`, or MR_ML_ROOT")
+
+
 def report_damaged(messages: Iterable[str]) -> int:
     """Say on stderr what a list shows as damaged; the exit code of a command that lists."""
     code = 0

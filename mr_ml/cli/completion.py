@@ -1,4 +1,4 @@
-"""Completion on the command line, by argcomplete: commands, options, choices, and what a root in a folder holds.
+"""Completion on the command line, by argcomplete: commands, options, choices, kinds, and what a root in a folder holds.
 
 For bash: ``eval "$(register-python-argcomplete mr-ml)"``.
 """
@@ -6,12 +6,19 @@ For bash: ``eval "$(register-python-argcomplete mr-ml)"``.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from hdfs_layout import Layout, open_root
 from mr_ml.cli.options import Parser
+from mr_ml.coefficients import COEFFICIENT_FILES
 from mr_ml.errors import MrMlError
+from mr_ml.exports import EXPORTS
+from mr_ml.models.linear.losses import LOSSES
+from mr_ml.optimize.choose import OPTIMIZERS
+from mr_ml.prediction.outputs import OUTPUT_FORMATS
+from mr_ml.readers.registry import FORMATS
+from mr_ml.runners.base import RUNNERS
 
 # what arguments of these names are names of
 _FOLDERS: dict[str, Callable[[Layout], str]] = {
@@ -19,6 +26,11 @@ _FOLDERS: dict[str, Callable[[Layout], str]] = {
     **dict.fromkeys(("dataset", "like"), lambda layout: layout.datasets),
     **dict.fromkeys(("run", "resume"), lambda layout: layout.runs),
 }
+# what arguments of these names are kinds of, those of installed packages too
+_KINDS: dict[str, Iterable[str]] = {
+    "loss": LOSSES, "solver": OPTIMIZERS, "format": FORMATS, "output_format": OUTPUT_FORMATS, "kind": EXPORTS,
+    "warm_start_format": COEFFICIENT_FILES, "runner": RUNNERS, "config_of": RUNNERS,
+}  # fmt: skip
 
 
 def complete(parser: Parser) -> None:
@@ -28,6 +40,8 @@ def complete(parser: Parser) -> None:
     for action in _actions(parser):
         if (folder := _FOLDERS.get(action.dest)) is not None:
             action.completer = _names_in(folder)  # type: ignore[attr-defined]
+        elif (kinds := _KINDS.get(action.dest)) is not None:
+            action.completer = _among(kinds)  # type: ignore[attr-defined]
     argcomplete.autocomplete(parser)
 
 
@@ -37,6 +51,11 @@ def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
         if isinstance(action, argparse._SubParsersAction):
             for command in action.choices.values():
                 yield from _actions(command)
+
+
+def _among(kinds: Iterable[str]) -> Callable[..., list[str]]:
+    # asked for only where the line stands at such an argument: the names of installed kinds take a look at all packages
+    return lambda **_: list(kinds)
 
 
 def _names_in(folder: Callable[[Layout], str]) -> Callable[..., list[str]]:

@@ -13,7 +13,7 @@ from hdfs_layout.paths import version_of
 from mr_ml.catalog.dataset import load_dataset
 from mr_ml.catalog.retention import carry_out, plan_deletion, plan_pruning
 from mr_ml.cli.clean import print_removed
-from mr_ml.cli.common import names_in, narrator, print_result, report_damaged, root_of, table
+from mr_ml.cli.common import names_in, narrator, print_result, report_damaged, root_of, say_none, table
 from mr_ml.errors import BadDataError
 from mr_ml.sizes import size_text
 from mr_ml.whoami import whoami
@@ -31,6 +31,7 @@ def list_all(options: argparse.Namespace) -> int:
         for name in names_in(root.store, root.layout.datasets, kind="dataset")
         for entry in _versions(root, name)
     ]
+    say_none(options, root, "datasets", found=entries)
     header = ["dataset", "rows", "features", "size", "packed", "used by"]
     print_result(options, {"datasets": entries}, table(header, map(_row, entries)))
     return report_damaged(entry["damaged"] for entry in entries if "damaged" in entry)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from mr_ml.catalog.evaluations import save_evaluation
-from mr_ml.cli.common import open_session, print_result
+from mr_ml.cli.common import narrator, open_session, print_result
 from mr_ml.cli.metrics_text import metrics_lines, side_by_side
 from mr_ml.errors import UsageError
 from mr_ml.models.metric_choices import MetricChoices
@@ -37,8 +37,10 @@ def run(options: argparse.Namespace) -> None:
             by=options.by,
         )
         if options.save:
+            say = narrator(options)
             for metrics in found:
                 save_evaluation(session.root, metrics)
+                say(f"kept beside {metrics['model']}: `mr-ml models show` has it, and `mr-ml report`")
     if options.data is None:
         print_result(options, found[0], "\n".join(metrics_lines(found[0], everything=options.all)))
         return

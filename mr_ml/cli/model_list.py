@@ -13,7 +13,7 @@ from hdfs_layout.paths import version_of
 from mr_ml.catalog.evaluations import find_evaluations
 from mr_ml.catalog.model import ModelManifest, read_manifest
 from mr_ml.catalog.promotions import Promotion, promoted_version, read_promotions
-from mr_ml.cli.common import names_in, one_line, print_result, report_damaged, root_of, table
+from mr_ml.cli.common import names_in, one_line, print_result, report_damaged, root_of, say_none, table
 from mr_ml.cli.metrics_text import FIRST
 from mr_ml.errors import BadDataError
 
@@ -30,6 +30,7 @@ def list_all(options: argparse.Namespace) -> int:
         promotions, faults = read_promotions(root, name)
         damaged.extend(faults)
         entries.extend(_versions(root, name, promotions, damaged))
+    say_none(options, root, "models", found=entries)
     cells = [_cells(entry) for entry in entries]
     shown = {
         column: any(row.get(column) for row in cells) or column not in ("status", "gate", "metric", "warnings")

@@ -47,10 +47,25 @@ class Parser(argparse.ArgumentParser):
             parser.exit(UsageError.exit_code)
         return options
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse what is known, and keep the words for `error`."""
+        self._words = list(sys.argv[1:] if args is None else args)
+        return super().parse_known_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, and where to read more."""
-        text = f"{self.prog}: {message.removeprefix('argument ')}\nsee {self.prog} --help\n"
+        said = message.removeprefix("argument ")
+        text = f"{self.prog}: {said}{self._joined(said)}\nsee {self.prog} --help\n"
         self.exit(UsageError.exit_code, printable(text))
+
+    def _joined(self, message: str) -> str:
+        # argparse takes a value that begins with a hyphen for an option
+        options, _, wrong = message.partition(": ")
+        for word, value in zip(self._words, self._words[1:], strict=False):
+            if wrong.startswith("expected ") and word in options.split("/") and value.startswith("-"):
+                known = value.partition("=")[0] in self._option_string_actions
+                return "" if known else f"; a value that begins with - is written behind a =: {word}={value}"
+        return ""
 
     def _like(self, argument: str) -> str:
         name = argument.partition("=")[0]

@@ -21,11 +21,14 @@ from mr_ml.cli.common import (
     print_result,
     report_damaged,
     root_of,
+    say_none,
     table,
 )
+from mr_ml.cli.going_on import command_for_more_passes
 from mr_ml.cli.spelling import spelled
 from mr_ml.cli.times import by_pass, summary
 from mr_ml.errors import BadDataError, UsageError
+from mr_ml.optimize.base import Stop
 
 DAMAGED = "damaged"
 # Of a retraining: what cannot be gone on with.
@@ -54,6 +57,7 @@ def list_all(options: argparse.Namespace) -> int:
             [f"  {one_line(spelled(r['error']))[:_MOST_OF_AN_ERROR]}"] if r["error"] else []
         ))
     ]  # fmt: skip
+    say_none(options, root, "runs", found=summaries)
     print_result(options, {"runs": summaries}, "\n".join([header, *shown]))
     return report_damaged(r["stop"] for r in summaries if r["status"] == DAMAGED)
 
@@ -105,7 +109,15 @@ def show(options: argparse.Namespace) -> None:
         text += f"\ngo on with: mr-ml runs resume {data['run']}"
     elif data["stop"] and data["stop"] != data["error"]:
         text += f"\n{data['stop']}"
+        if data["stop"] == Stop.PASSES.value and _is_training(document):
+            more = command_for_more_passes(options, data["run"], 2 * data["passes"])
+            text += f"\ngo on with: {more}"
     print_result(options, data, text)
+
+
+def _is_training(document: RunDocument | None) -> bool:
+    """Say whether a run is one that ``mr-ml train --resume`` takes, not part of something else."""
+    return document is not None and document.publishes and document.tuning is None and document.part_of is None
 
 
 def _plot(log: RunLog, document: RunDocument | None) -> str:

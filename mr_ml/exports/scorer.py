@@ -21,6 +21,7 @@ import csv
 import io
 import json
 import math
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -326,4 +327,12 @@ def predict(row: Mapping[Any, Any]) -> dict[str, Any]:
 _SCORER: Scorer | None = None
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        code = main(sys.argv[1:])
+    except BrokenPipeError:
+        # who reads the output has gone, as `head` does, and Python would complain of what it cannot write any more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = 141
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)

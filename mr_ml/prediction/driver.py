@@ -168,9 +168,9 @@ def _bound(
         if other in (None, schema.format):
             raise
         raise BadDataError(
-            f"{error}. The model was trained on {schema.format} and reads only that; by their names the files are "
-            f"{other}. Write them as {schema.format}, or give them as a data frame to `mr_ml.load(...).predict`, which "
-            "knows columns by name"
+            f"The model was trained on {schema.format} and reads only that; by their names the files are {other}. "
+            f"Write them as {schema.format}, or give them as a data frame to `mr_ml.load(...).predict`, which knows "
+            f"columns by name. What was found: {error}"
         ) from error
     # an empty file has no columns
     if keep and any(file.size for file in files):

@@ -59,8 +59,11 @@ def _write(output: str | os.PathLike[str], data: bytes) -> None:
     path = os.fspath(output)
     if not isinstance(path, str) or not os.path.basename(path):
         raise UsageError(f"`output`: expected the path of a file, found {stored.shown(output)}")
-    staged = os.path.join(os.path.dirname(path), owned(".report-"))
+    folder = os.path.dirname(path)
+    staged = os.path.join(folder, owned(".report-"))
     try:
+        # as predictions and exports do
+        os.makedirs(folder or ".", exist_ok=True)
         with open(staged, "xb") as file:
             file.write(data)
         os.replace(staged, path)

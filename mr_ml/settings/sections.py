@@ -44,7 +44,8 @@ def _said(text: str, key: str, item: Node) -> str:
     text = text.removeprefix(f"`{key}`").removeprefix(": ")
     before, found, _ = text.rpartition(", found ")
     if found and not text.startswith("["):
-        text = f"{before.replace('a dict', 'lines `key: value`')}{found}{item.shown()}"
+        before = before.replace("a dict", "lines `key: value`").replace("True or False", "true or false")
+        text = f"{before}{found}{item.shown()}"
     close = difflib.get_close_matches(str(item.value), re.findall(r"'([^']*)'", before), n=1)
     return f"{text}; did you mean `{close[0]}`?" if close else text
 

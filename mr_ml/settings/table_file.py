@@ -10,7 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal
 
+from mr_ml.data.stored import shown
 from mr_ml.errors import UsageError
+from mr_ml.readers.csv.stored import DELIMITER, is_delimiter
 from mr_ml.readers.transforms.base import Beside, Spelling, Transform
 from mr_ml.readers.transforms.registry import TRANSFORMS
 from mr_ml.settings.faults import lines_of, suggestion
@@ -120,6 +122,7 @@ def read_table(path: str, *, said: Mapping[str, Any]) -> dict[str, Any]:
     transforms = list(_of_columns(tree.at(("columns",)), beside, plain, faults))
     for section in lists:
         transforms += _of_list(tree.at((section,)), section, beside, faults)
+    faults += _of_delimiter(tree, values)
     if not faults:
         faults += _of_spelling(tree, values)
     if faults:
@@ -269,6 +272,14 @@ def _made(
         faults.append(Fault(node.line, place, str(error)))
     else:
         yield made
+
+
+def _of_delimiter(tree: Node, values: Mapping[str, Any]) -> Iterator[Fault]:
+    """Find a delimiter that is none."""
+    found = values.get("delimiter", ",")
+    if found not in ("tab", "\\t") and not is_delimiter(found):
+        place = ("delimiter",)
+        yield Fault(tree.line_of(place), place, f"expected {DELIMITER}, or tab, found {shown(found)}")
 
 
 def _of_spelling(tree: Node, values: Mapping[str, Any]) -> Iterator[Fault]:

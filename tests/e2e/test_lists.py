@@ -43,6 +43,13 @@ def test_a_damaged_manifest_does_not_hide_the_other_models(models: Commands) -> 
     assert models("models", "show", "a@3")["version"] == 3
 
 
+@pytest.mark.parametrize("what", ["models", "datasets", "runs"])
+def test_a_list_of_nothing_says_where_it_looked(what: str, mr_ml: Commands) -> None:
+    found = mr_ml.run(what, "list")
+    assert (found.code, len(found.out.splitlines())) == (0, 1)
+    assert found.err == f"no {what} in {mr_ml.root}; another folder is named by --root, or MR_ML_ROOT\n"
+
+
 def test_a_list_says_what_each_version_is(models: Commands, tmp_path: Path) -> None:
     """Loss, penalty, rows, when, a metric where one is kept, how many warnings, and what its name means."""
     x = np.random.default_rng(1).normal(size=(50, 2))
@@ -51,6 +58,7 @@ def test_a_list_says_what_each_version_is(models: Commands, tmp_path: Path) -> N
     found = models("train", "numbers", "--model", "c", *options, "--non-negative")
     for split in ("train", "test"):
         told = models("evaluate", "c", "numbers", "--split", split, "--save")
+        assert told["split"] == split
     before = time.time()
     listed = {(m["model"], m["version"]): m for m in models("models", "list")["models"]}
     assert models.run("models", "list").out.splitlines()[0].split()[:4] == ["model", "loss", "penalty", "dataset"]

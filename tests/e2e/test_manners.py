@@ -6,12 +6,13 @@ import os
 import shlex
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
 from commands import Commands, environment
 
-from mr_ml.cli import main
+from mr_ml.cli import main, printable
 from mr_ml.cli.parser import make_parser
 
 
@@ -55,6 +56,20 @@ def test_nothing_is_asked_after_what_is_like_nothing(abc: Commands) -> None:
     assert "did you mean" not in abc.run("train", "zzz", "--model", "m").err + abc.run("qqq").err
 
 
+def test_letters_that_hide_or_reorder_others_are_spelled() -> None:
+    """Those that a report spells too, whatever Unicode calls them; words of languages stay as they are."""
+    assert printable("gr\xf6\xdfe\u202etxt\x1b[31m\xad\ufeff") == "gr\xf6\xdfe\\u202etxt\\x1b[31m\\xad\\ufeff"
+    for text in (
+        "\u540d\u524d",
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+        "\U0001f469\u200d\U0001f52c",
+        "a\tb\n",
+    ):
+        assert printable(text) == text
+    letters = [chr(k) for k in range(0x80, 0x110000) if unicodedata.category(chr(k)) in ("Cc", "Cf", "Zl", "Zp")]
+    assert {c for c in letters if printable(c) == c} == {"\u200c", "\u200d"}
+
+
 def test_options_of_all_commands_stand_anywhere(abc: Commands, tmp_path: Path) -> None:
     root = str(tmp_path / "root")
     for line in (
@@ -88,6 +103,12 @@ def test_without_a_command_there_is_help(line: tuple[str, ...], mr_ml: Commands)
         ("mr-ml train flow", {"flowers"}),
         ("mr-ml train flowers --loss poisson --penalty-space ", {"raw", "scaled"}),
         ("mr-ml models show pe", {"petals"}),
+        ("mr-ml train flowers --loss po", {"poisson"}),
+        ("mr-ml train flowers --solver proximal-n", {"proximal-newton"}),
+        ("mr-ml train flowers --model m -r in", {"inline"}),
+        ("mr-ml export petals --as p", {"pmml", "python"}),
+        ("mr-ml pack x --to y --format li", {"libsvm"}),
+        ("mr-ml predict petals x --output-format js", {"jsonl"}),
         ("mr-ml models show petals --fe", {"--features"}),
         ("mr-ml --root hdfs://nowhere/x models show pe", set()),
     ],

@@ -95,6 +95,15 @@ def test_interrupted(rows: Commands) -> None:
     assert (run["status"], run["can_resume"], run["error"]) == ("interrupted", True, None)
 
 
+def test_what_lacked_passes_says_how_to_go_on(rows: Commands) -> None:
+    rows("train", "rows", "--model", "m", "--l2", "0.1", "--max-passes", "2", *INLINE)
+    run = only_run(rows)["run"]
+    command = f"mr-ml train --resume {run} --max-passes 4 --root {rows.root}"
+    assert rows.run("runs", "show", run).out.endswith(f"\ngo on with: {command}\n")
+    rows(*command.split()[1:6], *INLINE)
+    assert "go on with" not in rows.run("runs", "show", rows("models", "show", "m@2")["run"]).out
+
+
 def test_an_error_is_kept_and_goes_when_the_run_is_done(rows: Commands) -> None:
     (partition,) = rows.partition_paths("rows@1")
     whole = partition.read_bytes()

@@ -43,6 +43,7 @@ def test_a_model_of_parquet_given_csv(commands: Commands, tmp_path: Path) -> Non
     found = commands.run("predict", "m", tmp_path / "rows.csv", "--to", tmp_path / "out", *commands.runner)
     assert found.code == 65
     assert "The model was trained on parquet and reads only that; by their names the files are csv" in found.err
+    assert ".. " not in found.err
     assert not (tmp_path / "out").exists()
     # what it advises
     model = mr_ml.load("m", root=commands.root)

@@ -178,6 +178,23 @@ def test_rows_that_the_scorer_refuses(commands: Commands, tmp_path: Path) -> Non
         )
 
 
+def test_a_reader_of_the_scorer_may_go(commands: Commands, tmp_path: Path) -> None:
+    """As `head` does: that is no error to complain of."""
+    commands("export", "m", "--as", "python", "-o", tmp_path / "m.py")
+    header, *rows = (tmp_path / "rows.csv").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "many.csv").write_text("\n".join([header, *rows * 200]) + "\n", encoding="utf-8")
+    with (tmp_path / "many.csv").open("rb") as text:
+        scorer = subprocess.Popen(
+            [sys.executable, "-I", tmp_path / "m.py"], stdin=text, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        assert scorer.stdout is not None
+        assert scorer.stdout.readline().startswith(b"label\t")
+        scorer.stdout.close()
+        assert scorer.stderr is not None
+        assert (scorer.stderr.read(), scorer.wait()) == (b"", 141)
+        scorer.stderr.close()
+
+
 def test_what_is_wrong_is_said(commands: Commands, tmp_path: Path) -> None:
     for words, message in {
         ("--as", "jsom"): "export 'jsom' is not known (did you mean 'json'?)",

@@ -233,7 +233,7 @@ def test_one_class_is_an_error(solver: Solver, loss: str) -> None:
     name = solver.packed(replace(two_classes(), y=np.ones(40)))
     done = solver.mr_ml.run("train", name, "--model", f"one-{loss}", "--loss", loss)
     assert done.code == 2
-    assert "label values, the dataset has 1" in done.err
+    assert f"label values, {name}@1 has 1: " in done.err
 
 
 @pytest.mark.parametrize("loss", ["logistic", "poisson", "gamma", "huber:delta=1"])

@@ -32,6 +32,8 @@ def read(folder: Path, text: str, **said: Any) -> dict[str, Any]:
 
 FAULTS = [
     ("lable: x", ['1: lable: unknown key; did you mean "label"?']),
+    ('delimiter: ";;"', ["1: delimiter: expected one ASCII character", "or tab, found ';;'"]),
+    ("delimiter: a\nheader: yess", ["1: delimiter: expected one", "2: header: expected true or false, found yess"]),
     # text or a whole number, in either order
     ("label: [x]", ["1: label: expected ", "a whole number", "found a list"]),
     ("columns: [age]", ['1: columns: expected lines "key: value", found a list']),
@@ -178,6 +180,7 @@ def test_the_schema_that_is_shipped_is_that_of_the_transforms() -> None:
 # what depends on several keys, or on how YAML is written, it cannot know
 BEYOND_A_SCHEMA = (
     "thousands",
+    "delimiter",
     "label: b",
     "yes",
     ".nan",

@@ -324,11 +324,15 @@ def test_what_is_asked_for_is_not_there(kept: Commands, tmp_path: Path) -> None:
         mr_ml.report(kept.root, "churn@9")
     with pytest.raises(UsageError, match="expected as the name of a run or model"):
         mr_ml.report(kept.root, "../churn")
+    (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="cannot write the report"):
-        mr_ml.report(kept.root, "churn", tmp_path / "absent" / "page.html")
+        mr_ml.report(kept.root, "churn", tmp_path / "file" / "page.html")
+    (tmp_path / "file").unlink()
     with pytest.raises(UsageError, match="`output`: expected the path of a file"):
         mr_ml.report(kept.root, "churn", f"{tmp_path}/")
     assert not list(tmp_path.iterdir())
+    page = mr_ml.report(kept.root, "churn", tmp_path / "new" / "folder" / "page.html")
+    assert (tmp_path / "new" / "folder" / "page.html").read_text(encoding="utf-8") == page
 
 
 def test_a_run_and_a_model_of_one_name(mr_ml_root: Commands, tmp_path: Path) -> None:

@@ -178,7 +178,11 @@ class Numbers(LabelDomain):
     def classes(self, labels: TrainingLabels, *, loss: str) -> tuple[float, ...]:
         """Return the label values of classes 0, 1, ...; empty for numbers."""
         if labels.kind == "text":
-            raise UsageError(f"the {loss} loss needs numeric labels; {labels.dataset} has {list(labels.texts)[:5]}")
+            able = "logistic or softmax" if len(labels.texts) == 2 else "softmax"
+            raise UsageError(
+                f"the {loss} loss needs labels that are numbers; {labels.dataset} has {len(labels.texts)} texts, "
+                f"{_some(labels.texts)}; use `loss` {able} for classes, or pack with another label"
+            )
         if self.bound is not None:
             self._check_bound(labels, loss=loss)
         return ()
@@ -265,11 +269,19 @@ class Classes(LabelDomain):
 
     def check_count(self, n_classes: int, *, loss: str) -> None:
         """Check how many classes there are, 0 for numbers."""
+        self._check_count(n_classes, loss=loss, found=f"the dataset has {n_classes}", texts=False)
+
+    def _check_count(self, n_classes: int, *, loss: str, found: str, texts: bool) -> None:
         if n_classes >= 2 and (self.most is None or n_classes <= self.most):
             return
         needed = "exactly 2" if self.most == 2 else "at least 2" if self.most is None else f"2 to {self.most}"
-        instead = "; use `loss` squared for numbers, poisson for counts, softmax for classes" if n_classes > 2 else ""
-        raise UsageError(f"the {loss} loss needs {needed} label values, the dataset has {n_classes}{instead}")
+        if n_classes < 2:
+            instead = "pack rows of two labels at least"
+        elif texts:
+            instead = "use `loss` softmax, or pack with another label"
+        else:
+            instead = "use `loss` squared for numbers, poisson for counts, softmax for classes"
+        raise UsageError(f"the {loss} loss needs {needed} label values, {found}; {instead}")
 
     def classes(self, labels: TrainingLabels, *, loss: str) -> tuple[float, ...]:
         """Return the label values of classes 0, 1, ...; empty for numbers."""
@@ -278,7 +290,9 @@ class Classes(LabelDomain):
                 f"the {loss} loss needs label values that repeat; {labels.dataset} has too many distinct ones; "
                 "use `loss` squared, or poisson if they are counts"
             )
-        self.check_count(len(labels.codes), loss=loss)
+        n_classes, of_text = len(labels.codes), labels.kind == "text"
+        found = f"{labels.dataset} has {n_classes}: {_some(labels.texts)}"
+        self._check_count(n_classes, loss=loss, found=found, texts=of_text)
         # of a class without rows an intercept would run away
         rows = list(zip(labels.codes, labels.texts, labels.counts, strict=True))
         if sum(count > 0 for _, _, count in rows) < 2:
@@ -327,6 +341,11 @@ POSITIVE = Numbers(bound=0.0, open=True)
 CLASSES = Classes()
 TWO_CLASSES = Classes(most=2)
 TWO_SIDES = Classes(most=2, decisions=True)
+
+
+def _some(texts: tuple[str, ...]) -> str:
+    """Return the first labels for a message."""
+    return ", ".join(map(repr, texts[:5])) + (", ..." if len(texts) > 5 else "")
 
 
 def _class_numbers(labels: Floats, classes: tuple[float, ...]) -> Floats:

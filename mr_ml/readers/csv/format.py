@@ -118,7 +118,8 @@ class CsvFormat(TextFormat):
             try:
                 of_file = _bound(schema, line)
             except BadDataError as error:
-                raise BadDataError(f"{file.path}:1: {error}. The model reads {schema.format} text") from error
+                said = str(error).removesuffix(".")
+                raise BadDataError(f"{file.path}:1: {said}. The model reads {schema.format} text") from error
             if first and of_file != bound:
                 raise BadDataError(f"{file.path}:1: expected the columns of {first}; predict it by itself")
             bound, first = of_file, first or file.path

@@ -141,13 +141,18 @@ def delimiter_of(options: TextOptions) -> int:
     UsageError
         It is not one ASCII character, or one that is part of numbers, quotes or line ends.
     """
-    delimiter = options.delimiter
-    if len(delimiter) != 1 or not delimiter.isascii() or delimiter.isalnum() or delimiter in '"\r\n\0.+-':
-        raise UsageError(
-            f"expected a delimiter of one ASCII character that is no letter, digit, quote, dot, sign or line end, "
-            f"found {delimiter!r}; use `delimiter`"
-        )
-    return ord(delimiter)
+    if not is_delimiter(options.delimiter):
+        raise UsageError(f"`delimiter`: expected {DELIMITER}, found {options.delimiter!r}")
+    return ord(options.delimiter)
+
+
+# What a delimiter is.
+DELIMITER = "one ASCII character that is no letter, digit, quote, dot, sign or line end"
+
+
+def is_delimiter(text: str) -> bool:
+    """Say whether fields can be told by it."""
+    return len(text) == 1 and text.isascii() and not text.isalnum() and text not in '"\r\n\0.+-'
 
 
 def missing_value_of(options: TextOptions) -> float | None:
