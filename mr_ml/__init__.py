@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from mr_ml.models.base import Model as Model
     from mr_ml.models.inference import Inference as Inference
     from mr_ml.packing.arrays import pack_arrays as pack_arrays
+    from mr_ml.progress_lines import show_progress as show_progress
     from mr_ml.reports.api import report as report
     from mr_ml.retraining.api import retrain as retrain
     from mr_ml.training.train import TrainResult as TrainResult
@@ -83,6 +84,7 @@ _PLACES = {
     "resume_tuning": "mr_ml.tuning.api",
     "retrain": "mr_ml.retraining.api",
     "rollback": "mr_ml.catalog.promoting",
+    "show_progress": "mr_ml.progress_lines",
     "train": "mr_ml.api",
     "tune": "mr_ml.tuning.api",
 }
@@ -117,6 +119,7 @@ __all__ = [
     "resume_tuning",
     "retrain",
     "rollback",
+    "show_progress",
     "train",
     "tune",
 ]

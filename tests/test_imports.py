@@ -31,6 +31,8 @@ LAYERS = (
         "mr_ml.ids",
         "mr_ml.interrupts",
         "mr_ml.progress",
+        "mr_ml.progress_lines",
+        "mr_ml.progress_text",
         "mr_ml.sizes",
         "mr_ml.spent",
         "mr_ml.ticks",

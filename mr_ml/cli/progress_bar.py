@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from mr_ml import interrupts
 from mr_ml.cli import printable
-from mr_ml.cli.progress_text import amount_text, left_text, rate_text, seconds_text, share_of
 from mr_ml.progress import Listener, PassEnded, Stage
+from mr_ml.progress_text import amount_text, left_text, rate_text, seconds_text, share_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -11,10 +11,10 @@ from importlib.util import find_spec
 from typing import IO
 
 from mr_ml.cli import printable
-from mr_ml.cli.progress_plain import PlainLines
 from mr_ml.errors import UsageError
 from mr_ml.interrupts import asking_shown
 from mr_ml.progress import listening
+from mr_ml.progress_lines import PlainLines
 
 
 @contextmanager

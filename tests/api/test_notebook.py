@@ -29,6 +29,10 @@ passes = []
 result = mr_ml.train("data", "rows", "model", l2=0.01, solver="newton", watch=passes.append)
 print(result.converged, len(passes) > 1)
 """,
+    """
+with mr_ml.show_progress():
+    mr_ml.train("data", "rows", "again", l2=0.01, runner="local", workers=1)
+""",
     "model = mr_ml.load('model', root='data')\nmodel",
     """
 frame = dict(zip(model.feature_names, x.T))
@@ -68,8 +72,13 @@ def test_a_notebook_gives_the_same_bits_with_any_number_of_threads(
     assert os.path.exists(os.path.join(sys.prefix, "share", "jupyter", "kernels", "python3"))
     said = []
     for threads in ("1", "2"):
-        trained, shown, compared = executed(tmp_path / threads, threads=threads, monkeypatch=monkeypatch)
+        trained, *told, shown, compared = executed(tmp_path / threads, threads=threads, monkeypatch=monkeypatch)
         assert trained.text == "True True\n"
+        # a line may be an output of its own
+        lines = "".join(output.text for output in told).splitlines()
+        first, *passes, last = [line.split("  ", 1)[1] for line in lines]
+        assert (first, last.partition(" in ")[0]) == ("training again ...", "training again: done")
+        assert [line.split()[:2] for line in passes] == [["pass", str(k + 1)] for k in range(len(passes))] != []
         assert shown.data["text/plain"].startswith("LoadedModel(model@1: logistic, l2 0.01, 60 features)")
         assert "<table><tr><th>feature</th>" in shown.data["text/html"]
         assert compared.text.startswith("True ")

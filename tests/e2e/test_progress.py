@@ -17,9 +17,9 @@ from commands import Commands, environment, write_libsvm
 import mr_ml as package
 from mr_ml import progress, ticks
 from mr_ml.cli.progress_bar import Bars
-from mr_ml.cli.progress_plain import PlainLines
-from mr_ml.cli.progress_text import left_text, pass_text, seconds_text, stage_text
 from mr_ml.progress import Listener, PassEnded, Stage
+from mr_ml.progress_lines import PlainLines
+from mr_ml.progress_text import left_text, pass_text, seconds_text, stage_text
 
 INLINE = ("-r", "inline")
 TRAIN = ("train", "rows", "--model", "m", "--l2", "0.1", "--solver", "lbfgs", "--max-passes", "3")

@@ -12,8 +12,8 @@ from commands import Commands, write_libsvm
 
 from hdfs_layout import decode_document, encode_document
 from mr_ml.catalog import checkpoints
-from mr_ml.cli.progress_plain import PlainLines
 from mr_ml.progress import PassEnded
+from mr_ml.progress_lines import PlainLines
 
 OPTIONS = ("--solver", "lbfgs", "--tolerance", "1e-9", "--l2", "0.001")
 

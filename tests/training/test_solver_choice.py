@@ -13,9 +13,9 @@ from commands import Commands, write_libsvm
 import mr_ml
 from hdfs_layout import decode_document, encode_document
 from mr_ml.catalog import checkpoints
-from mr_ml.cli.progress_plain import PlainLines
 from mr_ml.models.linear.kind import problem
 from mr_ml.progress import PassEnded
+from mr_ml.progress_lines import PlainLines
 
 LARGE = "the Hessian of 801 coefficients is too large for newton (700)"
 NO_MEMORY = "memory does not hold the sample of the rows that lbfgs-sampled goes by"

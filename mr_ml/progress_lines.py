@@ -1,13 +1,19 @@
-"""Progress as lines with the time, for logs and for terminals that draw nothing."""
+"""Progress as lines with the time, for logs, for notebooks, and for terminals that draw nothing."""
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Callable
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from mr_ml.cli.progress_text import pass_text, seconds_text, stage_text
-from mr_ml.progress import Listener, PassEnded, Stage
+from mr_ml.progress import Listener, PassEnded, Stage, listening
+from mr_ml.progress_text import pass_text, seconds_text, stage_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import TextIO
 
 EVERY_SECONDS = 30.0
 
@@ -97,3 +103,28 @@ class PlainLines(Listener):
 
     def _write_line(self, text: str) -> None:
         self._write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}  {text}")
+
+
+@contextmanager
+def show_progress(file: TextIO | None = None) -> Iterator[None]:
+    """Show how far the work within the block is: a line for each pass, and one each 30 seconds of what takes longer.
+
+    The lines are those of ``mr-ml --progress plain``. For notebooks and programs; functions print nothing without it.
+
+    Parameters
+    ----------
+    file
+        Where lines are written; None for the standard output as it is when the block begins.
+
+    Examples
+    --------
+    >>> with mr_ml.show_progress():
+    ...     mr_ml.train(root, "iris", "iris-softmax", loss="softmax")
+    """
+    out = sys.stdout if file is None else file
+    lines = PlainLines(lambda line: print(line, file=out, flush=True), each_pass=True)
+    try:
+        with listening(lines):
+            yield
+    finally:
+        lines.close()
