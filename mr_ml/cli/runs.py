@@ -24,7 +24,7 @@ from mr_ml.cli.common import (
     say_none,
     table,
 )
-from mr_ml.cli.going_on import command_for_more_passes
+from mr_ml.cli.going_on import command_for_more_passes, command_to_go_on
 from mr_ml.cli.spelling import spelled
 from mr_ml.cli.times import by_pass, summary
 from mr_ml.errors import BadDataError, UsageError
@@ -106,7 +106,7 @@ def show(options: argparse.Namespace) -> None:
     if data["error"]:
         text += f"\n{spelled(data['error'])}"
     if data["can_resume"]:
-        text += f"\ngo on with: mr-ml runs resume {data['run']}"
+        text += f"\ngo on with: {command_to_go_on(options, data['run'])}"
     elif data["stop"] and data["stop"] != data["error"]:
         text += f"\n{data['stop']}"
         if data["stop"] == Stop.PASSES.value and _is_training(document):

@@ -40,6 +40,7 @@ from mr_ml.packing.plan import PackPlan, make_plan, shares_of
 from mr_ml.packing.spec import PackSpec
 from mr_ml.packing.totals import with_labels_of
 from mr_ml.readers.base import Format, Opened, format_by_names, format_named
+from mr_ml.readers.labels import label_texts
 from mr_ml.readers.rows import BAD_KINDS, listed
 from mr_ml.readers.schema import Options, Schema
 from mr_ml.readers.summary import Summary
@@ -252,7 +253,7 @@ class _Packing:
         _check_rows(partitions, packed, found.total, borrowed=spec.like is not None)
         if spec.like is not None:
             # the scan judged the rows by themselves; a borrowed schema also refuses what it does not know
-            _judge(packed, spec, self.say, [])
+            _judge(packed, spec, self.say, _labels_there_are(schema) if "unseen_label" in packed.bad_counts else [])
             schema = with_labels_of(schema, totals)
         if packed.n_unseen:
             self.say(
@@ -335,6 +336,11 @@ def _numbered(in_scan: Ranges, scanned: Ranges, *, first_line: int) -> Ranges:
             numbered[file, start] = in_scan[file, start].shifted(by=lines[file])
         lines[file] += summary.n_lines
     return numbered
+
+
+def _labels_there_are(schema: Schema) -> list[str]:
+    """Say which labels a borrowed schema has, of many the first."""
+    return [f"The labels of `like` are {listed(label_texts(schema, schema.codes))}"] if schema.labels else []
 
 
 def _judge(total: Summary, spec: PackSpec, say: Say, reasons: Sequence[str]) -> None:

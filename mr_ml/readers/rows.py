@@ -68,7 +68,7 @@ BAD_KINDS: dict[str, str] = {
     "inexact_value": "An integer beyond 2^53 is another number as a 64-bit float; leave the column out by `drop`, "
     "or say `categorical` if it is a name.",
     "missing_label": "The label is missing.",
-    "unseen_label": "The label is none of those that the schema was made from.",
+    "unseen_label": "The label is none of those that the schema was made from; write it as there, or pack anew.",
     "missing_weight": "The weight is missing.",
     "bad_weight": "The weight is not a finite decimal number of at least 0.",
     "missing_offset": "The offset is missing.",

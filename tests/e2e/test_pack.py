@@ -255,6 +255,7 @@ def test_like_of_csv(mr_ml: Commands, tmp_path: Path) -> None:
     assert "unseen_value (1)" in found.err
     assert f"{file}:3: " in found.err
     assert "unseen_label (1)" in found.err
+    assert "\nThe labels of --like are no, yes\n" in found.err
     assert f"{file}:4: " in found.err
     assert mr_ml("pack", file, "--to", "new", "--like", "train", "--max-bad-rows", "2")["n_rows"] == 1
     found = mr_ml.run(

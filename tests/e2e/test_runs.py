@@ -84,7 +84,9 @@ def test_running_and_killed(rows: Commands) -> None:
         running.wait()
     run = only_run(rows)
     assert (run["status"], run["can_resume"], run["error"]) == ("killed", True, None)
-    assert f"go on with: mr-ml runs resume {run['run']}" in rows.run("runs", "show", run["run"]).out
+    assert (
+        f"go on with: mr-ml runs resume {run['run']} --root {rows.root}\n" in rows.run("runs", "show", run["run"]).out
+    )
 
 
 def test_interrupted(rows: Commands) -> None:
