@@ -14,6 +14,13 @@ checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=$(realpath -m "${1:?which folder? e.g. .venv}")
 extras=${2:?which extras? e.g. test}
 
+# begin_alone ... end_alone: scripts like this one that run meanwhile wait here
+begin_alone() {
+    exec {alone}<"$checkout"
+    if command -v flock >/dev/null; then flock "$alone"; fi
+}
+end_alone() { exec {alone}<&-; }
+
 say() { printf 'setup: %s\n' "$*" >&2; }
 give_up() {
     say "$@"
@@ -34,9 +41,18 @@ find_python() {
         "python3-venv. If there is one elsewhere, say MR_ML_PYTHON=/path/to/python3."
 }
 
+has_ensurepip() { "$python" -c 'import ensurepip, venv' 2>/dev/null; }
+
 # Debian ships the part of Python that makes virtual environments in a package of its own.
 need_ensurepip() {
-    if "$python" -c 'import ensurepip, venv' 2>/dev/null; then return; fi
+    if has_ensurepip; then return; fi
+    begin_alone
+    install_ensurepip
+    end_alone
+}
+
+install_ensurepip() {
+    if has_ensurepip; then return; fi
     local package
     package=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
     if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
@@ -45,7 +61,7 @@ need_ensurepip() {
     say "installing $package by apt-get"
     export DEBIAN_FRONTEND=noninteractive
     { apt-get -qq update && apt-get -qq install -y "$package"; } >&2 || true
-    "$python" -c 'import ensurepip, venv' 2>/dev/null ||
+    has_ensurepip ||
         give_up "apt-get did not install $package, which $python needs to make virtual environments; see its message above."
 }
 
@@ -72,11 +88,17 @@ if [ $usable = no ]; then
     "$python" -m venv --clear "$venv"
 fi
 say "installing mr_ml[$extras] and what it needs into $venv; the first time this takes a minute or two"
-wanted=(--editable "$checkout[$extras]")
+install() {
+    "$venv/bin/python" -m pip --quiet --no-input install --progress-bar off "$@" ||
+        give_up "pip could not install mr_ml[$extras]; its message is above. Can it reach a package index?"
+}
+wanted=$checkout[$extras]
 if [ "$extras" = lowest ]; then
-    mapfile -t wanted < <("$python" "$checkout/scripts/lowest.py")
-    wanted+=(--editable "$checkout")
+    mapfile -t packages < <("$python" "$checkout/scripts/lowest.py")
+    install "${packages[@]}"
+    wanted=$checkout
 fi
-"$venv/bin/python" -m pip --quiet --no-input install --progress-bar off "${wanted[@]}" ||
-    give_up "pip could not install mr_ml[$extras]; its message is above. Can it reach a package index?"
+# its compiled modules are made in the checkout, for all environments
+begin_alone
+install --editable "$wanted"
 printf '%s\n' "$recipe" >"$venv/made-from"

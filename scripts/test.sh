@@ -24,9 +24,10 @@
 # MR_ML_COVERAGE=1          say which lines of the drivers' process the round with the lowest versions does not run
 #
 # Style and types come first and stop everything else; Hadoop alone is started while mypy looks. Without arguments the
-# tests on Hadoop, which mostly wait for it, the round with the lowest versions and half of the other tests run beside
-# the other half: what they say comes at the end, pytest's closing line of each is the last one of its part, and the
-# exit code is that of a part that failed. Their files, but for those on Hadoop, lie in memory where /dev/shm has 4 GB.
+# tests on Hadoop, which mostly wait for it and so are two parts, the round with the lowest versions and half of the
+# other tests run beside the other half: what they say comes at the end, pytest's closing line of each is the last one
+# of its part, and the exit code is that of a part that failed. Their files, but for those on Hadoop, lie in memory
+# where /dev/shm has 4 GB.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # hundreds of processes are started from here: compiling what they import once saves a third of the start of each
@@ -47,17 +48,6 @@ if [ ${#pythons[@]} -eq 0 ]; then
 fi
 mapfile -t versions < <(printf '%s\n' "${!pythons[@]}" | sort -V)
 main=${versions[0]}
-for version in "${versions[@]}"; do
-    say "Python $version: environment"
-    extras=test
-    # in one environment only; pip keeps what it has built, so another checkout has it in seconds
-    if [ "$version" = "$main" ]; then extras=test,docs; fi
-    if [ "$version" = "$main" ] && [ -z "${MR_ML_SKIP_SPARK:-}" ]; then extras=$extras,spark; fi
-    # exported PMML is evaluated by a program of Java; without one those tests say that they are skipped
-    if [ "$version" = "$main" ] && command -v java >/dev/null; then extras=$extras,test-pmml; fi
-    MR_ML_PYTHON=${pythons[$version]} scripts/setup_env.sh ".venv-test-$version" "$extras"
-done
-
 bin=.venv-test-$main/bin
 parts=$(mktemp -d)
 memory=
@@ -73,7 +63,7 @@ trap end_parts EXIT
 # start PART COMMAND...: in the background, where by itself bash has commands ignore SIGINT, by which pytest ends with
 # its cluster, and gives them no input
 start() {
-    "$bin/python" -c 'import os, signal, sys
+    "${pythons[$main]}" -c 'import os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 os.execvp(sys.argv[1], sys.argv[1:])' "${@:2}" <&0 &
     running[$1]=$!
@@ -101,16 +91,28 @@ say_what_came_of() {
 }
 
 if [ "$main" = 3.11 ]; then
-    # While ruff and mypy look: nothing of mr_ml runs then, whose compiled modules this makes anew.
-    say "Python $main: environment with the lowest versions of all packages"
+    # beside the others, for pip takes one processor and waits much; what it says comes when all are there
     run_beside setup env MR_ML_PYTHON="${pythons[$main]}" scripts/setup_env.sh .venv-test-lowest lowest
 fi
+for version in "${versions[@]}"; do
+    say "Python $version: environment"
+    extras=test
+    # in one environment only; pip keeps what it has built, so another checkout has it in seconds
+    if [ "$version" = "$main" ]; then extras=test,docs; fi
+    if [ "$version" = "$main" ] && [ -z "${MR_ML_SKIP_SPARK:-}" ]; then extras=$extras,spark; fi
+    # exported PMML is evaluated by a program of Java; without one those tests say that they are skipped
+    if [ "$version" = "$main" ] && command -v java >/dev/null; then extras=$extras,test-pmml; fi
+    MR_ML_PYTHON=${pythons[$version]} scripts/setup_env.sh ".venv-test-$version" "$extras"
+done
+
 say "ruff check"
 "$bin/ruff" check .
 say "ruff format --check"
 "$bin/ruff" format --check .
 run_beside types "$bin/mypy"
 if [ -n "${running[setup]:-}" ]; then
+    # it makes the compiled modules of mr_ml anew, of which nothing runs before
+    say "Python $main: environment with the lowest versions of all packages"
     say_what_came_of setup
     [ $code -eq 0 ] || exit $code
 fi
@@ -121,8 +123,20 @@ others=("$@")
 modest=()
 if [ $# -eq 0 ] && [ -z "${MR_ML_SKIP_HADOOP:-}" ]; then
     others=(-m "not hadoop")
-    # the only ones that do not wait for what types say, by which they are ended
-    run_beside hadoop "${patient[@]}" "$bin/python" -m pytest -m hadoop
+    # Two parts that wait beside each other, each with a cluster: tests/hadoop, and suites of runners and stores with
+    # what breaks clusters of its own. One part on a cluster that is there, for tests count the jobs on theirs. They do
+    # not wait for what types say, by which they are ended.
+    undisturbed=()
+    if [ -z "${MR_ML_TEST_HADOOP_DIR:-}" ]; then
+        for file in tests/hadoop/test_*.py; do
+            case $file in
+            */test_faults.py | */test_hdfs_faults.py | */test_kerberos.py) ;;
+            *) undisturbed+=("$file") ;;
+            esac
+        done
+        run_beside suites "${patient[@]}" "$bin/python" -m pytest -m hadoop "${undisturbed[@]/#/--ignore=}"
+    fi
+    run_beside hadoop "${patient[@]}" "$bin/python" -m pytest -m hadoop "${undisturbed[@]}"
     # they take longest, for they wait for each other: whatever they leave of the processors is for all the rest
     modest=(nice -n 5)
 fi
@@ -226,6 +240,10 @@ fi
 if [ -n "${MR_ML_COVERAGE:-}" ] && [ ${#lowest[@]} -gt 0 ]; then
     say "coverage of these tests; worker processes, tests on Hadoop and slow ones are not counted"
     .venv-test-lowest/bin/python -m coverage report
+fi
+if [ -n "${running[suites]:-}" ]; then
+    say "pytest (Python $main), tests on Hadoop: suites of runners and stores, clusters that break"
+    say_what_came_of suites
 fi
 if [ -n "${running[hadoop]:-}" ]; then
     say "pytest (Python $main), tests on Hadoop"
