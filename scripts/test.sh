@@ -123,21 +123,21 @@ others=("$@")
 modest=()
 if [ $# -eq 0 ] && [ -z "${MR_ML_SKIP_HADOOP:-}" ]; then
     others=(-m "not hadoop")
-    # Two parts that wait beside each other, each with a cluster: tests/hadoop, and suites of runners and stores with
-    # what breaks clusters of its own. One part on a cluster that is there, for tests count the jobs on theirs. They do
-    # not wait for what types say, by which they are ended.
-    undisturbed=()
+    # Two parts that wait beside each other, each with a cluster: jobs, and suites of runners and stores with all of HDFS
+    # and of clusters that break. One part on a cluster that is there, for tests count the jobs on theirs. They do not
+    # wait for what types say, by which they are ended.
+    jobs=()
     if [ -z "${MR_ML_TEST_HADOOP_DIR:-}" ]; then
         for file in tests/hadoop/test_*.py; do
             case $file in
-            */test_faults.py | */test_hdfs_faults.py | */test_kerberos.py) ;;
-            *) undisturbed+=("$file") ;;
+            */test_dev_cluster.py | */test_faults.py | */test_hdfs_*.py | */test_kerberos.py) ;;
+            *) jobs+=("$file") ;;
             esac
         done
-        run_beside suites "${patient[@]}" "$bin/python" -m pytest -m hadoop "${undisturbed[@]/#/--ignore=}"
+        run_beside suites "${patient[@]}" "$bin/python" -m pytest -m hadoop "${jobs[@]/#/--ignore=}"
     fi
-    run_beside hadoop "${patient[@]}" "$bin/python" -m pytest -m hadoop "${undisturbed[@]}"
-    # they take longest, for they wait for each other: whatever they leave of the processors is for all the rest
+    run_beside jobs "${patient[@]}" "$bin/python" -m pytest -m hadoop "${jobs[@]}"
+    # they wait for each other all the time: whatever they leave of the processors is for all the rest
     modest=(nice -n 5)
 fi
 
@@ -175,7 +175,7 @@ files_of() {
 
 half=() # of the other tests
 if [ $# -eq 0 ]; then
-    half=(tests/{contract,emr,exports,faults,retraining,runners,s3,training})
+    half=(tests/{contract,emr,exports,faults,retraining,runners,s3})
     files_of half
     run_beside half "${modest[@]}" "${patient[@]}" "$bin/python" -m pytest "${files[@]}" "${others[@]}" "${half[@]}"
     others+=("${half[@]/#/--ignore=}")
@@ -242,11 +242,11 @@ if [ -n "${MR_ML_COVERAGE:-}" ] && [ ${#lowest[@]} -gt 0 ]; then
     .venv-test-lowest/bin/python -m coverage report
 fi
 if [ -n "${running[suites]:-}" ]; then
-    say "pytest (Python $main), tests on Hadoop: suites of runners and stores, clusters that break"
+    say "pytest (Python $main), tests on Hadoop: suites of runners and stores, HDFS, clusters that break"
     say_what_came_of suites
 fi
-if [ -n "${running[hadoop]:-}" ]; then
-    say "pytest (Python $main), tests on Hadoop"
-    say_what_came_of hadoop
+if [ -n "${running[jobs]:-}" ]; then
+    say "pytest (Python $main), tests on Hadoop: ${jobs[*]:-all}"
+    say_what_came_of jobs
 fi
 exit $code
