@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,44 @@ def test_a_sample_of_noise_is_looked_at_once_and_nothing_is_as_if_it_had_not_bee
     assert asked == [1]
     assert [note for note in notes if note] == [notes[0]]
     assert "says too little" in str(notes[0])
+
+
+@pytest.mark.parametrize("rare", [True, False])
+def test_a_few_rows_tell_whether_the_others_are_worth_reading(rare: bool) -> None:
+    """Of features of which each row has its own few nothing can be known, and of those that go together all is."""
+    rng = np.random.default_rng(1)
+    n, d = 12_000, 3_000 if rare else 60
+    rows = np.repeat(np.arange(n), 6)
+    if rare:
+        at = rng.integers(0, d, (n, 6))
+    else:
+        at = (rng.integers(0, 10, (n, 1)) + 10 * np.arange(6)[None, :] + rng.integers(0, 2, (n, 6))) % d
+    x = np.zeros((n, d))
+    x[rows, at.ravel()] = 1
+    y = (rng.random(n) < 0.5).astype(float)
+    _, objective = objective_of("logistic", x[:500], y[:500])
+    read: list[int] = []
+
+    def blocks() -> Iterator[Block]:
+        for k in range(0, n, 1500):
+            read.append(k)
+            yield Block(DenseFeatures(x[k : k + 1500]).as_sparse(), y[k : k + 1500])
+
+    sample = objective.sample(blocks(), n_rows=10**6)
+    assert len(read) == 2
+    for _ in range(2):
+        loss = sample.at(np.zeros(objective.size))
+        assert (loss.noise > 0.5) == rare
+        assert len(read) == (2 if rare else 8)
+    whole = objective.sample([Block(DenseFeatures(x).as_sparse(), y)], n_rows=10**6).at(np.zeros(objective.size))
+    # whoever asks for more than noise has it of all rows
+    assert loss.rows.tolist() == whole.rows.tolist()
+    assert loss.share == n / 10**6
+    step = rng.normal(size=objective.size)
+    assert loss.times(step).tobytes() == whole.times(step).tobytes()
+    assert loss.moved(step).gradient.tobytes() == whole.moved(step).gradient.tobytes()
+    assert loss.gains(step, (1.0,)).tobytes() == whole.gains(step, (1.0,)).tobytes()
+    assert len(read) == 8
 
 
 class Wrong:

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.data.block import Block
 from mr_ml.errors import NoModelError
+from mr_ml.models.linear.few_rows import LookedAtSample
 from mr_ml.models.linear.line_query import LineQuery, LineSums
 from mr_ml.models.linear.penalty import NO_PENALTY, Penalty, PenaltyOfTheta, Quadratic, tiled
 from mr_ml.models.linear.reading import RowSpec
@@ -71,9 +72,10 @@ class Objective:
         """Length of theta."""
         return self.rows.n_outputs * (self.rows.n_features + self.scaling.intercept)
 
-    def sample(self, blocks: Iterable[Block], *, n_rows: int) -> RowSample | None:
+    def sample(self, blocks: Iterable[Block], *, n_rows: int) -> LookedAtSample | RowSample | None:
         """Return the first rows of stored blocks that have `n_rows` in all; None if they weigh nothing."""
-        return RowSample.of(blocks, n_rows=n_rows, spec=self.rows, scaling=self.scaling, penalty=self._of_theta)
+        make = partial(RowSample.of, n_rows=n_rows, spec=self.rows, scaling=self.scaling, penalty=self._of_theta)
+        return LookedAtSample.of(blocks, n_rows=n_rows, sample=make)
 
     @cached_property
     def _reach(self) -> Reach | None:

@@ -189,17 +189,29 @@ class LossOfSample:
         With rows b_i so that C = sum_i b_i b_i', it is (sum_i |b_i|^4 - |C|^2 / n) / (|C|^2 - size) of what a sample of
         n rows among very many has; |C|^2 is estimated by products with a few vectors of signs (Hutchinson 1990).
         """
-        sample, size = self.sample, len(self.diagonal)
-        if self.share == 1:
+        return self.noise_of(n_rows=len(self.sample.targets), share=self.share)
+
+    def noise_of(self, *, n_rows: int, share: float) -> float:
+        """Return what `noise` would be with so many rows in place of these, which are that share of all rows.
+
+        With T = n sum_i |b_i|^4, which hardly depends on n, |C|^2 is by T / n + (1 - 1 / n) |C_all|^2 on average. That
+        the units would be others is left out, which makes it too large where features have few rows each.
+        """
+        sample, size, own = self.sample, len(self.diagonal), len(self.sample.targets)
+        if share == 1:
             return 0.0
         unit = np.sqrt(np.divide(1.0, self.diagonal, out=np.zeros(size), where=self.diagonal > 0))
         signs = np.random.default_rng(0)
         products = (unit * self.times(unit * (2.0 * signs.integers(0, 2, size) - 1)) for _ in range(_PROBES))
         norm = sum(float(product @ product) for product in products) / _PROBES
         lengths = self._derivatives[1] * sample.weights[:, None] * sample.along(unit * unit, squares=True)
-        by_rows = float((lengths.sum(axis=1) ** 2).sum()) - norm / len(sample.targets)
+        fourth = float((lengths.sum(axis=1) ** 2).sum())
+        if n_rows != own:
+            of_all = (norm - fourth) / (1 - 1 / own) if own > 1 else 0.0
+            fourth *= own / n_rows
+            norm = fourth + (1 - 1 / n_rows) * of_all
         off_diagonal = norm - np.count_nonzero(unit)
-        noise = (1 - self.share) * by_rows
+        noise = (1 - share) * (fourth - norm / n_rows)
         return float(np.clip(noise / off_diagonal, 0, 1)) if off_diagonal > 0 else float(noise > 0)
 
     def times(self, vector: Floats) -> Floats:
