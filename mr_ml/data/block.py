@@ -162,7 +162,8 @@ def encode_block(block: Block, address: BlockAddress) -> bytes:
         arrays["counts"] = _narrow_counts(np.diff(features.indptr))
         arrays["indices"] = features.indices.astype("<u2" if features.width <= 1 << 16 else "<i4")
         values = features.wide.values
-        if not (values == 1).all():
+        # mostly the first one tells
+        if not ((values[:1] == 1).all() and (values == 1).all()):
             add("values", values)
     meta = {
         "partition": address.partition,

@@ -14,7 +14,6 @@ import binascii
 import json
 import math
 import struct
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mr_ml.data import kernels
 from mr_ml.errors import BadDataError
 
 try:  # several times the speed of the standard library where it is installed; the same text either way
@@ -82,7 +82,7 @@ def encode(kind: str, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> b
     parts.append(bytes(-size % _WHOLE))
     crc = 0
     for part in parts:
-        crc = zlib.crc32(part, crc)
+        crc = kernels.crc32(part, crc)
     parts.append(struct.pack("<I", crc))
     return b"".join(parts)
 
@@ -116,7 +116,7 @@ def decode(data: bytes | memoryview, *, kind: str | tuple[str, ...], where: str)
         raise BadDataError(
             f"{where}: format version {version}, this mr_ml reads version {VERSION}; use the mr_ml that wrote it"
         )
-    crc = zlib.crc32(memoryview(data)[:-4])
+    crc = kernels.crc32(memoryview(data)[:-4])
     if crc != struct.unpack_from("<I", data, len(data) - 4)[0]:
         raise BadDataError(f"{where}: checksum mismatch: the bytes changed after they were written")
     try:

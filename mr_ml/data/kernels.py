@@ -7,6 +7,7 @@ Every caller has the same computation in numpy and scipy beside it, with the sam
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -26,6 +27,8 @@ Floats = NDArray[np.float64]
 
 # What the compiled loop sets aside for a number and the tab before it; repr() writes 24 characters at most.
 MOST_NUMBER_BYTES = 32
+# Bytes from which on a checksum is worth another call.
+_CRC_FROM = 1024
 
 
 def installed() -> bool:
@@ -159,6 +162,14 @@ def hash_matrix(start: int, column: int, array: Array, places: int) -> NDArray[n
     out = np.empty(len(array), np.uint64)
     native.hash_matrix(start, column, np.ascontiguousarray(array), array.dtype.kind == "f", 10.0**places, out)
     return out
+
+
+def crc32(data: Any, crc: int = 0) -> int:
+    """As `zlib.crc32` of bytes, a view or an array of bytes, which it is where nothing is compiled."""
+    if native is None or len(data) < _CRC_FROM:
+        return zlib.crc32(data, crc)
+    n, crc = native.crc32(data, crc)
+    return zlib.crc32(memoryview(data)[n:], crc)
 
 
 def count_bytes(text: bytes, characters: bytes) -> tuple[int, ...] | None:

@@ -1,10 +1,13 @@
-#include "numbers.h"
+#include "libsvm_rows.h"
 
 static int add_functions(PyObject *module)
 {
     PyMethodDef *all[] = {libsvm_methods, csv_methods,    row_methods,  product_methods,
-                          column_methods, narrow_methods, write_methods};
+                          column_methods, narrow_methods, write_methods, crc_methods};
     fill_powers();
+#ifdef SHUFFLES
+    fill_shuffles();
+#endif
     for (size_t k = 0; k < sizeof all / sizeof *all; k++)
         if (PyModule_AddFunctions(module, all[k]))
             return -1;

@@ -53,6 +53,7 @@ extern PyMethodDef product_methods[];
 extern PyMethodDef column_methods[];
 extern PyMethodDef narrow_methods[];
 extern PyMethodDef write_methods[];
+extern PyMethodDef crc_methods[];
 
 typedef struct {
     Py_buffer view;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any, Literal
 
 import numpy as np
@@ -119,6 +120,64 @@ def test_libsvm_lines_read_the_same(
         without_kernels(patch)
         plain = read()
     assert_same(compiled, plain)
+
+
+# what of a feature is read at once, and what is just not
+SHORT = st.builds(
+    "{}{}{}{}".format, st.sampled_from(["", "-", "+"]), st.text("0123456789", max_size=9), st.sampled_from(["", "."]),
+    st.text("0123456789", max_size=9),
+)  # fmt: skip
+STRANGE = st.sampled_from("-+.:eE \t\r#\x00\x1f/;\xff")
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    features=st.lists(st.tuples(st.integers(0, 10**10), st.integers(0, 10), SHORT), min_size=1, max_size=12),
+    blank=st.sampled_from([" ", "\t", "  ", "\r\n1 "]),
+    strange=st.none() | st.tuples(st.integers(0, 200), STRANGE),
+)
+def test_short_features_read_the_same(
+    features: list[tuple[int, int, str]], blank: str, strange: tuple[int, str] | None
+) -> None:
+    line = "1 " + blank.join(f"{number % 10**digits}:{value}" for number, digits, value in sorted(features)) + "\n"
+    if strange is not None:
+        at = strange[0] % len(line)
+        line = line[:at] + strange[1] + line[at + 1 :]
+    # the last features of a text are read by other means
+    text = (line + "0 1:1 2:0.5 3:-0.25\n" * 2).encode("latin-1")
+    schema = Schema(format="libsvm", part=LibsvmPart(TextOptions()), index_base=0, n_features=2**31 - 1)
+    compiled = libsvm.parse(text, schema, labels="required")
+    with pytest.MonkeyPatch.context() as patch:
+        without_kernels(patch)
+        assert_same(compiled, libsvm.parse(text, schema, labels="required"))
+
+
+def test_every_short_number_is_the_one_that_python_reads() -> None:
+    """Of each length, with the dot at each place, and behind ids of each length."""
+    rng = np.random.default_rng(9)
+    for n_id in range(1, 11):
+        for n in range(1, 11):
+            for dot in range(n + 1):
+                for sign in ("", "-"):
+                    digits = "".join(map(str, rng.integers(0, 10, n)))
+                    value = f"{sign}{digits[:dot]}.{digits[dot:]}" if dot < n else sign + digits
+                    number = int(rng.integers(10 ** (n_id - 1), min(10**n_id, 2**31 - 1)))
+                    text = f"1 {number}:{value} 2147483647:1\n0 1:1 2:1 3:1 4:1\n".encode()
+                    arrays = (
+                        np.zeros(3),
+                        np.zeros(3, np.int64),
+                        np.zeros(4, np.int64),
+                        np.zeros(9, np.int32),
+                        np.zeros(9),
+                    )
+                    found = kernels.read_libsvm(
+                        text, 0, len(text), lowest_id=0, highest_id=2**31 - 1, base=0, labels_required=True,
+                        filled=(0, 0, 0), arrays=arrays,
+                    )  # fmt: skip
+                    assert found is not None
+                    assert found[:3] == (2, 6, 2)
+                    assert arrays[3][0] == number
+                    assert arrays[4][:1].tobytes() == np.array([float(value) + 0.0]).tobytes(), value
 
 
 def assert_same(compiled: Parsed, plain: Parsed) -> None:
@@ -348,3 +407,32 @@ def test_rows_that_do_not_fit_are_refused(change: dict[str, Any], match: str) ->
     }  # fmt: skip
     with pytest.raises(ValueError, match=match):
         native.write_rows(*given.values())
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32])
+def test_widened_numbers_are_the_quotients_that_a_division_rounds(dtype: type[np.signedinteger[Any]]) -> None:
+    info = np.iinfo(dtype)
+    rng = np.random.default_rng(0)
+    some = rng.integers(info.min, info.max, 200_000, endpoint=True)
+    ends = np.arange(1000) - 500
+    edges = np.concatenate([ends, info.max - np.arange(100), info.min + np.arange(100)])
+    integers = np.concatenate([some, edges[(edges >= info.min) & (edges <= info.max)]]).astype(dtype)
+    for places in range(10):
+        found = kernels.widen(integers, scale=10.0**places)
+        assert found is not None
+        assert found.tobytes() == (integers / 10.0**places).tobytes()
+    # no scale of ours: by division
+    found = kernels.widen(integers, scale=3.0)
+    assert found is not None
+    assert found.tobytes() == (integers / 3.0).tobytes()
+
+
+@given(st.binary(max_size=300), st.integers(0, 40), st.integers(0, 2**32 - 1), st.integers(0, 17))
+def test_checksums_are_those_of_zlib(some: bytes, times: int, crc: int, first: int) -> None:
+    data = memoryview(some * times)[first:]
+    assert kernels.crc32(data, crc) == zlib.crc32(data, crc)
+    n, begun = native.crc32(data, crc)
+    assert 0 <= n <= len(data)
+    assert zlib.crc32(data[n:], begun) == zlib.crc32(data, crc)
+    array: Any = np.frombuffer(data, np.uint8)
+    assert kernels.crc32(array) == zlib.crc32(data)
