@@ -166,10 +166,8 @@ def hash_matrix(start: int, column: int, array: Array, places: int) -> NDArray[n
 
 def crc32(data: Any, crc: int = 0) -> int:
     """As `zlib.crc32` of bytes, a view or an array of bytes, which it is where nothing is compiled."""
-    if native is None or len(data) < _CRC_FROM:
-        return zlib.crc32(data, crc)
-    n, crc = native.crc32(data, crc)
-    return zlib.crc32(memoryview(data)[n:], crc)
+    fast = None if native is None or len(data) < _CRC_FROM else native.crc32(data, crc)
+    return zlib.crc32(data, crc) if fast is None else fast
 
 
 def count_bytes(text: bytes, characters: bytes) -> tuple[int, ...] | None:
@@ -245,6 +243,16 @@ def read_floats(buffer: Array, starts: Array, ends: Array) -> tuple[Floats, Arra
     values, left = np.empty(len(starts)), np.empty(len(starts), np.int64)
     n_left = native.read_floats(buffer, np.ascontiguousarray(starts), np.ascontiguousarray(ends), values, left)
     return values, left[:n_left]
+
+
+def first_scale(values: Floats, scales: Floats, *, limit: int) -> int | None:
+    """Return which scale is the first by which values are integers up to `limit` that give them back; -1: none.
+
+    Or None.
+    """
+    if native is None:
+        return None
+    return native.first_scale(np.ascontiguousarray(values), np.ascontiguousarray(scales), float(limit))
 
 
 def narrow(values: Floats, *, scale: float, limit: int) -> tuple[NDArray[np.int32], int] | None:

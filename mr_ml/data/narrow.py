@@ -118,6 +118,9 @@ def _places(values: Floats, least: int) -> int | None:
 def _places_of_few(values: Floats, least: int) -> int | None:
     """As `_places`, by a table of all numbers of places."""
     scales = _SCALES[least:]
+    first = kernels.first_scale(values, scales, limit=_LIMIT)
+    if first is not None:
+        return least + first if first >= 0 else None
     with np.errstate(all="ignore"):
         whole = np.rint(values[:, None] * scales)
         right = (whole / scales == values[:, None]) & (np.abs(whole) <= _LIMIT)

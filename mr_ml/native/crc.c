@@ -1,95 +1,139 @@
-/* CRC-32, as zlib has it, several times as fast where the processor multiplies polynomials. */
+/* CRC-32 as of zlib, many times as fast where the processor multiplies polynomials: V. Gopal et al., "Fast CRC
+ * Computation for Generic Polynomials Using PCLMULQDQ Instruction", Intel 2009. Of a pack and of the first pass over a
+ * dataset it takes what the sum took before, a twentieth of their processor time, nearly away. */
 #include "native.h"
 
-#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__)
+#if defined(__x86_64__) && defined(__GNUC__)
+
 #include <immintrin.h>
 
-#define HAS_PRODUCTS (__builtin_cpu_supports("pclmul") && __builtin_cpu_supports("sse4.1"))
-#define PRODUCTS __attribute__((target("pclmul,sse4.1")))
+/* x^32 + x^26 + ... + 1, its first coefficient in the lowest bit. */
+#define POLYNOMIAL 0xEDB88320U
+#define LANES 4
 
-/* What 64 and 16 bytes further on are, and the last steps, modulo the polynomial, the lowest power first (Gopal et al.,
- * "Fast CRC computation for generic polynomials using PCLMULQDQ instruction", Intel 2009). */
-#define BY_64_LOW 0x0154442bd4
-#define BY_64_HIGH 0x01c6e41596
-#define BY_16_LOW 0x01751997d0
-#define BY_16_HIGH 0x00ccaa009e
-#define BY_8 0x0163cd6124
-#define POLYNOMIAL 0x01db710641
-#define QUOTIENT 0x01f7011641
+static uint32_t OF_BYTE[256];
+/* x^64 and x^0 times x^96, for so many bits as a lane is moved by: what its two halves are multiplied by. */
+static uint64_t PAST_LANES[2], PAST_ONE[2];
 
-PRODUCTS static ALWAYS_INLINE __m128i folded(__m128i sum, __m128i by, __m128i next)
+/* x^n modulo the polynomial, as a factor of the low or high half of a lane: one bit further, for of two factors whose
+ * bits are reversed the product is one bit short. */
+static uint64_t power_of_x(int n)
 {
-    __m128i low = _mm_clmulepi64_si128(sum, by, 0x00), high = _mm_clmulepi64_si128(sum, by, 0x11);
+    uint32_t power = 1U << 31;
+    for (int k = 0; k < n; k++)
+        power = power >> 1 ^ (power & 1 ? POLYNOMIAL : 0);
+    return (uint64_t)power << 1;
+}
+
+static void set_factors(uint64_t *factors, int bits)
+{
+    factors[0] = power_of_x(bits + 32);
+    factors[1] = power_of_x(bits - 32);
+}
+
+void fill_crc(void)
+{
+    for (uint32_t byte = 0; byte < 256; byte++) {
+        uint32_t crc = byte;
+        for (int k = 0; k < 8; k++)
+            crc = crc >> 1 ^ (crc & 1 ? POLYNOMIAL : 0);
+        OF_BYTE[byte] = crc;
+    }
+    set_factors(PAST_LANES, 128 * LANES);
+    set_factors(PAST_ONE, 128);
+}
+
+static uint32_t add_bytes(uint32_t crc, const unsigned char *p, size_t n)
+{
+    for (size_t k = 0; k < n; k++)
+        crc = crc >> 8 ^ OF_BYTE[(crc ^ p[k]) & 0xFF];
+    return crc;
+}
+
+#define MULTIPLIES __attribute__((target("pclmul,sse2")))
+
+MULTIPLIES static inline __m128i moved(__m128i lane, __m128i factors, __m128i next)
+{
+    __m128i low = _mm_clmulepi64_si128(lane, factors, 0x00), high = _mm_clmulepi64_si128(lane, factors, 0x11);
     return _mm_xor_si128(_mm_xor_si128(low, high), next);
 }
 
-static ALWAYS_INLINE __m128i at(const unsigned char *p)
-{
-    return _mm_loadu_si128((const __m128i *)p);
-}
-
-/* Of n bytes, n a multiple of 16 and at least 64. */
-PRODUCTS static uint32_t crc_of(const unsigned char *p, Py_ssize_t n, uint32_t crc)
+/* Of at least LANES times 16 bytes. */
+MULTIPLIES static uint32_t add_lanes(uint32_t crc, const unsigned char *p, size_t n)
 {
     const unsigned char *stop = p + n;
-    __m128i by_64 = _mm_set_epi64x(BY_64_HIGH, BY_64_LOW), by_16 = _mm_set_epi64x(BY_16_HIGH, BY_16_LOW);
-    __m128i a = _mm_xor_si128(at(p), _mm_cvtsi32_si128((int)~crc)), b = at(p + 16), c = at(p + 32), d = at(p + 48);
-    for (p += 64; stop - p >= 64; p += 64) {
-        a = folded(a, by_64, at(p));
-        b = folded(b, by_64, at(p + 16));
-        c = folded(c, by_64, at(p + 32));
-        d = folded(d, by_64, at(p + 48));
-    }
-    a = folded(a, by_16, b);
-    a = folded(a, by_16, c);
-    a = folded(a, by_16, d);
-    for (; p < stop; p += 16)
-        a = folded(a, by_16, at(p));
-    /* 128 bits to 64, to 32 (Barrett) */
-    const __m128i low_half = _mm_set_epi32(0, -1, 0, -1);
-    a = _mm_xor_si128(_mm_srli_si128(a, 8), _mm_clmulepi64_si128(a, by_16, 0x10));
-    b = _mm_srli_si128(a, 4);
-    a = _mm_clmulepi64_si128(_mm_and_si128(a, low_half), _mm_set_epi64x(0, BY_8), 0x00);
-    a = _mm_xor_si128(a, b);
-    const __m128i last = _mm_set_epi64x(QUOTIENT, POLYNOMIAL);
-    b = _mm_clmulepi64_si128(_mm_and_si128(a, low_half), last, 0x10);
-    b = _mm_clmulepi64_si128(_mm_and_si128(b, low_half), last, 0x00);
-    return ~(uint32_t)_mm_extract_epi32(_mm_xor_si128(a, b), 1);
+    __m128i lanes[LANES], factors = _mm_loadu_si128((const __m128i *)PAST_LANES);
+    for (int k = 0; k < LANES; k++)
+        lanes[k] = _mm_loadu_si128((const __m128i *)p + k);
+    lanes[0] = _mm_xor_si128(lanes[0], _mm_cvtsi32_si128((int)crc));
+    for (p += 16 * LANES; stop - p >= 16 * LANES; p += 16 * LANES)
+        for (int k = 0; k < LANES; k++)
+            lanes[k] = moved(lanes[k], factors, _mm_loadu_si128((const __m128i *)p + k));
+    factors = _mm_loadu_si128((const __m128i *)PAST_ONE);
+    for (int k = 1; k < LANES; k++)
+        lanes[k] = moved(lanes[k - 1], factors, lanes[k]);
+    for (; stop - p >= 16; p += 16)
+        lanes[LANES - 1] = moved(lanes[LANES - 1], factors, _mm_loadu_si128((const __m128i *)p));
+    /* these 16 bytes have the checksum that all so far have */
+    unsigned char rest[16];
+    _mm_storeu_si128((__m128i *)rest, lanes[LANES - 1]);
+    return add_bytes(add_bytes(0, rest, sizeof rest), p, (size_t)(stop - p));
 }
-#else
-#define HAS_PRODUCTS 0
 
-static uint32_t crc_of(const unsigned char *p, Py_ssize_t n, uint32_t crc)
+static int multiplies(void)
+{
+    return __builtin_cpu_supports("pclmul") != 0;
+}
+
+static uint32_t add_all(uint32_t crc, const unsigned char *p, size_t n)
+{
+    return n < 16 * LANES ? add_bytes(crc, p, n) : add_lanes(crc, p, n);
+}
+
+#else
+
+void fill_crc(void)
+{
+}
+
+static int multiplies(void)
+{
+    return 0;
+}
+
+static uint32_t add_all(uint32_t crc, const unsigned char *p, size_t n)
 {
     (void)p, (void)n;
     return crc;
 }
+
 #endif
 
 PyDoc_STRVAR(crc32_doc, "crc32(data, crc)\n\n"
-                        "(how many bytes were read, zlib.crc32 of these): all but the last few, or none where this\n"
-                        "processor is no faster than zlib.");
+                        "As zlib.crc32; or None where the processor has no instruction for it.");
 
-static PyObject *crc32_of(PyObject *self, PyObject *args)
+static PyObject *crc32(PyObject *self, PyObject *args)
 {
     Py_buffer data;
     unsigned int crc;
     (void)self;
     if (!PyArg_ParseTuple(args, "y*I", &data, &crc))
         return NULL;
-    Py_ssize_t n = data.len & ~(Py_ssize_t)15;
-    if (n < 64 || !HAS_PRODUCTS)
-        n = 0;
-    else {
+    PyObject *result = NULL;
+    if (multiplies()) {
         Py_BEGIN_ALLOW_THREADS
-        crc = crc_of(data.buf, n, crc);
+        crc = ~add_all(~crc, data.buf, (size_t)data.len);
         Py_END_ALLOW_THREADS
+        result = PyLong_FromUnsignedLong(crc);
+    } else {
+        result = Py_None;
+        Py_INCREF(result);
     }
     PyBuffer_Release(&data);
-    return Py_BuildValue("nI", n, crc);
+    return result;
 }
 
 PyMethodDef crc_methods[] = {
-    {"crc32", crc32_of, METH_VARARGS, crc32_doc},
+    {"crc32", crc32, METH_VARARGS, crc32_doc},
     {NULL, NULL, 0, NULL},
 };

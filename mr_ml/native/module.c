@@ -5,6 +5,7 @@ static int add_functions(PyObject *module)
     PyMethodDef *all[] = {libsvm_methods, csv_methods,    row_methods,  product_methods,
                           column_methods, narrow_methods, write_methods, crc_methods};
     fill_powers();
+    fill_crc();
 #ifdef SHUFFLES
     fill_shuffles();
 #endif

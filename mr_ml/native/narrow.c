@@ -23,6 +23,46 @@ EACH_PROCESSOR static int64_t scale_down(const double *values, Py_ssize_t n, dou
     return wrong;
 }
 
+/* Whether all values are exactly integers over scale, none of them beyond limit. */
+static int are_integers(const double *values, Py_ssize_t n, double scale, double limit)
+{
+    for (Py_ssize_t i = 0; i < n; i++) {
+        double whole = values[i] * scale + ROUNDER - ROUNDER;
+        if (!((whole / scale == values[i]) & (whole <= limit) & (whole >= -limit)))
+            return 0;
+    }
+    return 1;
+}
+
+PyDoc_STRVAR(first_scale_doc, "first_scale(values, scales, limit)\n\n"
+                              "The number of the first of the scales of which all values are exactly integers over it,\n"
+                              "none of these beyond the limit; or -1.");
+
+static PyObject *first_scale(PyObject *self, PyObject *args)
+{
+    PyObject *objects[2];
+    double limit;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "OOd", &objects[0], &objects[1], &limit))
+        return NULL;
+    Buffer b[2] = {{.held = 0}};
+    PyObject *result = NULL;
+    if (!acquire(objects[0], &b[0], 8, 0) || !acquire(objects[1], &b[1], 8, 0))
+        goto done;
+    if (!(limit >= 0 && limit <= INT32_MAX)) {
+        PyErr_SetString(PyExc_ValueError, "a limit beyond 32 bits");
+        goto done;
+    }
+    const double *scales = b[1].view.buf;
+    Py_ssize_t n = items(&b[1]), k = 0;
+    while (k < n && !are_integers(b[0].view.buf, items(&b[0]), scales[k], limit))
+        k++;
+    result = PyLong_FromSsize_t(k < n ? k : -1);
+done:
+    release(b, 2);
+    return result;
+}
+
 PyDoc_STRVAR(narrow_doc, "narrow(values, scale, limit, out)\n\n"
                          "out = values * scale, int32, and the largest absolute one of them; or None if any of the values\n"
                          "is not exactly an integer over scale, or that integer is beyond the limit.");
@@ -110,6 +150,7 @@ done:
 }
 
 PyMethodDef narrow_methods[] = {
+    {"first_scale", first_scale, METH_VARARGS, first_scale_doc},
     {"narrow", narrow, METH_VARARGS, narrow_doc},
     {"widen", widen, METH_VARARGS, widen_doc},
     {NULL, NULL, 0, NULL},

@@ -55,6 +55,9 @@ extern PyMethodDef narrow_methods[];
 extern PyMethodDef write_methods[];
 extern PyMethodDef crc_methods[];
 
+/* To be called once before crc_methods are used. */
+void fill_crc(void);
+
 typedef struct {
     Py_buffer view;
     int held;

@@ -431,8 +431,7 @@ def test_widened_numbers_are_the_quotients_that_a_division_rounds(dtype: type[np
 def test_checksums_are_those_of_zlib(some: bytes, times: int, crc: int, first: int) -> None:
     data = memoryview(some * times)[first:]
     assert kernels.crc32(data, crc) == zlib.crc32(data, crc)
-    n, begun = native.crc32(data, crc)
-    assert 0 <= n <= len(data)
-    assert zlib.crc32(data[n:], begun) == zlib.crc32(data, crc)
+    # lanes of 16 bytes, four at a time, and what is left behind either, from any address on
+    assert native.crc32(data, crc) in (zlib.crc32(data, crc), None)
     array: Any = np.frombuffer(data, np.uint8)
     assert kernels.crc32(array) == zlib.crc32(data)
