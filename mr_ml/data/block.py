@@ -157,7 +157,7 @@ def encode_block(block: Block, address: BlockAddress) -> bytes:
     add("weights", block.weights)
     add("offsets", block.offsets)
     if isinstance(features, DenseFeatures):
-        add("dense", features.array)
+        arrays["dense"], places["dense"] = features.narrow()
     else:
         arrays["counts"] = _narrow_counts(np.diff(features.indptr))
         arrays["indices"] = features.indices.astype("<u2" if features.width <= 1 << 16 else "<i4")

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.data import kernels
-from mr_ml.data.narrow import widen
+from mr_ml.data.narrow import narrow, narrow_again, widen
 
 Floats = NDArray[np.float64]
 Array = NDArray[Any]
@@ -234,6 +234,8 @@ class DenseFeatures:
     columns_apart: ClassVar[bool] = False
 
     array: Floats
+    # the same numbers as `mr_ml.data.narrow.narrow` gives them, and perhaps more, where they came so
+    held: tuple[Array, int] | None = None
 
     @property
     def n_rows(self) -> int:
@@ -243,7 +245,11 @@ class DenseFeatures:
     @property
     def nnz(self) -> int:
         """Number of entries that are not zero."""
-        return int(np.count_nonzero(self.array))
+        return int(np.count_nonzero(self.array if self.held is None else self.held[0]))
+
+    def narrow(self) -> tuple[Array, int]:
+        """Return the array as `mr_ml.data.narrow.narrow` does."""
+        return narrow(self.array) if self.held is None else narrow_again(*self.held)
 
     @property
     def nbytes(self) -> int:

@@ -211,7 +211,7 @@ def read_libsvm(
     return counts
 
 
-def read_csv(text: bytes, *, delimiter: int, n_columns: int) -> tuple[Floats, Array, Array] | None:
+def read_csv(text: bytes | memoryview, *, delimiter: int, n_columns: int) -> tuple[Floats, Array, Array] | None:
     """Read ordinary CSV lines, each of `n_columns` fields; None if any is unusual.
 
     Returns

@@ -196,7 +196,7 @@ class JoinedMatrix:
             return Block(
                 SparseFeatures(part.indptr, part.indices, part.values), part.labels, part.weights, part.offsets
             )
-        return Block(DenseFeatures(widen(array, self.places)), **_columns(self, chosen))
+        return Block(DenseFeatures(widen(array, self.places), (array, self.places)), **_columns(self, chosen))
 
 
 def _entries_of(array: Array, places: int) -> kernels.Entries:

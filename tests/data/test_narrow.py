@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from mr_ml.data import kernels
-from mr_ml.data.narrow import MAX_PLACES, narrow, shared_ids, widen
+from mr_ml.data.narrow import MAX_PLACES, narrow, narrow_again, shared_ids, widen
 
 decimals = st.decimals(-10_000, 10_000, places=4).map(float)
 whole = st.integers(-(2**33), 2**33).map(float)
@@ -41,6 +41,19 @@ def test_the_compiled_loop_finds_the_same(values: np.ndarray) -> None:
         plain, plain_places = narrow(values)
         assert (found.dtype, found.tobytes(), places) == (plain.dtype, plain.tobytes(), plain_places)
         assert back.tobytes() == widen(plain, places).tobytes()
+
+
+@given(values=arrays, multiples=st.integers(0, 200), factor=st.sampled_from([1.0, 10.0, 0.5]), drawn=st.data())
+def test_some_of_the_numbers_are_narrowed_as_if_they_were_all(
+    values: np.ndarray, multiples: int, factor: float, drawn: st.DataObject
+) -> None:
+    # so that some need fewer places, fewer bytes or no integers
+    values = np.concatenate([values, np.arange(multiples) * factor, [0.001]])
+    array, places = narrow(values)
+    chosen = drawn.draw(hnp.arrays(np.int64, st.integers(0, 150), elements=st.integers(0, len(values) - 1)))
+    found, again = narrow_again(array[chosen], places)
+    plain, plain_places = narrow(values[chosen])
+    assert (found.dtype, found.tobytes(), again) == (plain.dtype, plain.tobytes(), plain_places)
 
 
 @given(rows=st.lists(st.sampled_from([[1, 4], [1, 5], [0], [1, 4, 6], []]), max_size=5))

@@ -64,9 +64,7 @@ class Draft:
         label = next(k for k, name in enumerate(self.columns) if part.columns[name]["kind"] == "label")
         labels = np.concatenate([np.zeros(0), *(widen(array[:, label], places) for array, places in self.pieces)])
         labels += 0.0  # -0.0 becomes 0.0
-        rows = MatrixRows(
-            labels, *_joined([(np.delete(array, label, axis=1), places) for array, places in self.pieces])
-        )
+        rows = MatrixRows(labels, *_joined(self.pieces, without=label))
         return Parsed(rows=rows, bad=(), bad_counts={}, n_lines=len(labels))
 
 
@@ -111,11 +109,21 @@ class MatrixRows(Rows):
         return self._entries[2]
 
 
-def _joined(pieces: Sequence[tuple[NDArray[Any], int]]) -> tuple[NDArray[Any], int]:
-    """Return narrow matrices, one below the other, as one."""
+def _joined(pieces: Sequence[tuple[NDArray[Any], int]], *, without: int) -> tuple[NDArray[Any], int]:
+    """Return narrow matrices, one below the other, as one without a column."""
     if len({(array.dtype.kind, places) for array, places in pieces}) == 1:
-        return np.concatenate([array for array, _ in pieces]), pieces[0][1]
-    return narrow(np.concatenate([widen(*piece) for piece in pieces]))
+        return _below([array for array, _ in pieces], without), pieces[0][1]
+    return narrow(_below([widen(*piece) for piece in pieces], without))
+
+
+def _below(arrays: Sequence[NDArray[Any]], without: int) -> NDArray[Any]:
+    # left and right of the column, each copied once
+    n_columns = arrays[0].shape[1]
+    joined = np.empty((sum(map(len, arrays)), n_columns - 1), np.result_type(*arrays))
+    for columns, into in ((slice(without), slice(without)), (slice(without + 1, None), slice(without, None))):
+        if len(range(n_columns)[columns]):
+            np.concatenate([array[:, columns] for array in arrays], out=joined[:, into])
+    return joined
 
 
 def sparse_rows(values: F64, ids: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int32], F64]:

@@ -92,6 +92,10 @@ def merge_columns(a: Mapping[str, Facts], b: Mapping[str, Facts]) -> dict[str, F
     merged = {**a, **b}
     for name in a.keys() & b.keys():
         one, two = a[name], b[name]
+        # of most columns soon nothing new is found
+        if _says_nothing_to(one, two):
+            merged[name] = one
+            continue
         max_numbers = min(one["max_numbers"], two["max_numbers"])
         max_texts = min(one["max_texts"], two["max_texts"])
         texts = _union(one["texts"], two["texts"], limit=max_texts)
@@ -106,6 +110,18 @@ def merge_columns(a: Mapping[str, Facts], b: Mapping[str, Facts]) -> dict[str, F
             max_texts=max_texts,
         )
     return merged
+
+
+def _says_nothing_to(known: Facts, more: Facts) -> bool:
+    """Whether more facts add nothing to those that are known."""
+    return (
+        not (more["missing"] or more["strange"] or more["like"] or more["maybe_missing"] or more["numbers"])
+        and not more["texts"]
+        and (more["numbers"] is not None or known["numbers"] is None)
+        and (more["texts"] is not None or known["texts"] is None)
+        and known["max_numbers"] == more["max_numbers"]
+        and known["max_texts"] == more["max_texts"]
+    )
 
 
 def no_facts(options: TextOptions, role: Role) -> Facts:

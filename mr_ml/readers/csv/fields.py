@@ -61,7 +61,7 @@ class Fields:
     line_ends: I64
 
 
-def fields_that_end_at(ends: I64, text: bytes) -> Fields:
+def fields_that_end_at(ends: I64, text: bytes | memoryview) -> Fields:
     """Return the fields of a text of good lines, by where they end, (n_rows, n_columns); one byte is between two."""
     starts = np.zeros_like(ends)
     starts.ravel()[1:] = ends.ravel()[:-1] + 1

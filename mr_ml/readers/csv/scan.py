@@ -119,14 +119,21 @@ def _summary_of_numbers(
 ) -> Summary:
     """As `_scan_piece`, of rows that have nothing but numbers."""
     may_tell = [i for i, name in enumerate(read) if name in known and known[name]["numbers"] is not None]
-    looked_at = values[:, may_tell]
-    yes, no = np.ones(looked_at.shape, np.bool_), np.zeros(looked_at.shape, np.bool_)
     names = [read[i] for i in may_tell]
-    columns = _facts_of_numbers(table, names, known, looked_at, yes, no, markers=frozenset())
-    labels = values[:, [roles[name] == "label" for name in read]]
+    columns = {name: _nothing_new(known[name]) for name in names}
+    many = _have_many(values[:, may_tell] if len(may_tell) < len(read) else values, columns)
+    for name in many:
+        columns[name]["numbers"] = None
+    few = [name for name in names if name not in many]
+    if few and table.n_rows:
+        all_rows = np.ones((table.n_rows, len(few)), np.bool_)
+        for name, texts in zip(few, table.distinct(few, all_rows), strict=True):
+            columns[name]["numbers"] = bounded(texts, limit=columns[name]["max_numbers"])
+    # of floats numpy counts many times slower than of truth values
+    n_labels = sum(int(np.count_nonzero(values[:, i])) for i, name in enumerate(read) if roles[name] == "label")
     return Summary(
         n_rows=table.n_rows,
-        nnz=int(np.count_nonzero(values) - np.count_nonzero(labels)),
+        nnz=int(np.count_nonzero(values != 0)) - n_labels,
         n_lines=table.n_lines,
         facts=CsvFacts(columns),
     )
@@ -163,14 +170,8 @@ def _facts_of_numbers(
     for name, i in zip(names, at.tolist(), strict=True):
         facts[name]["strange"] = n_strange[i]
     values, ok, strange = values[:, at], ok[:, at], strange[:, at]
-    # More different values than a set may have are more different texts; this spares most columns of real numbers.
-    limits = np.array([column["max_numbers"] for column in facts.values()])
-    sample = slice(0, 2 * int(limits.max(initial=0)))
-    ordered = np.sort(np.where(ok[sample], values[sample], 0.0), axis=0)
-    many = np.count_nonzero(ordered[1:] != ordered[:-1], axis=0) > limits
-    for name, too_many in zip(names, many.tolist(), strict=True):
-        if too_many:
-            facts[name]["numbers"] = None
+    for name in _have_many(values, facts, ok=ok):
+        facts[name]["numbers"] = None
     many = np.array([column["numbers"] is None for column in facts.values()], np.bool_)
     closed = many & np.array([column["texts"] is None for column in facts.values()], np.bool_)
     for cells, key in ((ok & ~many, "numbers"), (strange & ~closed, "texts")):
@@ -186,6 +187,18 @@ def _facts_of_numbers(
                 column["texts"] = bounded(texts, limit=column["max_texts"])
     _count_texts(table, facts, strange, markers)
     return facts
+
+
+def _have_many(values: F64, facts: Mapping[str, Facts], *, ok: Mask | None = None) -> set[str]:
+    """Return which columns of values (n_rows, len(facts)), of those that are `ok`, have more than a set may have.
+
+    More different values are more different texts; this spares most columns of real numbers.
+    """
+    sample = slice(2 * max((column["max_numbers"] for column in facts.values()), default=0))
+    ordered = np.sort(values[sample] if ok is None else np.where(ok[sample], values[sample], 0.0), axis=0)
+    n_different = np.count_nonzero(ordered[1:] != ordered[:-1], axis=0).tolist()
+    pairs = zip(facts.items(), n_different, strict=True)
+    return {name for (name, column), n in pairs if n > column["max_numbers"]}
 
 
 def _count_texts(table: Table, facts: dict[str, Facts], strange: Mask, markers: Collection[str]) -> None:

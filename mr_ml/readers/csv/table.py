@@ -29,18 +29,19 @@ _PIECE_BYTES = 3 << 19
 _PIECE_BYTES_PER_COLUMN = 256
 
 
-def pieces(text: bytes, *, n_columns: int) -> Iterator[bytes]:
+def pieces(text: bytes, *, n_columns: int) -> Iterator[memoryview]:
     """Cut a text behind line feeds into pieces so small that what is made of one stays near the processor.
 
-    Long lines are pieces by themselves. Wide rows get larger pieces: there is some work per column and piece, whatever
-    the number of rows.
+    They are parts of its memory. Long lines are pieces by themselves. Wide rows get larger pieces: there is some work
+    per column and piece, whatever the number of rows.
     """
+    whole = memoryview(text)
     start, size = 0, max(_PIECE_BYTES, _PIECE_BYTES_PER_COLUMN * n_columns)
     while start < len(text):
         end = text.find(b"\n", start + size - 1) + 1 or len(text)
         before = long_line_before(text, start, end)
         end = before if before > start else end
-        yield text[start:end]
+        yield whole[start:end]
         start = end
 
 
@@ -49,7 +50,7 @@ class Table:
 
     Parameters
     ----------
-    text : bytes
+    text : bytes or a view of some
         Whole lines without a header.
     options : TextOptions
         With the names of the columns.
@@ -63,9 +64,9 @@ class Table:
         0-based line of each row.
     """
 
-    def __init__(self, text: bytes, options: TextOptions, *, exact: frozenset[str] = frozenset()) -> None:
+    def __init__(self, text: bytes | memoryview, options: TextOptions, *, exact: frozenset[str] = frozenset()) -> None:
         columns = options.columns or ()
-        self._text = text if text.endswith(b"\n") or not text else text + b"\n"
+        self._text = text if text[-1:] == b"\n" or not text else bytes(text) + b"\n"
         self._options = options
         self._exact = exact
         self._columns = columns
@@ -93,7 +94,7 @@ class Table:
     def _fields(self) -> Fields:
         if self._plain is not None:
             return fields_that_end_at(self._plain[1], self._text)
-        return split_fields(self._text, delimiter=delimiter_of(self._options), n_columns=len(self._columns))
+        return split_fields(bytes(self._text), delimiter=delimiter_of(self._options), n_columns=len(self._columns))
 
     def numbers(
         self, names: Sequence[str], *, sure: Mask | None = None, options: TextOptions | None = None
@@ -337,7 +338,7 @@ class Table:
 
     def _excerpt_of_line(self, line: int, code: int) -> str:
         start, end = int(self._fields.line_starts[line]), int(self._fields.line_ends[line])
-        shown = self._text[start : min(end, start + _SHOWN)]
+        shown = bytes(self._text[start : min(end, start + _SHOWN)])
         if KINDS[code] in ("too_few_fields", "too_many_fields"):
             counts = f"expected {len(self._columns)} fields, found {int(self._fields.counts[line])}: "
             shown = counts.encode() + shown
