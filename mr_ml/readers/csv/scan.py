@@ -21,6 +21,8 @@ from mr_ml.readers.summary import Summary
 from mr_ml.readers.text.fields import F64, Mask
 from mr_ml.readers.text.options import TextOptions
 
+# Enough rows to tell at once that a column has many numbers, of which no set is made then.
+_FIRST_PIECE = 4
 _READ: tuple[Role, ...] = ("label", "numeric", "either")
 
 
@@ -45,7 +47,7 @@ def draft(text: bytes, options: TextOptions, *, file: str, seen: Summary | None 
     }
     summary = Summary(facts=CsvFacts(nothing))
     kept: list[tuple[NDArray[Any], int]] | None = []
-    for piece in pieces(text, n_columns=len(roles)):
+    for piece in pieces(text, n_columns=len(roles), first_is=1 if known else _FIRST_PIECE):
         piece_summary, values = _scan_piece(piece, options, roles, summary.facts.columns)
         moved = tuple((file, replace(row, line=summary.n_lines + row.line)) for _, row in piece_summary.examples)
         summary += replace(piece_summary, examples=moved)

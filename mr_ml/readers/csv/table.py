@@ -29,16 +29,16 @@ _PIECE_BYTES = 3 << 19
 _PIECE_BYTES_PER_COLUMN = 256
 
 
-def pieces(text: bytes, *, n_columns: int) -> Iterator[memoryview]:
+def pieces(text: bytes, *, n_columns: int, first_is: int = 1) -> Iterator[memoryview]:
     """Cut a text behind line feeds into pieces so small that what is made of one stays near the processor.
 
     They are parts of its memory. Long lines are pieces by themselves. Wide rows get larger pieces: there is some work
-    per column and piece, whatever the number of rows.
+    per column and piece, whatever the number of rows. The first piece is as large as so many others.
     """
     whole = memoryview(text)
     start, size = 0, max(_PIECE_BYTES, _PIECE_BYTES_PER_COLUMN * n_columns)
     while start < len(text):
-        end = text.find(b"\n", start + size - 1) + 1 or len(text)
+        end = text.find(b"\n", start + (size if start else first_is * size) - 1) + 1 or len(text)
         before = long_line_before(text, start, end)
         end = before if before > start else end
         yield whole[start:end]
