@@ -1,5 +1,5 @@
 /* CSV text. */
-#include "numbers.h"
+#include "four_fields.h"
 
 #ifdef __SSE2__
 #include <emmintrin.h>
@@ -55,6 +55,9 @@ PyDoc_STRVAR(read_csv_doc,
              "many such fields there are; or None if anything is unusual: quotes, bytes outside ASCII, carriage returns,\n"
              "blanks around a field, empty lines, or another number of fields.");
 
+/* For so many chunks fields are not read four at a time once that was in vain for half of a chunk. */
+#define RESTING 32
+
 /* So much text that where its fields end stays near the processor, and the ends that most 64 bytes of it have. */
 #define CHUNK 4096
 #define ENDS_AT_ONCE 12
@@ -108,18 +111,28 @@ EACH_GENERATION static Py_ssize_t read_lines(const char *text, Py_ssize_t size, 
                                              int64_t *restrict left, Py_ssize_t *n_left)
 {
     uint16_t found[CHUNK + ENDS_AT_ONCE];
+    uint8_t are_read[CHUNK / AT_ONCE + 1];
     Py_ssize_t at = 0, others = 0, until_last = n_columns;
+    int resting = reads_four_fields() ? 0 : -1;
     const char *first = text;
     for (Py_ssize_t from = 0; from < size; from += CHUNK) {
         Py_ssize_t n = find_ends(text + from, size - from < CHUNK ? size - from : CHUNK, delimiter, found);
         if (n > room - at)
             return -1;
+        memset(are_read, 0, (size_t)n / AT_ONCE + 1);
+        if (resting > 0)
+            resting--;
+        else if (!resting && n > AT_ONCE && from + found[AT_ONCE] >= WORD_BYTES &&
+                 read_four_fields(text + from, found, n, values + at, are_read) > n / AT_ONCE / 2)
+            resting = RESTING;
         for (Py_ssize_t k = 0; k < n; k++, at++) {
             const char *last = text + from + found[k];
             int is_last = !--until_last;
             if (*last != (is_last ? '\n' : delimiter))
                 return -1;
-            if (last - text < FIELD_BYTES || !read_field(first, last, values + at)) {
+            if (are_read[k / AT_ONCE])
+                ;
+            else if (last - text < FIELD_BYTES || !read_field(first, last, values + at)) {
                 int known = read_other(first, last, text + size, values + at);
                 if (known < 0 || (first == last && n_columns == 1)) /* which is an empty line */
                     return -1;

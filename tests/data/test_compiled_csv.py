@@ -83,6 +83,37 @@ def test_numbers_are_those_of_python(fields: list[str]) -> None:
     check([field for field in fields if len(field) <= 60])
 
 
+SHORT = st.tuples(
+    st.sampled_from(["", "-", "-", "+"]), st.text("0123456789", max_size=5), st.sampled_from(["", ".", "."]),
+    st.text("0123456789", max_size=5),
+).map("".join)  # fmt: skip
+ODD = st.sampled_from(["", "-", ".", "-.", "1.2.3", "..", "--1", "1-", "1:2", "2/3", "a", "nan", "1e5", "1234567.89"])
+
+
+@settings(max_examples=300, deadline=None)
+@given(fields=st.lists(SHORT | SHORT | SHORT | ODD, min_size=1, max_size=60), n_columns=st.integers(2, 9))
+def test_fields_read_together_are_those_read_alone(fields: list[str], n_columns: int) -> None:
+    # more than are looked at in one go; fields that are no numbers among some that are, and at either end of the text
+    fields = (fields * 40)[: -(-len(fields) * 40 // n_columns) * n_columns]
+    fields += ["1.5"] * (-len(fields) % n_columns)
+    lines = [",".join(fields[i : i + n_columns]) for i in range(0, len(fields), n_columns)]
+    found = kernels.read_csv(("\n".join(lines) + "\n").encode(), delimiter=COMMA, n_columns=n_columns)
+    assert found is not None
+    values, left = found[0].ravel(), set(found[2].tolist())
+    alone = {field: _number(field) for field in set(fields)}
+    assert left == {i for i, field in enumerate(fields) if alone[field] is None}
+    expected = np.array([math.nan if alone[field] is None else alone[field] for field in fields])
+    assert values.tobytes() == expected.tobytes()
+
+
+def _number(field: str) -> float | None:
+    try:
+        value = float(field)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
 def test_hard_numbers() -> None:
     check(
         [
