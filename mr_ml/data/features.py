@@ -234,8 +234,6 @@ class DenseFeatures:
     columns_apart: ClassVar[bool] = False
 
     array: Floats
-    # the same numbers as `mr_ml.data.narrow.narrow` gives them, and perhaps more, where they came so
-    held: tuple[Array, int] | None = None
 
     @property
     def n_rows(self) -> int:
@@ -245,11 +243,15 @@ class DenseFeatures:
     @property
     def nnz(self) -> int:
         """Number of entries that are not zero."""
-        return int(np.count_nonzero(self.array if self.held is None else self.held[0]))
+        return int(np.count_nonzero(self.array))
 
     def narrow(self) -> tuple[Array, int]:
         """Return the array as `mr_ml.data.narrow.narrow` does."""
-        return narrow(self.array) if self.held is None else narrow_again(*self.held)
+        return narrow(self.array)
+
+    @property
+    def _numbers(self) -> tuple[Array, int]:
+        return self.array, 0
 
     @property
     def nbytes(self) -> int:
@@ -329,7 +331,7 @@ class DenseFeatures:
 
     def column_sums(self, *, n_features: int) -> tuple[Floats, Array, Floats, Floats, Array]:
         """Sum each column, see `SparseFeatures.column_sums`; every element of the array counts as an entry."""
-        totals = kernels.dense_sums(self.array)
+        totals = kernels.dense_sums(*self._numbers)
         if totals is None:
             nonzero = self.array != 0
             low = np.where(nonzero, self.array, np.inf).min(axis=0, initial=np.inf)
@@ -343,7 +345,8 @@ class DenseFeatures:
 
     def deviations(self, mean: Floats) -> tuple[Floats, Floats]:
         """Return the sums of deviations and of their squares, see `SparseFeatures.deviations`."""
-        sums = kernels.dense_deviations(self.array, mean[: self.width])
+        array, places = self._numbers
+        sums = kernels.dense_deviations(array, mean[: self.width], places)
         if sums is None:
             deviation = self.array - mean[: self.width]
             sums = _sums_down(deviation), _sums_down(deviation * deviation)
@@ -358,6 +361,48 @@ class DenseFeatures:
         weighted = u * deviation
         mean, variance = _recentred(mean, _sums_down(weighted), _sums_down(weighted * deviation))
         return _pad(mean, n_features), _pad(variance, n_features)
+
+
+class NarrowFeatures(DenseFeatures):
+    """Rows as an array in few bytes, of which the one in full is made where it is asked for.
+
+    Parameters
+    ----------
+    numbers, places
+        (n_rows, width), of what `mr_ml.data.narrow.narrow` gave for these rows and perhaps others.
+    """
+
+    def __init__(self, numbers: Array, places: int) -> None:
+        self.__dict__["_held"] = numbers, places
+
+    @cached_property
+    def array(self) -> Floats:  # type: ignore[override]
+        """See `DenseFeatures`."""
+        return widen(*self._numbers)
+
+    @property
+    def _numbers(self) -> tuple[Array, int]:
+        held: tuple[Array, int] = self.__dict__["_held"]
+        return held
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return len(self._numbers[0])
+
+    @property
+    def nnz(self) -> int:
+        """Number of entries that are not zero."""
+        return int(np.count_nonzero(self._numbers[0]))
+
+    @property
+    def width(self) -> int:
+        """Number of columns of the array; all others are zero."""
+        return int(self._numbers[0].shape[1])
+
+    def narrow(self) -> tuple[Array, int]:
+        """Return the array as `mr_ml.data.narrow.narrow` does."""
+        return narrow_again(*self._numbers)
 
 
 Features = SparseFeatures | DenseFeatures

@@ -108,23 +108,26 @@ def column_deviations(indices: Array, values: Array, mean: Floats) -> tuple[Floa
     return left, squares
 
 
-def dense_sums(values: Floats) -> tuple[Floats, Floats, Floats, Array] | None:
-    """Of each column of (n, d): the sum; least, largest and number of the entries that are not 0. Or None."""
+def dense_sums(values: Array, places: int = 0) -> tuple[Floats, Floats, Floats, Array] | None:
+    """Of each column of (n, d): the sum; least, largest and number of the entries that are not 0. Or None.
+
+    The values may be as `mr_ml.data.narrow.narrow` gives them.
+    """
     d = values.shape[1]
     if native is None or not d:
         return None
     sums, nonzero = np.zeros(d), np.zeros(d, np.int64)
     low, high = np.full(d, np.inf), np.full(d, -np.inf)
-    native.dense_sums(np.ascontiguousarray(values), sums, low, high, nonzero)
+    native.dense_sums(np.ascontiguousarray(values), values.dtype.kind == "f", 10.0**places, sums, low, high, nonzero)
     return sums, low, high, nonzero
 
 
-def dense_deviations(values: Floats, mean: Floats) -> tuple[Floats, Floats] | None:
-    """Of each column of (n, d): sum of its entries less the column's mean, and of their squares. Or None."""
+def dense_deviations(values: Array, mean: Floats, places: int = 0) -> tuple[Floats, Floats] | None:
+    """Of each column of (n, d), as of `dense_sums`: sum of its entries less its mean, and of their squares. Or None."""
     if native is None or not len(mean):
         return None
     left, squares = np.zeros(len(mean)), np.zeros(len(mean))
-    native.dense_deviations(np.ascontiguousarray(values), mean, left, squares)
+    native.dense_deviations(np.ascontiguousarray(values), values.dtype.kind == "f", 10.0**places, mean, left, squares)
     return left, squares
 
 

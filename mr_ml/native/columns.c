@@ -198,61 +198,122 @@ EACH_PROCESSOR static void add_dense_deviations(const double *restrict values, P
         add_deviations(values, 1, d, mean, left, squares);
 }
 
-PyDoc_STRVAR(dense_sums_doc, "dense_sums(values, sums, low, high, nonzero)\n\n"
-                             "As column_sums, for rows of as many values as there are sums.");
+/* Rows of d numbers each, which are widened so many at a time that they stay near the processor. */
+typedef struct {
+    Held held;
+    Py_ssize_t n_rows, d, at, at_once;
+    double *widened;
+} Rows;
+
+#define WIDENED_AT_ONCE 1024
+
+/* Returns 0 and sets an exception if they are not rows of d numbers, or there is no memory. To be closed in any case. */
+static int open_rows(Rows *rows, const Buffer *values, int is_float, double scale, Py_ssize_t d)
+{
+    Held held = held_values(values, is_float, scale);
+    if (!d || items(values) % d || !are_values(&held)) {
+        PyErr_SetString(PyExc_ValueError, "arrays do not fit together");
+        return 0;
+    }
+    Py_ssize_t groups = WIDENED_AT_ONCE / ROWS_AT_ONCE / d;
+    *rows = (Rows){held, items(values) / d, d, 0, ROWS_AT_ONCE * (groups ? groups : 1), NULL};
+    if (is_float && held.size == 8)
+        rows->at_once = rows->n_rows;
+    else if (!(rows->widened = PyMem_Malloc((size_t)(rows->at_once * d) * sizeof(double)))) {
+        PyErr_NoMemory();
+        return 0;
+    }
+    return 1;
+}
+
+/* The next rows in full, and how many; 0: there are no more. */
+static Py_ssize_t next_rows(Rows *rows, const double **in_full)
+{
+    Py_ssize_t left = rows->n_rows - rows->at, n = left < rows->at_once ? left : rows->at_once;
+    if (n && rows->widened)
+        widen_values(&rows->held, rows->at * rows->d, n * rows->d, rows->widened);
+    *in_full = rows->widened ? rows->widened : rows->held.items;
+    rows->at += n;
+    return n;
+}
+
+static void close_rows(Rows *rows)
+{
+    PyMem_Free(rows->widened);
+}
+
+PyDoc_STRVAR(dense_sums_doc, "dense_sums(values, is_float, scale, sums, low, high, nonzero)\n\n"
+                             "As column_sums, for rows of as many values as there are sums: floats, or integers over a\n"
+                             "scale.");
 
 static PyObject *dense_sums(PyObject *self, PyObject *args)
 {
     PyObject *objects[5];
+    int is_float;
+    double scale;
     (void)self;
-    if (!PyArg_ParseTuple(args, "OOOOO", &objects[0], &objects[1], &objects[2], &objects[3], &objects[4]))
+    if (!PyArg_ParseTuple(args, "OpdOOOO", &objects[0], &is_float, &scale, &objects[1], &objects[2], &objects[3],
+                          &objects[4]))
         return NULL;
     Buffer b[5] = {{.held = 0}};
+    Rows rows = {.widened = NULL};
+    const double *in_full;
     PyObject *result = NULL;
     for (int k = 0; k < 5; k++)
-        if (!acquire(objects[k], &b[k], 8, k >= 1))
+        if (!acquire(objects[k], &b[k], k ? 8 : 0, k >= 1))
             goto done;
-    const double *values = b[0].view.buf;
     double *sums = b[1].view.buf, *low = b[2].view.buf, *high = b[3].view.buf;
     int64_t *nonzero = b[4].view.buf;
-    Py_ssize_t n = items(&b[0]), d = items(&b[1]);
-    if (!d || n % d || items(&b[2]) != d || items(&b[3]) != d || items(&b[4]) != d) {
+    Py_ssize_t d = items(&b[1]);
+    if (items(&b[2]) != d || items(&b[3]) != d || items(&b[4]) != d) {
         PyErr_SetString(PyExc_ValueError, "arrays do not fit together");
         goto done;
     }
-    add_dense_rows(values, n / d, d, sums, low, high, nonzero);
+    if (!open_rows(&rows, &b[0], is_float, scale, d))
+        goto done;
+    for (Py_ssize_t n; (n = next_rows(&rows, &in_full));)
+        add_dense_rows(in_full, n, d, sums, low, high, nonzero);
     result = Py_None;
     Py_INCREF(result);
 done:
+    close_rows(&rows);
     release(b, 5);
     return result;
 }
 
-PyDoc_STRVAR(dense_deviations_doc, "dense_deviations(values, mean, left, squares)\n\n"
-                                   "As column_deviations, for rows of as many values as there are means.");
+PyDoc_STRVAR(dense_deviations_doc, "dense_deviations(values, is_float, scale, mean, left, squares)\n\n"
+                                   "As column_deviations, for rows as of dense_sums.");
 
 static PyObject *dense_deviations(PyObject *self, PyObject *args)
 {
     PyObject *objects[4];
     (void)self;
-    if (!PyArg_ParseTuple(args, "OOOO", &objects[0], &objects[1], &objects[2], &objects[3]))
+    int is_float;
+    double scale;
+    if (!PyArg_ParseTuple(args, "OpdOOO", &objects[0], &is_float, &scale, &objects[1], &objects[2], &objects[3]))
         return NULL;
     Buffer b[4] = {{.held = 0}};
+    Rows rows = {.widened = NULL};
+    const double *in_full;
     PyObject *result = NULL;
     for (int k = 0; k < 4; k++)
-        if (!acquire(objects[k], &b[k], 8, k >= 2))
+        if (!acquire(objects[k], &b[k], k ? 8 : 0, k >= 2))
             goto done;
-    const double *values = b[0].view.buf, *mean = b[1].view.buf;
+    const double *mean = b[1].view.buf;
     double *left = b[2].view.buf, *squares = b[3].view.buf;
-    Py_ssize_t n = items(&b[0]), d = items(&b[1]);
-    if (!d || n % d || items(&b[2]) != d || items(&b[3]) != d) {
+    Py_ssize_t d = items(&b[1]);
+    if (items(&b[2]) != d || items(&b[3]) != d) {
         PyErr_SetString(PyExc_ValueError, "arrays do not fit together");
         goto done;
     }
-    add_dense_deviations(values, n / d, d, mean, left, squares);
+    if (!open_rows(&rows, &b[0], is_float, scale, d))
+        goto done;
+    for (Py_ssize_t n; (n = next_rows(&rows, &in_full));)
+        add_dense_deviations(in_full, n, d, mean, left, squares);
     result = Py_None;
     Py_INCREF(result);
 done:
+    close_rows(&rows);
     release(b, 4);
     return result;
 }
