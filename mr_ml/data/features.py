@@ -376,7 +376,7 @@ class NarrowFeatures(DenseFeatures):
         self.__dict__["_held"] = numbers, places
 
     @cached_property
-    def array(self) -> Floats:  # type: ignore[override]
+    def array(self) -> Floats:
         """See `DenseFeatures`."""
         return widen(*self._numbers)
 

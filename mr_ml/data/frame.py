@@ -35,6 +35,7 @@ _PREFIX = struct.Struct("<4sB3xI")
 _DTYPES = frozenset({"|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f4", "<f8"})
 _ALIGN = 8
 _WHOLE = 24
+_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
 
 Array = NDArray[Any]
 
@@ -69,13 +70,7 @@ def encode(kind: str, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> b
         listed.append([name, dtype, list(array.shape)])
         parts.append(data)
         parts.append(bytes(-len(data) % _ALIGN))
-    header = json.dumps(
-        {"kind": kind, "meta": meta, "arrays": listed},
-        sort_keys=True,
-        separators=(",", ":"),
-        allow_nan=False,
-        ensure_ascii=False,
-    ).encode()
+    header = _JSON.encode({"kind": kind, "meta": meta, "arrays": listed}).encode()
     start = _PREFIX.pack(MAGIC, VERSION, len(header)) + header
     parts.insert(0, start + bytes(-len(start) % _ALIGN))
     size = sum(map(len, parts)) + 4

@@ -58,7 +58,7 @@ def draft(text: bytes, options: TextOptions, *, file: str, seen: Summary | None 
 
 
 def _scan_piece(
-    piece: bytes, options: TextOptions, roles: Mapping[str, Role], known: Mapping[str, Facts]
+    piece: memoryview, options: TextOptions, roles: Mapping[str, Role], known: Mapping[str, Facts]
 ) -> tuple[Summary, F64 | None]:
     """Scan a piece, but make no sets that are `known` to have grown too large already; its rows if a draft holds them.
 
