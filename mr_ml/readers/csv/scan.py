@@ -21,8 +21,10 @@ from mr_ml.readers.summary import Summary
 from mr_ml.readers.text.fields import F64, Mask
 from mr_ml.readers.text.options import TextOptions
 
-# Enough rows to tell at once that a column has many numbers, of which no set is made then.
+# Enough rows to tell at once that a column has many numbers, of which no set is made then. Tables of fewer columns have
+# them in one piece.
 _FIRST_PIECE = 4
+_MANY_COLUMNS = 100
 _READ: tuple[Role, ...] = ("label", "numeric", "either")
 
 
@@ -47,7 +49,8 @@ def draft(text: bytes, options: TextOptions, *, file: str, seen: Summary | None 
     }
     summary = Summary(facts=CsvFacts(nothing))
     kept: list[tuple[NDArray[Any], int]] | None = []
-    for piece in pieces(text, n_columns=len(roles), first_is=1 if known else _FIRST_PIECE):
+    is_wide = len(roles) >= _MANY_COLUMNS
+    for piece in pieces(text, n_columns=len(roles), first_is=_FIRST_PIECE if is_wide and not known else 1):
         piece_summary, values = _scan_piece(piece, options, roles, summary.facts.columns)
         moved = tuple((file, replace(row, line=summary.n_lines + row.line)) for _, row in piece_summary.examples)
         summary += replace(piece_summary, examples=moved)
