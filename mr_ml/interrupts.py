@@ -116,6 +116,11 @@ def install() -> None:
     sys.unraisablehook = hook
 
 
+def is_installed() -> bool:
+    """Whether this process is a command of its own, whose signals are ours."""
+    return _state.installed
+
+
 def ignore() -> None:
     """Ignore signals from now on: nothing is left for them to end but the process, which ends anyhow."""
     if _state.installed:

@@ -6,6 +6,7 @@ driver, which ends its workers: server and workers are deaf to it from their fir
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import resource
@@ -13,7 +14,7 @@ import sys
 import threading
 import types
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from multiprocessing import forkserver, process, resource_tracker
 from multiprocessing.context import ForkServerProcess
 
@@ -56,6 +57,33 @@ def prepare(modules: Sequence[str] = ()) -> None:
         # once more: the start of the tracker lets signals in
         with interrupts.blocked():
             forkserver.ensure_running()
+
+
+def fork(modules: Sequence[str] = ()) -> None:
+    """As `prepare`, for a command that begins: its server is a fork of itself, if nothing speaks against that.
+
+    Parameters
+    ----------
+    modules
+        As of `prepare`; they are loaded here.
+
+    Raises
+    ------
+    StorageError, OSError
+        As `prepare`.
+    """
+    from mr_ml.runners.local.forked_server import forks, is_alone
+
+    if not interrupts.is_installed():
+        # within somebody's program
+        prepare(modules)
+        return
+    for name in (*PRELOAD, *modules):
+        # as the server: who needs it will say that it is not there
+        with suppress(ImportError):
+            importlib.import_module(name)
+    with forks() if is_alone() else nullcontext():
+        prepare(modules)
 
 
 def start(worker: ForkServerProcess) -> None:

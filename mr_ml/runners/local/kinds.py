@@ -29,10 +29,9 @@ def _look(name: str, config: str) -> None:
 
 
 def _start_server(modules: Sequence[str]) -> None:
-    # workers load their modules while the driver loads its own
-    from mr_ml.runners.local.fork_server import prepare
+    from mr_ml.runners.local.fork_server import fork
 
-    prepare(modules)
+    fork(modules)
 
 
 INLINE = RunnerKind(

@@ -142,3 +142,13 @@ def announce_and_hang(fifo: str) -> None:
     with open(fifo, "w") as out:
         out.write(f"{os.getpid()}\n")
     threading.Event().wait()
+
+
+def large_array_on_heap(path: str) -> None:
+    """Tell whether malloc takes an array of megabytes from its heap."""
+    import numpy as np
+
+    at = np.empty(16 << 20, dtype=np.uint8).ctypes.data
+    with open("/proc/self/maps") as maps:
+        heaps = [line.split()[0].split("-") for line in maps if line.rstrip().endswith("[heap]")]
+    Path(path).write_bytes(pickle.dumps(any(int(begin, 16) <= at < int(end, 16) for begin, end in heaps)))
