@@ -26,7 +26,6 @@ from mr_ml.errors import NoModelError, UsageError
 from mr_ml.ids import unique_id
 from mr_ml.memory import Memory, block_budget, free_memory, longest_line, predict_budget, rows_budget
 from mr_ml.models.base import Model, TrainSpec
-from mr_ml.models.inference import check_asked
 from mr_ml.models.metric_choices import NO_CHOICES, MetricChoices
 from mr_ml.passes.engines import DEFAULT, ENGINES, Kept, PassesWanted
 from mr_ml.runners.base import RUNNERS, Runner, RunnerOptions
@@ -231,7 +230,10 @@ class Session:
     def _trained(
         self, spec: TrainSpec, *, run: str, verify_bytes: bool, inference: bool, continues: str | None = None
     ) -> TrainResult:  # fmt: skip
-        check_asked(spec.no_inference if inference else None)
+        if inference:
+            from mr_ml.models.inference import check_asked
+
+            check_asked(spec.no_inference)
         with noting_errors(self.root, run):
             result = self.publish(self.fit(spec, run=run, verify_bytes=verify_bytes, continues=continues))
         _, note = standing(self.root, result.model, result.version)

@@ -268,6 +268,27 @@ def test_commands_load_only_what_they_compute_with(tmp_path: Path) -> None:
     assert not {"mr_ml.optimize.newton", "mr_ml.optimize.lbfgs", "mr_ml.training"} & set(packing)
 
 
+def test_a_training_loads_nothing_of_other_work(tmp_path: Path) -> None:
+    """Where data is small, what a command loads takes longer than what it does."""
+    (tmp_path / "rows").write_text("0 1:0.5\n1 1:2 9:1\n" * 8)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(CHECKOUT), *sys.path])}
+    loaded: set[str] = set()
+    for line in ("pack rows --to rows", "train rows --model m --max-passes 3 --l2 1"):
+        done = subprocess.run(
+            [sys.executable, "-c", LOADED, f"{line} --root root -r inline"],
+            capture_output=True, text=True, check=True, env=environment, cwd=tmp_path,
+        )  # fmt: skip
+        loaded = set(done.stdout.splitlines()[-1].split()[1:])
+    others = {
+        "mr_ml.data.folds", "mr_ml.exports.base", "mr_ml.models.inference", "mr_ml.models.linear.metrics",
+        "mr_ml.models.paired", "mr_ml.packing", "mr_ml.prediction.driver", "mr_ml.readers.inputs",
+        "mr_ml.readers.libsvm.reader", "mr_ml.readers.terms", "mr_ml.runners.local.workers", "mr_ml.tuning",
+    }  # fmt: skip
+    assert "mr_ml.training.train" in loaded
+    assert not loaded & others
+    assert len([name for name in loaded if name.split(".")[0] in OURS]) <= 190
+
+
 def test_help_loads_next_to_nothing() -> None:
     """What it loads is what it takes: every command, and every completion of one, begins with the same."""
     code = "import sys; before = set(sys.modules)\nfrom mr_ml.cli import main\n"

@@ -67,6 +67,8 @@ def _command(argv: Sequence[str] | None) -> int:
     words = sys.argv[1:] if argv is None else list(argv)
     options = parser_for(words).parse_args(words)
     check_address_space()
+    # imported only when chosen: help should be instant
+    command = options.command_module()
     if getattr(options, "runner", None) is not None:
         from mr_ml.runners.base import RUNNERS
 
@@ -75,8 +77,7 @@ def _command(argv: Sequence[str] | None) -> int:
 
     try:
         with shown(options):
-            # imported only when chosen: help should be instant
-            return int(options.command_module()(options) or 0)
+            return int(command(options) or 0)
     finally:
         run = interrupts.noted_run()
         if interrupts.raised() and run is not None:

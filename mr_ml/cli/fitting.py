@@ -12,7 +12,6 @@ from mr_ml.coefficients import COEFFICIENT_FILES
 from mr_ml.data.limits import MOST_CANDIDATES, MOST_FOLDS
 from mr_ml.models.linear.losses import LOSSES, PARAMETERS, name_in
 from mr_ml.optimize.built_in import BUILT_IN
-from mr_ml.sums.query_kinds import QUERIES
 
 LOSS = "NAME[:PARAMETER=VALUE,...]"
 
@@ -69,7 +68,7 @@ def add_fitting(parser: Any, group: Any) -> None:
         help="largest gradient component in units of the mean absolute slope (default 1e-6)",
     )  # fmt: skip
     group.add_argument("--max-passes", type=whole(1, MAX_PASS), metavar="N", help="(default 500)")
-    add_runner(parser, jobs=("pass_job",), kinds=(QUERIES, LOSSES))
+    add_runner(parser, jobs=("pass_job",))
     add_engine(parser)
     add_memory(parser)
 

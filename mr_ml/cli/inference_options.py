@@ -6,8 +6,6 @@ from typing import Any
 
 from mr_ml.cli.numbers import below_one, whole
 from mr_ml.cli.options import add_command, add_engine, add_memory, add_runner, add_verify
-from mr_ml.models.linear.losses import LOSSES
-from mr_ml.sums.query_kinds import QUERIES
 
 # Of confidence intervals, unless another one is asked for.
 LEVEL = 0.95
@@ -24,7 +22,7 @@ def add_infer(actions: Any, model: str) -> None:
     )  # fmt: skip
     parser.add_argument("model", help=model)
     _add_tests(parser)
-    add_runner(parser, jobs=("pass_job",), kinds=(QUERIES, LOSSES))
+    add_runner(parser, jobs=("pass_job",))
     add_engine(parser)
     add_verify(parser)
     add_memory(parser)

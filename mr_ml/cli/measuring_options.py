@@ -15,8 +15,6 @@ from mr_ml.cli.options import (
     add_unseen_features,
     add_verify,
 )
-from mr_ml.models.linear.losses import LOSSES
-from mr_ml.sums.query_kinds import QUERIES
 
 
 def add_evaluate(commands: Any) -> None:
@@ -58,7 +56,7 @@ def add_evaluate(commands: Any) -> None:
         help="the threshold with a recall of at least R and the most precision",
     )  # fmt: skip
     add_unseen_features(parser, "features that a model does not know; if ignored, features are known by name")
-    add_runner(parser, jobs=("pass_job",), kinds=(QUERIES, LOSSES))
+    add_runner(parser, jobs=("pass_job",))
     add_engine(parser)
     add_verify(parser)
     add_memory(parser)
@@ -79,7 +77,7 @@ def add_compare(commands: Any) -> None:
     parser.add_argument("--confidence", type=share, default=0.95, metavar="P", help="of the intervals (default 0.95)")
     parser.add_argument("--weights", choices=("rows", "none"), default="rows", help="use row weights, if any (default)")
     add_unseen_features(parser, "features that a model does not know; if ignored, features are known by name")
-    add_runner(parser, jobs=("pass_job",), kinds=(QUERIES, LOSSES))
+    add_runner(parser, jobs=("pass_job",))
     add_engine(parser)
     add_verify(parser)
     add_memory(parser)

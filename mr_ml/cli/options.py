@@ -163,9 +163,10 @@ def add_runner(parser: Any, *, jobs: Sequence[str], kinds: Sequence[Registry[Any
     Parameters
     ----------
     jobs, kinds
-        What worker processes will have to import: modules of jobs, and kinds that their tasks use.
+        What worker processes will have to import: modules of jobs, and kinds of which their tasks use some that the
+        command itself does not load.
     """
-    # what worker processes will have to import, so that they can begin while the command itself is imported
+    # what worker processes will have to import, so that they need not begin with that, each of them
     modules = [module for registry in kinds for module in registry.modules]
     parser.set_defaults(worker_modules=[*(f"mr_ml_jobs.{job}" for job in jobs), *modules])
     group = parser.add_argument_group("where it runs")

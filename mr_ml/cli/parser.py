@@ -35,7 +35,6 @@ from mr_ml.models.linear.losses import LOSSES, name_in
 from mr_ml.models.predictor import PREDICTORS
 from mr_ml.prediction.outputs import DEFAULT, OUTPUT_FORMATS
 from mr_ml.readers.registry import FORMATS
-from mr_ml.sums.query_kinds import QUERIES
 
 
 def make_parser(alone: str | None = None) -> Parser:
@@ -358,7 +357,7 @@ def _runs(commands: Any) -> None:
         "mr-ml runs resume 20261123T061259-652dc8ec",
     )  # fmt: skip
     resume.add_argument("run")
-    add_runner(resume, jobs=("pass_job",), kinds=(QUERIES, LOSSES))
+    add_runner(resume, jobs=("pass_job",))
     add_engine(resume)
     add_memory(resume)
 

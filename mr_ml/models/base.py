@@ -21,15 +21,7 @@ from mr_ml.catalog.dataset import Dataset
 from mr_ml.catalog.feature_moments import FeatureMoments
 from mr_ml.data import stored
 from mr_ml.errors import UsageError
-from mr_ml.models.difference import Difference
-from mr_ml.models.formula import Formula
-from mr_ml.models.inference import Inference, Inferring
 from mr_ml.models.metric_choices import NO_CHOICES, MetricChoices
-from mr_ml.models.paired import MeasuringQuery
-from mr_ml.models.parameters import Parameters
-from mr_ml.models.predictor import Predictor
-from mr_ml.models.problem import Problem
-from mr_ml.models.rows_in_memory import Unseen, block_of
 from mr_ml.models.warm_start import WarmFile
 from mr_ml.readers.labels import label_texts
 from mr_ml.readers.schema import Schema
@@ -37,7 +29,15 @@ from mr_ml.sums.blas import one_thread
 from mr_ml.sums.statistic import Statistic
 
 if TYPE_CHECKING:
+    from mr_ml.models.difference import Difference
+    from mr_ml.models.formula import Formula
+    from mr_ml.models.inference import Inference, Inferring
+    from mr_ml.models.paired import MeasuringQuery
+    from mr_ml.models.parameters import Parameters
+    from mr_ml.models.predictor import Predictor
     from mr_ml.models.prior import Prior
+    from mr_ml.models.problem import Problem
+    from mr_ml.models.rows_in_memory import Unseen
 
 Floats = NDArray[np.float64]
 Arrays = Mapping[str, NDArray[Any]]
@@ -358,6 +358,8 @@ class Model(ABC):
         return np.array(self.label_texts)[values.argmax(axis=1)] if self.classes else values[:, 0]
 
     def _values(self, x: Any, offsets: Floats | None, unseen: Unseen | None) -> Floats:
+        from mr_ml.models.rows_in_memory import block_of
+
         block = block_of(self.schema, x, offsets=offsets, unseen=unseen)
         with one_thread(), np.errstate(all="ignore"):
             return self.predictor().values(block)

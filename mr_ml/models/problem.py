@@ -10,19 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.catalog.feature_moments import FeatureMoments
-from mr_ml.coefficients.base import Coefficients
-from mr_ml.data.folds import FoldRows, Folds
 from mr_ml.models.needs import Needs
-from mr_ml.models.objective import Objective
-from mr_ml.models.paired import MeasuringQuery
-from mr_ml.models.warm_start import WarmStart
 from mr_ml.optimize.base import Ask, Evaluation, Optimizer, Result
 from mr_ml.optimize.choose import Choice
 from mr_ml.sums.query import Query
 from mr_ml.sums.statistic import Statistic
 
 if TYPE_CHECKING:
+    from mr_ml.coefficients.base import Coefficients
+    from mr_ml.data.folds import FoldRows, Folds
     from mr_ml.models.base import Model
+    from mr_ml.models.objective import Objective
+    from mr_ml.models.paired import MeasuringQuery
+    from mr_ml.models.warm_start import WarmStart
 
 Floats = NDArray[np.float64]
 Arrays = Mapping[str, NDArray[Any]]

@@ -20,14 +20,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from mr_ml.errors import UsageError
-from mr_ml.readers.frames import Frame
-from mr_ml.readers.inputs import Inputs
 from mr_ml.readers.registry import FORMATS
-from mr_ml.readers.rows import Parsed
 from mr_ml.readers.schema import Options, Schema
-from mr_ml.readers.summary import Summary
 
 if TYPE_CHECKING:
+    from mr_ml.readers.frames import Frame
+    from mr_ml.readers.inputs import Inputs
+    from mr_ml.readers.rows import Parsed
+    from mr_ml.readers.summary import Summary
     from mr_ml.readers.text.source import TextFile
 
 Labels = Literal["required", "optional"]

@@ -15,9 +15,11 @@ from typing import Any, ClassVar, Self
 
 from mrjob.protocol import BytesProtocol, BytesValueProtocol
 
-from mr_ml.readers.base import StoredPiece, listed
-from mr_ml.runners.hadoop.streamed_text import StreamedText
 from mr_ml.runners.local.mixin import WarmLocalMixin
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mr_ml.readers.base import StoredPiece
 
 REPORT = b"!report"
 """Key of what a map task that leaves lines says of them, see `mr_ml.runners.base.Runner.left`."""
@@ -89,6 +91,8 @@ class TextJob(Job):
 
     def run_mapper(self, step_num: int = 0) -> None:
         """Map the text that is streamed to this task, or the ranges that the lines of its input name."""
+        from mr_ml.runners.hadoop.streamed_text import StreamedText
+
         if not StreamedText.is_streamed(os.environ):
             super().run_mapper(step_num)
             return
@@ -98,6 +102,8 @@ class TextJob(Job):
 
     def mapper(self, _: object, line: bytes) -> Iterator[Pair]:
         """Map the ranges that a line names."""
+        from mr_ml.readers.base import listed
+
         yield from self.map_opened(listed(line))
 
     def map_opened(self, texts: Iterable[StoredPiece]) -> Iterator[Pair]:

@@ -16,13 +16,17 @@ from hdfs_layout.limits import MAX_PASS
 from mr_ml.catalog.checkpoints import Checkpoints
 from mr_ml.catalog.dataset import Dataset
 from mr_ml.catalog.run import find_run, read_run
-from mr_ml.catalog.run_log import RunLog, read_log
+from mr_ml.catalog.run_log import read_log
 from mr_ml.catalog.states import Owner
 from mr_ml.data import stored
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.ids import unique_id
 from mr_ml.models.base import TrainSpec
-from mr_ml.models.problem import Problem
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mr_ml.catalog.run_log import RunLog
+    from mr_ml.models.problem import Problem
 
 TOLERANCE, MAX_PASSES = "tolerance", "max_passes"
 

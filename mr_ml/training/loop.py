@@ -12,11 +12,14 @@ from mr_ml import interrupts, spent
 from mr_ml import progress as listener
 from mr_ml.catalog.attempts import now
 from mr_ml.catalog.checkpoints import Journal
-from mr_ml.models.problem import Problem
 from mr_ml.optimize.base import Result, SearchProgress
 from mr_ml.passes.base import Engine
 from mr_ml.progress import PassEnded
 from mr_ml.training.early_steps import EarlySteps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mr_ml.models.problem import Problem
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,9 @@ from collections.abc import Callable
 
 from hdfs_layout import Root
 from mr_ml.catalog.dataset import load_dataset
-from mr_ml.catalog.inference import find_inference
-from mr_ml.catalog.model import load_model
 from mr_ml.data import stored
 from mr_ml.errors import UsageError
 from mr_ml.models.base import UNNAMED_KIND, TrainSpec
-from mr_ml.models.prior import Prior
 
 # What can be chosen of a training besides its spec.
 OF_TRAINING = ("prior", "prior_precision", "inference")
@@ -33,6 +30,10 @@ def with_prior(
         if precision is not None:
             raise UsageError("`prior_precision` is for `prior`, which was not asked for")
         return spec
+    from mr_ml.catalog.inference import find_inference
+    from mr_ml.catalog.model import load_model
+    from mr_ml.models.prior import Prior
+
     model = load_model(root, reference)
     kind = model.manifest["spec"].get("kind", UNNAMED_KIND)
     if kind != spec.kind:

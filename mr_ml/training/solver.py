@@ -12,7 +12,10 @@ from dataclasses import replace
 from mr_ml.catalog.run import RunDocument
 from mr_ml.errors import UnavailableError, UsageError
 from mr_ml.models.needs import Needs
-from mr_ml.models.problem import Problem
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mr_ml.models.problem import Problem
 
 
 def chosen(problem: Problem, begun: RunDocument | None, take: Callable[[Needs], object]) -> Problem:

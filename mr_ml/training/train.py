@@ -21,18 +21,14 @@ from mr_ml import interrupts
 from mr_ml.catalog.attempts import now
 from mr_ml.catalog.checkpoints import Checkpoints, Journal
 from mr_ml.catalog.dataset import Dataset
-from mr_ml.catalog.decision import Decision
 from mr_ml.catalog.feature_moments import FeatureMoments
 from mr_ml.catalog.model import load_model, publish_model
-from mr_ml.catalog.provenance import Provenance
 from mr_ml.catalog.run import read_run
 from mr_ml.catalog.states import Owner
-from mr_ml.catalog.tuning import Tuned
 from mr_ml.errors import StorageError, UsageError
 from mr_ml.interrupts import see_through
 from mr_ml.models.base import MODEL_KINDS, UNNAMED_KIND, Model, TrainSpec
-from mr_ml.models.problem import Conclusion, Problem
-from mr_ml.models.warm_start import WarmStart
+from mr_ml.models.problem import Conclusion
 from mr_ml.optimize.base import Result
 from mr_ml.passes.base import Engine
 from mr_ml.progress import stage
@@ -43,6 +39,14 @@ from mr_ml.training.early_steps import EarlySteps
 from mr_ml.training.going_on import TOLERANCE, earlier_state
 from mr_ml.training.loop import Progress, Watch, search
 from mr_ml.training.solver import as_begun
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mr_ml.catalog.decision import Decision
+    from mr_ml.catalog.provenance import Provenance
+    from mr_ml.catalog.tuning import Tuned
+    from mr_ml.models.problem import Problem
+    from mr_ml.models.warm_start import WarmStart
 
 _LOG = logging.getLogger(__name__)
 

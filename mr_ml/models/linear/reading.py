@@ -16,11 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.data.block import Block
-from mr_ml.data.folds import FoldRows
 from mr_ml.models.linear.losses import loss_from_json
 from mr_ml.models.linear.losses.base import Loss
 from mr_ml.models.linear.shift import NO_SHIFT, Shift
 from mr_ml.sums.query import Query, check_width
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mr_ml.data.folds import FoldRows
 
 Floats = NDArray[np.float64]
 
@@ -171,8 +174,15 @@ class RowSpec:
             row_weights=data["row_weights"],
             shift=Shift.from_json(data["shift"]) if "shift" in data else NO_SHIFT,
             weight_exponent=data.get("weight_exponent", 0),
-            counted=FoldRows.from_json(data["counted"]) if "counted" in data else None,
+            counted=_rows_of(data["counted"]) if "counted" in data else None,
         )
+
+
+def _rows_of(data: dict[str, Any]) -> FoldRows:
+    # few passes are over folds
+    from mr_ml.data.folds import FoldRows
+
+    return FoldRows.from_json(data)
 
 
 def with_offsets(block: Block, products: Floats) -> Floats:

@@ -10,19 +10,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from hdfs_layout.suggestions import did_you_mean
 from mr_ml.data import stored
 from mr_ml.errors import BadDataError, UsageError
-from mr_ml.readers.base import Draft, Format, Labels, Opened
+from mr_ml.readers.base import Opened
 from mr_ml.readers.csv.facts import CsvFacts
 from mr_ml.readers.csv.stored import CsvPart, delimiter_of, missing_value_of
-from mr_ml.readers.frames import Frame
-from mr_ml.readers.inputs import Inputs
-from mr_ml.readers.rows import Parsed, Rows, counted, excerpt, listed
+from mr_ml.readers.rows import counted, excerpt, listed
 from mr_ml.readers.schema import Schema
-from mr_ml.readers.summary import Summary
 from mr_ml.readers.text.format import TextFormat
 from mr_ml.readers.text.marks import check_marks
 from mr_ml.readers.text.options import TextOptions
 
 if TYPE_CHECKING:
+    from mr_ml.readers.base import Draft, Format, Labels
+    from mr_ml.readers.frames import Frame
+    from mr_ml.readers.inputs import Inputs
+    from mr_ml.readers.rows import Parsed, Rows
+    from mr_ml.readers.summary import Summary
     from mr_ml.readers.text.source import TextFile
 
 

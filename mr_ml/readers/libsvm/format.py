@@ -10,13 +10,16 @@ from typing import Any, ClassVar, Literal
 from mr_ml.data import stored
 from mr_ml.errors import UsageError
 from mr_ml.readers.base import Draft, Format, Labels
-from mr_ml.readers.inputs import Inputs
 from mr_ml.readers.libsvm.stored import LibsvmFacts, LibsvmPart
 from mr_ml.readers.rows import Parsed, Rows, listed
 from mr_ml.readers.schema import Options, Schema
 from mr_ml.readers.summary import Summary
 from mr_ml.readers.text.format import TextFormat
 from mr_ml.readers.text.options import TextOptions
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mr_ml.readers.inputs import Inputs
 
 KEEPABLE = ("qid", "comment")
 
@@ -99,6 +102,8 @@ class LibsvmFormat(TextFormat):
 
     def inputs(self, schema: Schema) -> Inputs:
         """See `Format.inputs`."""
+        from mr_ml.readers.inputs import Inputs
+
         part: LibsvmPart = schema.part
         if part.has_offsets:
             # as a column it would be one of the features

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from mr_ml.errors import UsageError
 from mr_ml.readers.base import Draft, Labels, Opened, Piece
-from mr_ml.readers.frames import Frame
-from mr_ml.readers.inputs import Inputs, no_inputs
 from mr_ml.readers.rows import Parsed, Rows, listed
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.summary import Summary
 from mr_ml.readers.text.options import TextOptions
 
 if TYPE_CHECKING:
+    from mr_ml.readers.frames import Frame
+    from mr_ml.readers.inputs import Inputs
     from mr_ml.readers.text.source import TextFile, TextRange
 
 
@@ -145,6 +145,8 @@ class TextFormat(ABC):
 
     def inputs(self, schema: Schema) -> Inputs:
         """See `Format.inputs`: they cannot be said."""
+        from mr_ml.readers.inputs import no_inputs
+
         raise no_inputs(self.name)
 
     def with_unseen(self, schema: Schema, unseen: Literal["error", "ignore"] | None) -> Schema:

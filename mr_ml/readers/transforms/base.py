@@ -22,11 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.errors import UsageError
-from mr_ml.readers.inputs import Unseen
-from mr_ml.readers.terms import Number, Term
 from mr_ml.readers.text.marks import check_marks
 from mr_ml.readers.transforms.registry import TRANSFORMS
 from mr_ml.readers.transforms.seen import Seen
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mr_ml.readers.inputs import Unseen
+    from mr_ml.readers.terms import Number, Term
 
 I64 = NDArray[np.int64]
 U8 = NDArray[np.uint8]
@@ -58,6 +61,8 @@ class Spelling:
 
     def number_in(self, column: str) -> Number:
         """Return the numbers of a column that are written so."""
+        from mr_ml.readers.terms import Number
+
         return Number(column=column, decimal=self.decimal, thousands=self.thousands, percent=self.percent)
 
     def check_spelling(self) -> None:

@@ -15,21 +15,23 @@ from mr_ml.data import stored
 from mr_ml.data.npz import check_arrays
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.models.base import Measurement, Model
-from mr_ml.models.difference import Difference
-from mr_ml.models.formula import Formula
-from mr_ml.models.inference import Inference, Inferring
 from mr_ml.models.linear.kind.names import check_names, named
 from mr_ml.models.linear.kind.spec import LinearSpec
 from mr_ml.models.linear.losses import loss_from_text
 from mr_ml.models.linear.losses.base import Loss
-from mr_ml.models.linear.predictor import LinearPredictor
 from mr_ml.models.linear.shift import NO_SHIFT, Shift
 from mr_ml.models.metric_choices import NO_CHOICES, MetricChoices
-from mr_ml.models.parameters import CoefficientTests, Parameters
-from mr_ml.models.rows_in_memory import Unseen, block_of
-from mr_ml.readers.rows import counted
 from mr_ml.readers.schema import Schema
 from mr_ml.sums.blas import one_thread
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mr_ml.models.difference import Difference
+    from mr_ml.models.formula import Formula
+    from mr_ml.models.inference import Inference, Inferring
+    from mr_ml.models.linear.predictor import LinearPredictor
+    from mr_ml.models.parameters import Parameters
+    from mr_ml.models.rows_in_memory import Unseen
 
 Floats = NDArray[np.float64]
 
@@ -100,10 +102,14 @@ class LinearModel(Model):
 
     def predictor(self) -> LinearPredictor:
         """Return what map tasks predict rows with."""
+        from mr_ml.models.linear.predictor import LinearPredictor
+
         return LinearPredictor(self.loss, self.reading_coef, self.shift, self.features)
 
     def decision_function(self, x: Any, *, offsets: Floats | None = None, unseen: Unseen | None = None) -> Floats:
         """Return margins, offsets included; see `mr_ml.models.base.Model.decision_function`."""
+        from mr_ml.models.rows_in_memory import block_of
+
         block = block_of(self.schema, x, offsets=offsets, unseen=unseen)
         with one_thread(), np.errstate(all="ignore"):
             margins = self.predictor().margins(block)
@@ -111,6 +117,8 @@ class LinearModel(Model):
 
     def formula(self) -> Formula:
         """Return what the model computes of a row; see `mr_ml.models.base.Model.formula`."""
+        from mr_ml.models.formula import Formula
+
         response = self.loss.response
         if response is None:
             raise UsageError(f"{self.reference} cannot be exported: there are no words for its loss {self.loss.name}")
@@ -137,6 +145,8 @@ class LinearModel(Model):
 
     def summary(self) -> str:
         """Return loss, penalty and size in a few words."""
+        from mr_ml.readers.rows import counted
+
         spec = self.manifest["spec"]
         l1, own, bounded = spec.get("l1", 0.0), spec.get("per_feature") or {}, spec.get("non_negative", False)
         words = [
@@ -155,6 +165,8 @@ class LinearModel(Model):
 
     def parameters(self, moments: FeatureMoments | None, inference: Inference | None) -> Parameters:
         """Return coefficients and intercepts as people read them; see `mr_ml.models.base.Model.parameters`."""
+        from mr_ml.models.parameters import CoefficientTests, Parameters
+
         # of losses of which differences alone are determined, standard errors are those of differences
         tests = CoefficientTests.of(inference) if inference is not None and self.loss.identifiable else None
         return Parameters(

@@ -12,13 +12,10 @@ from numpy.typing import NDArray
 from mr_ml.catalog.checkpoints import state_bytes
 from mr_ml.catalog.dataset import Dataset
 from mr_ml.catalog.feature_moments import FeatureMoments
-from mr_ml.coefficients.base import Coefficients
 from mr_ml.data.block import DENSE_FROM, Block
 from mr_ml.data.features import SparseFeatures
-from mr_ml.data.folds import FoldRows, Folds
 from mr_ml.errors import BadDataError, NoModelError, UsageError
 from mr_ml.models.base import Model
-from mr_ml.models.linear.fold_counts import FoldCountsQuery
 from mr_ml.models.linear.kind.advice import (
     almost_indicators,
     constant_columns,
@@ -35,17 +32,13 @@ from mr_ml.models.linear.kind.spec import LinearSpec
 from mr_ml.models.linear.labels import TrainingLabels
 from mr_ml.models.linear.losses import loss_from_text
 from mr_ml.models.linear.losses.base import Loss
-from mr_ml.models.linear.metrics import MetricsQuery
 from mr_ml.models.linear.objective import Objective
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.models.linear.sampled import sample_bytes
 from mr_ml.models.linear.scaling import Scaling
 from mr_ml.models.linear.shift import NO_SHIFT, Shift
-from mr_ml.models.linear.sides import SidesQuery
 from mr_ml.models.needs import Needs
-from mr_ml.models.paired import HIGHER, NO_JUDGES
 from mr_ml.models.problem import Conclusion
-from mr_ml.models.warm_start import WarmStart
 from mr_ml.optimize.base import Ask, Evaluation, Optimizer, Result, Stop
 from mr_ml.optimize.choose import Choice, choices, choose
 from mr_ml.readers.labels import label_texts
@@ -53,7 +46,13 @@ from mr_ml.sums.slices import is_wide
 from mr_ml.sums.statistic import Receipts, Statistic
 
 if TYPE_CHECKING:
+    from mr_ml.coefficients.base import Coefficients
+    from mr_ml.data.folds import FoldRows, Folds
+    from mr_ml.models.linear.fold_counts import FoldCountsQuery
     from mr_ml.models.linear.kind.earlier import Earlier
+    from mr_ml.models.linear.metrics import MetricsQuery
+    from mr_ml.models.linear.sides import SidesQuery
+    from mr_ml.models.warm_start import WarmStart
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -169,11 +168,16 @@ class LinearProblem:
 
     def judging(self, point: Floats, rows: FoldRows | None) -> MetricsQuery:
         """Return the query that measures the model at a point by some rows, in the weights that these have."""
+        from mr_ml.models.linear.metrics import MetricsQuery
+
         measured = replace(self.objective.rows, class_weights=None, counted=rows)
         return MetricsQuery(measured, self.objective.coef(point))
 
     def metrics(self) -> dict[str, bool]:
         """Return the metrics that two made up rows have: those of the loss, also of one that is installed."""
+        from mr_ml.models.linear.metrics import MetricsQuery
+        from mr_ml.models.paired import HIGHER, NO_JUDGES
+
         rows = replace(self.objective.rows, class_weights=None, counted=None)
         labels = np.array(rows.classes or (1.0, 2.0))
         nothing = SparseFeatures(np.zeros(len(labels) + 1, np.int32), np.zeros(0, np.int32), np.zeros(0))
@@ -191,6 +195,9 @@ class LinearProblem:
 
     def check_folds(self, folds: Folds) -> FoldCountsQuery:
         """See `mr_ml.models.base.Problem.check_folds`."""
+        from mr_ml.data.folds import FoldRows
+        from mr_ml.models.linear.fold_counts import FoldCountsQuery
+
         # which of the rows are chosen does not matter
         rows = replace(self.objective.rows, counted=FoldRows(folds, 0, inside=True))
         return FoldCountsQuery(rows, tuple(label_texts(self.dataset.schema, rows.classes)))
@@ -201,6 +208,8 @@ class LinearProblem:
         sure = result.stop in (Stop.PASSES, Stop.DIVERGED) or Stop.SEPARABLE in result.rules_out
         if sure or not self.objective.may_separate:
             return None
+        from mr_ml.models.linear.sides import SidesQuery
+
         return SidesQuery(
             self.objective.rows, tuple(self.objective.coef(one) for one in endless(self.objective, result))
         )
@@ -211,6 +220,8 @@ class LinearProblem:
         if stop is Stop.DIVERGED:
             raise NoModelError(stop.value)
         if proof is not None:
+            from mr_ml.models.linear.sides import SidesQuery
+
             directions = endless(self.objective, result)
             sides = SidesQuery(self.objective.rows, tuple(map(self.objective.coef, directions))).read(proof)
             telling = sides.telling_features(intercept=self.spec.intercept, free=self.objective.left_free)

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from mr_ml.data import stored
 from mr_ml.errors import UsageError
-from mr_ml.models.formula import Response
 from mr_ml.models.linear.labels import LabelDomain, TrainingLabels
 from mr_ml.sums.parts import Part
 from mr_ml.sums.statistic import Statistic
 
 if TYPE_CHECKING:
+    from mr_ml.models.formula import Response
     from mr_ml.models.linear.losses.likelihood import Likelihood
     from mr_ml.models.linear.measured import Asked, Measured, Metrics
 
