@@ -130,7 +130,7 @@ def test_one_process_holds_it_once(place: Place) -> None:
         assert (lock.number, lock.taken_over) == (2, False)
 
 
-ROUNDS = {"local": 100, "far": 50, "hdfs": 20, "s3-versitygw": 8}
+ROUNDS = {"local": 100, "far": 50, "hdfs": 12, "s3-versitygw": 8}
 KILLS = 4
 
 

@@ -21,8 +21,10 @@ TRAIN = ("train", "rows", "--model", "m", "--loss", "logistic", "--l2", "0.01", 
 
 @pytest.mark.slow
 def test_packages_are_missing_then_brought_then_used(
-    packed: ClusterCommands, on_cluster: HadoopCluster, tmp_path: Path
+    packed: ClusterCommands, on_cluster: HadoopCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # what takes longest here is not what is tested
+    monkeypatch.setattr("mr_ml.runners.hadoop.env_build._COMPRESSION", 1)
     bare = tmp_path / "bare"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare], check=True)
     there = replace(packed, root=f"{on_cluster.hdfs_uri}/user/tests/bare-{uuid.uuid4().hex}")

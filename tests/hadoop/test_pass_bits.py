@@ -51,12 +51,11 @@ def test_several_reducers_and_splits(there: ClusterCommands, tmp_path: Path, mon
     monkeypatch.setattr(plan, "BLOCK_BYTES", 1 << 17)
     here = there.local
     assert N_FEATURES > 2 * slices.FEATURE_BLOCK
-    text = write_sparse(tmp_path / "wide.libsvm", n_rows=10_000, nonzeros=90, n_features=N_FEATURES)
+    text = write_sparse(tmp_path / "wide.libsvm", n_rows=6_500, nonzeros=90, n_features=N_FEATURES)
     raw = open_store(f"{there.root}-raw")
     raw.write("wide.libsvm", text.read_bytes())
     pack = ("--to", "wide", "--split", "train=0.8,test=0.2", "--partitions", "2")
     train = ("train", "wide", "--model", "m", "--l2", "1", "--max-passes", "2")
-    evaluate = ("evaluate", "m", "wide", "--split", "test")
 
     assert there("pack", f"{there.root}-raw/wide.libsvm", *pack) == here("pack", text, *pack)
     expected = here.partition_hashes("wide@1")
@@ -64,27 +63,25 @@ def test_several_reducers_and_splits(there: ClusterCommands, tmp_path: Path, mon
     found = {path.rpartition("/")[2]: path for path in folder.walk("datasets/wide/data") if "/part-" in path}
     assert {name: hashlib.sha256(folder.read(path)).hexdigest() for name, path in found.items()} == expected
     largest = max(path.stat().st_size for path in here.partition_paths("wide@1"))
-    assert largest > 2 << 20
+    assert largest > 1.2 * (1 << 20)
 
     here(*train)
     assert np.count_nonzero(here.coef("m").coef) > 100_000
-    there(*train, *AS_JOBS, reducers=5, split_mb=1)
+    there(*train, *AS_JOBS, reducers=3, split_mb=1)
     assert there.coef_sha256("m") == here.coef("m").sha256
-    # two reduce tasks, and a map task for each of the partitions
-    assert there(*evaluate, *AS_JOBS, reducers=2) == here(*evaluate)
     assert nothing_left(there.store)
 
 
 @pytest.mark.slow
-def test_784_partitions_with_room_for_few_map_tasks_at_a_time(
+def test_hundreds_of_partitions_with_room_for_few_map_tasks_at_a_time(
     there: ClusterCommands, on_cluster: HadoopCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Map tasks wait for nothing but room, and hundreds of small files are not hundreds of tasks."""
     monkeypatch.setattr(plan, "BLOCK_BYTES", 1 << 8)
     here = there.local
     text = write_sparse(tmp_path / "rows.libsvm", n_rows=8_000, nonzeros=4, n_features=900)
-    shape = here("pack", text, "--to", "rows", "--partitions", "784")
-    assert shape["partitions"] == 784
+    shape = here("pack", text, "--to", "rows", "--partitions", "240")
+    assert shape["partitions"] == 240
     here("train", "rows", "--model", "m", "--l2", "0.01", "--solver", "lbfgs", "--max-passes", "2")
     assert np.count_nonzero(here.coef("m").coef) > 800
     parent = there.root.rpartition("/")[0]
@@ -97,6 +94,7 @@ def test_784_partitions_with_room_for_few_map_tasks_at_a_time(
     # a worker has 2048 MB, and the application's master 512 of those of one
     settings = {
         "map_memory_mb": 1100,
+        "reducers": 2,
         "jobconf": f"{{mapreduce.input.fileinputformat.split.maxsize: {size // 3}}}",
     }
 
@@ -106,5 +104,5 @@ def test_784_partitions_with_room_for_few_map_tasks_at_a_time(
     before, evaluate = containers(), ("evaluate", "m", "rows", "--split", "train")
     assert there(*evaluate, *AS_JOBS, **settings) == here(*evaluate)
     assert jvm_starts(trace) == ["jar"]
-    # the master, some map tasks and the reduce task
-    assert 1 + 3 + 1 <= len(containers() - before) <= 1 + 6 + 1
+    # the master, some map tasks and the reduce tasks
+    assert 1 + 3 + 2 <= len(containers() - before) <= 1 + 6 + 2
