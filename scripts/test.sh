@@ -191,6 +191,9 @@ if [ "$main" = 3.11 ]; then
             tests/e2e/test_same_bits.py::test_{in_memory,local_workers}
             tests/reports/test_{drawing,report}.py
             tests/retraining/test_{config,metrics_file,notify,schedule}.py
+            # dozens of cases each, in which other packages have no part but that in the tests beside them
+            --deselect=tests/passes/test_resident_engine.py::test_a_training_comes_to_the_bits_of_inline
+            --deselect=tests/reports/test_report.py::test_nonsense_under_a_right_checksum_is_said_or_shown
         )
     fi
     lowest=(-m pytest -m "not slow and not hadoop" --hypothesis-profile few "${chosen[@]}")
