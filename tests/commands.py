@@ -132,9 +132,12 @@ def sha256(path: Path) -> str:
 
 def environment() -> dict[str, str]:
     """An environment in which a child finds the package under test, from any folder."""
-    folders = {os.path.dirname(os.path.dirname(os.path.abspath(str(m.__file__)))) for m in (mr_ml, mr_ml_jobs)}
+    # the jobs may lie in another checkout that is installed, which has a package of its own beside them
+    folders = dict.fromkeys(
+        os.path.dirname(os.path.dirname(os.path.abspath(str(m.__file__)))) for m in (mr_ml, mr_ml_jobs)
+    )
     given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([*sorted(folders), *filter(None, given)])}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([*folders, *filter(None, given)])}
 
 
 def packed(mr_ml: Commands, name: str, *args: object) -> str:
