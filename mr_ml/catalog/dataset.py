@@ -192,7 +192,7 @@ def load_dataset(root: Root, reference: str) -> Dataset:
         wanted = parse_reference(reference, kind="dataset")
         version = read_version(root.store, root.layout.dataset(wanted.name), wanted.version)
     except (UsageError, NotFoundError) as fault:
-        if "://" in reference or os.path.exists(reference):
+        if isinstance(reference, str) and ("://" in reference or os.path.exists(reference)):
             raise UsageError(
                 f"expected the name of a dataset in {root.store.root}, found where rows lie: {reference[:500]!r}; "
                 "pack them first (mr-ml pack) and give the name that they are packed `to`"

@@ -59,7 +59,10 @@ def test_every_option_that_messages_name_as_a_parameter_is_known() -> None:
 
 
 # What a run stores of why it ended is as earlier releases wrote it, and alike.
-STORED = ("mr_ml/optimize/", "mr_ml/models/linear/kind/advice.py", "mr_ml/models/linear/labels.py")
+STORED = (
+    "mr_ml/optimize/", "mr_ml/models/linear/kind/advice.py", "mr_ml/models/linear/kind/collinear.py",
+    "mr_ml/models/linear/labels.py",
+)  # fmt: skip
 
 # It is a program of its own.
 SCORER = ("mr_ml/exports/scorer.py",)

@@ -24,10 +24,15 @@ MEBIBYTE = 1 << 20
 @pytest.fixture
 def namenode(hadoop_cluster: HadoopCluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Relay]:
     monkeypatch.setenv("HADOOP_USER_NAME", "somebody")
-    monkeypatch.setattr(webhdfs, "PATIENCE_SECONDS", 0.3)
     monkeypatch.setattr(webhdfs, "_FIRST_DELAY_SECONDS", 0.001)
     with relay(urlsplit(hadoop_cluster.webhdfs_url).netloc) as server:
         yield server
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests in which no answer ever comes; where one comes, a busy machine may take longer than this."""
+    monkeypatch.setattr(webhdfs, "PATIENCE_SECONDS", 0.3)
 
 
 @pytest.fixture
@@ -132,6 +137,7 @@ def test_publishers_whose_answers_get_lost_still_get_a_number_each(namenode: Rel
     assert sorted(numbers) == list(list_versions(store, "folder")) == list(range(1, 13))
 
 
+@pytest.mark.usefixtures("impatient")
 def test_what_is_not_known_is_said(namenode: Relay, store: Store, direct: Store) -> None:
     store.write("folder/.staged", b"content")
     namenode.faults += [
@@ -184,6 +190,7 @@ def test_what_may_be_repeated_is_repeated(namenode: Relay, store: Store, kind: s
     assert store.walk("") == ()
 
 
+@pytest.mark.usefixtures("impatient")
 def test_repetition_ends(namenode: Relay, store: Store) -> None:
     store.write("folder/.staged", b"content")
     for operation, call in (
@@ -223,6 +230,7 @@ def test_chunks_that_can_be_read_once_are_sent_once(datanode: list[Fault], store
     assert everything(direct) == ["file"]
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_failed_write_leaves_no_temporary_file(namenode: Relay, store: Store, direct: Store) -> None:
     def chunks() -> Iterator[bytes]:
         yield b"x" * 3 * MEBIBYTE

@@ -51,7 +51,8 @@ def test_there_are_as_many_as_the_rank_lacks(factor: bool, n: int, d: int, n_sum
         assert len(flat) == some.sum() - np.linalg.matrix_rank(x[:, some] / lengths[some])
         sizes = np.abs(flat) @ np.linalg.norm(x, axis=0)
         assert (np.linalg.norm(x @ flat.T, axis=0) <= EXACT * sizes).all()
-        assert np.linalg.matrix_rank(flat * np.linalg.norm(x, axis=0)) == len(flat)
+        # old numpy knows no rank of nothing
+        assert not len(flat) or np.linalg.matrix_rank(flat * np.linalg.norm(x, axis=0)) == len(flat)
 
 
 @pytest.mark.parametrize(("factor", "seen", "unseen"), [(False, 1e-5, 1e-9), (True, 1e-11, 1e-16)])

@@ -125,7 +125,7 @@ WRONG = [
     ("runner: {memory: 4Q}", ["3: runner.memory: expected a size such as 500M or 2G, found '4Q'"]),
     ("reader: {format: parket}", ['3: reader.format: did you mean "parquet"?']),
     ("reader: {format: zzz}", ['3: reader.format: there is']),
-    ("reader: {format: csv, delimiter: ab}", ["3: reader.delimiter: expected a delimiter of one ASCII character"]),
+    ("reader: {format: csv, delimiter: ab}", ["3: reader.delimiter: expected one ASCII character"]),
     ("reader: {missing: maybe, decimal: .}", ['3: reader.missing: expected "missing" error, drop, zero or value:']),
     ("train: {losss: x}", ['3: train.losss: unknown key; did you mean "loss"?']),
     ("train:\n  loss: logistc\n  l2: -1", ["4: train.loss: expected one of logistic", "5: train.l2: expected a num"]),
