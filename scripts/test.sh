@@ -175,7 +175,7 @@ files_of() {
 
 half=() # of the other tests
 if [ $# -eq 0 ]; then
-    half=(tests/{contract,emr,exports,faults,retraining,runners,s3})
+    half=(tests/{contract,emr,exports,faults,metamorphic,retraining,runners,s3})
     files_of half
     run_beside half "${modest[@]}" "${patient[@]}" "$bin/python" -m pytest "${files[@]}" "${others[@]}" "${half[@]}"
     others+=("${half[@]/#/--ignore=}")
