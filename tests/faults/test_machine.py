@@ -246,7 +246,8 @@ def test_whoever_reads_the_output_may_go(mr_ml: Commands, command: tuple[str, ..
     )  # fmt: skip
     os.close(write)
     assert done.returncode == 141 or (done.returncode == 0 and "--help" in command)
-    assert done.stderr == b""
+    # a list of nothing says where it looked
+    assert not [line for line in done.stderr.splitlines() if not line.startswith(b"no models in ")]
 
 
 def test_output_that_cannot_hold_a_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
