@@ -8,6 +8,7 @@
 #   or the day of yesterday is read on, and the job ended well.
 # Versions: fsspec 2026.9.0, requests 2.34.2, Hadoop 3.4.2 (a NameNode and a DataNode in one process). Date: 2026-11.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/maven.lib.sh"
 install fsspec==2026.9.0 requests==2.34.2
 
 # HDFS itself: its own small cluster for tests, from Maven Central; it needs Java 11 or later and Maven
@@ -19,13 +20,7 @@ for artifact in hadoop-common hadoop-hdfs hadoop-hdfs-client; do
         dependencies+="<type>$type</type></dependency>"
     done
 done
-cat >"$work/pom.xml" <<XML
-<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
-<groupId>findings</groupId><artifactId>findings</artifactId><version>1</version>
-<dependencies>$dependencies</dependencies></project>
-XML
-mvn -q -B -f "$work/pom.xml" org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
-    -DoutputDirectory="$work/jars" >"$work/mvn.log" 2>&1 || { cat "$work/mvn.log"; exit 1; }
+maven_jars "$dependencies"
 cat >"$work/Small.java" <<'JAVA'
 import java.io.File;
 import org.apache.hadoop.conf.Configuration;

@@ -2,6 +2,7 @@
 # Sourced by the scripts here that run Hadoop: its client from Maven Central in a temporary folder, gone at exit. It needs
 # Java 11 or later and Maven. Jobs run in one process on this machine (mapreduce.framework.name=local).
 set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/maven.lib.sh"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -15,13 +16,7 @@ install_hadoop() {
     done
     # what streaming needs and the client's jars hold under another name
     dependencies+="<dependency><groupId>commons-cli</groupId><artifactId>commons-cli</artifactId><version>1.9.0</version></dependency>"
-    cat >"$work/pom.xml" <<XML
-<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
-<groupId>findings</groupId><artifactId>findings</artifactId><version>1</version>
-<dependencies>$dependencies</dependencies></project>
-XML
-    mvn -q -B -f "$work/pom.xml" org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
-        -DoutputDirectory="$work/jars" >"$work/mvn.log" 2>&1 || { cat "$work/mvn.log"; exit 1; }
+    maven_jars "$dependencies"
 }
 
 # streaming ARGUMENTS...: run a job of Hadoop Streaming to its end

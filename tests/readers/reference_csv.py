@@ -159,7 +159,7 @@ def kind_if_like_a_number(cell: str) -> str | None:
         (r"[+-]?[0-9]*,[0-9]+", "decimal_mark"),
         (r"[+-]?[$][0-9]+(\.[0-9]*)?", "other"),
     ):
-        if re.fullmatch(pattern, cell):
+        if re.fullmatch(pattern, bare):
             return kind
     return None
 

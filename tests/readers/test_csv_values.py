@@ -15,6 +15,7 @@ from csv_tables import bad_of, dense, options_of, read, schema_of
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.readers.csv import reader as csv_reader
 from mr_ml.readers.csv import schema as csv_schema
+from mr_ml.readers.csv.numbers import kind_like_number
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.text.options import TextOptions
 
@@ -408,3 +409,8 @@ def test_options_of_earlier_versions_read_as_they_did() -> None:
         del document[name]
     options = TextOptions.from_json({**document, "missing_markers": ["NA", "?", "nan", "NaN", "null"]})
     assert scan(b"-,1\nNULL,1\nnull,1\n", options, file="f").bad_counts == {"bad_value": 2, "missing_value": 1}
+
+
+@pytest.mark.parametrize("text", ["--1", "1-2", "-$-5", "1,037", "-1,037.5", "1,5", "$5", "5%", "1,5 %", "1_0", "x"])
+def test_blanks_that_quotes_keep_make_nothing_a_number(text: str) -> None:
+    assert {kind_like_number(f"{blank}{text}{blank}") for blank in (" ", "\t", " \t")} == {kind_like_number(text)}

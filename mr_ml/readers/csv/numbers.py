@@ -79,6 +79,8 @@ def kind_like_number(text: str) -> str | None:
         pass
     else:
         return "non_ascii" if not text.isascii() else "underscore" if "_" in text else "bad_value"
+    # blanks that quotes have kept
+    text = text.strip()
     sign = _SIGNED.match(text)
     rest = text[sign.end() :] if sign else text
     if sign and sum(map(sign[0].count, "+-\u2212")) > 1:
