@@ -239,6 +239,24 @@ def read_csv(text: bytes | memoryview, *, delimiter: int, n_columns: int) -> tup
     return values[: n_rows * n_columns].reshape(shape), ends[: n_rows * n_columns].reshape(shape), left[:n_left]
 
 
+def few_texts(text: bytes | memoryview, ends: Array, column: int) -> list[bytes] | None:
+    """Return the different fields of a column; None if they are many, or if there are no compiled loops.
+
+    `ends` are as `read_csv` gives them, (n_rows, n_columns).
+    """
+    if native is None:
+        return None
+    return native.few_texts(text, ends, ends.shape[1], column)
+
+
+def count_nonzero(values: Floats) -> int:
+    """Return how many of the values are not zero."""
+    if native is None:
+        # of floats numpy counts many times slower than of truth values
+        return int(np.count_nonzero(values != 0))
+    return native.count_nonzero(np.ascontiguousarray(values))
+
+
 def read_floats(buffer: Array, starts: Array, ends: Array) -> tuple[Floats, Array] | None:
     """Numbers that the fields ``buffer[starts[i]:ends[i]]`` plainly spell, and which fields are left; or None."""
     if native is None:

@@ -1,9 +1,6 @@
 /* CSV text. */
+#include "ends.h"
 #include "four_fields.h"
-
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 
 PyDoc_STRVAR(read_floats_doc, "read_floats(buffer, starts, ends, values, left)\n\n"
                               "values[i] = the number buffer[starts[i]:ends[i]], sign of zero included. Fields that are\n"
@@ -58,39 +55,6 @@ PyDoc_STRVAR(read_csv_doc,
 /* For so many chunks fields are not read four at a time once that was in vain for half of a chunk. */
 #define RESTING 32
 
-/* So much text that where its fields end stays near the processor, and the ends that most 64 bytes of it have. */
-#define CHUNK 4096
-#define ENDS_AT_ONCE 12
-
-/* Where fields end in text, of at most CHUNK bytes: how many, and their offsets. There is room for ENDS_AT_ONCE more. */
-static ALWAYS_INLINE Py_ssize_t find_ends(const char *text, Py_ssize_t size, char delimiter, uint16_t *ends)
-{
-    Py_ssize_t n = 0, at = 0;
-#ifdef __SSE2__
-    const __m128i delimiters = _mm_set1_epi8(delimiter), feeds = _mm_set1_epi8('\n');
-    for (; size - at >= 64; at += 64) {
-        uint64_t found = 0;
-        for (int k = 0; k < 4; k++) {
-            __m128i bytes = _mm_loadu_si128((const __m128i *)(text + at) + k);
-            __m128i equal = _mm_or_si128(_mm_cmpeq_epi8(bytes, delimiters), _mm_cmpeq_epi8(bytes, feeds));
-            found |= (uint64_t)(uint32_t)_mm_movemask_epi8(equal) << 16 * k;
-        }
-        /* as many as there mostly are at the most, so that the processor foresees the end; what is too much is written
-         * over */
-        int count = __builtin_popcountll(found);
-        for (int k = 0; k < ENDS_AT_ONCE; k++, found &= found - 1)
-            ends[n + k] = (uint16_t)(at + __builtin_ctzll(found | 1ULL << 63));
-        for (int k = ENDS_AT_ONCE; k < count; k++, found &= found - 1)
-            ends[n + k] = (uint16_t)(at + __builtin_ctzll(found));
-        n += count;
-    }
-#endif
-    for (; at < size; at++)
-        if (text[at] == delimiter || text[at] == '\n')
-            ends[n++] = (uint16_t)at;
-    return n;
-}
-
 /* Read a field that is not as plain as most: 1 if it is a number, 0 if it is something else, -1 if that is unusual. */
 static NOT_INLINE int read_other(const char *first, const char *last, const char *stop, double *value)
 {
@@ -110,39 +74,48 @@ EACH_GENERATION static Py_ssize_t read_lines(const char *text, Py_ssize_t size, 
                                              Py_ssize_t room, double *restrict values, int64_t *restrict ends,
                                              int64_t *restrict left, Py_ssize_t *n_left)
 {
-    uint16_t found[CHUNK + ENDS_AT_ONCE];
+    uint16_t found[CHUNK + ENDS_ROOM];
     uint8_t are_read[CHUNK / AT_ONCE + 1];
     Py_ssize_t at = 0, others = 0, until_last = n_columns;
-    int resting = reads_four_fields() ? 0 : -1;
-    const char *first = text;
+    int resting = reads_four_fields() ? 0 : -1, way = fastest_way();
+    const char *next = text;
     for (Py_ssize_t from = 0; from < size; from += CHUNK) {
-        Py_ssize_t n = find_ends(text + from, size - from < CHUNK ? size - from : CHUNK, delimiter, found);
+        const char *chunk = text + from;
+        Py_ssize_t n_feeds = 0, n_rows = 0, last_one = until_last - 1;
+        Py_ssize_t n = find_ends(way, chunk, size - from < CHUNK ? size - from : CHUNK, delimiter, found, &n_feeds);
         if (n > room - at)
             return -1;
+        /* where a line feed must be there is one, and there are no more */
+        for (; last_one < n; last_one += n_columns, n_rows++)
+            if (chunk[found[last_one]] != '\n')
+                return -1;
+        if (n_rows != n_feeds)
+            return -1;
+        until_last = last_one - n + 1;
         memset(are_read, 0, (size_t)n / AT_ONCE + 1);
         if (resting > 0)
             resting--;
         else if (!resting && n > AT_ONCE && from + found[AT_ONCE] >= WORD_BYTES &&
-                 read_four_fields(text + from, found, n, values + at, are_read) > n / AT_ONCE / 2)
+                 read_four_fields(chunk, found, n, values + at, are_read) > n / AT_ONCE / 2)
             resting = RESTING;
-        for (Py_ssize_t k = 0; k < n; k++, at++) {
-            const char *last = text + from + found[k];
-            int is_last = !--until_last;
-            if (*last != (is_last ? '\n' : delimiter))
-                return -1;
-            if (are_read[k / AT_ONCE])
-                ;
-            else if (last - text < FIELD_BYTES || !read_field(first, last, values + at)) {
-                int known = read_other(first, last, text + size, values + at);
+        for (Py_ssize_t k = 0; k < n; k++)
+            ends[at + k] = from + found[k];
+        for (Py_ssize_t group = 0; group < n; group += AT_ONCE) {
+            if (are_read[group / AT_ONCE])
+                continue;
+            for (Py_ssize_t k = group; k < n && k < group + AT_ONCE; k++) {
+                const char *first = k ? chunk + found[k - 1] + 1 : next, *last = chunk + found[k];
+                if (last - text >= FIELD_BYTES && read_field(first, last, values + at + k))
+                    continue;
+                int known = read_other(first, last, text + size, values + at + k);
                 if (known < 0 || (first == last && n_columns == 1)) /* which is an empty line */
                     return -1;
                 if (!known)
-                    left[others++] = at;
+                    left[others++] = at + k;
             }
-            ends[at] = last - text;
-            first = last + 1;
-            until_last = is_last ? n_columns : until_last;
         }
+        next = n ? chunk + found[n - 1] + 1 : next;
+        at += n;
     }
     *n_left = others;
     return until_last < n_columns ? -1 : at / n_columns;
@@ -187,8 +160,128 @@ done:
     return result;
 }
 
+PyDoc_STRVAR(field_ends_doc, "field_ends(text, delimiter, way, ends)\n\n"
+                             "Where fields end in a short text, found in one of the ways of read_csv: how many there are,\n"
+                             "and how many of these ends are line feeds; or None if the processor has not this way.");
+
+static PyObject *field_ends(PyObject *self, PyObject *args)
+{
+    Py_buffer text;
+    PyObject *object, *result = NULL;
+    int delimiter, way;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y*iiO", &text, &delimiter, &way, &object))
+        return NULL;
+    Buffer out = {.held = 0};
+    uint16_t found[CHUNK + ENDS_ROOM];
+    Py_ssize_t n_feeds = 0;
+    if (!acquire(object, &out, 2, 1))
+        goto done;
+    if (text.len > CHUNK || items(&out) < text.len || way < 0 || way >= N_WAYS) {
+        PyErr_SetString(PyExc_ValueError, "arrays or numbers do not fit together");
+        goto done;
+    }
+    if (way > fastest_way()) {
+        result = Py_None;
+        Py_INCREF(result);
+        goto done;
+    }
+    Py_ssize_t n = find_ends(way, text.buf, text.len, (char)delimiter, found, &n_feeds);
+    memcpy(out.view.buf, found, (size_t)n * sizeof *found);
+    result = Py_BuildValue("nn", n, n_feeds);
+done:
+    release(&out, 1);
+    PyBuffer_Release(&text);
+    return result;
+}
+
+/* So many different texts are looked through one by one for each field. */
+#define FEW 16
+
+PyDoc_STRVAR(few_texts_doc, "few_texts(text, ends, n_columns, column)\n\n"
+                            "List of the different fields of a column, in the order in which they come; ends as read_csv\n"
+                            "gives them. None if there are more than a few.");
+
+static PyObject *few_texts(PyObject *self, PyObject *args)
+{
+    Py_buffer whole;
+    PyObject *object, *result = NULL;
+    Py_ssize_t n_columns, column, n_known = 0;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y*Onn", &whole, &object, &n_columns, &column))
+        return NULL;
+    const char *text = whole.buf, *known[FEW];
+    int64_t sizes[FEW];
+    Buffer b = {.held = 0};
+    if (!acquire(object, &b, 8, 0))
+        goto done;
+    const int64_t *ends = b.view.buf;
+    Py_ssize_t n = items(&b);
+    if (n_columns < 1 || n % n_columns || column < 0 || column >= n_columns) {
+        PyErr_SetString(PyExc_ValueError, "arrays or numbers do not fit together");
+        goto done;
+    }
+    for (Py_ssize_t at = column; at < n; at += n_columns) {
+        int64_t first = at ? ends[at - 1] : -1;
+        if (first < -1 || first >= ends[at] || ends[at] > whole.len) {
+            PyErr_SetString(PyExc_ValueError, "a field is out of range");
+            goto done;
+        }
+        const char *field = text + first + 1;
+        int64_t size = ends[at] - first - 1;
+        Py_ssize_t k = 0;
+        while (k < n_known && (sizes[k] != size || memcmp(known[k], field, (size_t)size)))
+            k++;
+        if (k == FEW) {
+            result = Py_None;
+            Py_INCREF(result);
+            goto done;
+        }
+        known[k] = field;
+        sizes[k] = size;
+        n_known += k == n_known;
+    }
+    result = PyList_New(n_known);
+    for (Py_ssize_t k = 0; result && k < n_known; k++) {
+        PyObject *field = PyBytes_FromStringAndSize(known[k], (Py_ssize_t)sizes[k]);
+        if (!field) {
+            Py_CLEAR(result);
+            break;
+        }
+        PyList_SetItem(result, k, field);
+    }
+done:
+    release(&b, 1);
+    PyBuffer_Release(&whole);
+    return result;
+}
+
+PyDoc_STRVAR(count_nonzero_doc, "count_nonzero(values)\n\nHow many of the values are not zero.");
+
+EACH_PROCESSOR static int64_t nonzero_of(const double *values, Py_ssize_t n)
+{
+    int64_t count = 0;
+    for (Py_ssize_t k = 0; k < n; k++)
+        count += values[k] != 0;
+    return count;
+}
+
+static PyObject *count_nonzero(PyObject *self, PyObject *object)
+{
+    Buffer b = {.held = 0};
+    PyObject *result = NULL;
+    (void)self;
+    if (acquire(object, &b, 8, 0))
+        result = PyLong_FromLongLong(nonzero_of(b.view.buf, items(&b)));
+    release(&b, 1);
+    return result;
+}
+
 PyMethodDef csv_methods[] = {
     {"read_floats", read_floats, METH_VARARGS, read_floats_doc},
     {"read_csv", read_csv, METH_VARARGS, read_csv_doc},
+    {"field_ends", field_ends, METH_VARARGS, field_ends_doc},
+    {"few_texts", few_texts, METH_VARARGS, few_texts_doc},
+    {"count_nonzero", count_nonzero, METH_O, count_nonzero_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mr_ml.data import kernels
 from mr_ml.data.narrow import narrow
 from mr_ml.readers.csv import transformed
 from mr_ml.readers.csv.columns import NAMELESS, label_kind_of, roles_of
@@ -131,14 +132,12 @@ def _summary_of_numbers(
         columns[name]["numbers"] = None
     few = [name for name in names if name not in many]
     if few and table.n_rows:
-        all_rows = np.ones((table.n_rows, len(few)), np.bool_)
-        for name, texts in zip(few, table.distinct(few, all_rows), strict=True):
+        for name, texts in zip(few, table.distinct_of_all(few), strict=True):
             columns[name]["numbers"] = bounded(texts, limit=columns[name]["max_numbers"])
-    # of floats numpy counts many times slower than of truth values
-    n_labels = sum(int(np.count_nonzero(values[:, i])) for i, name in enumerate(read) if roles[name] == "label")
+    n_labels = sum(kernels.count_nonzero(values[:, i]) for i, name in enumerate(read) if roles[name] == "label")
     return Summary(
         n_rows=table.n_rows,
-        nnz=int(np.count_nonzero(values != 0)) - n_labels,
+        nnz=kernels.count_nonzero(values) - n_labels,
         n_lines=table.n_lines,
         facts=CsvFacts(columns),
     )

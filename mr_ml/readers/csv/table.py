@@ -195,6 +195,19 @@ class Table:
         by_column = distinct(self._buffer, *self._bounds(self._at(names)), chosen)
         return [{value.decode() for value in values} for values in by_column]
 
+    def distinct_of_all(self, names: Sequence[str]) -> list[set[str]]:
+        """Return the distinct fields of each column."""
+        plain = self._plain
+        if plain is None or not self.n_rows:
+            return self.distinct(names, np.ones((self.n_rows, len(names)), np.bool_))
+        few = {name: kernels.few_texts(self._text, plain[1], self._position[name]) for name in names}
+        many = [name for name in names if few[name] is None]
+        found = {name: {text.decode() for text in texts} for name, texts in few.items() if texts is not None}
+        if many:
+            all_rows = np.ones((self.n_rows, len(many)), np.bool_)
+            found |= dict(zip(many, self.distinct(many, all_rows), strict=True))
+        return [found[name] for name in names]
+
     def count(self, name: str, texts: Sequence[str], chosen: Mask) -> int:
         """How many of the `chosen` fields of a column, (n_rows,), are one of some texts."""
         if not texts:
