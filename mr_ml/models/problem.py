@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,6 +18,7 @@ from mr_ml.sums.statistic import Statistic
 
 if TYPE_CHECKING:
     from mr_ml.coefficients.base import Coefficients
+    from mr_ml.data.block import Block
     from mr_ml.data.folds import FoldRows, Folds
     from mr_ml.models.base import Model
     from mr_ml.models.objective import Objective
@@ -50,6 +51,35 @@ class Conclusion:
     format: int | None = None
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FirstGuess:
+    """Where a search begins that has looked at a sample of the rows.
+
+    Attributes
+    ----------
+    point
+        (size,) near its optimum.
+    n_rows
+        How many rows it has.
+    columns
+        As of `mr_ml.optimize.base.Optimizer.init_sampled`.
+    """
+
+    point: Floats
+    n_rows: int
+    columns: int | None
+
+    @property
+    def text(self) -> str:
+        """What the user is told."""
+        return f"begins near the optimum of {self.n_rows:,} rows"
+
+    @property
+    def event(self) -> dict[str, Any]:
+        """What the log says."""
+        return {"event": "first_guess", "rows": self.n_rows}
+
+
 class Problem(Protocol):
     """What a spec and a dataset determine: what is minimised by which optimizer, and what comes of the end."""
 
@@ -79,6 +109,22 @@ class Problem(Protocol):
     def start(self) -> Floats:
         """Return where the search starts, (size,)."""
 
+    def first_guess(self, blocks: Iterable[Block]) -> FirstGuess | None:
+        """Return where the search begins that knows no model; None for the start.
+
+        How many rows it looks at follows from the data and the spec, or models would depend on where they are trained.
+
+        Parameters
+        ----------
+        blocks
+            Of the split, over the problem's columns, in their order; read no further than is needed, if at all.
+
+        Raises
+        ------
+        BadDataError
+            If a block is not what was packed.
+        """
+
     def warm_start(self, model: Model, moments: FeatureMoments) -> WarmStart:
         """Return where the search starts that knows a model of the same kind.
 
@@ -106,8 +152,8 @@ class Problem(Protocol):
             If the features cannot be told among those of the dataset.
         """
 
-    def needs(self) -> Needs:
-        """Return what a training holds besides blocks."""
+    def needs(self, *, beside_others: bool = False) -> Needs:
+        """Return what a training holds besides blocks; beside others it has no `first_guess`."""
 
     def over(self, rows: FoldRows) -> Problem:
         """Return the problem over some rows; what follows from all, such as scales of features, stays the same."""

@@ -50,6 +50,8 @@ class Ask:
         Whether the Hessian and its diagonal are wanted.
     factor
         Whether a factor of the Hessian is wanted too, where the objective is quadratic.
+    beside
+        What the same pass is to compute besides.
     """
 
     point: Floats
@@ -59,6 +61,7 @@ class Ask:
     curvature: bool = True
     hessian: bool = False
     factor: bool = False
+    beside: Ask | None = None
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,8 @@ class Evaluation:
         How far steps move the derivatives of the loss at most; None where that is not known.
     columns
         How columns go together, where the Hessian says so.
+    beside
+        Of what was asked for besides.
     """
 
     values: Floats
@@ -129,6 +134,7 @@ class Evaluation:
     kinks: Kinks | None = None
     reach: Reach | None = None
     columns: Columns | None = None
+    beside: Evaluation | None = None
 
 
 class SampledLoss(Protocol):
@@ -324,6 +330,21 @@ class Optimizer(Protocol[State, AskT, EvaluationT]):
     def init_warm(self, point: Floats, guess: Floats) -> State:
         """Make the state of a search that begins at a guess (n,), or at the point if it finds that better."""
         return self.init(guess)
+
+    @property
+    def begins_by_sample(self) -> bool:
+        """Whether the optimum of a sample of the rows, as it finds it itself, is a good place to begin."""
+        return False
+
+    def init_sampled(self, point: Floats, guess: Floats, *, columns: int | None) -> State:
+        """Make the state of a search that begins at that optimum (n,), or at the point if it finds that better.
+
+        Parameters
+        ----------
+        columns
+            How many columns there are, if it is known that none is a sum of others; else None.
+        """
+        return self.init_warm(point, guess)
 
     @abstractmethod
     def ask(self, state: State) -> AskT | None:

@@ -150,6 +150,11 @@ class Columns:
         return np.asarray(flat[np.array(still, bool)])
 
     @property
+    def independent(self) -> bool:
+        """Whether no column is a sum of others, nor nothing but a number: nor are they with more rows."""
+        return bool(self._some.all() and np.isfinite(self._gram()).all() and not len(self.flat()))
+
+    @property
     def _n_outputs(self) -> int:
         return len(self.hessian) // len(self.means)
 

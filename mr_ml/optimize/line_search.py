@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mr_ml.optimize import leaps, line_state, stopping
+from mr_ml.optimize import leaps, line_state, starts, stopping
 from mr_ml.optimize.base import (
     Ask,
     Cost,
@@ -39,9 +39,6 @@ _SETTLED_FROM = 3
 _ARMIJO = 1e-4
 _ROUNDING = 1e-12
 _SHRINK = 2.0**-13
-# The steps of the first evaluation, at one point; or along the line from there to a warm start, which is tried first.
-_START = (0.0,)
-_WARM_START = (1.0, 0.0, 0.5)
 # The steps of the one evaluation with the Hessian where the search seems to have converged.
 _HESSIAN_CHECK = (0.0,)
 # Those of the same where floating point allows no more progress, after which rows are looked at whatever it says.
@@ -57,10 +54,6 @@ _LONGEST = 16.0
 _CURVATURE_FIRST = 3
 _CURVATURE_EVERY = 8
 _CURVATURE_BELOW = 0.98
-_NO_WARM_START = (
-    "starts from zero after all: the earlier model is no better on this data, or is so sure of some rows that classes "
-    "which can be separated would not be noticed (a larger `l2` rules that out)"
-)
 # Vectors of the size of the model that the driver holds at most, pairs aside.
 _STATE_VECTORS = 20
 
@@ -159,18 +152,26 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
 
     def init_warm(self, point: Floats, guess: Floats) -> LineState:
         """Make the state whose first ask is for the guess, and for the value at the point beside it."""
-        return replace(self.init(point), direction=guess - point, steps=_WARM_START)
+        return replace(self.init(point), direction=guess - point, steps=starts.AT_MODEL)
+
+    def init_sampled(self, point: Floats, guess: Floats, *, columns: int | None) -> LineState:
+        """Make the state whose first ask is for the guess, and for the value at the point, or all there, beside it."""
+        warm = self.init_warm(point, guess)
+        if columns is None:
+            return replace(warm, steps=starts.AT_BOTH)
+        return replace(warm, steps=starts.AT_SAMPLE, flat=np.zeros((0, columns)))
 
     def ask(self, state: LineState) -> Ask | None:
         """Ask for values at the open steps along the direction, for derivatives at the chosen one."""
         if state.stop is not None:
             return None
-        direction = None if _is_start(state) and state.steps == _START else state.direction
+        direction = None if starts.is_start(state) and state.steps == starts.AT_POINT else state.direction
         hessian = self.hessian or _is_hessian_check(state)
         curvature = not hessian and self.wants_curvature(state)
         return Ask(
             state.point, direction, state.steps, state.chosen, curvature=curvature, hessian=hessian,
             factor=hessian and state.fine,
+            beside=self.ask(self.init(state.point)) if state.steps == starts.AT_BOTH else None,
         )  # fmt: skip
 
     def wants_curvature(self, state: LineState) -> bool:
@@ -188,12 +189,14 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
         return self._within_budget(replace(told, stop=None, steps=_LAST_CHECK, chosen=0))
 
     def _told(self, state: LineState, evaluation: Evaluation) -> LineState:
+        if evaluation.beside is not None and evaluation.beside.columns is not None:
+            state = replace(state, flat=evaluation.beside.columns.after(None))
         columns = evaluation.columns
         flat = state.flat if columns is None else columns.after(state.flat)
         state = replace(state, kinks=evaluation.kinks, flat=flat)
         passed = replace(state, n_passes=state.n_passes + 1)
         value = float(evaluation.values[state.chosen])
-        if _is_start(state):
+        if starts.is_start(state):
             return self._started(passed, value, evaluation)
         if state.steps == _LAST_CHECK:
             assert evaluation.curvature is not None
@@ -221,13 +224,15 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
         assert ev.curvature is not None
         is_finite = all(np.isfinite(part).all() for part in (value, ev.gradient, ev.curvature))
         begun = replace(state, start_unit=ev.fit_unit)
-        if state.steps != _WARM_START:
+        if state.steps not in starts.AT_GUESS:
             if not is_finite:
                 return replace(state, value=value, stop=Stop.DIVERGED)
             return self._accept(begun, state.point, value, ev, 0.0)
-        without = float(ev.values[1])
+        without = starts.value_at_point(state, ev)
         # half of the way is better where it goes too far out, where hardly any row has curvature
-        if not is_finite or (ev.values < value).any() or self._hides(ev.separation):
+        if not is_finite or min(without, *ev.values) < value or self._hides(ev.separation):
+            if ev.beside is not None:
+                return self._told(self.init(state.point), ev.beside)
             return self._within_budget(replace(self.init(state.point), value=without, n_passes=state.n_passes))
         # what led there was no step of the search
         apart = ev.separation and replace(ev.separation, min_gap_change=np.inf, minus_max_gap_change=np.inf)
@@ -260,7 +265,7 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
 
     def progress(self, state: LineState) -> SearchProgress:
         """Report the last accepted point."""
-        note = _NO_WARM_START if state.n_passes and _is_start(state) else None
+        note = starts.NO_GUESS if state.n_passes and starts.is_start(state) else None
         return SearchProgress(state.n_passes, state.value, state.gradient_norm, state.step, note)
 
     def result(self, state: LineState) -> Result:
@@ -383,13 +388,8 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
         return replace(state, stop=Stop.PASSES) if used_up else state
 
 
-def _is_start(state: LineState) -> bool:
-    """Whether the objective was not evaluated yet where the search begins."""
-    return state.steps == _WARM_START or (state.steps == _START and state.curvature_value == np.inf)
-
-
 def _is_hessian_check(state: LineState) -> bool:
-    return state.steps in (_HESSIAN_CHECK, _LAST_CHECK) and not _is_start(state)
+    return state.steps in (_HESSIAN_CHECK, _LAST_CHECK) and not starts.is_start(state)
 
 
 def _is_rounding(state: LineState, slope: float) -> bool:

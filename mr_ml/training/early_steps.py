@@ -64,9 +64,7 @@ class EarlySteps:
     @cached_property
     def _rows(self) -> Sample | None:
         """The split's first rows, as many as the objective takes."""
-        blocks = self._first_blocks(most=None)
-        over = blocks if self.columns is None else (block.over(self.columns) for block in blocks)
-        return self.objective.sample(over, n_rows=self.dataset.n_rows(self.split))
+        return self.objective.sample(self.blocks(), n_rows=self.dataset.n_rows(self.split))
 
     @cached_property
     def _sample(self) -> list[Block]:
@@ -88,6 +86,11 @@ class EarlySteps:
         if not self._kept:
             self._kept.extend(map(query.prepare, self._sample))
         return self._kept
+
+    def blocks(self) -> Iterator[Block]:
+        """Read the split's blocks, in their order, over the training's features."""
+        for block in self._first_blocks(most=None):
+            yield block if self.columns is None else block.over(self.columns)
 
     def _first_blocks(self, most: int | None = _MOST_BLOCKS) -> Iterator[Block]:
         parts = ((p, index) for p in self.dataset.of_split(self.split) for index in range(p.facts.blocks))

@@ -191,7 +191,7 @@ def fit(
             event = {"event": "continues", "run": continues, "after": optimizer.progress(state).passes}
             append_events(root.store, root.layout.run_log(run), [event])
     if state is None:
-        state = _first_state(problem, spec, dataset, run=run, root=root, say=say)
+        state = _first_state(problem, spec, dataset, run=run, root=root, say=say, sample=sample)
     passes = Watch(dataset.n_rows(spec.split), watch, say, tolerance=vars(spec).get(TOLERANCE))
     training = stage(f"training {spec.model}", unit="passes")
     with interrupts.after_a_pass(), training, Journal(checkpoints, keeps_two=True) as journal:
@@ -281,12 +281,24 @@ def warm_start(
 
 
 def _first_state(
-    problem: Problem, spec: TrainSpec, dataset: Dataset, *, run: str, root: Root, say: Callable[[str], None]
+    problem: Problem,
+    spec: TrainSpec,
+    dataset: Dataset,
+    *,
+    run: str,
+    root: Root,
+    say: Callable[[str], None],
+    sample: EarlySteps,
 ) -> Any:
     data = None if spec.warm_start_from is None else kept(root, run, spec.warm_start_from)
     start = warm_start(problem, spec, dataset, root, data=data)
     if start is None:
-        return problem.optimizer.init(problem.start())
+        guess = problem.first_guess(sample.blocks())
+        if guess is None:
+            return problem.optimizer.init(problem.start())
+        say(guess.text)
+        append_events(root.store, root.layout.run_log(run), [guess.event])
+        return problem.optimizer.init_sampled(problem.start(), guess.point, columns=guess.columns)
     say(start.text)
     append_events(root.store, root.layout.run_log(run), [start.event])
     return problem.optimizer.init_warm(problem.start(), start.point)

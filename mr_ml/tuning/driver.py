@@ -271,7 +271,7 @@ def _at_once(session: Session, dataset: Dataset, split: str, problems: Sequence[
 
 
 def _needs(dataset: Dataset, split: str, problems: Sequence[Problem]) -> Needs:
-    each = [problem.needs() for problem in problems]
+    each = [problem.needs(beside_others=True) for problem in problems]
     coef_bytes = 16 * sum(problem.objective.size for problem in problems)
     n_rows, n_blocks = dataset.n_rows(split), each[0].n_blocks
     scores = _SCORE_BYTES * len(problems)

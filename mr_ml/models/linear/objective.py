@@ -30,6 +30,10 @@ from mr_ml.optimize.base import Ask, Columns, Evaluation, Kinks, Reach, Separati
 from mr_ml.sums.parts import Triangle
 from mr_ml.sums.statistic import Statistic
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mr_ml.sums.several import SeveralQueries
+
 Floats = NDArray[np.float64]
 
 _LEAST_UNIT = 1e-6
@@ -147,8 +151,10 @@ class Objective:
         """(n_outputs, n_features + 1) in the space of features as they are read, intercept last."""
         return self.scaling.to_raw(theta, self.rows.n_outputs)
 
-    def query(self, ask: Ask) -> LineQuery:
+    def query(self, ask: Ask) -> LineQuery | SeveralQueries:
         """Return the query that answers an ask."""
+        if ask.beside is not None:
+            return self._together(ask, ask.beside)
         direction = None if ask.direction is None else self.coef(ask.direction)
         return LineQuery(
             rows=self.rows,
@@ -162,6 +168,11 @@ class Objective:
             factor=self._factors(ask),
             leads=self._watched or self._asks_margins(ask),
         )
+
+    def _together(self, *asks: Ask) -> SeveralQueries:
+        from mr_ml.sums.several import SeveralQueries
+
+        return SeveralQueries(tuple(self.query(replace(ask, beside=None)) for ask in asks))
 
     def values(self, ask: Ask, sums: LineSums) -> Floats:
         """Return the objective at each of the steps, (n_steps,), of rows whose weights have a positive sum."""
@@ -182,6 +193,9 @@ class Objective:
         NoModelError
             If the weights of all rows sum to zero: there is nothing to learn from.
         """
+        if ask.beside is not None:
+            mine, others = self._together(ask, ask.beside).statistics(total)
+            return replace(self.finish(replace(ask, beside=None), mine), beside=self.finish(ask.beside, others))
         sums, penalty = LineQuery.read(total), self._of_theta
         weight_sum = sums.weight_sum
         if not weight_sum > 0:

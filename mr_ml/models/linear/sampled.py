@@ -29,6 +29,9 @@ Floats = NDArray[np.float64]
 MOST_ROWS = 20_000
 MOST_BYTES = 64 << 20
 _ENTRY_BYTES = 12
+# Rows to begin by: one of so many of all, and so many for each coefficient of an output, with fewer of which their
+# optimum is too far out; and no fewer than a pass over all of them hardly takes.
+_ONE_OF, _ROWS_EACH, _LEAST_ROWS = 8, 20, 1_000
 # Vectors by which the size of a Hessian is estimated.
 _PROBES = 8
 # Of a row and an output: margins, derivatives, and what is made of them.
@@ -39,6 +42,30 @@ def sample_bytes(*, n_rows: int, nnz: int, n_outputs: int) -> int:
     """Bound what a sample of a split takes, also while it is put together."""
     whole = 2 * _ENTRY_BYTES * nnz + _OUTPUT_BYTES * n_rows * n_outputs
     return 3 * min(MOST_BYTES, whole)
+
+
+def first_rows(*, n_rows: int, nnz: int, n_columns: int, n_outputs: int) -> tuple[int, int]:
+    """Return how many rows a search begins by (see `mr_ml.models.linear.kind.first_rows`), and what these take.
+
+    Parameters
+    ----------
+    n_rows, nnz
+        Of the split.
+    n_columns
+        Coefficients of an output.
+
+    Returns
+    -------
+    rows
+        0 where the search begins at its start.
+    n_bytes
+        That bound what they take as they are stored, and as they are read.
+    """
+    each = _ENTRY_BYTES * nnz / max(n_rows, 1) + _OUTPUT_BYTES * n_outputs
+    rows = int(min(MOST_ROWS, n_rows // _ONE_OF, MOST_BYTES // each))
+    if rows < max(_ROWS_EACH * n_columns, _LEAST_ROWS):
+        return 0, 0
+    return rows, int(3 * rows * each)
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,11 +34,11 @@ from mr_ml.models.linear.losses import loss_from_text
 from mr_ml.models.linear.losses.base import Loss
 from mr_ml.models.linear.objective import Objective
 from mr_ml.models.linear.reading import RowSpec
-from mr_ml.models.linear.sampled import sample_bytes
+from mr_ml.models.linear.sampled import first_rows, sample_bytes
 from mr_ml.models.linear.scaling import Scaling
 from mr_ml.models.linear.shift import NO_SHIFT, Shift
 from mr_ml.models.needs import Needs
-from mr_ml.models.problem import Conclusion
+from mr_ml.models.problem import Conclusion, FirstGuess
 from mr_ml.optimize.base import Ask, Evaluation, Optimizer, Result, Stop
 from mr_ml.optimize.choose import Choice, choices, choose
 from mr_ml.readers.labels import label_texts
@@ -46,6 +46,8 @@ from mr_ml.sums.slices import is_wide
 from mr_ml.sums.statistic import Receipts, Statistic
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mr_ml.coefficients.base import Coefficients
     from mr_ml.data.folds import FoldRows, Folds
     from mr_ml.models.linear.fold_counts import FoldCountsQuery
@@ -123,6 +125,27 @@ class LinearProblem:
         """Return where the search starts, (size,)."""
         return self.objective.start()
 
+    def first_guess(self, blocks: Iterable[Block]) -> FirstGuess | None:
+        """Return where the search begins that knows no model; see `mr_ml.models.problem.Problem.first_guess`."""
+        n, _ = self._first_rows
+        if not n:
+            return None
+        from mr_ml.models.linear.kind.first_rows import first_guess
+
+        return first_guess(self, blocks, n)
+
+    @property
+    def _first_rows(self) -> tuple[int, int]:
+        """How many rows the search begins by, 0 if by none, and how many bytes they take."""
+        rows, partitions = self.objective.rows, self.dataset.of_split(self.spec.split)
+        warm = self.spec.warm_start is not None or self.spec.warm_start_from is not None
+        if warm or not (self.optimizer.begins_by_sample and rows.loss.begins_by_sample):
+            return 0, 0
+        return first_rows(
+            n_rows=self.dataset.n_rows(self.spec.split), nnz=sum(p.facts.nnz for p in partitions),
+            n_columns=self.objective.size // rows.n_outputs, n_outputs=rows.n_outputs,
+        )  # fmt: skip
+
     def warm_start(self, model: Model, moments: FeatureMoments) -> WarmStart:
         """Return where the search starts that knows a model; see `mr_ml.models.problem.Problem.warm_start`."""
         from mr_ml.models.linear.kind.earlier import Earlier
@@ -142,7 +165,7 @@ class LinearProblem:
         found = warm_start(self, earlier, moments)
         return replace(found, point=self.objective.within(found.point))
 
-    def needs(self) -> Needs:
+    def needs(self, *, beside_others: bool = False) -> Needs:
         """Return what sums and states take, by what the optimizer says."""
         size, n_features = self.objective.size, self.objective.rows.n_features
         cost = self.optimizer.cost(size)
@@ -155,6 +178,10 @@ class LinearProblem:
             sum_bytes = min(sum_bytes, stored)
             block_sum_bytes = min(sum_bytes, stored // n_blocks)
         driver_bytes = state_bytes(cost, size)
+        first, first_bytes = self._first_rows
+        if first and not beside_others:
+            # the first pass may be about two points
+            driver_bytes, sum_bytes, block_sum_bytes = driver_bytes + first_bytes, 2 * sum_bytes, 2 * block_sum_bytes
         if cost.sampled:
             nnz = sum(p.facts.nnz for p in partitions)
             driver_bytes += sample_bytes(

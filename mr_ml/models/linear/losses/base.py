@@ -59,6 +59,8 @@ class Loss(ABC):
         largest of these, or of their differences in a row of several: see `mr_ml.optimize.reach`.
     most_curved
         The second derivative of a row that has one, if rows may have none; None where all have some.
+    begins_by_sample
+        Whether the optimum of a sample of the rows is a good place to begin.
     higher
         Which metrics that other losses do not have are better the larger they are.
     """
@@ -73,6 +75,7 @@ class Loss(ABC):
     needs_intercept: ClassVar[bool] = False
     bends_by_reach: ClassVar[bool] = False
     most_curved: ClassVar[float | None] = None
+    begins_by_sample: ClassVar[bool] = False
     higher: ClassVar[frozenset[str]] = frozenset()
 
     def n_outputs(self, n_classes: int) -> int:

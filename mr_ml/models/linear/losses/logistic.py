@@ -26,6 +26,7 @@ class LogisticLoss(Loss):
     label_domain: ClassVar[LabelDomain] = TWO_CLASSES
     may_separate: ClassVar[bool] = True
     bends_by_reach: ClassVar[bool] = True
+    begins_by_sample: ClassVar[bool] = True
 
     @property
     def ratio(self) -> str:

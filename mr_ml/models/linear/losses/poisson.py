@@ -28,6 +28,7 @@ class PoissonLoss(CountLoss):
 
     name: ClassVar[str] = "poisson"
     label_domain: ClassVar[LabelDomain] = NOT_NEGATIVE
+    begins_by_sample: ClassVar[bool] = True
 
     @property
     def likelihood(self) -> Likelihood:

@@ -28,6 +28,7 @@ class SoftmaxLoss(Loss):
     label_domain: ClassVar[LabelDomain] = CLASSES
     may_separate: ClassVar[bool] = True
     bends_by_reach: ClassVar[bool] = True
+    begins_by_sample: ClassVar[bool] = True
     identifiable: ClassVar[bool] = False
 
     def n_outputs(self, n_classes: int) -> int:
