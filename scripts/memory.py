@@ -68,7 +68,7 @@ def main() -> int:
     limit = parse_size(options.memory)
     with tempfile.TemporaryDirectory(prefix="mr_ml-memory-") as folder:
         decoded = int(limit * options.times)
-        needs = decoded // 5
+        needs = decoded * 3 // 2
         if shutil.disk_usage(folder).free < needs:
             print(f"expected {needs >> 20} MB of free space in {folder}; set TMPDIR to a folder that has it")
             return 2
@@ -138,7 +138,7 @@ def watch(command: list[str], limit: int, options: argparse.Namespace) -> bool:
 
 
 def write_dataset(root: Root, decoded: int, n_features: int) -> None:
-    """Publish the dataset `rows`: dense small integers, which take a byte each in a file and eight in memory."""
+    """Publish the dataset `rows`: dense numbers that no fewer than eight bytes hold."""
     n_rows = decoded // (8 * n_features + 8)
     plan = make_plan(n_rows=n_rows, nnz=n_rows * n_features, n_features=n_features, shares={"train": 1.0})
     (segment,) = plan.segments
@@ -186,7 +186,8 @@ def blocks(partition: int, n_rows: int, block_rows: int, n_features: int) -> Ite
     rng = np.random.default_rng(partition)
     direction = np.linspace(-1, 1, n_features)
     for start in range(0, n_rows, block_rows):
-        x = rng.integers(-10, 11, (min(block_rows, n_rows - start), n_features)).astype(np.float64)
+        # of numbers that no fewer bytes hold
+        x = rng.normal(scale=6, size=(min(block_rows, n_rows - start), n_features))
         y = (x @ direction + rng.normal(size=len(x), scale=20) > 0).astype(np.float64)
         yield Block(DenseFeatures(x), y)
 

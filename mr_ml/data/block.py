@@ -2,9 +2,9 @@
 
     partition TAB index TAB base64(frame) NEWLINE
 
-The frame keeps each array in the narrowest form that is lossless. Where there are compiled loops, sparse features stay
-so in memory and are widened as they are used; all else is widened when it is decoded. What is computed never depends on
-how it was stored. A block is dense when at least a third of its entries are stored.
+The frame keeps each array in the narrowest form that is lossless. Features stay so in memory and are widened as they
+are used, sparse ones where there are compiled loops; all else is widened when it is decoded. What is computed never
+depends on how it was stored. A block is dense when at least a third of its entries are stored.
 """
 
 from __future__ import annotations
@@ -223,15 +223,15 @@ class _Numbers:
     places: Mapping[str, int]
 
     def narrow(self, name: str, *, ndim: int = 1) -> tuple[Array, int]:
-        """As they are stored: the array and its decimal places."""
+        """As they are stored, if it is as `narrow` does: the array and its decimal places."""
         array, places = self.arrays[name], self.places.get(name, 0)
         if array.ndim != ndim:
             raise ValueError(f"{name} of shape {array.shape}, expected {ndim} dimension(s)")
         check_narrow(array, places)
-        return array, places
+        return (array, places) if array.dtype.str in NARROW_DTYPES else (widen(array, places), 0)
 
-    def get(self, name: str, *, ndim: int = 1) -> Floats:
-        return widen(*self.narrow(name, ndim=ndim))
+    def get(self, name: str) -> Floats:
+        return widen(*self.narrow(name))
 
     def find(self, name: str) -> Floats | None:
         return self.get(name) if name in self.arrays else None
@@ -239,7 +239,7 @@ class _Numbers:
 
 def _features(arrays: Mapping[str, Array], numbers: _Numbers) -> Features:
     if "dense" in arrays:
-        return DenseFeatures(numbers.get("dense", ndim=2))
+        return DenseFeatures(*numbers.narrow("dense", ndim=2))
     counts, stored = arrays["counts"], arrays["indices"]
     # scipy's kernels check no bounds
     if counts.dtype.kind != "u" or stored.dtype.str not in _ID_DTYPES or stored.min(initial=0) < 0:
@@ -248,8 +248,6 @@ def _features(arrays: Mapping[str, Array], numbers: _Numbers) -> Features:
         raise ValueError(f"row counts of shape {counts.shape}, column ids of shape {stored.shape}")
     indptr = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
     values, places = numbers.narrow("values") if "values" in arrays else (np.ones(len(stored), np.int8), 0)
-    if values.dtype.str not in NARROW_DTYPES:
-        values, places = widen(values, places), 0
     if indptr[-1] != len(stored) or len(values) != len(stored):
         raise ValueError(f"{indptr[-1]} entries by row counts, {len(stored)} column ids, {len(values)} values")
     features = SparseFeatures(narrow_indptr(indptr), stored, values, places)

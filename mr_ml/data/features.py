@@ -4,7 +4,7 @@
     transpose_dot(R)      X' R           (n_features, K)
     squares_dot(D)        (X o X)' D     (n_features, K)
     transpose_dots(R, D)  the two above at once, or only the first if D is None
-    gram(d)               X' diag(d) X   (n_features, n_features)
+    gram(d)               X' diag(d) X   (n_features, n_features), and X' d
     shifted(ids, by)      X less by in the columns ids
 
 X is (n_rows, n_features) but a block does not know n_features: the dataset does, so it is passed in.
@@ -14,6 +14,7 @@ sparse rows have the same bits in each of K columns whatever the others are (`co
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -22,10 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr_ml.data import kernels
-from mr_ml.data.narrow import narrow, narrow_again, widen
+from mr_ml.data.narrow import narrow_again, widen
 
 Floats = NDArray[np.float64]
 Array = NDArray[Any]
+
+# Of dense features so many numbers are in full at a time, of many columns so many rows. Sums go by them.
+_PIECE_NUMBERS, _PIECE_ROWS = 1 << 16, 1 << 9
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +65,11 @@ class SparseFeatures:
     def nbytes(self) -> int:
         """Bytes that the arrays occupy."""
         return self.indptr.nbytes + self.indices.nbytes + self.values.nbytes
+
+    @property
+    def nbytes_in_full(self) -> int:
+        """Bytes that the entries would occupy in full: ids int32 and values float64."""
+        return 12 * self.nnz
 
     @cached_property
     def width(self) -> int:
@@ -169,11 +178,12 @@ class SparseFeatures:
         x = self.wide
         return replace(x, values=x.values * x.values)
 
-    def gram(self, rows: Floats, *, n_features: int) -> Floats:
-        """Return X' diag(d) X, (n_features, n_features), for d (n_rows,)."""
+    def gram(self, rows: Floats, *, n_features: int) -> tuple[Floats, Floats]:
+        """Return X' diag(d) X, (n_features, n_features), and X' d, (n_features,), for d (n_rows,)."""
         x = self.wide
         weighted = replace(x, values=x.values * np.repeat(rows, np.diff(x.indptr)))
-        return np.asarray((x._matrix(n_features).T @ weighted._matrix(n_features)).toarray())
+        inner = (x._matrix(n_features).T @ weighted._matrix(n_features)).toarray()
+        return np.asarray(inner), self.transpose_dot(rows[:, None], n_features=n_features)[:, 0]
 
     def toarray(self, *, n_features: int) -> Floats:
         """Return X as an array (n_rows, n_features)."""
@@ -229,56 +239,86 @@ class SparseFeatures:
 
 @dataclass(frozen=True, eq=False)
 class DenseFeatures:
-    """Rows as an array float64 (n_rows, width); columns from width to n_features are zero."""
+    """Rows of all columns, in few bytes or in full; columns from width to n_features are zero.
+
+    Products widen some rows at a time, which stay near the processor, and add up these pieces from the first to the
+    last. Where they begin depends on the width alone, never on the form in which the rows are held.
+
+    Attributes
+    ----------
+    numbers, places
+        As `mr_ml.data.narrow.narrow` gives them, for these rows and perhaps others: floats, or integers over
+        10^places; (n_rows, width).
+    """
 
     columns_apart: ClassVar[bool] = False
 
-    array: Floats
+    numbers: Array
+    places: int = 0
 
     @property
     def n_rows(self) -> int:
         """Number of rows."""
-        return int(self.array.shape[0])
+        return len(self.numbers)
 
     @property
     def nnz(self) -> int:
         """Number of entries that are not zero."""
-        return int(np.count_nonzero(self.array))
-
-    def narrow(self) -> tuple[Array, int]:
-        """Return the array as `mr_ml.data.narrow.narrow` does."""
-        return narrow(self.array)
-
-    @property
-    def _numbers(self) -> tuple[Array, int]:
-        return self.array, 0
+        return int(np.count_nonzero(self.numbers))
 
     @property
     def nbytes(self) -> int:
         """Bytes that the array occupies."""
-        return self.array.nbytes
+        return self.numbers.nbytes
+
+    @property
+    def nbytes_in_full(self) -> int:
+        """Bytes that it would occupy in full."""
+        return 8 * self.numbers.size
 
     @property
     def width(self) -> int:
         """Number of columns of the array; all others are zero."""
-        return int(self.array.shape[1])
+        return int(self.numbers.shape[1])
+
+    @property
+    def array(self) -> Floats:
+        """The rows in full, float64 (n_rows, width)."""
+        return widen(self.numbers, self.places)
+
+    def _pieces(self, factors: Floats | None = None) -> Iterator[tuple[slice, Floats]]:
+        """Yield which rows, and these in full, times their factors if there are any."""
+        n = max(_PIECE_NUMBERS >> (max(self.width, 1) - 1).bit_length(), _PIECE_ROWS)
+        for first in range(0, self.n_rows, n):
+            some = slice(first, first + n)
+            numbers = self.numbers[some]
+            piece = None if factors is None else kernels.scale_rows(numbers, self.places, factors[some])
+            if piece is None:
+                # BLAS adds in another order where they lie in another
+                piece = np.ascontiguousarray(widen(numbers, self.places))
+                piece = piece if factors is None else piece * factors[some, None]
+            yield some, piece
+
+    def narrow(self) -> tuple[Array, int]:
+        """Return the array as `mr_ml.data.narrow.narrow` does."""
+        return narrow_again(self.numbers, self.places)
 
     def as_sparse(self) -> SparseFeatures:
         """Return the same rows in CSR form."""
-        rows, columns = np.nonzero(self.array)
+        rows, columns = np.nonzero(self.numbers)
         indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=self.n_rows))]).astype(np.int32)
-        return SparseFeatures(indptr, columns.astype(np.int32), self.array[rows, columns])
+        return SparseFeatures(indptr, columns.astype(np.int32), self.numbers[rows, columns], self.places)
 
     def head(self, n: int) -> DenseFeatures:
         """Return the first n rows."""
-        return DenseFeatures(self.array[:n])
+        return replace(self, numbers=self.numbers[:n])
 
     def compact(self, *, below: float) -> None:
         """Return None: every column has entries."""
 
     def over(self, columns: Array) -> DenseFeatures:
         """Return the rows over these columns alone, int32 and ascending."""
-        return DenseFeatures(self.array[:, columns[: np.searchsorted(columns, self.width)]])
+        return replace(self, numbers=self.numbers.take(columns[: np.searchsorted(columns, self.width)], axis=1))
 
     def shifted(self, ids: Array, by: Floats) -> DenseFeatures:
         """Return X less `by` in the columns `ids`: (len(ids),) each, ids ascending."""
@@ -288,42 +328,55 @@ class DenseFeatures:
 
     def rows(self, chosen: Array) -> DenseFeatures:
         """Return the rows of these numbers, in their order."""
-        return DenseFeatures(self.array[chosen])
+        return replace(self, numbers=self.numbers[chosen])
 
     def dot(self, coef: Floats) -> Floats:
         """Return X W, see `SparseFeatures.dot`."""
-        return np.asarray(self.array @ coef[: self.width])
+        coef = coef[: self.width]
+        products = np.empty((self.n_rows, *coef.shape[1:]))
+        for some, piece in self._pieces():
+            np.matmul(piece, coef, out=products[some])
+        return products
 
     def transpose_dot(self, rows: Floats, *, n_features: int) -> Floats:
         """Return X' R, see `SparseFeatures.transpose_dot`."""
-        return _pad(self.array.T @ rows, n_features)
+        return self.transpose_dots(rows, None, n_features=n_features)[0]
 
     def squares_dot(self, rows: Floats, *, n_features: int) -> Floats:
         """Return (X o X)' D, see `SparseFeatures.squares_dot`."""
-        return _pad((self.array * self.array).T @ rows, n_features)
+        return self.squared().transpose_dot(rows, n_features=n_features)
 
     def transpose_dots(
         self, rows: Floats, of_squares: Floats | None, *, n_features: int
     ) -> tuple[Floats, Floats | None]:
         """Return X' R and, if D is given, (X o X)' D, see `SparseFeatures.transpose_dots`."""
-        squares = None if of_squares is None else self.squares_dot(of_squares, n_features=n_features)
-        return self.transpose_dot(rows, n_features=n_features), squares
+        sums = np.zeros((n_features, *rows.shape[1:]))
+        squares = None if of_squares is None else np.zeros((n_features, *of_squares.shape[1:]))
+        for some, piece in self._pieces():
+            sums[: self.width] += piece.T @ rows[some]
+            if squares is not None and of_squares is not None:
+                squares[: self.width] += (piece * piece).T @ of_squares[some]
+        return sums, squares
 
     def squared(self) -> DenseFeatures:
         """Return X o X."""
-        return DenseFeatures(self.array * self.array)
+        array = self.array
+        return DenseFeatures(array * array)
 
-    def gram(self, rows: Floats, *, n_features: int) -> Floats:
-        """Return X' diag(d) X, see `SparseFeatures.gram`."""
-        if (rows >= 0).all():
-            # of a matrix and itself BLAS computes one half: a fifth less time for 100 columns, two fifths for 500
-            scaled = self.array * np.sqrt(rows)[:, None]
-            inner = scaled.T @ scaled
-        else:
-            inner = self.array.T @ (self.array * rows[:, None])
-        whole = np.zeros((n_features, n_features))
-        whole[: self.width, : self.width] = inner
-        return whole
+    def gram(self, rows: Floats, *, n_features: int) -> tuple[Floats, Floats]:
+        """Return X' diag(d) X and X' d, see `SparseFeatures.gram`."""
+        inner, sums = np.zeros((n_features, n_features)), np.zeros(n_features)
+        roots = np.sqrt(rows) if (rows >= 0).all() else None
+        for some, piece in self._pieces(roots):
+            left, right = piece.T, rows[some]
+            if roots is None:
+                product = left @ (piece * right[:, None])
+            else:
+                # of a matrix and itself BLAS computes one half: a fifth less time for 100 columns, two fifths for 500
+                product, right = left @ piece, roots[some]
+            inner[: self.width, : self.width] += product
+            sums[: self.width] += left @ right
+        return inner, sums
 
     def toarray(self, *, n_features: int) -> Floats:
         """Return X as an array (n_rows, n_features)."""
@@ -331,12 +384,13 @@ class DenseFeatures:
 
     def column_sums(self, *, n_features: int) -> tuple[Floats, Array, Floats, Floats, Array]:
         """Sum each column, see `SparseFeatures.column_sums`; every element of the array counts as an entry."""
-        totals = kernels.dense_sums(*self._numbers)
+        totals = kernels.dense_sums(self.numbers, self.places)
         if totals is None:
-            nonzero = self.array != 0
-            low = np.where(nonzero, self.array, np.inf).min(axis=0, initial=np.inf)
-            high = np.where(nonzero, self.array, -np.inf).max(axis=0, initial=-np.inf)
-            totals = _sums_down(self.array), low, high, nonzero.sum(axis=0)
+            array = self.array
+            nonzero = array != 0
+            low = np.where(nonzero, array, np.inf).min(axis=0, initial=np.inf)
+            high = np.where(nonzero, array, -np.inf).max(axis=0, initial=-np.inf)
+            totals = _sums_down(array), low, high, nonzero.sum(axis=0)
         sums, low, high, nonzero = totals
         stored = _pad(np.full(self.width, self.n_rows), n_features)
         nothing = np.full(n_features - self.width, np.inf)
@@ -345,8 +399,7 @@ class DenseFeatures:
 
     def deviations(self, mean: Floats) -> tuple[Floats, Floats]:
         """Return the sums of deviations and of their squares, see `SparseFeatures.deviations`."""
-        array, places = self._numbers
-        sums = kernels.dense_deviations(array, mean[: self.width], places)
+        sums = kernels.dense_deviations(self.numbers, mean[: self.width], self.places)
         if sums is None:
             deviation = self.array - mean[: self.width]
             sums = _sums_down(deviation), _sums_down(deviation * deviation)
@@ -355,54 +408,12 @@ class DenseFeatures:
 
     def weighted_moments(self, shares: Floats, *, n_features: int) -> tuple[Floats, Floats]:
         """As of sparse features."""
-        u = shares[:, None]
-        mean = _sums_down(u * self.array)
-        deviation = self.array - mean
+        array, u = self.array, shares[:, None]
+        mean = _sums_down(u * array)
+        deviation = array - mean
         weighted = u * deviation
         mean, variance = _recentred(mean, _sums_down(weighted), _sums_down(weighted * deviation))
         return _pad(mean, n_features), _pad(variance, n_features)
-
-
-class NarrowFeatures(DenseFeatures):
-    """Rows as an array in few bytes, of which the one in full is made where it is asked for.
-
-    Parameters
-    ----------
-    numbers, places
-        (n_rows, width), of what `mr_ml.data.narrow.narrow` gave for these rows and perhaps others.
-    """
-
-    def __init__(self, numbers: Array, places: int) -> None:
-        self.__dict__["_held"] = numbers, places
-
-    @cached_property
-    def array(self) -> Floats:
-        """See `DenseFeatures`."""
-        return widen(*self._numbers)
-
-    @property
-    def _numbers(self) -> tuple[Array, int]:
-        held: tuple[Array, int] = self.__dict__["_held"]
-        return held
-
-    @property
-    def n_rows(self) -> int:
-        """Number of rows."""
-        return len(self._numbers[0])
-
-    @property
-    def nnz(self) -> int:
-        """Number of entries that are not zero."""
-        return int(np.count_nonzero(self._numbers[0]))
-
-    @property
-    def width(self) -> int:
-        """Number of columns of the array; all others are zero."""
-        return int(self._numbers[0].shape[1])
-
-    def narrow(self) -> tuple[Array, int]:
-        """Return the array as `mr_ml.data.narrow.narrow` does."""
-        return narrow_again(*self._numbers)
 
 
 Features = SparseFeatures | DenseFeatures

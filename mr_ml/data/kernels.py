@@ -294,6 +294,16 @@ def widen(integers: Array, *, scale: float) -> Floats | None:
     return wide
 
 
+def scale_rows(numbers: Array, places: int, factors: Floats) -> Floats | None:
+    """Return rows that are as `mr_ml.data.narrow.narrow` gives them in full, each times its factor (n,); or None."""
+    if native is None:
+        return None
+    out = np.empty(numbers.shape)
+    numbers, factors = np.ascontiguousarray(numbers), np.ascontiguousarray(factors)
+    native.scale_rows(numbers, numbers.dtype.kind == "f", 10.0**places, factors, out)
+    return out
+
+
 def write_rows(
     values: Floats, *, starts: bytes, start_ends: Array, choice: Array, lines: Array, n_lines: int
 ) -> memoryview | None:

@@ -102,17 +102,17 @@ done:
 
 EACH_PROCESSOR void widen_values(const Held *held, Py_ssize_t first, Py_ssize_t n, double *restrict out)
 {
-    const double scale = held->scale;
+    const double share = held->share, rest = held->rest;
     if (held->is_float && held->size == 8)
         memcpy(out, (const double *)held->items + first, (size_t)n * sizeof *out);
     else if (held->is_float)
         WIDEN(float, in[k])
     else if (held->size == 4)
-        WIDEN(int32_t, in[k] / scale)
+        WIDEN(int32_t, in[k] * share + in[k] * rest)
     else if (held->size == 2)
-        WIDEN(int16_t, in[k] / scale)
+        WIDEN(int16_t, in[k] * share + in[k] * rest)
     else
-        WIDEN(int8_t, in[k] / scale)
+        WIDEN(int8_t, in[k] * share + in[k] * rest)
 }
 
 EACH_PROCESSOR void widen_ids(const Held *held, Py_ssize_t first, Py_ssize_t n, int32_t *restrict out)
@@ -123,7 +123,8 @@ EACH_PROCESSOR void widen_ids(const Held *held, Py_ssize_t first, Py_ssize_t n, 
         WIDEN(uint16_t, in[k])
 }
 
-PyDoc_STRVAR(widen_doc, "widen(integers, scale, out)\n\nout = integers / scale; signed integers of 1, 2 or 4 bytes.");
+PyDoc_STRVAR(widen_doc, "widen(integers, scale, out)\n\n"
+                        "out = integers / scale; signed integers of 1, 2 or 4 bytes, a scale of 1, 10, ... or 10^9.");
 
 static PyObject *widen(PyObject *self, PyObject *args)
 {
@@ -149,9 +150,51 @@ done:
     return result;
 }
 
+EACH_PROCESSOR static void scale_row(double *row, Py_ssize_t d, double factor)
+{
+    for (Py_ssize_t j = 0; j < d; j++)
+        row[j] *= factor;
+}
+
+PyDoc_STRVAR(scale_rows_doc, "scale_rows(values, is_float, scale, factors, out)\n\n"
+                             "out = the rows in full, each times its factor; of as many values each as fit.");
+
+static PyObject *scale_rows(PyObject *self, PyObject *args)
+{
+    PyObject *objects[3];
+    int is_float;
+    double scale;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "OpdOO", &objects[0], &is_float, &scale, &objects[1], &objects[2]))
+        return NULL;
+    Buffer b[3] = {{.held = 0}};
+    PyObject *result = NULL;
+    for (int k = 0; k < 3; k++)
+        if (!acquire(objects[k], &b[k], k ? 8 : 0, k == 2))
+            goto done;
+    Held held = held_values(&b[0], is_float, scale);
+    Py_ssize_t n = items(&b[1]), all = items(&b[0]), d = n ? all / n : 0;
+    if (d * n != all || items(&b[2]) != all || !are_values(&held)) {
+        PyErr_SetString(PyExc_ValueError, "arrays do not fit together");
+        goto done;
+    }
+    const double *factors = b[1].view.buf;
+    double *out = b[2].view.buf;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        widen_values(&held, i * d, d, out + i * d);
+        scale_row(out + i * d, d, factors[i]);
+    }
+    result = Py_None;
+    Py_INCREF(result);
+done:
+    release(b, 3);
+    return result;
+}
+
 PyMethodDef narrow_methods[] = {
     {"first_scale", first_scale, METH_VARARGS, first_scale_doc},
     {"narrow", narrow, METH_VARARGS, narrow_doc},
+    {"scale_rows", scale_rows, METH_VARARGS, scale_rows_doc},
     {"widen", widen, METH_VARARGS, widen_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -89,22 +89,28 @@ static inline Py_ssize_t items(const Buffer *buffer)
     return buffer->view.len / buffer->view.itemsize;
 }
 
-/* Numbers in few bytes each, as mr_ml.data.narrow makes them: floats, or integers over a scale. Ids: uint16 or int32. */
+/* Numbers in few bytes each, as mr_ml.data.narrow makes them: floats, or integers over a scale. Ids: uint16 or int32.
+ *
+ * An integer i over the scale is i * share + i * rest, rounded, which takes a fraction of the time of a division and has
+ * the same bits: share is the scale's reciprocal in 22 bits, so that its product with 31 bits is exact, and rest what
+ * is left of it. In units of the last place the sum is off by less than 3e-7 before it is rounded, while i / 10^p is at
+ * least 1 / (2 * 5^p) from where rounding changes, which is more for p up to 9. */
 typedef struct {
     const void *items;
     Py_ssize_t size;
     int is_float;
-    double scale;
+    double share, rest;
 } Held;
 
 static inline Held held_values(const Buffer *buffer, int is_float, double scale)
 {
-    return (Held){buffer->view.buf, buffer->view.itemsize, is_float, scale};
+    double reciprocal = 1 / scale, spread = reciprocal * 2147483649.0, share = spread - (spread - reciprocal);
+    return (Held){buffer->view.buf, buffer->view.itemsize, is_float, share, (1 - share * scale) / scale};
 }
 
 static inline Held held_ids(const Buffer *buffer)
 {
-    return (Held){buffer->view.buf, buffer->view.itemsize, 0, 1};
+    return (Held){buffer->view.buf, buffer->view.itemsize, 0, 1, 0};
 }
 
 static inline int are_values(const Held *held)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mr_ml.data import frame, kernels
 from mr_ml.data.block import Block, is_dense
-from mr_ml.data.features import NarrowFeatures, SparseFeatures
+from mr_ml.data.features import DenseFeatures, SparseFeatures
 from mr_ml.data.narrow import narrow, narrow_ids, shared_ids, widen
 from mr_ml.data.rowhash import Hashes, Purpose, again, matrix_hashes, row_hashes
 from mr_ml.errors import BadDataError
@@ -196,7 +196,7 @@ class JoinedMatrix:
             return Block(
                 SparseFeatures(part.indptr, part.indices, part.values), part.labels, part.weights, part.offsets
             )
-        return Block(NarrowFeatures(array, self.places), **_columns(self, chosen))
+        return Block(DenseFeatures(array, self.places), **_columns(self, chosen))
 
 
 def _entries_of(array: Array, places: int) -> kernels.Entries:

@@ -212,7 +212,8 @@ def memory(problem: Problem, work: Path, rounds: int) -> Result:
     """Train with a --memory of which the decoded blocks take at least five times what it leaves for them."""
     ours = _fresh(work, "memory")
     packing = measure.run(ours.pack(problem.text, "m"), folder=work)
-    decoded = problem.nnz * (6 if problem.n_features > 100 else 8)
+    # values of five or six places in four bytes, ids in two
+    decoded = problem.nnz * (4 if problem.dense else 6)
     limit = PROCESS_BYTES * (1 + ours.workers) + MODEL_BYTES * problem.n_features + decoded // TIMES_MEMORY
     words = ("--max-passes", FIXED_PASSES, "--tolerance", 0, "--memory", f"{limit >> 20}M")
     costs, seconds = [], []

@@ -171,7 +171,8 @@ def test_the_size_in_memory_is_that_of_the_decoded_arrays() -> None:
     dense = decode_line(
         encode_line(make_block(np.ones((5, 3)), np.ones(5), weights=np.ones(5)), ADDRESS), where=""
     ).block
-    assert dense.nbytes == 8 * (5 * 3 + 5 + 5)
+    # features as they are stored: ones, in a byte each
+    assert dense.nbytes == 5 * 3 + 8 * (5 + 5)
     x = np.zeros((5, 90))
     x[:, 7] = 0.5
     thin = decode_line(encode_line(make_block(x, np.ones(5), form="sparse"), ADDRESS), where="").block

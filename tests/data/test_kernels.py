@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mr_ml.data import kernels, rowhash
-from mr_ml.data.features import DenseFeatures, NarrowFeatures, SparseFeatures
-from mr_ml.data.narrow import widen
+from mr_ml.data.features import DenseFeatures, SparseFeatures
 from mr_ml.packing import miniblock
 from mr_ml.readers.rows import Rows
 
@@ -121,23 +120,6 @@ def test_dense_column_sums_have_the_same_bits(shape: tuple[int, int], more: int,
         assert name == "stored" or np.array_equal(ours, theirs), name
 
 
-@pytest.mark.parametrize("dtype", ["|i1", "<i2", "<i4", "<f4", "<f8"])
-@pytest.mark.parametrize("shape", [(0, 3), (5, 1), (1030, 2), (50, 300), (7, 5000)])
-def test_rows_in_few_bytes_have_the_moments_of_those_in_full(shape: tuple[int, int], dtype: str) -> None:
-    numbers = np.random.default_rng(shape[0]).integers(-100, 100, shape).astype(dtype)
-    places = 2 if dtype[1] == "i" else 0
-    x, full, d = NarrowFeatures(numbers, places), DenseFeatures(widen(numbers, places)), shape[1] + 1
-    mean = np.random.default_rng(1).normal(size=d)
-    assert (x.n_rows, x.width, x.nnz) == (full.n_rows, full.width, full.nnz)
-    pairs = zip(x.column_sums(n_features=d), full.column_sums(n_features=d), strict=True)
-    for ours, theirs in (*pairs, *zip(x.deviations(mean), full.deviations(mean), strict=True)):
-        assert ours.tobytes() == theirs.tobytes()
-    narrow, found = x.narrow()
-    plain, as_found = full.narrow()
-    assert (narrow.dtype, narrow.tobytes(), found) == (plain.dtype, plain.tobytes(), as_found)
-    assert x.array.tobytes() == full.array.tobytes()
-
-
 def test_rows_of_other_types_or_widths_have_no_moments() -> None:
     zeros = [np.zeros(3), np.zeros(3), np.zeros(3), np.zeros(3, np.int64)]
     for values in (np.zeros((2, 3), np.int64), np.zeros(4, np.int16)):
@@ -145,6 +127,8 @@ def test_rows_of_other_types_or_widths_have_no_moments() -> None:
             native.dense_sums(values, False, 1.0, *zeros)
         with pytest.raises(ValueError, match="do not fit"):
             native.dense_deviations(values, False, 1.0, *zeros[:3])
+        with pytest.raises(ValueError, match="do not fit"):
+            native.scale_rows(values, False, 1.0, np.zeros(2), np.zeros((2, 3)))
 
 
 def test_products_with_arrays_that_do_not_fit_are_refused() -> None:

@@ -16,7 +16,8 @@ from mr_ml.data.partition_file import BlockRange, PartitionFacts, packed_block
 from mr_ml.errors import BadDataError
 from mr_ml.passes.cache import BlockCache
 
-BLOCK_BYTES = 8 * (4 * 2 + 4)
+# features as they are stored, in a byte each; labels in full
+BLOCK_BYTES = 4 * 2 + 8 * 4
 
 
 def some_blocks(*, start: float = 0.0, n: int = 6) -> list[Block]:

@@ -318,8 +318,8 @@ def output_gram(features: Features, second: Mapping[tuple[int, int], Floats], n_
     whole = np.empty((n_outputs, size, n_outputs, size))
     for (j, k), diagonal in second.items():
         block = np.empty((size, size))
-        block[:-1, :-1] = features.gram(diagonal, n_features=n_features)
-        block[:-1, -1] = block[-1, :-1] = features.transpose_dot(diagonal[:, None], n_features=n_features)[:, 0]
+        block[:-1, :-1], sums = features.gram(diagonal, n_features=n_features)
+        block[:-1, -1] = block[-1, :-1] = sums
         block[-1, -1] = diagonal.sum()
         whole[j, :, k, :] = whole[k, :, j, :] = block
     return whole.reshape(n_outputs * size, n_outputs * size)

@@ -262,7 +262,7 @@ def _first(blocks: Iterable[Block], n_outputs: int) -> Iterator[Block]:
     """Yield the first rows that take no more than a sample may, one at least."""
     rows, left = MOST_ROWS, MOST_BYTES
     for block in blocks:
-        each = max(_ENTRY_BYTES * block.features.nnz, block.features.nbytes) / max(block.n_rows, 1)
+        each = max(_ENTRY_BYTES * block.features.nnz, block.features.nbytes_in_full) / max(block.n_rows, 1)
         fitting = max(int(left / (each + _OUTPUT_BYTES * n_outputs)), int(rows == MOST_ROWS))
         head = block.head(min(block.n_rows, rows, fitting))
         yield head
