@@ -40,6 +40,8 @@ class TrainingLabels:
     codes, texts, counts
         The dataset's label values as blocks hold them and as users write them, and rows of the split with each; empty
         where continuous.
+    weights
+        What the rows of each label value weigh in training; their numbers where that does not count or is not known.
     mean, variance
         Of the labels as numbers, over the rows of the split; not numbers where the dataset does not say.
     has_offsets
@@ -52,6 +54,7 @@ class TrainingLabels:
     codes: tuple[float, ...]
     texts: tuple[str, ...]
     counts: tuple[int, ...]
+    weights: tuple[float, ...]
     mean: float
     has_offsets: bool
     dataset: str
@@ -198,12 +201,18 @@ class Numbers(LabelDomain):
                 f"the {loss} loss needs {self._expected}, {counts[wrong].sum()} rows of {place} have others: {texts}; "
                 "drop or fix these rows, or use another `loss`"
             )
+        weights = np.array(labels.weights)
         # others may have that mean too, if some are below: those are refused where they are read, by block and row
         if labels.mean == self.bound and not labels.variance > 0:
-            raise BadDataError(
-                f"the {loss} loss needs labels of which some are > {self.bound:g}, all of {place} are {self.bound:g}: "
-                "there is nothing to learn; pack with other shares or more data"
-            )
+            found = f"all of {place} are {self.bound:g}"
+        elif weights.any() and not weights[np.array(labels.codes) > self.bound].any():
+            found = f"all rows of {place} that have another label weigh 0"
+        else:
+            return
+        raise BadDataError(
+            f"the {loss} loss needs labels of which some are > {self.bound:g}, {found}: there is nothing to learn; "
+            "pack with other shares or more data"
+        )
 
     def targets(self, labels: Floats, classes: tuple[float, ...]) -> Floats:
         """Return what the loss takes for labels, (n_rows,)."""
@@ -299,6 +308,16 @@ class Classes(LabelDomain):
             raise BadDataError(
                 f"split {labels.split!r} of {labels.dataset} has rows of one label only, "
                 f"{[text for _, text, count in rows if count]}; pack with other shares or more data"
+            )
+        weightless = [
+            text for (_, text, count), weight in zip(rows, labels.weights, strict=True) if count and not weight
+        ]
+        if weightless and any(labels.weights):
+            # as without such rows, but that they have a place among the classes
+            raise BadDataError(
+                f"all rows of {weightless[:5]} in split {labels.split!r} of {labels.dataset} weigh 0: nothing says "
+                "where such a class is, and no penalty keeps its intercept from running away; drop these rows, or give "
+                "some of them a weight"
             )
         return tuple(code for code, _, count in rows if count)
 

@@ -43,6 +43,12 @@ def class_weights(
     named = _factors(given, names)
     factors = np.array([named.get(name, 1.0) for name in names])
     counted = factors[factors > 0]
+    if 0 < len(counted) < len(factors):
+        nothing = [name for name, factor in zip(names, factors, strict=True) if not factor]
+        raise UsageError(
+            f"`class_weights`: expected factors above 0, found 0 for {nothing[:5]}: nothing would say where such a "
+            "class is, and no penalty keeps its intercept from running away; drop its rows, or give it a small factor"
+        )
     if len(counted) and counted.max() > _FURTHEST * counted.min():
         raise UsageError(
             f"`class_weights`: expected factors no further apart than {_FURTHEST:.0e}, found {counted.min():g} and "

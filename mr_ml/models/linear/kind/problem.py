@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -372,11 +373,13 @@ def _training_labels(spec: LinearSpec, dataset: Dataset, moments: FeatureMoments
     schema = dataset.schema
     texts = label_texts(schema, schema.codes)
     counts = dataset.label_counts[spec.split]
+    weights = _label_weights(spec, dataset)
     return TrainingLabels(
         kind=schema.label_kind,
         codes=schema.codes,
         texts=tuple(texts),
         counts=tuple(counts.get(text, 0) for text in texts),
+        weights=tuple(float(counts.get(text, 0) if weights is None else weights.get(text, 0.0)) for text in texts),
         mean=_label_mean(spec, dataset, moments),
         has_offsets=schema.has_offsets,
         dataset=dataset.reference,
@@ -385,12 +388,14 @@ def _training_labels(spec: LinearSpec, dataset: Dataset, moments: FeatureMoments
     )
 
 
+def _label_weights(spec: LinearSpec, dataset: Dataset) -> Mapping[str, float] | None:
+    """Return what the rows of each label of the split weigh; None if that does not count, or is not known of all."""
+    sums = dataset.weights.by_label.get(spec.split, {}) if dataset.weights and spec.row_weights else {}
+    return None if not sums or dataset.label_counts[spec.split].keys() - sums.keys() else sums
+
+
 def _label_mean(spec: LinearSpec, dataset: Dataset, moments: FeatureMoments) -> float:
     """Return the mean label, by what rows weigh if that counts and is known."""
-    codes, counts = dataset.schema.codes, dataset.label_counts[spec.split]
-    sums = dataset.weights.by_label.get(spec.split, {}) if dataset.weights and spec.row_weights else {}
-    texts = label_texts(dataset.schema, codes)
-    weights = np.array([sums.get(text, 0.0) for text in texts])
-    if not weights.any() or counts.keys() - sums.keys():
-        return moments.label_mean
-    return float(np.average(codes, weights=weights))
+    codes, sums = dataset.schema.codes, _label_weights(spec, dataset) or {}
+    weights = np.array([sums.get(text, 0.0) for text in label_texts(dataset.schema, codes)])
+    return float(np.average(codes, weights=weights)) if weights.any() else moments.label_mean
