@@ -42,7 +42,7 @@ _SHRINK = 2.0**-13
 # The steps of the one evaluation with the Hessian where the search seems to have converged.
 _HESSIAN_CHECK = (0.0,)
 # Those of the same where floating point allows no more progress, after which rows are looked at whatever it says.
-_LAST_CHECK = (0.0, 0.0)
+LAST_CHECK = (0.0, 0.0)
 # What the distance may be where the Hessian is known, in tolerances.
 EXACT_SLACK = 10.0
 _MAX_SHRINKS = 2
@@ -186,7 +186,7 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
         converged = told.stop is not None and told.stop.converged and told.separation is not None
         if not converged or not self.checks_hessian or leaps.is_look(state):
             return told
-        return self._within_budget(replace(told, stop=None, steps=_LAST_CHECK, chosen=0))
+        return self._within_budget(replace(told, stop=None, steps=LAST_CHECK, chosen=0))
 
     def _told(self, state: LineState, evaluation: Evaluation) -> LineState:
         if evaluation.beside is not None and evaluation.beside.columns is not None:
@@ -198,7 +198,7 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
         value = float(evaluation.values[state.chosen])
         if starts.is_start(state):
             return self._started(passed, value, evaluation)
-        if state.steps == _LAST_CHECK:
+        if state.steps == LAST_CHECK:
             assert evaluation.curvature is not None
             there = replace(passed, curvature=evaluation.curvature, curvature_value=value)
             return self._looks(self._with_direction(there, evaluation), evaluation)
@@ -325,6 +325,7 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
             fit_tolerance=slack * self.tolerance,
             patience=self.patience,
             moves=self.moves,
+            exact=self.hessian,
         )
         if judged.stop is None or not judged.stop.converged or not self.checks_hessian:
             return self._within_budget(judged)
@@ -389,7 +390,7 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
 
 
 def _is_hessian_check(state: LineState) -> bool:
-    return state.steps in (_HESSIAN_CHECK, _LAST_CHECK) and not starts.is_start(state)
+    return state.steps in (_HESSIAN_CHECK, LAST_CHECK) and not starts.is_start(state)
 
 
 def _is_rounding(state: LineState, slope: float) -> bool:

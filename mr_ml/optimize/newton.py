@@ -10,6 +10,10 @@ Of a quadratic objective the step ends at the optimum. Where the condition numbe
 is made to see it; else the next pass brings a factor of the Hessian, which has twice the digits, and the step solves a
 least squares problem: see `mr_ml.optimize.least_squares`. Of others the last step is taken unseen where what it leaves
 is known to be small enough: see `mr_ml.optimize.last_step`.
+
+Its steps move rows by a unit or so even where these go on for ever, which tells that there is no optimum. But of fewer
+rows than coefficients, or in rounding, a step may leap so far that rows have no curvature left. Where the search ends
+with a row that far ahead, what of the point lies where the Hessian is flat is looked at: see `mr_ml.optimize.leaps`.
 """
 
 from __future__ import annotations
@@ -19,10 +23,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from mr_ml.optimize import cholesky, last_step, least_squares, stopping
+from mr_ml.optimize import cholesky, last_step, leaps, least_squares, stopping
 from mr_ml.optimize.base import Cost, Evaluation, Floats, Stop
 from mr_ml.optimize.line_search import (
     EXACT_SLACK,
+    LAST_CHECK,
     LineMethod,
     inverse_diagonal,
     scaled_descent,
@@ -37,6 +42,8 @@ HESSIAN_UP_TO = 700
 RIDGE = 4 * np.finfo(float).eps
 # Pivots below this are those of almost flat directions.
 _FLAT = 1e-9
+# Rows that are further ahead have left nothing in the Hessian.
+_LOST = 30.0
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,26 @@ class Newton(LineMethod):
     def direction(self, state: LineState, ev: Evaluation) -> tuple[Floats, float]:
         """Call `newton_direction`."""
         return newton_direction(state, ev)
+
+    def tell(self, state: LineState, evaluation: Evaluation) -> LineState:
+        """Accept a step, or try others; where it ends with a row far ahead, see whether it has leapt there."""
+        told = super().tell(state, evaluation)
+        if leaps.is_look(state):
+            return told if told.stop is Stop.SEPARABLE else self._converged(told)
+        if state.steps == LAST_CHECK:
+            return told
+        converged, apart = told.stop is not None and told.stop.converged, told.separation
+        if not converged or apart is None or -apart.minus_max_gap <= _LOST or told.n_passes >= self.max_passes:
+            return told
+        return replace(told, stop=None, steps=LAST_CHECK, chosen=0)
+
+    def _looks(self, state: LineState, ev: Evaluation) -> LineState:
+        looking = super()._looks(state, ev)
+        return looking if looking.steps == leaps.FAR else self._converged(state)
+
+    def _converged(self, state: LineState) -> LineState:
+        stop = stopping.gradient_stop(state, tolerance=self.tolerance)
+        return replace(state, stop=stop or Stop.ROUNDING, steps=self.steps)
 
     def _accept(self, state: LineState, point: Floats, value: float, ev: Evaluation, step: float) -> LineState:
         there = super()._accept(state, point, value, ev, step)

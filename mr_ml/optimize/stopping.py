@@ -13,7 +13,8 @@ fit, has to be small too, or to have stopped decreasing.
 Where the classes can be separated there is no optimum and gradients vanish on the way to infinity (Albert & Anderson
 1984). Either every row is on its right side, or a step moves all of them further there: a proof. Or some rows stay on
 the boundary for ever: then the gradient becomes small, but steps still change margins by whole units, and those of
-hardly any row the wrong way.
+hardly any row the wrong way. Newton's steps square the distance to an optimum, in the end: those that do not even halve
+it, and still move rows, go on for ever too, whichever way they move some of them.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ _LEARNED = 0.01
 MOVES = 0.1
 _WRONG_WAY = 0.1
 _SUSPICIONS = 6
+# A slope that is so many times what rounding may have made of it is known.
+_NOT_ROUNDING = 64
 # What rounding does to the changes of gaps, as a share of the largest of them.
 _BEYOND_ROUNDING = 1e-6
 
@@ -71,8 +74,9 @@ def all_separated(state: LineState) -> bool:
 
 
 def judge(
-    state: LineState, stop: Stop, *, before: float, fit_tolerance: float, patience: int, moves: float = MOVES
-) -> LineState:
+    state: LineState, stop: Stop, *, before: float, fit_tolerance: float, patience: int, moves: float = MOVES,
+    exact: bool = False,
+) -> LineState:  # fmt: skip
     """Stop a search whose gradient is small enough, or let it go on.
 
     Parameters
@@ -89,6 +93,8 @@ def judge(
         Stop after so many iterations in a row that did not halve the distance.
     moves
         Steps that change a margin by more may go on for ever, if they move hardly any other one the wrong way.
+    exact
+        Whether steps are Newton's.
 
     Returns
     -------
@@ -99,7 +105,7 @@ def judge(
         return replace(state, stop=Stop.SEPARABLE)
     if _has_no_slopes(state):
         return replace(state, stop=Stop.FLAT)
-    if _goes_on_for_ever(state, moves):
+    if _goes_on_for_ever(state, moves) or (exact and _does_not_settle(state, moves, before)):
         suspicions = state.suspicions + 1
         return replace(state, suspicions=suspicions, stop=Stop.SEPARABLE if suspicions >= _SUSPICIONS else None)
     if state.distance <= max(fit_tolerance * state.fit_unit, 16 * _EPS * margin_bound(state)):
@@ -124,6 +130,15 @@ def _every_row_is_right(state: LineState) -> bool:
     # with a penalty or bounds going on like that has an end, or costs something
     is_free = state.step > 0 and state.kinks is None and apart.min_gap > -np.inf
     return apart.min_gap > 0 or (is_free and apart.min_gap_change > _BEYOND_ROUNDING * -apart.minus_max_gap_change)
+
+
+def _does_not_settle(state: LineState, moves: float, before: float) -> bool:
+    """Whether the last step, a whole one, moved rows but did not halve the distance, and not because of rounding."""
+    apart = state.separation
+    if apart is None or state.step != 1 or not state.distance > _PROGRESS * before:
+        return False
+    moved = max(-apart.minus_max_gap_change, -apart.min_gap_change)
+    return moved > moves and bool((np.abs(state.slopes) > _NOT_ROUNDING * gradient_rounding(state)).any())
 
 
 def _has_no_slopes(state: LineState) -> bool:

@@ -58,6 +58,32 @@ def test_where_rounding_ends_the_search_the_rows_prove_why() -> None:
     assert query.read(engine.run(query)).endless() is not None
 
 
+@pytest.mark.parametrize("solver", ["newton", "proximal-newton"])
+def test_newton_does_not_settle_where_it_moves_rows_back_too(solver: str) -> None:
+    """Of `cloglog` too few rows are still when its steps are short, and some go back by a sixth of them."""
+    x = np.array(
+        [[-1.12, 0, 1, 1.7, 0.3], [-1.68, 0, 0, -0.4, -0.3], [-1.99, 0, 1, 0, 1.8], [0.73, 0, 1, 0, -1.4],
+         [0.16, 0, 0, 0, -1.1], [-0.1, 0, 1, 0, -0.8], [-0.03, 0, 1, 0, -0.2], [0.61, 1, 1, 0, -1.2],
+         [0.03, 0, 0, 0, 0.8], [-0.42, 0, 0, 0, -0.9], [-0.45, 0, 0, 0, 0], [0.46, 0, 0, 0, 0.2],
+         [-1.74, 0, 1, 0, -0.9], [-0.56, 0, 1, 0, 0.4], [0.25, 0, 0, 0, -1.1]]
+    )  # fmt: skip
+    case = Case("cloglog", x, np.array([1, 1, 1, 0, 0, 0, 0, 1, 0, 1, 1, 0, 0, 0, 1.0]))
+    assert has_no_optimum(case)
+    assert searched(case, solver).stop is Stop.SEPARABLE
+
+
+@pytest.mark.parametrize("solver", ["newton", "proximal-newton"])
+@pytest.mark.parametrize("seed", [10, 63, 211])
+def test_newton_has_leapt_too_where_rows_are_fewer_than_coefficients(seed: int, solver: str) -> None:
+    """Rows of huge counts let steps be so long that those of label 0 have no curvature left, and nothing moves."""
+    random = np.random.default_rng(seed)
+    x, y = random.integers(-4, 5, (8, 9)).astype(np.float64), np.zeros(8)
+    y[[2, 5]] = 1256, 162383
+    case = Case("negative_binomial:theta=2", x, y, 10.0 ** random.integers(-5, 4, 8))
+    assert has_no_optimum(case)
+    assert searched(case, solver).stop is Stop.SEPARABLE
+
+
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize(("n_rows", "n_apart"), [(40, 6), (4000, 3)])
 @pytest.mark.parametrize("loss", TWO_CLASSES)
