@@ -79,7 +79,7 @@ def test_newton_has_leapt_too_where_rows_are_fewer_than_coefficients(seed: int, 
     random = np.random.default_rng(seed)
     x, y = random.integers(-4, 5, (8, 9)).astype(np.float64), np.zeros(8)
     y[[2, 5]] = 1256, 162383
-    case = Case("negative_binomial:theta=2", x, y, 10.0 ** random.integers(-5, 4, 8))
+    case = Case("negative_binomial:theta=2", x, y, np.float64(10) ** random.integers(-5, 4, 8).astype(np.float64))
     assert has_no_optimum(case)
     assert searched(case, solver).stop is Stop.SEPARABLE
 
