@@ -70,9 +70,10 @@ def _command(argv: Sequence[str] | None) -> int:
     # imported only when chosen: help should be instant
     command = options.command_module()
     if getattr(options, "runner", None) is not None:
+        from mr_ml.cli.rows import modules_for
         from mr_ml.runners.base import RUNNERS
 
-        RUNNERS.get(options.runner).prepare(options.worker_modules)
+        RUNNERS.get(options.runner).prepare(modules_for(options))
     from mr_ml.cli.progress_choice import shown
 
     try:

@@ -23,9 +23,11 @@ from mr_ml.runners.base import RUNNERS
 # what arguments of these names are names of
 _FOLDERS: dict[str, Callable[[Layout], str]] = {
     **dict.fromkeys(("model", "a", "b", "warm_start"), lambda layout: layout.models),
-    **dict.fromkeys(("dataset", "like"), lambda layout: layout.datasets),
+    **dict.fromkeys(("dataset", "like", "rows"), lambda layout: layout.datasets),
     **dict.fromkeys(("run", "resume"), lambda layout: layout.runs),
 }
+# what arguments of these names are, besides: paths of files
+_PATHS = ("rows",)
 # what arguments of these names are kinds of, those of installed packages too
 _KINDS: dict[str, Iterable[str]] = {
     "loss": LOSSES, "solver": OPTIMIZERS, "format": FORMATS, "output_format": OUTPUT_FORMATS, "kind": EXPORTS,
@@ -39,7 +41,8 @@ def complete(parser: Parser) -> None:
 
     for action in _actions(parser):
         if (folder := _FOLDERS.get(action.dest)) is not None:
-            action.completer = _names_in(folder)  # type: ignore[attr-defined]
+            names = _names_in(folder)
+            action.completer = _or_paths(names) if action.dest in _PATHS else names  # type: ignore[attr-defined]
         elif (kinds := _KINDS.get(action.dest)) is not None:
             action.completer = _among(kinds)  # type: ignore[attr-defined]
     argcomplete.autocomplete(parser)
@@ -56,6 +59,13 @@ def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
 def _among(kinds: Iterable[str]) -> Callable[..., list[str]]:
     # asked for only where the line stands at such an argument: the names of installed kinds take a look at all packages
     return lambda **_: list(kinds)
+
+
+def _or_paths(names: Callable[..., list[str]]) -> Callable[..., list[str]]:
+    from argcomplete.completers import FilesCompleter
+
+    paths = FilesCompleter()
+    return lambda prefix, **told: [*names(**told), *paths(prefix, **told)]
 
 
 def _names_in(folder: Callable[[Layout], str]) -> Callable[..., list[str]]:

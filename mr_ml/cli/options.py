@@ -167,8 +167,7 @@ def add_runner(parser: Any, *, jobs: Sequence[str], kinds: Sequence[Registry[Any
         command itself does not load.
     """
     # what worker processes will have to import, so that they need not begin with that, each of them
-    modules = [module for registry in kinds for module in registry.modules]
-    parser.set_defaults(worker_modules=[*(f"mr_ml_jobs.{job}" for job in jobs), *modules])
+    parser.set_defaults(worker_modules=modules_of(jobs, kinds))
     group = parser.add_argument_group("where it runs")
     group.add_argument(
         "-r", "--runner", metavar="NAME", default=setting("runner") or "local",
@@ -199,6 +198,11 @@ def add_runner(parser: Any, *, jobs: Sequence[str], kinds: Sequence[Registry[Any
         default=setting("workers"),
         help="worker processes of -r local (default: the processors)",
     )
+
+
+def modules_of(jobs: Sequence[str], kinds: Sequence[Registry[Any]]) -> list[str]:
+    """Return the modules of jobs and of kinds."""
+    return [*(f"mr_ml_jobs.{job}" for job in jobs), *(module for registry in kinds for module in registry.modules)]
 
 
 def add_engine(parser: Any) -> None:

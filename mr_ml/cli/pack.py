@@ -20,17 +20,17 @@ def run(options: argparse.Namespace) -> None:
     """Pack text into a dataset and print its summary."""
     warnings: list[str] = []
     with open_session(options, warn=lambda text: warnings.append(spelled(text))) as session:
-        dataset = session.pack(options.inputs, options.to, choices(options), dry_run=options.dry_run)
+        dataset = session.pack(options.inputs, options.to, choices(options, options.split), dry_run=options.dry_run)
     text = f"{DRY_RUN}\n{summary_text(dataset)}" if options.dry_run else summary_text(dataset)
     said = {"dry_run": True} if options.dry_run else {}
     print_result(options, {**summary(dataset), **said, "warnings": warnings}, text)
 
 
-def choices(options: argparse.Namespace) -> PackChoices:
-    """Return what the user chose."""
+def choices(options: argparse.Namespace, shares: str) -> PackChoices:
+    """Return what the user chose, with the shares of the splits."""
     names = {name for format in map(format_named, FORMATS.built_in) for name in format.parameters}
     return PackChoices(
-        split=parse_shares(options.split),
+        split=parse_shares(shares),
         split_inputs=split_inputs(options.split_inputs),
         folds=options.folds,
         split_by=options.split_by,

@@ -1,4 +1,4 @@
-"""The command `pack`: where the rows are, how they are split, and what the text is."""
+"""The command `pack`: where the rows are, how they are split, and what the text is; `train` takes that of files too."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import Any
 from hdfs_layout.limits import MAX_PARTITION
 from mr_ml.cli.names import registered
 from mr_ml.cli.numbers import whole
-from mr_ml.cli.options import add_bad_rows, add_command, add_memory, add_runner, add_unseen_features
+from mr_ml.cli.options import add_bad_rows, add_command, add_memory, add_runner, add_unseen_features, modules_of
 from mr_ml.readers.registry import FORMATS
+
+ALL_TRAIN = "train=1.0"
+PACK_JOBS = ("scan_job", "pack_job")
 
 
 def add_pack(commands: Any) -> None:
@@ -21,35 +24,59 @@ def add_pack(commands: Any) -> None:
         "inputs", nargs="*", metavar="INPUT", help="files, folders or globs; .gz, .bz2 and .zst are read too"
     )
     parser.add_argument("--to", required=True, metavar="NAME", help="name of the dataset")
-    parser.add_argument("--split", default="train=1.0", metavar="NAME=SHARE,...", help="(default: every row is train)")
+    parser.add_argument("--split", default=ALL_TRAIN, metavar="NAME=SHARE,...", help="(default: every row is train)")
     parser.add_argument(
+        "--dry-run", action="store_true",
+        help="do all but publish: say columns, labels, bad rows and sizes, and leave nothing behind",
+    )  # fmt: skip
+    add_packing(parser, parser)
+    add_runner(parser, jobs=PACK_JOBS, kinds=(FORMATS,))
+    add_memory(parser)
+
+
+def add_files(parser: Any) -> None:
+    """Add how the files of a command are packed that takes a dataset too; the defaults name what is for files alone."""
+    group = parser.add_argument_group("how files are packed; none of this is for a dataset")
+    group.add_argument("--to", metavar="NAME", help="name of the dataset (default: that of the model)")
+    add_packing(parser, group)
+    parser.set_defaults(file_modules=modules_of(PACK_JOBS, (FORMATS,)))
+
+
+def add_packing(parser: Any, group: Any) -> None:
+    """Add how rows are packed, but for where they are, what the dataset is called, and the shares of its splits.
+
+    The default `packing` names what was added.
+
+    Parameters
+    ----------
+    group
+        Of the parser, or the parser: for what is said of any rows. What is said of text has a group of its own.
+    """
+    before = set(parser._defaults) | {action.dest for action in parser._actions}
+    group.add_argument(
         "--split-inputs", action="append", default=[], metavar="NAME=INPUT",
         help="instead of INPUT and --split: files, a folder or a glob whose rows are that split, such as those of the "
         "newest day; as often as needed",
     )  # fmt: skip
-    parser.add_argument(
+    group.add_argument(
         "--folds",
         type=whole(1, MAX_PARTITION),
         default=1,
         metavar="K",
         help="cut each split into K folds of whole partitions; mr-ml tune takes them after --split-by",
     )
-    parser.add_argument(
+    group.add_argument(
         "--split-by", metavar="COLUMN", help="rows of one group (a CSV column, or qid) stay in one split and fold"
     )
-    parser.add_argument("--seed", type=whole(-(2**63)), default=0, help="of split, folds and shuffle (default 0)")
-    parser.add_argument(
+    group.add_argument("--seed", type=whole(-(2**63)), default=0, help="of split, folds and shuffle (default 0)")
+    group.add_argument(
         "--partitions", type=whole(1, MAX_PARTITION), metavar="N", help="number of partition files (default: by size)"
     )
-    parser.add_argument(
+    group.add_argument(
         "--like", metavar="DATASET", help="use the schema (columns, vocabularies, labels) of that dataset"
     )
-    parser.add_argument(
-        "--dry-run", action="store_true",
-        help="do all but publish: say columns, labels, bad rows and sizes, and leave nothing behind",
-    )  # fmt: skip
-    add_unseen_features(parser, "libsvm, with --like: feature ids that that dataset does not have")
-    add_bad_rows(parser)
+    add_unseen_features(group, "libsvm, with --like: feature ids that that dataset does not have")
+    add_bad_rows(group)
     group = parser.add_argument_group("what the text is")
     group.add_argument(
         "--format", type=registered(FORMATS), metavar="NAME",
@@ -120,5 +147,4 @@ def add_pack(commands: Any) -> None:
     group.add_argument(
         "--unseen", choices=("error", "ignore"), default="error", help="CSV: categories not in the vocabulary"
     )
-    add_runner(parser, jobs=("scan_job", "pack_job"), kinds=(FORMATS,))
-    add_memory(parser)
+    parser.set_defaults(packing=tuple(action.dest for action in parser._actions if action.dest not in before))

@@ -29,7 +29,7 @@ from mr_ml.cli.options import (
     add_runner,
     add_verify,
 )
-from mr_ml.cli.pack_options import add_pack
+from mr_ml.cli.pack_options import add_files, add_pack
 from mr_ml.exports import EXPORTS
 from mr_ml.models.linear.losses import LOSSES, name_in
 from mr_ml.models.predictor import PREDICTORS
@@ -93,12 +93,20 @@ def _describe(commands: Any) -> None:
 
 def _train(commands: Any) -> None:
     parser = add_command(
-        commands, "train", "train", "run", "fit a model to a dataset's split and publish it",
-        "mr-ml train iris --model iris-softmax --loss softmax --l2 1e-4 -r local",
+        commands, "train", "train", "run", "fit a model to a dataset, or to rows in files, and publish it",
+        "mr-ml train iris.libsvm --model iris --loss softmax --l2 1e-4",
     )  # fmt: skip
-    parser.add_argument("dataset", nargs="?", help="name (its latest version), name@version or name@latest")
+    parser.add_argument(
+        "rows", nargs="*", metavar="DATASET|FILE",
+        help="a dataset: name (its latest version), name@version or name@latest; or files, folders or globs, which are "
+        "packed first, as by mr-ml pack. A name that is that of a dataset and of a file means the dataset, ./name the "
+        "file",
+    )  # fmt: skip
     parser.add_argument("--model", metavar="NAME", help="name to publish under")
-    parser.add_argument("--split", default="train", help="(default train)")
+    parser.add_argument(
+        "--split", default="train", metavar="NAME|NAME=SHARE,...",
+        help="to train on (default train); of files also their shares, of which train is trained on",
+    )  # fmt: skip
     parser.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted; takes no other choices")
     group = parser.add_argument_group("what is fitted")
     group.add_argument(
@@ -132,6 +140,7 @@ def _train(commands: Any) -> None:
     )  # fmt: skip
     add_fitting(parser, group)
     add_verify(parser)
+    add_files(parser)
 
 
 def _predict(commands: Any) -> None:

@@ -12,7 +12,7 @@ from mr_ml.data import stored
 from mr_ml.errors import UsageError
 from mr_ml.models.base import MODEL_KINDS, TrainSpec
 from mr_ml.training.begin import Read, check_is_no_file, look_at
-from mr_ml.training.prior import OF_TRAINING, with_prior
+from mr_ml.training.prior import OF_TRAINING, check_prior, with_prior
 
 
 def spec_of(
@@ -27,7 +27,42 @@ def spec_of(
         Gets what reads the file that it begins with, by the file's digest.
     """
     check_name(model, kind="model")
-    reference = load_dataset(root, dataset).reference
+    made, prior = _asked(root, kind, load_dataset(root, dataset).reference, model, split, options, begins)
+    return with_prior(root, made, **prior, say=say)
+
+
+def check_before_rows(
+    root: Root, kind: str, dataset: str, model: str, split: str, options: Mapping[str, Any], *, inference: bool
+) -> None:  # fmt: skip
+    """Refuse what can be known to be wrong with a training before the dataset is packed on which it is to be done.
+
+    Parameters
+    ----------
+    dataset
+        The name that it will have.
+    inference
+        Whether standard errors are asked for.
+
+    Raises
+    ------
+    UsageError, StorageError
+        As `spec_of`.
+    """
+    check_name(model, kind="model")
+    check_name(dataset, kind="dataset")
+    made, prior = _asked(root, kind, f"{dataset}@1", model, split, options, {})
+    made.check_choices()
+    check_prior(root, made, **prior)
+    if inference:
+        from mr_ml.models.inference import check_asked
+
+        check_asked(made.no_inference)
+
+
+def _asked(
+    root: Root, kind: str, reference: str, model: str, split: str, options: Mapping[str, Any], begins: dict[str, Read]
+) -> tuple[TrainSpec, dict[str, Any]]:  # fmt: skip
+    """Return the spec without a prior, and what is said of a prior."""
     document = {"dataset": reference, "model": model, "split": split, **options}
     prior, precision = document.pop("prior", None), document.pop("prior_precision", None)
     file, format = document.pop("warm_start_from", None), document.pop("warm_start_format", None)
@@ -45,7 +80,7 @@ def spec_of(
         raise UsageError("`warm_start_format` is for `warm_start_from`, which was not asked for")
     chosen: type[TrainSpec] = MODEL_KINDS.get(kind).spec
     made = stored.check(chosen, document, what=f"a {kind} model", besides=(*OF_TRAINING, "warm_start_format"))
-    return with_prior(root, made, prior=prior, prior_precision=precision, say=say)
+    return made, {"prior": prior, "prior_precision": precision}
 
 
 def _model(root: Root, reference: str) -> str:

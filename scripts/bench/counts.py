@@ -33,6 +33,9 @@ BUDGET: Mapping[str, float] = {
     "help: processes": 1,
     "pack: processes": 5,
     "train: processes": 5,
+    "train from text: processes": 5,  # the same ones pack and train
+    "train from text: text read": 2.1,
+    "train from text: text written": 1.0,
     "predict: processes": 4,
     "pack: text read": 1.5,  # the text once, and once what is shuffled of it
     "pack: text written": 0.9,
@@ -73,10 +76,12 @@ def count(work: Path) -> dict[str, float]:
 
 def _commands(ours: Ours, problem: Problem) -> dict[str, Cost]:
     name = problem.name
+    # as many passes whatever the rows
+    two = ("--max-passes", 2, "--tolerance", 0)
     return {
         "pack": _run(ours, ours.pack(problem.text, name)),
-        # as many passes whatever the rows
-        "train": _run(ours, ours.train(name, name, problem.l2, "--max-passes", 2, "--tolerance", 0)),
+        "train": _run(ours, ours.train(name, name, problem.l2, *two)),
+        "train from text": _run(ours, ours.from_text(problem.text, name, problem.l2, *two)),
         "predict": _run(ours, ours.predict(name, problem.text, ours.root.parent / f"{name}.out")),
     }
 

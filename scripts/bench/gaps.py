@@ -63,22 +63,23 @@ def programs(problem: Problem, optimum: Optimum, work: Path, only: Sequence[str]
     def from_text(stop: float | None) -> Cost:
         shutil.rmtree(cold.root, ignore_errors=True)
         measure.warm(text)
-        pack = measure.run(cold.pack(text, kind), folder=work)
-        return measure.added(pack, measure.run(cold.train(kind, kind, problem.l2, *_passes(stop)), folder=work))
+        return measure.run(cold.from_text(text, kind, problem.l2, *_passes(stop)), folder=work)
 
     def from_blocks(stop: float | None) -> Cost:
         measure.warm(packed.root)
         return measure.run(packed.train(kind, kind, problem.l2, *_passes(stop)), folder=work)
 
-    def line(stop: float | None) -> str:
-        return _shown(["mr-ml", *packed.train(kind, kind, problem.l2, *_passes(stop))[3:]], problem, work)
+    def line(command: Sequence[str]) -> str:
+        return _shown(["mr-ml", *command[3:]], problem, work)
 
-    pack_line = _shown(["mr-ml", *packed.pack(text, kind)[3:]], problem, work)
     stops = tuple(map(float, PASSES))
-    yield Program("mr-ml, packed", "this version", stops, line, from_blocks, lambda: optimum.gap(*packed.coef(kind)))
     yield Program(
-        "mr-ml, cold", "this version", stops, lambda stop: f"{pack_line}\n{line(stop)}", from_text,
-        lambda: optimum.gap(*cold.coef(kind)),
+        "mr-ml, packed", "this version", stops, lambda stop: line(packed.train(kind, kind, problem.l2, *_passes(stop))),
+        from_blocks, lambda: optimum.gap(*packed.coef(kind)),
+    )  # fmt: skip
+    yield Program(
+        "mr-ml, cold", "this version", stops, lambda stop: line(cold.from_text(text, kind, problem.l2, *_passes(stop))),
+        from_text, lambda: optimum.gap(*cold.coef(kind)),
     )  # fmt: skip
 
 

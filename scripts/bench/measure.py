@@ -131,19 +131,6 @@ def warm(*paths: Path) -> None:
                     pass
 
 
-def added(first: Cost, second: Cost) -> Cost:
-    """The cost of one command after the other."""
-    return Cost(
-        first.wall + second.wall,
-        first.cpu + second.cpu,
-        max(first.peak_bytes, second.peak_bytes),
-        first.read_bytes + second.read_bytes,
-        first.written_bytes + second.written_bytes,
-        first.processes + second.processes,
-        second.output,
-    )
-
-
 def interleaved(actions: Mapping[str, Callable[[], Cost]], *, rounds: int) -> dict[str, list[Cost]]:
     """Run all of them `rounds` times, one after the other, so that each round sees the same machine."""
     found: dict[str, list[Cost]] = {name: [] for name in actions}

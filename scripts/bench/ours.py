@@ -38,6 +38,10 @@ class Ours:
     def train(self, dataset: str, model: str, l2: float, *more: object) -> list[str]:
         return self.command("train", dataset, "--model", model, "--l2", repr(l2), "--workers", self.workers, *more)
 
+    def from_text(self, text: Path, name: str, l2: float, *more: object) -> list[str]:
+        """Pack and train in one command; dataset and model have the same name."""
+        return self.train(str(text), name, l2, *more)
+
     def predict(self, model: str, text: Path, to: Path) -> list[str]:
         return self.command("predict", model, text, "--to", to, "--workers", self.workers)
 
