@@ -18,8 +18,8 @@ import fcntl
 import os
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.errors import StorageError
 from hdfs_layout.faults import storage_error
 

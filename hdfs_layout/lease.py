@@ -18,8 +18,9 @@ import logging
 import os
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.errors import StorageError
 from hdfs_layout.lock_folder import LockFolder, Owner, Seen, Turn
 from hdfs_layout.owners import is_gone

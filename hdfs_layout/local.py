@@ -22,10 +22,10 @@ import shutil
 import stat
 import urllib.parse
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from io import BufferedReader
 from typing import BinaryIO
 
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.errors import BadDataError, NotFoundError, StorageError, UsageError, taken
 from hdfs_layout.faults import sentence
 from hdfs_layout.paths import HIDDEN, join, split_path, writing_path

@@ -21,9 +21,9 @@ import contextlib
 import logging
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.errors import StorageError, UsageError
 from hdfs_layout.kernel_lock import HeldError, KernelLock, take_kernel_lock
 from hdfs_layout.lease import take_lease

@@ -8,9 +8,9 @@ import datetime
 import logging
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.document import decode_document, encode_document
 from hdfs_layout.errors import AlreadyExistsError, BadDataError, LockedError, NotFoundError, StorageError
 from hdfs_layout.owners import is_gone, owned, user_name

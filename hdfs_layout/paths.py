@@ -11,8 +11,8 @@ path. What the names mean on disk is drawn in README.md of this folder.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.errors import BadDataError, UsageError
 from hdfs_layout.limits import MAX_PARTITION, MAX_PASS, MAX_VERSION
 from hdfs_layout.owners import owned

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.errors import UsageError
 from hdfs_layout.open import open_store
 from hdfs_layout.paths import Layout

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import BinaryIO, Protocol
 
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.errors import AlreadyExistsError, StorageError
 from hdfs_layout.paths import staged_path
 

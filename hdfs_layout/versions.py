@@ -13,9 +13,9 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.document import decode_document, encode_document
 from hdfs_layout.errors import (
     AlreadyExistsError,

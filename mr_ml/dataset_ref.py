@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hdfs_layout import append_events
+from hdfs_layout.dataclass import dataclass
 from mr_ml.catalog.attempts import noting_errors, now
 from mr_ml.catalog.dataset import Dataset, load_dataset
 from mr_ml.errors import StorageError, UsageError

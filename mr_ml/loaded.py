@@ -13,13 +13,13 @@ import os
 import tempfile
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hdfs_layout import Root, open_root
+from hdfs_layout.dataclass import dataclass
 from mr_ml.api import Paths, load_model, predict
 from mr_ml.api_measuring import evaluate, infer
 from mr_ml.catalog.model import read_manifest
@@ -36,7 +36,7 @@ Floats = NDArray[np.float64]
 _SHOWN = 20
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class LoadedModel:
     """A published model, ready to be used.
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from hdfs_layout import Root, append_events, check_name
+from hdfs_layout.dataclass import dataclass
 from mr_ml.catalog.attempts import begin, noting_errors
 from mr_ml.catalog.dataset import Dataset, find_dataset, load_dataset
 from mr_ml.catalog.leftovers import sweep_folders
@@ -31,7 +32,6 @@ from mr_ml.passes.engines import DEFAULT, ENGINES, Kept, PassesWanted
 from mr_ml.runners.base import RUNNERS, Runner, RunnerOptions
 from mr_ml.runners.roots import use_config
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mr_ml.catalog.decision import Decision
     from mr_ml.catalog.provenance import Provenance

@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 
 # A document type is refused below, so no entity can be declared and expanded.
 from xml.etree import ElementTree
 
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.errors import UsageError
 from hdfs_layout.job_tokens import RPC_PORT
 

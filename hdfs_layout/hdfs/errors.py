@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.errors import NotFoundError, StorageError, StoreUnavailableError
 from hdfs_layout.hdfs.http import NoAnswerError, RemoteError
 

@@ -21,9 +21,9 @@ import os
 import pwd
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import BinaryIO
 
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.errors import BadDataError, NotFoundError, UsageError, taken
 from hdfs_layout.hdfs.config import HadoopConfig, find_namenodes, load_hadoop_config
 from hdfs_layout.hdfs.errors import Translator

@@ -14,11 +14,11 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.hdfs.http import Download, NoAnswerError, RemoteError, Upload, ask, decoded, download, upload
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.errors import BadDataError, NotFoundError, StorageError, UsageError, taken
 from hdfs_layout.paths import HIDDEN, PUBLISHING, join, split_path
 from hdfs_layout.s3.boto import ClientError

@@ -11,11 +11,12 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from hdfs_layout import Root, append_events
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.faults import of_machine
 from hdfs_layout.owners import can_be_seen, is_gone, owned, user_name
 from mr_ml.errors import MrMlError

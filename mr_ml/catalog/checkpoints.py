@@ -14,13 +14,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import TracebackType
 from typing import Annotated, Any, ClassVar
 
 from numpy.typing import NDArray
 
 from hdfs_layout import NotFoundError, Root, append_events
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.limits import MAX_PASS
 from hdfs_layout.paths import pass_of
 from mr_ml.catalog.states import DamagedError, Owner, seal, unseal

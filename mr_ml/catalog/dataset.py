@@ -6,12 +6,12 @@ import hashlib
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypedDict
 
 from numpy.typing import NDArray
 
 from hdfs_layout import NotFoundError, Root, Store, find_version, parse_reference, read_version
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.limits import MAX_PARTITION
 from hdfs_layout.suggestions import did_you_mean
 from mr_ml.data import stored

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hdfs_layout import Store
+from hdfs_layout.dataclass import dataclass
 from mr_ml.catalog.dataset import Dataset, StoredFile
 from mr_ml.data import stored
 from mr_ml.data.npz import check_arrays, from_npz, to_npz

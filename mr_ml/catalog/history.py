@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Any, Literal, TypedDict
 
 from hdfs_layout import Entry, NotFoundError, Root, read_version
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.paths import version_of
 from mr_ml.catalog.tree import Folder
 from mr_ml.data import stored

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypedDict
 
 from hdfs_layout import Root, Version, parse_reference, publish_version_once, read_version
+from hdfs_layout.dataclass import dataclass
 from mr_ml.catalog.dataset import CoefEntry, StoredFile
 from mr_ml.catalog.decision import Decision
 from mr_ml.catalog.promotions import named_version

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, TypedDict
 
 from hdfs_layout import Root, read_latest
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.owners import FORGOTTEN_SECONDS
 from hdfs_layout.paths import is_window, join, version_file, version_of
 from mr_ml.catalog.history import History, Kind

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.catalog.run_log import PassEvent
 from mr_ml.spent import BYTES, DRIVER, SECONDS, TASK_SECONDS
 

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -33,6 +32,7 @@ from hdfs_layout import (
     publish_version_as,
     read_version,
 )
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.limits import MAX_VERSION
 from hdfs_layout.paths import join, version_file
 from mr_ml.data import stored

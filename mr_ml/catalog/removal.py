@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from hdfs_layout import NotFoundError, Root, mark_removed, unmark_removed
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.lock import Lock, hold
 from mr_ml.catalog.history import Kind, read_history
 from mr_ml.catalog.promotions import latest_promotion

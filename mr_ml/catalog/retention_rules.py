@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data import stored
 
 # In seconds.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
 from hdfs_layout import NotFoundError, Root, decode_document, encode_document, latest_version
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.limits import MAX_VERSION
 from mr_ml.catalog.tuning import TuningPlan
 from mr_ml.data import stored

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypedDict
 
 from hdfs_layout import Root, find_version, read_events
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.limits import MAX_PASS, MAX_VERSION
 from mr_ml.catalog.attempts import Attempt, attempts_of
 from mr_ml.catalog.run import RunDocument

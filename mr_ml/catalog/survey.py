@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 from hdfs_layout import Entry, NotFoundError, Root, Store
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.owners import can_be_seen, is_gone
 from hdfs_layout.paths import STAGED_PREFIX, staged_path
 from mr_ml.catalog.history import History, Kind, read_history

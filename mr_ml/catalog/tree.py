@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from hdfs_layout import Entry, NotFoundError, Store, check_name
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.paths import join, split_path
 from mr_ml.errors import BadDataError, UsageError
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data import stored
 from mr_ml.data.limits import MOST_CANDIDATES, MOST_FOLDS
 

@@ -14,9 +14,9 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 
 from hdfs_layout import NotFoundError, Root, Store
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.owners import FORGOTTEN_SECONDS, can_be_seen, is_gone, owned
 from hdfs_layout.paths import join
 from mr_ml.catalog.dataset import Dataset

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.errors import UsageError
 
 # cron cuts off what is longer, without a word

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import dataclass
 
 from hdfs_layout import Root, latest_version
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.paths import parse_reference
 from mr_ml.errors import NotFoundError, UsageError
 

@@ -10,12 +10,13 @@ depends on how it was stored. A block is dense when at least a third of its entr
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data import frame, kernels
 from mr_ml.data.features import DenseFeatures, Features, SparseFeatures, narrow_indptr
 from mr_ml.data.narrow import NARROW_DTYPES, check_narrow, narrow, widen

@@ -15,13 +15,14 @@ sparse rows have the same bits in each of K columns whatever the others are (`co
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data import kernels
 from mr_ml.data.narrow import narrow_again, widen
 

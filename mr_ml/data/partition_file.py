@@ -7,13 +7,14 @@ import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from hdfs_layout import NotFoundError, open_store
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.faults import storage_error
 from mr_ml.data import frame
 from mr_ml.data.block import (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.registry import Registry
 
 REMEDY = "it was changed by other means than mr_ml: restore it from a copy, or pack or train again"

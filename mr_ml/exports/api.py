@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from hdfs_layout import LocalStore, Store, open_root, open_store, scheme_of
+from hdfs_layout.dataclass import dataclass
 from mr_ml.catalog.model import load_model
 from mr_ml.data import stored
 from mr_ml.errors import UsageError

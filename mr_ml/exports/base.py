@@ -10,13 +10,13 @@ never another prediction. A kind is a file in this folder, or of another package
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml import __version__
 from mr_ml.errors import InternalError, UsageError
 from mr_ml.models.base import Model

@@ -8,11 +8,11 @@ missing, and codes as whole numbers, of which that of no value is the last.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from xml.etree.ElementTree import Element, SubElement
 
 import numpy as np
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.errors import UsageError
 from mr_ml.exports import calendar
 from mr_ml.exports.base import Floats, Subject

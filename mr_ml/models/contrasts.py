@@ -11,11 +11,12 @@ Without an intercept the first such column stands in for it: each of its categor
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data import stored
 from mr_ml.errors import UsageError
 

@@ -8,9 +8,10 @@ A model kind says it by `mr_ml.models.base.Model.formula`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
+
+from hdfs_layout.dataclass import dataclass
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,11 +7,12 @@ last one. So groups are the categories of a column, whose features are one-hot, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, ClassVar
 
 import numpy as np
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data.block import Block
 from mr_ml.sums.parts import Part, Sum
 from mr_ml.sums.query import Array, Query

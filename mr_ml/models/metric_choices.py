@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data import stored
 
 Share = Annotated[float, stored.Rule("a number above 0 and at most 1", lambda share: 0 < share <= 1)]

@@ -7,12 +7,12 @@ deviation in the rows of the training, compares them: by so much a typical chang
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.models.inference import INTERCEPT, Errors, Inference
 
 Floats = NDArray[np.float64]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.catalog.feature_moments import FeatureMoments
 from mr_ml.models.needs import Needs
 from mr_ml.optimize.base import Ask, Evaluation, Optimizer, Result

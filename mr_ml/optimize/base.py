@@ -12,13 +12,14 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.optimize.columns import Columns as Columns
 from mr_ml.optimize.kinks import Kinks as Kinks
 from mr_ml.optimize.reach import Reach as Reach

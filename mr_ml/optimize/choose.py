@@ -6,9 +6,9 @@ accepts and which refers to a `Factory`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.registry import Registry
 from mr_ml.errors import UsageError
 from mr_ml.optimize.built_in import AUTO, BUILT_IN

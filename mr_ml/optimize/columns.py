@@ -21,12 +21,12 @@ another; what G has been seen to determine is determined.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.sums.blas import one_thread
 
 Floats = NDArray[np.float64]

@@ -9,10 +9,10 @@ is 1. A search for the minimum that is not finished is one: any point below the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.optimize.base import Floats, Kinks
 from mr_ml.optimize.line_state import LineState
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 import numpy as np
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.optimize.base import Ask, Cost, Evaluation, Floats, Optimizer, SearchProgress, Stop, Stored, stacked
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hdfs_layout.dataclass import dataclass
 
 Floats = NDArray[np.float64]
 # Of what rounding does to a sum, in terms of its parts.

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.optimize import leaps, line_state, starts, stopping
 from mr_ml.optimize.base import (
     Ask,

@@ -18,11 +18,12 @@ with a row that far ahead, what of the point lies where the Hessian is flat is l
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.optimize import cholesky, last_step, leaps, least_squares, stopping
 from mr_ml.optimize.base import Cost, Evaluation, Floats, Stop
 from mr_ml.optimize.line_search import (

@@ -12,12 +12,13 @@ without a pass: `mr_ml.optimize.face`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.optimize.base import Cost, Evaluation, Floats, Stop
 from mr_ml.optimize.face import Matrix, towards_minimum
 from mr_ml.optimize.lbfgs import GAMMA, Lbfgs, dot, pairs_of

@@ -12,12 +12,13 @@ made to see it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.optimize import cholesky, least_squares, stopping
 from mr_ml.optimize.base import Cost, Evaluation, Floats, Kinks, Stop
 from mr_ml.optimize.line_search import LineMethod, inverse_diagonal

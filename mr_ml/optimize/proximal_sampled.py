@@ -13,11 +13,12 @@ hundred products with the sample's Hessian.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.optimize.base import Floats, Kinks, SampledLoss
 from mr_ml.optimize.face import Matrix, towards_minimum
 from mr_ml.optimize.line_state import LineState

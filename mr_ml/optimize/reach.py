@@ -8,10 +8,10 @@ third moments of what is as far apart as that. Changes of margins are bounded fe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
+
+from hdfs_layout.dataclass import dataclass
 
 Floats = NDArray[np.float64]
 

@@ -25,11 +25,11 @@ and never far: all of this says where to go. Objective and gradient, by which st
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.optimize.base import Floats, SampledLoss
 
 # Rows of a feature of which half is believed, where they are few of all rows.

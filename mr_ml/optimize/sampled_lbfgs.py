@@ -12,11 +12,12 @@ goes on from every state with the same bits.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.optimize import leaps
 from mr_ml.optimize.base import Cost, Evaluation, Floats, SampledLoss, SearchProgress
 from mr_ml.optimize.lbfgs import Lbfgs, lbfgs

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Annotated, Any, Literal
 
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.limits import MAX_PARTITION
 from mr_ml.data import stored
 from mr_ml.errors import UsageError

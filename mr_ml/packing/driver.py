@@ -11,13 +11,14 @@ Nothing is visible before the manifest is published; what a failed pack wrote is
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from hdfs_layout import Root, check_name
+from hdfs_layout.dataclass import dataclass
 from mr_ml.catalog.dataset import Dataset, Partition, load_dataset
 from mr_ml.catalog.leftovers import UnfinishedPack
 from mr_ml.errors import BadDataError, InternalError, MrMlError, UsageError

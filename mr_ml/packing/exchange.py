@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from hdfs_layout import Root
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data.partition_file import PartitionFacts
 from mr_ml.errors import UsageError
 from mr_ml.packing.plan import PackPlan

@@ -9,12 +9,12 @@ Equal rows meet in one partition, where `ranked` counts them: see `mr_ml.packing
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data import frame, kernels
 from mr_ml.data.block import Block, is_dense
 from mr_ml.data.features import DenseFeatures, SparseFeatures

@@ -15,12 +15,12 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.packing.plan import PackPlan, nnz_of, stored_bytes
 from mr_ml.readers.base import Format
 from mr_ml.readers.schema import Options, Schema

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.readers.schema import Options, Schema
 from mr_ml.readers.text.source import TextFile
 

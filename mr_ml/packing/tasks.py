@@ -11,11 +11,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeVar
 
 import numpy as np
 
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.open import path_of
 from mr_ml.data.partition_file import PartitionFacts, PartitionShelf
 from mr_ml.packing.drafts import DRAFTS

@@ -9,10 +9,11 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar
 
 from hdfs_layout import Root
+from hdfs_layout.dataclass import dataclass
 from mr_ml.ids import unique_id
 from mr_ml.packing.exchange import NoRoomError, PackMemory, Target
 from mr_ml.packing.split_moments import MOMENTS

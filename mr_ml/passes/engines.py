@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.registry import Registry
 
 if TYPE_CHECKING:

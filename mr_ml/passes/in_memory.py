@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml import spent
 from mr_ml.data.block import StoredBlock
 from mr_ml.errors import BadDataError

@@ -6,10 +6,11 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 
 from hdfs_layout import NotFoundError, Store
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.paths import join
 from mr_ml.catalog.dataset import Dataset, Partition
 from mr_ml.data.partition_file import FED, changed, missing

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data import frame, stored
 from mr_ml.data.block import Block
 from mr_ml.data.partition_file import BlockRange, PartitionFacts

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data import stored
 
 Unseen = Literal["error", "ignore"]

@@ -13,12 +13,13 @@ import json
 import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.faults import storage_error
 from mr_ml.data import frame
 from mr_ml.data.block import Block

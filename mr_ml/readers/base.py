@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.errors import UsageError
 from mr_ml.readers.registry import FORMATS
 from mr_ml.readers.schema import Options, Schema

@@ -7,9 +7,9 @@ Formats say it by `mr_ml.readers.base.Format.inputs`, exports write it down. Not
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data.stored import shown
 from mr_ml.errors import UsageError
 from mr_ml.readers import terms as words

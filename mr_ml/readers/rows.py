@@ -7,12 +7,13 @@ on a terminal whatever bytes the row held.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data.narrow import narrow, narrow_ids, shared_ids, widen
 
 MAX_EXAMPLES = 20

@@ -7,9 +7,10 @@ manifests too.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal, Protocol, Self
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data import stored
 from mr_ml.readers.registry import FORMATS
 

@@ -7,12 +7,13 @@ was cut or in which order the pieces were scanned.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Protocol, Self, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data import stored
 from mr_ml.readers.registry import FORMATS
 from mr_ml.readers.rows import MAX_EXAMPLES, BadRow

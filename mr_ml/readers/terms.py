@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol, TypeVar
+
+from hdfs_layout.dataclass import dataclass
 
 #: In place of a feature: the row has none of them, or it is refused.
 NOTHING, REFUSED = -1, -2

@@ -8,8 +8,8 @@ nothing in them can do any harm, is the page's business.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.registry import Registry
 from mr_ml.reports.blocks import Block
 from mr_ml.reports.facts import Facts

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar, Literal
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.reports.drawing import Drawing
 
 Cell = str | Drawing

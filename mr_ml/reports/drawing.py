@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Literal
 from xml.etree import ElementTree as ET
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.reports.visible import visible
 
 WIDTH, HEIGHT = 360.0, 236.0

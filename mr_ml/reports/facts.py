@@ -7,10 +7,11 @@ takes as much memory as these; no pass is run.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeVar
 
 from hdfs_layout import Root, list_versions, parse_reference
+from hdfs_layout.dataclass import dataclass
 from mr_ml.catalog.attempts import Attempt
 from mr_ml.catalog.dataset import Dataset, load_dataset
 from mr_ml.catalog.evaluations import find_evaluations

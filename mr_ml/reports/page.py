@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml import __version__
 from mr_ml.errors import UsageError
 from mr_ml.reports.base import SECTIONS

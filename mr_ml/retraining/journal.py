@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -27,6 +27,7 @@ from hdfs_layout import (
     publish_version_as,
     read_latest,
 )
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.lock import Lock
 from hdfs_layout.paths import is_window
 from mr_ml.catalog.promotions import VersionNumber

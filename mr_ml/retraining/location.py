@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import date, timedelta
 
 from hdfs_layout import Store, open_store, scheme_of
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data import stored
 from mr_ml.errors import UsageError
 from mr_ml.readers.text.find import Tree

@@ -11,11 +11,11 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from hdfs_layout import Root
+from hdfs_layout.dataclass import dataclass
 from mr_ml import __version__
 from mr_ml.catalog.dataset import load_dataset
 from mr_ml.catalog.model import read_manifest

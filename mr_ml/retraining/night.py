@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from hdfs_layout import Root
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.lock import Lock
 from mr_ml.catalog.model import read_manifest
 from mr_ml.catalog.promotions import fence, manage, promoted_version

@@ -10,10 +10,10 @@ import json
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.run_log import finite
 from mr_ml.retraining.hiding import hidden_json
 from mr_ml.retraining.notify_command import run_command

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from hdfs_layout import Root
+from hdfs_layout.dataclass import dataclass
 from mr_ml.catalog.promotions import promoted_version
 from mr_ml.catalog.retention import Removal, plan
 from mr_ml.retraining.journal import Attempt, read_journal

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.faults import of_machine
 from mr_ml.catalog.decision import Decision
 from mr_ml.errors import GateRefusedError, MrMlError

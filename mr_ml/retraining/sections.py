@@ -6,9 +6,10 @@ Sections that only one part of retraining reads are defined beside that part; he
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import field, fields, is_dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.limits import MAX_PARTITION
 from mr_ml.catalog.retention_rules import RetentionRules
 from mr_ml.data import stored

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from hdfs_layout import Root
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.lock import holder
 from mr_ml.catalog.model import read_manifest
 from mr_ml.catalog.promotions import promoted_since, promoted_version

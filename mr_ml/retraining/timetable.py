@@ -12,12 +12,12 @@ from __future__ import annotations
 import re
 import zoneinfo
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.errors import UnavailableError, UsageError
 
 _HOUR = timedelta(hours=1)

@@ -11,10 +11,11 @@ import re
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, runtime_checkable
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.errors import UnavailableError, UsageError
 from mr_ml.retraining.sections import RetrainConfig
 from mr_ml.settings.environment import FromEnvironment

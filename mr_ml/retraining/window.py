@@ -16,12 +16,12 @@ import itertools
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from typing import Annotated, NamedTuple
 
 from hdfs_layout import NotFoundError, Store
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.paths import join
 from mr_ml.catalog.provenance import InputFile
 from mr_ml.data import stored

@@ -9,10 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hdfs_layout import Root, append_events
+from hdfs_layout.dataclass import dataclass
 from mr_ml.catalog.dataset import Dataset, load_dataset
 from mr_ml.catalog.decision import Decision
 from mr_ml.catalog.model import load_model, read_manifest

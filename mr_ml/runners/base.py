@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from hdfs_layout import Root
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.registry import Registry
 from mr_ml.errors import UsageError
 from mr_ml.runners.job_input import JobInput as JobInput

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.errors import UsageError
 
 NO_PROPERTIES: Mapping[str, str] = MappingProxyType({})

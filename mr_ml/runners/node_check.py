@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.errors import InternalError
 from mr_ml.runners import node_report
 

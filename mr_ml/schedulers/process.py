@@ -14,9 +14,11 @@ import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import IO, Any
+
+from hdfs_layout.dataclass import dataclass
 
 # To end after SIGTERM; its own clean-up takes less.
 PATIENCE_SECONDS = 60

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, field, fields
 from typing import Any, Literal
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data.stored import shown
 from mr_ml.errors import UsageError
 from mr_ml.readers.csv.stored import DELIMITER, is_delimiter

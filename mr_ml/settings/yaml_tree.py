@@ -13,11 +13,12 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple
 
 import yaml  # type: ignore[import-untyped]
 
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.faults import storage_error
 from mr_ml.data.stored import shown
 from mr_ml.errors import NotFoundError, UsageError

@@ -13,11 +13,12 @@ Those with a column for each feature say which of their arrays have columns, and
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hdfs_layout.dataclass import dataclass
 
 # So many rows of few columns are factored at a time, which stay in a cache: half of the time of all at once.
 _FEW_ROWS = 512

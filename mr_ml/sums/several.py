@@ -8,12 +8,12 @@ that a pass of its own gives.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data.block import Block
 from mr_ml.sums.parts import ColumnPart, Part
 from mr_ml.sums.query import Array, Query

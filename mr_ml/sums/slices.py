@@ -7,12 +7,13 @@ same, to the bit. Slices travel and are added separately, so that several reduce
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.sums.parts import ColumnPart
 
 Array = NDArray[Any]

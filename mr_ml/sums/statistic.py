@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data import frame
 from mr_ml.data.block import block_digest
 from mr_ml.errors import BadDataError, InternalError

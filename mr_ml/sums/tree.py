@@ -12,11 +12,11 @@ Nodes below level L are inside one partition; node (L, p) is partition p; the ro
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from typing import Generic, NamedTuple, TypeVar
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.errors import BadDataError, InternalError
 
 

@@ -12,7 +12,7 @@ judges by all rows. They are the split's first rows in the order of their hashes
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property, reduce
 from itertools import islice
 from typing import Any
@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdfs_layout import Store
+from hdfs_layout.dataclass import dataclass
 from mr_ml.catalog.dataset import Dataset
 from mr_ml.data.block import Block, BlockAddress
 from mr_ml.data.partition_file import packed_block

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdfs_layout import Store
+from hdfs_layout.dataclass import dataclass
 from mr_ml import interrupts
 from mr_ml.catalog.checkpoints import Journal
 from mr_ml.catalog.dataset import Dataset

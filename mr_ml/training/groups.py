@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.catalog.dataset import Dataset
 from mr_ml.errors import UsageError
 from mr_ml.readers.rows import excerpt, listed

@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from hdfs_layout import Root, append_events
+from hdfs_layout.dataclass import dataclass
 from mr_ml import interrupts
 from mr_ml.catalog.attempts import now
 from mr_ml.catalog.checkpoints import Checkpoints, Journal

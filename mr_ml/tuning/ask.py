@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.catalog.dataset import load_dataset
 from mr_ml.catalog.tuning import TuningPlan
 from mr_ml.data import stored

@@ -6,9 +6,9 @@ import itertools
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data.limits import MOST_CANDIDATES
 from mr_ml.errors import UsageError
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hdfs_layout import append_events
+from hdfs_layout.dataclass import dataclass
 from mr_ml import interrupts
 from mr_ml.catalog.attempts import begin, noting_errors, now
 from mr_ml.catalog.checkpoints import Checkpoints, Journal

@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 from commands import Commands, write_csv, write_libsvm
 
-from hdfs_layout import LocalStore
-
 SPLIT = ("--split", "train=0.75,test=0.25", "--seed", 3)
 FIT = ("--l2", "0.01", "--solver", "lbfgs", "--max-passes", 6)
 
@@ -157,21 +155,18 @@ def test_names_of_files_are_only_names(name: str, inline: Commands, tmp_path: Pa
     assert "\u202e" not in bad.err
 
 
-@pytest.mark.parametrize("kind", ["folder", "folder with a slash", "glob", "uri", "several", "split inputs"])
+@pytest.mark.parametrize("kind", ["folder", "folder with a slash", "glob", "several", "split inputs"])
 def test_all_that_pack_takes(kind: str, inline: Commands, tmp_path: Path) -> None:
     (tmp_path / "day").mkdir()
     one, two = (table(tmp_path / "day" / f"{k}.csv", n=40, seed=k) for k in range(2))
-    words: list[object] = {
+    takes: dict[str, list[object]] = {
         "folder": ["day"],
         "folder with a slash": ["day/"],
         "glob": ["day/*.csv"],
-        "uri": [LocalStore(tmp_path / "day").uri("0.csv"), LocalStore(tmp_path / "day").uri("1.csv")],
         "several": [one, two],
         "split inputs": ["--split-inputs", f"train={one}", "--split-inputs", f"later={two}"],
-    }[kind]
-    if kind == "uri" and "://" not in str(words[0]):
-        pytest.skip("a folder has no URI here")
-    said = inline("train", *words, "--model", "m", "--label-column", "hit")
+    }
+    said = inline("train", *takes[kind], "--model", "m", "--label-column", "hit")
     assert said["packed"]["n_rows"] == 80
     expected = {"train": 40, "later": 40} if kind == "split inputs" else {"train": 80}
     assert said["packed"]["splits"] == expected

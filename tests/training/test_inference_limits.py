@@ -194,7 +194,7 @@ def test_features_that_are_almost_sums_of_others_are_named(tmp_path: Path) -> No
     """Where training leaves the fit open: what it said is among the notes, and other coefficients are as without."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(300, 4))
-    x[:, 2] = x[:, 0] + x[:, 1] + 1e-7 * x[:, 2]
+    x[:, 2] = x[:, 0] + x[:, 1] + 1e-8 * x[:, 2]
     y = (x[:, 3] + rng.logistic(size=300) > 0).astype(float)
     trained = fit(tmp_path, x, y, "logistic").trained
     assert "does not determine the fit" in trained["stop"]

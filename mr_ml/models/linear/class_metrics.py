@@ -16,12 +16,12 @@ classes against its rows, of more that of the predicted class against the rows t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.models.linear.confusion import Confusion
 from mr_ml.models.linear.measured import Asked, Floats, Measured, Metrics
 from mr_ml.models.linear.score_table import Ranked, ScoreTable, order_keys

@@ -11,11 +11,12 @@ MCC                    the correlation of truth and prediction (Matthews 1975; o
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hdfs_layout.dataclass import dataclass
 
 Floats = NDArray[np.float64]
 

@@ -12,13 +12,13 @@ Where margins are not determined by predictions the first output is left out: it
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data.block import Block
 from mr_ml.data.features import Features
 from mr_ml.models.linear.line_query import output_gram

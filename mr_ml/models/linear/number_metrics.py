@@ -7,10 +7,9 @@ D2              1 - (mean deviance) / (that of the mean label for all rows)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.models.linear.measured import Asked, Floats, Measured, Metrics
 from mr_ml.models.linear.score_table import order_keys, scores_of, tenths
 from mr_ml.sums.parts import Keyed, Moments, Part, Sum

@@ -12,12 +12,13 @@ the largest, or classes that a softmax tells apart without fail would be judged 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data.block import Block
 from mr_ml.errors import NoModelError
 from mr_ml.models.linear.few_rows import LookedAtSample

@@ -16,13 +16,13 @@ intercept. Intercepts are never penalised or bounded: theirs is 0.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.models.linear.scaling import Scaling
 from mr_ml.optimize.base import Kinks
 

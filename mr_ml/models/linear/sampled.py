@@ -10,12 +10,13 @@ Rows are standardised once, and l'' is computed once for each point, so that a p
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data.block import Block
 from mr_ml.data.features import DenseFeatures, Features, SparseFeatures, narrow_indptr
 from mr_ml.models.linear.penalty import PenaltyOfTheta

@@ -13,11 +13,12 @@ that is zero); m_j what is left of its mean after the shift, for dense data with
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hdfs_layout.dataclass import dataclass
 
 Floats = NDArray[np.float64]
 

@@ -14,12 +14,12 @@ neighbouring scores; what these could change at the most is the error that is st
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.sums.parts import Keyed
 
 Floats = NDArray[np.float64]

@@ -9,12 +9,13 @@ m_j is a constant of the dataset, x . w + b = (x - m) . w + (b + m . w) holds wi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data.block import Block
 
 Floats = NDArray[np.float64]

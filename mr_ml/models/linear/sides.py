@@ -15,12 +15,13 @@ Directions of several features can be looked at besides: one that moves some row
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data.block import Block
 from mr_ml.models.linear.reading import Linear, RowQuery, RowSpec
 from mr_ml.sums.by_column import BlockParts, ByColumn, ColumnQuery

@@ -10,9 +10,10 @@ import queue
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import urlsplit
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.errors import MrMlError, UnavailableError
 from mr_ml.interrupts import uninterrupted
 from mr_ml.passes.resident.addresses import driver_addresses

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.errors import MrMlError
 from mr_ml.passes.resident.members import Event, Member
 from mr_ml.passes.resident.wire import Message, Payload

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.passes.base import Array, Engine
 from mr_ml.passes.engines import PassesWanted
 from mr_ml.passes.mapreduce import MapReduceEngine, open_mapreduce

@@ -9,10 +9,10 @@ proved as in every engine.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 
 from hdfs_layout import Address, Store
+from hdfs_layout.dataclass import dataclass
 from mr_ml import spent
 from mr_ml.catalog.dataset import Dataset
 from mr_ml.errors import UsageError

@@ -9,11 +9,12 @@ from __future__ import annotations
 import operator
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.errors import InternalError, MrMlError, UnavailableError
 from mr_ml.passes.resident.application import Application
 from mr_ml.passes.resident.asking import Ask, Pass

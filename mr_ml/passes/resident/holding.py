@@ -10,11 +10,12 @@ from __future__ import annotations
 import operator
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.errors import InternalError
 from mr_ml.passes.request import PassRequest
 from mr_ml.passes.resident.peers import Calls, Counter, Found, Peer

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data import stored
 from mr_ml.errors import BadDataError
 from mr_ml.passes.resident.wire import SECRET_BYTES

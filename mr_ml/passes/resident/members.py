@@ -5,9 +5,10 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.errors import UnavailableError
 from mr_ml.passes.resident.listening import Listener
 from mr_ml.passes.resident.peers import Peer

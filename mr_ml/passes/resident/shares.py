@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.passes.resident.asking import Pass
 from mr_ml.passes.resident.members import Member
 from mr_ml.passes.resident.units import Unit, next_unit

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.interrupts import uninterrupted
 from mr_ml.passes.resident.application import Application, Turn
 from mr_ml.runners.staying import Seats

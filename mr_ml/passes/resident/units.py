@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data.partition_file import PartitionFacts
 from mr_ml.sums.tree import Node, SumTree
 

@@ -21,9 +21,10 @@ import socket
 import struct
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+from hdfs_layout.dataclass import dataclass
 
 DRIVER, TASK = "driver", "task"
 # two tasks: who has connected, and who listens

@@ -10,13 +10,13 @@ these methods, named in `mr_ml.prediction.outputs` or by an entry point of the g
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data import kernels
 
 Floats = NDArray[np.float64]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data.narrow import narrow, widen
 from mr_ml.readers.csv.stored import CsvPart
 from mr_ml.readers.rows import Parsed, Rows

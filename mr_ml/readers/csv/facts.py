@@ -7,9 +7,10 @@ same whatever the order and however the text was cut.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from typing import Any, Literal, TypedDict
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data import stored
 from mr_ml.readers.csv.stored import Role
 from mr_ml.readers.summary import MAX_LABELS

@@ -10,10 +10,9 @@ Which delimiter bytes delimit: with q(p) = number of quotes in the line before p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.readers.rows import BAD_KINDS
 from mr_ml.readers.text.fields import I64, U8
 from mr_ml.readers.text.lines import blank_out_bad_lines, defect_of_line, long_line_before

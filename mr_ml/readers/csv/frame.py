@@ -7,12 +7,13 @@ there may be, such as days, is for each format to say.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data import kernels
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.readers.csv import schema as schemas

@@ -12,12 +12,13 @@ The text never holds a header: `split_header` takes it. Quotes and line ends: se
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.errors import BadDataError
 from mr_ml.readers.csv import transformed
 from mr_ml.readers.csv.categories import MISSING_CATEGORY, Categories

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypedDict
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data import stored
 from mr_ml.errors import UsageError
 from mr_ml.readers.schema import Schema

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.readers.csv.stored import Placed
 from mr_ml.readers.csv.table import Table
 from mr_ml.readers.text.fields import F64, I64, U8, U64, Mask

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.readers.libsvm.tokens import KINDS, Lines, read_lines
 from mr_ml.readers.text.fields import F64
 from mr_ml.readers.text.lines import defect_of_line

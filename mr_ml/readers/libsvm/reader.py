@@ -11,11 +11,12 @@ nothing unusual, straight into the result; else with arrays that are made, used 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data import kernels
 from mr_ml.errors import BadDataError
 from mr_ml.readers.libsvm.long_lines import LongLine, has_long_token, read_long_line

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import Any, Literal
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.readers.schema import Schema
 from mr_ml.readers.text.options import TextOptions
 

@@ -16,10 +16,11 @@ Blanks between a colon and what follows it in the line are none of this: '3: 1' 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.readers.rows import BAD_KINDS
 from mr_ml.readers.text.fields import F64, I64, U8, U64, Mask, hash_fields
 from mr_ml.readers.text.lines import blank_out_bad_lines

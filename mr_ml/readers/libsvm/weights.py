@@ -6,11 +6,11 @@ They are taken out of the text and blanks put in their place, so that what reads
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.readers.rows import MAX_EXAMPLES, BadRow, Rows, excerpt
 from mr_ml.readers.text.fields import F64, I64, Mask
 from mr_ml.readers.text.numbers import parse_floats

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 from urllib.parse import unquote
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.errors import BadDataError
 from mr_ml.readers.csv.columns import is_text, label_kind_of, roles_of
 from mr_ml.readers.csv.stored import CsvPart

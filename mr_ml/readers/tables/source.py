@@ -6,10 +6,11 @@ import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import Any, BinaryIO, Self, cast
 
 from hdfs_layout import Address, open_store, scheme_of, split_uri
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.faults import storage_error
 from mr_ml.data.random_access import RandomAccess
 from mr_ml.errors import BadDataError, MrMlError

@@ -6,11 +6,12 @@ import datetime
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.readers.rows import BAD_KINDS, MAX_EXAMPLES, BadRow, Parsed, excerpt
 from mr_ml.readers.summary import Summary
 

@@ -13,9 +13,9 @@ import itertools
 import os
 import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.errors import UsageError
 
 LEFT_OUT = (".", "_")

@@ -12,11 +12,12 @@ from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from functools import partial
 from typing import Any, BinaryIO, Protocol, TypeVar
 
 from hdfs_layout import Address, NotFoundError, open_store, scheme_of, split_uri
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.faults import storage_error
 from mr_ml.errors import BadDataError
 from mr_ml.readers.text import chunks as text

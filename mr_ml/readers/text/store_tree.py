@@ -5,9 +5,10 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from hdfs_layout import STORES, Entry, NotFoundError, Store, open_store, scheme_of, split_uri
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.paths import PUBLISHING
 from mr_ml.errors import BadDataError, StorageError, UnavailableError, UsageError
 from mr_ml.readers.text.find import FILE, FOLDER, Listed, Status, Tree

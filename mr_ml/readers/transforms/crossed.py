@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data import stored
 from mr_ml.readers import terms
 from mr_ml.readers.inputs import Unseen

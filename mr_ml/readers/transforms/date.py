@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.readers import terms
 from mr_ml.readers.inputs import Unseen
 from mr_ml.readers.transforms.base import I64, MISSING, U8, Bad, Cells, Entries, Mask, Reading, Spelling, Transform

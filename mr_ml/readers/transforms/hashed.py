@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.readers.text.fields import hash_fields
 from mr_ml.readers.transforms.base import Cells, Entries, Reading, Transform
 from mr_ml.readers.transforms.hashing import NOTHING, Bits, Seed, bucket_names, buckets

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.readers import terms
 from mr_ml.readers.inputs import Unseen
 from mr_ml.readers.transforms.base import F64, MISSING, Bad, Beside, Cells, Entries, Mask, Reading, Spelling, Transform

@@ -12,10 +12,11 @@ With p the share of rows below a quantile that is found, the standard deviation 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hdfs_layout.dataclass import dataclass
 
 SIZE = 8192
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data import stored
 from mr_ml.readers.text.fields import hash_fields
 from mr_ml.readers.transforms.base import I64, U8, Beside, Cells, Entries, Mask, Reading, Transform

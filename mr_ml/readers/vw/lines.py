@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.readers.text.lines import defect_of_line
 from mr_ml.readers.text.numbers import is_rounded
 

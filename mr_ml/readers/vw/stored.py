@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data import stored
 from mr_ml.readers.schema import Schema
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hdfs_layout import NotFoundError, Root
+from hdfs_layout.dataclass import dataclass
 from mr_ml.catalog.states import Owner, seal, unseal
 from mr_ml.data import frame
 from mr_ml.errors import BadDataError

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hdfs_layout import NotFoundError, Root
+from hdfs_layout.dataclass import dataclass
 from mr_ml.catalog.dataset import Dataset, load_dataset
 from mr_ml.catalog.feature_moments import FeatureMoments, checked_features
 from mr_ml.data import frame, stored

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, ClassVar, Literal
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data import stored
 
 # Those that are means over rows, so that their differences have a standard error.

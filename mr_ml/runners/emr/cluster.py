@@ -14,10 +14,10 @@ started with a policy of EMR's for that.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.errors import InternalError, UnavailableError, UsageError
 from mr_ml.runners.emr.cost import price_an_hour
 from mr_ml.runners.emr.nodes import InstanceFleet, InstanceGroup, Volumes

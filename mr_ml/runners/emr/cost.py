@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.errors import UnavailableError
 from mr_ml.runners.emr.settings import EmrSettings
 

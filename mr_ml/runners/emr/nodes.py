@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, fields
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.errors import UsageError
 from mr_ml.runners.settings_file import checked_text
 

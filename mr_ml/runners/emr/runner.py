@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.runners.emr.kind import RUNNER, check_root
 from mr_ml.runners.emr.settings import EmrSettings
 from mr_ml.runners.emr.steps import EmrClient

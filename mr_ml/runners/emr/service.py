@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Any
 
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.s3 import client as aws
 from mr_ml import interrupts
 from mr_ml.errors import MrMlError, UnavailableError, UsageError

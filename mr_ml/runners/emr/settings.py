@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.errors import UsageError
 from mr_ml.runners.emr.nodes import (
     ROLES,

@@ -13,10 +13,11 @@ import zlib
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, BinaryIO
 
 from hdfs_layout import open_store
+from hdfs_layout.dataclass import dataclass
 from mr_ml.errors import InternalError, MrMlError, NotFoundError, UnavailableError, UsageError
 from mr_ml.progress import Stage, stage
 from mr_ml.runners.emr.cluster import Cluster, ClusterLostError, look, ours

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.owners import is_gone, owned
 from mr_ml import interrupts
 from mr_ml.errors import MrMlError, UnavailableError, UsageError

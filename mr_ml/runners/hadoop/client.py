@@ -14,10 +14,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from types import FrameType
 from typing import Protocol
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml import progress, spent
 from mr_ml.errors import InternalError, UsageError
 from mr_ml.runners.hadoop.said import failure, has_verdict, unavailable

@@ -17,11 +17,11 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from hdfs_layout import Root
+from hdfs_layout.dataclass import dataclass
 
 PACKAGES = ("hdfs_layout", "mr_ml", "mr_ml_jobs", "mrjob", "threadpoolctl")
 # The driver's side, and what mrjob brings for other purposes.

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, field, fields
 from types import MappingProxyType
 from typing import Any, Protocol
 
 from hdfs_layout import NotFoundError, Root, latest_version, publish_version, read_version
+from hdfs_layout.dataclass import dataclass
 from mr_ml.errors import BadDataError, StorageError
 from mr_ml.runners.settings_file import AUTO, NONE
 

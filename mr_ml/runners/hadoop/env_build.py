@@ -24,11 +24,11 @@ import sysconfig
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.errors import UsageError
 from mr_ml.runners.hadoop.env import Environment, site_packages
 

@@ -12,9 +12,10 @@ A new store that clusters can read is one line in `FILE_SYSTEMS`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.open import scheme_of
 from mr_ml.errors import UsageError
 

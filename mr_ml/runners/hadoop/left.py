@@ -7,9 +7,9 @@ does not matter which task had which split. Hadoop keeps one attempt's output of
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from hdfs_layout import NotFoundError, Store
+from hdfs_layout.dataclass import dataclass
 from mr_ml.errors import InternalError
 from mr_ml.runners.base import pair_of
 from mr_ml.runners.job import REPORT

@@ -6,10 +6,10 @@ import contextvars
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.errors import InternalError, MrMlError, UnavailableError
 from mr_ml.ids import unique_id
 from mr_ml.runners.hadoop.client import END_SECONDS, STOP_SECONDS, Submission

@@ -7,7 +7,9 @@ share of the map and reduce tasks' work that is done, whenever one of them is an
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from hdfs_layout.dataclass import dataclass
 
 _APPLICATION = re.compile(r"\bapplication_[0-9]+_[0-9]+\b", re.ASCII)
 # printable, and no more than an address

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import BinaryIO
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.readers.text import chunks as text
 
 # A property of the job, which Hadoop Streaming puts into the tasks' environment with _ for every dot.

@@ -8,8 +8,9 @@ is in the part of the map tasks.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.spent import Meter
 
 _SHARES = re.compile(r"\bmap ([0-9]{1,3})% +reduce [0-9]{1,3}%", re.ASCII)

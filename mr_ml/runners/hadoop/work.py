@@ -13,9 +13,10 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from hdfs_layout import NotFoundError, Root
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.owners import FORGOTTEN_SECONDS, place, start_of
 from mr_ml.errors import LockedError, StorageError, UnavailableError, UsageError
 

@@ -9,10 +9,10 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.faults import storage_error
 from mr_ml import spent
 from mr_ml.errors import InternalError, UsageError

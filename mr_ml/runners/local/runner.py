@@ -24,10 +24,10 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.faults import of_machine
 from mr_ml import progress, spent
 from mr_ml.errors import StorageError, UsageError

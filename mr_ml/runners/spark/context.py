@@ -10,11 +10,12 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from hdfs_layout import Root
+from hdfs_layout.dataclass import dataclass
 from mr_ml.errors import InternalError, MrMlError, UsageError
 from mr_ml.interrupts import uninterrupted
 from mr_ml.runners.hadoop.code import shipped_code, stored_code

@@ -15,9 +15,9 @@ import subprocess
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.errors import MrMlError, UnavailableError, UsageError
 from mr_ml.runners.variables import set_within
 

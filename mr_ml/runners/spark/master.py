@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.errors import UsageError
 
 _LOCAL = re.compile(r"local(?:\[(?P<threads>[0-9]{1,4}|\*)(?:, *(?P<attempts>[0-9]{1,2}))?\])?", re.ASCII)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.errors import UsageError
 from mr_ml.runners.settings_file import (
     AUTO,

@@ -16,12 +16,12 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from operator import itemgetter
 from typing import IO, Any
 from urllib.parse import unquote
 
 import mr_ml
+from hdfs_layout.dataclass import dataclass
 from mr_ml.errors import InternalError, MrMlError
 from mr_ml.runners import task_errors
 from mr_ml.runners.reduce_keys import hash_of, sent_to

@@ -10,11 +10,11 @@ as a sum of earlier ones that are no sums themselves.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.catalog.feature_moments import FeatureMoments
 from mr_ml.models.linear.objective import Objective
 from mr_ml.readers.schema import Schema

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.catalog.feature_moments import FeatureMoments
 from mr_ml.models.contrasts import NO_CONTRASTS, Contrast, Contrasts
 from mr_ml.models.inference import INTERCEPT

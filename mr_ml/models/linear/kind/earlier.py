@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.coefficients.base import Coefficients
 from mr_ml.errors import BadDataError, UsageError
 from mr_ml.models.linear.kind.by_name import columns_of

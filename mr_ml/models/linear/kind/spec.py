@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
+from hdfs_layout.dataclass import dataclass
 from hdfs_layout.limits import MAX_PASS
 from mr_ml.data import stored
 from mr_ml.errors import UsageError

@@ -9,11 +9,11 @@ logarithm is linear (McCullagh & Nelder 1989, sec. 4.3): the classes cannot be s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.models.formula import Response
 from mr_ml.models.linear.losses.base import Floats
 from mr_ml.models.linear.losses.special import bounded_exp, exp, exp_rest

@@ -10,11 +10,11 @@ canonical one, and R's default; it needs an intercept to start from.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.models.formula import Response
 from mr_ml.models.linear.labels import POSITIVE, LabelDomain, TrainingLabels
 from mr_ml.models.linear.losses.base import Floats

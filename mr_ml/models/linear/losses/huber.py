@@ -9,11 +9,11 @@ l = 1/2 r^2 where |r| <= delta, else delta (|r| - 1/2 delta)      l' = r within 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data import stored
 from mr_ml.models.linear.losses.base import Floats
 from mr_ml.models.linear.losses.robust import RobustLoss, curvature

@@ -14,10 +14,11 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
+
+from hdfs_layout.dataclass import dataclass
 
 if TYPE_CHECKING:
     from mr_ml.models.linear.losses.base import Floats

@@ -5,11 +5,11 @@ l = log(1 + e^z) - y z,  y in {0, 1}        l' = p - y        l'' = p (1 - p),  
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.models.formula import Response
 from mr_ml.models.linear.labels import TWO_CLASSES, LabelDomain
 from mr_ml.models.linear.losses.base import Floats, Loss

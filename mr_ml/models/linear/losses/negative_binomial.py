@@ -10,11 +10,11 @@ those of mu = y; it is convex.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data import stored
 from mr_ml.models.linear.labels import NOT_NEGATIVE, LabelDomain
 from mr_ml.models.linear.losses.base import Floats

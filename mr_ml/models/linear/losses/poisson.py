@@ -8,11 +8,11 @@ y (e^t - 1 - t), and mu where y is 0. Labels need not be whole.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.models.linear.labels import NOT_NEGATIVE, LabelDomain
 from mr_ml.models.linear.losses.base import Floats
 from mr_ml.models.linear.losses.family import CountLoss

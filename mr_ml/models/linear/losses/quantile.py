@@ -11,11 +11,11 @@ The pinball loss (Koenker & Bassett 1978), convolved with a uniform distribution
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.data import stored
 from mr_ml.models.linear.losses.base import Floats
 from mr_ml.models.linear.losses.robust import RobustLoss, curvature

@@ -6,11 +6,11 @@ l = log sum_k e^{z_k} - z_y      l'_k = p_k - [k = y]      l''_jk = p_j ([j = k]
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.errors import UsageError
 from mr_ml.models.formula import Response
 from mr_ml.models.linear.labels import CLASSES, LabelDomain, TrainingLabels

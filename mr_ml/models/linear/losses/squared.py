@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.models.formula import Response
 from mr_ml.models.linear.labels import NUMBERS, LabelDomain
 from mr_ml.models.linear.losses.base import Floats, Loss

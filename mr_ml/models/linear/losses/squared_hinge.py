@@ -11,11 +11,11 @@ be beyond the margin there are many, of loss 0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
+from hdfs_layout.dataclass import dataclass
 from mr_ml.models.formula import Response
 from mr_ml.models.linear.labels import TWO_SIDES, LabelDomain
 from mr_ml.models.linear.losses.base import Floats, Loss
