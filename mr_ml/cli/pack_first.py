@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mr_ml import interrupts
 from mr_ml.cli.common import print_result
 from mr_ml.cli.describe import summary_text
 from mr_ml.cli.pack import choices
@@ -43,7 +44,9 @@ def pack_first(
     check_before_rows(
         session.root, UNNAMED_KIND, name, options.model, split, model_options, inference=options.inference
     )
-    dataset = session.pack(files, name, chosen)
-    if not options.json:
-        print_result(options, {}, summary_text(dataset))
+    # once it is published it is no longer too late to stop
+    with interrupts.stage():
+        dataset = session.pack(files, name, chosen)
+        if not options.json:
+            print_result(options, {}, summary_text(dataset))
     return dataset, split

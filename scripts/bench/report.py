@@ -19,9 +19,10 @@ Written by `scripts/bench/run.py`; do not edit. `scripts/bench/generate.py` make
 everywhere), `scripts/bench/peers.py` runs the others, each a whole cold process from a text file in the page cache to
 saved coefficients. Gaps are computed by the suite from those coefficients with scipy, relative to an optimum known to
 1e-10. Every program's number of passes, iterations or tolerance is the least of a ladder that reaches the gap; and
-each is run as it comes, by its defaults. All have all processors. Dense rows are read as CSV by ours and by the
-combinations of a reader and a solver, as libsvm text by the others. Memory is the largest sum of proportional set
-sizes over all of a program's processes.
+each is run as it comes, by its defaults. "mr-ml, cold" is one command, `mr-ml train FILE`, which packs and trains;
+"mr-ml, packed" is `mr-ml train` of a dataset that was packed before. All have all processors. Dense rows are read as
+CSV by ours and by the combinations of a reader and a solver, as libsvm text by the others. Memory is the largest sum
+of proportional set sizes over all of a program's processes.
 
 A ladder ends with its first run of over {PATIENCE_SECONDS:.0f} s. "not in 120" is how long a program's last run took
 where none reached the gap, and beside it stands the least gap of all. Programs run in turns; figures are medians, and

@@ -154,11 +154,18 @@ def pack(done: Done) -> Any:
 
 
 def local_text(done: Done) -> Any:
-    """Text that lies on the machine of the driver, whatever the root is."""
+    """Text that lies on the machine of the driver, whatever the root is: packed, and packed by the training of it."""
     text = done.ground.here / "here.csv"
     text.write_bytes(text_of("two", seed=1))
-    done.run("pack", text, "--to", "here", "--weight-column", "weight", *PACK)
-    return done.files_of("here")
+    how = ("--weight-column", "weight", *PACK)
+    done.run("pack", text, "--to", "here", *how)
+    files = done.files_of("here")
+    fit = FEW[0].options[3:]
+    trained = done.run("train", text, "--to", "at-once", "--model", "at-once", *how, *fit)
+    assert done.files_of("at-once") == files
+    found = done.published(trained)
+    assert found == done.published(done.run("train", "here", "--model", "in-two", *fit))
+    return files, found
 
 
 def newton(done: Done) -> Any:

@@ -101,6 +101,7 @@ def test_without_a_command_there_is_help(line: tuple[str, ...], mr_ml: Commands)
     [
         ("mr-ml tra", {"train"}),
         ("mr-ml train flow", {"flowers"}),
+        ("mr-ml train tab", {"tables", "table.csv"}),
         ("mr-ml train flowers --loss poisson --penalty-space ", {"raw", "scaled"}),
         ("mr-ml models show pe", {"petals"}),
         ("mr-ml train flowers --loss po", {"poisson"}),
@@ -115,6 +116,8 @@ def test_without_a_command_there_is_help(line: tuple[str, ...], mr_ml: Commands)
 )
 def test_completion(line: str, expected: set[str], abc: Commands, tmp_path: Path) -> None:
     pytest.importorskip("argcomplete", reason="needs mr_ml[completion]")
+    (tmp_path / "table.csv").touch()
+    (tmp_path / "root" / "datasets" / "tables").mkdir()
     answer = tmp_path / "answer"
     asked = {"_ARGCOMPLETE": "1", "_ARGCOMPLETE_IFS": "\n", "_ARGCOMPLETE_STDOUT_FILENAME": str(answer)}
     done = subprocess.run(
@@ -126,6 +129,7 @@ def test_completion(line: str, expected: set[str], abc: Commands, tmp_path: Path
             "COMP_LINE": line,
             "COMP_POINT": str(len(line)),
         },
+        cwd=tmp_path,
         check=True,
     )
     assert done.returncode == 0

@@ -93,6 +93,16 @@ def test_a_training(rows: Commands, times: int, apart: float, passes: int) -> No
     assert rows.coef("m").sha256 == rows.coef("whole").sha256
 
 
+def test_a_training_of_files(rows: Commands, tmp_path: Path) -> None:
+    """In the training: its rows stay packed, and what goes on is what goes on with any training."""
+    found = interrupted(rows, "train", tmp_path / "rows", *TRAIN[2:], at=3, times=1)
+    assert found.code == 130
+    assert "m@1 stays, packed as it is: train on it in place of the files" in found.err
+    assert main(go_on(found)[1:]) == 0
+    rows("train", "rows", "--model", "whole", *TRAIN[4:])
+    assert rows.coef("m").sha256 == rows.coef("whole").sha256
+
+
 def test_a_third_and_more_do_not_break_what_stops_it(rows: Commands) -> None:
     """The run says that it was interrupted, and the command how to go on: both are written after the signals."""
     found = rows.process(*TRAIN, program=("-c", LATER + PROGRAM, "3", "2", "0", "SIGINT"))
