@@ -74,7 +74,8 @@ def test_a_folder(
     upload(folder, open_store(raw))
     trace = tmp_path / "trace"
     monkeypatch.setenv("MR_ML_HADOOP_TRACE", str(trace))
-    asked = "predict", "numbered"
+    # a slow machine says how far it is
+    asked = "predict", "numbered", "--progress", "none"
     found = scored.run(*asked, raw, "--to", to, "--max-bad-rows", "1", "--json", jobconf="{mapreduce.job.maps: 2}")
     assert found.code == 0, found.err
     assert jvm_starts(trace) == ["jar"]
@@ -135,7 +136,14 @@ def test_bad_rows_refuse_the_whole(scored: ClusterCommands, on_cluster: HadoopCl
     raw = f"{on_cluster.hdfs_uri}/user/tests/score-bad"
     open_store(raw).write(file.name, file.read_bytes())
     found = scored.run(
-        "predict", "numbered", f"{raw}/{file.name}", "--to", f"{raw}/out", jobconf="{mapreduce.job.maps: 3}"
+        "predict",
+        "numbered",
+        f"{raw}/{file.name}",
+        "--to",
+        f"{raw}/out",
+        "--progress",
+        "none",
+        jobconf="{mapreduce.job.maps: 3}",
     )
     here = scored.local.run("predict", "numbered", file, "--to", tmp_path / "out")
     assert (found.code, here.code) == (65, 65)
