@@ -51,6 +51,9 @@ def count(work: Path) -> dict[str, float]:
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     sparse, many, few = generate("sparse", SPARSE, work), generate("dense", DENSE, work), generate("dense", FEWER, work)
+    # of a new checkout the first commands write compiled modules, which are no bytes of theirs
+    (work / "first").mkdir()
+    _commands(Ours(work / "first" / "root"), few)
     ours = Ours(work / "root")
     costs, fewer = _commands(ours, many), _commands(ours, few)
     packed = answer(_run(ours, ours.pack(sparse.text, "sparse")))
