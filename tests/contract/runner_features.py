@@ -21,6 +21,7 @@ from damage import changed, said_of, truncated
 from mr_ml_jobs.pass_job import MRPass
 from runner_kinds import Ground
 
+from hdfs_layout import read_events
 from mr_ml.errors import InternalError
 from mr_ml.ids import unique_id
 from mr_ml.packing import plan
@@ -154,15 +155,20 @@ def pack(done: Done) -> Any:
 
 
 def local_text(done: Done) -> Any:
-    """Text that lies on the machine of the driver, whatever the root is: packed, and packed by the training of it."""
+    """Text that lies on the machine of the driver, whatever the root is: packed, and packed by the training of it.
+
+    Of so many rows that the search begins near the optimum of some of them.
+    """
     text = done.ground.here / "here.csv"
-    text.write_bytes(text_of("two", seed=1))
+    text.write_bytes(text_of("two", n=12_000, seed=1))
     how = ("--weight-column", "weight", *PACK)
     done.run("pack", text, "--to", "here", *how)
     files = done.files_of("here")
     fit = FEW[0].options[3:]
     trained = done.run("train", text, "--to", "at-once", "--model", "at-once", *how, *fit)
     assert done.files_of("at-once") == files
+    log = read_events(done.ground.store, f"runs/{trained['run']}/log.jsonl")
+    assert "first_guess" in [event["event"] for event in log]
     found = done.published(trained)
     assert found == done.published(done.run("train", "here", "--model", "in-two", *fit))
     return files, found
