@@ -21,7 +21,7 @@ from peers import PEERS, Peer
 
 GAPS = (1e-3, 1e-4, 1e-6)
 DEFAULTS = "defaults"
-PASSES = (3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 18, 20, 24, 28, 34, 40, 60, 90, 140)
+PASSES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 18, 20, 24, 28, 34, 40, 60, 90, 140)
 # A program is set no finer once a run took longer.
 PATIENCE_SECONDS = 100.0
 HERE = Path(__file__).resolve().parent
