@@ -1,6 +1,7 @@
 """What `memory` leaves for decoded blocks, and for the rows that a pack works on.
 
     driver + workers + partial sums + state of the optimizer + decoded blocks  <=  memory
+    driver + first rows that a search begins by                                <=  memory
     driver + workers + a chunk of text and its arrays in each + rows           <=  memory
 
 Partial sums: a task holds one for each level of the tree over its blocks, and a few more while it computes and writes;
@@ -99,28 +100,29 @@ def block_budget(memory: Memory, runner: Runner, needs: Needs) -> int:
     shuffled = min(2 * needs.levels_bytes * runner.tasks.n_tasks, SORT_IN_MEMORY_BYTES) + 3 * needs.sum_bytes
     # as it is sent, and laid out for products
     sums += QUERY_COPIES * needs.query_bytes
-    if runner.tasks.in_driver:
-        base = INLINE_BYTES + sums + shuffled + needs.state_bytes
-    else:
-        base = DRIVER_BYTES + shuffled + needs.state_bytes + runner.tasks.n_tasks * (WORKER_BYTES + sums)
-    return _share(memory, runner, base, taken_by="worker(s) and by sums as large as the model")
+    driver = (INLINE_BYTES if runner.tasks.in_driver else DRIVER_BYTES) + needs.state_bytes
+    base = driver + shuffled + (sums if runner.tasks.in_driver else runner.tasks.n_tasks * (WORKER_BYTES + sums))
+    # no task has begun
+    begun = driver + sums + needs.begin_bytes
+    return _share(memory, runner, base, before=begun, taken_by="worker(s) and by sums as large as the model")
 
 
-def _share(memory: Memory, runner: Runner, base: int, *, taken_by: str) -> int:
-    """Return what is left over `base` for each task."""
+def _share(memory: Memory, runner: Runner, base: int, *, before: int = 0, taken_by: str) -> int:
+    """Return what is left over `base` for each task; `before` any begins so much is taken."""
     n_tasks = runner.tasks.n_tasks
     base += runner.tasks.taken_bytes
+    least = max(base, before + runner.tasks.taken_bytes)
     if memory is None:
-        if base > (installed := installed_memory()):
+        if least > (installed := installed_memory()):
             raise UnavailableError(
-                f"{base >> 20}M of memory are taken before there is any data, by {n_tasks} {taken_by}, and "
+                f"{least >> 20}M of memory are taken before there is any data, by {n_tasks} {taken_by}, and "
                 f"this machine has {installed >> 20}M; use fewer `workers`, a larger machine, or hash the ids to fewer"
             )
         return max((free_memory() // 2 - base) // n_tasks, 0)
     total = memory if isinstance(memory, int) else _parsed(memory)
-    if total < base:
+    if total < least:
         raise UsageError(
-            f"`memory` {memory}: {base >> 20}M are taken before there is any data, by {n_tasks} "
+            f"`memory` {memory}: {least >> 20}M are taken before there is any data, by {n_tasks} "
             f"{taken_by}; give more, or fewer `workers`"
         )
     return (total - base) // n_tasks

@@ -17,6 +17,8 @@ class Needs:
         Blocks that are summed.
     state_bytes
         Of the driver's own.
+    begin_bytes
+        Of the driver's own too, but before the first pass and no longer.
     query_bytes
         Of what is sent to each task.
     """
@@ -25,6 +27,7 @@ class Needs:
     sum_bytes: int
     n_blocks: int
     state_bytes: int = 0
+    begin_bytes: int = 0
     query_bytes: int = 0
 
     @property

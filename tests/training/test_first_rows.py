@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,11 @@ from scipy import optimize
 
 import mr_ml
 from mr_ml.catalog.dataset import load_dataset
+from mr_ml.errors import UsageError
+from mr_ml.memory import DRIVER_BYTES, WORKER_BYTES, block_budget
 from mr_ml.models.linear import sampled
 from mr_ml.models.linear.kind.problem import LinearProblem
+from mr_ml.models.needs import Needs
 from mr_ml.models.problem import FirstGuess
 from mr_ml.session import Session
 from mr_ml.training.loop import Progress
@@ -252,5 +256,17 @@ def test_memory_for_the_rows_is_in_the_estimate_but_beside_others(root: Path) ->
     spec = session.spec("linear", "logistic", "m", "train", {"l2": 1e-3})
     problem = make_problem(spec, load_dataset(session.root, "logistic"), session.root)
     alone, beside = problem.needs(), problem.needs(beside_others=True)
-    assert alone.state_bytes - beside.state_bytes == 3 * 1_500 * (12 * 6 + 64)
+    assert (alone.begin_bytes, beside.begin_bytes) == (3 * 1_500 * (12 * 6 + 64), 0)
+    assert alone.state_bytes == beside.state_bytes
     assert alone.sum_bytes == 2 * beside.sum_bytes
+
+
+def test_memory_for_the_rows_is_free_again_once_tasks_begin(tmp_path: Path) -> None:
+    runner = Session.open(tmp_path / "root", runner="local", workers=2).runner
+    without = Needs(block_sum_bytes=100, sum_bytes=100, n_blocks=3)
+    least = DRIVER_BYTES + 2 * WORKER_BYTES + (1 << 20)
+    little, much = (replace(without, begin_bytes=n) for n in (WORKER_BYTES, 3 * WORKER_BYTES))
+    assert block_budget(least, runner, little) == block_budget(least, runner, without) > 0
+    with pytest.raises(UsageError, match="M are taken before there is any data"):
+        block_budget(least, runner, much)
+    assert block_budget(least + WORKER_BYTES, runner, much) == block_budget(least + WORKER_BYTES, runner, without)

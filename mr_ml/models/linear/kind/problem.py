@@ -183,13 +183,16 @@ class LinearProblem:
         first, first_bytes = self._first_rows
         if first and not beside_others:
             # the first pass may be about two points
-            driver_bytes, sum_bytes, block_sum_bytes = driver_bytes + first_bytes, 2 * sum_bytes, 2 * block_sum_bytes
+            sum_bytes, block_sum_bytes = 2 * sum_bytes, 2 * block_sum_bytes
         if cost.sampled:
             nnz = sum(p.facts.nnz for p in partitions)
             driver_bytes += sample_bytes(
                 n_rows=self.dataset.n_rows(self.spec.split), nnz=nnz, n_outputs=self.objective.rows.n_outputs
             )
-        return Needs(block_sum_bytes=block_sum_bytes, sum_bytes=sum_bytes, n_blocks=n_blocks, state_bytes=driver_bytes)
+        return Needs(
+            block_sum_bytes=block_sum_bytes, sum_bytes=sum_bytes, n_blocks=n_blocks, state_bytes=driver_bytes,
+            begin_bytes=0 if beside_others else first_bytes,
+        )  # fmt: skip
 
     def over(self, rows: FoldRows) -> LinearProblem:
         """Return the same problem over some of the rows; see `mr_ml.models.base.Problem.over`."""
