@@ -118,7 +118,7 @@ if [ -n "${running[setup]:-}" ]; then
 fi
 
 # nothing takes so long but what waits for ever; pytest then says what that is
-patient=(timeout --signal INT --kill-after 300 3000)
+patient=(timeout --signal INT --kill-after 300 5000)
 others=("$@")
 modest=()
 if [ $# -eq 0 ] && [ -z "${MR_ML_SKIP_HADOOP:-}" ]; then

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from itertools import count
 
 import numpy as np
@@ -20,13 +21,18 @@ PROXIMAL = [name for name in SOLVERS if choose(name, size=3, tolerance=1, max_pa
 # of each kind so many
 N = 2
 # where steps of L-BFGS leap to probabilities of 1
-LEAP = ("softmax", 25)
+LEAP = ("softmax", 3)
 # where L-BFGS ends in rounding, on most processors
 LOST = ("softmax", 29)
 
 
-def some(loss: str, *, bounded: bool = False) -> Iterator[tuple[int, Case, bool]]:
-    """Yield the first cases that have an optimum, and the first ones that have none."""
+@cache
+def some(loss: str, *, bounded: bool = False) -> tuple[tuple[int, Case, bool], ...]:
+    """The first cases that have an optimum, and the first ones that have none; to know that takes most of the time."""
+    return tuple(_some(loss, bounded=bounded))
+
+
+def _some(loss: str, *, bounded: bool) -> Iterator[tuple[int, Case, bool]]:
     left = {True: N, False: N}
     for seed in count():
         case = random_case(loss, seed, bounded=bounded)
