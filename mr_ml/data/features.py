@@ -3,7 +3,7 @@
     dot(W)                X W            (n_rows, K)
     transpose_dot(R)      X' R           (n_features, K)
     squares_dot(D)        (X o X)' D     (n_features, K)
-    transpose_dots(R, D)  the two above at once, or only the first if D is None
+    transpose_dots(R, D)  the two above at once, or only the first if D is None; and X' D
     gram(d)               X' diag(d) X   (n_features, n_features), and X' d
     shifted(ids, by)      X less by in the columns ids
 
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from hdfs_layout.dataclass import dataclass
 from mr_ml.data import kernels
+from mr_ml.data.kernels import Pulled
 from mr_ml.data.narrow import narrow_again, widen
 
 Floats = NDArray[np.float64]
@@ -164,15 +165,14 @@ class SparseFeatures:
                 return products[1]
         return self.squared().transpose_dot(rows, n_features=n_features)
 
-    def transpose_dots(
-        self, rows: Floats, of_squares: Floats | None, *, n_features: int
-    ) -> tuple[Floats, Floats | None]:
-        """Return X' R and, if D is given, (X o X)' D, reading the entries once; shaped as `transpose_dot`."""
-        products = kernels.csr_transpose_dots(self._entries, rows, of_squares, width=self.width, n_features=n_features)
-        if products is not None:
-            return products
-        squares = None if of_squares is None else self.squares_dot(of_squares, n_features=n_features)
-        return self.transpose_dot(rows, n_features=n_features), squares
+    def transpose_dots(self, rows: Floats, bends: Floats | None, *, n_features: int, cross: bool = False) -> Pulled:
+        """Return X' R and, if D is given, (X o X)' D, and X' D too if `cross`; shaped as `transpose_dot`."""
+        found = kernels.csr_transpose_dots(self._entries, rows, bends, cross, width=self.width, n_features=n_features)
+        if found is not None:
+            return found
+        squares = None if bends is None else self.squares_dot(bends, n_features=n_features)
+        crossed = self.transpose_dot(bends, n_features=n_features) if cross and bends is not None else None
+        return self.transpose_dot(rows, n_features=n_features), squares, crossed
 
     def squared(self) -> SparseFeatures:
         """Return X o X."""
@@ -347,17 +347,18 @@ class DenseFeatures:
         """Return (X o X)' D, see `SparseFeatures.squares_dot`."""
         return self.squared().transpose_dot(rows, n_features=n_features)
 
-    def transpose_dots(
-        self, rows: Floats, of_squares: Floats | None, *, n_features: int
-    ) -> tuple[Floats, Floats | None]:
-        """Return X' R and, if D is given, (X o X)' D, see `SparseFeatures.transpose_dots`."""
+    def transpose_dots(self, rows: Floats, bends: Floats | None, *, n_features: int, cross: bool = False) -> Pulled:
+        """See `SparseFeatures.transpose_dots`."""
         sums = np.zeros((n_features, *rows.shape[1:]))
-        squares = None if of_squares is None else np.zeros((n_features, *of_squares.shape[1:]))
+        squares = None if bends is None else np.zeros((n_features, *bends.shape[1:]))
+        crossed = np.zeros_like(squares) if cross and squares is not None else None
         for some, piece in self._pieces():
             sums[: self.width] += piece.T @ rows[some]
-            if squares is not None and of_squares is not None:
-                squares[: self.width] += (piece * piece).T @ of_squares[some]
-        return sums, squares
+            if squares is not None and bends is not None:
+                squares[: self.width] += (piece * piece).T @ bends[some]
+                if crossed is not None:
+                    crossed[: self.width] += piece.T @ bends[some]
+        return sums, squares, crossed
 
     def squared(self) -> DenseFeatures:
         """Return X o X."""

@@ -24,6 +24,8 @@ if os.environ.get("MR_ML_NATIVE") == "0":
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
+Pulled = tuple[Floats, Floats | None, Floats | None]
+"""X' R, (X o X)' D and X' D, (n_features, n_outputs) each; None where it was not asked for."""
 
 # What the compiled loop sets aside for a number and the tab before it; repr() writes 24 characters at most.
 MOST_NUMBER_BYTES = 32
@@ -68,11 +70,11 @@ def csr_dot(entries: Entries, coef: Floats, *, width: int) -> Floats | None:
 
 
 def csr_transpose_dots(
-    entries: Entries, slope: Floats, curvature: Floats | None, *, width: int, n_features: int
-) -> tuple[Floats, Floats | None] | None:
+    entries: Entries, slope: Floats, curvature: Floats | None, cross: bool = False, *, width: int, n_features: int
+) -> Pulled | None:
     """Compute X' slope and, if it is given, (X o X)' curvature, (n_features, n_outputs) each, or None.
 
-    All indices are in 0 .. width - 1.
+    And X' curvature, if `cross` asks for it. All indices are in 0 .. width - 1.
     """
     if native is None or entries.ends.dtype != np.int32:
         return None
@@ -80,11 +82,11 @@ def csr_transpose_dots(
     slope = np.ascontiguousarray(slope)
     if curvature is None:
         sums = np.zeros((n_features, n_outputs))
-        native.csr_pull(entries.given(), width, n_outputs, slope, None, sums)
-        return sums, None
-    sums = np.zeros((n_features, n_outputs, 2))
-    native.csr_pull(entries.given(), width, n_outputs, slope, np.ascontiguousarray(curvature), sums)
-    return sums[..., 0], sums[..., 1]
+        native.csr_pull(entries.given(), width, n_outputs, slope, None, False, sums)
+        return sums, None, None
+    sums = np.zeros((n_features, n_outputs, 2 + cross))
+    native.csr_pull(entries.given(), width, n_outputs, slope, np.ascontiguousarray(curvature), cross, sums)
+    return sums[..., 0], sums[..., 1], sums[..., 2] if cross else None
 
 
 def column_sums(

@@ -205,44 +205,75 @@ static ALWAYS_INLINE void pull_both(const Row *row, int id_size, Py_ssize_t k_al
     }
 }
 
+/* Likewise, and sums[..., 2] += value times bend */
+static ALWAYS_INLINE void pull_three(const Row *row, int id_size, Py_ssize_t k_all, const double *slope,
+                                     const double *bend, double *sums)
+{
+    if (k_all == 1) {
+        Pair both = {*slope, *bend};
+        for (Py_ssize_t e = 0; e < row->n; e++) {
+            double v = row->values[e], *at = sums + 3 * id_at(row, e, id_size);
+            Pair powers = {v, v * v};
+            store_pair(at, load_pair(at) + powers * both);
+            at[2] += v * *bend;
+        }
+        return;
+    }
+    for (Py_ssize_t e = 0; e < row->n; e++) {
+        double v = row->values[e], square = v * v, *at = sums + 3 * k_all * id_at(row, e, id_size);
+        for (Py_ssize_t k = 0; k < k_all; k++) {
+            at[3 * k] += v * slope[k];
+            at[3 * k + 1] += square * bend[k];
+            at[3 * k + 2] += v * bend[k];
+        }
+    }
+}
+
 static ALWAYS_INLINE void pull_rows(Csr *x, int id_size, Py_ssize_t k_all, const double *slope, const double *bend,
-                                    double *sums)
+                                    int n_sums, double *sums)
 {
     for (Py_ssize_t i = 0; next_window(x);)
         for (int whole = 1; whole && i < x->n_rows; i += whole) {
             Row row = row_in_window(x, i, id_size);
             whole = row.last;
-            if (bend)
+            if (n_sums == 3)
+                pull_three(&row, id_size, k_all, slope + i * k_all, bend + i * k_all, sums);
+            else if (n_sums == 2)
                 pull_both(&row, id_size, k_all, slope + i * k_all, bend + i * k_all, sums);
             else
                 pull_slope(&row, id_size, k_all, slope + i * k_all, sums);
         }
 }
 
-EACH_PROCESSOR static void pull(Csr *x, Py_ssize_t k_all, const double *slope, const double *bend, double *sums)
+EACH_PROCESSOR static void pull(Csr *x, Py_ssize_t k_all, const double *slope, const double *bend, int n_sums,
+                                double *sums)
 {
     if (x->entries.ids.size == 4)
-        pull_rows(x, 4, k_all, slope, bend, sums);
-    else if (k_all == 1 && bend)
-        pull_rows(x, 2, 1, slope, bend, sums);
+        pull_rows(x, 4, k_all, slope, bend, n_sums, sums);
+    else if (k_all == 1 && n_sums == 3)
+        pull_rows(x, 2, 1, slope, bend, 3, sums);
+    else if (k_all == 1 && n_sums == 2)
+        pull_rows(x, 2, 1, slope, bend, 2, sums);
     else if (k_all == 1)
-        pull_rows(x, 2, 1, slope, NULL, sums);
+        pull_rows(x, 2, 1, slope, NULL, 1, sums);
     else
-        pull_rows(x, 2, k_all, slope, bend, sums);
+        pull_rows(x, 2, k_all, slope, bend, n_sums, sums);
 }
 
-PyDoc_STRVAR(csr_pull_doc, "csr_pull(entries, width, n_outputs, slope, bend, sums)\n\n"
+PyDoc_STRVAR(csr_pull_doc, "csr_pull(entries, width, n_outputs, slope, bend, cross, sums)\n\n"
                            "sums[..., 0] = X' slope and sums[..., 1] = (X o X)' bend in one sweep; slope and bend\n"
                            "(n_rows, n_outputs), sums (n_features, n_outputs, 2), zero at the start. The two lie side\n"
-                           "by side because the way to a column's place in memory is what costs. Without a bend, None,\n"
-                           "sums = X' slope, (n_features, n_outputs). The caller vouches for the width.");
+                           "by side because the way to a column's place in memory is what costs. With cross they are\n"
+                           "three, sums[..., 2] = X' bend. Without a bend, None, sums = X' slope,\n"
+                           "(n_features, n_outputs). The caller vouches for the width.");
 
 static PyObject *csr_pull(PyObject *self, PyObject *args)
 {
     PyObject *item, *objects[3], *result = NULL;
     Py_ssize_t width, k_all;
+    int cross;
     (void)self;
-    if (!PyArg_ParseTuple(args, "OnnOOO", &item, &width, &k_all, &objects[0], &objects[1], &objects[2]))
+    if (!PyArg_ParseTuple(args, "OnnOOpO", &item, &width, &k_all, &objects[0], &objects[1], &cross, &objects[2]))
         return NULL;
     Buffer b[3] = {{.held = 0}};
     Csr x;
@@ -254,14 +285,15 @@ static PyObject *csr_pull(PyObject *self, PyObject *args)
             goto done;
     const double *slope = b[0].view.buf, *bend = both ? b[1].view.buf : NULL;
     double *sums = b[2].view.buf;
-    Py_ssize_t k_sums = both ? 2 * k_all : k_all;
+    int n_sums = !both ? 1 : cross ? 3 : 2;
+    Py_ssize_t k_sums = n_sums * k_all;
     if (k_all < 1 || width < 0 || items(&b[2]) % k_sums || items(&b[2]) / k_sums < width ||
         items(&b[0]) != x.n_rows * k_all || (both && items(&b[1]) != items(&b[0]))) {
         PyErr_SetString(PyExc_ValueError, "arrays do not fit together");
         goto done;
     }
     Py_BEGIN_ALLOW_THREADS
-    pull(&x, k_all, slope, bend, sums);
+    pull(&x, k_all, slope, bend, n_sums, sums);
     Py_END_ALLOW_THREADS
     result = Py_None;
     Py_INCREF(result);

@@ -39,7 +39,8 @@ def results(x: DenseFeatures, seed: int = 1) -> Iterator[tuple[str, Any]]:
     for k in (1, 3):
         coef, rows = rng.normal(size=(d, k)), rng.normal(size=(n, k))
         yield f"dot {k}", x.dot(coef)
-        yield f"both {k}", x.transpose_dots(rows, rows**2, n_features=d)
+        yield f"both {k}", x.transpose_dots(rows, rows**2, n_features=d)[:2]
+        yield f"three {k}", x.transpose_dots(rows, rows**2, n_features=d, cross=True)
         yield f"slope {k}", x.transpose_dots(rows, None, n_features=d)[0]
         yield f"transpose {k}", x.transpose_dot(rows, n_features=d)
         yield f"squares {k}", x.squares_dot(rows, n_features=d)
@@ -114,12 +115,14 @@ def test_products_are_near_those_of_whole_arrays(n: int, width: int, n_outputs: 
     whole = np.zeros((n, d), np.longdouble)
     whole[:, :width] = x.numbers.astype(np.longdouble) / np.longdouble(10) ** x.places
     coef, rows, bends = rng.normal(size=(d, n_outputs)), rng.normal(size=(n, n_outputs)), rng.random((n, n_outputs))
-    pulled, squares = x.transpose_dots(rows, bends, n_features=d)
+    pulled, squares, cross = x.transpose_dots(rows, bends, n_features=d, cross=True)
     assert squares is not None
+    assert cross is not None
     checked: list[tuple[Any, Any, Any]] = [
         (x.dot(coef), whole, coef),
         (pulled, whole.T, rows),
         (squares, (whole * whole).T, bends),
+        (cross, whole.T, bends),
     ]
     for u in (bends[:, 0], rng.normal(size=n)):
         inner, sums = x.gram(u, n_features=d)

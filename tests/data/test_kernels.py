@@ -61,8 +61,9 @@ def test_products_have_the_same_bits(
     coef, slope = rng.normal(size=(n_features, n_outputs)), rng.normal(size=(x.n_rows, n_outputs))
 
     def products() -> tuple[Any, ...]:
-        both = x.transpose_dots(slope, slope**2, n_features=n_features)
-        return x.dot(coef), *both, x.transpose_dots(slope, None, n_features=n_features)[0]
+        pulled = x.transpose_dots(slope, slope**2, n_features=n_features)[:2]
+        three = x.transpose_dots(slope, slope**2, n_features=n_features, cross=True)
+        return x.dot(coef), *pulled, *three, x.transpose_dots(slope, None, n_features=n_features)[0]
 
     compiled = products()
     without_kernels(monkeypatch)
@@ -139,6 +140,8 @@ def test_products_with_arrays_that_do_not_fit_are_refused() -> None:
         kernels.csr_dot(whole, np.ones((3, 1)), width=x.width)
     with pytest.raises(ValueError, match="do not fit"):
         kernels.csr_transpose_dots(whole, np.ones((10, 1)), np.ones((9, 1)), width=x.width, n_features=6)
+    with pytest.raises(ValueError, match="do not fit"):
+        kernels.csr_transpose_dots(whole, np.ones((10, 1)), np.ones((9, 1)), width=6, n_features=6, cross=True)
     beyond, descending, short = ends.copy(), ends.copy(), ends[:5]
     beyond[4] = 10_000
     descending[4] = ends[3] - 1

@@ -90,7 +90,9 @@ class LineQuery(RowQuery, ColumnQuery):
     def block_parts(self, block: Block) -> BlockParts:
         """Return the parts of a prepared block by name, those with columns marked."""
         at_rows = self.at_rows(block, self.rows.products(block, self.linear))
-        pulled = block.features.transpose_dots(at_rows.slope, at_rows.pulled_bend, n_features=self.rows.n_features)
+        pulled = block.features.transpose_dots(
+            at_rows.slope, at_rows.pulled_bend, n_features=self.rows.n_features, cross=self.cross
+        )
         return self.parts_of(block, at_rows, *pulled)
 
     @classmethod
@@ -125,8 +127,10 @@ class LineQuery(RowQuery, ColumnQuery):
         own = chosen if z is of_coef else at(self.steps[self.chosen], of_coef)
         return AtRows(targets, u, along, own, chosen, loss_sums, slope, second, second if self.curvature else None)
 
-    def parts_of(self, block: Block, at: AtRows, gradient: Floats, curvature: Floats | None) -> BlockParts:
-        """Return the parts, with X' slope and (X o X)' bend, (n_features, n_outputs)."""
+    def parts_of(
+        self, block: Block, at: AtRows, gradient: Floats, curvature: Floats | None, cross: Floats | None
+    ) -> BlockParts:
+        """Return the parts, with X' slope, (X o X)' bend and X' bend, (n_features, n_outputs)."""
         features, loss, d = block.features, self.rows.loss, self.rows.n_features
         slope, second = at.slope, at.bend
         # many times as fast as numpy's sum along short rows
@@ -142,8 +146,8 @@ class LineQuery(RowQuery, ColumnQuery):
             parts["curvature_sum"] = ByColumn(Sum(_with_intercept(curvature, second)))
         if self.leads:
             parts["leads"] = Minimum(_leads(loss, (at.own_margins, at.margins), at.along, at.targets, at.weights > 0))
-        if self.cross:
-            parts["cross_sum"] = Sum(features.transpose_dot(second, n_features=d).T)
+        if cross is not None and self.cross:
+            parts["cross_sum"] = Sum(np.ascontiguousarray(cross.T))
         if self.hessian:
             second_derivatives = loss.second_derivatives(at.margins, at.targets, at.weights)
             parts["hessian_sum"] = Sum(output_gram(features, second_derivatives, d))
@@ -217,18 +221,20 @@ class _Swept:
         # a column of several is not adjacent
         own = (np.ascontiguousarray(part) for part in np.split(products, self._ends, axis=1))
         at_rows = [query.at_rows(block, part) for query, part in zip(queries, own, strict=True)]
-        pulled: dict[int, tuple[Floats, Floats | None]] = {}
+        pulled: dict[int, tuple[Floats, Floats | None, Floats | None]] = {}
         for bends in (False, True):
             some = [k for k, at in enumerate(at_rows) if (at.pulled_bend is not None) is bends]
             if not some:
                 continue
             slopes = np.concatenate([at_rows[k].slope for k in some], axis=1)
             second = np.concatenate([at_rows[k].bend for k in some], axis=1) if bends else None
-            gradients, curvatures = block.features.transpose_dots(slopes, second, n_features=rows.n_features)
+            cross = bends and any(queries[k].cross for k in some)
+            gradients, *seconds = block.features.transpose_dots(slopes, second, n_features=rows.n_features, cross=cross)
             at = 0
             for k in some:
                 mine = slice(at, at + queries[k].rows.n_outputs)
-                pulled[k] = gradients[:, mine], None if curvatures is None else curvatures[:, mine]
+                curvature, crossed = (None if sums is None else sums[:, mine] for sums in seconds)
+                pulled[k] = gradients[:, mine], curvature, crossed
                 at = mine.stop
         return [query.parts_of(block, at_rows[k], *pulled[k]) for k, query in enumerate(queries)]
 

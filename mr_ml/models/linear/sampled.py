@@ -157,7 +157,7 @@ class RowSample:
         if squares:
             of_features = self.features.squares_dot(by_row, n_features=d)
         else:
-            of_features, _ = self.features.transpose_dots(by_row, None, n_features=d)
+            of_features, *_ = self.features.transpose_dots(by_row, None, n_features=d)
         whole = np.empty((self.spec.n_outputs, d + self.intercept))
         whole[:, :d] = of_features.T
         if self.intercept:
