@@ -47,6 +47,8 @@ class Ask:
         Index of the step at which the gradient is wanted, and what follows.
     curvature
         Whether the Hessian's diagonal is wanted.
+    coupling
+        Whether it is wanted besides how coefficients go together with the intercept, if that costs little.
     hessian
         Whether the Hessian and its diagonal are wanted.
     factor
@@ -62,6 +64,7 @@ class Ask:
     curvature: bool = True
     hessian: bool = False
     factor: bool = False
+    coupling: bool = False
     beside: Ask | None = None
 
 
@@ -102,6 +105,9 @@ class Evaluation:
         (n,) the Hessian's diagonal there, if it or the Hessian was asked for.
     hessian
         (n, n) if it was asked for.
+    coupling
+        (n_outputs, n / n_outputs) of the Hessian there: how each coefficient goes together with its output's intercept,
+        which is the last one; if it was asked for and is known.
     quadratic
         Whether the objective is quadratic, so that the Hessian is the same everywhere.
     factor
@@ -127,6 +133,7 @@ class Evaluation:
     gradient: Floats
     curvature: Floats | None = None
     hessian: Floats | None = None
+    coupling: Floats | None = None
     quadratic: bool = False
     factor: Floats | None = None
     unit: Floats = field(default_factory=lambda: np.ones(1))

@@ -1,10 +1,19 @@
-"""L-BFGS whose starting matrix is the exact diagonal of the Hessian.
+"""L-BFGS whose starting matrix has the exact diagonal of the Hessian, and how features go with the intercept.
 
 The direction is -B g by the two-loop recursion (Nocedal & Wright 2006, algorithm 7.4) with
 
-    B_0 = gamma diag(h)^-1,    gamma = s'y / y' diag(h)^-1 y  clipped to [0.1, 4]
+    B_0 = gamma M^-1,    gamma = s'y / y' M^-1 y  clipped to [0.1, 4]
 
-h the diagonal at the current point, which makes the method indifferent to the scale of each feature.
+M = diag(h) being the diagonal at the current point makes the method indifferent to the scale of each feature. Where
+features are not centred, all that have a mean go together as their means do. With q the Hessian's column of the
+intercept, whose curvature is b, and m = q / b, the means by curvature, M is what the Hessian would be were features
+independent of each other:
+
+    M = [diag(h - b m o m) + b m m'    b m ]
+        [b m'                          b   ]
+
+It has the exact diagonal and the exact column q, h >= b m o m by Cauchy and Schwarz, and its inverse takes a few sweeps
+over the vectors: that of the diagonal in coordinates in which the features are centred.
 
 Pairs (s, y) of very many coefficients are stored as float32: they only give the direction, and each step along it is
 judged by the exact value and gradient. Whether they are follows from the number of coefficients alone, so the bits do
@@ -35,6 +44,8 @@ _MANY_PAIRS, _MANY_UP_TO = 50, 200_000
 _PAIRS = 20
 _PAIR_BYTES = 1 << 30
 _FEWEST_PAIRS = 5
+# The largest share of a curvature that is a feature's mean alone, b m^2 / h, at which it is taken to be so.
+_MOST_COUPLED = 0.99
 
 
 @dataclass(frozen=True)
@@ -55,6 +66,7 @@ class Lbfgs(LineMethod):
     checks_hessian: bool = False
 
     name: ClassVar[str] = "lbfgs"
+    couples: ClassVar[bool] = True
     sampled_steps: ClassVar[int] = 3
     # its distance is an upper bound, and goes down in waves
     distance_slack: ClassVar[float] = 1000.0
@@ -80,18 +92,16 @@ class Lbfgs(LineMethod):
         """Run the two-loop recursion, or take Newton's direction where the Hessian was asked for."""
         if ev.hessian is not None:
             return newton_direction(state, ev)
-        inverse = inverse_diagonal(state)
+        solve = _solver(state)
         pairs = list(zip(state.pairs_s, state.pairs_y, strict=True))
         s, y = pairs[-1] if pairs else (None, None)
-        gamma = 1.0 if s is None or y is None else float(np.clip(dot(s, y) / dot(y, inverse * y), *GAMMA))
+        gamma = 1.0 if s is None or y is None else float(np.clip(dot(s, y) / dot(y, solve(1.0 * y)), *GAMMA))
 
-        def by_diagonal(q: Floats) -> Floats:
-            # in place: with millions of features these are large
+        def by_start(q: Floats) -> Floats:
             q *= gamma
-            q *= inverse
-            return q
+            return solve(q)
 
-        return with_distance(state, self.two_loops(state, pairs, by_diagonal))
+        return with_distance(state, self.two_loops(state, pairs, by_start))
 
     def two_loops(
         self, state: LineState, pairs: Sequence[tuple[Floats, Floats]], start: Callable[[Floats], Floats]
@@ -126,6 +136,36 @@ def lbfgs(*, size: int, tolerance: float, max_passes: int) -> Lbfgs:
     """Make L-BFGS for a problem, with as many pairs as its size allows; a `choose.Factory`."""
     checks_hessian = size <= HESSIAN_UP_TO
     return Lbfgs(tolerance=tolerance, max_passes=max_passes, memory=pairs_of(size), checks_hessian=checks_hessian)
+
+
+def _solver(state: LineState) -> Callable[[Floats], Floats]:
+    """Return what multiplies M^-1 with a vector (n,), in place: with millions of features these are large."""
+    inverse = inverse_diagonal(state)
+    if state.coupling is None:
+
+        def by_diagonal(v: Floats) -> Floats:
+            v *= inverse
+            return v
+
+        return by_diagonal
+    n_outputs = len(state.coupling)
+    scale = inverse.reshape(n_outputs, -1)
+    # of features that hardly vary, and where rows say nothing of the intercept, not all
+    means = state.coupling[:, :-1] * scale[:, -1:]
+    share = state.coupling[:, :-1] * means
+    share *= scale[:, :-1]
+    means[share > _MOST_COUPLED] = 0.0
+    share[share > _MOST_COUPLED] = 0.0
+    scale[:, :-1] /= 1.0 - share
+
+    def by_both(v: Floats) -> Floats:
+        by_output = v.reshape(n_outputs, -1)
+        by_output[:, :-1] -= means * by_output[:, -1:]
+        by_output *= scale
+        by_output[:, -1] -= np.einsum("kj,kj->k", means, by_output[:, :-1])
+        return v
+
+    return by_both
 
 
 def pairs_of(size: int) -> int:

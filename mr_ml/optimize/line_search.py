@@ -90,6 +90,8 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
     patience: ClassVar[int] = 3
     # whether the Hessian is asked for once where the search seems to have converged
     checks_hessian = False
+    # whether directions go by how coefficients go together with the intercept, where the objective is smooth
+    couples: ClassVar[bool] = False
     # the steps that are tried, the same once they seem settled
     steps: ClassVar[tuple[float, ...]] = STEPS
     settled_steps: ClassVar[tuple[float, ...]] = SETTLED_STEPS
@@ -171,7 +173,7 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
         curvature = not hessian and self.wants_curvature(state)
         return Ask(
             state.point, direction, state.steps, state.chosen, curvature=curvature, hessian=hessian,
-            factor=hessian and state.fine,
+            factor=hessian and state.fine, coupling=curvature and self.couples and state.kinks is None,
             beside=self.ask(self.init(state.point)) if state.steps == starts.AT_BOTH else None,
         )  # fmt: skip
 
@@ -200,8 +202,7 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
         if starts.is_start(state):
             return self._started(passed, value, evaluation)
         if state.steps == LAST_CHECK:
-            assert evaluation.curvature is not None
-            there = replace(passed, curvature=evaluation.curvature, curvature_value=value)
+            there = passed.curved(evaluation, value)
             return self._looks(self._with_direction(there, evaluation), evaluation)
         if _is_hessian_check(state):
             return self._accept(passed, state.point, value, evaluation, 0.0)
@@ -301,7 +302,7 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
             # of the size of the model, like all that is left of it here
             del s, y
         if ev.curvature is not None:
-            state = replace(state, curvature=ev.curvature, curvature_value=value)
+            state = state.curved(ev, value)
         settled = step == 1 and len(state.steps) > 1 and state.n_iterations >= _SETTLED_FROM
         settled = settled and state.value - value > _ROUNDING * abs(value)
         state = replace(

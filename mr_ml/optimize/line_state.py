@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, field, fields
+from dataclasses import astuple, field, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hdfs_layout.dataclass import dataclass
-from mr_ml.optimize.base import Floats, Kinks, Separation, Stop, Stored
+from mr_ml.optimize.base import Evaluation, Floats, Kinks, Separation, Stop, Stored
 
 PAIRS = ("pairs_s", "pairs_y")
 _VECTORS = ("point", "gradient", "curvature", "direction")
@@ -29,6 +29,8 @@ class LineState:
         (n,) the last accepted point, the gradient there, and the direction of the open ask.
     curvature
         (n,) the Hessian's diagonal where the objective was `curvature_value`, here or some iterations ago.
+    coupling
+        `Evaluation.coupling` at the same place as `curvature`, by methods that ask for it; None where it is not known.
     pairs_s, pairs_y
         Changes (n,) of point and gradient in the last iterations, oldest first; none for methods that need none.
     value
@@ -94,6 +96,12 @@ class LineState:
     unsampled: int = 0
     kinks: Kinks | None = None
     flat: Floats | None = None
+    coupling: Floats | None = None
+
+    def curved(self, ev: Evaluation, value: float) -> LineState:
+        """Return the state with the curvature of an evaluation, where the objective is `value`."""
+        assert ev.curvature is not None
+        return replace(self, curvature=ev.curvature, curvature_value=value, coupling=ev.coupling)
 
     @property
     def slopes(self) -> Floats:
@@ -120,6 +128,8 @@ def encode(state: LineState) -> tuple[dict[str, Any], dict[str, Stored]]:
         arrays["left"] = state.left
     if state.flat is not None:
         arrays["flat"] = state.flat
+    if state.coupling is not None:
+        arrays["coupling"] = state.coupling
     meta = {name: getattr(state, name) for name in _COUNTS}
     some = {name: value for name in _OF_SOME if (value := getattr(state, name))}
     return {**meta, **some, "stop": state.stop and state.stop.name}, arrays
@@ -151,7 +161,7 @@ def decode(meta: Mapping[str, Any], arrays: Mapping[str, Stored], *, size: int) 
         stop=None if meta["stop"] is None else Stop[meta["stop"]],
         unit=given.get("unit", np.ones(1)), fit_unit=fit_unit, start_unit=start_unit, distance=distance,
         separation=Separation(*given["leads"].tolist()) if "leads" in given else None,
-        left=given.get("left"), flat=given.get("flat"),
+        left=given.get("left"), flat=given.get("flat"), coupling=given.get("coupling"),
         **{name: meta.get(name, default) for name, default in _OF_SOME.items()},
     )  # fmt: skip
     _check(state, size)
@@ -167,6 +177,8 @@ def _check(state: LineState, size: int) -> None:
         _check_vector(name, getattr(state, name), ((size,),), (np.float64,))
     if state.left is not None:
         _check_vector("left", state.left, ((size,),), (np.float64,))
+    if state.coupling is not None and (state.coupling.ndim != 2 or state.coupling.size != size):
+        raise ValueError(f"coupling of shape {state.coupling.shape}, expected {size} numbers in rows")
     if state.flat is not None:
         n_columns = state.flat.shape[-1] if state.flat.ndim == 2 else 0
         if not n_columns or size % n_columns or len(state.flat) > n_columns or not np.isfinite(state.flat).all():

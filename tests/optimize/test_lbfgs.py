@@ -56,7 +56,7 @@ def test_a_curvature_of_some_iterations_ago_costs_no_passes() -> None:
                 state = method.tell(state, objective.finish(ask, engine.run(objective.query(ask))))
             assert state.stop is Stop.GRADIENT
             passes[kind] += state.n_passes
-    assert passes[Lbfgs] <= 1.02 * passes[AlwaysCurved]
+    assert passes[Lbfgs] <= 1.05 * passes[AlwaysCurved]
     assert sum(asked) <= 0.3 * len(asked)
 
 

@@ -48,7 +48,7 @@ def nights(folder: Path, loss: str, n_features: int) -> Path:
 
 @pytest.mark.parametrize(
     ("loss", "solver", "n_features"),
-    [("logistic", "newton", 20), ("logistic", "lbfgs", 400), ("softmax", "lbfgs", 30), ("squared", "lbfgs", 200)],
+    [("logistic", "newton", 20), ("logistic", "lbfgs", 350), ("softmax", "lbfgs", 30), ("squared", "lbfgs", 200)],
 )
 def test_nightly_trainings_take_fewer_passes(tmp_path: Path, loss: str, solver: str, n_features: int) -> None:
     root = nights(tmp_path, loss, n_features)

@@ -29,6 +29,7 @@ from mr_ml.models.linear.sampled import RowSample
 from mr_ml.models.linear.scaling import Scaling
 from mr_ml.optimize.base import Ask, Columns, Evaluation, Kinks, Reach, Separation
 from mr_ml.sums.parts import Triangle
+from mr_ml.sums.slices import is_wide
 from mr_ml.sums.statistic import Statistic
 
 TYPE_CHECKING = False
@@ -120,6 +121,11 @@ class Objective:
         counted = weights > 0
         return float((np.abs(left[counted]) / weights[counted]).max(initial=0.0))
 
+    def _couples(self, ask: Ask) -> bool:
+        # sums over very many features are in slices, where cross terms are not
+        wide = is_wide(self.rows.n_features)
+        return ask.coupling and self.scaling.intercept and not self.scaling.centred and not wide
+
     def _factors(self, ask: Ask) -> bool:
         return ask.factor and self.rows.loss.quadratic
 
@@ -164,7 +170,7 @@ class Objective:
             steps=ask.steps,
             chosen=ask.chosen,
             curvature=ask.curvature,
-            cross=ask.curvature and self.scaling.centred,
+            cross=ask.curvature and (self.scaling.centred or self._couples(ask)),
             hessian=ask.hessian and not self._factors(ask),
             factor=self._factors(ask),
             leads=self._watched or self._asks_margins(ask),
@@ -204,12 +210,14 @@ class Objective:
         values = self.values(ask, sums)
         gradient = self.scaling.gradient(sums.gradient_sum / weight_sum)
         gradient += penalty.gradient(_at(ask, ask.steps[ask.chosen]))
-        curvature = hessian = factor = rows = None
+        curvature = hessian = factor = rows = coupling = None
         of_loss = np.empty(0)
         if ask.curvature:
             cross = sums.cross_sum / weight_sum if self.scaling.centred else None
             curvature = self.scaling.curvature(sums.curvature_sum / weight_sum, cross)
             curvature += penalty.curvature
+            if self._couples(ask):
+                coupling = self.scaling.coupling(sums.cross_sum / weight_sum, sums.curvature_sum / weight_sum)
         if self._factors(ask):
             raw = self.scaling.factor(sums.factor / np.sqrt(weight_sum))
             factor, rows = self._factor(raw, _at(ask, ask.steps[ask.chosen])), raw[:, :-1]
@@ -234,7 +242,7 @@ class Objective:
                 bend=float(second.sum()), shows_all=self._shows_all(ask, sums, second),
             )  # fmt: skip
         return Evaluation(
-            values, gradient, curvature, hessian, self.rows.loss.quadratic, factor,
+            values, gradient, curvature, hessian, coupling, self.rows.loss.quadratic, factor,
             unit=units if len(units) == 1 else np.repeat(units, self.size // len(units)),
             # in this order, since squares of slopes may be no numbers any more
             fit_unit=float(np.sqrt(np.sum((slopes[known] / np.sqrt(second[known])) ** 2))),
