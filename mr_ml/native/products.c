@@ -183,48 +183,29 @@ static ALWAYS_INLINE void pull_slope(const Row *row, int id_size, Py_ssize_t k_a
     }
 }
 
-/* Likewise sums[..., 0] += value times slope, sums[..., 1] += squared value times bend */
+/* Likewise sums[..., 0] += value times slope, sums[..., 1] += squared value times bend, and if there are three
+ * sums[..., 2] += value times bend */
 static ALWAYS_INLINE void pull_both(const Row *row, int id_size, Py_ssize_t k_all, const double *slope,
-                                    const double *bend, double *sums)
+                                    const double *bend, int n_sums, double *sums)
 {
     if (k_all == 1) {
         Pair both = {*slope, *bend};
         for (Py_ssize_t e = 0; e < row->n; e++) {
-            double v = row->values[e], *at = sums + 2 * id_at(row, e, id_size);
+            double v = row->values[e], *at = sums + n_sums * id_at(row, e, id_size);
             Pair powers = {v, v * v};
             store_pair(at, load_pair(at) + powers * both);
+            if (n_sums == 3)
+                at[2] += v * *bend;
         }
         return;
     }
     for (Py_ssize_t e = 0; e < row->n; e++) {
-        double v = row->values[e], square = v * v, *at = sums + 2 * k_all * id_at(row, e, id_size);
+        double v = row->values[e], square = v * v, *at = sums + n_sums * k_all * id_at(row, e, id_size);
         for (Py_ssize_t k = 0; k < k_all; k++) {
-            at[2 * k] += v * slope[k];
-            at[2 * k + 1] += square * bend[k];
-        }
-    }
-}
-
-/* Likewise, and sums[..., 2] += value times bend */
-static ALWAYS_INLINE void pull_three(const Row *row, int id_size, Py_ssize_t k_all, const double *slope,
-                                     const double *bend, double *sums)
-{
-    if (k_all == 1) {
-        Pair both = {*slope, *bend};
-        for (Py_ssize_t e = 0; e < row->n; e++) {
-            double v = row->values[e], *at = sums + 3 * id_at(row, e, id_size);
-            Pair powers = {v, v * v};
-            store_pair(at, load_pair(at) + powers * both);
-            at[2] += v * *bend;
-        }
-        return;
-    }
-    for (Py_ssize_t e = 0; e < row->n; e++) {
-        double v = row->values[e], square = v * v, *at = sums + 3 * k_all * id_at(row, e, id_size);
-        for (Py_ssize_t k = 0; k < k_all; k++) {
-            at[3 * k] += v * slope[k];
-            at[3 * k + 1] += square * bend[k];
-            at[3 * k + 2] += v * bend[k];
+            at[n_sums * k] += v * slope[k];
+            at[n_sums * k + 1] += square * bend[k];
+            if (n_sums == 3)
+                at[n_sums * k + 2] += v * bend[k];
         }
     }
 }
@@ -237,9 +218,9 @@ static ALWAYS_INLINE void pull_rows(Csr *x, int id_size, Py_ssize_t k_all, const
             Row row = row_in_window(x, i, id_size);
             whole = row.last;
             if (n_sums == 3)
-                pull_three(&row, id_size, k_all, slope + i * k_all, bend + i * k_all, sums);
+                pull_both(&row, id_size, k_all, slope + i * k_all, bend + i * k_all, 3, sums);
             else if (n_sums == 2)
-                pull_both(&row, id_size, k_all, slope + i * k_all, bend + i * k_all, sums);
+                pull_both(&row, id_size, k_all, slope + i * k_all, bend + i * k_all, 2, sums);
             else
                 pull_slope(&row, id_size, k_all, slope + i * k_all, sums);
         }

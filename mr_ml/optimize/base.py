@@ -47,12 +47,12 @@ class Ask:
         Index of the step at which the gradient is wanted, and what follows.
     curvature
         Whether the Hessian's diagonal is wanted.
-    coupling
-        Whether it is wanted besides how coefficients go together with the intercept, if that costs little.
     hessian
         Whether the Hessian and its diagonal are wanted.
     factor
         Whether a factor of the Hessian is wanted too, where the objective is quadratic.
+    coupling
+        Whether it is wanted beside the diagonal how coefficients go together with the intercept, if that costs little.
     beside
         What the same pass is to compute besides.
     """
@@ -105,9 +105,6 @@ class Evaluation:
         (n,) the Hessian's diagonal there, if it or the Hessian was asked for.
     hessian
         (n, n) if it was asked for.
-    coupling
-        (n_outputs, n / n_outputs) of the Hessian there: how each coefficient goes together with its output's intercept,
-        which is the last one; if it was asked for and is known.
     quadratic
         Whether the objective is quadratic, so that the Hessian is the same everywhere.
     factor
@@ -125,6 +122,9 @@ class Evaluation:
         How far steps move the derivatives of the loss at most; None where that is not known.
     columns
         How columns go together, where the Hessian says so.
+    coupling
+        (n_outputs, n / n_outputs - 1) of the Hessian at the chosen step: how each coefficient goes together with its
+        output's intercept, which is the last one of each; if it was asked for and is known.
     beside
         Of what was asked for besides.
     """
@@ -133,7 +133,6 @@ class Evaluation:
     gradient: Floats
     curvature: Floats | None = None
     hessian: Floats | None = None
-    coupling: Floats | None = None
     quadratic: bool = False
     factor: Floats | None = None
     unit: Floats = field(default_factory=lambda: np.ones(1))
@@ -142,6 +141,7 @@ class Evaluation:
     kinks: Kinks | None = None
     reach: Reach | None = None
     columns: Columns | None = None
+    coupling: Floats | None = None
     beside: Evaluation | None = None
 
 

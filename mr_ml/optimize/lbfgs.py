@@ -151,8 +151,8 @@ def _solver(state: LineState) -> Callable[[Floats], Floats]:
     n_outputs = len(state.coupling)
     scale = inverse.reshape(n_outputs, -1)
     # of features that hardly vary, and where rows say nothing of the intercept, not all
-    means = state.coupling[:, :-1] * scale[:, -1:]
-    share = state.coupling[:, :-1] * means
+    means = state.coupling * scale[:, -1:]
+    share = state.coupling * means
     share *= scale[:, :-1]
     means[share > _MOST_COUPLED] = 0.0
     share[share > _MOST_COUPLED] = 0.0

@@ -177,8 +177,8 @@ def _check(state: LineState, size: int) -> None:
         _check_vector(name, getattr(state, name), ((size,),), (np.float64,))
     if state.left is not None:
         _check_vector("left", state.left, ((size,),), (np.float64,))
-    if state.coupling is not None and (state.coupling.ndim != 2 or state.coupling.size != size):
-        raise ValueError(f"coupling of shape {state.coupling.shape}, expected {size} numbers in rows")
+    if state.coupling is not None and (state.coupling.ndim != 2 or state.coupling.size + len(state.coupling) != size):
+        raise ValueError(f"coupling of shape {state.coupling.shape}, expected all of {size} but the last of each row")
     if state.flat is not None:
         n_columns = state.flat.shape[-1] if state.flat.ndim == 2 else 0
         if not n_columns or size % n_columns or len(state.flat) > n_columns or not np.isfinite(state.flat).all():

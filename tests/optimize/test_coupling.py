@@ -52,7 +52,7 @@ def test_it_is_the_column_of_the_hessian(loss: str) -> None:
     found = evaluated(engine, objective, Ask(theta, coupling=True)).coupling
     hessian = evaluated(engine, objective, Ask(theta, curvature=False, hessian=True)).hessian
     n = objective.rows.n_outputs
-    expected = [hessian[k * (D + 1) : (k + 1) * (D + 1), k * (D + 1) + D] for k in range(n)]
+    expected = [hessian[k * (D + 1) : k * (D + 1) + D, k * (D + 1) + D] for k in range(n)]
     np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-14)
 
 
@@ -78,7 +78,7 @@ def test_what_it_solves_has_the_exact_diagonal_and_column(n_outputs: int) -> Non
     curvature = np.concatenate([of_features, b[:, None]], axis=1)
     state = replace(
         Lbfgs().init(np.zeros(6 * n_outputs)), curvature=curvature.ravel(),
-        coupling=np.concatenate([cross, b[:, None]], axis=1),
+        coupling=cross,
     )  # fmt: skip
     matrix = np.zeros((6 * n_outputs, 6 * n_outputs))
     for k in range(n_outputs):
@@ -117,6 +117,6 @@ def test_a_state_that_does_not_fit_is_refused() -> None:
     assert method.decode(meta, arrays, size=objective.size).coupling is not None
     # as earlier releases wrote them
     assert method.decode(meta, {k: v for k, v in arrays.items() if k != "coupling"}, size=objective.size) is not None
-    for wrong in (np.zeros(objective.size), np.zeros((3, D))):
+    for wrong in (np.zeros(objective.size), np.zeros((3, D + 1)), np.zeros((2, D))):
         with pytest.raises(ValueError, match="coupling of shape"):
             method.decode(meta, {**arrays, "coupling": wrong}, size=objective.size)

@@ -41,7 +41,7 @@ def test_a_curvature_of_some_iterations_ago_costs_no_passes() -> None:
     """Of one problem passes vary by a fifth either way with anything that changes; so the sum over many counts."""
     passes: dict[type[LineMethod], int] = {AlwaysCurved: 0, Lbfgs: 0}
     asked: list[bool] = []
-    for seed, l2 in product(range(4), (1e-1, 1e-3, 1e-6)):
+    for seed, l2 in product(range(12), (1e-1, 1e-3, 1e-6)):
         x, y = logistic_rows(400, 30, seed=seed)
         x *= 10.0 ** np.random.default_rng(seed).uniform(-2, 2, size=30)
         engine = make_engine(x, y, form="stored")
@@ -56,7 +56,7 @@ def test_a_curvature_of_some_iterations_ago_costs_no_passes() -> None:
                 state = method.tell(state, objective.finish(ask, engine.run(objective.query(ask))))
             assert state.stop is Stop.GRADIENT
             passes[kind] += state.n_passes
-    assert passes[Lbfgs] <= 1.05 * passes[AlwaysCurved]
+    assert passes[Lbfgs] <= 1.02 * passes[AlwaysCurved]
     assert sum(asked) <= 0.3 * len(asked)
 
 

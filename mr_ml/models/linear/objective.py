@@ -217,7 +217,7 @@ class Objective:
             curvature = self.scaling.curvature(sums.curvature_sum / weight_sum, cross)
             curvature += penalty.curvature
             if self._couples(ask):
-                coupling = self.scaling.coupling(sums.cross_sum / weight_sum, sums.curvature_sum / weight_sum)
+                coupling = self.scaling.coupling(sums.cross_sum / weight_sum)
         if self._factors(ask):
             raw = self.scaling.factor(sums.factor / np.sqrt(weight_sum))
             factor, rows = self._factor(raw, _at(ask, ask.steps[ask.chosen])), raw[:, :-1]
@@ -242,7 +242,7 @@ class Objective:
                 bend=float(second.sum()), shows_all=self._shows_all(ask, sums, second),
             )  # fmt: skip
         return Evaluation(
-            values, gradient, curvature, hessian, coupling, self.rows.loss.quadratic, factor,
+            values, gradient, curvature, hessian, self.rows.loss.quadratic, factor, coupling=coupling,
             unit=units if len(units) == 1 else np.repeat(units, self.size // len(units)),
             # in this order, since squares of slopes may be no numbers any more
             fit_unit=float(np.sqrt(np.sum((slopes[known] / np.sqrt(second[known])) ** 2))),

@@ -79,9 +79,9 @@ class Scaling:
             h = np.maximum(h - 2 * self.mean * cross + self.mean**2 * h_b, 1e-12 * h)
         return self._theta(h, self.scale**2, h_b)
 
-    def coupling(self, cross: Floats, raw: Floats) -> Floats:
-        """Cross terms (n_outputs, n_features) and diagonal, raw -> `Evaluation.coupling`; of what is not centred."""
-        return np.concatenate([cross / self.scale, raw[:, -1:]], axis=1)
+    def coupling(self, cross: Floats) -> Floats:
+        """Cross terms (n_outputs, n_features), raw -> theta, of what is not centred."""
+        return cross / self.scale
 
     def _theta(self, of_features: Floats, divisor: Floats, of_intercept: Floats) -> Floats:
         """Flat in theta: what features have, divided, and what the intercept has, if there is one."""
