@@ -38,10 +38,13 @@ class AlwaysCurved(Lbfgs):
 
 
 def test_a_curvature_of_some_iterations_ago_costs_no_passes() -> None:
-    """Of one problem passes vary by a fifth either way with anything that changes; so the sum over many counts."""
-    passes: dict[type[LineMethod], int] = {AlwaysCurved: 0, Lbfgs: 0}
+    """
+    Of one problem passes vary by a twentieth either way with anything that changes, the last bits of a product among
+    them; so the mean of 60, which is known to 0.7 %. (At weaker penalties they vary by a sixth, and say nothing.)
+    """
+    passes: dict[type[LineMethod], list[int]] = {AlwaysCurved: [], Lbfgs: []}
     asked: list[bool] = []
-    for seed, l2 in product(range(12), (1e-1, 1e-3, 1e-6)):
+    for seed, l2 in product(range(20), (1e-1, 1e-2, 1e-3)):
         x, y = logistic_rows(400, 30, seed=seed)
         x *= 10.0 ** np.random.default_rng(seed).uniform(-2, 2, size=30)
         engine = make_engine(x, y, form="stored")
@@ -55,8 +58,8 @@ def test_a_curvature_of_some_iterations_ago_costs_no_passes() -> None:
                 asked += [ask.curvature] if kind is Lbfgs else []
                 state = method.tell(state, objective.finish(ask, engine.run(objective.query(ask))))
             assert state.stop is Stop.GRADIENT
-            passes[kind] += state.n_passes
-    assert passes[Lbfgs] <= 1.02 * passes[AlwaysCurved]
+            passes[kind].append(state.n_passes)
+    assert np.mean(np.log(passes[Lbfgs]) - np.log(passes[AlwaysCurved])) <= np.log(1.03)
     assert sum(asked) <= 0.3 * len(asked)
 
 
