@@ -8,7 +8,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mr_ml.data import kernels
@@ -77,7 +78,7 @@ NUMBERS = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=1500, deadline=None)
+@examples(1500)
 @given(fields=st.lists(NUMBERS, min_size=1, max_size=12))
 def test_numbers_are_those_of_python(fields: list[str]) -> None:
     check([field for field in fields if len(field) <= 60])
@@ -90,7 +91,7 @@ SHORT = st.tuples(
 ODD = st.sampled_from(["", "-", ".", "-.", "1.2.3", "..", "--1", "1-", "1:2", "2/3", "a", "nan", "1e5", "1234567.89"])
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(fields=st.lists(SHORT | SHORT | SHORT | ODD, min_size=1, max_size=60), n_columns=st.integers(2, 9))
 def test_fields_read_together_are_those_read_alone(fields: list[str], n_columns: int) -> None:
     # more than are looked at in one go; fields that are no numbers among some that are, and at either end of the text
@@ -166,7 +167,7 @@ def test_an_empty_line_is_unusual_and_an_empty_field_is_not() -> None:
     assert found[2].tolist() == [1, 2]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     seed=st.integers(0, 2**32 - 1), n_columns=st.integers(1, 70), n_rows=st.integers(1, 300), widths=st.integers(1, 20),
     delimiter=st.sampled_from(",;|\t "),

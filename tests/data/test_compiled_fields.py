@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mr_ml.data import kernels
@@ -18,7 +19,7 @@ WAYS = (0, 1, 2)
 
 
 @pytest.mark.parametrize("way", WAYS)
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     text=st.text("0,,\n;x", max_size=400) | st.text(",\n", max_size=200) | st.text("01234.,", max_size=4096),
     before=st.integers(0, 200),
@@ -54,7 +55,7 @@ def test_ways_and_texts_that_there_are_not_are_refused() -> None:
             native.field_ends(data, COMMA, way, np.zeros(room, np.uint16))
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(
     widths=st.lists(st.integers(1, 4), min_size=1, max_size=30),
     n_columns=st.integers(1, 4),
@@ -74,7 +75,7 @@ def test_a_row_of_another_number_of_fields_is_unusual(
     assert (found is None) == any(width != n_columns for width in widths)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(
     texts=st.lists(st.text("01a.", max_size=12), min_size=1, max_size=20, unique=True),
     n_columns=st.integers(1, 5),

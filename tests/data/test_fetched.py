@@ -11,7 +11,8 @@ from urllib.parse import parse_qs, quote, urlsplit
 import numpy as np
 import pytest
 import resident_tasks
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from resident_tasks import Web
 
@@ -51,7 +52,7 @@ def asked(web: Web) -> list[tuple[int, int]]:
     return [(int(query["offset"][0]), int(query["length"][0])) for query in queries]
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(reads=st.lists(st.tuples(st.integers(0, len(CONTENT) + 9), st.integers(0, 20 * PART)), max_size=12))
 def test_any_reads_in_any_order(web: Web, file: Path, reads: list[tuple[int, int]]) -> None:
     """The bytes of the file, and none of them comes twice."""

@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mr_ml.data import kernels
@@ -33,7 +34,7 @@ LINES = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(lines=LINES, labels_required=st.booleans(), base=st.sampled_from([0, 1]))
 def test_libsvm_lines_read_the_same(
     lines: list[tuple[str, list[tuple[int, str]], str]], labels_required: bool, base: Literal[0, 1]
@@ -63,7 +64,7 @@ SHORT = st.builds(
 STRANGE = st.sampled_from("-+.:eE \t\r#\x00\x1f/;\xff")
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(
     features=st.lists(st.tuples(st.integers(0, 10**10), st.integers(0, 10), SHORT), min_size=1, max_size=12),
     blank=st.sampled_from([" ", "\t", "  ", "\r\n1 "]),
@@ -161,7 +162,7 @@ def test_many_equal_bytes_are_counted() -> None:
     assert kernels.count_bytes(b":" * 1_000_001, b"\n:") == (0, 1_000_001)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(fields=st.lists(NUMBERS, max_size=20), delimiter=st.sampled_from(",;\t|+e"))
 def test_fields_read_the_same(fields: list[str], delimiter: str) -> None:
     """Bits and all, whatever stands behind a field: the sign of zero, what underflows, what is no number."""
@@ -192,7 +193,7 @@ def test_fields_outside_the_text_are_refused() -> None:
     assert (values[0], left.tolist()) == (1, [1, 2])
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(values=st.lists(st.floats(), max_size=20))
 def test_numbers_are_written_as_python_does(values: list[float]) -> None:
     assert written(np.array(values)) == values_as_python_writes(values)

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from builders import make_rows
-from hypothesis import HealthCheck, given, settings
+from examples import examples
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from mr_ml.data.block import decode_line
@@ -117,7 +118,7 @@ def rows_in(files: dict[int, bytes]) -> list[tuple[int, float, tuple[float, ...]
     return found
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@examples(40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=few_kinds, data=st.data(), n=st.integers(1, 3))
 def test_the_same_files_everywhere(
     tmp_path_factory: pytest.TempPathFactory, rows: Any, data: st.DataObject, n: int
@@ -133,7 +134,7 @@ def test_the_same_files_everywhere(
     assert Counter((y, x) for _, y, x in rows_in(alone)) == Counter(expected)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@examples(40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(by_file=st.lists(st.tuples(st.sampled_from("ab"), few_kinds), min_size=1, max_size=4), data=st.data())
 @pytest.mark.parametrize("by_group", [False, True])
 def test_rows_stay_in_the_split_of_their_file(

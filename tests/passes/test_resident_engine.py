@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 import resident_tasks
 from commands import Commands, write_libsvm
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from resident_cases import N_FEATURES, bits, ended, line_query, make_case
 from resident_tasks import Fault, Staying, ThreadSeats, Web, WebStore
@@ -72,7 +73,7 @@ FAULTS = st.builds(Fault, st.integers(0, 12), st.sampled_from([0.0, 0.1, 0.5, 0.
 
 
 @pytest.mark.parametrize("is_wide", [False, True], ids=WAYS)
-@settings(max_examples=30)
+@examples(30)
 @given(data=st.data())
 def test_the_same_bits_whoever_is_lost_or_late(web: Web, is_wide: bool, data: st.DataObject) -> None:
     shape = data.draw(SHAPES, "rows of blocks of partitions")

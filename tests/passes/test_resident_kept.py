@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from builders import make_blocks, same_arrays
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mr_ml.data.block import Block, BlockAddress, StoredBlock, encode_line
@@ -32,7 +33,7 @@ def same(one: Block, other: Block) -> bool:
                        {"y": other.labels, "x": other.features.toarray(n_features=3)})  # fmt: skip
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(data=st.data(), budget=st.sampled_from([0, SIZE, 3 * SIZE + 1, 9 * SIZE, 100 * SIZE]))
 def test_blocks_are_what_was_kept_and_memory_is_bounded(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, budget: int

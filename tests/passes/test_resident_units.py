@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import random
 
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mr_ml.data.partition_file import PartitionFacts
@@ -43,7 +44,7 @@ def test_units_are_nodes_that_tile_the_tree(lines: list[list[int]], unit_bytes: 
     assert len(runs_of(units)) == sum(1 for one in facts if one.blocks)
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(n=st.integers(1, 200), n_tasks=st.integers(1, 6), seed=st.integers(0, 1000))
 def test_tasks_get_runs_and_so_their_answers_have_few_nodes(n: int, n_tasks: int, seed: int) -> None:
     """Whoever asks next: in one partition of one block a unit, a run has at most two nodes of each level."""

@@ -15,7 +15,8 @@ import mpmath
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from schema_files import table, under
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
@@ -377,7 +378,7 @@ FIELDS = st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characte
 
 
 @given(texts=st.lists(FIELDS, min_size=1, max_size=5), shortest=st.integers(1, 3), more=st.integers(0, 2))
-@settings(max_examples=300)
+@examples(300)
 def test_words_are_those_that_python_finds(texts: list[str], shortest: int, more: int) -> None:
     """Of any script, and their runs; the hashes are those of the guide."""
     bits, seed, longest = 10, 3, shortest + more

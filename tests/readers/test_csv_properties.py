@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import reference_csv as reference
 from builders import scan
+from examples import examples
 from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
@@ -291,13 +292,13 @@ def check_draft(draft: Draft, schema: Schema, parsed: Parsed) -> None:
                 )
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(tables())
 def test_tables_as_a_csv_writer_writes_them(table: tuple[bytes, TextOptions]) -> None:
     check(*table)
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(hostile_texts, hostile_options)
 @example(b"1,2,3\n\n\n1,2\n", three_columns)
 @example(b"\xef\xbb\xbf1,2,3\n1,2,3\r", three_columns)
@@ -305,7 +306,7 @@ def test_hostile_bytes(text: bytes, options: TextOptions) -> None:
     check(text, options)
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(st.text(st.sampled_from('a, "\t\r\n'), max_size=40), st.integers(1, 3))
 def test_fields(text: str, n_columns: int) -> None:
     options = TextOptions(format="csv", columns=("a", "b", "c")[:n_columns])
@@ -320,7 +321,7 @@ def test_fields(text: str, n_columns: int) -> None:
     assert found == bad
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(st.one_of(tables(), st.tuples(hostile_texts, hostile_options)), st.data())
 def test_cutting_at_lines_and_order_change_nothing(table: tuple[bytes, TextOptions], data: st.DataObject) -> None:
     text, options = table
@@ -356,7 +357,7 @@ def test_cutting_at_lines_and_order_change_nothing(table: tuple[bytes, TextOptio
     assert sum(part.n_dropped for part in in_parts) == at_once.n_dropped
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(tables(), st.integers(1, 200))
 def test_pieces_change_nothing(table: tuple[bytes, TextOptions], size: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -378,7 +379,7 @@ def _collisions(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_collisions")
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@examples(50, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(tables())
 def test_colliding_hashes_change_nothing(table: tuple[bytes, TextOptions]) -> None:
     check(*table)

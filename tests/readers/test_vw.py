@@ -14,7 +14,8 @@ import pytest
 import vowpalwabbit
 from builders import scan
 from commands import Commands
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mr_ml.errors import BadDataError
@@ -110,7 +111,7 @@ features = names | st.tuples(names, numbers).map(":".join)
 spaces = st.tuples(st.sampled_from(["", "f", "g", "user:2"]), st.lists(features, max_size=4))
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(numbers, st.none() | st.floats(0, 9), st.lists(spaces, min_size=1, max_size=3))
 def test_any_line(
     theirs: Callable[[str], Read], label: str, weight: float | None, parts: list[tuple[str, list[str]]]

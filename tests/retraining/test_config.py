@@ -15,7 +15,8 @@ import jsonschema
 import pydantic
 import pytest
 import yaml  # type: ignore[import-untyped]
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mr_ml.errors import StorageError, UsageError
@@ -234,7 +235,7 @@ TREES = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(TREES)
 def test_json_is_read_as_it_was_written(tree: Any) -> None:
     """JSON is YAML, and means one thing: the standard library's writer is the oracle."""
@@ -244,7 +245,7 @@ def test_json_is_read_as_it_was_written(tree: Any) -> None:
         assert (faults, node.plain()) == ([], tree)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.binary(max_size=60), st.integers(0, 400))
 def test_whatever_bytes_are_in_a_file_it_is_read_or_refused(tmp_path_factory: Any, noise: bytes, at: int) -> None:
     content = EXAMPLE.read_bytes()

@@ -13,7 +13,8 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mr_ml.cli import crontab, main
@@ -68,7 +69,7 @@ FIELDS = st.tuples(
 
 
 @needs_systemd
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(FIELDS)
 def test_systemd_runs_when_we_say(fields: tuple[str, ...]) -> None:
     """systemd-analyze, about what we print: it says when, in a zone that changes its clocks."""

@@ -15,8 +15,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from dev_cluster import HadoopCluster
+from examples import examples
 from far_store import far_stores
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hdfs_layout import NotFoundError, Store, open_store
@@ -60,7 +61,7 @@ def dates_around(zone: ZoneInfo, middle: datetime, *, days: int) -> list[date]:
     return [day for day, _ in itertools.groupby(instant.astimezone(zone).date() for instant in quarters)]
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(
     st.sampled_from(ZONES),
     st.datetimes(datetime(1980, 1, 1), datetime(2037, 1, 1), timezones=st.just(UTC)),

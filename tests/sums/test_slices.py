@@ -18,7 +18,6 @@ from mr_ml.errors import BadDataError, InternalError
 from mr_ml.models.linear.line_query import LineQuery
 from mr_ml.models.linear.losses import loss_from_json
 from mr_ml.models.linear.reading import RowSpec
-from mr_ml.optimize.lbfgs import Lbfgs
 from mr_ml.passes.in_memory import InMemoryEngine
 from mr_ml.passes.mapreduce import MapReduceEngine
 from mr_ml.passes.request import PassRequest
@@ -53,7 +52,7 @@ def rows() -> tuple[Any, Any]:
 def queries() -> list[Query]:
     rng = np.random.default_rng(5)
     coef, direction = rng.normal(size=(2, 3, D + 1))
-    return [LineQuery(SPEC, coef, direction, steps=(1.0, 0.5), chosen=1), MomentsQuery(D)]
+    return [LineQuery(SPEC, coef, direction, steps=(1.0, 0.5), chosen=1, cross=True), MomentsQuery(D)]
 
 
 def bits(total: Statistic) -> dict[str, bytes]:
@@ -237,8 +236,6 @@ def test_a_model_trained_in_slices_has_the_same_bits(tmp_path: Path, monkeypatch
     text = write_libsvm(tmp_path / "rows", *rows())
     local = Commands(tmp_path / "root", runner=("-r", "inline"))
     local("pack", text, "--to", "rows")
-    # which is not asked of so many features
-    monkeypatch.setattr(Lbfgs, "couples", False)
     local(*TRAIN, "--model", "whole")
     monkeypatch.setattr(slices, "FEATURE_BLOCK", WIDTH)
     local(*TRAIN, "--model", "sliced")

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import write_csv
+from examples import examples
 from glum import GeneralizedLinearRegressor
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, given
 from hypothesis import strategies as st
 from optimality import Penalised
 from scipy.optimize import lsq_linear, minimize
@@ -92,7 +93,7 @@ def said_of(options: dict[str, Any], d: int) -> dict[str, Any]:
 
 
 # to make an example smaller would take thousands of trainings
-@settings(max_examples=30, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@examples(30, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(problem=problems())
 def test_what_is_published_meets_the_conditions_of_an_optimum(problem: tuple[Any, ...]) -> None:
     x, y, weights, offsets, options = problem

@@ -35,7 +35,7 @@ class LineQuery(RowQuery, ColumnQuery):
         loss_sums[j]  = sum_i u_i l(z_i(steps[j]), y_i)
         gradient_sum  = sum_i u_i l'(z_i(t), y_i) (x_i, 1)       at t = steps[chosen]; (n_outputs, n_features + 1)
         curvature_sum = sum_i u_i l''(z_i(t), y_i) (x_i^2, 1)    same shape, if `curvature`
-        cross_sum     = sum_i u_i l''(z_i(t), y_i) x_i           (n_outputs, n_features), if `cross`
+        cross_sum     = sum_i u_i l''(z_i(t), y_i) (x_i, 1)      same shape, if `cross`
         hessian_sum   = sum_i u_i L''(z_i(t), y_i) (x) (x_i, 1)(x_i, 1)'    (n, n), n = n_outputs (n_features + 1), if
                         `hessian`; L'' is the (n_outputs, n_outputs) Hessian of the loss in its margins
         factor        = R of the rows (u_i l'')^1/2 (1, x_i, -l'/l'') at t, if `factor`, of losses that are `quadratic`:
@@ -68,8 +68,8 @@ class LineQuery(RowQuery, ColumnQuery):
     @property
     def width(self) -> int:
         """How many columns the sums have that may be in slices."""
-        # cross terms, the Hessian and its factor are not in slices, and then nothing is
-        return 0 if self.cross or self.hessian or self.factor else self.rows.n_features + 1
+        # the Hessian and its factor are not in slices, and then nothing is
+        return 0 if self.hessian or self.factor else self.rows.n_features + 1
 
     def over(self, columns: Array) -> LineQuery:
         """Return the query over some of its columns."""
@@ -147,7 +147,7 @@ class LineQuery(RowQuery, ColumnQuery):
         if self.leads:
             parts["leads"] = Minimum(_leads(loss, (at.own_margins, at.margins), at.along, at.targets, at.weights > 0))
         if cross is not None and self.cross:
-            parts["cross_sum"] = Sum(np.ascontiguousarray(cross.T))
+            parts["cross_sum"] = ByColumn(Sum(_with_intercept(cross, second)))
         if self.hessian:
             second_derivatives = loss.second_derivatives(at.margins, at.targets, at.weights)
             parts["hessian_sum"] = Sum(output_gram(features, second_derivatives, d))
@@ -283,7 +283,7 @@ class LineSums:
 
     @property
     def cross_sum(self) -> Floats:
-        """(n_outputs, n_features); if it was asked for."""
+        """The Hessian's columns of the intercept, (n_outputs, n_features + 1); if they were asked for."""
         return self.total.sum("cross_sum")
 
     @property

@@ -29,7 +29,6 @@ from mr_ml.models.linear.sampled import RowSample
 from mr_ml.models.linear.scaling import Scaling
 from mr_ml.optimize.base import Ask, Columns, Evaluation, Kinks, Reach, Separation
 from mr_ml.sums.parts import Triangle
-from mr_ml.sums.slices import is_wide
 from mr_ml.sums.statistic import Statistic
 
 TYPE_CHECKING = False
@@ -122,9 +121,7 @@ class Objective:
         return float((np.abs(left[counted]) / weights[counted]).max(initial=0.0))
 
     def _couples(self, ask: Ask) -> bool:
-        # sums over very many features are in slices, where cross terms are not
-        wide = is_wide(self.rows.n_features)
-        return ask.coupling and self.scaling.intercept and not self.scaling.centred and not wide
+        return ask.coupling and self.scaling.intercept and not self.scaling.centred
 
     def _factors(self, ask: Ask) -> bool:
         return ask.factor and self.rows.loss.quadratic

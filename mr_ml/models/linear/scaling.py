@@ -71,17 +71,18 @@ class Scaling:
         return self._theta(g - self.mean * g_b if self.centred else g, self.scale, g_b)
 
     def curvature(self, raw: Floats, cross: Floats | None) -> Floats:
-        """Diagonal of the Hessian, raw -> theta; `cross` (n_outputs, n_features) is needed if centred."""
+        """Diagonal of the Hessian, raw -> theta; `cross`, in the same shape, is needed if centred."""
         h, h_b = raw[:, :-1], raw[:, -1:]
         if self.centred:
             assert cross is not None
             # the difference cannot be negative but for rounding; a floor keeps the diagonal usable
-            h = np.maximum(h - 2 * self.mean * cross + self.mean**2 * h_b, 1e-12 * h)
+            h = np.maximum(h - 2 * self.mean * cross[:, :-1] + self.mean**2 * h_b, 1e-12 * h)
         return self._theta(h, self.scale**2, h_b)
 
     def coupling(self, cross: Floats) -> Floats:
-        """Cross terms (n_outputs, n_features), raw -> theta, of what is not centred."""
-        return cross / self.scale
+        """Cross terms (n_outputs, n_features + 1), raw -> theta without the last column, of what is not centred."""
+        # whatever the order of the sums in memory, products with it add up in one order
+        return np.divide(cross[:, :-1], self.scale, out=np.empty((len(cross), len(self.scale))))
 
     def _theta(self, of_features: Floats, divisor: Floats, of_intercept: Floats) -> Floats:
         """Flat in theta: what features have, divided, and what the intercept has, if there is one."""

@@ -77,7 +77,7 @@ def test_gradients_and_hessians_follow_the_chain_rule(scaling: Scaling, n_output
     np.testing.assert_allclose(found, inner, rtol=1e-10, atol=1e-12 * top)
     of_outputs = hessian.reshape(n_outputs, d + 1, n_outputs, d + 1)
     diagonal = np.array([np.diag(of_outputs[k, :, k, :]) for k in range(n_outputs)]).reshape(n_outputs, d + 1)
-    cross = np.array([of_outputs[k, :d, k, d] for k in range(n_outputs)]).reshape(n_outputs, d)
+    cross = np.array([of_outputs[k, :, k, d] for k in range(n_outputs)]).reshape(n_outputs, d + 1)
     curvature = scaling.curvature(diagonal, cross if scaling.centred else None)
     np.testing.assert_allclose(curvature, np.diag(inner), rtol=1e-10, atol=1e-11 * top)
     assert (curvature >= 0).all()

@@ -175,8 +175,8 @@ class LinearProblem:
         partitions = self.dataset.of_split(self.spec.split)
         n_blocks, block_sum_bytes = sum(p.facts.blocks for p in partitions), sum_bytes
         if is_wide(n_features):
-            # sums are kept for the features that rows have: gradient, curvature and id
-            stored = 20 * sum(p.facts.nnz for p in partitions) * (size // n_features)
+            # sums are kept for the features that rows have: gradient, curvature, cross terms and id
+            stored = 28 * sum(p.facts.nnz for p in partitions) * (size // n_features)
             sum_bytes = min(sum_bytes, stored)
             block_sum_bytes = min(sum_bytes, stored // n_blocks)
         driver_bytes = state_bytes(cost, size)
