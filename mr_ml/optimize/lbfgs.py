@@ -92,7 +92,7 @@ class Lbfgs(LineMethod):
         """Run the two-loop recursion, or take Newton's direction where the Hessian was asked for."""
         if ev.hessian is not None:
             return newton_direction(state, ev)
-        solve = _solver(state)
+        solve = StartMatrix.of(state).solve
         pairs = list(zip(state.pairs_s, state.pairs_y, strict=True))
         s, y = pairs[-1] if pairs else (None, None)
         gamma = 1.0 if s is None or y is None else float(np.clip(dot(s, y) / dot(y, solve(1.0 * y)), *GAMMA))
@@ -138,34 +138,55 @@ def lbfgs(*, size: int, tolerance: float, max_passes: int) -> Lbfgs:
     return Lbfgs(tolerance=tolerance, max_passes=max_passes, memory=pairs_of(size), checks_hessian=checks_hessian)
 
 
-def _solver(state: LineState) -> Callable[[Floats], Floats]:
-    """Return what multiplies M^-1 with a vector (n,), in place: with millions of features these are large."""
-    inverse = inverse_diagonal(state)
-    if state.coupling is None:
+@dataclass(frozen=True, eq=False)
+class StartMatrix:
+    """M of a state.
 
-        def by_diagonal(v: Floats) -> Floats:
-            v *= inverse
-            return v
+    Attributes
+    ----------
+    inverse
+        (n_outputs, n_features + 1), or (1, n): of its diagonal; of a feature in coordinates in which it is centred.
+    means
+        m, (n_outputs, n_features); None where it is not known how features go with the intercept, and M is diagonal.
+    """
 
-        return by_diagonal
-    n_outputs = len(state.coupling)
-    scale = inverse.reshape(n_outputs, -1)
-    # of features that hardly vary, and where rows say nothing of the intercept, not all
-    means = state.coupling * scale[:, -1:]
-    share = state.coupling * means
-    share *= scale[:, :-1]
-    means[share > _MOST_COUPLED] = 0.0
-    share[share > _MOST_COUPLED] = 0.0
-    scale[:, :-1] /= 1.0 - share
+    inverse: Floats
+    means: Floats | None = None
 
-    def by_both(v: Floats) -> Floats:
-        by_output = v.reshape(n_outputs, -1)
-        by_output[:, :-1] -= means * by_output[:, -1:]
-        by_output *= scale
-        by_output[:, -1] -= np.einsum("kj,kj->k", means, by_output[:, :-1])
-        return v
+    @classmethod
+    def of(cls, state: LineState) -> StartMatrix:
+        """Return M at the point of a state."""
+        inverse = inverse_diagonal(state)
+        if state.coupling is None:
+            return cls(inverse[None])
+        inverse = inverse.reshape(len(state.coupling), -1)
+        # of features that hardly vary, and where rows say nothing of the intercept, not all
+        means = state.coupling * inverse[:, -1:]
+        share = state.coupling * means
+        share *= inverse[:, :-1]
+        means[share > _MOST_COUPLED] = 0.0
+        share[share > _MOST_COUPLED] = 0.0
+        inverse[:, :-1] /= 1.0 - share
+        return cls(inverse, means)
 
-    return by_both
+    def solve(self, vector: Floats) -> Floats:
+        """Multiply M^-1 with a vector (n,), in place: with millions of features these are large."""
+        by_output = vector.reshape(self.inverse.shape)
+        if self.means is not None:
+            by_output[:, :-1] -= self.means * by_output[:, -1:]
+        by_output *= self.inverse
+        if self.means is not None:
+            by_output[:, -1] -= np.einsum("kj,kj->k", self.means, by_output[:, :-1])
+        return vector
+
+    def times(self, vector: Floats) -> Floats:
+        """Multiply M with a vector (n,)."""
+        by_output = vector.reshape(self.inverse.shape)
+        product = by_output / self.inverse
+        if self.means is not None:
+            product[:, -1] += np.einsum("kj,kj->k", self.means, by_output[:, :-1]) / self.inverse[:, -1]
+            product[:, :-1] += self.means * product[:, -1:]
+        return product.ravel()
 
 
 def pairs_of(size: int) -> int:

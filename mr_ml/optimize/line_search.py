@@ -173,7 +173,7 @@ class LineMethod(Optimizer[LineState, Ask, Evaluation]):
         curvature = not hessian and self.wants_curvature(state)
         return Ask(
             state.point, direction, state.steps, state.chosen, curvature=curvature, hessian=hessian,
-            factor=hessian and state.fine, coupling=curvature and self.couples and state.kinks is None,
+            factor=hessian and state.fine, coupling=curvature and self.couples,
             beside=self.ask(self.init(state.point)) if state.steps == starts.AT_BOTH else None,
         )  # fmt: skip
 

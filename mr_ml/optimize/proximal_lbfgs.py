@@ -3,11 +3,10 @@
 Each step goes towards the minimum of a quadratic model with the kinks of the objective (see
 `mr_ml.optimize.proximal`), whose matrix is that of L-BFGS in its compact form (Byrd, Nocedal & Schnabel 1994):
 
-    B = B_0 - [B_0 S  Y] [S'B_0 S  L; L'  -D]^-1 [B_0 S  Y]',        B_0 = diag(h) / gamma
+    B = B_0 - [B_0 S  Y] [S'B_0 S  L; L'  -D]^-1 [B_0 S  Y]',        B_0 = M / gamma
 
-with S and Y the pairs, each divided by (s'y)^1/2, L what is below the diagonal of S'Y, D its diagonal, h the Hessian's
-diagonal at the current point, and gamma as in `mr_ml.optimize.lbfgs`. The model's minimum is searched on the driver,
-without a pass: `mr_ml.optimize.face`.
+with S and Y the pairs, each divided by (s'y)^1/2, L what is below the diagonal of S'Y, D its diagonal, and M and gamma
+as in `mr_ml.optimize.lbfgs`. The model's minimum is searched on the driver, without a pass: `mr_ml.optimize.face`.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 from hdfs_layout.dataclass import dataclass
 from mr_ml.optimize.base import Cost, Evaluation, Floats, Stop
 from mr_ml.optimize.face import Matrix, towards_minimum
-from mr_ml.optimize.lbfgs import GAMMA, Lbfgs, dot, pairs_of
+from mr_ml.optimize.lbfgs import GAMMA, Lbfgs, StartMatrix, dot, pairs_of
 from mr_ml.optimize.line_search import inverse_diagonal
 from mr_ml.optimize.line_state import LineState
 from mr_ml.optimize.newton import HESSIAN_UP_TO
@@ -56,10 +55,10 @@ class ProximalLbfgs(Proximal, Lbfgs):
             return super().direction(state, ev)
         if ev.hessian is not None:
             return model_direction(state, ev)
-        inverse = inverse_diagonal(state)
         if not np.isfinite(state.gradient).all():
             return along(state, self.descent(state))
-        return along(state, towards_minimum(model_of(state, 1 / inverse), state, ev.kinks, diagonal=1 / inverse))
+        diagonal = 1 / inverse_diagonal(state)
+        return along(state, towards_minimum(model_of(state), state, ev.kinks, diagonal=diagonal))
 
     def max_distance(self, state: LineState) -> float:
         """Compute the distance as L-BFGS does, by what is left of slopes."""
@@ -74,18 +73,24 @@ def proximal_lbfgs(*, size: int, tolerance: float, max_passes: int) -> ProximalL
     )  # fmt: skip
 
 
-def model_of(state: LineState, diagonal: Floats) -> Matrix:
-    """Return what multiplies with B, whose B_0 is `diagonal`, (n,), but for gamma."""
+def model_of(state: LineState) -> Matrix:
+    """Return what multiplies with B."""
+    matrix = StartMatrix.of(state)
     if not len(state.pairs_s):
-        return Matrix(lambda vector: diagonal * vector, n_products=0)
+        return Matrix(matrix.times, n_products=0)
     sizes = [1 / np.sqrt(dot(s, y)) for s, y in zip(state.pairs_s, state.pairs_y, strict=True)]
     last_s, last_y = state.pairs_s[-1], state.pairs_y[-1]
-    gamma = float(np.clip(dot(last_s, last_y) / dot(last_y, last_y / diagonal), *GAMMA))
-    start = diagonal / gamma
+    gamma = float(np.clip(dot(last_s, last_y) / dot(last_y, matrix.solve(1.0 * last_y)), *GAMMA))
+
+    def start(vector: Floats) -> Floats:
+        product = matrix.times(vector)
+        product /= gamma
+        return product
+
     m = len(sizes)
     middle = np.zeros((2 * m, 2 * m))
     for i, (s, by) in enumerate(zip(state.pairs_s, sizes, strict=True)):
-        weighted = start * s
+        weighted = start(s)
         for j in range(m):
             middle[i, j] = dot(weighted, state.pairs_s[j]) * by * sizes[j]
             if j < i:
@@ -93,12 +98,11 @@ def model_of(state: LineState, diagonal: Floats) -> Matrix:
         middle[m + i, m + i] = -1.0
 
     def times(vector: Floats) -> Floats:
-        weighted = start * vector
+        weighted = start(vector)
         known = [dot(s, weighted) * by for s, by in zip(state.pairs_s, sizes, strict=True)]
         known += [dot(y, vector) * by for y, by in zip(state.pairs_y, sizes, strict=True)]
         parts = np.linalg.solve(middle, known)
-        of_s = _sum(state.pairs_s, parts[:m] * sizes)
-        of_s *= start
+        of_s = start(_sum(state.pairs_s, parts[:m] * sizes))
         return np.asarray(weighted - of_s - _sum(state.pairs_y, parts[m:] * sizes))
 
     return Matrix(times, n_products=4 * m)

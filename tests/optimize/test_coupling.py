@@ -10,11 +10,12 @@ import pytest
 from builders import make_engine, make_objective, minimise
 
 from mr_ml.models.linear.losses import loss_from_text
+from mr_ml.models.linear.penalty import FeaturePenalty
 from mr_ml.models.linear.reading import RowSpec
-from mr_ml.optimize import lbfgs as module
 from mr_ml.optimize.base import Ask
-from mr_ml.optimize.lbfgs import Lbfgs
+from mr_ml.optimize.lbfgs import Lbfgs, StartMatrix
 from mr_ml.optimize.line_state import LineState
+from mr_ml.optimize.proximal_lbfgs import ProximalLbfgs
 
 N, D = 1_500, 60
 TARGETS = {"logistic": "two", "softmax": "three", "poisson": "counts"}
@@ -31,13 +32,16 @@ def texts() -> tuple[Any, dict[str, Any]]:
     return x, {**labels, "counts": rng.poisson(np.exp(np.clip(z, -3, 2))) * 1.0}
 
 
-def problem(loss: str, *, l2: float = 1e-5, intercept: bool = True, centre: bool = False) -> tuple[Any, Any]:
+def problem(
+    loss: str, *, l1: float = 0.0, l2: float = 1e-5, intercept: bool = True, centre: bool = False
+) -> tuple[Any, Any]:
     x, labels = texts()
     y = labels[TARGETS[loss]]
     classes = () if loss == "poisson" else tuple(np.unique(y).tolist())
     engine = make_engine(x, y, form="stored")
     rows = RowSpec(loss_from_text(loss), D, classes=classes)
-    return engine, make_objective(engine, rows, l2=l2, intercept=intercept, centre=centre)
+    objective = make_objective(engine, rows, l2=l2, intercept=intercept, centre=centre)
+    return engine, replace(objective, penalty=FeaturePenalty(l1=l1, l2=l2)) if l1 else objective
 
 
 def evaluated(engine: Any, objective: Any, ask: Ask) -> Any:
@@ -72,7 +76,7 @@ def test_how_the_sums_lie_in_memory_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("n_outputs", [1, 3])
-def test_what_it_solves_has_the_exact_diagonal_and_column(n_outputs: int) -> None:
+def test_the_start_has_the_exact_diagonal_and_column(n_outputs: int) -> None:
     rng = np.random.default_rng(n_outputs)
     b = rng.random(n_outputs) + 0.5
     means = rng.normal(size=(n_outputs, 5))
@@ -93,7 +97,10 @@ def test_what_it_solves_has_the_exact_diagonal_and_column(n_outputs: int) -> Non
         matrix[6 * k : 6 * k + 6, 6 * k : 6 * k + 6] = of_one
     assert np.linalg.eigvalsh(matrix).min() > 0
     for vector in rng.normal(size=(4, 6 * n_outputs)):
-        np.testing.assert_allclose(module._solver(state)(vector.copy()), np.linalg.solve(matrix, vector), rtol=1e-9)
+        np.testing.assert_allclose(
+            StartMatrix.of(state).solve(vector.copy()), np.linalg.solve(matrix, vector), rtol=1e-9
+        )
+        np.testing.assert_allclose(StartMatrix.of(state).times(vector), matrix @ vector, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("loss", TARGETS)
@@ -112,6 +119,23 @@ def test_passes_are_fewer_and_the_optimum_is_the_same(loss: str, monkeypatch: py
     # of softmax only differences between outputs count
     off = [point.mean(axis=0) if len(point) > 1 else 0.0 for point in by_output]
     np.testing.assert_allclose(by_output[0] - off[0], by_output[1] - off[1], atol=1e-5)
+
+
+@pytest.mark.parametrize("loss", TARGETS)
+def test_so_it_is_with_an_l1_penalty(loss: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, objective = problem(loss, l1=1e-3, l2=1e-5)
+    method = ProximalLbfgs(tolerance=1e-8, max_passes=300)
+    after: LineState = minimise(engine, objective, method)
+    monkeypatch.setattr(Lbfgs, "couples", False)
+    before: LineState = minimise(engine, objective, method)
+    assert (after.coupling is None, before.coupling is None) == (False, True)
+    for state in (after, before):
+        assert state.stop is not None
+        assert state.stop.converged
+    assert after.n_passes <= 0.85 * before.n_passes, (before.n_passes, after.n_passes)
+    assert after.value == pytest.approx(before.value, rel=1e-10)
+    assert 0 < np.count_nonzero(after.point) < after.point.size
+    np.testing.assert_array_equal(after.point != 0, before.point != 0)
 
 
 def test_a_state_that_does_not_fit_is_refused() -> None:
