@@ -24,10 +24,10 @@
 # MR_ML_COVERAGE=1          say which lines of the drivers' process the round with the lowest versions does not run
 #
 # Style and types come first and stop everything else; Hadoop alone is started while mypy looks. Without arguments the
-# tests on Hadoop, which mostly wait for it and so are two parts, the round with the lowest versions and half of the
-# other tests run beside the other half: what they say comes at the end, pytest's closing line of each is the last one
-# of its part, and the exit code is that of a part that failed. Their files, but for those on Hadoop, lie in memory
-# where /dev/shm has 4 GB.
+# tests on Hadoop, which mostly wait for it and so are two parts, the round with the lowest versions and two parts of
+# the other tests run beside the rest of these: what they say comes at the end, pytest's closing line of each is the
+# last one of its part, and the exit code is that of a part that failed. Their files, but for those on Hadoop, lie in
+# memory where /dev/shm has 4 GB.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # hundreds of processes are started from here: compiling what they import once saves a third of the start of each
@@ -173,12 +173,15 @@ files_of() {
     if [ -n "$memory" ]; then files=(--basetemp "$memory/$1" -o tmp_path_retention_policy=failed); fi
 }
 
-half=() # of the other tests
+# of the other tests, such that all of them take about as long
+models=(tests/{api,data,e2e,models,optimize,passes,training})
+stores=(tests/{contract,emr,exports,faults,metamorphic,retraining,runners,s3})
 if [ $# -eq 0 ]; then
-    half=(tests/{contract,emr,exports,faults,metamorphic,retraining,runners,s3})
-    files_of half
-    run_beside half "${modest[@]}" "${patient[@]}" "$bin/python" -m pytest "${files[@]}" "${others[@]}" "${half[@]}"
-    others+=("${half[@]/#/--ignore=}")
+    files_of models
+    run_beside models "${modest[@]}" "${patient[@]}" "$bin/python" -m pytest "${files[@]}" "${others[@]}" "${models[@]}"
+    files_of stores
+    run_beside stores "${modest[@]}" "${patient[@]}" "$bin/python" -m pytest "${files[@]}" "${others[@]}" "${stores[@]}"
+    others+=("${models[@]/#/--ignore=}" "${stores[@]/#/--ignore=}")
 fi
 
 lowest=()
@@ -232,9 +235,13 @@ fi
 say "pytest (Python $main)"
 files_of main
 run "${modest[@]}" "$bin/python" -m pytest "${files[@]}" "${others[@]}" || code=$?
-if [ -n "${running[half]:-}" ]; then
-    say "pytest (Python $main), the other half: ${half[*]}"
-    say_what_came_of half
+if [ -n "${running[models]:-}" ]; then
+    say "pytest (Python $main): ${models[*]}"
+    say_what_came_of models
+fi
+if [ -n "${running[stores]:-}" ]; then
+    say "pytest (Python $main): ${stores[*]}"
+    say_what_came_of stores
 fi
 if [ -n "${running[lowest]:-}" ]; then
     say "pytest (Python $main, lowest versions of all packages), without the slow tests"

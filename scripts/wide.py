@@ -113,7 +113,13 @@ def watched(command: list[str], options: argparse.Namespace) -> bool:
     told = ("n_rows", "partitions", "blocks", "passes", "objective", "gradient_norm", "auc")
     shown = {key: result[key] for key in told if key in result}
     print(f"{command[0]}: {time.monotonic() - began:.0f} s {shown}")
-    tasks = [peak for pid, peak in peaks.by_process.items() if pid != process.pid and is_task(peaks.commands[pid])]
+    here = options.runner == "local"
+    tasks = [
+        peak
+        for pid, peak in peaks.by_process.items()
+        # on this machine workers are forked, and have the command's own line
+        if pid != process.pid and (here or any(word in peaks.commands[pid] for word in TASK_WORDS))
+    ]
     kept = True
     for name, found, limit in (
         ("driver", peaks.by_process[process.pid], parse_size(options.driver_limit)),
@@ -122,10 +128,6 @@ def watched(command: list[str], options: argparse.Namespace) -> bool:
         kept = kept and found <= limit
         print(f"  {name:<13}{found >> 20:6d} MB, {'within' if found <= limit else 'OVER'} {limit >> 20} MB", flush=True)
     return kept
-
-
-def is_task(command: str) -> bool:
-    return any(word in command for word in TASK_WORDS)
 
 
 def containers(folder: str | None) -> list[int]:

@@ -30,7 +30,7 @@ from mr_ml.optimize.proximal_newton import model_direction
 # Pairs more than that cost the driver more than they save.
 _MOST_PAIRS = 20
 # Held by the driver besides those of L-BFGS.
-_VECTORS = 16
+_VECTORS = 19
 
 
 @dataclass(frozen=True)
