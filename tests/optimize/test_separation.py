@@ -47,9 +47,11 @@ def _some(loss: str, *, bounded: bool) -> Iterator[tuple[int, Case, bool]]:
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_converged_means_that_there_is_an_optimum(loss: str, solver: str) -> None:
+    # of three classes steps of L-BFGS may go so far that rounding ends the search, which differs between processors
+    apart = {Stop.SEPARABLE, Stop.FLAT} if loss == "softmax" and "lbfgs" in solver else {Stop.SEPARABLE}
     for seed, case, none in some(loss):
         stop = searched(case, solver).stop
-        assert stop is Stop.SEPARABLE if none else stop.converged, (seed, stop)
+        assert stop in apart if none else stop.converged, (seed, stop)
 
 
 def test_a_leap_is_seen() -> None:
