@@ -175,7 +175,7 @@ files_of() {
 
 # of the other tests, such that all of them take about as long
 models=(tests/{api,data,e2e,models,optimize,passes,training})
-stores=(tests/{contract,emr,exports,faults,metamorphic,retraining,runners,s3})
+stores=(tests/{contract,emr,faults,metamorphic,runners,s3})
 if [ $# -eq 0 ]; then
     files_of models
     run_beside models "${modest[@]}" "${patient[@]}" "$bin/python" -m pytest "${files[@]}" "${others[@]}" "${models[@]}"
