@@ -44,6 +44,8 @@ _MANY_PAIRS, _MANY_UP_TO = 50, 200_000
 _PAIRS = 20
 _PAIR_BYTES = 1 << 30
 _FEWEST_PAIRS = 5
+# Of very many numbers so many at a time, which the caches hold.
+_PIECE = 1 << 16
 # The largest share of a curvature that is a feature's mean alone, b m^2 / h, at which it is taken to be so.
 _MOST_COUPLED = 0.99
 
@@ -111,10 +113,10 @@ class Lbfgs(LineMethod):
         for (s, y), product in zip(reversed(pairs), reversed(products), strict=True):
             alpha = dot(s, q) / product
             alphas.append(alpha)
-            q -= np.multiply(y, alpha, dtype=np.float64)
+            add(q, y, -alpha)
         q = start(q)
         for (s, y), product, alpha in zip(pairs, products, reversed(alphas), strict=True):
-            q += np.multiply(s, alpha - dot(y, q) / product, dtype=np.float64)
+            add(q, s, alpha - dot(y, q) / product)
         return q
 
     def max_distance(self, state: LineState) -> float:
@@ -197,4 +199,14 @@ def pairs_of(size: int) -> int:
 
 def dot(a: NDArray[Any], b: NDArray[Any]) -> np.float64:
     """Multiply in float64, whatever the vectors are stored in."""
-    return np.float64(a.astype(np.float64, copy=False) @ b.astype(np.float64, copy=False))
+    if a.dtype == b.dtype == np.float64:
+        return np.float64(a @ b)
+    pieces = (slice(first, first + _PIECE) for first in range(0, len(a), _PIECE))
+    return np.float64(sum(a[some].astype(np.float64) @ b[some].astype(np.float64) for some in pieces))
+
+
+def add(total: Floats, vector: NDArray[Any], weight: float | np.float64) -> None:
+    """Add weight times the vector, whatever it is stored in, in float64."""
+    for first in range(0, len(total), _PIECE):
+        some = slice(first, first + _PIECE)
+        total[some] += np.multiply(vector[some], weight, dtype=np.float64)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from hdfs_layout.dataclass import dataclass
 from mr_ml.optimize.base import Cost, Evaluation, Floats, Stop
 from mr_ml.optimize.face import Matrix, towards_minimum
-from mr_ml.optimize.lbfgs import GAMMA, Lbfgs, StartMatrix, dot, pairs_of
+from mr_ml.optimize.lbfgs import GAMMA, Lbfgs, StartMatrix, add, dot, pairs_of
 from mr_ml.optimize.line_search import inverse_diagonal
 from mr_ml.optimize.line_state import LineState
 from mr_ml.optimize.newton import HESSIAN_UP_TO
@@ -111,5 +111,5 @@ def model_of(state: LineState) -> Matrix:
 def _sum(vectors: Any, weights: NDArray[Any]) -> Floats:
     total = np.zeros(len(vectors[0]))
     for vector, weight in zip(vectors, weights.tolist(), strict=True):
-        total += np.multiply(vector, weight, dtype=np.float64)
+        add(total, vector, weight)
     return total

@@ -180,9 +180,8 @@ class Objective:
 
     def values(self, ask: Ask, sums: LineSums) -> Floats:
         """Return the objective at each of the steps, (n_steps,), of rows whose weights have a positive sum."""
-        # one point at a time: each may be as large as a model of millions of features
-        penalties = [self._of_theta.value(_at(ask, step)) for step in ask.steps]
-        return np.asarray(sums.loss_sums / sums.weight_sum + np.array(penalties))
+        penalties = self._of_theta.values(ask.point, ask.direction, ask.steps)
+        return np.asarray(sums.loss_sums / sums.weight_sum + penalties)
 
     def sampled(self, ask: Ask, total: Statistic) -> Floats | None:
         """Return the objective at each of the steps as some rows have it, (n_steps,); None if these weigh nothing."""

@@ -28,6 +28,8 @@ from mr_ml.optimize.base import Kinks
 
 # What two roundings do to a number, relative to it.
 _BESIDE = 4 * float(np.finfo(float).eps)
+# Of very many coefficients so many at a time, which the caches hold. Sums over more go by it.
+_PIECE = 1 << 16
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
@@ -55,8 +57,19 @@ class PenaltyOfTheta:
 
     def value(self, theta: Floats) -> float:
         """Return what is added to the mean loss, bounds aside."""
-        smooth = sum(quadratic.value(theta) for quadratic in self.quadratics)
-        return smooth if self.kinks is None else smooth + float(self.kinks.l1 @ np.abs(theta))
+        return float(self.values(theta, None, (0.0,))[0])
+
+    def values(self, theta: Floats, direction: Floats | None, steps: Sequence[float]) -> Floats:
+        """Return what is added at theta + t direction for each step t, (n_steps,); without a direction at theta."""
+        found = np.zeros(len(steps))
+        for first in range(0, len(theta), _PIECE):
+            some = slice(first, first + _PIECE)
+            quadratics = [quadratic.over(some) for quadratic in self.quadratics]
+            for k, step in enumerate(steps):
+                there = theta[some] if direction is None else theta[some] + step * direction[some]
+                smooth = sum(quadratic.value(there) for quadratic in quadratics)
+                found[k] += smooth if self.kinks is None else smooth + float(self.kinks.l1[some] @ np.abs(there))
+        return found
 
     def gradient(self, theta: Floats) -> Floats:
         """Return the derivative of what is smooth, (size,)."""
@@ -70,6 +83,10 @@ class Quadratic:
 
     curvature: Floats
     centre: Floats | None = None
+
+    def over(self, some: slice) -> Quadratic:
+        """Return the part that some of the coefficients have."""
+        return Quadratic(self.curvature[some], None if self.centre is None else self.centre[some])
 
     def off(self, theta: Floats) -> Floats:
         """Return theta less the centre, (size,)."""
