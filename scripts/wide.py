@@ -118,7 +118,7 @@ def watched(command: list[str], options: argparse.Namespace) -> bool:
         peak
         for pid, peak in peaks.by_process.items()
         # on this machine workers are forked, and have the command's own line
-        if pid != process.pid and (here or any(word in peaks.commands[pid] for word in TASK_WORDS))
+        if pid != process.pid and (here or is_task(peaks.commands[pid]))
     ]
     kept = True
     for name, found, limit in (
@@ -128,6 +128,12 @@ def watched(command: list[str], options: argparse.Namespace) -> bool:
         kept = kept and found <= limit
         print(f"  {name:<13}{found >> 20:6d} MB, {'within' if found <= limit else 'OVER'} {limit >> 20} MB", flush=True)
     return kept
+
+
+def is_task(command: str) -> bool:
+    # not the client of Hadoop, which is given the same files, and for a moment has the driver's memory
+    program = Path(command.split(maxsplit=1)[0]).name if command.strip() else ""
+    return program.startswith("python") and any(word in command for word in TASK_WORDS)
 
 
 def containers(folder: str | None) -> list[int]:
