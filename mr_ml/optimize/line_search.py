@@ -436,7 +436,7 @@ def scaled_descent(state: LineState) -> Floats:
 
 def vector_cost(size: int, *, hessian: bool) -> Cost:
     """Count what a search over `size` coefficients takes, pairs aside; `hessian`: whether passes return it."""
-    # gradient, curvature and what centring takes off it
+    # gradient, curvature and cross terms
     numbers = 3 * size + (size * size if hessian else 0)
     return Cost(pass_bytes=8 * numbers, state_bytes=8 * _STATE_VECTORS * size)
 
