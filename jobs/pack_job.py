@@ -2,7 +2,7 @@
 
 from mr_ml.packing.cluster_tasks import ShuffledReduceTask, reported, sent
 from mr_ml.packing.spill import SpillFile
-from mr_ml.packing.tasks import PackRequest, ReduceTask, pack_text, spill_text
+from mr_ml.packing.tasks import REPORT, PackRequest, ReduceTask, pack_text, spill_text
 from mr_ml.runners.job import TextJob
 
 
@@ -10,6 +10,8 @@ class MRPack(TextJob):
     """A job that parses text and writes one partition file for each reduce key; see `mr_ml.packing.tasks`."""
 
     REQUEST = PackRequest
+    # passed on as they are
+    LIGHT_KEYS = frozenset({REPORT})
 
     def map_opened(self, texts):
         """Yield pointers to the rows of each range by partition, then a report on it; rows go into a file.

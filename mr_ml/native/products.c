@@ -86,27 +86,42 @@ static inline void store_pair(double *at, Pair pair)
     memcpy(at, &pair, sizeof pair);
 }
 
-/* sums += the entries' values times their columns' coefficients */
+/* Outputs are done so many at a time: how many is known to the compiler, so that what belongs to a row is in registers. */
+#define FOR_SOME_OUTPUTS(k_all, some)                                                                                  \
+    {                                                                                                                  \
+        Py_ssize_t first = 0;                                                                                          \
+        for (; (k_all) - first >= 4; first += 4)                                                                       \
+            some(4);                                                                                                   \
+        if ((k_all) - first >= 2) {                                                                                    \
+            some(2);                                                                                                   \
+            first += 2;                                                                                                \
+        }                                                                                                              \
+        if (first < (k_all))                                                                                           \
+            some(1);                                                                                                   \
+    }
+
+/* sums += the entries' values times their columns' coefficients, of k of the k_all outputs */
+static ALWAYS_INLINE void dot_some(const Row *row, int id_size, Py_ssize_t k_all, Py_ssize_t k, const double *coef,
+                                   double *sums)
+{
+    double sum[4];
+    for (Py_ssize_t j = 0; j < k; j++)
+        sum[j] = sums[j];
+    for (Py_ssize_t e = 0; e < row->n; e++) {
+        const double *w = coef + k_all * id_at(row, e, id_size);
+        double v = row->values[e];
+        for (Py_ssize_t j = 0; j < k; j++)
+            sum[j] += v * w[j];
+    }
+    for (Py_ssize_t j = 0; j < k; j++)
+        sums[j] = sum[j];
+}
+
 static ALWAYS_INLINE void dot_row(const Row *row, int id_size, Py_ssize_t k_all, const double *coef, double *sums)
 {
-    if (k_all == 1) {
-        double sum = *sums;
-        for (Py_ssize_t e = 0; e < row->n; e++)
-            sum += row->values[e] * coef[id_at(row, e, id_size)];
-        *sums = sum;
-    } else if (k_all == 2) {
-        Pair sum = load_pair(sums);
-        for (Py_ssize_t e = 0; e < row->n; e++)
-            sum += row->values[e] * load_pair(coef + 2 * id_at(row, e, id_size));
-        store_pair(sums, sum);
-    } else {
-        for (Py_ssize_t e = 0; e < row->n; e++) {
-            const double *w = coef + k_all * id_at(row, e, id_size);
-            double v = row->values[e];
-            for (Py_ssize_t k = 0; k < k_all; k++)
-                sums[k] += v * w[k];
-        }
-    }
+#define DOT(k) dot_some(row, id_size, k_all, k, coef + first, sums + first)
+    FOR_SOME_OUTPUTS(k_all, DOT)
+#undef DOT
 }
 
 static ALWAYS_INLINE void dot_rows(Csr *x, int id_size, Py_ssize_t k_all, const double *coef, double *out)
@@ -167,47 +182,57 @@ done:
     return result;
 }
 
-/* The entries' columns of sums += value times slope */
-static ALWAYS_INLINE void pull_slope(const Row *row, int id_size, Py_ssize_t k_all, const double *slope, double *sums)
+/* The entries' columns of sums += value times slope, of k of the k_all outputs. If there are two or three sums side by
+ * side, sums[..., 0] += value times slope, sums[..., 1] += squared value times bend, and sums[..., 2] += value times
+ * bend. */
+static ALWAYS_INLINE void pull_some(const Row *row, int id_size, Py_ssize_t k_all, Py_ssize_t k, const double *slope,
+                                    const double *bend, int n_sums, double *sums)
 {
-    if (k_all == 1) {
-        double s = *slope;
-        for (Py_ssize_t e = 0; e < row->n; e++)
-            sums[id_at(row, e, id_size)] += row->values[e] * s;
-        return;
+    const Row here = *row;
+    double slopes[4], bends[4];
+    for (Py_ssize_t j = 0; j < k; j++) {
+        slopes[j] = slope[j];
+        bends[j] = n_sums > 1 ? bend[j] : 0;
     }
-    for (Py_ssize_t e = 0; e < row->n; e++) {
-        double v = row->values[e], *at = sums + k_all * id_at(row, e, id_size);
-        for (Py_ssize_t k = 0; k < k_all; k++)
-            at[k] += v * slope[k];
+    for (Py_ssize_t e = 0; e < here.n; e++) {
+        double v = here.values[e], square = v * v, *at = sums + n_sums * k_all * id_at(&here, e, id_size);
+        for (Py_ssize_t j = 0; j < k; j++) {
+            at[n_sums * j] += v * slopes[j];
+            if (n_sums > 1)
+                at[n_sums * j + 1] += square * bends[j];
+            if (n_sums > 2)
+                at[n_sums * j + 2] += v * bends[j];
+        }
     }
 }
 
-/* Likewise sums[..., 0] += value times slope, sums[..., 1] += squared value times bend, and if there are three
- * sums[..., 2] += value times bend */
-static ALWAYS_INLINE void pull_both(const Row *row, int id_size, Py_ssize_t k_all, const double *slope,
-                                    const double *bend, int n_sums, double *sums)
+/* The first two sums of one output lie in one register. */
+static ALWAYS_INLINE void pull_pairs(const Row *row, int id_size, const double *slope, const double *bend, int n_sums,
+                                     double *sums)
 {
-    if (k_all == 1) {
-        Pair both = {*slope, *bend};
-        for (Py_ssize_t e = 0; e < row->n; e++) {
-            double v = row->values[e], *at = sums + n_sums * id_at(row, e, id_size);
-            Pair powers = {v, v * v};
-            store_pair(at, load_pair(at) + powers * both);
-            if (n_sums == 3)
-                at[2] += v * *bend;
-        }
+    const Row here = *row;
+    const double second = *bend;
+    const Pair both = {*slope, second};
+    for (Py_ssize_t e = 0; e < here.n; e++) {
+        double v = here.values[e], *at = sums + n_sums * id_at(&here, e, id_size);
+        Pair powers = {v, v * v};
+        store_pair(at, load_pair(at) + powers * both);
+        if (n_sums == 3)
+            at[2] += v * second;
+    }
+}
+
+static ALWAYS_INLINE void pull_row(const Row *row, int id_size, Py_ssize_t k_all, const double *slope,
+                                   const double *bend, int n_sums, double *sums)
+{
+    if (k_all == 1 && n_sums > 1) {
+        pull_pairs(row, id_size, slope, bend, n_sums, sums);
         return;
     }
-    for (Py_ssize_t e = 0; e < row->n; e++) {
-        double v = row->values[e], square = v * v, *at = sums + n_sums * k_all * id_at(row, e, id_size);
-        for (Py_ssize_t k = 0; k < k_all; k++) {
-            at[n_sums * k] += v * slope[k];
-            at[n_sums * k + 1] += square * bend[k];
-            if (n_sums == 3)
-                at[n_sums * k + 2] += v * bend[k];
-        }
-    }
+#define PULL(k)                                                                                                        \
+    pull_some(row, id_size, k_all, k, slope + first, n_sums > 1 ? bend + first : NULL, n_sums, sums + n_sums * first)
+    FOR_SOME_OUTPUTS(k_all, PULL)
+#undef PULL
 }
 
 static ALWAYS_INLINE void pull_rows(Csr *x, int id_size, Py_ssize_t k_all, const double *slope, const double *bend,
@@ -217,28 +242,30 @@ static ALWAYS_INLINE void pull_rows(Csr *x, int id_size, Py_ssize_t k_all, const
         for (int whole = 1; whole && i < x->n_rows; i += whole) {
             Row row = row_in_window(x, i, id_size);
             whole = row.last;
-            if (n_sums == 3)
-                pull_both(&row, id_size, k_all, slope + i * k_all, bend + i * k_all, 3, sums);
-            else if (n_sums == 2)
-                pull_both(&row, id_size, k_all, slope + i * k_all, bend + i * k_all, 2, sums);
-            else
-                pull_slope(&row, id_size, k_all, slope + i * k_all, sums);
+            pull_row(&row, id_size, k_all, slope + i * k_all, n_sums > 1 ? bend + i * k_all : NULL, n_sums, sums);
         }
+}
+
+static ALWAYS_INLINE void pull_all(Csr *x, Py_ssize_t k_all, const double *slope, const double *bend, int n_sums,
+                                   double *sums)
+{
+    if (x->entries.ids.size == 4)
+        pull_rows(x, 4, k_all, slope, bend, n_sums, sums);
+    else if (k_all == 1)
+        pull_rows(x, 2, 1, slope, bend, n_sums, sums);
+    else
+        pull_rows(x, 2, k_all, slope, bend, n_sums, sums);
 }
 
 EACH_PROCESSOR static void pull(Csr *x, Py_ssize_t k_all, const double *slope, const double *bend, int n_sums,
                                 double *sums)
 {
-    if (x->entries.ids.size == 4)
-        pull_rows(x, 4, k_all, slope, bend, n_sums, sums);
-    else if (k_all == 1 && n_sums == 3)
-        pull_rows(x, 2, 1, slope, bend, 3, sums);
-    else if (k_all == 1 && n_sums == 2)
-        pull_rows(x, 2, 1, slope, bend, 2, sums);
-    else if (k_all == 1)
-        pull_rows(x, 2, 1, slope, NULL, 1, sums);
+    if (n_sums == 3)
+        pull_all(x, k_all, slope, bend, 3, sums);
+    else if (n_sums == 2)
+        pull_all(x, k_all, slope, bend, 2, sums);
     else
-        pull_rows(x, 2, k_all, slope, bend, n_sums, sums);
+        pull_all(x, k_all, slope, NULL, 1, sums);
 }
 
 PyDoc_STRVAR(csr_pull_doc, "csr_pull(entries, width, n_outputs, slope, bend, cross, sums)\n\n"

@@ -369,6 +369,11 @@ def _some(texts: tuple[str, ...]) -> str:
 
 def _class_numbers(labels: Floats, classes: tuple[float, ...]) -> Floats:
     """Return which of the classes each label is, -1 if none; (n_rows,)."""
+    if len(classes) == 2:
+        # of all known labels, in half of the steps
+        is_first, is_second = labels == classes[0], labels == classes[1]
+        if (is_first | is_second).all():
+            return is_second.astype(np.float64)
     numbers = np.full(len(labels), -1.0)
     if len(classes) <= _FEW_CLASSES:
         for k, label in enumerate(classes):

@@ -120,7 +120,8 @@ class LineQuery(RowQuery, ColumnQuery):
         def at(step: float, z: Floats = z) -> Floats:
             return z if along is None or step == 0 else z + step * along
 
-        loss_sums = np.array([_loss_sum(loss.value(at(step), targets), u) for step in self.steps])
+        unequal = None if (u == 1).all() else u
+        loss_sums = np.array([_loss_sum(loss.value(at(step), targets), unequal) for step in self.steps])
         chosen = at(self.steps[self.chosen])
         slope, second = loss.derivatives(chosen, targets)
         slope, second = slope * u[:, None], second * u[:, None]
@@ -312,7 +313,9 @@ class LineSums:
         return self.total.part_of("leads", Minimum).value
 
 
-def _loss_sum(losses: Floats, weights: Floats) -> float:
+def _loss_sum(losses: Floats, weights: Floats | None) -> float:
+    if weights is None:
+        return float(losses.sum())
     total = float((weights * losses).sum())
     # an infinite loss of a row of weight 0 is no loss
     return float((weights * losses)[weights > 0].sum()) if np.isnan(total) else total

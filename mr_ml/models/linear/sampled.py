@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from hdfs_layout.dataclass import dataclass
 from mr_ml.data.block import Block
 from mr_ml.data.features import DenseFeatures, Features, SparseFeatures, narrow_indptr
+from mr_ml.data.rowhash import mix
 from mr_ml.models.linear.penalty import PenaltyOfTheta
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.models.linear.scaling import Scaling
@@ -229,8 +230,7 @@ class LossOfSample:
         if share == 1:
             return 0.0
         unit = np.sqrt(np.divide(1.0, self.diagonal, out=np.zeros(size), where=self.diagonal > 0))
-        signs = np.random.default_rng(0)
-        products = (unit * self.times(unit * (2.0 * signs.integers(0, 2, size) - 1)) for _ in range(_PROBES))
+        products = (unit * self.times(unit * _signs(size, probe)) for probe in range(_PROBES))
         norm = sum(float(product @ product) for product in products) / _PROBES
         lengths = self._derivatives[1] * sample.weights[:, None] * sample.along(unit * unit, squares=True)
         fourth = float((lengths.sum(axis=1) ** 2).sum())
@@ -283,3 +283,9 @@ def _standardised(parts: Sequence[Features], scaling: Scaling) -> Features:
     indices = np.concatenate([part.indices for part in rows])
     values = np.concatenate([part.values for part in rows]) / scaling.scale[indices]
     return SparseFeatures(narrow_indptr(indptr), indices, values)
+
+
+def _signs(size: int, number: int) -> Floats:
+    """Return vector `number` of signs, (size,): the same in every release of numpy, as its random numbers are not."""
+    words = mix(np.arange(size, dtype=np.uint64) + (np.uint64(number + 1) << np.uint64(32)))
+    return np.where(words >> np.uint64(63), 1.0, -1.0)

@@ -26,7 +26,7 @@ from mr_ml.readers.libsvm.tokens import KINDS, NO_GROUP, Lines, read_lines
 from mr_ml.readers.libsvm.weights import Weights, kept_rows, taken_out
 from mr_ml.readers.rows import MAX_EXAMPLES, BadRow, NarrowRows, Parsed, Rows, excerpt
 from mr_ml.readers.schema import Schema
-from mr_ml.readers.summary import MAX_LABELS, Summary, first_examples, sampled_ids
+from mr_ml.readers.summary import MAX_LABELS, Summary, distinct, first_examples, sampled_ids
 from mr_ml.readers.text.fields import U64
 from mr_ml.readers.text.lines import long_line_before
 from mr_ml.readers.text.options import TextOptions
@@ -52,7 +52,7 @@ def draft(text: bytes, options: TextOptions, *, file: str, seen: Summary | None 
         read = _offset(read, options.offset_feature)
     rows = read.rows
     assert isinstance(rows, Rows)
-    distinct = np.unique(rows.labels)
+    found = distinct(rows.labels)
     summary = Summary(
         n_rows=rows.n_rows,
         nnz=len(rows.indices),
@@ -63,7 +63,7 @@ def draft(text: bytes, options: TextOptions, *, file: str, seen: Summary | None 
             min_index={file: read.lowest} if read.highest >= 0 else {},
         ),
         some_ids=sampled_ids(rows.indices, highest=read.highest),
-        labels=frozenset(distinct.tolist()) if len(distinct) <= MAX_LABELS else None,
+        labels=frozenset(found.tolist()) if len(found) <= MAX_LABELS else None,
         bad_counts=read.bad_counts,
         examples=first_examples(tuple((file, row) for row in read.bad)),
     )

@@ -26,6 +26,9 @@ from mr_ml.readers.text.store_tree import trees_of
 from mr_ml.ticks import count
 
 RANGE_BYTES = 32 << 20
+# Shorter ranges are not worth a task's while; and with so many for each task, tasks get about the same of any length.
+_SHORT_BYTES = 1 << 20
+_MANY_RANGES = 8
 # For a first line.
 _FIRST_REQUEST_BYTES = 1 << 16
 # Of one folder; fewer are looked at one by one.
@@ -218,13 +221,21 @@ def ranges(
 ) -> list[list[TextRange]]:
     """Cut the files into ranges and deal them to at most as many tasks as are useful, about equal bytes each."""
     pieces: list[TextRange] = []
-    for file in files:
+    counts = [-(-file.size // RANGE_BYTES) for file in files]
+    if sum(counts) < _MANY_RANGES * n_tasks:
+        # as many for each task
+        fair = [-(-count // n_tasks) * n_tasks for count in counts]
+        counts = [
+            more if file.size >= more * min(_SHORT_BYTES, RANGE_BYTES) else count
+            for file, count, more in zip(files, counts, fair, strict=True)
+        ]
+    for file, count in zip(files, counts, strict=True):
         if not file.size:
             continue
         if file.compression != "none":
             pieces.append(TextRange(file.path, 0, file.size, file.compression, file.header_bytes, longest_line))
             continue
-        step = max(-(-file.size // max(-(-file.size // RANGE_BYTES), 1)), 1)
+        step = -(-file.size // count)
         cuts = [*range(file.header_bytes, file.size, step), max(file.size, file.header_bytes)]
         for start, stop in itertools.pairwise(cuts):
             pieces.append(TextRange(file.path, start, stop, "none", 0, longest_line))

@@ -46,10 +46,13 @@ class WarmLocalMixin(MRJob):  # type: ignore[misc]
     REDUCE_FROM_BYTES : int
         If map tasks wrote less than this, in bytes, and no number of reduce tasks was asked for, there are none, and
         the output is what map tasks wrote. For jobs whose reducer only makes less of it; 0 for all others.
+    LIGHT_KEYS : frozenset of bytes
+        Keys whose values are next to no work, whatever their size: reduce tasks get about equal shares of the others.
     """
 
     SCRATCH_BYTES: int | None = 64 << 20
     REDUCE_FROM_BYTES = 0
+    LIGHT_KEYS: frozenset[bytes] = frozenset()
 
     def __init__(self, args: Sequence[str] | None = None) -> None:
         # Parsers made for explicit arguments raise where those of a command line exit.

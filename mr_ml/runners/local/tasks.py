@@ -7,7 +7,7 @@ import io
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from operator import itemgetter
 from typing import IO, Any
@@ -162,28 +162,46 @@ def _sort_in_memory(input_paths: Sequence[str], output_path: str, *, sort_values
         out.writelines(line for _, line in lines)
 
 
-def cut_between_keys(sorted_path: str, paths: Sequence[str]) -> None:
-    """Turn a sorted file into files of about equal size, cut where the key changes; with few keys some are empty."""
+def cut_between_keys(sorted_path: str, paths: Sequence[str], *, light: Collection[bytes] = ()) -> None:
+    """Turn a sorted file into files of about equal size, cut where the key changes; with few keys some are empty.
+
+    Parameters
+    ----------
+    light : collection of bytes
+        Keys whose lines count nothing.
+    """
     if len(paths) == 1:
         os.rename(sorted_path, paths[0])
         return
-    total, done, part, last_key = os.path.getsize(sorted_path), 0, 0, b""
+    total, done, part, last_key, of_last_key = _heavy_bytes(sorted_path, light), 0, 0, b"", 0
     with open(sorted_path, "rb") as source:
         target = open(paths[0], "wb")  # noqa: SIM115
         try:
             for line in source:
                 key = line.partition(b"\t")[0]
-                if done * len(paths) >= total * (part + 1) and key != last_key:
-                    target.close()
-                    part += 1
-                    target = open(paths[part], "wb")  # noqa: SIM115
+                if key != last_key:
+                    # where half of a key is missing there is as much to do as where half of one is too much
+                    if part + 1 < len(paths) and (2 * done + of_last_key) * len(paths) >= 2 * total * (part + 1):
+                        target.close()
+                        part += 1
+                        target = open(paths[part], "wb")  # noqa: SIM115
+                    last_key, of_last_key = key, 0
                 target.write(line)
-                done += len(line)
-                last_key = key
+                if key not in light:
+                    done += len(line)
+                    of_last_key += len(line)
         finally:
             target.close()
     for path in paths[part + 1 :]:
         open(path, "wb").close()
+
+
+def _heavy_bytes(path: str, light: Collection[bytes]) -> int:
+    """Return the size of a file without the lines of some keys."""
+    if not light:
+        return os.path.getsize(path)
+    with open(path, "rb") as source:
+        return sum(len(line) for line in source if line.partition(b"\t")[0] not in light)
 
 
 class Files(LocalFilesystem):  # type: ignore[misc]

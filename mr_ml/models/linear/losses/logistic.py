@@ -44,7 +44,11 @@ class LogisticLoss(Loss):
         """Return l, (n_rows,)."""
         # log(1 + e^z) - y z = log(1 + e^{sz}) with s = 1 - 2y, which does not cancel in the tails; likewise below
         z = (1 - 2 * labels) * margins[:, 0]
-        return np.asarray(np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z))))
+        # in few arrays, which stay near the processor
+        small = np.abs(z)
+        np.exp(np.negative(small, out=small), out=small)
+        np.maximum(z, 0, out=z)
+        return np.add(z, np.log1p(small, out=small), out=z)
 
     def derivatives(self, margins: Floats, labels: Floats) -> tuple[Floats, Floats]:
         """Return l' and the diagonal of l'', both (n_rows, n_outputs)."""
