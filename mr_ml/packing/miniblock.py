@@ -8,7 +8,7 @@ Equal rows meet in one partition, where `ranked` counts them: see `mr_ml.packing
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -46,51 +46,66 @@ class Met(NamedTuple):
     numbers: NDArray[np.int64]
 
 
-def deal(rows: Rows, plan: PackPlan, met: Met | None = None) -> tuple[NDArray[np.int64], Hashes, list[Stretch]]:
-    """Sort rows by partition: their indices, their order hashes, and the stretch of each partition."""
+MiniBlock = tuple[int, bytes]
+
+
+def assigned(rows: Rows, plan: PackPlan, met: Met | None = None) -> tuple[NDArray[np.int64], Hashes]:
+    """Return the partition and the order hash of each row."""
     hashes = row_hashes(rows) if rows.matrix is None else matrix_hashes(rows, *rows.matrix)
     if met is None:
-        partition, order = plan.assign(hashes, rows.groups if plan.by_group else None)
-    else:
-        partition, order = plan.assign_again(again(hashes, met.numbers), home=met.home)
+        return plan.assign(hashes, rows.groups if plan.by_group else None)
+    return plan.assign_again(again(hashes, met.numbers), home=met.home)
+
+
+def sorted_by_partition(partition: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[Stretch]]:
+    """Sort rows by partition: their indices, and the stretch of each partition."""
     # numbers of two bytes are sorted by counting
-    small = plan.n_partitions <= 1 << 16
+    small = partition.max(initial=0) < 1 << 16
     ranks = np.argsort(partition.astype(np.uint16) if small else partition, kind="stable")
     sorted_partition = partition[ranks]
     firsts = np.flatnonzero(np.diff(sorted_partition, prepend=-1))
     lasts = [*firsts[1:].tolist(), len(ranks)]
     bounds = zip(sorted_partition[firsts].tolist(), firsts.tolist(), lasts, strict=False)
-    return ranks, order[ranks], [Stretch(*item) for item in bounds]
+    return ranks, [Stretch(*item) for item in bounds]
 
 
-def split_rows(rows: Rows, plan: PackPlan, met: Met | None = None) -> Iterator[tuple[int, bytes]]:
+def split_rows(rows: Rows, plan: PackPlan, met: Met | None = None) -> Iterator[MiniBlock]:
     """Yield (partition, encoded mini-block) for each partition that has rows here."""
-    ranks, order, stretches = deal(rows, plan, met)
+    partition, order = assigned(rows, plan, met)
+    ranks, stretches = sorted_by_partition(partition)
     if rows.matrix is None:
-        yield from _encoded(take(rows, ranks), order, stretches)
+        yield from encoded_rows(take(rows, ranks), order[ranks], stretches)
         return
     array, places = rows.matrix
-    array = array.take(ranks, axis=0)
-    by_row = {"order": order, **_columns(rows, ranks)}
+    columns = {"order": order[ranks], **by_row(rows, ranks)}
+    yield from encoded_matrix((array.take(ranks, axis=0), places), columns, stretches)
+
+
+def encoded_matrix(
+    matrix: tuple[Array, int], columns: Mapping[str, Array], stretches: Sequence[Stretch]
+) -> Iterator[MiniBlock]:
+    """Yield a mini-block for each stretch of rows whose features are a matrix, with what else there is of them."""
+    array, places = matrix
     for partition, first, last in stretches:
-        arrays = {name: column[first:last] for name, column in by_row.items()}
+        arrays = {name: column[first:last] for name, column in columns.items()}
         yield partition, frame.encode(KIND, {"places": places}, {**arrays, "matrix": array[first:last]})
 
 
 def encoded(rows: Rows, order: Hashes) -> bytes:
     """One mini-block of rows with these order hashes, uint64 (n,); lines and groups are left out."""
-    ((_, data),) = _encoded(rows, order, [Stretch(0, 0, rows.n_rows)])
+    ((_, data),) = encoded_rows(rows, order, [Stretch(0, 0, rows.n_rows)])
     return data
 
 
-def _encoded(rows: Rows, order: Hashes, stretches: Sequence[Stretch]) -> Iterator[tuple[int, bytes]]:
+def encoded_rows(rows: Rows, order: Hashes, stretches: Sequence[Stretch]) -> Iterator[MiniBlock]:
+    """Yield a mini-block for each stretch of rows with these order hashes."""
     # Memory that is written for the first time costs more than narrowing does.
     shared = shared_ids(rows.indptr, rows.indices)
     ids = narrow_ids(rows.indices if shared is None else shared)
     values, places = narrow(rows.values)
-    by_row = {"order": order, "labels": rows.labels, "weights": rows.weights, "offsets": rows.offsets}
+    columns = {"order": order, **by_row(rows, slice(None))}
     for partition, first, last in stretches:
-        arrays = {name: column[first:last] for name, column in by_row.items() if column is not None}
+        arrays = {name: column[first:last] for name, column in columns.items()}
         start, stop = rows.indptr[first], rows.indptr[last]
         arrays["ends"] = (rows.indptr[first + 1 : last + 1] - start).astype(np.int32)
         arrays["indices"] = ids[start:stop] if shared is None else ids
@@ -104,7 +119,7 @@ def take(rows: Rows, chosen: NDArray[np.int64]) -> Rows:
     return _with_entries(rows, chosen, _gathered([whole], np.zeros(len(chosen), np.int32), chosen.astype(np.int32)))
 
 
-def _columns(rows: _ByRow, chosen: NDArray[np.int64]) -> dict[str, Any]:
+def by_row(rows: _ByRow, chosen: NDArray[np.int64] | slice) -> dict[str, Any]:
     """Return what there is of the chosen rows beside their entries."""
     columns = {"labels": rows.labels, "weights": rows.weights, "offsets": rows.offsets}
     return {name: column[chosen] for name, column in columns.items() if column is not None}
@@ -125,7 +140,7 @@ def _with_entries(source: _ByRow, chosen: NDArray[np.int64], entries: tuple[Arra
     """Return the chosen rows, of which `entries` are indptr, indices and values."""
     indptr, indices, values = entries
     lines = np.zeros(len(chosen), np.int64)
-    return Rows(indptr=indptr, indices=indices, values=values, lines=lines, **_columns(source, chosen))
+    return Rows(indptr=indptr, indices=indices, values=values, lines=lines, **by_row(source, chosen))
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,7 +211,7 @@ class JoinedMatrix:
             return Block(
                 SparseFeatures(part.indptr, part.indices, part.values), part.labels, part.weights, part.offsets
             )
-        return Block(DenseFeatures(array, self.places), **_columns(self, chosen))
+        return Block(DenseFeatures(array, self.places), **by_row(self, chosen))
 
 
 def _entries_of(array: Array, places: int) -> kernels.Entries:

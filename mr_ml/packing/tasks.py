@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import field
+from itertools import starmap
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,13 +20,14 @@ import numpy as np
 from hdfs_layout.dataclass import dataclass
 from hdfs_layout.open import path_of
 from mr_ml.data.partition_file import PartitionFacts, PartitionShelf
+from mr_ml.packing.dealing import MOST_BYTES, Dealer
 from mr_ml.packing.drafts import DRAFTS
 from mr_ml.packing.miniblock import Array, RowSource, cut, joined, ranked, split_rows
 from mr_ml.packing.plan import MAX_BLOCK_ROWS, PackPlan
 from mr_ml.packing.spill import SpillFile, read_spilled
 from mr_ml.packing.split_moments import MOMENTS, SplitMoments
 from mr_ml.readers.base import Draft, Piece, format_named
-from mr_ml.readers.rows import Parsed, Rows
+from mr_ml.readers.rows import Parsed
 from mr_ml.readers.schema import Options, Schema
 from mr_ml.readers.summary import Summary
 from mr_ml.sums.blas import one_thread
@@ -86,6 +88,8 @@ class PackRequest:
         Of the store to which tasks bring the files of partitions; empty if they write them in their place.
     scan
         How map tasks scan what they parse, where no job has scanned it before; only on a cluster.
+    together_bytes
+        The most that a map task keeps of rows that wait for others; see `mr_ml.packing.dealing`.
     """
 
     schema: Schema
@@ -96,6 +100,7 @@ class PackRequest:
     splits: Mapping[str, str] = field(default_factory=dict)
     root: str = ""
     scan: Options | None = None
+    together_bytes: int = MOST_BYTES
 
     def shelf(self) -> PartitionShelf:
         """Return what a task writes partition files with."""
@@ -119,6 +124,7 @@ class PackRequest:
                 "splits": dict(self.splits),
                 "root": self.root,
                 "scan": None if self.scan is None else self.scan.to_json(),
+                "together_bytes": self.together_bytes,
             }
         ).encode()
 
@@ -130,7 +136,7 @@ class PackRequest:
         scan = document["scan"]
         return cls(
             schema, plan, tuple(document["paths"]), document["spill"], document["pack"], document["splits"],
-            document["root"], scan and format_named(scan["format"]).options_from_json(scan),
+            document["root"], scan and format_named(scan["format"]).options_from_json(scan), document["together_bytes"],
         )  # fmt: skip
 
 
@@ -160,8 +166,8 @@ def summary_line(summary: Summary) -> bytes:
 def spill_text(request: PackRequest, text: Piece, spill: SpillFile) -> Iterator[tuple[bytes, bytes]]:
     """Parse one range of text; yield each partition and a pointer to the rows that it gets, then the report."""
     parts = _parsed(request, text, DRAFTS.take(request.pack, text.key()))
-    plan = request.plan_of(text.file)
-    report = yield from _each(text, parts, lambda rows: _spilled(spill, rows, plan))
+    dealer = Dealer(request.plan_of(text.file), request.together_bytes)
+    report = yield from _each(text, parts, dealer, lambda number, data: (b"%08d" % number, spill.append(data)))
     yield REPORT, _report_line(text, report)
 
 
@@ -173,8 +179,8 @@ def pack_text(request: PackRequest, text: Piece) -> Iterator[tuple[int | None, b
     """
     scanned: list[Summary] = []
     parts = _parsed(request, text, None) if request.scan is None else _scanned(request, text, scanned)
-    plan = request.plan_of(text.file)
-    report = yield from _each(text, parts, lambda rows: split_rows(rows, plan))
+    dealer = Dealer(request.plan_of(text.file), request.together_bytes)
+    report = yield from _each(text, parts, dealer, lambda number, data: (number, data))
     yield None, _report_line(text, report, *scanned)
 
 
@@ -206,11 +212,6 @@ def _scanned(request: PackRequest, text: Piece, found: list[Summary]) -> Iterato
     found.append(total)
 
 
-def _spilled(spill: SpillFile, rows: Rows, plan: PackPlan) -> Iterator[tuple[bytes, bytes]]:
-    for partition, data in split_rows(rows, plan):
-        yield b"%08d" % partition, spill.append(data)
-
-
 def _parsed(request: PackRequest, piece: Piece, drafts: list[Draft] | None) -> Iterator[Parsed]:
     if drafts is not None and all(draft.fits(request.schema) for draft in drafts):
         while drafts:
@@ -220,7 +221,7 @@ def _parsed(request: PackRequest, piece: Piece, drafts: list[Draft] | None) -> I
 
 
 def _each(
-    text: Piece, parts: Iterable[Parsed], send: Callable[[Rows], Iterator[Sent]]
+    text: Piece, parts: Iterable[Parsed], dealer: Dealer, send: Callable[[int, bytes], Sent]
 ) -> Generator[Sent, None, Summary]:
     """Send the rows of all parts of a range of text; return the summary of these and of those that were refused."""
     report = Summary()
@@ -235,7 +236,8 @@ def _each(
             examples=tuple((text.file, row) for row in parsed.bad),
         )
         report = report + written.shifted(by=report.n_lines)
-        yield from send(parsed.rows)
+        yield from starmap(send, dealer.add(parsed.rows))
+    yield from starmap(send, dealer.rest())
     return report
 
 

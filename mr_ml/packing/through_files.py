@@ -15,6 +15,7 @@ from typing import ClassVar
 from hdfs_layout import Root
 from hdfs_layout.dataclass import dataclass
 from mr_ml.ids import unique_id
+from mr_ml.packing.dealing import MOST_BYTES
 from mr_ml.packing.exchange import NoRoomError, PackMemory, Target
 from mr_ml.packing.split_moments import MOMENTS
 from mr_ml.packing.tasks import AGAIN, REPORT, PackRequest, ScanRequest, facts_of
@@ -68,7 +69,15 @@ class FileExchange:
         here = tuple(path for path in map(store.local_path, paths) if path is not None)
         with self._spill(target) as spill:
             request = PackRequest(
-                target.schema, plan, here or tuple(paths), spill, self.pack, target.splits, "" if here else store.root
+                target.schema,
+                plan,
+                here or tuple(paths),
+                spill,
+                self.pack,
+                target.splits,
+                "" if here else store.root,
+                # beside what the scan has kept of rows, which goes into these
+                together_bytes=min(MOST_BYTES, self.memory.rows_bytes // 4),
             ).encode()
             writing = FileWriting(self.runner, request, target.data_id)
             yield writing

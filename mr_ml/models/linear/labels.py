@@ -373,7 +373,7 @@ def _class_numbers(labels: Floats, classes: tuple[float, ...]) -> Floats:
         # of all known labels, in half of the steps
         is_first, is_second = labels == classes[0], labels == classes[1]
         if (is_first | is_second).all():
-            return is_second.astype(np.float64)
+            return np.asarray(is_second, np.float64)
     numbers = np.full(len(labels), -1.0)
     if len(classes) <= _FEW_CLASSES:
         for k, label in enumerate(classes):

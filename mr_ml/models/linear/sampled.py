@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from hdfs_layout.dataclass import dataclass
 from mr_ml.data.block import Block
 from mr_ml.data.features import DenseFeatures, Features, SparseFeatures, narrow_indptr
-from mr_ml.data.rowhash import mix
 from mr_ml.models.linear.penalty import PenaltyOfTheta
 from mr_ml.models.linear.reading import RowSpec
 from mr_ml.models.linear.scaling import Scaling
@@ -287,5 +286,7 @@ def _standardised(parts: Sequence[Features], scaling: Scaling) -> Features:
 
 def _signs(size: int, number: int) -> Floats:
     """Return vector `number` of signs, (size,): the same in every release of numpy, as its random numbers are not."""
+    from mr_ml.data.rowhash import mix  # most trainings have no use for it
+
     words = mix(np.arange(size, dtype=np.uint64) + (np.uint64(number + 1) << np.uint64(32)))
     return np.where(words >> np.uint64(63), 1.0, -1.0)

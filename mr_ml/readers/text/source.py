@@ -221,25 +221,27 @@ def ranges(
 ) -> list[list[TextRange]]:
     """Cut the files into ranges and deal them to at most as many tasks as are useful, about equal bytes each."""
     pieces: list[TextRange] = []
-    counts = [-(-file.size // RANGE_BYTES) for file in files]
-    if sum(counts) < _MANY_RANGES * n_tasks:
-        # as many for each task
-        fair = [-(-count // n_tasks) * n_tasks for count in counts]
-        counts = [
-            more if file.size >= more * min(_SHORT_BYTES, RANGE_BYTES) else count
-            for file, count, more in zip(files, counts, fair, strict=True)
-        ]
-    for file, count in zip(files, counts, strict=True):
+    for file, n_ranges in zip(files, _range_counts(files, n_tasks), strict=True):
         if not file.size:
             continue
         if file.compression != "none":
             pieces.append(TextRange(file.path, 0, file.size, file.compression, file.header_bytes, longest_line))
             continue
-        step = -(-file.size // count)
+        step = -(-file.size // n_ranges)
         cuts = [*range(file.header_bytes, file.size, step), max(file.size, file.header_bytes)]
         for start, stop in itertools.pairwise(cuts):
             pieces.append(TextRange(file.path, start, stop, "none", 0, longest_line))
     return dealt(pieces, n_tasks=n_tasks)
+
+
+def _range_counts(files: Sequence[TextFile], n_tasks: int) -> list[int]:
+    """In how many ranges to cut each file: if there are few in all, as many for each task."""
+    counts = [-(-file.size // RANGE_BYTES) for file in files]
+    if sum(counts) >= _MANY_RANGES * n_tasks:
+        return counts
+    fair = [-(-n // n_tasks) * n_tasks for n in counts]
+    shortest = min(_SHORT_BYTES, RANGE_BYTES)
+    return [more if file.size >= more * shortest else n for file, n, more in zip(files, counts, fair, strict=True)]
 
 
 class _Extent(Protocol):

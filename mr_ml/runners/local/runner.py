@@ -162,9 +162,7 @@ class InlineRunner(InlineMRJobRunner):  # type: ignore[misc]
         paths = [self._task_input_path("reducer", step_num, task_num) for task_num in range(int(wanted))]
         for path in paths:
             self.fs.mkdir(os.path.dirname(path))
-        local_tasks.cut_between_keys(
-            self._sorted_reducer_input_path(step_num), paths, light=self._mrjob_cls.LIGHT_KEYS
-        )
+        local_tasks.cut_between_keys(self._sorted_reducer_input_path(step_num), paths, light=self._mrjob_cls.LIGHT_KEYS)
         return len(paths)
 
     def _run_mappers_and_combiners(self, step_num: int, map_splits: Sequence[Mapping[str, Any]]) -> None:
