@@ -17,9 +17,10 @@ from mr_ml.data import frame
 from mr_ml.data.block import BlockAddress, decode_line, encode_line
 from mr_ml.data.partition_file import PartitionTally
 from mr_ml.errors import BadDataError
-from mr_ml.packing.equal_rows import lines_of_others
+from mr_ml.packing.dealing import dealt_again
+from mr_ml.packing.equal_rows import line_of_others
 from mr_ml.packing.miniblock import Array, RowSource, cut, joined, ranked
-from mr_ml.packing.plan import MAX_BLOCK_ROWS, PackPlan
+from mr_ml.packing.plan import PackPlan
 from mr_ml.packing.split_moments import MOMENTS, SplitMoments
 from mr_ml.packing.tasks import AGAIN, REPORT, PackRequest, facts_line
 from mr_ml.runners import task_errors
@@ -52,7 +53,7 @@ class ShuffledReduceTask:
     """
 
     def __init__(self, request: PackRequest) -> None:
-        self._plan = request.plan
+        self._plan, self._most_bytes = request.plan, request.together_bytes
 
     def add(self, key: bytes, values: Iterable[bytes]) -> Iterator[Pair]:
         """Take the mini-blocks of a partition."""
@@ -63,8 +64,8 @@ class ShuffledReduceTask:
         rows = _joined(partition, values)
         rank = ranked(rows)
         yield from _lines(rows, rank.firsts, partition, self._plan)
-        for chosen, met in rank.others(home=partition, at_most=MAX_BLOCK_ROWS):
-            yield from lines_of_others(rows.take(chosen), self._plan, met)
+        again = dealt_again(rows, rank, self._plan, home=partition, most_bytes=self._most_bytes)
+        yield from (line_of_others(number, data) for number, data in again)
 
     def results(self) -> Iterator[Pair]:
         """Nothing more: the files are read back, see `Inspection`."""

@@ -20,7 +20,10 @@ from mr_ml.data.rowhash import Hashes
 from mr_ml.packing.miniblock import (
     Array,
     JoinedRows,
+    Met,
     MiniBlock,
+    Ranked,
+    RowSource,
     Stretch,
     assigned,
     by_row,
@@ -29,7 +32,7 @@ from mr_ml.packing.miniblock import (
     sorted_by_partition,
     split_rows,
 )
-from mr_ml.packing.plan import PackPlan
+from mr_ml.packing.plan import MAX_BLOCK_ROWS, PackPlan
 from mr_ml.readers.rows import Rows
 
 # Of rows in few bytes: what is aimed at for each mini-block, and the most that a task keeps until it has that much.
@@ -80,13 +83,19 @@ class Dealer:
     _held: list[_Held] = field(default_factory=list)
     _bytes: int = 0
 
-    def add(self, rows: Rows) -> Iterator[MiniBlock]:
-        """Take the rows of a chunk; yields partitions and mini-blocks when there are enough rows."""
+    def add(self, rows: Rows, met: Met | None = None) -> Iterator[MiniBlock]:
+        """Take the rows of a chunk; yields partitions and mini-blocks when there are enough rows.
+
+        Parameters
+        ----------
+        met
+            Of rows that met equal ones.
+        """
         enough = min(MINIBLOCK_BYTES * self.plan.n_partitions, self.most_bytes)
         if not self._held and _least_bytes(rows) >= enough:
-            yield from split_rows(rows, self.plan)
+            yield from split_rows(rows, self.plan, met)
             return
-        held = _held(rows, self.plan)
+        held = _held(rows, self.plan, met)
         if self._held and self._held[0].kind() != held.kind():
             yield from self.rest()
         self._held.append(held)
@@ -118,6 +127,20 @@ class Dealer:
             first = some[0].first
             moved = [Stretch(one.partition, one.first - first, one.last - first) for one in some]
             yield from encode(ranks[first : some[-1].last], moved)
+
+
+def dealt_again(rows: RowSource, rank: Ranked, plan: PackPlan, *, home: int, most_bytes: int) -> Iterator[MiniBlock]:
+    """Yield partitions and mini-blocks of the rows of partition `home` that are equal to another one there.
+
+    Parameters
+    ----------
+    most_bytes
+        Of a map task's rows that wait for more. Here the partition is in memory too, so it is less.
+    """
+    dealer = Dealer(plan, most_bytes // 4)
+    for chosen, met in rank.others(home=home, at_most=MAX_BLOCK_ROWS):
+        yield from dealer.add(rows.take(chosen), met)
+    yield from dealer.rest()
 
 
 _Encode = Callable[[NDArray[np.int64], list[Stretch]], Iterator[MiniBlock]]
@@ -159,8 +182,8 @@ def _least_bytes(rows: Rows) -> int:
     return _ENTRY_BYTES * len(rows.values) if rows.matrix is None else rows.matrix[0].nbytes
 
 
-def _held(rows: Rows, plan: PackPlan) -> _Held:
-    partition, order = assigned(rows, plan)
+def _held(rows: Rows, plan: PackPlan, met: Met | None = None) -> _Held:
+    partition, order = assigned(rows, plan, met)
     columns = by_row(rows, slice(None))
     if rows.matrix is not None:
         return _Held(partition, order, columns, rows.matrix, None)

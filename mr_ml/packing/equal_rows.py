@@ -20,7 +20,7 @@ from mr_ml.data import frame
 from mr_ml.data.block import Block, decode_line
 from mr_ml.data.partition_file import BlockRange, PartitionFacts
 from mr_ml.data.rowhash import row_hashes
-from mr_ml.packing.miniblock import Met, encoded, joined, ranked, split_rows
+from mr_ml.packing.miniblock import encoded, joined, ranked
 from mr_ml.packing.plan import PackPlan
 from mr_ml.packing.spill import read_spilled
 from mr_ml.packing.split_moments import MOMENTS, SplitMoments
@@ -90,10 +90,9 @@ class MergeTask:
         yield from ((MOMENTS, line) for line in self._moments.lines())
 
 
-def lines_of_others(rows: Rows, plan: PackPlan, met: Met) -> Iterator[Pair]:
-    """Yield the lines that a partition file on a cluster holds, until the second round, for other partitions."""
-    for partition, data in split_rows(rows, plan, met):
-        yield AGAIN, b"%08d\t" % partition + frame.to_text(data)
+def line_of_others(partition: int, data: bytes) -> Pair:
+    """Return the line by which a partition file on a cluster holds, until the second round, rows for another one."""
+    return AGAIN, b"%08d\t" % partition + frame.to_text(data)
 
 
 def spread_line(line: bytes, plan: PackPlan) -> tuple[int, bytes]:

@@ -20,10 +20,10 @@ import numpy as np
 from hdfs_layout.dataclass import dataclass
 from hdfs_layout.open import path_of
 from mr_ml.data.partition_file import PartitionFacts, PartitionShelf
-from mr_ml.packing.dealing import MOST_BYTES, Dealer
+from mr_ml.packing.dealing import MOST_BYTES, Dealer, dealt_again
 from mr_ml.packing.drafts import DRAFTS
-from mr_ml.packing.miniblock import Array, RowSource, cut, joined, ranked, split_rows
-from mr_ml.packing.plan import MAX_BLOCK_ROWS, PackPlan
+from mr_ml.packing.miniblock import Array, RowSource, cut, joined, ranked
+from mr_ml.packing.plan import PackPlan
 from mr_ml.packing.spill import SpillFile, read_spilled
 from mr_ml.packing.split_moments import MOMENTS, SplitMoments
 from mr_ml.readers.base import Draft, Piece, format_named
@@ -273,7 +273,7 @@ class ReduceTask:
         if key == REPORT:
             yield from ((key, value) for value in values)
             return
-        partition, plan = int(key), self._request.plan
+        partition = int(key)
         where = f"the shuffle of partition {partition}"
         rows = joined(read_spilled(values, where=where), where=where)
         rank = ranked(rows)
@@ -282,11 +282,11 @@ class ReduceTask:
             facts, moments = write_partition(self._request, partition, rows, rank.firsts, self._shelf)
             self._moments.add(partition, moments)
         yield key, facts_line(facts)
-        for chosen, met in rank.others(home=partition, at_most=MAX_BLOCK_ROWS):
+        most_bytes = self._request.together_bytes
+        for number, data in dealt_again(rows, rank, self._request.plan, home=partition, most_bytes=most_bytes):
             if self._again is None:
                 self._again = self._open.enter_context(SpillFile(self._request.spill))
-            for number, data in split_rows(rows.take(chosen), plan, met):
-                yield AGAIN, b"%08d " % number + self._again.append(data)
+            yield AGAIN, b"%08d " % number + self._again.append(data)
 
     def results(self) -> Iterator[tuple[bytes, bytes]]:
         """Moments, when all files are there."""

@@ -18,12 +18,12 @@ from mr_ml.data.block import BlockAddress, encode_line
 from mr_ml.data.narrow import narrow
 from mr_ml.packing import dealing
 from mr_ml.packing.dealing import Dealer
-from mr_ml.packing.miniblock import MiniBlock, Stretch, cut, joined, ranked, split_rows
+from mr_ml.packing.miniblock import MiniBlock, Stretch, cut, encoded, joined, ranked, split_rows
 from mr_ml.packing.plan import PackPlan, make_plan
 from mr_ml.readers.csv.draft import MatrixRows
 from mr_ml.readers.rows import Rows
 
-NUMBERS = st.sampled_from([0.0, -0.0, 1.0, -2.5, 0.1, 70000.0, 1e300])
+NUMBERS = st.sampled_from([0.0, 1.0, -2.5, 0.1, 70000.0, 1e300])
 ENTRIES = st.lists(st.tuples(NUMBERS, st.dictionaries(st.integers(0, 5), NUMBERS, max_size=3), NUMBERS), max_size=12)
 MATRICES = st.integers(0, 9).flatmap(
     lambda n: st.lists(st.lists(NUMBERS, min_size=4, max_size=4), min_size=n, max_size=n)
@@ -128,3 +128,20 @@ def test_neighbours_are_grouped_by_their_rows() -> None:
     stretches = [Stretch(k, a, b) for k, (a, b) in enumerate(pairwise(bounds))]
     grouped = [[one.partition for one in some] for some in dealing._grouped(stretches, 4)]
     assert grouped == [[0, 1], [2], [3], [4]]
+
+
+@given(times=st.lists(st.integers(1, 30), min_size=1, max_size=4), most_bytes=st.sampled_from([1, 4000, 1 << 20]))
+@examples(40)
+def test_equal_rows_go_on_together_as_some_at_a_time(times: list[int], most_bytes: int) -> None:
+    plan = plan_of(4)
+    rows = [(1.0, {0: float(k)}, 0.0) for k, n in enumerate(times) for _ in range(n)]
+    source = joined([encoded(as_entries(rows), np.zeros(len(rows), np.uint64))], where="here")
+    rank = ranked(source)
+    alone = [
+        one for chosen, met in rank.others(home=2, at_most=7) for one in split_rows(source.take(chosen), plan, met)
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dealing, "MAX_BLOCK_ROWS", 7)
+        together = list(dealing.dealt_again(source, rank, plan, home=2, most_bytes=most_bytes))
+    assert blocks(together, plan) == blocks(alone, plan)
+    assert len(together) <= len(alone)
