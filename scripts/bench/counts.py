@@ -36,7 +36,7 @@ BUDGET: Mapping[str, float] = {
     "train from text: processes": 5,  # the same ones pack and train
     "train from text: text read": 2.1,
     "train from text: text written": 1.0,
-    "predict: processes": 4,
+    "predict: processes": 5,  # a text of some megabytes is for both workers
     "pack: text read": 1.5,  # the text once, and once what is shuffled of it
     "pack: text written": 0.9,
     "train: text read": 0.6,

@@ -27,7 +27,7 @@ from mr_ml.ticks import count
 
 RANGE_BYTES = 32 << 20
 # Shorter ranges are not worth a task's while; and with so many for each task, tasks get about the same of any length.
-_SHORT_BYTES = 1 << 20
+_SHORT_BYTES = 4 << 20
 _MANY_RANGES = 8
 # For a first line.
 _FIRST_REQUEST_BYTES = 1 << 16
