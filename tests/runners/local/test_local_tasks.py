@@ -83,6 +83,23 @@ def test_cuts_are_about_equal(tmp_path, n):
     assert max(sizes) - min(sizes) <= 2 * len(b"00000\tvalue\n")
 
 
+@pytest.mark.parametrize("n_keys", [2, 5, 6, 7, 24])
+@pytest.mark.parametrize("n", [2, 3, 5])
+@pytest.mark.parametrize("light", [b"!light", b"zlight"])
+def test_lines_of_light_keys_do_not_count(tmp_path, n_keys, n, light):
+    # pointers of keys differ by some digits, and what is light has many bytes, in front or behind
+    keys = [b"%02d" % k for k in range(n_keys)]
+    lines = [b"%s\t%d\n" % (key, 10 ** (j % 3)) for key in keys for j in range(4)]
+    lines += [light + b"\t" + b"x" * 500 + b"\n"] * 4
+    (source,) = write(tmp_path, [sorted(lines, key=key_of)])
+    paths = [tmp_path / f"part{i}" for i in range(n)]
+    cut_between_keys(source, [str(path) for path in paths], light={light})
+    dealt = [{key_of(line + b"\n") for line in path.read_bytes().splitlines()} - {light} for path in paths]
+    assert sorted(key for some in dealt for key in some) == keys
+    sizes = [len(some) for some in dealt]
+    assert max(sizes) - min(sizes) <= 1
+
+
 def test_files_are_listed_in_order(tmp_path):
     for name in ("b/2", "b/10", "a/x", "c", "[b]"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
