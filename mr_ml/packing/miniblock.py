@@ -31,6 +31,26 @@ _FEATURES = frozenset({"ends", "indices", "values", "matrix"})
 Array = NDArray[Any]
 
 
+class Part(NamedTuple):
+    """What a mini-block holds: an array by name, and the decimal places of values or matrix."""
+
+    arrays: Mapping[str, Array]
+    places: int
+
+    @property
+    def matrix_kind(self) -> tuple[object, ...] | None:
+        """What matrices have in common that can stand one below the other; None where rows came as entries."""
+        matrix = self.arrays.get("matrix")
+        return None if matrix is None else (matrix.shape[1], matrix.dtype.kind, self.places)
+
+    @property
+    def entries(self) -> kernels.Entries:
+        """The features of all rows."""
+        if "matrix" in self.arrays:
+            return _entries_of(self.arrays["matrix"], self.places)
+        return kernels.Entries(self.arrays["ends"], self.arrays["indices"], self.arrays["values"], self.places)
+
+
 class Stretch(NamedTuple):
     """Rows first to last - 1 belong to one partition."""
 
@@ -175,6 +195,10 @@ class JoinedRows:
         part = self.take(chosen)
         return Block(SparseFeatures(part.indptr, part.indices, part.values), part.labels, part.weights, part.offsets)
 
+    def mini_blocks(self, chosen: NDArray[np.int64], stretches: Sequence[Stretch]) -> Iterator[MiniBlock]:
+        """Yield a mini-block for each stretch of the chosen rows."""
+        return encoded_rows(self.take(chosen), self.order[chosen], stretches)
+
 
 @dataclass(frozen=True, eq=False)
 class JoinedMatrix:
@@ -213,6 +237,11 @@ class JoinedMatrix:
             )
         return Block(DenseFeatures(array, self.places), **by_row(self, chosen))
 
+    def mini_blocks(self, chosen: NDArray[np.int64], stretches: Sequence[Stretch]) -> Iterator[MiniBlock]:
+        """Yield a mini-block for each stretch of the chosen rows."""
+        matrix = self.array.take(chosen, axis=0), self.places
+        return encoded_matrix(matrix, {"order": self.order[chosen], **by_row(self, chosen)}, stretches)
+
 
 def _entries_of(array: Array, places: int) -> kernels.Entries:
     """Return what is not zero in a matrix."""
@@ -229,37 +258,31 @@ def joined(miniblocks: Sequence[bytes], *, where: str) -> RowSource:
     BadDataError
         If one is damaged, or only some have weights or offsets.
     """
-    frames = [frame.decode(data, kind=KIND, where=where) for data in miniblocks]
-    parts = [opened.arrays for opened in frames]
-    if any((part.keys() ^ parts[0].keys()) - _FEATURES for part in parts):
+    parts = [
+        Part(opened.arrays, opened.meta["places"])
+        for opened in (frame.decode(data, kind=KIND, where=where) for data in miniblocks)
+    ]
+    if any((part.arrays.keys() ^ parts[0].arrays.keys()) - _FEATURES for part in parts):
         raise BadDataError(f"{where}: some input has weights or offsets and some has not")
+    return put_together(parts)
+
+
+def put_together(parts: Sequence[Part]) -> JoinedRows | JoinedMatrix:
+    """Join rows, of which all have weights and offsets or none has; at least one part."""
     columns: dict[str, Any] = {
-        name: np.concatenate([part[name] for part in parts]) if name in parts[0] else None
+        name: np.concatenate([part.arrays[name] for part in parts]) if name in parts[0].arrays else None
         for name in ("order", "labels", "weights", "offsets")
     }
-    matrices = [
-        (part["matrix"], opened.meta["places"]) for part, opened in zip(parts, frames, strict=True) if "matrix" in part
-    ]
-    if (
-        len(matrices) == len(parts)
-        and len({(array.shape[1], array.dtype.kind, places) for array, places in matrices}) == 1
-    ):
-        return JoinedMatrix(np.concatenate([array for array, _ in matrices]), matrices[0][1], **columns)
-    sizes = [len(part["labels"]) for part in parts]
+    matrices = {part.matrix_kind for part in parts}
+    if len(matrices) == 1 and None not in matrices:
+        return JoinedMatrix(np.concatenate([part.arrays["matrix"] for part in parts]), parts[0].places, **columns)
+    sizes = [len(part.arrays["labels"]) for part in parts]
     return JoinedRows(
-        pieces=[_entries(opened) for opened in frames],
+        pieces=[part.entries for part in parts],
         piece=np.repeat(np.arange(len(parts), dtype=np.int32), sizes),
         row=np.concatenate([np.arange(n, dtype=np.int32) for n in sizes]),
         **columns,
     )
-
-
-def _entries(opened: frame.Frame) -> kernels.Entries:
-    """Return the entries of a mini-block."""
-    arrays, places = opened.arrays, opened.meta["places"]
-    if "matrix" in arrays:
-        return _entries_of(arrays["matrix"], places)
-    return kernels.Entries(arrays["ends"], arrays["indices"], arrays["values"], places)
 
 
 def _gathered(pieces: Sequence[kernels.Entries], piece: Array, row: Array) -> tuple[Array, Array, Array]:

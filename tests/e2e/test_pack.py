@@ -17,7 +17,9 @@ from mr_ml.catalog.dataset import load_dataset
 from mr_ml.data.partition_file import BlockRange
 from mr_ml.packing import exchange
 from mr_ml.packing.exchange import PackMemory
+from mr_ml.packing.tasks import REPORT
 from mr_ml.readers.text import source
+from mr_ml.runners.local import tasks as local_tasks
 from mr_ml.runners.local.scratch import scratch_folder
 
 Row = tuple[float, ...]
@@ -90,6 +92,26 @@ def write_text(path: Path, form: str) -> None:
             kept = [j for j in range(7) if form.startswith("dense") or rng.random() < 0.5]
             lines.append(" ".join([str(k % 2), *(f"{j + first}:{row[j]!r}" for j in kept)]) + "\n")
     path.write_text("".join(lines))
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_worker_processes_get_as_many_partitions_each(
+    mr_ml: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    file = tmp_path / "rows.libsvm"
+    write_text(file, "sparse-1")
+    # many map tasks' ranges, of which each has a report that is longer than what it says of a partition
+    monkeypatch.setattr(source, "RANGE_BYTES", 1024)
+    cut, dealt = local_tasks.cut_between_keys, []
+
+    def watched(sorted_path: str, paths: list[str], **how: Any) -> None:
+        cut(sorted_path, paths, **how)
+        keys = [{line.partition(b"\t")[0] for line in Path(path).read_bytes().splitlines()} for path in paths]
+        dealt.append([len(some - {REPORT}) for some in keys])
+
+    monkeypatch.setattr(local_tasks, "cut_between_keys", watched)
+    mr_ml("pack", file, "--to", "rows", "--partitions", 6, "--workers", workers, "-r", "local")
+    assert dealt == [[6 // workers] * workers]
 
 
 @pytest.mark.parametrize("form", ["sparse-0", "sparse-1", "dense-1", "csv"])

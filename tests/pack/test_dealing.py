@@ -13,13 +13,13 @@ from builders import make_rows
 from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
+from miniblocks import partition_lines, plan_of
 
-from mr_ml.data.block import BlockAddress, encode_line
 from mr_ml.data.narrow import narrow
 from mr_ml.packing import dealing
 from mr_ml.packing.dealing import Dealer
-from mr_ml.packing.miniblock import MiniBlock, Stretch, cut, encoded, joined, ranked, split_rows
-from mr_ml.packing.plan import PackPlan, make_plan
+from mr_ml.packing.miniblock import MiniBlock, Stretch, encoded, joined, ranked, split_rows
+from mr_ml.packing.plan import PackPlan
 from mr_ml.readers.csv.draft import MatrixRows
 from mr_ml.readers.rows import Rows
 
@@ -30,30 +30,12 @@ MATRICES = st.integers(0, 9).flatmap(
 )
 
 
-def plan_of(partitions: int) -> PackPlan:
-    plan = make_plan(n_rows=100, nnz=300, n_features=6, shares={"a": 0.6, "b": 0.4}, partitions=partitions, seed=3)
-    return PackPlan(**{**vars(plan), "block_rows": 4})
-
-
 def as_entries(rows: Any, *, weighted: bool = False) -> Rows:
     return make_rows([(y, x, w if weighted else None, None) for y, x, w in rows])
 
 
 def as_matrix(rows: Any) -> Rows:
     return MatrixRows(np.ones(len(rows)), *narrow(np.array(rows, np.float64).reshape(len(rows), 4)))
-
-
-def blocks(mini_blocks: Iterable[MiniBlock], plan: PackPlan) -> dict[int, list[bytes]]:
-    """Return the lines of each partition."""
-    dealt: dict[int, list[bytes]] = {}
-    for partition, data in mini_blocks:
-        dealt.setdefault(partition, []).append(data)
-    made = {}
-    for partition, parts in sorted(dealt.items()):
-        rows = joined(parts, where="here")
-        cuts = cut(rows, ranked(rows).rows, block_rows=plan.block_rows)
-        made[partition] = [encode_line(block, BlockAddress(partition, k)) for k, block in enumerate(cuts)]
-    return made
 
 
 def dealt(chunks: Iterable[Rows], plan: PackPlan, *, most_bytes: int) -> list[MiniBlock]:
@@ -70,23 +52,23 @@ def dealt(chunks: Iterable[Rows], plan: PackPlan, *, most_bytes: int) -> list[Mi
 def test_the_blocks_are_those_of_chunks_alone(
     sparse: Any, dense: Any, partitions: int, most_bytes: int, at_once: int, data: st.DataObject
 ) -> None:
-    plan = plan_of(partitions)
+    plan = plan_of(partitions=partitions, block_rows=4)
     chunks = data.draw(st.permutations([*map(as_entries, sparse), *map(as_matrix, dense)]))
     alone = [one for rows in chunks for one in split_rows(rows, plan)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dealing, "_AT_ONCE_BYTES", at_once)
         together = dealt(chunks, plan, most_bytes=most_bytes)
-    assert blocks(together, plan) == blocks(alone, plan)
+    assert partition_lines(together, plan) == partition_lines(alone, plan)
     assert len(together) <= len(alone)
 
 
 @given(chunks=st.lists(ENTRIES, max_size=4), most_bytes=st.sampled_from([1, 300, 1 << 20]))
 @examples(60)
 def test_weights_travel_with_their_rows(chunks: Any, most_bytes: int) -> None:
-    plan = plan_of(3)
+    plan = plan_of(partitions=3, block_rows=4)
     weighted = [as_entries(rows, weighted=True) for rows in chunks]
     alone = [one for rows in weighted for one in split_rows(rows, plan)]
-    assert blocks(dealt(weighted, plan, most_bytes=most_bytes), plan) == blocks(alone, plan)
+    assert partition_lines(dealt(weighted, plan, most_bytes=most_bytes), plan) == partition_lines(alone, plan)
 
 
 def many_rows(n: int, *, seed: int) -> Rows:
@@ -95,7 +77,7 @@ def many_rows(n: int, *, seed: int) -> Rows:
 
 
 def test_a_partition_gets_one_mini_block_of_many_chunks() -> None:
-    plan = plan_of(4)
+    plan = plan_of(partitions=4, block_rows=4)
     dealer = Dealer(plan, dealing.MOST_BYTES)
     assert [one for seed in range(20) for one in dealer.add(many_rows(50, seed=seed))] == []
     assert Counter(partition for partition, _ in dealer.rest()) == dict.fromkeys(range(4), 1)
@@ -103,7 +85,7 @@ def test_a_partition_gets_one_mini_block_of_many_chunks() -> None:
 
 
 def test_no_more_waits_than_may() -> None:
-    plan = plan_of(4)
+    plan = plan_of(partitions=4, block_rows=4)
     chunks = [many_rows(50, seed=seed) for seed in range(12)]
     (first, *_) = chunks
     size = dealing._held(first, plan).nbytes
@@ -115,7 +97,7 @@ def test_no_more_waits_than_may() -> None:
 
 
 def test_rows_with_and_without_weights_are_not_put_together() -> None:
-    plan = plan_of(1)
+    plan = plan_of(partitions=1, block_rows=4)
     rows = [(1.0, {0: 1.0}, 2.0)] * 3
     dealer = Dealer(plan, dealing.MOST_BYTES)
     assert list(dealer.add(as_entries(rows))) == []
@@ -133,7 +115,7 @@ def test_neighbours_are_grouped_by_their_rows() -> None:
 @given(times=st.lists(st.integers(1, 30), min_size=1, max_size=4), most_bytes=st.sampled_from([1, 4000, 1 << 20]))
 @examples(40)
 def test_equal_rows_go_on_together_as_some_at_a_time(times: list[int], most_bytes: int) -> None:
-    plan = plan_of(4)
+    plan = plan_of(partitions=4, block_rows=4)
     rows = [(1.0, {0: float(k)}, 0.0) for k, n in enumerate(times) for _ in range(n)]
     source = joined([encoded(as_entries(rows), np.zeros(len(rows), np.uint64))], where="here")
     rank = ranked(source)
@@ -143,5 +125,5 @@ def test_equal_rows_go_on_together_as_some_at_a_time(times: list[int], most_byte
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dealing, "MAX_BLOCK_ROWS", 7)
         together = list(dealing.dealt_again(source, rank, plan, home=2, most_bytes=most_bytes))
-    assert blocks(together, plan) == blocks(alone, plan)
+    assert partition_lines(together, plan) == partition_lines(alone, plan)
     assert len(together) <= len(alone)

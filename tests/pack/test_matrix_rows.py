@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from miniblocks import partition_lines, plan_of
 
 from mr_ml.data import kernels
-from mr_ml.data.block import BlockAddress, encode_line
 from mr_ml.data.narrow import narrow
 from mr_ml.data.rowhash import matrix_hashes, row_hashes
-from mr_ml.packing.miniblock import cut, joined, ranked, split_rows
-from mr_ml.packing.plan import PackPlan, make_plan
+from mr_ml.packing.miniblock import split_rows
+from mr_ml.packing.plan import PackPlan
 from mr_ml.readers.csv.draft import MatrixRows, sparse_rows
 from mr_ml.readers.rows import Rows
 
@@ -51,23 +51,9 @@ def as_matrix(labels: Any, values: Any) -> Rows:
     return MatrixRows(labels, *narrow(values))
 
 
-def plan_of(block_rows: int) -> PackPlan:
-    plan = make_plan(n_rows=100, nnz=300, n_features=6, shares={"a": 0.6, "b": 0.4}, partitions=3, seed=3)
-    return PackPlan(**{**vars(plan), "block_rows": block_rows})
-
-
 def lines(chunks: list[Rows], plan: PackPlan) -> dict[int, list[bytes]]:
     """Return the lines of each partition that map and reduce tasks make of chunks of rows."""
-    mini: dict[int, list[bytes]] = {}
-    for chunk in chunks:
-        for partition, data in split_rows(chunk, plan):
-            mini.setdefault(partition, []).append(data)
-    found = {}
-    for partition, parts in sorted(mini.items()):
-        rows = joined(parts, where="here")
-        blocks = cut(rows, ranked(rows).rows, block_rows=plan.block_rows)
-        found[partition] = [encode_line(block, BlockAddress(partition, k)) for k, block in enumerate(blocks)]
-    return found
+    return partition_lines((one for chunk in chunks for one in split_rows(chunk, plan)), plan)
 
 
 def tables(matrices: Any) -> list[tuple[Any, Any]]:
@@ -85,7 +71,7 @@ def tables(matrices: Any) -> list[tuple[Any, Any]]:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(matrices=MATRICES, block_rows=st.sampled_from([1, 4, 64]), data=st.data())
 def test_blocks_do_not_depend_on_how_rows_came(matrices: Any, block_rows: int, data: st.DataObject) -> None:
-    pieces, plan = tables(matrices), plan_of(block_rows)
+    pieces, plan = tables(matrices), plan_of(partitions=3, block_rows=block_rows)
     expected = lines([as_entries(*piece) for piece in pieces], plan)
     assert lines([as_matrix(*piece) for piece in pieces], plan) == expected
     ways = data.draw(st.lists(st.sampled_from([as_entries, as_matrix]), min_size=len(pieces), max_size=len(pieces)))
@@ -107,7 +93,7 @@ def test_hashes_and_entries_are_the_same(kind: str, width: int) -> None:
 
 
 def test_a_matrix_of_single_floats_and_one_of_doubles_come_together() -> None:
-    labels, plan = np.ones(4), plan_of(4)
+    labels, plan = np.ones(4), plan_of(partitions=3, block_rows=4)
     pieces = [(labels, np.full((4, 2), 0.5**20)), (labels, np.full((4, 2), 0.1) + np.arange(8.0).reshape(4, 2) / 3)]
     assert [as_matrix(*piece).matrix[0].dtype.str for piece in pieces] == ["<f4", "<f8"]  # type: ignore[index]
     assert lines([as_matrix(*piece) for piece in pieces], plan) == lines([as_entries(*piece) for piece in pieces], plan)
@@ -116,6 +102,11 @@ def test_a_matrix_of_single_floats_and_one_of_doubles_come_together() -> None:
 def test_pieces_are_cut_at_any_row() -> None:
     rng = np.random.default_rng(6)
     labels, values = np.ones(60), np.round(rng.normal(size=(60, 5)), 3)
-    whole = lines([as_entries(labels, values)], plan_of(8))
+    whole = lines([as_entries(labels, values)], plan_of(partitions=3, block_rows=8))
     for bounds in ([0, 60], [0, 1, 59, 60], list(range(0, 61, 4))):
-        assert lines([as_matrix(labels[a:b], values[a:b]) for a, b in pairwise(bounds)], plan_of(8)) == whole
+        assert (
+            lines(
+                [as_matrix(labels[a:b], values[a:b]) for a, b in pairwise(bounds)], plan_of(partitions=3, block_rows=8)
+            )
+            == whole
+        )

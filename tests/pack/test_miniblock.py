@@ -10,13 +10,13 @@ import pytest
 from builders import make_rows
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from miniblocks import by_partition, lines_of, plan_of
 
 from mr_ml.data import frame, kernels
-from mr_ml.data.block import Block, BlockAddress, encode_line
+from mr_ml.data.block import Block
 from mr_ml.data.features import SparseFeatures
 from mr_ml.errors import BadDataError
 from mr_ml.packing.miniblock import RowSource, cut, encoded, joined, ranked, split_rows, take
-from mr_ml.packing.plan import make_plan
 
 values = st.sampled_from([0.0, 1.0, -2.5, 1e300])
 row_contents = st.tuples(
@@ -24,10 +24,6 @@ row_contents = st.tuples(
 )
 # few distinct rows, so that equal ones come up
 many_rows = st.lists(row_contents, max_size=25)
-
-
-def lines_of(blocks: Any) -> list[bytes]:
-    return [encode_line(block, BlockAddress(0, k)) for k, block in enumerate(blocks)]
 
 
 def content(block: Block) -> list[tuple[Any, ...]]:
@@ -47,19 +43,11 @@ def blocks_of(rows: RowSource, block_rows: int) -> Any:
 
 def pack(chunks: Any, plan: Any, *, order: Any = None) -> dict[int, list[bytes]]:
     """Partition -> block lines, as map and reduce tasks make them of chunks of rows."""
-    mini: dict[int, list[bytes]] = {}
-    for chunk in chunks:
-        for partition, data in split_rows(make_rows(chunk), plan):
-            mini.setdefault(partition, []).append(data)
+    mini = by_partition(one for chunk in chunks for one in split_rows(make_rows(chunk), plan))
     if order is not None:
         for p in mini:
             mini[p] = [mini[p][k] for k in order(len(mini[p]))]
-    return {p: lines_of(blocks_of(joined(m, where="here"), plan.block_rows)) for p, m in sorted(mini.items())}
-
-
-def plan_of(*, partitions: int, block_rows: int) -> Any:
-    plan = make_plan(n_rows=100, nnz=300, n_features=6, shares={"a": 0.6, "b": 0.4}, partitions=partitions, seed=3)
-    return type(plan)(**{**vars(plan), "block_rows": block_rows})
+    return {p: lines_of(blocks_of(joined(m, where="here"), plan.block_rows)) for p, m in mini.items()}
 
 
 @given(
@@ -107,9 +95,7 @@ def test_rows_whose_order_hashes_collide_have_an_order_too(rows: Any, data: st.D
 @given(rows=many_rows, block_rows=st.sampled_from([1, 2, 8]))
 def test_no_row_is_lost_or_changed(rows: Any, block_rows: int) -> None:
     plan = plan_of(partitions=3, block_rows=block_rows)
-    mini: dict[int, list[bytes]] = {}
-    for partition, data in split_rows(make_rows(rows), plan):
-        mini.setdefault(partition, []).append(data)
+    mini = by_partition(split_rows(make_rows(rows), plan))
     assert all(len(parts) == 1 for parts in mini.values())
     found = []
     for parts in mini.values():

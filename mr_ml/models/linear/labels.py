@@ -370,7 +370,7 @@ def _some(texts: tuple[str, ...]) -> str:
 def _class_numbers(labels: Floats, classes: tuple[float, ...]) -> Floats:
     """Return which of the classes each label is, -1 if none; (n_rows,)."""
     if len(classes) == 2:
-        # of all known labels, in half of the steps
+        # where all labels are known, in a third of the time
         is_first, is_second = labels == classes[0], labels == classes[1]
         if (is_first | is_second).all():
             return np.asarray(is_second, np.float64)

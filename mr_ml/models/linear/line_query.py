@@ -120,6 +120,7 @@ class LineQuery(RowQuery, ColumnQuery):
         def at(step: float, z: Floats = z) -> Floats:
             return z if along is None or step == 0 else z + step * along
 
+        # mostly no row weighs more than another
         unequal = None if (u == 1).all() else u
         loss_sums = np.array([_loss_sum(loss.value(at(step), targets), unequal) for step in self.steps])
         chosen = at(self.steps[self.chosen])
